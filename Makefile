@@ -55,7 +55,7 @@ lint: $(VENV)/.tested
 
 fast: $(VENV)/.tested
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m "not slow and not programs" \
-	  --ignore tests/interop --ignore tests/images
+	  --ignore tests/interop --ignore tests/images --durations 10 --durations-min 1
 
 suite: $(VENV)/.tested
 	@$(BIN)/python -m pytest --cache-clear --numprocesses $(WORKERS) --phones $(PHONES) --dist loadfile \

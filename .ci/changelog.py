@@ -2,6 +2,8 @@
 """Prints the section of a version out of CHANGELOG.md: the notes of its release.
 
 .ci/changelog.py 1.2.0 > notes.md
+
+GitHub shows them on a page of its own, so links into the repository lead to the files of the release.
 """
 
 import re
@@ -9,6 +11,7 @@ import sys
 from pathlib import Path
 
 CHANGELOG = Path(__file__).resolve().parents[1] / "CHANGELOG.md"
+FILES = "https://github.com/sipgw/sipgw/blob"
 
 
 def section(text: str, version: str) -> str:
@@ -20,7 +23,7 @@ def section(text: str, version: str) -> str:
     notes = re.sub(r"^\[[^\]]+\]: .*$", "", found[version], flags=re.MULTILINE).strip()
     if not re.search(r"^- ", notes, re.MULTILINE):
         raise SystemExit(f"the section [{version}] of CHANGELOG.md lists nothing")
-    return notes
+    return re.sub(r"(\]\()(?!https?:|#)", rf"\g<1>{FILES}/v{version}/", notes)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Who speaks in a call, and in which language: both may change while it goes on, and the memory stays."""
+"""The agent that speaks in a call, and its language. Both may change during the call; the history stays."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -56,7 +56,7 @@ class AgentRole:
 
 @dataclass(frozen=True, kw_only=True)
 class CascadeRole(AgentRole):
-    """One that thinks with a model and speaks with a voice."""
+    """An agent with an LLM and a TTS."""
 
     llm: LanguageModel
     tts: Callable[[str], TextToSpeech]

@@ -1,4 +1,4 @@
-"""Streams that are read before it is known whether anybody wants them."""
+"""Streams that are read before it is certain that they are needed."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -15,7 +15,7 @@ AHEAD = 1000
 
 
 class Ahead(Generic[T]):
-    """A provider's stream that is read at once, and thrown away without trace if it turns out to be unwanted."""
+    """A provider's stream that is read at once, and closed without effect if it is not needed."""
 
     def __init__(
         self, stream: AsyncGenerator[T, None], spawn: Spawn, on_begin: Callable[[], None] = lambda: None

@@ -1,7 +1,7 @@
-"""The dialogue of one call, whoever hears, thinks and speaks: events of the line come in, turns are taken.
+"""The conversation of one call, common to all kinds of providers: takes the events of the line, and takes turns.
 
-It holds the line, the time and the memory. What it is held with stands in `agent.conversation` (STT, an LLM and a
-TTS) and `agent.realtime_conversation` (one provider that does all of it).
+It owns the line, the time limits and the history. `agent.conversation` adds STT, an LLM and a TTS,
+`agent.realtime_conversation` one provider that does all of it.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class BaseConversation(ConversationKind):
         self.call_control = CallControl(
             line, self._floor, agent, self._recite, connect, self._noted, self._decide, lambda: active.persona.notice,
         )  # fmt: skip
-        """What somebody outside may do to it."""
+        """The controls for operators and tools."""
         common = agent.call_ending.tools(can_transfer=transfer is not None)
         agent.tools_run = self._tools_run
         agent.toolbox.consent.answer_stands = lambda: self._floor.turns.answer_stands
@@ -93,9 +93,7 @@ class BaseConversation(ConversationKind):
     # From the beginning to the end
 
     async def run(self) -> Outcome:
-        """Talk until somebody hangs up. After an error in a task of the conversation the agent apologises and ends the
-        call. An error at the end of the conversation is raised.
-        """
+        """Talk until the call is over. After an error of our own the agent apologises, and ends or transfers it."""
         try:
             async with self._tasks:
                 self._floor.start(self._now())
@@ -104,8 +102,9 @@ class BaseConversation(ConversationKind):
                 with self._tasks.boundary():
                     self._start()
                 outcome = await self._floor.over
-                self._fall_silent()
-                self._end_turn()
+                with self._tasks.boundary():  # tools that run must finish
+                    self._fall_silent()
+                    self._end_turn()
                 self._tasks.cancel(but=self._agent.kept)
                 await self._agent.finish()
         finally:
@@ -267,7 +266,7 @@ class BaseConversation(ConversationKind):
         self._agent.call_ending.outcome = outcome
 
     def _end(self) -> None:
-        if not self._agent.call_ending.connecting:  # else whoever connects the caller says how it ends
+        if not self._agent.call_ending.connecting:  # else the transfer decides how the call ends
             self._floor.end(self._agent.call_ending.outcome or Outcome("agent_hung_up", ""))
 
     def _cut(self) -> None:
@@ -282,7 +281,7 @@ class BaseConversation(ConversationKind):
             floor.replying = None
         self._agent.history.cut(self._agent.speech_output.stop())
         if not floor.over.done():
-            self._agent.take_back()  # whoever speaks into a farewell wants to stay
+            self._agent.take_back()  # a caller who speaks during the goodbye wants to stay
 
     def _discard(self) -> None:
         """Throw away a reply of which nothing was heard; its words of the caller become part of the next turn."""

@@ -1,4 +1,4 @@
-"""The briefing of a person who is to take over a caller: what it is about, in one sentence, and do they take it?
+"""The briefing of a person before a transfer: one sentence about the call, and whether the person takes it.
 
 A small conversation of its own on the person's line. They accept by a word or key 1, and decline by a word or key 2.
 """
@@ -52,7 +52,7 @@ ROW = 3
 
 
 class BriefingVerdict(Enum):
-    """What the person said."""
+    """The person's answer."""
 
     ACCEPTED = "accepted"
     DECLINED = "declined"

@@ -1,4 +1,4 @@
-"""What is said to a person who is asked to take a caller over, by language."""
+"""The sentences of a briefing, by language."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ SUMMARISE = (
 
 @dataclass(frozen=True)
 class BriefingPhrases:
-    """The sentences, and what the language is called for the model that makes the one about the call."""
+    """The sentences, and the name of the language for the model, which writes the sentence about the call."""
 
     language: str = "English"
     opening: str = "A caller for you."

@@ -1,4 +1,4 @@
-"""What somebody outside may do to a running conversation: have things said or known, press keys, transfer, end it."""
+"""Controls of a running conversation, for operators and tools: say, instruct, press keys, transfer, end."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ class CallControlRefused(Exception):  # noqa: N818  a state of the conversation,
 
 
 class CallControl:
-    """The wheel of one conversation."""
+    """The controls of one conversation."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class CallControl:
         """Have the agent say `text` as soon as neither it nor the caller speaks. Raises `CallControlRefused`."""
         self._going_on()
         if len(self._wishes) >= SENTENCES:
-            raise CallControlRefused(f"{SENTENCES} sentences wait to be said already")
+            raise CallControlRefused(f"{SENTENCES} sentences already wait to be said")
         self._wishes.append(text)
         self.go_on()
 
@@ -99,6 +99,12 @@ class CallControl:
         """
         self._note(text, NOTE)
 
+    def know(self, text: str) -> None:
+        """Let the agent know a fact of the call, from its next reply on. Raises `CallControlRefused` if it cannot be
+        told any."""
+        self._agent.history.know(text)
+        self._noted()
+
     def report(self, text: str) -> None:
         """Tell the agent what others said that it did not answer: data, no instruction. Raises `CallControlRefused`."""
         self._note(text, OVERHEARD)
@@ -106,7 +112,7 @@ class CallControl:
     def _note(self, text: str, heading: str) -> None:
         self._going_on()
         if not self._agent.history.note(text, heading):
-            raise CallControlRefused("this agent has been told as much as it can keep in mind")
+            raise CallControlRefused("the agent has no room for more instructions in this call")
         self._noted()
 
     def send_digits(self, keys: str) -> None:
@@ -119,11 +125,11 @@ class CallControl:
         self._going_on()
         if self._connect is None:
             raise CallControlRefused(
-                "there is nobody to transfer to: the trunk has no transfer_to, and there are no [[people]]"
+                "there is no person to transfer to: the trunk has no transfer_to, and there are no [[people]]"
             )
         if to and to.strip().lower() not in self._agent.call_ending.people:
             raise CallControlRefused(
-                f"there is nobody of that name; there are: {', '.join(self._agent.call_ending.people)}"
+                f"there is no person of that name; there are: {', '.join(self._agent.call_ending.people)}"
             )
         if self._agent.call_ending.connecting:
             raise CallControlRefused("the caller is being transferred already")
@@ -217,8 +223,7 @@ class CallControl:
             run = ToolRun(tool, arguments, error=f"no answer within {limit:g} s", seconds=limit)
         agent.report(ToolDone(run))
         if not run.error:
-            agent.history.know(f"{PREFETCHED} {result_text(run)}")
-            self._noted()
+            self.know(f"{PREFETCHED} {result_text(run)}")
 
     def _going_on(self) -> None:
         if self._floor.over.done() or self.state in (State.CLOSING, State.ENDED):

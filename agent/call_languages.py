@@ -1,4 +1,4 @@
-"""Which language a call is in: the configured ones, changed on detection or on request. Sans-IO.
+"""The language of a call: one of the configured languages, changed on detection or on request. Sans-IO.
 
 A caller who mixes languages (Hinglish) must not make the agent flip to and fro: evidence for another language is
 counted in words, any turn in the present one takes it back, and every change makes the next one harder.
@@ -32,7 +32,7 @@ NAMES = {
 
 
 class CallLanguages:
-    """The languages of one call. Raises `ValueError` for one that there are no words for, and for none at all."""
+    """The languages of one call. Raises `ValueError` for an unknown language, and for an empty list."""
 
     def __init__(self, known: Sequence[str] = ("en",)) -> None:
         self.known: tuple[str, ...] = ()

@@ -45,7 +45,7 @@ class CascadeAgent(Agent):
 
     @property
     def judge(self) -> Judge:
-        """The model of whoever has the call then."""
+        """The model of the agent that has the call then."""
         return lambda action, before, answer: judged(self.llm, action, before, answer)
 
 
@@ -178,7 +178,7 @@ class CascadeReply(Reply):
             return  # nobody has asked
         agent.wordless += 1
         if agent.wordless > WORDLESS:
-            raise ProviderError(agent.llm.name, "replied with nothing")
+            raise ProviderError(agent.llm.name, "sent an empty reply")
         if agent.again:
             await self._say(agent.history.say(), agent.again, aside=True)
 

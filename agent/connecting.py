@@ -1,4 +1,4 @@
-"""The caller is handed over to a person; if nobody takes the call they are told, and the conversation goes on."""
+"""Transfers to people. If nobody takes the call, the caller is told so, and the conversation goes on."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Whether the caller has said yes to what cannot be undone.
+"""Consent of the caller to a tool whose effect cannot be undone.
 
 A word list cannot tell: "Sounds good" holds no yes, "Okay, so tell me the price first" begins with one, and a plain
 "yes" may answer something else than was to be asked. Answers that are nothing but small words of refusal are known at
@@ -60,7 +60,7 @@ Judge = Callable[[str, str, str], Awaitable[bool]]
 
 
 class ConsentVerdict(BaseModel):
-    """What the model reports."""
+    """The caller's answer, as the model reports it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -144,14 +144,14 @@ def _stands(value: str, said: str) -> bool:
 
 @dataclass(eq=False)
 class ConsentQuestion:
-    """What the agent has to ask, once: who is asked anew is asked another."""
+    """The question that the agent must ask. Each time it is asked is a question of its own."""
 
     place: int
     """Where in the memory it can stand at the earliest."""
 
 
 class Consent:
-    """What the caller was asked in one call, and whether they have said yes to it."""
+    """The questions of one call, and the caller's answers."""
 
     def __init__(self, history: History, judge: Judge | None = None) -> None:
         """Without a `judge` only plain answers count, to what names one of the arguments at least."""

@@ -1,4 +1,4 @@
-"""The conversation of a cascade: STT hears, a model thinks, a voice speaks. One for each call, whichever they are."""
+"""The conversation with a cascade of STT, LLM and TTS. One object per call."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""What distinguishes a conversation with a cascade from one with a speech-to-speech provider."""
+"""The interface between a conversation and its kind of provider: a cascade, or speech to speech."""
 
 from abc import ABC, abstractmethod
 
@@ -7,7 +7,7 @@ from agent.records import Part
 
 
 class ConversationKind(ABC):
-    """What a conversation is held with."""
+    """The part of a conversation that depends on its kind of provider."""
 
     @abstractmethod
     async def open(self) -> None:

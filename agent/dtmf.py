@@ -1,4 +1,4 @@
-"""Collecting keys that a caller presses: so many, up to a key, or one of a menu. Sans-IO."""
+"""Collects DTMF keys: a fixed number of them, up to a key that ends the input, or one choice of a menu. Sans-IO."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -9,7 +9,7 @@ FIRST = 15.0
 
 @dataclass(frozen=True)
 class DtmfRequest:
-    """What the caller is to key in. Raises `ValueError`."""
+    """The keys that the caller must press. Raises `ValueError`."""
 
     most: int = 20
     """Keys after which it is complete."""
@@ -34,7 +34,7 @@ class DtmfRequest:
 
 
 class DtmfState(Enum):
-    """How far a collection is."""
+    """The state of a collection."""
 
     OPEN = "waiting for keys"
     COMPLETE = "complete"

@@ -1,4 +1,4 @@
-"""Digits that the agent asks for: so many, up to a key, one of a menu; in secret where nobody may read them."""
+"""DTMF input that the agent asks for; secret digits are kept from the model and the records."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Errors of the agent, and how records name a fault of ours."""
+"""Errors of the agent, and the text of our own errors in records."""
 
 
 def first(error: BaseException) -> BaseException:

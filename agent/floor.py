@@ -1,4 +1,4 @@
-"""What one conversation is at: whose turn it is, what is being said, and how the caller's sound arrived."""
+"""The present state of one conversation: whose turn it is, what is being said, and how the caller's sound arrived."""
 
 import asyncio
 from functools import lru_cache
@@ -44,7 +44,7 @@ def lexicon_of(phrases: Phrases) -> Lexicon:
 
 
 class Floor:
-    """Who has it, and what is being said."""
+    """Whose turn it is, and what is being said."""
 
     def __init__(self, options: TurnOptions, phrases: Phrases) -> None:
         self.turns = TurnMachine(options, 0.0)
@@ -81,7 +81,7 @@ class Floor:
 
 
 class Listening:
-    """The caller's sound: when it was a voice, and when which part of it arrived."""
+    """The caller's sound: the times of its voice, and of the arrival of its parts."""
 
     def __init__(self) -> None:
         self.voice = CallerSound()

@@ -1,4 +1,4 @@
-"""The memory of a call: the caller's words, the tools' results, and of the agent's words those that were heard.
+"""The history of a call: the caller's words, the results of tools, and the part of the agent's words that was heard.
 
 Sans-IO.
 """
@@ -71,7 +71,7 @@ class Sentence:
 
 @dataclass
 class AssistantTurn:
-    """What the agent said in one go, and the tools that it called after it."""
+    """The words of the agent in one turn, and the tools that it called after them."""
 
     sentences: list[Sentence] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
@@ -80,7 +80,7 @@ class AssistantTurn:
 
 @dataclass
 class UserTurn:
-    """What the caller said."""
+    """The words of the caller in one turn."""
 
     text: str = ""
     """Empty as long as nobody has written it down."""
@@ -89,7 +89,7 @@ class UserTurn:
 
 
 class Draft(NamedTuple):
-    """The messages of a request, before it is known what stands in the documents about the last of them."""
+    """The messages of a request, before passages of documents are added to the last one."""
 
     messages: list[Message]
     found: dict[int, Sequence[Passage]]
@@ -114,7 +114,7 @@ class Draft(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """What was said since the agent was to ask something."""
+    """The words since the agent was told to ask a question."""
 
     before: str
     """All before the caller's last words, a line for each who spoke."""
@@ -138,7 +138,7 @@ class History:
         """In which language it is to answer; empty for whichever it likes."""
         self._entries: list[UserTurn | AssistantTurn] = []
         self._notes: list[str] = []
-        self._known = ""
+        self._known: list[str] = []
 
     @property
     def turns(self) -> int:
@@ -208,7 +208,7 @@ class History:
 
     def know(self, text: str) -> None:
         """Let the model know a fact of this call, from its next reply on."""
-        self._known = text
+        self._known.append(text)
 
     def say(self) -> AssistantTurn:
         """A new entry for what the agent is about to say."""
@@ -272,7 +272,7 @@ class History:
     def draft(self, asked: str = "", instead: str = "") -> Draft:
         """The same, to which something may be found."""
         # The newest note stands last; not every model takes system messages in the middle.
-        told = [part for part in (self.prompt, self.manner, self._known) if part]
+        told = [part for part in (self.prompt, self.manner, *self._known) if part]
         prompt = "\n\n".join([*told, *self._notes])
         messages: list[Message] = [{"role": "system", "content": prompt}]
         found: dict[int, Sequence[Passage]] = {}

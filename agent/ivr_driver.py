@@ -1,4 +1,4 @@
-"""Walks one conversation through the menus and queues of the other side: hears, waits, presses."""
+"""Drives one conversation through the menus and queues of the other side: listens, waits, presses keys."""
 
 import asyncio
 from collections.abc import Callable
@@ -28,7 +28,7 @@ Keys = Annotated[
 
 
 class IvrDriver:
-    """The menus of one call. While one speaks, and in a queue, nothing reaches the model."""
+    """The menus of one call. While a menu speaks, and in a queue, the model gets nothing."""
 
     def __init__(
         self, options: IvrOptions, line: Line, floor: Floor, control: CallControl, answer: Callable[[str], None]

@@ -1,4 +1,4 @@
-"""The line: all that the agent knows of a telephone. An RTP call, a browser call and a test fake are all Lines.
+"""The line: everything that the agent knows of a telephone. An RTP call, a browser call and a test fake are Lines.
 
 Sound is G.711 mu-law, 8000 samples per second, one byte per sample (160 bytes = 20 ms, silence byte 0xFF).
 Times named `at` are seconds of the event loop's monotonic clock.

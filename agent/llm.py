@@ -1,4 +1,4 @@
-"""The model: what decides the next words and tool calls, in the shape of OpenAI's chat completions."""
+"""The language model: decides the next words and tool calls; messages are those of OpenAI's chat completions."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -67,7 +67,7 @@ class Usage(NamedTuple):
 
 
 class CallCommand(NamedTuple):
-    """Something to be done when all words before it are on the line. Only brains that hold the call's commands do so.
+    """A command of a brain that controls the call, carried out when all words before it are on the line.
 
     `do` raises only `agent.errors.ProviderError`.
     """
@@ -99,7 +99,7 @@ class LanguageModel(Protocol):
 
 
 class DistantModel(LanguageModel, Protocol):
-    """A language model of a service: what `agent.providers.provider.Provider.make` makes."""
+    """A language model of a service, as `agent.providers.provider.Provider.make` makes it."""
 
     def warm(self) -> None:
         """Open a connection in the background unless one stands, so that the first reply of a call finds it."""

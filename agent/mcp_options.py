@@ -1,11 +1,11 @@
-"""Which MCP servers an agent has its tools from; `agent.mcp_tools`, which needs the package, speaks with them."""
+"""Options of MCP servers; `agent.mcp_tools`, which needs the MCP package, connects to them."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class McpOptions:
-    """One server, and what of it an agent may use."""
+    """One server, and the tools of it that an agent may use."""
 
     name: str
     """For logs and errors."""
@@ -42,7 +42,7 @@ class McpOptions:
         if stray := sorted(
             {*self.reads, *self.changes, *self.confirm} - {*self.tools} if "*" not in self.tools else ()
         ):
-            raise ValueError(f"{stray[0]} is none of the tools, which are {', '.join(self.tools)}")
+            raise ValueError(f"{stray[0]} is not one of the tools: {', '.join(self.tools)}")
         if self.url and not self.url.startswith(("https://", "http://")):
             raise ValueError("url must begin with https:// or http://")
         if min(self.timeout, self.connect_limit) <= 0:

@@ -208,7 +208,7 @@ def arguments_of(schema: Mapping[str, Any]) -> type[RootModel[dict[str, Any]]]:
         def _fits(self) -> Self:
             given = {**self.root, KEY: "-"} if len(properties) < len(schema.get("properties", {})) else self.root
             if KEY in self.root:
-                raise ValueError(f"{KEY} is not to be given")
+                raise ValueError(f"{KEY} must not be given")
             try:
                 problems = [
                     f"{'.'.join(map(str, one.path))} {one.message}" for one in _first(validator.iter_errors(given))

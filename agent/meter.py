@@ -1,4 +1,4 @@
-"""What a call uses of its providers, reported as it is used: seconds heard, tokens, characters spoken."""
+"""Meters the use of providers in a call, and reports it at once: seconds of STT, tokens, characters of TTS."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing

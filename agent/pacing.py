@@ -1,4 +1,4 @@
-"""What the agent says about the turns to come: what it has asked for, and that the caller needs time."""
+"""The tool by which the model announces the caller's next turn: the kind of answer, or that the caller needs time."""
 
 import asyncio
 from collections.abc import Callable

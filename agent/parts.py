@@ -1,4 +1,4 @@
-"""The providers' sessions of one conversation, got ready and put away together."""
+"""The sessions of one conversation's providers: opened and closed together."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ Broken = tuple[Part, ProviderError]
 
 
 class ProviderSession(Protocol):
-    """A provider's session, whatever it is there for."""
+    """A session of any kind of provider."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Passages of documents that may answer what the caller says, as a model gets them: behind the caller's words."""
+"""Passages of documents for the model: they follow the words of the caller that they may answer."""
 
 import hashlib
 import json

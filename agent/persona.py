@@ -1,4 +1,4 @@
-"""Who the agent is: what the model is told, and the sentences that are said without it."""
+"""The persona of an agent: its prompt, and the sentences that it says without the model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ _EN = STOCK["en"]
 
 @dataclass(frozen=True)
 class Persona:
-    """What the agent is told, and the sentences that it says by itself."""
+    """The prompt, and the sentences that the agent says without the model."""
 
     prompt: str
     """The system prompt."""

@@ -1,4 +1,4 @@
-"""Small words by language: what says "I am listening", what greets, what says yes and no.
+"""Short phrases by language: backchannels, greetings, yes and no.
 
 The lists are by ear and short on purpose: a word that is missing costs a pause of the agent, a wrong one an answer.
 Sans-IO.

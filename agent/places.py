@@ -1,4 +1,4 @@
-"""Which words of a text have been said, when the voice was given it in other words (`agent.speakable`)."""
+"""Maps positions in a spoken text to the text as it was written; `agent.speakable` changes it for the voice."""
 
 import re
 from bisect import bisect_right

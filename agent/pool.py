@@ -1,4 +1,4 @@
-"""Threads for what blocks: a bounded pool for each kind of work, so that one kind that hangs holds up no other.
+"""Threads for blocking work: a bounded pool for each kind, so that a kind that hangs does not delay the others.
 
 The loop's default executor is left to the name resolution that asyncio does by itself. Its threads are few, and all
 that is given to it waits in one queue without a bound: six functions that hang would stop every new connection.
@@ -21,7 +21,7 @@ POOLS: dict[str, "Pool"] = {}
 
 
 class NotBegun(Exception):  # noqa: N818  what is known of the work, not a fault of its own
-    """The work was not begun, and never will be. The message says why."""
+    """The work was not begun, and will not be. The message says why."""
 
 
 class PoolFullError(NotBegun):
@@ -66,7 +66,7 @@ class Pool:
             if self.busy + len(self._queue) >= self.workers + self.waiting:
                 self.refused += 1
                 raise PoolFullError(
-                    f"too much is under way: all {self.workers} threads for {self.name} are busy and {self.waiting} "
+                    f"too much work: all {self.workers} threads for {self.name} are busy and {self.waiting} "
                     "more pieces of work wait"
                 )
             self._queue.append((work, call))

@@ -10,7 +10,7 @@ from agent.stt import AudioInput, Onset, Transcript
 
 @dataclass(frozen=True)
 class Brief:
-    """What a session is to be."""
+    """The settings of a session."""
 
     instructions: str
     """The system prompt."""
@@ -21,7 +21,7 @@ class Brief:
 
 
 class Answering(NamedTuple):
-    """The provider takes the caller's turn for complete, or does what it was asked to: a reply follows."""
+    """A reply follows: the caller's turn is complete, or we asked for the reply."""
 
 
 class ReplyAudio(NamedTuple):
@@ -50,7 +50,7 @@ class ReplyEnded(NamedTuple):
 
 
 class Consumed(NamedTuple):
-    """Something that is charged for, since the last time."""
+    """The charged use since the last report."""
 
     unit: Literal["seconds", "tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out"]
     amount: float
@@ -59,7 +59,7 @@ class Consumed(NamedTuple):
 
 
 class Reopened(NamedTuple):
-    """Another session has taken the place of the one before. It knows what the brief says, and is silent."""
+    """Another session has replaced the earlier one. It has the same brief, and is silent."""
 
 
 RealtimeEvent = Onset | Transcript | Answering | ReplyAudio | ReplyWords | ReplyEnded | ToolCall | Consumed | Reopened

@@ -1,4 +1,4 @@
-"""The conversation of a speech-to-speech provider: it takes the turns, we hold the line, the tools and the memory.
+"""The conversation with a speech-to-speech provider: it takes the turns; we own the line, the tools and the history.
 
 The local onset of a sound silences the wire at once, as in a cascade; the provider's own onset confirms it, and then
 what was not played is forgotten on both sides. All else is `agent.base_conversation`: limits, silence, keys, transfer.

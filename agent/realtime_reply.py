@@ -1,4 +1,4 @@
-"""A reply of a speech-to-speech session: sound for the line, words for the memory, calls of tools."""
+"""A reply of a speech-to-speech session: sound for the line, words for the history, calls of tools."""
 
 import asyncio
 import math
@@ -263,6 +263,6 @@ class RealtimeReply(Reply):
                 await self._begun.wait()
             await self._speech_output.silent()
         except TimeoutError:
-            raise ProviderError(self._session.name, "did not say what a tool asks") from None
+            raise ProviderError(self._session.name, "did not speak the question of a tool") from None
         finally:
             self.break_off(owed=False)

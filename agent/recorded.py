@@ -1,4 +1,4 @@
-"""Recorded sentences, for the moment when no voice can be had."""
+"""Recorded sentences, for calls in which no TTS works."""
 
 import math
 import struct

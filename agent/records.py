@@ -18,7 +18,7 @@ Sorry = Literal["apology", "connecting"]
 
 @dataclass
 class ToolRun:
-    """One tool call and what came of it."""
+    """One tool call and its result."""
 
     name: str
     arguments: Any
@@ -142,7 +142,7 @@ class Interrupted(NamedTuple):
 
 
 class TurnDecided(NamedTuple):
-    """Something was decided about whose turn it is."""
+    """A decision of the turn machine."""
 
     decision: str
     """The name of an `agent.turn_taking.table.Action`, in lower case."""

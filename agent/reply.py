@@ -1,4 +1,4 @@
-"""One reply, whoever makes it: what it says is remembered and reported, its tools are run."""
+"""One reply of any kind of provider: it is spoken, stored in the history and reported; its tools are run."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -37,7 +37,7 @@ LATE = "This came late: the caller has said more meanwhile. Tell them what of it
 
 
 class Late(NamedTuple):
-    """The result of a tool that came after the reply which wanted it."""
+    """The result of a tool that came after the end of the reply that called it."""
 
     call: ToolCall
     run: ToolRun
@@ -45,7 +45,7 @@ class Late(NamedTuple):
 
 @dataclass
 class CallEnding:
-    """What the built-in tools decide about the call; it happens when everything has been said."""
+    """The ending or transfer that a built-in tool has decided on; it happens when everything has been said."""
 
     outcome: Outcome | None = None
     people: Mapping[str, str] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class CallEnding:
                 self.connecting = True
                 try:
                     self.connected = await self.connect(to)
-                except Exception:  # the boundary to whoever owns the line: nobody was reached
+                except Exception:  # of the owner of the line: nobody was reached
                     log.exception("transfer failed")
                 finally:
                     self.connecting = False
@@ -93,7 +93,7 @@ class CallEnding:
 
         def transfer(reason: str, to: str) -> dict[str, str]:
             if to and to.strip().lower() not in self.people:
-                return {"error": f"there is nobody of that name; there are: {', '.join(self.people)}"}
+                return {"error": f"there is no person of that name; there are: {', '.join(self.people)}"}
             if self.connecting:
                 return {"status": "the caller is being connected already"}
             self.outcome, self.to = Outcome("transfer", reason or "the caller asked for a person"), to
@@ -126,7 +126,7 @@ async def unsaid(text: str) -> None:
 
 @dataclass(kw_only=True)
 class Agent:
-    """What all replies of one call share."""
+    """The parts that all replies of one call share."""
 
     toolbox: Toolbox
     history: History
@@ -195,7 +195,7 @@ class Agent:
 
 
 class Reply:
-    """What is said in one turn."""
+    """The reply of one turn."""
 
     def __init__(self, agent: Agent, turn: Turn, now: Callable[[], float]) -> None:
         self.turn = turn

@@ -1,4 +1,4 @@
-"""What a caller keyed in and nobody may read: tools get it by reference, and it stands nowhere else."""
+"""Secret digits that a caller keyed in: tools get them by reference, and they are stored nowhere else."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How each language says money, percentages, ranges and abbreviations. Numbers stay in digits.
+"""Spoken forms of money, percentages, ranges and abbreviations in each language. Numbers stay in digits.
 
 Only a text with one meaning is changed: "$5" in Spanish may be pesos, "1,250 €" in German may be 1.25 euros, "9-5" may
 be a score; they are left to the voice.
@@ -6,7 +6,7 @@ be a score; they are left to the voice.
 
 import re
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 
@@ -20,7 +20,7 @@ class Money(NamedTuple):
 
 
 class Forms(NamedTuple):
-    """What a language says for signs."""
+    """The words of a language for signs."""
 
     to: str
     """Between the ends of a range."""
@@ -228,8 +228,7 @@ _CLOCKS = re.compile(rf"{_FREE}({_CLOCK}){_DASH}({_CLOCK})(?![:\d.-])", re.IGNOR
 
 def in_words(text: str, language: str) -> str:
     """`text` in `language` (ISO 639-1) with words for signs; unchanged in a language that is not known."""
-    speaker = _SPEAKERS.get(language)
-    return speaker.say(text) if speaker is not None else text
+    return _speaker(language).say(text) if language in FORMS else text
 
 
 class _Speaker:
@@ -332,4 +331,7 @@ def _written(said: str, found: re.Match[str]) -> str:
     return (said[0].upper() + said[1:] if begins else said) + ("." if ends else "")
 
 
-_SPEAKERS = {language: _Speaker(forms) for language, forms in FORMS.items()}
+@cache
+def _speaker(language: str) -> _Speaker:
+    """Made when it is first used: its patterns take 5 ms, and hardly a gateway speaks all languages."""
+    return _Speaker(FORMS[language])

@@ -1,4 +1,4 @@
-"""Stock sentences by language: what an agent says without its model. The names are those of `agent.persona.Persona`.
+"""Stock sentences by language, which an agent says without its model. The names are those of `agent.persona.Persona`.
 
 ``{{emergency_number}}`` stands for the number for the caller's country, or for nothing.
 """

@@ -1,4 +1,4 @@
-"""STT: what turns the caller's sound into words. One object per call."""
+"""Speech to text: turns the caller's sound into words. One object per call."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
@@ -45,7 +45,7 @@ SttEvent = Onset | Transcript
 
 
 class AudioInput(Protocol):
-    """What takes the caller's sound."""
+    """Takes the caller's sound."""
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from agent.tts import Speech, TextToSpeech
 
 
 class SwitchingTts:
-    """Several voices as one. Those that are not asked for are never made."""
+    """Several voices as one. A voice is made when it is first needed."""
 
     def __init__(self, key: Hashable, make: Callable[[], TextToSpeech]) -> None:
         self._made: dict[Hashable, TextToSpeech] = {}

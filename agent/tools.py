@@ -161,9 +161,9 @@ def tool(
         arguments = _arguments_of(function)
         changes = side_effect or confirm
         if changes and cache:
-            raise ToolFileError(f"tool {function.__name__}: what changes something cannot be cached")
+            raise ToolFileError(f"tool {function.__name__}: it changes something, so it cannot be cached")
         if cache and any(_is_secret(one.annotation) for one in arguments.model_fields.values()):
-            raise ToolFileError(f"tool {function.__name__}: what takes a secret cannot be cached")
+            raise ToolFileError(f"tool {function.__name__}: it takes a secret, so it cannot be cached")
         return Tool(
             function.__name__, description, function, arguments, timeout, filler, changes, confirm, repeatable,
             cache, waits_for_caller, quiet,
@@ -184,7 +184,7 @@ def _arguments_of(function: Callable[..., Any]) -> type[BaseModel]:
         raise ToolFileError(f"tool {function.__name__}: its type hints cannot be read: {error}") from None
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise ToolFileError(f"tool {function.__name__}: parameter {name} must be a plain named one")
+            raise ToolFileError(f"tool {function.__name__}: parameter {name} must be an ordinary named parameter")
         if name == KEY:
             continue
         if name not in hints:
@@ -350,7 +350,7 @@ async def _cached(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun:
 
 async def _carry_out(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun:
     done = ToolRun(found.name, dumped)
-    known = not found.side_effect or KEY in given  # whoever is told which tries are one order does it once
+    known = not found.side_effect or KEY in given  # a tool that gets the key of the order does it once
     try:
         async with asyncio.timeout(found.timeout):
             if inspect.iscoroutinefunction(found.function):

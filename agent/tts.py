@@ -1,4 +1,4 @@
-"""The voice: what turns sentences into mu-law sound. One object per call."""
+"""Text to speech: turns sentences into mu-law sound. One object per call."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 
 class WordTime(NamedTuple):
-    """Where in the sound of a sentence a word of it ends, if the voice tells that."""
+    """The end of a word in the sound of a sentence, from voices that report it."""
 
     letters: int
     """Characters of the sentence up to the end of the word, signs behind it included."""
@@ -15,7 +15,7 @@ class WordTime(NamedTuple):
 
 
 class Inquiry(NamedTuple):
-    """How to ask a voice what was heard of a sentence, for one that knows better than by times of words."""
+    """How to ask a voice which words of a sentence were heard, if it knows that better than by times of words."""
 
     ask: Callable[[int, Callable[[int], None]], None]
     """Takes the samples of the sentence that were played when it was stopped, and what is called later with the

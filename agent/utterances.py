@@ -1,4 +1,4 @@
-"""What is said to the caller, utterance by utterance: which have begun, how far they are played, what was heard."""
+"""The utterances of the agent: which have begun, how far they are played, what was heard of them."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from agent.line import SAMPLE_RATE, Finished, Heard, Line
 
 
 class Utterances:
-    """Everything that is said in one call, one after the other; each is an utterance of the line."""
+    """All utterances of one call, in their order."""
 
     def __init__(self, line: Line) -> None:
         self.sentences: dict[int, Sentence] = {}

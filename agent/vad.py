@@ -1,4 +1,4 @@
-"""Local voice activity by energy: late provider signals are no basis for falling silent. Sans-IO."""
+"""Local voice activity by energy, because signals of providers come too late to stop the agent. Sans-IO."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Providers around another provider: they forward everything, and a subclass changes what it is about."""
+"""Wrappers of providers: they forward everything, and a subclass overrides what it changes."""
 
 from collections.abc import AsyncIterator, Sequence
 

@@ -190,6 +190,16 @@ class CostAlarm(NamedTuple):
     currency: str
 
 
+class CallCharged(NamedTuple):
+    """The cost of the call so far; told again and again while it goes on, so that a process that is killed leaves it in
+    the record and the caps of the day count it."""
+
+    call: str
+    at: datetime
+    cost: dict[str, Any]
+    """See `sipgw.policy.cost.cost.Cost.as_dict`."""
+
+
 class DocumentsUnread(NamedTuple):
     """An agent speaks that does not know all of its documents yet: they are being read."""
 
@@ -223,7 +233,8 @@ class CallEnded(NamedTuple):
 
 Event = (
     CallBegan | CallerVerified | CallRinging | CallAnswered | AnsweredBy | CallMeasured | CallReported | CallTransferred
-    | PartyChanged | PartySaid | MessageTaken | TrunkAlarm | CostAlarm | DocumentsUnread | SoundWithheld | CallEnded
+    | PartyChanged | PartySaid | MessageTaken | TrunkAlarm | CostAlarm | CallCharged | DocumentsUnread | SoundWithheld
+    | CallEnded
 )  # fmt: skip
 Watcher = Callable[[Event], None]
 T = TypeVar("T")

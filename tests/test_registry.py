@@ -192,7 +192,7 @@ def test_to_read_the_registry_imports_no_package_of_a_vendor(tmp_path: Path) -> 
 
 
 def test_the_entry_points_of_a_checkout_are_those_of_its_project_file() -> None:
-    assert [one.name for one in registry.declared("realtime")] == [
+    assert [one.name for one in registry.declared()["realtime"]] == [
         "assemblyai",
         "gemini",
         "openai",
@@ -271,8 +271,8 @@ def test_no_package_takes_the_name_of_one_of_ours(tmp_path: Path) -> None:
     (own / "entry_points.txt").write_text("[sipgw.stt]\ndeepgram = agent.providers.deepgram:STT\n", encoding="utf-8")
     code = (
         "import pathlib; from sipgw.config import registry; registry._CHECKOUT = pathlib.Path('/nowhere');"
-        "own = registry.entry_points;"
-        "registry.entry_points = lambda group: sorted(own(group=group), key=lambda one: one.dist.name);"
+        "from importlib.metadata import EntryPoints; own = registry.entry_points;"
+        "registry.entry_points = lambda: EntryPoints(sorted(own(group='sipgw.stt'), key=lambda one: one.dist.name));"
         "print(registry.provider('stt', 'deepgram').title, *registry.problems())"
     )
     found = run(tmp_path, "-c", code)

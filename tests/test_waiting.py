@@ -26,7 +26,7 @@ PROGRAMS = {
 """Files of the tests with real programs."""
 VIRTUAL = (
     "sipgw.tools.replay.clock", "tests.virtual", "tests.agent.holding", "tests.agent.realtime_holding",
-    "tests.agent.relay.holding", "tests.sip.wire", "sipgw.tools.conformance.checks",
+    "tests.agent.relay.holding", "tests.sip.wire", "sipgw.tools.conformance.trials",
 )  # fmt: skip
 """Who imports one of these runs on virtual time."""
 LIMITED = (

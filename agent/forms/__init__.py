@@ -1,1 +1,1 @@
-"""Forms filled in by voice: what each kind of field is, how it is said, and what of it the caller has confirmed."""
+"""Forms filled in by voice: kinds of fields, how values are said, and which of them the caller has confirmed."""

@@ -41,7 +41,7 @@ _ALIASES = {"UK": "GB"}
 
 @dataclass(frozen=True)
 class FormSetting:
-    """What fields are read by in one call."""
+    """The settings by which fields are read in one call."""
 
     languages: tuple[str, ...] = ("en",)
     """ISO 639-1 codes; the agent speaks the first now."""
@@ -118,11 +118,11 @@ class Email(FormField):
             text = glued(tokens(text, setting.languages, signs=True))
         found = _ADDRESS.findall(text)
         if len(found) != 1:
-            raise ValueError("no address of e-mail; ask the caller to say it again, slowly, with its at and its dots")
+            raise ValueError("not an e-mail address; ask the caller to say it again, slowly, with its at and its dots")
         try:
             address = validate_email(found[0].strip(".,;:"), check_deliverability=False).normalized
         except EmailNotValidError as error:
-            raise ValueError(f"no address of e-mail ({error}); ask the caller to spell it") from None
+            raise ValueError(f"not an e-mail address ({error}); ask the caller to spell it") from None
         return address.lower()
 
     def parts(self, value: Any, setting: FormSetting) -> dict[str, str]:
@@ -151,7 +151,7 @@ class Name(FormField):
         """See `FormField.read`."""
         text = spelled(str(value))
         if not 2 <= len(text) <= NAME_LENGTH or re.search(r"[\d@:/]", text):
-            raise ValueError("no name of a person; ask the caller for it, and to spell it")
+            raise ValueError("not the name of a person; ask the caller for it, and to spell it")
         return text
 
     def parts(self, value: Any, setting: FormSetting) -> dict[str, str]:
@@ -187,7 +187,7 @@ class Phone(FormField):
             number = None
         if number is None or not phonenumbers.is_valid_number(number):
             raise ValueError(
-                f"no telephone number: it has {len(digits)} digits, of which some are missing, too many or wrong; "
+                f"not a telephone number: it has {len(digits)} digits, of which some are missing, too many or wrong; "
                 "ask the caller for the whole number, digit by digit"
             )
         return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
@@ -232,7 +232,7 @@ class Amount(FormField):
         try:
             amount = Decimal(str(value)).quantize(Decimal("0.01"))
         except InvalidOperation:
-            raise ValueError("no amount; ask the caller how much it is") from None
+            raise ValueError("not an amount; ask the caller how much it is") from None
         if not self.least <= amount <= self.most:
             raise ValueError(f"an amount from {self.least} to {self.most} is possible; ask the caller for another")
         return amount
@@ -282,7 +282,7 @@ class Moment(FormField):
         return {"": said_in(setting.languages[0], value, year=other)}
 
     def stands(self, said: str, spoken: str, setting: FormSetting) -> bool:
-        """See `FormField.stands`: day, month and time in figures, and no other; words are left to whoever judges."""
+        """See `FormField.stands`: day, month and time in figures, and no other figures; words are judged elsewhere."""
         (wanted,) = moments(said)
         return any(
             (one.month, one.day, one.times) == (wanted.month, wanted.day, wanted.times)
@@ -331,7 +331,7 @@ class Postal(FormField):
             code = digits_of(code, setting.languages)
         pattern = _POSTAL_CODES.get(country, r"[A-Z\d][A-Z\d -]{1,9}")
         if code and not re.fullmatch(pattern, code):
-            raise ValueError(f"{code!r} is no postal code there; ask the caller for it, digit by digit")
+            raise ValueError(f"{code!r} is not a postal code there; ask the caller for it, digit by digit")
         return made | ({"postal_code": code} if code else {})
 
     def parts(self, value: Any, setting: FormSetting) -> dict[str, str]:
@@ -357,7 +357,7 @@ class Card(FormField):
         from stdnum import luhn
 
         if not 12 <= len(digits := value.reveal()) <= 19 or not luhn.is_valid(digits):
-            raise ValueError("what was keyed in is no card's number; have the caller key it in again")
+            raise ValueError("the keys are not a card number; let the caller key it in again")
 
 
 def _check_country(country: str) -> None:
@@ -365,4 +365,4 @@ def _check_country(country: str) -> None:
     import phonenumbers  # 30 ms that few calls need
 
     if country not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError(f"{country!r} is no country; write its two letters, like DE, or ask the caller for it")
+        raise ValueError(f"{country!r} is not a country; write its two letters, like DE, or ask the caller for it")

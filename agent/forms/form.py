@@ -1,4 +1,4 @@
-"""What of a call's forms is heard, said back and confirmed: one table of states, a row for each value of a field.
+"""The state of each value in a call's forms: heard, said back, confirmed. One table of states.
 
 A value is known by its field's name and kind, its part and what is said for it. So a confirmed one needs no second
 question in another tool with such a field, a corrected part starts anew while the others stay as they are, and values
@@ -20,7 +20,7 @@ values are asked one by one."""
 
 
 class FieldState(Enum):
-    """How far one value is."""
+    """The state of one value."""
 
     EMPTY = "nobody has said it"
     HEARD = "it is valid, and has to be said back"
@@ -30,7 +30,7 @@ class FieldState(Enum):
 
 
 class FieldEvent(Enum):
-    """What happens to a value."""
+    """An event of a value."""
 
     GIVEN = "the model gives it, valid, to a tool"
     SPOKEN = "the agent has said it, and the caller has heard it"

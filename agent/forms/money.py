@@ -39,7 +39,7 @@ def written(value: str, languages: Sequence[str], currency: str) -> str:
     known = [one for one in words if one == own or _BESIDE.fullmatch(one)]
     signs = re.sub(r"[^\W\d_]|[\u0900-\u097f]", "", rest)
     if len(found) != 1 or len(known) < len(words) or not _SIGNS_BESIDE.fullmatch(signs):
-        raise ValueError("no amount; write it as a number, like 1250.50, or ask the caller how much it is")
+        raise ValueError("not an amount; write it as a number, like 1250.50, or ask the caller how much it is")
     return _worth(found[0])
 
 

@@ -1,4 +1,4 @@
-"""Names of persons, with what is spelled behind a word in its place."""
+"""Names of persons. The spelling after a word replaces the word."""
 
 import re
 from difflib import SequenceMatcher

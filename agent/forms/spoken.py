@@ -1,4 +1,4 @@
-"""What callers say for letters, digits and signs, in each language, and the text that it stands for."""
+"""Spoken forms of letters, digits and signs in each language, and the text that they stand for."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""What the caller's sound is: voice, echo of the agent, background or noise; decided by evidence. Sans-IO."""
+"""Classifies the caller's sound by evidence: voice, echo of the agent, background or noise. Sans-IO."""
 
 import os
 

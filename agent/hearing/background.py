@@ -1,4 +1,4 @@
-"""Which voices on the line are not the caller's: by level, compared with what was answered before. Sans-IO.
+"""Background voices: recognised by their level, compared with voices that were answered before. Sans-IO.
 
 The level of a voice is uncertain at first: within 2.4 dB after 0.16 s of it, within 1.1 dB after 0.5 s (one standard
 deviation). So what is in doubt is listened to for longer.
@@ -23,7 +23,7 @@ STEADY = 1.0
 
 
 class Background:
-    """Learned from voices whose words were answered, and from voices of which no words came."""
+    """Learns from voices whose words were answered, and from voices without words."""
 
     def __init__(self) -> None:
         self._usual: float | None = None

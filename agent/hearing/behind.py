@@ -1,4 +1,4 @@
-"""Whether somebody else goes on behind the caller who has stopped: what remains is quieter, and for long. Sans-IO.
+"""Detects another voice that goes on after the caller has stopped: it is quieter, and lasts. Sans-IO.
 
 The syllables of one speaker stay 8 dB below their loudest ones for at most half a second in 98 of 100 sentences; those
 of somebody who is 10 dB quieter do so for as long as they speak.

@@ -127,7 +127,7 @@ class CallerSound:
         return self._voices.include(at, self._sound if self.speaking else None)
 
     def forget_background(self) -> None:
-        """The caller was asked whether they are there: listen to whoever answers, be it as quiet as the background."""
+        """The caller was asked whether they are there: take any voice, even one as quiet as the background."""
         self._voices.forget()
 
     def confirmed(self) -> None:

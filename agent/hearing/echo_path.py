@@ -41,7 +41,7 @@ ABSENT = 10.0
 
 
 class Path(Enum):
-    """What is known of the line."""
+    """The known properties of the line."""
 
     UNKNOWN = "the agent has not spoken for long enough"
     CLEAN = "nothing comes back"

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from array import array
 
 with warnings.catch_warnings():
     # The standard library says at every import that 3.13 drops it; from there on the package audioop-lts provides it.
@@ -20,7 +21,8 @@ SILENT = -127
 RMS_0_DBM0 = 15_813.0
 """Root mean square of 0 dBm0 on the 16-bit scale: the sine of 32124 has 3.14 dBm0 (ITU-T G.711, table 5)."""
 
-_LEVELS = [SILENT, *(20 * math.log10(rms / RMS_0_DBM0) for rms in range(1, (1 << 15) + 1))]
+_LEVELS = array("d", (20 * math.log10((rms or 1e-9) / RMS_0_DBM0) for rms in range((1 << 15) + 1)))
+_LEVELS[0] = SILENT
 
 
 def to_linear(ulaw: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The gate of energy: what is not louder than the noise of the line is no sound. Sans-IO."""
+"""The energy gate: sound must be louder than the noise of the line. Sans-IO."""
 
 LEAST = -58.0
 """The lowest noise floor, dBm0; it is that of a line which was not heard yet, since the first sound may be speech."""

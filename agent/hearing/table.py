@@ -1,4 +1,4 @@
-"""The table of a caller's sound: what it is taken for, and what changes that."""
+"""The state table of a caller's sound."""
 
 from enum import Enum
 
@@ -6,7 +6,7 @@ from agent.hearing.changes import Kind
 
 
 class State(Enum):
-    """What the sound on the line is."""
+    """The class of the sound on the line."""
 
     QUIET = "nothing louder than the noise and the echo"
     SOUND = "a sound that is not decided yet"
@@ -20,7 +20,7 @@ VOICES = (State.DOUBTFUL, State.VOICE)
 
 
 class Event(Enum):
-    """What one slot of sound has brought."""
+    """The result of one slot of sound."""
 
     LOUD = "there is a sound"
     ENOUGH = "it was a voice for long enough, and certainly one"

@@ -1,4 +1,4 @@
-"""Whether a sound is a voice: by a model that runs only while this is undecided; without one by its pitch."""
+"""Decides whether a sound is a voice: by a model, which runs only until that is decided; without a model by pitch."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -64,7 +64,7 @@ def load() -> "Silero | None":
 
 
 class ModelJudge:
-    """Silero VAD; from its first failure on the pitch in its place."""
+    """Silero VAD; after its first failure `Pitch` replaces it."""
 
     def __init__(self, model: "Silero") -> None:
         self.late, self.graded = 3, True

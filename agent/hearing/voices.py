@@ -1,4 +1,4 @@
-"""Whose voices were heard on a line: the caller's, with their times, and somebody's behind them. Sans-IO."""
+"""The voices on a line: the caller's, with their times, and voices in the background. Sans-IO."""
 
 import math
 from collections import deque

@@ -1,1 +1,1 @@
-"""Telephone menus (IVR) and queues on the other side: told by their words, walked by keys."""
+"""Telephone menus (IVR) and queues on the other side: recognised by their words, navigated by keys."""

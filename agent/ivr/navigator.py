@@ -1,4 +1,4 @@
-"""Where a call is in the menus and queues of the other side. Sans-IO: words, sound, keys and the time go in."""
+"""Follows a call through the menus and queues of the other side. Sans-IO: words, sound, keys and the time go in."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ taken for persons, too: what is shorter counts, so that no menu goes on without 
 
 
 class Place(Enum):
-    """Where the call is."""
+    """The place of the call."""
 
     TALKING = "somebody talks who is taken for a person"
     MENU = "a menu says what keys stand for"
@@ -40,7 +40,7 @@ class Place(Enum):
 
 
 class MenuWords(Enum):
-    """What words are taken for."""
+    """The meaning of words that were heard."""
 
     KEYS = "asks for keys"
     WAIT = "asks to wait"
@@ -66,7 +66,7 @@ PLACES: dict[tuple[Place, MenuWords], Place] = {
 
 
 class MenuLimit(Exception):  # noqa: N818  an end, not a fault
-    """The limit is reached; the message says which."""
+    """A limit is reached; the message names it."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ class _Clock:
 
 
 class IvrNavigator:
-    """The way through the menus of one call."""
+    """Navigates the menus of one call."""
 
     def __init__(self, options: IvrOptions) -> None:
         self.place = Place.TALKING

@@ -1,4 +1,4 @@
-"""How the providers of one part of the agent have fared, for all calls together. Sans-IO."""
+"""The failures of the providers of one part, for all calls together. Sans-IO."""
 
 from agent.errors import ProviderError
 

@@ -1,4 +1,4 @@
-"""Connections to providers: certificates are read once, and who will be needed is connected to beforehand."""
+"""Connections to providers: certificates are read once, and connections are opened before they are needed."""
 
 import asyncio
 import contextlib
@@ -7,10 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpx
 import httpx2
-
-_FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx2.HTTPError, httpx2.InvalidURL)
 
 
 @functools.cache
@@ -22,12 +19,15 @@ def tls() -> ssl.SSLContext:
 class Warming:
     """A connection that is opened while nobody waits for it, by a request whose answer does not matter."""
 
-    def __init__(self, request: Callable[[], Awaitable[Any]]) -> None:
-        """`request` makes one of an HTTP client that keeps connections, without the key."""
+    def __init__(self, request: Callable[[], Awaitable[Any]], *faults: type[Exception]) -> None:
+        """`request` makes one of an HTTP client that keeps connections, without the key; `faults` are what it raises
+        beside `httpx2`'s errors.
+        """
+        self._faults: tuple[type[Exception], ...] = (httpx2.HTTPError, httpx2.InvalidURL, *faults)
         self._task = asyncio.get_running_loop().create_task(self._open(request), name="warming")
 
     async def _open(self, request: Callable[[], Awaitable[Any]]) -> None:
-        with contextlib.suppress(*_FAULTS):  # who needs the connection will be told
+        with contextlib.suppress(*self._faults):  # who needs the connection will be told
             await request()
 
     @property

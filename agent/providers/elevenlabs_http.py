@@ -19,7 +19,7 @@ CHUNK = 160
 """Bytes of a piece, 20 ms. The SDK's own 1024 would hold back the first 128 ms of every sentence."""
 
 SDK = ("elevenlabs.client", "elevenlabs.core", "elevenlabs.types", "elevenlabs.text_to_speech.client", "httpcore")
-"""The modules of the SDK that a voice uses; to import them takes about a second, so whoever can does so beforehand."""
+"""The modules of the SDK that a voice uses; their import takes about a second, so it is done before the first call."""
 
 KEEP_CONNECTION = 60.0
 """Seconds that an idle connection is kept for the next sentence; httpx's own 5 would cost a TLS handshake per turn."""
@@ -50,7 +50,7 @@ class ElevenLabsHttpTts:
         base_url = self._options.url.rstrip("/")
         client = AsyncElevenLabs(api_key=self._options.api_key, base_url=base_url, httpx_client=self._http)
         self._speech = client.text_to_speech  # what this imports is not imported in the first sentence
-        self._warming = Warming(lambda: http.get(base_url))
+        self._warming = Warming(lambda: http.get(base_url), httpx.HTTPError, httpx.InvalidURL)
 
     async def speak(self, text: str, before: str = "") -> AsyncGenerator[bytes, None]:
         """Stream one sentence; closing the generator closes the response, which stops the synthesis."""

@@ -104,7 +104,7 @@ class FailoverLlm:
                             called |= isinstance(piece, ToolCall)
                             yield piece
                 if not (said.strip() or called or last or messages[-1]["role"] == "tool"):
-                    raise ProviderError(llm.name, "replied with nothing")
+                    raise ProviderError(llm.name, "sent an empty reply")
             except ProviderError as error:
                 self._health.failed(number, error, now())
                 soonest = min(soonest, error.retry_after if error.temporary else math.inf)

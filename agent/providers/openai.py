@@ -107,7 +107,7 @@ LLM = Provider(
         Model(("gpt-5.1-chat-latest", "gpt-5-chat-latest"), date(2026, 7, 23), **_CHAT),
     ),
     renamed={"base_url": "url", "temperature": "extra.temperature", "first_token_limit": CONSTANT},
-    load=lambda _: imported(*SDK),
+    load=lambda options: imported(*SDK[options.api]),
 )  # fmt: skip
 
 BACKUP = replace(LLM, name="openai_backup", section="openai_backup", variables={}, auto=0, prices=())

@@ -18,14 +18,18 @@ import structlog
 
 from agent.errors import ProviderError
 from agent.limits import FIRST_TOKEN, GAP
-from agent.providers.connections import Warming
+from agent.providers.connections import Warming, tls
 from agent.providers.dialect import Dialect, is_too_long, latest, limit_name
 from agent.providers.extra import FIXED, Limits, ProviderOptions, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
 
-SDK = ("openai", "openai.resources.chat.chat", "openai.resources.responses.responses", "httpcore2")
-"""The modules that a client uses; to import them takes seconds on a small machine, so whoever can does so beforehand.
+SDK = {
+    "chat": ("openai", "openai.resources.chat.chat", "httpcore2"),
+    "responses": ("openai", "openai.resources.responses.responses", "httpcore2"),
+}
+"""The modules that a client of each interface uses. To import them takes seconds on a small machine, so they are
+imported beforehand where possible.
 """
 
 MAX_TEXT = 20_000
@@ -116,7 +120,7 @@ class ModelClient:
         self.dialect = Dialect()
         timeout = httpx2.Timeout(options.first_token_limit, connect=options.connect_limit)
         limits = httpx2.Limits(max_connections=1000, keepalive_expiry=KEEP_CONNECTION)
-        self._http = self._package.DefaultAioHttpClient(timeout=timeout, limits=limits)
+        self._http = self._package.DefaultAioHttpClient(timeout=timeout, limits=limits, verify=tls())
         self.sdk = getattr(self._package, client)(
             api_key=options.api_key or "none",
             base_url=options.url,

@@ -1,4 +1,4 @@
-"""Puts the fragments of streamed tool calls together, also those of servers that are not quite like OpenAI.
+"""Assembles streamed tool calls from their fragments, also from servers that differ a little from OpenAI.
 
 Known ways to differ: no index; index 0 for every call; a whole call in one fragment; the name or the id in each
 fragment; no id at all. Sans-IO.

@@ -1,4 +1,4 @@
-"""What the protocols of streaming voices share, without input and output."""
+"""The common part of the protocols of streaming voices, without input and output."""
 
 import json
 from abc import ABC, abstractmethod
@@ -13,7 +13,7 @@ from agent.providers.faults import coded_fault, http_fault, quoted
 
 @dataclass(frozen=True)
 class SpeakOptions(ProviderOptions):
-    """What the options of all voices have in common."""
+    """The common options of all voices."""
 
     voice_id: str = ""
     """The voice, by the provider's name or number."""
@@ -72,7 +72,7 @@ class TtsBegun(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the server is to be told now."""
+    """The messages for the server now."""
 
     message: str
 

@@ -37,7 +37,7 @@ _logger.setLevel(logging.INFO)
 
 
 class SocketListener(Protocol):
-    """What a socket calls. None of the methods may block or raise."""
+    """The callbacks of a socket. None of them may block or raise."""
 
     def received(self, message: str | bytes) -> None:
         """Take one whole message."""

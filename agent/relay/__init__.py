@@ -1,1 +1,1 @@
-"""An agent's own server as its brain, in the messages of ConversationRelay: it thinks, we hold the call."""
+"""An agent's own server as its brain, in the messages of ConversationRelay: the server thinks, we control the call."""

@@ -1,4 +1,4 @@
-"""Where an agent's own server is, and which call it is told of."""
+"""The address of an agent's own server, and the call that is announced to it."""
 
 import ipaddress
 import urllib.parse
@@ -12,7 +12,7 @@ LOCAL = (".local", ".internal", ".localhost", ".lan", ".home.arpa")
 
 @dataclass(frozen=True)
 class RelayCall:
-    """The server, and the call that it is told of."""
+    """The server, and the call that is announced to it."""
 
     url: str = field(repr=False)
     call: Mapping[str, str] = field(default_factory=dict)
@@ -38,7 +38,7 @@ def check_url(url: str) -> None:
     if parts.scheme not in ("ws", "wss") or not host or parts.fragment:
         raise ValueError("it must be like wss://example.com/relay")
     if parts.scheme == "ws" and not is_local(host):
-        raise ValueError("only a local host may be spoken with by ws://; others need wss://")
+        raise ValueError("ws:// is allowed for a local host only; use wss://")
 
 
 def is_local(host: str) -> bool:

@@ -93,7 +93,7 @@ class RelayConversation(Conversation):
         """A prompt cannot be taken back."""
 
     def _noted(self) -> None:
-        raise CallControlRefused("the agent thinks with a server of its own, which takes no notes")
+        raise CallControlRefused("the agent's own server takes no instructions")
 
     def _understand(self, event: SttEvent) -> None:
         super()._understand(event)

@@ -1,11 +1,11 @@
-"""Media that an agent's server has played to a caller: fetched, and made mu-law of the line.
+"""Media that an agent's server plays to a caller: downloaded, and converted to mu-law.
 
 WAV (PCM or mu-law, any rate, mono or stereo) is read here; all else, MP3 above all, by PyAV, the extra ``opus``.
 """
 
 import asyncio
+import contextlib
 import io
-import ipaddress
 import struct
 import urllib.parse
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ from importlib.util import find_spec
 import httpx2
 
 from agent.line import SAMPLE_RATE
+from agent.pinned import PrivateAddress, address_of, not_of_cloud, pinned
 from agent.pool import Pool, PoolFullError
 from agent.providers.connections import tls
 from agent.relay.call import is_local
@@ -26,6 +27,7 @@ LARGEST = 4 << 20
 """Bytes of its file."""
 LONGEST = 300
 """Seconds of it that are played."""
+NAMES = Pool("the names of brains' media", workers=4, waiting=16)
 DECODING = Pool("the media of brains", workers=2, waiting=16)
 _PCM, _ALAW, _ULAW, _EXTENSIBLE = 1, 6, 7, 0xFFFE
 _WIDTHS = {_PCM: (1, 2, 3, 4), _ALAW: (1,), _ULAW: (1,)}
@@ -45,34 +47,25 @@ async def fetched(source: str) -> bytes:
         raise RelayFault("play: source must be an https:// URL, unless its host is local")
     try:
         async with asyncio.timeout(LIMIT):
-            if scheme == "http" and await _is_link_local(host):
-                raise RelayFault("play: source must be no link-local address")
-            file = await _fetch(source)
+            file = await _fetch(httpx2.URL(source))
             return await DECODING.run(_decoded, file)
     except TimeoutError:
-        raise RelayFault(f"play: the source was not there within {LIMIT:g} s") from None
-    except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
+        raise RelayFault(f"play: the source did not arrive within {LIMIT:g} s") from None
+    except PrivateAddress:
+        raise RelayFault("play: source must not be a link-local address") from None
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
         raise RelayFault(f"play: the source cannot be fetched ({type(error).__name__})") from None
     except PoolFullError:
-        raise RelayFault("play: too many media are being decoded") from None
+        raise RelayFault("play: too many media are being fetched and decoded") from None
 
 
-async def _is_link_local(host: str) -> bool:
-    """Whether a name or address leads to where clouds tell a machine its secrets (169.254.169.254)."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None)
-    except OSError:
-        return False  # the request will tell
-    for *_, (address, *_) in found:
-        one = ipaddress.ip_address(str(address).partition("%")[0])
-        if (getattr(one, "ipv4_mapped", None) or one).is_link_local:
-            return True
-    return False
-
-
-async def _fetch(source: str) -> bytes:
+async def _fetch(source: httpx2.URL) -> bytes:
     file, plain = b"", {"Accept-Encoding": "identity"}  # of what is packed a small piece may become a large one
-    async with httpx2.AsyncClient(verify=tls(), headers=plain) as client, client.stream("GET", source) as response:
+    port = source.port or (443 if source.scheme == "https" else 80)
+    address = await address_of(NAMES, source.host, port, not_of_cloud)
+    async with httpx2.AsyncClient(verify=tls(), headers=plain) as client, contextlib.AsyncExitStack() as stack:
+        response = await client.send(pinned(client, "GET", source, address), stream=True)
+        stack.push_async_callback(response.aclose)
         if response.status_code != httpx2.codes.OK:
             raise RelayFault(f"play: the source answered HTTP {response.status_code}")
         async for piece in response.aiter_raw():
@@ -86,7 +79,7 @@ def _decoded(file: bytes) -> bytes:
     try:
         sound = _wav(file) if file[:4] == b"RIFF" else _other(file)
     except (struct.error, audioop.error, ValueError):
-        raise RelayFault("play: the source is no sound that can be read") from None
+        raise RelayFault("play: the source is not a sound file that can be read") from None
     if not sound:
         raise RelayFault("play: the source has no sound")
     return sound[: LONGEST * SAMPLE_RATE]
@@ -111,7 +104,7 @@ def _converted(form: bytes, sound: bytes) -> bytes:
         tag = int.from_bytes(form[24:26], "little")
     width = bits // 8
     if channels not in (1, 2) or not 4000 <= rate <= 192_000 or width not in _WIDTHS.get(tag, ()):
-        raise ValueError("not of a kind that is played")
+        raise ValueError("not a media type that can be played")
     if (tag, channels, rate) == (_ULAW, 1, SAMPLE_RATE):
         return sound
     sound = sound[: len(sound) // (width * channels) * width * channels]
@@ -147,5 +140,5 @@ def _other(file: bytes) -> bytes:
                 if len(sound) > 2 * LONGEST * SAMPLE_RATE:
                     break
     except (av.FFmpegError, IndexError):
-        raise ValueError("not of a kind that is played") from None
+        raise ValueError("not a media type that can be played") from None
     return from_linear(bytes(sound))

@@ -26,7 +26,7 @@ _LANGUAGE = re.compile(r"([a-z]{2,3})(?:-[A-Za-z0-9]{2,8}){0,3}|multi", re.IGNOR
 
 
 class RelayFault(Exception):  # noqa: N818  a fault of the server's message, told to it in words
-    """The server sent what cannot be followed; the message says why, in words for its author."""
+    """The server sent an invalid message; the text says why, for the author of the server."""
 
 
 class Token(NamedTuple):
@@ -64,7 +64,7 @@ class SwitchLanguage(NamedTuple):
 
 
 class End(NamedTuple):
-    """The session is over; what becomes of the call is up to us."""
+    """The session is over; the gateway decides how the call goes on."""
 
     data: str = ""
     """The hand-off data; empty for none."""
@@ -128,7 +128,7 @@ def _switch(told: dict[str, Any]) -> SwitchLanguage | None:
         raise RelayFault("language: ttsLanguage or transcriptionLanguage is missing")
     spoken, heard = (language_of(one) for one in given.values())
     if spoken and heard and spoken != heard:
-        raise RelayFault(f"language: what is said and heard is in one language here, not {spoken} and {heard}")
+        raise RelayFault(f"language: speech and recognition must have the same language, not {spoken} and {heard}")
     return SwitchLanguage(spoken or heard) if spoken or heard else None  # both "multi": it is detected in any case
 
 

@@ -38,7 +38,7 @@ _log = structlog.get_logger()
 
 
 async def _ignored(command: Command) -> None:
-    """Commands are followed by whoever holds the call."""
+    """Carries out the commands of the server."""
 
 
 class Relay:
@@ -236,7 +236,7 @@ class Relay:
         if item is None:
             return
         if len(session.queue) >= WAITING and not isinstance(item, wire.End):
-            raise wire.RelayFault(f"{WAITING} messages wait to be followed already")
+            raise wire.RelayFault(f"{WAITING} messages already wait")
         match item:
             case wire.Token():
                 session.token(item)

@@ -1,4 +1,4 @@
-"""How far the talk with an agent's own server is: what was asked, what it owes, what waits to be followed.
+"""The state of the session with an agent's own server: open requests, the reply that is due, messages that wait.
 
 Servers tell neither which prompt a token answers nor that they have stopped: what comes after an interruption until
 their ``last``, the next prompt or key is taken for the rest of the reply that was broken off.
@@ -21,7 +21,7 @@ WAITING = 1000
 
 
 class Cycle(Enum):
-    """What the server owes."""
+    """The reply that is due from the server."""
 
     IDLE = "nothing"
     ASKED = "an answer to a prompt"
@@ -32,7 +32,7 @@ class Cycle(Enum):
 
 
 class Signal(Enum):
-    """What changes that."""
+    """An event that changes it."""
 
     PROMPT = "the caller's words are sent"
     KEY = "a key is sent, which may be answered as if unasked"
@@ -76,7 +76,7 @@ CYCLES: dict[tuple[Cycle, Signal], Cycle] = {
 
 
 class Uninterrupted(NamedTuple):
-    """What follows is not to be interrupted."""
+    """The next words must not be interrupted."""
 
 
 Command = wire.Command | Uninterrupted
@@ -87,7 +87,7 @@ PASSING = (wire.Token, wire.Play, Uninterrupted)
 
 @dataclass
 class RelayTalk:
-    """One session, and how far the talk in it is. Sans-IO but for its socket."""
+    """One session and its state. Sans-IO but for its socket."""
 
     socket: Socket | None = None
     queue: deque[wire.Token | Command] = field(default_factory=deque)

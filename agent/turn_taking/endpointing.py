@@ -1,4 +1,4 @@
-"""How long a silence must be to end the caller's turn.
+"""Endpointing: the length of the silence that ends the caller's turn.
 
 A recogniser that ends turns itself is believed: its end has a delay of 0, but for an answer of which a part is known to
 be missing, and for a caller who has shown that they go on. For one that only transcribes, the words, what the agent
@@ -54,7 +54,7 @@ class TurnModel(Protocol):
 
 @dataclass
 class Endpointing:
-    """What is known of the ends of one caller's turns."""
+    """Learns how one caller's turns end."""
 
     options: TurnOptions
     ends_turns: bool = True

@@ -1,4 +1,4 @@
-"""Why something was decided: one line for the record and the call's page.
+"""The evidence of a decision: one line for the record and the call's page.
 
 It holds no words of the caller: a part of a secret is not known for one, and words that are not final are no record.
 They stand in the turn, redacted as a whole.

@@ -1,4 +1,4 @@
-"""What the agent has asked for, and how much of it has come."""
+"""The answer that the agent has asked for, and how much of it the caller has said."""
 
 import re
 from collections.abc import Collection

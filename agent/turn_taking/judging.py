@@ -1,4 +1,4 @@
-"""What words of the caller are while the agent speaks: an interruption, a backchannel, or its own echo."""
+"""Judges words of the caller while the agent speaks: an interruption, a backchannel, or an echo of the agent."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ TAIL = 0.6
 
 
 class Verdict(Enum):
-    """What words are."""
+    """The judgement of words."""
 
     CALLER = "words of the caller"
     BACKCHANNEL = "backchannel"
@@ -37,7 +37,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Scene:
-    """What is going on while they come."""
+    """The situation in which the words come."""
 
     said: str
     """What the agent is saying or said last: a sentence and the one before."""

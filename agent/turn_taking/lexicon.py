@@ -1,4 +1,4 @@
-"""The small words of the languages that the caller may speak, and what a text is that consists of them. Sans-IO."""
+"""Short phrases of the caller's languages, and the meaning of a text that consists of them. Sans-IO."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ LONGEST_PHRASE = 4
 
 
 class PhraseSet(frozenset[str]):
-    """Phrases, and all that one of them begins with."""
+    """Phrases, and every beginning of one."""
 
     @cached_property
     def beginnings(self) -> frozenset[str]:
@@ -54,7 +54,7 @@ def _says(words: Sequence[str], phrases: PhraseSet, *, final: bool) -> bool:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """The small words, each kind in all languages together."""
+    """The short phrases, each kind in all languages together."""
 
     fillers: frozenset[str] = frozenset()
     """Sounds that answer nothing, as "hmm"."""

@@ -1,4 +1,4 @@
-"""What is known of both parties while they take turns: the caller's voice, what the agent says, whose silence it is."""
+"""The state of both parties: the caller's voice, the agent's words, and the present silence."""
 
 from dataclasses import dataclass
 from math import inf
@@ -190,7 +190,7 @@ class Statement:
 
 @dataclass
 class Silence:
-    """Whose silence it is, and how often the caller was asked about it."""
+    """The present silence: whose it is, and how often the caller was asked about it."""
 
     most: int
     """How often it is asked whether somebody is there."""

@@ -1,4 +1,4 @@
-"""What is known while the turns are taken, and until when it holds: read by the machine, which changes it. Sans-IO."""
+"""The data of the turn machine, with the time until which each value holds. Sans-IO."""
 
 from math import inf
 
@@ -41,7 +41,7 @@ ENDS = (State.CLOSING, State.ENDED)
 
 
 class Situation:
-    """Both parties, the state, and the questions that the machine asks of them."""
+    """Both parties and the state, with the conditions that the machine asks for."""
 
     def __init__(self, options: TurnOptions, now: float, *, ends_turns: bool = True) -> None:
         """`ends_turns`: whether the recogniser ends turns itself."""

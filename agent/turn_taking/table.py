@@ -29,7 +29,7 @@ class State(Enum):
 
 
 class Event(Enum):
-    """What happened, judged by its evidence."""
+    """An event, judged by its evidence."""
 
     VOICE = "the caller's voice is certain"
     QUIET = "the voice has ended without words so far"
@@ -207,7 +207,7 @@ TABLE: Table = {
 
 
 class Since(Enum):
-    """From which moment a time limit counts; where there is no such moment, there is no limit."""
+    """The moment from which a time limit counts; without such a moment there is no limit."""
 
     ENTERED = "the state was entered"
     SILENCE = "the caller has been silent"
@@ -217,7 +217,7 @@ class Since(Enum):
 
 
 class Limit(NamedTuple):
-    """A column of the table: what happens when nothing happens for so long."""
+    """A time limit, a column of the table: the event when nothing else happens for that time."""
 
     event: Event
     since: Since

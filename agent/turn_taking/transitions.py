@@ -1,4 +1,4 @@
-"""From one state of turn-taking to the next: the cell of the table for a judged event, and what changes with it.
+"""The transitions of turn-taking: the cell of the table for a judged event, and the data that change with it.
 
 Sans-IO.
 """
@@ -152,7 +152,7 @@ class Transitions(Situation):
         paused, text = began - self._voice.until, self._log.text
         if paused < NOTABLE or not text or self.state not in (State.HEARING, State.DECIDING):
             return
-        if self.endpointing.wanted(text).kind not in IN_PARTS:  # whoever dictates pauses between groups
+        if self.endpointing.wanted(text).kind not in IN_PARTS:  # people who dictate pause between groups
             self.endpointing.went_on(paused)
 
     def _quiet(self, now: float, evidence: Evidence) -> Decisions:

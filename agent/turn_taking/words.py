@@ -1,4 +1,4 @@
-"""The caller's words that are not answered yet: each stands in it once, however often the recogniser reports it."""
+"""The caller's words that are not answered yet, each of them once, although STT reports them repeatedly."""
 
 import re
 from collections.abc import Callable, Collection, Sequence

@@ -173,8 +173,9 @@ class Browsers(asyncio.Protocol):
         with theirs:
             ours.setblocking(False)
             self._rest = b""
-            command = (sys.executable, "-m", "media.browsers.worker", str(theirs.fileno()), json.dumps(self._network))
-            self._process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
+            command = (sys.executable, "-P", "-m", "media.browsers.worker")
+            arguments = (str(theirs.fileno()), json.dumps(self._network))
+            self._process = await asyncio.create_subprocess_exec(*command, *arguments, pass_fds=[theirs.fileno()])
         self._pipe, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
 
     async def _end(self) -> None:

@@ -93,17 +93,28 @@ class MediaEngine:
         self._keepers: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
+        await self.begin()
+        try:
+            await self.ready()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def begin(self) -> None:
+        """Start the processes without waiting for them; only `__aexit__` ends them then."""
         await self._group.__aenter__()
         for process in self._processes:
             self._keepers.append(self._group.create_task(process.keep_alive(), name="media-process"))
+
+    async def ready(self) -> None:
+        """Wait until all can take calls. Raises `MediaDown`."""
         try:
             async with asyncio.timeout(START_LIMIT):
                 for process in self._processes:
                     await process.ready.wait()
         except TimeoutError:
-            await self.__aexit__()
             raise MediaDown("the media process did not start") from None
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         for keeper in self._keepers:

@@ -173,7 +173,7 @@ class MediaProcess:
         with contextlib.ExitStack() as unless_started, theirs:
             unless_started.callback(ours.close)
             ours.setblocking(False)
-            command = (sys.executable, "-m", "media.process.start", str(theirs.fileno()), self._path.name)
+            command = (sys.executable, "-P", "-m", "media.process.start", str(theirs.fileno()), self._path.name)
             process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
             unless_started.pop_all()
         self._started, self._heartbeat = process.pid, Heartbeat()

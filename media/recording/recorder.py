@@ -127,7 +127,7 @@ class Recorder:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         with theirs:
-            command = [sys.executable, "-m", "media.recording.recorder", str(theirs.fileno())]
+            command = [sys.executable, "-P", "-m", "media.recording.recorder", str(theirs.fileno())]
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])  # noqa: S603  ourselves
         self._socket = ours
 

@@ -87,6 +87,11 @@ class Mixer:
         return self._bits & _AGENT_SPEAKS > 0
 
     @property
+    def consults(self) -> bool:
+        """Whether the third hears the agent and the caller does not: it goes on while the caller holds."""
+        return self._bits & _AGENT_SPEAKS == _AGENT_TO_THIRD
+
+    @property
     def relays_keys(self) -> bool:
         """Whether the keys of caller and third are for each other: the agent is silent."""
         bits = self._bits

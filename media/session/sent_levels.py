@@ -14,11 +14,15 @@ RMS_0_DBM0 = 15_813.0
 """Root mean square of 0 dBm0 on the 16-bit scale: the sine of 32124 has 3.14 dBm0 (ITU-T G.711, table 5)."""
 
 
-def _in_dbm0(rms: int) -> int:
-    return min(126, max(0, round(-20 * math.log10(rms / RMS_0_DBM0)))) if rms else SILENT
+def _levels() -> bytes:
+    table = bytes([SILENT])
+    for dbm0 in range(126, 0, -1):
+        above = math.ceil(RMS_0_DBM0 * 10 ** (-(dbm0 - 0.5) / 20))
+        table += bytes([dbm0]) * (above - len(table))
+    return table + bytes((1 << 15) - len(table))
 
 
-LEVELS = bytes(_in_dbm0(rms) for rms in range(1 << 15))
+LEVELS = _levels()
 """The level of a frame by its root mean square."""
 
 

@@ -251,9 +251,7 @@ class RtpSession(base.RtpSession):
             sender.slot = slot
         if form is None or due <= 0:
             sender.skip(max(due, 0))
-            if self.relay and due > 0:
-                self.relay.take(now)  # sound that cannot be heard now is not heard later either
-            return [], NO_MARKS
+            return [], self._unsent(now) if self.relay and due > 0 else NO_MARKS
         if due > CATCH_UP:
             self.counts.skipped += due - 1
             sender.skip(due - 1)
@@ -263,6 +261,16 @@ class RtpSession(base.RtpSession):
             return [packet], marks
         second, more = self._packet(form, now)
         return [packet, second], [*marks, *more]
+
+    def _unsent(self, now: float) -> Sequence[Mark]:
+        """A slot in which nothing is sent: sound that cannot be heard now is not heard later either."""
+        assert self.relay is not None  # noqa: S101  there is nothing to do without one
+        relayed, mixer = self.relay.take(now), self.mixer
+        if mixer is None or not mixer.consults:
+            return NO_MARKS
+        frame, marks = self.playout.take()
+        mixer.to_caller(frame, frame, relayed, now)  # which keeps it for the third
+        return marks
 
     def _packet(self, form: Format, now: float) -> tuple[bytes, Sequence[Mark]]:
         relayed = self.relay.take(now) if self.relay else None

@@ -162,16 +162,16 @@ class Agents:
         """The agent of that name, or its last version if it was removed; the default agent for an unknown name."""
         return self.all.get(name) or self._gone.get(name) or self.all[DEFAULT]
 
-    @property
-    def ask_verdicts(self) -> bool:
-        """Whether any route depends on the verdict on the caller's number."""
-        return any(route.verdicts for route in self.routes)
+    def ask_verdict(self, request: Request, caller: Identity, trunk: str) -> bool:
+        """Whether the agent of a call depends on the verdict on the caller's number."""
+        first = next((route for route in self.routes if _fits(route, request, caller, trunk)), None)
+        return first is not None and bool(first.verdicts)
 
     def answering(self, request: Request, caller: Identity, trunk: str) -> AgentDefinition:
         """The agent of a call: that of the first matching route, else the agent of the dialled name, else the
         default."""
         for route in self.routes:
-            if _fits(route, request, caller, trunk):
+            if _fits(route, request, caller, trunk) and _believed(route, caller):
                 return self.all[route.agent]
         return self.all.get((request.uri.user or "").lower(), self.all[DEFAULT])
 
@@ -197,15 +197,18 @@ class Agents:
 
 
 def _fits(route: RouteOptions, request: Request, caller: Identity, trunk: str) -> bool:
+    """Whether `route` is for the call, whatever the verdict on its caller is."""
     dialled = (caller.dialled, request.uri.user or "")
     if route.called and not any(fnmatchcase(number, pattern) for number in dialled for pattern in route.called):
         return False
     if route.trunk and route.trunk != trunk:
         return False
-    if route.verdicts and caller.verdicts.isdisjoint(route.verdicts):
-        return False
     name, _, wanted = route.header.partition(":")
     return not name or (request.headers.get(name.strip().lower()) or "").strip() == wanted.strip()
+
+
+def _believed(route: RouteOptions, caller: Identity) -> bool:
+    return not route.verdicts or not caller.verdicts.isdisjoint(route.verdicts)
 
 
 _FILLED = ("prompt", "greeting", "outbound_greeting", "voicemail", "notice", "opening", "emergency")

@@ -1,6 +1,6 @@
-"""The default hold music: a quiet tune, generated here and free of rights.
+"""The source of the default hold music: a quiet tune, free of rights. No gateway imports this module.
 
-``python -m sipgw.agents.default_music FILE`` writes it as a WAV file.
+``python -m sipgw.agents.default_music sipgw/agents/hold_music.wav`` writes the file that `sipgw.agents.music` reads.
 """
 
 import sys
@@ -35,8 +35,5 @@ def tune() -> bytes:
     return from_linear(np.clip(sound, -32000, 32000).astype("<i2").tobytes())
 
 
-TUNE = tune()
-"""Made before a call waits for it."""
-
 if __name__ == "__main__":
-    write_mono(Path(sys.argv[1]), TUNE)
+    write_mono(Path(sys.argv[1]), tune())

@@ -1,4 +1,4 @@
-"""Sounds in a loop from WAV files of the operator: ambience, and hold music (else `sipgw.agents.default_music`)."""
+"""Sounds in a loop from WAV files: ambience, and hold music."""
 
 from functools import cache
 from pathlib import Path
@@ -10,12 +10,14 @@ from sipgw.records.artifacts.wav import WavError, read_ulaw
 
 MOST = 130
 """Seconds of a file of one's own."""
+HOLD_MUSIC = Path(__file__).with_name("hold_music.wav")
+"""The default, which `sipgw.agents.default_music` has written."""
 
 
 @cache
 def hold_music(path: str) -> bytes:
-    """Mu-law sound of a file, to be played in a loop; empty for none. Raises `ValueError` for one of another kind."""
-    return _loop("transfer.music", path) if path else b""
+    """Mu-law sound of a file, to be played in a loop; the default without a path. Raises `ValueError`."""
+    return _loop("transfer.music", path or str(HOLD_MUSIC))
 
 
 def sounds_under(options: AgentOptions) -> tuple[bytes, bytes, float]:

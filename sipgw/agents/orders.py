@@ -97,13 +97,25 @@ def about_call(caller: Identity) -> str:
     if caller.withheld:
         facts.append("The caller withholds their number.")
     elif is_number(caller.number):
-        sure = "vouches for it" if caller.verified else "does not vouch for it, so it proves nothing"
-        facts.append(f"The caller's number is {caller.number}; the telephone company {sure}.")
+        facts.append(f"The caller's number is {caller.number}; {vouched(caller)}.")
     if is_number(caller.dialled):
         facts.append(f"They dialled {caller.dialled}.")
     if caller.diverted and is_number(caller.diverted[0]) and caller.diverted[0] != caller.dialled:
         facts.append(f"The call was forwarded from {caller.diverted[0]}.")
     return " ".join(facts)
+
+
+def vouched(caller: Identity) -> str:
+    """Whether the number of the caller can be believed, as the agent is told it."""
+    if caller.stir is not None and caller.stir.result == "pending":
+        return "whether the telephone company vouches for it is not known yet, so it proves nothing"
+    sure = "vouches for it" if caller.verified else "does not vouch for it, so it proves nothing"
+    return f"the telephone company {sure}"
+
+
+def about_verdict(caller: Identity) -> str:
+    """The same, for an agent that was told it before the verdict was there."""
+    return f"The check of the caller's number has ended: {vouched(caller)}."
 
 
 def about_call_out(call: Identity, values: Mapping[str, str]) -> str:

@@ -18,7 +18,6 @@ from agent.providers.failover import FailoverLlm, FailoverOptions, FailoverTts
 from agent.providers.failover_realtime import RealtimeProviders
 from agent.providers.failover_stt import FailoverStt
 from agent.providers.local import models
-from agent.providers.local.brain import LocalLlm
 from agent.providers.local.host import NAME as LOCAL
 from agent.providers.local.host import LocalSpeech
 from agent.providers.provider import Provider
@@ -282,6 +281,8 @@ async def _llms(config: AgentConfig, names: Sequence[str]) -> list[LanguageModel
     found: list[LanguageModel] = []
     for name in names:
         if name == LOCAL:
+            from agent.providers.local.brain.llm import LocalLlm  # no other gateway needs it
+
             local = LocalLlm(business=config.agent.business)
             if models.missing() is None:
                 await local.warm()

@@ -1,1 +1,1 @@
-"""Calls that are going on."""
+"""Running calls."""

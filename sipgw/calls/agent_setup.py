@@ -174,9 +174,12 @@ class AgentSetup:
     def _prefetched(self, made: Conversation | RealtimeConversation) -> Talk:
         """`made`, with a lookup of the other side's number that starts with the call."""
         info, ahead = self.context.info, self._agent.config.prefetch
-        if ahead.tool and is_number(info.other) and (info.verified or not ahead.verified):
-            return Prefetched(made, made.call_control, ahead, info.other)
-        return made
+
+        async def number() -> str:
+            allowed = not ahead.verified or await self.context.verified()
+            return info.other if allowed and is_number(info.other) else ""
+
+        return Prefetched(made, made.call_control, ahead, number) if ahead.tool else made
 
     def _role(self, name: str) -> CascadeRole:
         """The agent of that name, as it speaks in this call."""
@@ -227,7 +230,7 @@ class AgentSetup:
         """The speech-to-speech providers of the agent of that name. Raises `ProviderError`."""
         found = self.services.providers[name].realtime
         if found is None:
-            raise ProviderError("realtime", f"agent {name!r} has none any more")
+            raise ProviderError("realtime", f"agent {name!r} no longer has a realtime provider")
         return found
 
     def _answered_by(self, who: AnsweredParty, why: str) -> None:

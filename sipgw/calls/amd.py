@@ -92,13 +92,19 @@ class AmdTalk:
         """What is to be compared, and whether the screen had been told by then."""
         self._looked_up = False
         """Whether the sentence that is being said was looked up at once."""
+        self._growing: CallerSaid | None = None
+        """What is being said, as far as it is known; None between sentences."""
         # Sound comes in the context of the media process's connection, which belongs to no call.
         self._log = log.bind(**structlog.contextvars.get_contextvars())
 
     def hear(self, ulaw: bytes) -> None:
         """Take the other side's sound."""
+        toned = self._judge.ends_in_tone
         if not self._judge.decided and self._judge.hear(ulaw):
             self._found()
+        if self._growing and self._judge.ends_in_tone and not toned:
+            self._looked_up = False
+            self._listen_for_screen(self._growing)
         if self._judge.who is AnsweredParty.SCREEN:
             self._screening.hear(self._judge.quiet, toned=self._judge.ends_in_tone)
 
@@ -107,6 +113,7 @@ class AmdTalk:
         if isinstance(report, TurnEnded) and report.turn.said:
             self._screening.answered()
         if isinstance(report, CallerSaid) and not self._judge.decided:
+            self._growing = None if report.final else report
             self._listen_for_screen(report)
 
     def _listen_for_screen(self, said: CallerSaid) -> None:
@@ -114,13 +121,14 @@ class AmdTalk:
         speak as they know it: the meaning decides. Who follows a screen is known without that.
 
         That is looked up once for a sentence, which holds up all calls by some milliseconds; how it goes on is compared
-        in a thread, one state at a time, and those that come meanwhile are left out.
+        in a thread, one state at a time, and those that come meanwhile are left out. At a tone it is looked up again:
+        a screen that records names does not wait until the recogniser is sure that they are its last words.
         """
         found = names_screen(said.text)
-        if self._needs.resembles is None or self._judge.who in RECORDED or not (found or said.final):
+        if self._needs.resembles is None or self._judge.who in RECORDED or not (found or self._is_whole(said)):
             self._take(said, self._screening.told, None)
         elif found and not self._looked_up:
-            meant = self._needs.known(said.text, said.final)
+            meant = self._needs.known(said.text, self._is_whole(said))
             self._looked_up = True
             if said.final or meant is not False:
                 self._take(said, self._screening.told, meant)
@@ -129,6 +137,10 @@ class AmdTalk:
         elif said.final or self._sentences.empty():
             self._sentences.put_nowait((said, self._screening.told))
         self._looked_up = self._looked_up and not said.final
+
+    def _is_whole(self, said: CallerSaid) -> bool:
+        """Whether nothing more belongs to what was said: it is final, or a tone has ended it."""
+        return said.final or self._judge.ends_in_tone
 
     def _take(self, said: CallerSaid, told: bool, meant: bool | None) -> None:
         judge = self._judge
@@ -150,7 +162,7 @@ class AmdTalk:
         """Take words with what they mean."""
         while True:
             said, told = await self._sentences.get()
-            meant = await resembles(said.text, said.final)
+            meant = await resembles(said.text, self._is_whole(said))
             # Words from before a screen or a menu are not those of the person after it.
             if not self._judge.decided and self._judge.who not in RECORDED and (said.final or meant is not False):
                 self._take(said, told, meant)

@@ -1,7 +1,9 @@
-"""Ends calls that cost too much. A timer checks the cost, so calls in which no agent speaks are covered, too."""
+"""Ends calls that cost too much, and notes the cost of all that go on. A timer checks the cost, so calls in which no
+agent speaks are covered, too."""
 
 import asyncio
 from collections.abc import Coroutine
+from math import inf
 from typing import Any, Protocol
 
 import structlog
@@ -15,6 +17,8 @@ log = structlog.get_logger()
 
 LOOK = 2.0
 """Seconds between two checks of the cost of a call."""
+NOTED = 10.0
+"""Seconds from one note of the cost in the record to the next."""
 GOODBYE = 30.0
 """Seconds that the agent has for its goodbye; then the call is hung up."""
 
@@ -54,8 +58,12 @@ async def within_budget(call: BudgetedCall, work: Coroutine[Any, Any, Dispositio
 
 
 async def _watch(call: BudgetedCall, holding: asyncio.Task[Disposition]) -> None:
-    while not (cause := call.too_dear() if call.context.info.answered else ""):  # noqa: ASYNC110  no event tells of it
-        await asyncio.sleep(LOOK)
+    now, noted = asyncio.get_running_loop().time, -inf
+    while not (cause := call.too_dear() if call.context.info.answered else ""):
+        if call.context.info.answered and now() - noted >= NOTED:
+            call.context.note_cost()
+            noted = now()
+        await asyncio.sleep(LOOK)  # no event tells of it
     log.info("the call has become too dear", cause=cause)
     if not call.instead and _dismissed(call, Outcome("over_budget", cause)):
         await asyncio.sleep(GOODBYE)

@@ -52,7 +52,7 @@ class Mode(Enum):
 
 
 class Rules(NamedTuple):
-    """What a mode means."""
+    """The rules of a mode."""
 
     routes: Route
     note: str = ""
@@ -156,9 +156,9 @@ class Conference:
         transfers = self._transfers
         target = TransferTarget(DASHBOARD, "bridge", name=name) if consult else transfers.legs.operator(name)
         if target is None:
-            raise CallControlRefused(f"{name!r} is none of [[people]] and has no [[accounts]]")
+            raise CallControlRefused(f"{name!r} is neither in [[people]] nor in [[accounts]]")
         if not transfers.possible or not transfers.is_up:
-            raise CallControlRefused("somebody else has this call, or is being called for it")
+            raise CallControlRefused("another person is already in this call, or is being called")
         mode_of_leg = target.mode if brief and target.mode == "warm" else "bridge"
         target = replace(target, mode=mode_of_leg, by_refer=False)
         joining = transfers.spawn(self._join(leg, target, mode, consult))
@@ -300,7 +300,7 @@ class Conference:
     # What is written down
 
     def _write(self, third: Third, tell: Callable[[str], None]) -> Scribe:
-        scribe = Scribe(self._transfers.legs.setup.stt(), tell)
+        scribe = Scribe(self._transfers.legs.setup.stt, tell)
         third.scribes.append(self._transfers.spawn(scribe.run()))
         return scribe
 

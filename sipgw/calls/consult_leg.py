@@ -1,4 +1,4 @@
-"""The leg of a person who is to speak with the caller: called by us, or on a page of the dashboard."""
+"""The leg of a person who will speak with the caller: called by us, or on a page of the dashboard."""
 
 import asyncio
 import contextlib

@@ -1,5 +1,6 @@
 """State that all parts of one call share: its line, recording, bill, conversation and events."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import structlog
@@ -12,7 +13,16 @@ from sipgw.calls.amd import AmdTalk
 from sipgw.calls.info import CallInfo, SessionEvent, SessionState, following
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.scribe import Scribe
-from sipgw.events import CallAnswered, CallMeasured, CallReported, Disposition, Event, MediaAddress, Watchers
+from sipgw.events import (
+    CallAnswered,
+    CallCharged,
+    CallMeasured,
+    CallReported,
+    Disposition,
+    Event,
+    MediaAddress,
+    Watchers,
+)
 from sipgw.policy.cost.cost import Bill, Cost
 from sipgw.records.artifacts.recordings import CallRecording
 
@@ -37,7 +47,16 @@ class CallContext:
         """The ending, if the call was ended on our side."""
         self.messages = 0
         """How many were taken, by whichever agent."""
+        self.judged = asyncio.Event()
+        """Set unless the signed number of the caller is being verified."""
+        self.judged.set()
         self._watchers = watchers
+
+    async def verified(self) -> bool:
+        """Whether the number of the other side is verified: the carrier has attested it, or we called it. Waits for a
+        verdict that is on its way."""
+        await self.judged.wait()
+        return self.info.direction == "out" or self.info.identity.verified
 
     def advance(self, event: SessionEvent) -> None:
         """Change the state. Raises `RuntimeError` where `event` cannot happen."""
@@ -62,6 +81,11 @@ class CallContext:
     def cost(self) -> Cost | None:
         """The cost of the call so far."""
         return self.bill.cost(datetime.now().astimezone()) if self.bill else None
+
+    def note_cost(self) -> None:
+        """Tell the cost so far."""
+        if (cost := self.cost) is not None:
+            self.tell(CallCharged(self.info.id, datetime.now(UTC), cost.as_dict()))
 
     def answered(self, sound: MediaAddress) -> None:
         """Sound flows from now on, at `sound`; the bill starts."""

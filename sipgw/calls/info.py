@@ -112,8 +112,3 @@ class CallInfo:
     def other(self) -> str:
         """The number of the other side, in incoming and outgoing calls."""
         return self.identity.dialled if self.direction == "out" else self.identity.number
-
-    @property
-    def verified(self) -> bool:
-        """Whether `other` is verified: the carrier has attested it, or we called it."""
-        return self.direction == "out" or self.identity.verified

@@ -32,7 +32,7 @@ class Listeners:
         """
         if len(self._queues) >= MOST:
             FULL["live listeners of a call"] += 1
-            raise TooManyListeners(f"{MOST} people listen already")
+            raise TooManyListeners(f"{MOST} people already listen")
         queue = asyncio.Queue[bytes](KEPT)
         self._queues.add(queue)
         try:

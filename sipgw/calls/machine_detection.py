@@ -7,12 +7,16 @@ two and waits; a machine goes on, says the phrases of `machine_phrases`, and bee
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from agent.ivr.phrases import asks_for_keys, asks_to_wait
 from agent.vad import HANGOVER, VoiceActivity
-from media.tones import Tone, Tones
 from sipgw.calls.machine_phrases import ASKS, HELLO, HOLDS, LEAVES, POLITE, SCREEN, STRONG, UNFINISHED, WEAK
 from sipgw.calls.screen_phrases import Further, further
+
+if TYPE_CHECKING:
+    from media.tones import Tone, Tones
 
 PIECE = 160
 """Samples that are judged at a time (20 ms)."""
@@ -34,6 +38,8 @@ GREETING = 1.5
 """Shortest greeting of a machine before its beep, in seconds of speech."""
 EARLY = 10.0
 """Seconds after the answer within which a beep alone proves a machine."""
+WORDS = 5.0
+"""Seconds after a beep for which the words before it are waited for: call screens beep, too, and words come late."""
 WATCHED = 30.0
 """Seconds after the answer within which a human can still turn out to be a machine."""
 LONGEST = 90.0
@@ -70,6 +76,16 @@ class AnsweredParty(Enum):
     FAX = "fax"
 
 
+@dataclass(frozen=True)
+class _Beep:
+    """Evidence of a machine, if the words before it are none of a call screen."""
+
+    at: float
+    """Seconds after the answer."""
+    weight: int
+    why: str
+
+
 @dataclass
 class _Sound:
     """How much was heard, in seconds."""
@@ -82,6 +98,10 @@ class _Sound:
     spoken: float = 0.0
     run: float = 0.0
     """Speech without a pause."""
+    wordless: float = 0.0
+    """Speech since the last words that were final."""
+    beep: _Beep | None = None
+    """The beep that is not judged yet."""
 
 
 class AnsweringMachineDetector:
@@ -101,7 +121,6 @@ class AnsweringMachineDetector:
         """Whether it said that nobody takes the call."""
         self._menus = menus
         self._voice = VoiceActivity()
-        self._tones = Tones()
         self._sound = _Sound()
         self._begun = False
         """Whether what is being said began as a call screen's."""
@@ -121,6 +140,7 @@ class AnsweringMachineDetector:
                 self._judge_tone(tone)
             # A tone is no speech, nor is its effect on the voice detector.
             self._judge_speech(active=self._voice.active and self._sound.heard - self._sound.toned > HANGOVER + SECONDS)
+            self._judge_beep()
         return self.who is not before
 
     def understand(self, text: str, *, final: bool = True, told: bool = True, meant: bool | None = None) -> bool:
@@ -133,6 +153,8 @@ class AnsweringMachineDetector:
         """
         before = self.who
         plain = _plain(text)
+        if final and any(map(str.isalnum, plain)):
+            self._sound.wordless = 0.0
         leaves = _LEAVES.search(plain) is not None
         screen = "" if before is AnsweredParty.MENU else _screen(plain)
         if meant is not None and before not in (AnsweredParty.MENU, AnsweredParty.SCREEN):
@@ -145,7 +167,7 @@ class AnsweringMachineDetector:
         begun, self._begun = self._begun, not final and (self._begun or bool(screen))
         if screen:
             if before is not AnsweredParty.SCREEN:
-                self._found = dict.fromkeys(self._found, 0)
+                self._found, self._sound.beep = dict.fromkeys(self._found, 0), None
                 self.asks, self.refused = self.asks + 1, False
                 self._decide(AnsweredParty.SCREEN, f"it said {screen!r}")
             elif final and told:
@@ -189,6 +211,7 @@ class AnsweringMachineDetector:
         if active:
             self._sound.spoken += SECONDS
             self._sound.run += SECONDS
+            self._sound.wordless += SECONDS
             self.quiet, self._sound.ends_in_tone = 0.0, False
             if self.who is AnsweredParty.UNKNOWN and self._sound.run >= LONG:
                 self._evidence(1, "it speaks without a pause", "long")
@@ -198,14 +221,21 @@ class AnsweringMachineDetector:
         self.quiet += SECONDS
         if self.quiet < PAUSE:
             return
-        if self.who is AnsweredParty.UNKNOWN and self._sound.spoken >= WORD:
+        if self.who is AnsweredParty.UNKNOWN and self._sound.spoken >= WORD and self._sound.beep is None:
             if WORD <= self._sound.run <= SHORT and not self._found:
                 self.who, self.why = AnsweredParty.HUMAN, "a few words and a pause"
             elif self.quiet >= WAITING:
                 self.who, self.why = AnsweredParty.HUMAN, "waits for an answer"
         self._sound.run = 0.0
 
-    def _judge_tone(self, tone: Tone) -> None:
+    @cached_property
+    def _tones(self) -> "Tones":
+        """Imported when somebody has answered: a gateway that calls nobody needs no numpy."""
+        from media.tones import Tones
+
+        return Tones()
+
+    def _judge_tone(self, tone: "Tone") -> None:
         if abs(tone.hz - ANSWERING) < 25 and tone.seconds >= 0.5:
             self._decide(AnsweredParty.FAX, "the tone of a fax machine, 2100 Hz")
         elif abs(tone.hz - CALLING) < 25 and tone.over and 0.4 <= tone.seconds <= 0.65 and self._sound.spoken < 0.5:
@@ -216,12 +246,17 @@ class AnsweringMachineDetector:
             and self.quiet <= BEEP_AFTER
             and tone.hz < 2050
         ):
-            self._evidence(
-                2 if self.who is AnsweredParty.UNKNOWN or self._sound.heard < EARLY else 1,
-                f"a beep of {tone.hz:.0f} Hz",
-                "beep",
-            )
+            if self._sound.beep is None:
+                weight = 2 if self.who is AnsweredParty.UNKNOWN or self._sound.heard < EARLY else 1
+                self._sound.beep = _Beep(self._sound.heard, weight, f"a beep of {tone.hz:.0f} Hz")
             self.beeped |= tone.over
+
+    def _judge_beep(self) -> None:
+        """Judge a beep once the words before it are known, or do not come."""
+        sound = self._sound
+        if sound.beep and (sound.wordless < WORD or sound.heard - sound.beep.at >= WORDS):
+            self._evidence(sound.beep.weight, sound.beep.why, "beep")
+            sound.beep = None
 
     def _evidence(self, weight: int, why: str, key: str) -> None:
         """Note evidence of a machine; the same evidence counts once."""

@@ -5,7 +5,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -15,7 +15,6 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
 from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
-from sipgw.policy.stir.signer import StirSigner
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.events import CallEvent, Ended, Offered
@@ -27,6 +26,9 @@ from sipgw.sip.uri import Uri
 from sipgw.trunks.causes import kind_of
 from sipgw.trunks.route_selector import PENALTY, Attempt, NotDialled, RouteSelector
 from sipgw.trunks.trunk_slots import TrunkSlots
+
+if TYPE_CHECKING:
+    from sipgw.policy.stir.signer import StirSigner
 
 log = structlog.get_logger()
 
@@ -73,7 +75,7 @@ class Originator:
         registrar: Registrar,
         places: TrunkSlots,
         gate: OutboundGate | None = None,
-        signer: StirSigner | None = None,
+        signer: "StirSigner | None" = None,
     ) -> None:
         self.gate = gate
         self._signer = signer
@@ -215,7 +217,7 @@ class Originator:
         target = onward(attempt.target, contact, number, trunk)
         try:
             if target is None or target in tried:
-                raise NotDialled("a loop" if target else "no place of this trunk; see its redirect_to")
+                raise NotDialled("a loop" if target else "the trunk allows no redirection to it; see its redirect_to")
             tried.add(target)
             known = request.number
             if number != number_of(attempt.target, trunk):

@@ -63,6 +63,8 @@ class Joined:
     """Who hears whom in a conference; nothing in a bridge."""
     music: bytes = b""
     """What the caller hears while they do not hear the agent."""
+    consults: bool = False
+    """Whether the agent speaks with them alone, so that a hold of this side does not matter to it."""
 
     @property
     def without_agent(self) -> bool:
@@ -127,10 +129,7 @@ class PhoneLine:
         if not negotiated.remote_port and self._agreed is not None:  # disabled until it is enabled again
             negotiated = replace(self._agreed, direction="inactive")
         self._agreed = negotiated
-        if negotiated.on_hold is not self._mute_reasons.held:
-            self._mute_reasons.held = negotiated.on_hold
-            if not self._mute_reasons.agent_suspended:
-                self._events.put_nowait(agent_line.Away(self._mute_reasons.held))
+        self._hold()
         agreed = negotiated.srtp
         events = negotiated.dtmf_payload_type, negotiated.dtmf_received
         form = Format(negotiated.encoding, negotiated.payload_type, events[0], self.inband_keys, events[1])
@@ -165,7 +164,7 @@ class PhoneLine:
                 self._events.put_nowait(agent_line.Started(utterance, at, reaches))
             case media.Finished(utterance, at):
                 self._events.put_nowait(agent_line.Finished(utterance, at))
-            case media.NoRtp() if self._mute_reasons.held:
+            case media.NoRtp() if self._on_hold:
                 pass  # a side that holds us may play music, but need not
             case media.NoRtp(seconds, lost):
                 reports = lost < seconds  # some phones send nothing while nobody speaks, but they report
@@ -207,8 +206,25 @@ class PhoneLine:
     def _suspend(self, *, on: bool) -> None:
         self._note("step_aside" if on else "step_back")
         if on is not self._mute_reasons.agent_suspended:
-            self._mute_reasons.agent_suspended = on
-            self._events.put_nowait(agent_line.Away(on or self._mute_reasons.held, taken=on))
+            self._mute_reasons.agent_suspended, self._mute_reasons.held = on, self._holds
+            self._events.put_nowait(agent_line.Away(on or self._holds, taken=on))
+
+    @property
+    def _on_hold(self) -> bool:
+        """Whether the caller holds."""
+        return self._agreed is not None and self._agreed.on_hold
+
+    @property
+    def _holds(self) -> bool:
+        """The same, as far as it matters to the agent: it may speak with somebody else alone meanwhile."""
+        return self._on_hold and not (self.joined is not None and self.joined.consults)
+
+    def _hold(self) -> None:
+        """Tell the agent if the caller is away now, or there again."""
+        if self._holds is not self._mute_reasons.held:
+            self._mute_reasons.held = self._holds
+            if not self._mute_reasons.agent_suspended:
+                self._events.put_nowait(agent_line.Away(self._holds))
 
     def backdrop(self, ambience: bytes, thinking: bytes, after: float) -> None:
         """Let the caller hear mu-law sound in a loop under the agent, and another `after` seconds of waiting for it.
@@ -233,10 +249,12 @@ class PhoneLine:
 
         The agent is suspended while nobody hears it. See `media.process.channel.Channel.confer`.
         """
-        self.joined, third.joined = Joined(third, routes, music), Joined(self, routes)
+        consults = routes & AGENT_SPEAKS == Route.AGENT_TO_THIRD
+        self.joined, third.joined = Joined(third, routes, music, consults), Joined(self, routes)
         self._confer()
         if self.joined.without_agent is not self._mute_reasons.agent_suspended:
             self._suspend(on=self.joined.without_agent)
+        self._hold()
 
     def _confer(self) -> None:
         if (joined := self.joined) is None or not joined.routes:
@@ -252,6 +270,7 @@ class PhoneLine:
             self.joined.line.joined = None
         self.joined = None
         self._live.unbridge()
+        self._hold()
 
     async def events(self) -> AsyncIterator[agent_line.LineEvent]:
         """See `agent.line.Line.events`."""

@@ -1,6 +1,7 @@
 """Runs a tool with the other side's number as a call begins, so that the agent knows the person."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from agent.call_control import CallControl
@@ -16,7 +17,8 @@ class Prefetched:
     talk: Talk
     call_control: CallControl
     options: PrefetchOptions
-    number: str
+    number: Callable[[], Awaitable[str]]
+    """The number of the other side once it is clear that it may be looked up; empty if it may not."""
 
     async def open(self) -> None:
         """See `Talk.open`."""
@@ -28,10 +30,13 @@ class Prefetched:
 
     async def run(self) -> Outcome:
         """See `Talk.run`."""
-        options = self.options
         async with asyncio.TaskGroup() as group:
-            arguments = {options.argument: self.number}
-            looking = group.create_task(self.call_control.prefetch(options.tool, arguments, options.limit))
+            looking = group.create_task(self._look())
             outcome = await self.talk.run()
             looking.cancel()
         return outcome
+
+    async def _look(self) -> None:
+        options = self.options
+        if number := await self.number():
+            await self.call_control.prefetch(options.tool, {options.argument: number}, options.limit)

@@ -42,14 +42,12 @@ class ReferTarget:
         plain = unquote(user, errors="replace")
         digits = _SEPARATORS.sub("", plain)
         if uri.scheme not in ("sip", "sips", "tel") or uri.password:
-            raise NotDialled(f"{uri.scheme}: such an address is not called")
+            raise NotDialled(f"{uri.scheme}: addresses of this kind are not called")
         kept = tuple(one for one in uri.params if one[0].lower() in _HARMLESS)
         if _NUMBER.fullmatch(digits):
             contexts = [one for one in parameters if one.lower().startswith("phone-context")]
             if (contexts or uri.param("phone-context") is not None) and digits[0] != "+":
-                raise NotDialled(
-                    "a number within a phone-context is not called: it is to be sent with + and country code"
-                )
+                raise NotDialled("a number with a phone-context is not called; send it with + and country code")
             told = trunk.told(digits)
             outside = told.startswith("+") or sum(map(str.isdigit, told)) > EXTENSION
             sent = replace(uri, user=digits.replace("#", "%23"), params=kept, headers="")

@@ -43,7 +43,7 @@ class CallHandle:
 
 
 class CallRegistry:
-    """The calls that go on."""
+    """The running calls."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, CallSession] = {}

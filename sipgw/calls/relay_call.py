@@ -1,4 +1,4 @@
-"""A call as it is told to an agent's own server: the message ``setup`` of ConversationRelay."""
+"""The announcement of a call to an agent's own server: the message ``setup`` of ConversationRelay."""
 
 import hashlib
 from collections.abc import Mapping

@@ -8,7 +8,7 @@ encoder is installed, this decides about whole sentences and about what the patt
 
 import asyncio
 from functools import cache
-from importlib import resources
+from importlib import import_module, resources
 from importlib.util import find_spec
 from itertools import pairwise
 from math import sqrt
@@ -41,7 +41,7 @@ LETTERS = (4, 5)
 """How many letters in a row are looked at."""
 HINT = 1.0
 """What a pattern that is there weighs before the weights."""
-LEAST = -0.2
+LEAST = -0.6
 """The sum above which words are a screen's: people who ask for a name and a reason lie well below it."""
 SURE = 1.0
 """The same for words that are not over yet: they are judged once more when they are."""
@@ -54,13 +54,13 @@ def installed() -> bool:
 
 
 def prepare() -> None:
-    """Have the encoder loaded, which takes a second the first time, without waiting for it."""
-    if installed() and not _weights.cache_info().currsize:
-        try:
-            LOADING.submit(load_encoder)
-            CLASSIFYING.submit(_weights)
-        except NotBegun:
-            log.warning("the encoder for call screens is loaded later")
+    """Have all loaded that judges who answers, which takes up to a second the first time, without waiting for it."""
+    try:
+        LOADING.submit(import_module, "media.tones")
+        if installed() and not _loaded():
+            LOADING.submit(_first)
+    except NotBegun:
+        log.warning("the encoder for call screens is loaded later")
 
 
 async def resembles_screen(text: str, final: bool) -> bool | None:
@@ -89,7 +89,13 @@ def known_screen(text: str, final: bool) -> bool | None:
 
 
 def _loaded() -> bool:
-    return bool(_weights.cache_info().currsize and load_encoder.cache_info().currsize)
+    return bool(_first.cache_info().currsize)
+
+
+@cache
+def _first() -> bool:
+    """The first comparison: the encoder reads its files with the first sentence that it gets."""
+    return is_screen("Hello?")
 
 
 def _log_failure(error: Exception) -> None:

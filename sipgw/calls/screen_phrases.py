@@ -1,4 +1,4 @@
-"""Phrases by which a call screen goes on after its first request, in the languages of the agents; all are matched at
+"""Phrases of a call screen after its first request, in the languages of the agents; all are matched at
 once. What is none of them is said by the person whom the call is for."""
 
 import re
@@ -8,7 +8,7 @@ from sipgw.calls.machine_phrases import HOLDS
 
 
 class Further(Enum):
-    """What words mean that follow a call screen's request."""
+    """The meaning of words after a call screen's request."""
 
     AGAIN = "it asks once more"
     CHECKING = "it asks the person"
@@ -34,6 +34,7 @@ CHECKING = {
     "es": r"(?:voy a|déjeme|permítame|un segundo)|(?:compruebo|consulto|pregunto|verifico)|(?:consult|comprob|verific"
     r"|conect|contact)ando|espere|manténgase|(?:intentar|tratar)(?:é|emos)",
     "fr": r"je (?:vérifie|demande|regarde|vais|vous (?:mets|passe|transfère))|patient(?:ez|er)|un moment"
+    r"|(?:veuillez|merci de) attendre|établi(?:r|s|t)? la connexion"
     r"|en cours|ne raccrochez",
     "de": r"ich (?:frage|prüfe|schaue|sehe|verbinde|versuche|kläre|stelle)\b|(?:wird|werde) (?:gefragt|verbunden"
     r"|durchgestellt)|einen (?:moment|augenblick)|wird (?:nun |jetzt )?(?:benachrichtigt|angerufen)",

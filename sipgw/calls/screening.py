@@ -1,4 +1,4 @@
-"""One call screen: when it is told who calls, how often, and how long the person behind it is waited for."""
+"""One call screen: when and how often the agent answers it, and how long it then waits for the person."""
 
 import asyncio
 from collections.abc import Callable

@@ -20,15 +20,17 @@ PENDING = 5 * SAMPLE_RATE
 class Scribe:
     """The words of one person."""
 
-    def __init__(self, stt: SpeechToText, tell: Callable[[str], None]) -> None:
-        """`tell` gets each piece of speech when it has ended."""
-        self._stt = stt
+    def __init__(self, make: Callable[[], SpeechToText], tell: Callable[[str], None]) -> None:
+        """`make` makes the session; `tell` gets each piece of speech when it has ended."""
+        self._make = make
         self._tell = tell
-        self._pending: bytearray | None = bytearray()
+        self._pending = bytearray()
+        self._stt: SpeechToText | None = None
+        """The session, once it is open."""
 
     def hear(self, ulaw: bytes) -> None:
         """Take mu-law sound of the person."""
-        if self._pending is not None:
+        if self._stt is None:
             self._pending += ulaw
             del self._pending[:-PENDING]
             return
@@ -38,15 +40,21 @@ class Scribe:
     async def run(self) -> None:
         """Listen until cancelled, or until STT fails: then the words are lost, and the call goes on."""
         try:
-            with boundary(self._stt.name):
-                await self._stt.open()
-                sound, self._pending = bytes(self._pending or b""), None
-                if sound:
-                    self._stt.send_audio(sound)
-                async for event in self._stt.events():
-                    if isinstance(event, Transcript) and event.final and event.text.strip():
-                        self._tell(event.text.strip())
+            with boundary("stt"):
+                stt = self._make()
+            try:
+                await self._listen(stt)
+            finally:
+                await close_parts(stt)
         except ProviderError as error:
             log.warning("what a person in the call says is not written down", cause=str(error))
-        finally:
-            await close_parts(self._stt)
+
+    async def _listen(self, stt: SpeechToText) -> None:
+        with boundary(stt.name):
+            await stt.open()
+            self._stt = stt
+            if self._pending:
+                stt.send_audio(bytes(self._pending))
+            async for event in stt.events():
+                if isinstance(event, Transcript) and event.final and event.text.strip():
+                    self._tell(event.text.strip())

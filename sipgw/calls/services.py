@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from agent.tools import Tool
 from media.process.engine import MediaEngine
@@ -17,9 +18,11 @@ from sipgw.policy.cost import tenants
 from sipgw.policy.cost.cost import Expenses
 from sipgw.policy.inbound.limits import Declined
 from sipgw.policy.inbound.shared_limits import SharedLimits
-from sipgw.policy.stir.verifier import StirVerifier
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.sip.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from sipgw.policy.stir.verifier import StirVerifier
 
 CallTools = Callable[[CallContext, AgentDefinition], list[Tool]]
 """Makes the tools that one feature of the gateway gives to an agent in a call."""
@@ -42,7 +45,7 @@ class CallServices:
     """Are told every event of every call."""
     tools: tuple[CallTools, ...] = ()
     """The tools of the gateway's features, in the order in which agents get them."""
-    stir: StirVerifier | None = None
+    stir: "StirVerifier | None" = None
     """Verifies the signed numbers of callers."""
     knowledge: Shelf | None = None
     """The documents of all agents."""

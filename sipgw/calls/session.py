@@ -123,7 +123,8 @@ class CallSession:
                 stack.callback(lambda: self._end(disposition))
                 stack.push_async_callback(connection.close)
                 try:
-                    disposition = await work
+                    async with self._verification:
+                        disposition = await work
                 except Exception as error:
                     log.exception("call failed")
                     disposition = Disposition("failed", internal(error))
@@ -137,7 +138,7 @@ class CallSession:
         limits = self.services.limits
         if not await connection.resolve():
             return STOPPED
-        if self._verification.comes_first and (declined := await self._verification.judge(connection.leg)) is not None:
+        if (declined := await self._verification.judge(connection.leg)) is not None:
             return await self._turn_away(connection, declined)
         if caller is not None and (declined := await limits.admit(caller, self.info.id, self.info.trunk)) is not None:
             return await self._turn_away(connection, declined)
@@ -145,6 +146,7 @@ class CallSession:
         if (declined := self.services.refusal(self.info.tenant)) is not None:
             return await self._turn_away(connection, declined)
         self._begin()
+        self._verification.begin(connection.leg)
         return await within_budget(self, self._hold(connection))
 
     async def _originate(self, connection: CallConnection) -> Disposition:
@@ -240,8 +242,6 @@ class CallSession:
     async def _hold(self, connection: CallConnection, talk: Talk | None = None) -> Disposition:
         """Open a channel and a conversation, wait for the other side, and talk."""
         connection.alert()
-        if not self._verification.comes_first:
-            await self._verification.verify(connection.leg if self.info.direction == "in" else None)
         try:
             channel = await self.services.engine.open(self.context.on_media, ipv6=":" in connection.address)
         except (media.PortsExhausted, media.MediaDown) as error:
@@ -281,11 +281,11 @@ class CallSession:
             spoke = await self.transfers.last()
             self.context.advance(SessionEvent.FINISH)
             disposition = await self._disposition(connection, outcome, spoke)
-        finally:
+        finally:  # whoever ends the call, its sound is in the record
             await self.transfers.close()
             await self.conference.close()
-        with contextlib.suppress(media.MediaDown):
-            self.stats = await channel.stats()
+            with contextlib.suppress(media.MediaDown):
+                self.stats = await channel.stats()
         connection.hang_up()
         return disposition
 

@@ -149,7 +149,7 @@ class SipLeg:
             async with self._referred(asked, old, side) as leg:
                 try:
                     if self._leg is not old:
-                        raise CallFailed(Ended("gateway", "487", "another has taken the place of this call", 487))
+                        raise CallFailed(Ended("gateway", "487", "another call has replaced this one", 487))
                     local, negotiated = agree(leg, side.local)
                 except BaseException:
                     leg.hangup()

@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sipgw.agents.default_music import TUNE
 from sipgw.agents.music import hold_music
 from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.consult_leg import ConsultLeg, called
@@ -48,7 +47,7 @@ class TransferLegs:
     @property
     def music(self) -> bytes:
         """Hold music for the caller: mu-law, to be played in a loop."""
-        return hold_music(self.services.agents.all[self.context.info.agent].config.transfer.music) or TUNE
+        return hold_music(self.services.agents.all[self.context.info.agent].config.transfer.music)
 
     @property
     def longest(self) -> float:

@@ -87,7 +87,7 @@ class Transfers:
 
     @property
     def taken(self) -> bool:
-        """Whether whoever speaks in the agent's place may give it back."""
+        """Whether the person who speaks in the agent's place may give the call back to the agent."""
         return self.state is TransferState.SHARED
 
     def stand_in(self, person: ConsultLeg | None, target: TransferTarget | None) -> None:

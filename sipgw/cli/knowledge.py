@@ -28,6 +28,7 @@ from sipgw.policy.cost.cost import Expenses, spent_since_midnight
 from sipgw.policy.inbound.limits import InboundLimits
 from sipgw.records.store.store import Store
 from sipgw.telemetry import log
+from sipgw.trunks.instance_id import instance_id
 
 QUICK = 0.03
 """Seconds within which passages are found."""
@@ -204,11 +205,11 @@ async def _opened(config: Path | None, agent: AgentConfig) -> AsyncIterator[tupl
     """The documents of an agent, read, and what finds their passages."""
     log.configure(LogOptions(level="error"))
     settings, _ = load_all(config)
+    gateway = lambda: str(instance_id(Path(f"{settings.store.path}.instance")))  # noqa: E731
     async with Store(settings.store) as store:
         expenses = Expenses(prices_of(settings), _local_now, await spent_since_midnight(store, _local_now()))
         limits = InboundLimits(settings.limits, expenses.spent)
-        over = lambda: found.reason if (found := limits.budget()) else ""  # noqa: E731
-        async with Shelf(store, expenses, over, patience=math.inf) as shelf:
+        async with Shelf(store, expenses, gateway, limits.spent, patience=math.inf) as shelf:
             books = await shelf.load({DEFAULT: agent})
             shelf.put(books, quietly=True)
             yield books[DEFAULT], shelf.finder(DEFAULT, lambda used: None, PATIENT)

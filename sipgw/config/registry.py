@@ -7,7 +7,6 @@ why.
 import keyword
 import re
 import tomllib
-from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -68,20 +67,24 @@ METHODS = frozenset(["audit_folder", "codes", "having", "table", "written"])
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-def declared(part: Part) -> Iterator[EntryPoint]:
-    """The entry points of the group of a part, the gateway's own first: no package takes their names.
+def declared() -> dict[Part, list[EntryPoint]]:
+    """The entry points of each part, the gateway's own first: no package takes their names.
 
     In a checkout these are read from its `pyproject.toml`: an editable installation keeps those of the day on which it
     was made.
     """
-    group, here = f"sipgw.{part}", _CHECKOUT.is_file()
-    if here:
-        own = tomllib.loads(_CHECKOUT.read_text(encoding="utf-8"))["project"]["entry-points"].get(group, {})
-        yield from (EntryPoint(name, value, group) for name, value in own.items())
-    found = entry_points(group=group)
-    if not here:
-        yield from (one for one in found if _is_own(one))
-    yield from (one for one in found if not _is_own(one))
+    installed = entry_points()
+    checkout = tomllib.loads(_CHECKOUT.read_text(encoding="utf-8")) if _CHECKOUT.is_file() else None
+    found: dict[Part, list[EntryPoint]] = {}
+    for part in PARTS:
+        group = f"sipgw.{part}"
+        own = [one for one in installed.select(group=group) if _is_own(one)]
+        others = [one for one in installed.select(group=group) if not _is_own(one)]
+        if checkout is not None:
+            points = checkout["project"]["entry-points"].get(group, {})
+            own = [EntryPoint(name, value, group) for name, value in points.items()]
+        found[part] = [*own, *others]
+    return found
 
 
 def _is_own(entry: EntryPoint) -> bool:
@@ -92,9 +95,9 @@ def _is_own(entry: EntryPoint) -> bool:
 def _read() -> tuple[dict[tuple[Part, str], Provider], tuple[str, ...]]:
     found: dict[tuple[Part, str], Provider] = {}
     problems: list[str] = []
-    for part in PARTS:
+    for part, entries in declared().items():
         records: dict[str, Provider] = {}
-        for entry in declared(part):
+        for entry in entries:
             try:
                 record = entry.load()
                 _check(entry, record, part, [*found.values(), *records.values()])

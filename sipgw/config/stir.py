@@ -17,7 +17,7 @@ class StirOptions:
     """PEM file with the certificates of the authorities that are believed, in the US the list of the STI-PA; with it
     the Identity headers of calls that come in are verified. Empty: they are not."""
     limit: Annotated[float, Interval(ge=0.1, le=10)] = 2.0
-    """Seconds that a verification may take while the phone rings; then the call goes on as not verified."""
+    """Seconds that a verification may take beside the call; then the number counts as not verified."""
     freshness: Annotated[int, Interval(ge=10, le=600)] = 60
     """Seconds by which the time in a signature may differ from ours (RFC 8224 §6.2 says 60)."""
     key: str = ""

@@ -14,6 +14,7 @@ import structlog
 from agent.hearing import voice
 from agent.pool import Pool
 from agent.providers.local.host import LocalSpeech
+from agent.records import Used
 from media.process.engine import MediaEngine
 from media.rtp import srtp
 from sipgw.agents.agent_providers import AgentProviders
@@ -42,7 +43,7 @@ from sipgw.events import Event, Watchers
 from sipgw.gateway.maintenance import Maintenance
 from sipgw.gateway.reload import OptionChange, changes, reloaded
 from sipgw.outbound.callback_tools import callback_tools
-from sipgw.policy.cost.cost import expenses_of_today
+from sipgw.policy.cost.cost import Expenses, expenses_of_today
 from sipgw.policy.cost.day import SharedSpent
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.emergency import EmergencyGuard
@@ -50,11 +51,10 @@ from sipgw.policy.gate.gate import Gate, gate_of
 from sipgw.policy.gate.stop_calling import stop_tools
 from sipgw.policy.inbound.admission import Admission
 from sipgw.policy.inbound.kept_phones import KeptPhones
-from sipgw.policy.inbound.limits import InboundLimits
+from sipgw.policy.inbound.limits import Declined, InboundLimits
 from sipgw.policy.inbound.load_meter import LoadMeter
 from sipgw.policy.inbound.shared_limits import SharedLimits
-from sipgw.policy.stir.signer import StirSigner
-from sipgw.policy.stir.verifier import StirVerifier
+from sipgw.policy.stir.opening import signer_of, verifier_of
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.audio_redactor import AudioRedactor, RecordedCall
 from sipgw.records.artifacts.consent import recording_tools
@@ -153,22 +153,22 @@ class Gateway:
             writer = await enter(CdrWriter(store, self.watchers, redact("records"), deliveries, self.agents.reports))
             artifacts.keep = writer.keep
             await enter(AudioRedactor(self.watchers, self._recorded, self.agents.privacy))
+            engine = await self._begin_media()
             agent_providers = await enter(AgentProviders(self.open_providers))
             providers = await self._hire(agent_providers, self.agents)
             await VOICES.run(voice.load)
-            engine = await enter(MediaEngine(config.media, config.capture.tap, both=config.sip.host == "::"))
-            self.admission.capacity.delay = lambda: engine.delay
+            await engine.ready()
             load = LoadMeter(self.admission.capacity, lambda: engine.processes)
             self.watchers.add(load.watch)
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder, artifacts))
-            signer = StirSigner(config.stir) if config.stir.key else None
-            stir = await enter(StirVerifier(config.stir, cluster=cluster)) if config.stir.roots else None
-            expenses = await expenses_of_today(store, prices_of(config), _local_now)
+            signer = signer_of(config.stir)
+            stir = await verifier_of(config.stir, cluster, self._stack)
+            expenses = await expenses_of_today(store, prices_of(config), _local_now, self.used)
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             limits = InboundLimits(config.limits, SharedSpent(expenses, cluster).spent)
-            knowledge = await enter(Shelf(store, expenses, lambda: over.reason if (over := limits.budget()) else ""))
+            knowledge = await enter(Shelf(store, expenses, lambda: str(self.watch.instance), limits.spent))
             await knowledge.begin(self._configs())
             calls = self.admission.capacity.calls
             routes = RouteSelector(self.admission.trunks.all, calls, self.watch.reachable)
@@ -240,11 +240,22 @@ class Gateway:
                 raise ConfigError(f"agent {name}: recording.folder: {error.filename}: {error.strerror}") from None
         return await agent_providers.become(agents, unchanged)
 
+    async def _begin_media(self) -> MediaEngine:
+        """The media processes start on other cores while this one imports the packages of providers."""
+        engine = MediaEngine(self.config.media, self.config.capture.tap, both=self.config.sip.host == "::")
+        await engine.begin()
+        self._stack.push_async_exit(engine)
+        self.admission.capacity.delay = lambda: engine.delay
+        return engine
+
     def open_providers(
         self, config: AgentConfig, choice: ProviderChoice, speech: LocalSpeech | None
     ) -> AbstractAsyncContextManager[Providers]:
         """The providers of one agent; `sipgw simulate` overrides this method."""
         return opened(config, choice, speech)
+
+    def used(self, report: Used) -> None:
+        """Something that costs was used, in a call or outside of calls; `sipgw eval` overrides this method."""
 
     @property
     def _parts(self) -> RunningParts:
@@ -261,6 +272,15 @@ class Gateway:
     def services(self) -> CallServices:
         """The services for every call."""
         return self.dispatcher.services
+
+    @property
+    def expenses(self) -> Expenses:
+        """The bills of all that is paid for, and the sum of the day."""
+        return self.services.expenses
+
+    def budget(self) -> Declined | None:
+        """Why nothing more may be paid for today, or None."""
+        return self.services.budget()
 
     @property
     def endpoint(self) -> Endpoint:
@@ -310,14 +330,14 @@ class Gateway:
         return RecordedCall(session.info.agent, session.context.call_recording) if session else None
 
     def _look_ahead(self) -> None:
-        """Tell what is not priced. Raises `media.rtp.srtp.SrtpUnavailableError` if a trunk needs it in vain."""
+        """Log products without a price. Raises `media.rtp.srtp.SrtpUnavailableError` if a trunk needs SRTP."""
         for note in self.agents.unpriced():
             log.warning("a cap counts an upper bound", reason=note)
         if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
             srtp.check()
 
     def _targets(self, store: Store) -> list[Target]:
-        """Whom events are told: the webhooks, and owners by mail."""
+        """The targets of events: the webhooks, and owners by mail."""
         config = self.config
         mailers = [Mailer(config.mail, self.agents.owner, store, config.alarms.mail_to)] if config.mail.host else []
         return [*config.webhooks, *mailers]

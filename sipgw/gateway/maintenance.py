@@ -144,7 +144,7 @@ class Maintenance:
                 log.error("files not deleted", first=some[0].path, cause=some[0].problem, tries=some[0].attempts)
 
     def _mask(self, number: str) -> None:
-        audit.mask(self._config.audit_folder, spellings(number))  # it waits for whoever decides just now
+        audit.mask(self._config.audit_folder, spellings(number))  # it waits for a decision that is being written
 
 
 def _audit(action: str, call: str) -> None:

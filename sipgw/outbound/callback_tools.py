@@ -20,8 +20,9 @@ def callback_tools(store: Store, originator: Originator) -> CallTools:
         options, info = agent.config.callbacks, call.info
         options = replace(options, dial=options.dial and bool(originator.first()))
 
-        def asking() -> CallbackContext:
-            return CallbackContext(info.id, info.agent, info.other, info.trunk, info.verified)
+        async def asking() -> CallbackContext:
+            verified = await call.verified()
+            return CallbackContext(info.id, info.agent, info.other, info.trunk, verified)
 
         async def refused(number: str, trunk: str, consent: bool) -> str:
             """Why the gate will not let `number` be called back at any hour; empty if it may."""

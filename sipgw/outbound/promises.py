@@ -81,7 +81,7 @@ async def _may_be(number: str, trunk: str, consent: bool) -> str:
 
 def callback_tool(
     jobs: Jobs,
-    asked: Callable[[], CallbackContext],
+    asked: Callable[[], Awaitable[CallbackContext]],
     options: CallbackOptions,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     refused: Callable[[str, str, bool], Awaitable[str]] = _may_be,
@@ -99,7 +99,7 @@ def callback_tool(
         topic: Topic = "",
     ) -> dict[str, Any]:
         """Promise that we call the caller back."""
-        context = asked()  # after a transfer another person may speak than at the beginning of the call
+        context = await asked()  # after a transfer another person may speak than at the beginning of the call
         number = dialled_as(phone_number, context)
         own = number == context.number
         agreed = own and context.verified

@@ -51,8 +51,9 @@ was none to check (`unsigned`); beside that the number is `verified`, by us or b
 class Stir:
     """What our own check of the signed caller number (RFC 8224) has found."""
 
-    result: Literal["passed", "failed", "unverified"]
-    """``failed``: it is signed, and not for this call or not by a believed signer. ``unverified``: nobody can tell."""
+    result: Literal["pending", "passed", "failed", "unverified"]
+    """``failed``: it is signed, and not for this call or not by a believed signer. ``unverified``: nobody can tell.
+    ``pending``: the check goes on, and until it ends the number is not verified, whatever the carrier says."""
     reason: str = ""
     attestation: str = ""
     """``A``, ``B`` or ``C`` of a PASSporT that has passed."""
@@ -132,14 +133,16 @@ class Identity:
     @property
     def verified(self) -> bool:
         """Whether the number is verified, by us or else by the carrier, whose word a forged signature outweighs."""
-        if self.stir is not None and (self.stir.result == "failed" or self.stir.attestation == "A"):
+        if self.stir is not None and (self.stir.result in ("failed", "pending") or self.stir.attestation == "A"):
             return self.stir.result == "passed"
         return self.verstat.lower() == "tn-validation-passed" or (not self.verstat and self.attestation == "A")
 
     @property
     def verdicts(self) -> frozenset[Verdict]:
         """All that hold of the caller's number."""
-        own: Verdict = self.stir.result if self.stir is not None else "unsigned"
+        own: Verdict = "unsigned" if self.stir is None else "unverified"
+        if self.stir is not None and self.stir.result != "pending":
+            own = self.stir.result
         return frozenset((own, "verified")) if self.verified else frozenset((own,))
 
     def as_dict(self) -> dict[str, Any]:

@@ -115,7 +115,8 @@ class TrunkWatch:
         probe.changed, probe.returned = changed, returned
 
     @cached_property
-    def _instance(self) -> uuid.UUID:
+    def instance(self) -> uuid.UUID:
+        """The UUID of this gateway."""
         return instance_id(self._instance_file)
 
     def _lease(self, endpoint: Endpoint, group: asyncio.TaskGroup, trunk: TrunkOptions, registrar: Uri) -> None:
@@ -133,7 +134,7 @@ class TrunkWatch:
 
     def _register(self, endpoint: Endpoint, group: asyncio.TaskGroup, trunk: TrunkOptions, registrar: Uri) -> None:
         # The same after a restart (RFC 5626 §4.1), but another for each carrier: they need not know of each other.
-        instance = uuid.uuid5(self._instance, f"{trunk.name}.{endpoint.port}").urn
+        instance = uuid.uuid5(self.instance, f"{trunk.name}.{endpoint.port}").urn
         options = RegistrationOptions(
             registrar, trunk.user, trunk.credentials, trunk.proxy_uri, int(trunk.expires), instance
         )

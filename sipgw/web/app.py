@@ -47,7 +47,7 @@ from sipgw.web.overview import Overviews
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.provider_stats import ProviderStats
 from sipgw.web.security import NO_DATABASE, SecurityMiddleware
-from sipgw.web.state import FOLDER, App, Page, page, templates
+from sipgw.web.state import FOLDER, App, Page, PromptEditing, page, templates
 from sipgw.web.tenant_view import within_tenant
 from sipgw.web.transcript import Transcripts
 from sipgw.web.visitors import Visitors
@@ -56,15 +56,15 @@ from sipgw.web.visits import Visits
 log = structlog.get_logger()
 
 PAGES = (
-    Page("Home", "/", home.router),
-    Page("Live", "/live", live.router),
+    Page("Home", "/", home.router, "house"),
+    Page("Live", "/live", live.router, "radio"),
     Page("Calls", "/calls", calls.router),
-    Page("Phone", "/phone", phone.router),
-    Page("Prompts", "/prompts", prompts.router),
-    Page("Trunks", "/trunks", trunks.router),
-    Page("Providers", "/providers", providers.router),
-    Page("Outbound", "/outbound", outbound.router),
-    Page("Configuration", "/configuration", configuration.router),
+    Page("Phone", "/phone", phone.router, "phone"),
+    Page("Prompts", "/prompts", prompts.router, "square-pen"),
+    Page("Trunks", "/trunks", trunks.router, "cable"),
+    Page("Providers", "/providers", providers.router, "cloud"),
+    Page("Outbound", "/outbound", outbound.router, "send"),
+    Page("Configuration", "/configuration", configuration.router, "settings"),
 )
 OTHERS: tuple[APIRouter, ...] = (sign_in.router, health.router, one_call.router, steer.router, embed.router)
 """Routers of pages without an entry in the navigation."""
@@ -100,10 +100,9 @@ def application(
         templates(),
         OidcProvider(options.oidc) if options.oidc.issuer else None,
         PlacedCalls(gateway.store),
+        PromptEditing(prompt_files, Comparisons(gateway)),
     )
     made.state.phone = BrowserPhone(gateway)
-    made.state.prompt_files = prompt_files
-    made.state.comparisons = Comparisons()
     visits = Visits(gateway.store, gateway.config.embed)
     made.state.visitors = Visitors(gateway.config.embed, made.state.phone, visits, gateway.stop)
     for router in (*(entry.router for entry in PAGES), *OTHERS):

@@ -1,38 +1,52 @@
-"""Comparisons of two prompts of an agent by ``sipgw eval``, one at a time, in a process of its own."""
+"""Comparisons of two prompts of an agent by ``sipgw eval``, one at a time, in a process of its own.
 
+The process tells whatever it uses of providers as soon as it has used it. That counts as what calls use: for the limits
+of the day, which end the comparison, and in the database, where it is written down.
+"""
+
+import asyncio
 import contextlib
 import json
+import math
 import os
+import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
+from agent.errors import internal
 from agent.pool import Pool
+from agent.records import Used
+from sipgw.policy.cost.cost import Bill, Cost, paid
+from sipgw.web.gateway_view import GatewayView
 
 log = structlog.get_logger()
 
 LIMIT = 1800.0
 """Seconds of a comparison."""
+ENDING = 5.0
+"""Seconds that it has to tell what it has used, when it is to end."""
 OUTPUT = 8 << 20
 """Bytes that are read of its result."""
 NICE = 19
 """It yields to the calls of the gateway."""
 SHIPPED = "ear"
 """The set where an agent has none of its own; it comes with the package."""
-RUNNING = Pool("comparisons of prompts", workers=1, waiting=1)
-EVAL = (sys.executable, "-m", "sipgw", "eval")
+FILES = Pool("files of comparisons", workers=1, waiting=4)
+EVAL = (sys.executable, "-P", "-m", "sipgw", "eval")
+ACCOUNT = "comparison of prompts"
 
 
-class ComparisonBusyError(Exception):
-    """Another comparison goes on."""
+class ComparisonRefusedError(Exception):
+    """It may not begin, or go on. The message says why."""
 
 
 @dataclass
@@ -48,92 +62,166 @@ class Comparison:
     problem: str = ""
     result: Mapping[str, Any] = field(default_factory=dict)
     """See `sipgw.tools.evaluation.report.as_dict`."""
+    cost: float = 0.0
+    """What it has cost, in the currency of the prices."""
 
 
 class Comparisons:
-    """The latest comparison of each agent."""
+    """The latest comparison of each agent. Use it as an async context manager; its end ends what goes on."""
 
-    def __init__(self, command: Sequence[str] = EVAL, limit: float = LIMIT) -> None:
+    def __init__(self, gateway: GatewayView, command: Sequence[str] = EVAL, limit: float = LIMIT) -> None:
+        self._gateway = gateway
         self._command = command
         self._limit = limit
         self._latest: dict[str, Comparison] = {}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._group = asyncio.TaskGroup()
+        self._task: asyncio.Task[None] | None = None
+        self._time: asyncio.Timeout | None = None
+        """Of the process that runs."""
         self._closed = False
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        self._closed = True
+        if self._time:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._time.reschedule(0)
+        await self._group.__aexit__(*error)
 
     def latest(self, agent: str) -> Comparison | None:
         """That of `agent`."""
         return self._latest.get(agent)
 
     def begin(self, config: Path, agent: str, version: int, prompts: Mapping[str, str]) -> Comparison:
-        """Compare `prompts`, by their names, with the set of `agent`. Raises `ComparisonBusyError`."""
-        if any(one.state == "running" for one in self._latest.values()):
-            raise ComparisonBusyError("another comparison goes on; wait for its end")
+        """Compare `prompts`, by their names, with the set of `agent`. Raises `ComparisonRefusedError`."""
+        if self._task and not self._task.done():
+            raise ComparisonRefusedError("another comparison goes on; wait for its end")
+        if over := self._gateway.budget():
+            raise ComparisonRefusedError(over.reason)
         own = config.parent / "evals" / f"{agent}.toml"
         evaluated = str(own) if own.is_file() else SHIPPED
         made = Comparison(version, own.name if own.is_file() else SHIPPED)
         command = [*self._command, evaluated, "--json", "--agent", agent]
         command += ["-c", str(config)] if config.exists() else []
-        RUNNING.submit(self._run, made, command, prompts)
+        self._task = self._group.create_task(self._run(made, command, prompts), name=ACCOUNT)
         self._latest[agent] = made
         return made
 
-    def close(self) -> None:
-        """End what goes on."""
-        self._closed = True
-        if self._process is not None:
-            _kill(self._process)
-
-    def _run(self, made: Comparison, command: Sequence[str], prompts: Mapping[str, str]) -> None:
+    async def _run(self, made: Comparison, command: Sequence[str], prompts: Mapping[str, str]) -> None:
+        expenses, folder = self._gateway.expenses, None
+        bill = expenses.open(ACCOUNT, Bill(expenses.prices, "", "", made.began, of_call=False))
         try:
-            with tempfile.TemporaryDirectory(prefix="sipgw-prompts-") as name:
-                folder, named = Path(name), list[str]()
-                for title, text in prompts.items():
-                    file = folder / f"{title}.md"
-                    file.write_text(text, encoding="utf-8")
-                    named += ["--prompt", str(file)]
-                status, out, err = self._output([*command, *named], folder)
+            folder, files = await FILES.run(_written, prompts)
+            named = [word for file in files for word in ("--prompt", str(file))]
+            status = await self._evaluated([*command, *named], folder, bill)
+            out, err = await FILES.run(_printed, folder)
             if status in (0, 1):
                 made.result = json.loads(out)
             else:
                 made.problem = _last_line(err) or f"sipgw eval: exit status {status}"
-        except subprocess.TimeoutExpired:
-            made.problem = f"it was not over after {self._limit:g} s; use a smaller set"
+        except TimeoutError:
+            late = f"it was not over after {self._limit:g} s; use a smaller set"
+            made.problem = "the gateway was stopped" if self._closed else late
+        except ComparisonRefusedError as error:
+            made.problem = str(error)
         except (OSError, ValueError) as error:
             made.problem = f"sipgw eval: {error}"
+        except Exception as error:  # the boundary of one comparison
+            log.exception("comparison failed")
+            made.problem = internal(error)
         finally:
-            made.problem = "the gateway was stopped" if self._closed else made.problem
+            cost = expenses.close(ACCOUNT)
+            made.cost = cost.total if cost else 0.0
+            if cost and cost.used:
+                await self._keep(cost)
+            if folder:
+                await FILES.run(shutil.rmtree, folder, ignore_errors=True)
             made.state = "failed" if made.problem or not made.result else "done"
-            log.info("prompts compared", version=made.version, state=made.state, problem=made.problem)
+            log.info("prompts compared", version=made.version, state=made.state, problem=made.problem, cost=made.cost)
 
-    def _output(self, command: Sequence[str], folder: Path) -> tuple[int, bytes, bytes]:
-        """Exit status and what a command prints. The command and its children do not outlive this function."""
-        out, err = folder / "out", folder / "err"
-        with out.open("wb") as stdout, err.open("wb") as stderr:
-            process = self._process = subprocess.Popen(  # noqa: S603  our own command
-                command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True
-            )
+    async def _evaluated(self, command: Sequence[str], folder: Path, bill: Bill) -> int:
+        """Exit status of a command, which prints into `folder`. It and its children do not outlive this function.
+        Raises TimeoutError, `ComparisonRefusedError`, ValueError.
+        """
+        reader, told = asyncio.StreamReader(), os.pipe()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(told[0])
+        )
+        with contextlib.closing(transport), (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command, "--usage", f"/dev/fd/{told[1]}", pass_fds=(told[1],), stdin=asyncio.subprocess.DEVNULL,
+                    stdout=out, stderr=err, start_new_session=True,
+                )  # fmt: skip
+            finally:
+                os.close(told[1])
+            try:
+                with contextlib.suppress(OSError):
+                    os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
+                async with asyncio.timeout(0 if self._closed else self._limit) as self._time:
+                    await self._count(reader, bill)
+                    return await process.wait()
+            finally:
+                _signal(process.pid, signal.SIGINT)
+                with contextlib.suppress(TimeoutError, ValueError):
+                    async with asyncio.timeout(ENDING):
+                        async for line in reader:
+                            bill.used(_used(line))
+                _signal(process.pid, signal.SIGKILL)
+                await process.wait()
+
+    async def _count(self, reader: asyncio.StreamReader, bill: Bill) -> None:
+        """Count what the process uses, to its end. Raises `ComparisonRefusedError` if no more may be paid for, and
+        ValueError if it cannot be counted.
+        """
+        async for line in reader:
+            bill.used(_used(line))
+            if over := self._gateway.budget():
+                raise ComparisonRefusedError(f"it was ended: {over.reason}")
+
+    async def _keep(self, cost: Cost) -> None:
         try:
-            if self._closed:
-                _kill(process)
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
-            return process.wait(self._limit), _bounded(out), _bounded(err)
-        finally:
-            self._process = None
-            _kill(process)
-            process.wait()
+            await paid(self._gateway.store, ACCOUNT, cost, datetime.now(UTC))
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("cost of a comparison not written", cost=cost.total, cause=str(error).splitlines()[0][:200])
 
 
-def _bounded(file: Path) -> bytes:
-    """All of a file. Raises `ValueError` if it is too much."""
-    if file.stat().st_size > OUTPUT:
+def _used(line: bytes) -> Used:
+    """Raises ValueError."""
+    try:
+        told = Used(**json.loads(line))
+        amount = float(told.amount)
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"it does not say what it uses: {error}") from None
+    if not (math.isfinite(amount) and amount >= 0 and all(isinstance(one, str) for one in told[:3])):
+        raise ValueError("it does not say what it uses")
+    return told._replace(amount=amount)
+
+
+def _written(prompts: Mapping[str, str]) -> tuple[Path, list[Path]]:
+    """A folder, and a file in it for each prompt."""
+    folder = Path(tempfile.mkdtemp(prefix="sipgw-prompts-"))
+    files = [folder / f"{title}.md" for title in prompts]
+    for file, text in zip(files, prompts.values(), strict=True):
+        file.write_text(text, encoding="utf-8")
+    return folder, files
+
+
+def _printed(folder: Path) -> tuple[bytes, bytes]:
+    """All that was printed. Raises `ValueError` if it is too much."""
+    files = folder / "out", folder / "err"
+    if any(file.stat().st_size > OUTPUT for file in files):
         raise ValueError("its result is too long; use a smaller set")
-    return file.read_bytes()
+    return files[0].read_bytes(), files[1].read_bytes()
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+def _signal(process: int, number: signal.Signals) -> None:
+    """To the group of the process, which may be gone."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process, number)
 
 
 def _last_line(text: bytes) -> str:

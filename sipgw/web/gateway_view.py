@@ -10,7 +10,9 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession
 from sipgw.cluster.calls import GatewayCalls
 from sipgw.events import Event, Watchers
+from sipgw.policy.cost.cost import Expenses
 from sipgw.policy.inbound.admission import Admission
+from sipgw.policy.inbound.limits import Declined
 from sipgw.records.evidence import CallEvidence
 from sipgw.records.store.store import Store
 from sipgw.trunks.watch import TrunkStatus
@@ -31,6 +33,13 @@ class GatewayView(browser_phone.PhoneGateway, Protocol):
     @property
     def store(self) -> Store:
         """The database."""
+
+    @property
+    def expenses(self) -> Expenses:
+        """The bills of all that is paid for, and the sum of the day."""
+
+    def budget(self) -> Declined | None:
+        """Why nothing more may be paid for today, or None."""
 
     @property
     def gate(self) -> OutboundGate:

@@ -26,8 +26,6 @@ from sipgw.web.state import READING, App, Here, page, people
 from sipgw.web.tenant_view import by_tenant
 
 router = APIRouter()
-POINTS = 1600
-"""Of a waveform."""
 SMALL = 10_000
 """Bytes up to which an answer is not compressed."""
 PAUSES = (0.1, 0.3, 0.6)
@@ -74,8 +72,7 @@ async def peaks(call: str, app: Here, _who: ViewerRole) -> Response:
     """The loudness of both channels of the recording, and its length in seconds."""
     path = await recording_of(app, call)
     try:
-        async with on_disk(app.gateway.store, path) as file:
-            shape = await READING.run(waveform, file, POINTS)
+        shape = await waveform(app.gateway.store, path)
     except (OSError, ValueError) as error:
         raise HTTPException(404, f"the recording has no waveform: {error}") from None
     return JSONResponse(shape)

@@ -8,7 +8,6 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
-from starlette.requests import HTTPConnection
 
 from sipgw.agents.agents import AgentDefinition
 from sipgw.agents.prompt_files import PromptChangedError, PromptFiles
@@ -18,7 +17,7 @@ from sipgw.config.errors import OperatorError
 from sipgw.config.masking import inside
 from sipgw.config.prompt_text import LONGEST, checked
 from sipgw.records.store.prompts import FROM_FILE, Prompts, PromptVersion
-from sipgw.web.comparisons import Comparison, ComparisonBusyError, Comparisons
+from sipgw.web.comparisons import Comparison, ComparisonRefusedError
 from sipgw.web.principal import AdminRole
 from sipgw.web.sign_in import address
 from sipgw.web.state import READING, App, Here, page
@@ -51,26 +50,18 @@ class DiffLine(NamedTuple):
     text: str
 
 
-def _files(request: HTTPConnection) -> PromptFiles:
-    found: PromptFiles | None = request.app.state.prompt_files
-    if found is None:
+def _files(app: Here) -> PromptFiles:
+    if app.prompts.files is None:
         raise HTTPException(409, "this gateway was started without files of agents")
-    return found
-
-
-def _comparisons(request: HTTPConnection) -> Comparisons:
-    found: Comparisons = request.app.state.comparisons
-    return found
+    return app.prompts.files
 
 
 Files = Annotated[PromptFiles, Depends(_files)]
-Compared = Annotated[Comparisons, Depends(_comparisons)]
 
 
 @router.get("/prompts")
 async def prompts(
-    request: Request, app: Here, compared: Compared, _who: AdminRole, agent: str = DEFAULT, version: int = 0,
-    against: int = 0,
+    request: Request, app: Here, _who: AdminRole, agent: str = DEFAULT, version: int = 0, against: int = 0
 ) -> Response:  # fmt: skip
     """The page of the prompt of `agent`, with a version of it or its latest one, and what differs from another."""
     brain = bool(_agent(app, agent).config.agent.brain)
@@ -78,7 +69,7 @@ async def prompts(
     versions = await kept.versions(agent)
     shown = await _version(kept, agent, version) if version else next(iter(versions), None)
     other = await _version(kept, agent, against) if against else None
-    files: PromptFiles | None = request.app.state.prompt_files
+    files = app.prompts.files
     written, problem = None, "" if files else "This gateway was started without files; nothing can be published."
     try:
         written = await files.read(agent) if files else None
@@ -90,7 +81,7 @@ async def prompts(
         request, "prompts.html", title="Prompts", agent=agent, agents=sorted(app.gateway.agents.all), shown=shown,
         versions=versions, running=running, seen=_digest(written), problem=problem, against=other, difference=differs,
         stale=not problem and written is not None and written.strip() != running, brain=brain,
-        longest=LONGEST, compared=_of_version(compared.latest(agent)),
+        longest=LONGEST, compared=_of_version(app.prompts.comparisons.latest(agent)),
     )  # fmt: skip
 
 
@@ -126,23 +117,25 @@ async def publish(
 
 @router.post("/api/prompts/{agent}/versions/{version}/comparison", status_code=202)
 async def compare(
-    request: Request, app: Here, files: Files, compared: Compared, who: AdminRole, agent: str, version: int
+    request: Request, app: Here, files: Files, who: AdminRole, agent: str, version: int
 ) -> dict[str, str]:  # fmt: skip
     """Begin to compare a version with the prompt in use."""
     text = _usable(app, agent, (await _version(Prompts(app.gateway.store), agent, version)).text)
     running = _agent(app, agent).config.agent.prompt
     try:
-        made = compared.begin(files.config, agent, version, {IN_USE: running, f"version-{version}": text})
-    except ComparisonBusyError as error:
+        made = app.prompts.comparisons.begin(
+            files.config, agent, version, {IN_USE: running, f"version-{version}": text}
+        )
+    except ComparisonRefusedError as error:
         raise HTTPException(409, str(error)) from None
     await app.auth.accounts.note(who.name, "compared a prompt", agent, f"version {version}", address(request))
     return {"state": made.state}
 
 
 @router.get("/api/prompts/{agent}/comparison")
-async def comparison(compared: Compared, _who: AdminRole, agent: str) -> dict[str, str]:
+async def comparison(app: Here, _who: AdminRole, agent: str) -> dict[str, str]:
     """How far the latest comparison of the agent is."""
-    found = compared.latest(agent)
+    found = app.prompts.comparisons.latest(agent)
     return {"state": found.state if found else "none"}
 
 
@@ -214,7 +207,7 @@ def _of_version(found: Comparison | None) -> dict[str, object] | None:
     ]
     return {
         "version": found.version, "set": found.evaluated, "state": found.state, "problem": found.problem,
-        "calls": calls, "began": found.began,
+        "cost": found.cost, "calls": calls, "began": found.began,
         "sides": [
             {"name": side["name"], "failed": sum(bool(call["faults"]) for call in side["calls"]),
              "calls": len(side["calls"]), "answered_ms": side["answered_ms"]}

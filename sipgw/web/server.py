@@ -107,7 +107,7 @@ class Dashboard:
             auth.local = self._stack.enter_context(published(self._commands, self.url))
         self.setup_url = f"{self.url}setup?token={auth.setup}" if auth.setup else ""
         served = application(self._gateway, self._options, self._feed, auth, self._prompts)
-        self._stack.callback(served.state.comparisons.close)
+        await self._stack.enter_async_context(served.state.app.prompts.comparisons)
         proxies = self._options.proxies
         connections = Connections(proxies)
         config = uvicorn.Config(
@@ -151,7 +151,8 @@ def listen(options: WebOptions) -> socket.socket:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     tried = ports(options)
     for port in tried:
-        made = socket.socket(family, socket.SOCK_STREAM)
+        # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms for its body.
+        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             made.bind((options.host, port))

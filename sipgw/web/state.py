@@ -14,9 +14,11 @@ from starlette.requests import HTTPConnection
 
 from agent.pool import Pool
 from sipgw import __version__
+from sipgw.agents.prompt_files import PromptFiles
 from sipgw.records.store.searching import Searches
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web.authentication import Authentication
+from sipgw.web.comparisons import Comparisons
 from sipgw.web.feed import Feed
 from sipgw.web.gateway_view import GatewayView
 from sipgw.web.oidc.provider import OidcProvider
@@ -38,6 +40,16 @@ class Page(NamedTuple):
     title: str
     path: str
     router: APIRouter
+    icon: str = "list"
+    """A name of `static/vendor/lucide.svg`."""
+
+
+class PromptEditing(NamedTuple):
+    """What the page of prompts works with."""
+
+    files: PromptFiles | None
+    """Those of the agents; None if the gateway was started without any."""
+    comparisons: Comparisons
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,7 @@ class App:
     oidc: OidcProvider | None
     """The identity provider, if people can sign in by one."""
     placed: PlacedCalls
+    prompts: PromptEditing
     searches: Searches = field(default_factory=Searches)
 
     @staticmethod

@@ -9,7 +9,7 @@ import pytest
 from agent.consent import JUDGED_WITHIN, REPORT, judged, plain_answer
 from agent.llm import ToolCall
 from agent.phrases import PHRASES, phrases_of
-from agent.providers.local.brain import LocalLlm
+from agent.providers.local.brain.llm import LocalLlm
 from agent.tools import Tool, tool
 from agent.turn_taking.options import TurnOptions
 from tests.agent.holding import PERSONA, Setting, hold, spoken_seconds

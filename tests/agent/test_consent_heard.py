@@ -7,7 +7,7 @@ import pytest
 
 from agent.consent import Consent, names_one
 from agent.history import History, Sentence
-from agent.providers.local.brain import LocalLlm
+from agent.providers.local.brain.llm import LocalLlm
 from tests.agent.holding import Setting, hold, spoken_seconds
 from tests.agent.test_consent import QUESTION, QUIET, cancelling, judged, later, ran_after, verdict, with_verdict
 from tests.fakes.line import calls, says

@@ -7,7 +7,7 @@ import pytest
 from agent import tools
 from agent.consent import LONGEST, Consent, judged
 from agent.history import History, Sentence
-from agent.providers.local.brain import LocalLlm
+from agent.providers.local.brain.llm import LocalLlm
 from agent.tools import Toolbox, ToolError, tool
 from tests.agent.test_consent import QUESTION, cancelling, verdict
 from tests.fakes.line import FakeLlm

@@ -149,7 +149,7 @@ def test_the_model_falls_silent_for_a_caller_and_the_memory_has_what_was_heard()
 
 
 @tool
-def get_status(order: str) -> dict[str, str]:
+async def get_status(order: str) -> dict[str, str]:
     """Look up an order. Only for its owner."""
     return {"status": f"order {order} is on its way"}
 

@@ -47,6 +47,7 @@ def remembered(held: Held) -> str:
     return next(message["content"] for message in reversed(held.last_asked()) if message["role"] == "assistant")
 
 
+@pytest.mark.slow
 @TIMED
 @pytest.mark.parametrize("after", [1.3, 3.1])
 def test_the_memory_ends_with_the_last_word_that_was_heard_to_its_end(kind: Kind, after: float) -> None:
@@ -57,12 +58,14 @@ def test_the_memory_ends_with_the_last_word_that_was_heard_to_its_end(kind: Kind
     assert [turn.heard for turn in held.turns if turn.interrupted] == [heard]
 
 
+@pytest.mark.slow
 def test_flux_itself_tells_what_was_heard_of_a_sentence_that_it_still_makes() -> None:
     held, words = interrupted(FLUX, 1.3, TtsFaults(sentence=2, hold_after=6))
     assert 1 < words < len(TEXT.split())
     assert remembered(held) == " ".join(TEXT.split()[:words]) + CUT_MARK
 
 
+@pytest.mark.slow
 def test_what_was_heard_of_a_sentence_that_flux_has_made_is_estimated() -> None:
     """No page says that it answers then."""
     held, _ = interrupted(FLUX, 1.3)

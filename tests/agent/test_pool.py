@@ -135,7 +135,7 @@ def test_hooks_that_hang_hold_up_no_tools_and_let_nobody_be_called(tmp_path: Pat
             refused = await hook.refusal(dial())
             assert refused is not None
             assert refused.unable
-            assert "too much is under way" in refused.reason
+            assert "too much work" in refused.reason
             assert (await Toolbox([quick]).run("quick", "{}")).result == "done"
             assert await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
             let_go.set()
@@ -147,16 +147,23 @@ def dial() -> GateRequest:
     return GateRequest("+14155550123", "office")
 
 
+SHARED = ("run_in_executor", "to_thread", "set_default_executor", "getaddrinfo", "getnameinfo")
+"""Methods of the loop that work in its threads, or look names up there."""
+
+
 @pytest.mark.faults("A3")
 def test_nothing_shares_the_threads_of_the_loop() -> None:
-    """`asyncio.to_thread` is banned by ruff; the other way to them is a method, which ruff does not see."""
+    """`asyncio.to_thread` is banned by ruff; the other ways to them are methods, which ruff does not see.
+
+    `sipgw doctor` may look a name up by the loop: no call goes on there.
+    """
     used = [
         str(path.relative_to(ROOT))
         for top in ("sipgw", "media", "agent")
         for path in (ROOT / top).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and node.attr in ("run_in_executor", "to_thread", "set_default_executor")
+        if isinstance(node, ast.Attribute) and node.attr in SHARED and ast.unparse(node) != "socket.getaddrinfo"
     ]
-    assert not used
+    assert used == ["sipgw/tools/doctor/machine.py"]
     assert '"asyncio.to_thread"' in (ROOT / "pyproject.toml").read_text()
     assert len(POOLS) > 5

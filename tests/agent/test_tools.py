@@ -163,7 +163,7 @@ def test_a_file_of_tools(tmp_path: Path) -> None:
         ("raise ValueError('two\\nlines')", "two lines"),
         ("from agent.tools import tool\n@tool\ndef f(a):\n    'x'", "parameter a needs a type hint"),
         ("from agent.tools import tool\n@tool\ndef f(a: int):\n    pass", "docstring"),
-        ("from agent.tools import tool\n@tool\ndef f(*a: int):\n    'x'", "plain named one"),
+        ("from agent.tools import tool\n@tool\ndef f(*a: int):\n    'x'", "ordinary named parameter"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, text: str | None, says: str) -> None:
@@ -344,7 +344,7 @@ def test_what_takes_a_secret_cannot_be_cached(hint: Any) -> None:
         return True
 
     check.__annotations__["pin"] = hint
-    with pytest.raises(ToolFileError, match="tool check: what takes a secret cannot be cached"):
+    with pytest.raises(ToolFileError, match="tool check: it takes a secret, so it cannot be cached"):
         tool(cache=5)(check)
 
 

@@ -19,11 +19,11 @@ QUESTIONS = FOLDER.parent / "questions.toml"
 
 
 @contextlib.asynccontextmanager
-async def shelved(config: GatewayConfig, **more: Any) -> AsyncIterator[Shelf]:
-    """The documents of the agent of `config`, read."""
+async def shelved(config: GatewayConfig, gateway: str = "here", **more: Any) -> AsyncIterator[Shelf]:
+    """The documents of the agent of `config`, read by the gateway of that name."""
     async with Store(config.store) as store:
         expenses = Expenses(prices_of(config), lambda: datetime.now().astimezone())
-        async with Shelf(store, expenses, **more) as shelf:
+        async with Shelf(store, expenses, lambda: gateway, **more) as shelf:
             shelf.put(await shelf.load({"agent": config}))
             yield shelf
 

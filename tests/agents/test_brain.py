@@ -66,7 +66,7 @@ def test_the_secrets_of_its_url_are_known_and_not_shown(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ('brain = "ws://brain.example.com"', "only a local host may be spoken with by ws://"),
+        ('brain = "ws://brain.example.com"', "ws:// is allowed for a local host only"),
         ('brain = "https://brain.example.com"', "it must be like wss://example.com/relay"),
         (f'brain = "{URL}"\nrealtime = "openai"', "brain: not with realtime"),
         (f'brain = "{URL}"\nhand_over = ["sales"]', "brain: not with hand_over"),

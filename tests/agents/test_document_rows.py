@@ -52,6 +52,48 @@ def test_the_row_of_a_changed_file_stays_until_the_new_one_is_there(
     asyncio.run(scenario())
 
 
+def test_gateways_with_other_files_at_the_same_path_delete_and_read_nothing_of_each_other(tmp_path: Path) -> None:
+    """As two machines with a database of both, while one has a newer file and the other one has more files."""
+
+    async def scenario() -> None:
+        folder = documents(tmp_path, hours=HOURS)
+        async with FakeEmbeddings() as server:
+            config = service(folder, tmp_path, server)
+            async with shelved(config, "first") as first:
+                documents(tmp_path, hours=HOURS.replace("nine", "ten"), parking=PARKING)
+                async with shelved(config, "second") as second:
+                    newer = await rows(second)
+                    for _ in range(2):
+                        (folder / "parking.md").unlink()
+                        documents(tmp_path, hours=HOURS)
+                        reading = (await first.load({"agent": config}))["agent"].reading
+                        assert (reading.files, reading.new) == (1, 0)
+                        documents(tmp_path, hours=HOURS.replace("nine", "ten"), parking=PARKING)
+                        reading = (await second.load({"agent": config}))["agent"].reading
+                        assert (reading.files, reading.new) == (2, 0)
+                    assert await rows(first) == newer == ["hours.md", "hours.md", "parking.md"]
+
+    asyncio.run(scenario())
+
+
+def test_what_another_gateway_has_read_is_not_read_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        folder = documents(tmp_path, hours=HOURS, parking=PARKING)
+        async with FakeEmbeddings() as server:
+            config = service(folder, tmp_path, server)
+            async with shelved(config, "first") as first:
+                asked = len(server.requests)
+                async with shelved(config, "second") as second:
+                    reading = second._books["agent"].reading
+                    assert (reading.files, reading.new, reading.cost) == (2, 0, None)
+                    assert len(server.requests) == asked
+                    (folder / "parking.md").unlink()
+                    await first.load({"agent": config})
+                    assert await rows(second) == ["hours.md", "hours.md", "parking.md"], "the copy is its own"
+
+    asyncio.run(scenario())
+
+
 def test_rows_that_nobody_has_used_for_long_are_deleted(tmp_path: Path) -> None:
     async def scenario() -> None:
         folder, now = documents(tmp_path, hours=HOURS, parking=PARKING), datetime.now(UTC)

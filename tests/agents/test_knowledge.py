@@ -322,7 +322,7 @@ def test_documents_that_cannot_be_read_keep_neither_others_from_being_read_nor_r
             agents = {"gone": service(gone, tmp_path, server), "agent": service(folder, tmp_path, server)}
             async with (
                 Store(agents["agent"].store) as store,
-                Shelf(store, Expenses(prices_of(agents["agent"]), lambda: datetime.now().astimezone())) as one,
+                Shelf(store, Expenses(prices_of(agents["agent"]), lambda: datetime.now().astimezone()), str) as one,
             ):
                 one.put(await one.load(agents, fresh=False))
                 shutil.rmtree(gone)
@@ -379,6 +379,7 @@ def test_what_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
     assert "openai" in service_of(config)[0]
 
 
+@pytest.mark.slow
 def test_the_embedded_encoder_finds_by_meaning_in_other_languages(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with shelved(configured(documents(tmp_path, hours=HOURS, parking=PARKING), tmp_path)) as one:

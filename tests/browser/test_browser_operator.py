@@ -134,6 +134,7 @@ def test_a_call_from_a_browser_is_taken_over_and_ended_by_the_operator(tmp_path:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_caller_who_hangs_up_ends_it_for_the_operator_too(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as gateway:
@@ -174,6 +175,7 @@ def test_a_caller_from_a_browser_is_transferred_to_a_person(tmp_path: Path) -> N
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_operators_count_as_browser_calls_and_one_who_does_not_connect_leaves_the_agent_alone(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path, most=1) as gateway:

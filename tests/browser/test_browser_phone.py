@@ -33,6 +33,8 @@ from tests.ports import free_ports
 from tests.waiting import HANG, until
 from tests.webrtc import Browser
 
+pytestmark = pytest.mark.slow
+
 
 def phone_of(world: Cloud) -> BrowserPhone:
     return BrowserPhone(world.gateway)
@@ -42,7 +44,6 @@ def at_most(calls: int) -> Callable[[GatewayConfig], GatewayConfig]:
     return lambda config: replace(config, browser=BrowserOptions(max_calls=calls))
 
 
-@pytest.mark.slow
 def test_mulaw_passes_untouched_both_ways_and_the_call_is_told_and_recorded_like_any_other(tmp_path: Path) -> None:
     told = []
 
@@ -83,7 +84,6 @@ def test_mulaw_passes_untouched_both_ways_and_the_call_is_told_and_recorded_like
     assert kinds[-1] is CallEnded
 
 
-@pytest.mark.slow
 def test_keys_of_the_page_are_heard_once_each(tmp_path: Path) -> None:
     async def scenario():
         async with cloud(tmp_path, [], [Reply(text=["Thank you."])]) as world:
@@ -165,7 +165,6 @@ def test_a_gateway_that_stops_hangs_up_and_leaves_no_process(tmp_path: Path) -> 
     asyncio.run(scenario())
 
 
-@pytest.mark.slow
 def test_twenty_calls_at_once_leave_nothing_behind(tmp_path: Path) -> None:
     def left() -> tuple[int, int, int]:
         """Sockets, tasks, and threads, except those of pools: a pool starts a thread when work comes."""

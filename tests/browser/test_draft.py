@@ -15,6 +15,7 @@ from tests.waiting import until
 from tests.webrtc import Browser
 
 
+@pytest.mark.slow
 def test_a_draft_of_a_prompt_is_that_of_one_call_alone(tmp_path: Path) -> None:
     async def scenario():
         said = [Said("Who are you?", 1000, 2000)]

@@ -191,6 +191,28 @@ def test_the_music_of_a_third_who_holds_disturbs_nobody_but_a_caller_alone_with_
     asyncio.run(scenario())
 
 
+def test_a_caller_who_holds_does_not_part_the_agent_from_whom_it_consults(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with third() as anna, world(tmp_path, anna) as there:
+            call, leg = there.call, there.caller.leg
+            assert leg is not None
+            away = lambda: call.call_control._floor.turns.is_away  # noqa: E731
+            assert await call.join("anna", Mode.CONSULT)
+            assert (await leg.reinvite(leg.local.replace(b"sendrecv", b"sendonly"))).sdp
+            there.agent_speaks()
+            await hears(there.third, "agent")
+            await agent_hears(there.gateway, "third")
+            assert not away()
+            call.change_mode(Mode.CONFERENCE)
+            await until(away)
+            assert (await leg.reinvite(leg.local.replace(b"sendonly", b"sendrecv"))).sdp
+            await until(lambda: not away())
+            there.agent_speaks()
+            await hears(there.caller, "agent third")
+
+    asyncio.run(scenario())
+
+
 def test_a_colleague_is_briefed_and_then_all_three_speak(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with third() as anna:

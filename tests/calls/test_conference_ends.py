@@ -9,6 +9,8 @@ import pytest
 
 from agent.call_control import CallControlRefused
 from agent.records import Outcome
+from agent.stt import SpeechToText
+from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.conference import Mode, silent
 from sipgw.calls.info import SessionState
 from sipgw.calls.session import CallSession
@@ -139,6 +141,25 @@ def test_who_does_not_answer_is_told_and_changes_nothing(tmp_path: Path) -> None
                     act()
             with pytest.raises(CallControlRefused, match="none of"):
                 await there.call.join("nobody", Mode.LISTEN)
+
+    asyncio.run(scenario())
+
+
+def test_a_recogniser_that_cannot_be_made_costs_the_words_of_a_whisper_and_not_the_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: AgentSetup) -> SpeechToText:
+        raise KeyError("a fault in a provider's package")
+
+    async def scenario() -> None:
+        async with third() as anna, world(tmp_path, anna) as there:
+            monkeypatch.setattr(AgentSetup, "stt", broken)
+            assert await there.call.join("anna", Mode.WHISPER)
+            there.agent_speaks()
+            await hears(there.third, "caller agent")
+            there.call.give_back()
+            await until(lambda: anna.ended)
+            await hears(there.caller, "agent")
 
     asyncio.run(scenario())
 

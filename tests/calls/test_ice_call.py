@@ -51,6 +51,7 @@ def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aioice.ice.get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1", "127.0.0.3"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_loopback")
 def test_sound_goes_where_a_full_agent_chooses(tmp_path: Path) -> None:
     async def call(world: Cloud, phone: Endpoint) -> tuple[Leg, aioice.Connection]:

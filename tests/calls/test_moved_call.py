@@ -87,6 +87,7 @@ def test_the_caller_is_told_and_a_later_offer_gets_the_new_address_too(
     assert asyncio.run(scenario()) == (NEW, "caller_hung_up")
 
 
+@pytest.mark.slow
 def test_a_leg_that_takes_the_place_of_another_hears_us_in_its_own_network() -> None:
     async def scenario() -> None:
         async with World().up() as world:

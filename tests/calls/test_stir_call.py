@@ -24,7 +24,7 @@ from tests.cloud import Cloud, cloud
 from tests.fakes.openai import Reply
 from tests.gate_world import ALWAYS
 from tests.stir_world import URL, StirWorld
-from tests.waiting import HANG, until
+from tests.waiting import HANG, until, within
 
 pytestmark = pytest.mark.slow
 
@@ -95,7 +95,7 @@ def test_a_forged_call_is_answered_and_its_number_is_not_believed(tmp_path: Path
             fields = (("P-Asserted-Identity", asserted), ("Identity", authority.identity(OTHER, CALLED)))
             leg, _ = await caller.invite(world.target, f"<sip:{CALLER}@127.0.0.1>", OFFER, fields=fields)
             (live,) = world.gateway.calls.values()
-            assert not live.info.verified
+            assert not await within(live.context.verified())
             leg.hangup()
             (record,) = await records(world.gateway)
             return record
@@ -127,7 +127,7 @@ def test_a_verdict_on_a_caller_who_has_changed_meanwhile_is_dropped(tmp_path: Pa
             leg, _ = await caller.invite(target, f"<sip:{CALLER}@127.0.0.1>", OFFER, fields=fields)
             (live,) = world.gateway.calls.values()
             assert live.info.identity.number == OTHER
-            assert not live.info.verified
+            assert not await within(live.context.verified())
             leg.hangup()
             (record,) = await records(world.gateway)
             return await world.gateway.store.call(record["id"])

@@ -1,29 +1,12 @@
-"""The table of languages on the page of all providers is that of the registry."""
-
-from pathlib import Path
-
-import pytest
+"""Each language that an agent may speak is known to providers, and what does not know it is refused."""
 
 from agent.call_languages import NAMES
 from agent.phrases import PHRASES
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.elevenlabs import ElevenLabsOptions
-from agent.records import Part
 from sipgw.agents.provider_choice import knowing, unspoken
 from sipgw.agents.providers import choose
 from sipgw.config.config import parse
-
-PAGE = (Path(__file__).parents[2] / "docs" / "providers" / "README.md").read_text()
-
-
-def cell(part: Part, code: str) -> str:
-    return ", ".join(f"`{name}`" + (f" ({voice})" if voice else "") for name, voice in knowing(part, code).items())
-
-
-@pytest.mark.parametrize("code", NAMES)
-def test_a_language_has_its_row(code: str) -> None:
-    row = f"| {NAMES[code]} `{code}` | {cell('stt', code)} | {cell('tts', code)} |\n"
-    assert row in PAGE, f"write into docs/providers/README.md: {row}"
 
 
 def test_no_language_is_left_out_and_each_can_be_held() -> None:

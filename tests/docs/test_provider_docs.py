@@ -1,6 +1,7 @@
 """Each provider has a page: its key, its models, its price a minute, and what was verified against what."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,11 @@ CHARACTERS = 900
 
 def page(name: str) -> str:
     return (PAGES / f"{name}.md").read_text()
+
+
+def test_the_tables_of_the_page_of_all_are_drawn_from_the_registry() -> None:
+    drawn = runpy.run_path(str(ROOT / "docs" / "_site" / "provider_tables.py"))["drawn"]
+    assert page("README") == drawn(page("README")), "run python docs/_site/provider_tables.py"
 
 
 @pytest.mark.parametrize("record", OFFERS, ids=lambda one: f"{one.part} {one.name}")

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,13 +72,15 @@ class Reply:
 
 @dataclass
 class FakeOpenAI(HttpServer):
-    """`replies[n]` answers the n-th request, the last one all further."""
+    """`replies[n]` answers the n-th request, the last one all further; `script` answers all, where there is one."""
 
     path = "/v1/chat/completions"
 
     replies: Sequence[Reply]
     key: str = "sk-test-key"
     requests: list[dict[str, Any]] = field(default_factory=list)
+    script: Callable[[dict[str, Any]], Reply] | None = None
+    """What is replied to a request, for a model that reads what it is told."""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -92,7 +94,7 @@ class FakeOpenAI(HttpServer):
         if fault := self._check(exchange):
             await self._refuse(exchange, *fault)
             return
-        reply = self.replies[min(len(self.requests), len(self.replies)) - 1]
+        reply = self._reply()
         if wrong := sorted(reply.unknown & set(self.requests[-1])):
             words = f"Unsupported parameter: '{wrong[0]}' is not supported with this model."
             await self._refuse(exchange, 400, words, "unsupported_parameter", param=wrong[0])
@@ -109,6 +111,11 @@ class FakeOpenAI(HttpServer):
             await exchange.answer(200, self._body(reply))
         else:
             await self._stream(exchange, reply)
+
+    def _reply(self) -> Reply:
+        if self.script is not None:
+            return self.script(self.requests[-1])
+        return self.replies[min(len(self.requests), len(self.replies)) - 1]
 
     async def _refuse(
         self, exchange: Exchange, status: int, words: str, code: Any = None, headers: Any = None, param: Any = None

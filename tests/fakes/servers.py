@@ -7,8 +7,8 @@ from typing import Any
 
 from agent.providers.provider import Provider
 from sipgw.records.artifacts.wav import read_ulaw
-from sipgw.tools.conformance.checks import Server
 from sipgw.tools.conformance.embedded import SpokenSample
+from sipgw.tools.conformance.trials import Server
 from tests.fakes.anthropic import FakeAnthropic
 from tests.fakes.assemblyai import FakeAssemblyAI, Said
 from tests.fakes.assemblyai_tts import FakeAssemblyAITts
@@ -31,13 +31,17 @@ from tests.fakes.xai_realtime import FakeXai
 SPEECH = Path(__file__).parent.parent / "data" / "speech"
 KEY = "the-key-of-the-kit"
 SAID = [Said("Where is my order?", 500, 2000)]
-LATER = [Said("Where is my order?", 3000, 3900)]
+GOES_ON = Said("Wait.", 25_200, 26_500)
+"""What the caller says into a tool that runs: at `sipgw.tools.conformance.exercises.AGAIN`."""
+LATER = [Said("Where is my order?", 3000, 3900), GOES_ON]
 ANSWER = "It is on its way."
-ANSWERS = [Reply(ANSWER.split(), calls=[("call_1", "get_order_status", '{"order_number": "7346"}')])]
+CALL = ("call_1", "get_order_status", '{"order_number": "7346"}')
+ANSWERS = [Reply(ANSWER.split(), calls=[CALL])]
+REPLIES = [Say(calls=[CALL]), *[Say(ANSWER)] * 3]
 _MAKERS: dict[str, Callable[[], Any]] = {
     "anthropic": lambda: FakeAnthropic(ANSWERS, key=KEY),
     "assemblyai": lambda: FakeAssemblyAI(SAID, key=KEY),
-    "assemblyai_agent": lambda: FakeVoiceAgent(SAID, [Say(ANSWER)] * 3, key=KEY),
+    "assemblyai_agent": lambda: FakeVoiceAgent([*SAID, GOES_ON], REPLIES, key=KEY),
     "assemblyai_tts": lambda: FakeAssemblyAITts(key=KEY),
     "cartesia": lambda: FakeInk(SAID, key=KEY),
     "cartesia_tts": lambda: FakeSonic(key=KEY),
@@ -45,15 +49,15 @@ _MAKERS: dict[str, Callable[[], Any]] = {
     "deepgram_tts": lambda: FakeAura(key=KEY),
     "elevenlabs": lambda: FakeElevenLabs(key=KEY),
     "elevenlabs_stt": lambda: FakeScribe(SAID, key=KEY),
-    "gemini_live": lambda: FakeGemini(SAID, [Say(ANSWER)] * 3, key=KEY),
+    "gemini_live": lambda: FakeGemini([*SAID, GOES_ON], REPLIES, key=KEY),
     "openai": lambda: FakeOpenAI(ANSWERS, key=KEY),
     "openai_backup": lambda: FakeOpenAI(ANSWERS, key=KEY),
-    "openai_live": lambda: FakeLive(LATER, [Say(ANSWER)] * 3, key=KEY),
-    "openai_realtime": lambda: FakeOpenAIRealtime(SAID, [Say(ANSWER)] * 3, key=KEY),
+    "openai_live": lambda: FakeLive(LATER, REPLIES, key=KEY),
+    "openai_realtime": lambda: FakeOpenAIRealtime([*SAID, GOES_ON], REPLIES, key=KEY),
     "openai_stt": lambda: FakeTranscribe(SAID, key=KEY),
     "openai_tts": lambda: FakeOpenAISpeech(key=KEY),
     "polly": lambda: FakePolly(key=KEY),
-    "xai_realtime": lambda: FakeXai(SAID, [Say(ANSWER)] * 3, key=KEY),
+    "xai_realtime": lambda: FakeXai([*SAID, GOES_ON], REPLIES, key=KEY),
 }
 _MORE: Mapping[str, Mapping[str, Any]] = {"polly": {"secret_key": "secret"}}
 
@@ -68,9 +72,13 @@ VARIANTS: Mapping[str, Mapping[str, tuple[Callable[[], Any], Mapping[str, Any]]]
         "dialogue": (lambda: FakeDialogue(key=KEY), {"model": "eleven_v4_turbo", "transport": "dialogue"}),
         "http": (lambda: FakeElevenLabsHttp(key=KEY), {"transport": "http"}),
     },
+    "gemini_live": {
+        "waiting": (lambda: FakeGemini([*SAID, GOES_ON], REPLIES, key=KEY, waiting=True), {}),
+    },
     "openai": {"responses": (lambda: FakeResponses(ANSWERS, key=KEY), {"api": "responses"})},
 }
-"""Of a provider by its table: further protocols that it speaks, with their servers and the options for them."""
+"""Of a provider by its table: further protocols that it speaks, or ways of its server, with the servers and the
+options for them."""
 
 
 def server_of(record: Provider, variant: str = "") -> Server | None:

@@ -34,6 +34,7 @@ MORE_MODULES = (
 )  # fmt: skip
 VARIANTS = {
     "direct": {"direct_media": "yes"},
+    "music": {"direct_media": "yes", "moh_passthrough": "no"},
     "timed": {"timers": "always", "timers_sess_expires": "90"},
     "modern": {"use_avpf": "yes", "ice_support": "yes", "rtcp_mux": "yes", "100rel": "required"},
     "hopeful": {"media_encryption": "sdes", "media_encryption_optimistic": "yes"},
@@ -45,7 +46,7 @@ VARIANTS = {
 SECURE = "secure"
 """The agent whose calls are encrypted, as the guide has it."""
 PHONES = range(200, 260)
-OWN = {221: "call_group = 1", 222: "pickup_group = 1", 244: "direct_media = yes"}
+OWN = {221: "call_group = 1", 222: "pickup_group = 1", 244: "direct_media = yes", 259: "direct_media = yes"}
 """What some of them have of their own."""
 PEER = "127.0.0.6"
 """Where a gateway is that is a trunk of its own."""

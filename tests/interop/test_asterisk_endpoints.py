@@ -1,16 +1,23 @@
 """Asterisk by our guide with the endpoints that companies have: codecs, packets, encryption, transports, timers."""
 
+import asyncio
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from media.g711 import RATE
+from media.rtp import packet as rtp
+from sipgw.calls.session import CallSession
 from sipgw.config.config import GatewayConfig, parse
 from sipgw.sip.endpoint import CallFailed
+from sipgw.trunks.call_alarms import FOREIGN
 from tests.cloud import cloud
 from tests.docs.test_pbx_guides import blocks
 from tests.interop.company import keys_of, leg_of, scenario
-from tests.interop.desks import until
+from tests.interop.desks import LOOK, PCMU, until
 from tests.interop.office import PEER, Office, office
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("asterisk")
 PLACE = office
@@ -33,10 +40,22 @@ async def test_g722_is_offered_first(company: Office) -> None:
     await company.hung_up(session, call)
 
 
+async def lengths(company: Office, session: CallSession) -> tuple[int, int]:
+    """Milliseconds of sound in most packets that came, and in most that the gateway has sent."""
+    found: dict[bool, Counter[int]] = {False: Counter(), True: Counter()}
+    async for packet in company.world.gateway.services.engine.packets(session.context.line.channel):
+        sound = None if packet.control else rtp.parse(packet.data)
+        if sound is not None and sound.payload_type == PCMU:
+            found[packet.out][len(sound.payload) * 1000 // RATE] += 1
+    came, sent = (found[out].most_common(1)[0][0] for out in (False, True))
+    return came, sent
+
+
 @scenario
 async def test_packets_of_30_ms(company: Office) -> None:
     session, call = await company.met("237", "607")
     assert b"a=ptime:30" in (leg_of(session).offer or b"")
+    assert await lengths(company, session) == (20, 20), "the PBX does as our answer asks"
     await company.hung_up(session, call)
 
 
@@ -44,6 +63,7 @@ async def test_packets_of_30_ms(company: Office) -> None:
 async def test_packets_of_40_ms(company: Office) -> None:
     session, call = await company.met("238", "608")
     assert b"a=ptime:40" in (leg_of(session).offer or b"")
+    assert await lengths(company, session) == (20, 20), "the PBX does as our answer asks"
     await company.hung_up(session, call)
 
 
@@ -71,6 +91,28 @@ async def test_direct_media_moves_the_sound_to_the_phone(company: Office) -> Non
     assert isinstance(media, dict)
     dropped = [one for one in media.get("refused_sources", []) if one["port"] == call.sound.port]
     assert not dropped, media
+
+
+@scenario
+async def test_music_on_hold_comes_from_another_address_than_the_phone(company: Office) -> None:
+    """The PBX takes the sound back to play its music, and gives it to the phone again: none of it is refused."""
+    session, call = await company.met("259", "619")
+    comes_from = lambda: session.context.line._agreed.remote_port  # type: ignore[union-attr]  # noqa: E731
+    await until(lambda: comes_from() == call.sound.port)
+    call.sound.sending = False  # a phone that holds sends nothing
+    await call.offer("sendonly")
+    await until(lambda: comes_from() != call.sound.port)
+    before = (await session.media_stats())["received"]
+    async with asyncio.timeout(HANG):
+        while (await session.media_stats())["received"] < before + 50:
+            await asyncio.sleep(LOOK)
+    call.sound.sending = True
+    await call.offer("sendrecv")
+    await until(lambda: comes_from() == call.sound.port)
+    await company.talk(session, call, "No more music.")
+    media = (await company.hung_up(session, call))["media"]
+    assert isinstance(media, dict)
+    assert media["foreign"] < FOREIGN, media
 
 
 @scenario

@@ -4,20 +4,25 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sipgw.config.config import GatewayConfig
+from sipgw.config.people import PersonOptions
+from tests.callee import callee
+from tests.calls.test_bridged_transfer import NUMBER, heard, murmur, murmured, trunks
 from tests.calls.test_cloud_call import records
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
+from tests.interop.relay_server import serving
+from tests.media.networks import loud, number_of
 from tests.phone import calling
 from tests.ports import free_ports
-from tests.waiting import until, within
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.programs("twilio-agent-connect")]
 
@@ -28,37 +33,21 @@ SERVER = Path(__file__).with_name("twilio_server.py")
 
 
 @contextlib.asynccontextmanager
-async def server(port: int, key: str) -> AsyncIterator[list[dict[str, object]]]:
+async def server(port: int, key: str, handoff: Mapping[str, str] = HANDOFF) -> AsyncIterator[list[dict[str, object]]]:
     """What happens to a server at `port`, which checks signatures with `key`."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, SERVER, str(port), key, LONG, json.dumps(HANDOFF), stdout=asyncio.subprocess.PIPE
-    )
     happened: list[dict[str, object]] = []
 
-    async def follow() -> None:
-        assert process.stdout is not None
-        async for line in process.stdout:
+    async def follow(output: asyncio.StreamReader) -> None:
+        async for line in output:
             if line.startswith(b"{"):
                 happened.append(json.loads(line))
 
-    async def listens() -> None:
-        while True:
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                return
-            assert process.returncode is None
-            await asyncio.sleep(0.1)
-
-    async with asyncio.TaskGroup() as group:
-        following = group.create_task(follow())
-        try:
-            await within(listens())
-            yield happened
-        finally:
-            process.terminate()
-            await process.wait()
-            following.cancel()
+    command = (sys.executable, SERVER, str(port), key, LONG, json.dumps(handoff))
+    async with serving(port, *command) as process, asyncio.TaskGroup() as group:
+        assert process.stdout is not None
+        following = group.create_task(follow(process.stdout))
+        yield happened
+        following.cancel()
 
 
 def changed(port: int, key: str):
@@ -102,6 +91,34 @@ def test_it_holds_a_call_with_barge_in_and_hand_off(tmp_path: Path) -> None:
     assert record["ending"] == "agent_hung_up"
     (end,) = [run for turn in record["turns"] for run in turn["tools"]]
     assert end["arguments"] == {"handoffData": HANDOFF}
+
+
+def test_its_hand_off_connects_the_caller_with_the_person_it_names(tmp_path: Path) -> None:
+    async def scenario():
+        port = free_ports()
+
+        def change(config: GatewayConfig) -> GatewayConfig:
+            people = (PersonOptions("billing", NUMBER, trunk="carrier"),)
+            return replace(changed(port, KEY)(config), people=people)
+
+        said = [Said("A person please.", 2000, 3000)]
+        async with callee(sound=loud) as person:
+            ways = trunks(person)
+            async with (
+                server(port, KEY, {"to": "billing"}) as happened,
+                cloud(tmp_path, said, [], change=change, trunks=ways) as world,
+            ):
+                async with calling(world.target, murmur) as caller:
+                    await until(lambda: person.phones)
+                    await until(lambda: heard(caller, number_of))
+                    await until(lambda: heard(person.phones[0], murmured))
+                (record,) = await records(world.gateway)
+                await until(lambda: "ended" in happened[-1])
+        return record, person.legs[0].request.uri.user
+
+    record, called = asyncio.run(scenario())
+    assert record["ending"] == "transferred"
+    assert called == NUMBER
 
 
 def test_its_check_of_signatures_refuses_another_key(tmp_path: Path) -> None:

@@ -117,6 +117,10 @@ class GatewayAndWorker:
         assert self.worker._take_input()
         self.worker._bounded(0, self.worker._tell_recorded)
         self.worker._flush()
+        self.read()
+
+    def read(self) -> None:
+        """Reports up."""
         with contextlib.suppress(BlockingIOError):
             self._reader.data_received(self._ours.recv(1 << 20))
 

@@ -1,6 +1,7 @@
 """A sound under the agent's: what is sent, what is kept, and what counts as sent."""
 
 import asyncio
+import math
 from types import SimpleNamespace
 
 from media.fast.fallback import SILENT
@@ -12,7 +13,7 @@ from media.process.wire import Kind
 from media.process.worker_channel import WorkerChannel
 from media.session.ambience import Ambience, Backdrop
 from media.session.relay import Music
-from media.session.sent_levels import SentLevels
+from media.session.sent_levels import LEVELS, RMS_0_DBM0, SentLevels
 from tests.media.test_engine import call, with_engine
 from tests.media.test_engine_bridge import talk, until
 from tests.media.test_session import connected
@@ -108,3 +109,8 @@ def test_it_is_heard_over_rtp_and_not_by_the_recogniser() -> None:
             talking.cancel()
 
     with_engine(scenario)
+
+
+def test_the_level_of_every_frame_is_by_definition() -> None:
+    defined = [min(126, max(0, round(-20 * math.log10(rms / RMS_0_DBM0)))) for rms in range(1, 1 << 15)]
+    assert list(LEVELS) == [SILENT, *defined]

@@ -144,6 +144,7 @@ def test_after_stop_not_one_more_frame_leaves():
     with_engine(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.faults("B7")
 def test_what_is_said_for_a_stopped_utterance_is_neither_played_nor_counted_as_heard():
     async def scenario(engine: MediaEngine) -> None:
@@ -227,6 +228,7 @@ async def next_call_works(engine: MediaEngine) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_media_process_that_stands_still_is_killed_and_the_next_call_works(monkeypatch: pytest.MonkeyPatch):
     async def scenario(engine: MediaEngine) -> None:
         async with call(engine) as (phone, _):
@@ -240,6 +242,7 @@ def test_a_media_process_that_stands_still_is_killed_and_the_next_call_works(mon
     with_engine(scenario)
 
 
+@pytest.mark.slow
 def test_a_gateway_that_stood_still_does_not_blame_the_media_process(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("media.process.heartbeat.BEAT", 0.1)
 

@@ -68,6 +68,7 @@ async def talk(one: End, other: End, speech: bytes) -> None:
     await other.hears(SILENCE * 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", PROFILES)
 def test_they_understand_each_other_also_after_new_keys(suite: str) -> None:
     async def scenario(engine: MediaEngine) -> None:

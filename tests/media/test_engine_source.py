@@ -75,6 +75,7 @@ async def talking(engine: MediaEngine, *sides: Side):
         channel.close()
 
 
+@pytest.mark.slow
 @pytest.mark.faults("F1")
 @pytest.mark.parametrize("host", ["127.0.0.2", "127.0.0.1"], ids=["another host", "another port"])
 def test_after_a_move_the_new_side_is_heard_although_the_old_one_goes_on(host: str) -> None:
@@ -98,6 +99,7 @@ def test_after_a_move_the_new_side_is_heard_although_the_old_one_goes_on(host: s
     with_engine(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.faults("F1")
 def test_a_third_host_that_comes_first_is_given_up_for_the_caller() -> None:
     async def scenario(engine: MediaEngine) -> None:
@@ -122,6 +124,7 @@ def test_a_third_host_that_comes_first_is_given_up_for_the_caller() -> None:
     with_engine(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.faults("F1")
 def test_who_resumes_after_music_of_another_server_is_heard() -> None:
     async def scenario(engine: MediaEngine) -> None:

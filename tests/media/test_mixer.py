@@ -242,6 +242,22 @@ def test_a_caller_on_hold_does_not_delay_what_the_third_says() -> None:
     assert conference.sent["caller"][-1] == mixed(AGENT, tone("third", 600.0)), "the present, not the past"
 
 
+def test_a_third_who_is_consulted_hears_the_agent_while_the_caller_holds() -> None:
+    conference = Conference(Route.AGENT_TO_THIRD | Route.THIRD_TO_AGENT)
+    conference.caller.connect(PCMU, THERE["caller"], 10.0, send=False)
+    conference.slots(60)
+    assert conference.hears("caller") == []
+    assert only(conference.hears("third")) == AGENT
+    assert only(conference.hears("agent")) == THIRD
+
+
+def test_what_the_agent_says_to_all_waits_while_the_caller_holds() -> None:
+    conference = Conference()
+    conference.caller.connect(PCMU, THERE["caller"], 10.0, send=False)
+    conference.slots(60)
+    assert only(conference.hears("third")) == CALLER
+
+
 def test_each_side_has_its_own_codec() -> None:
     conference = Conference(third=PCMA)
     conference.slots(60, third=THIRD.translate(ULAW_TO_ALAW))

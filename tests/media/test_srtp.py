@@ -332,6 +332,7 @@ def test_without_the_library_it_is_said_what_to_do(monkeypatch) -> None:
         check()
 
 
+@pytest.mark.slow
 def test_the_library_is_loaded_with_the_first_keys_only() -> None:
     """A gateway without SRTP starts without it."""
     code = "import sys, media.process.worker, sipgw.gateway.gateway; sys.exit('pylibsrtp' in sys.modules)"

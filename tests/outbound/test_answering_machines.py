@@ -13,7 +13,7 @@ from agent.records import AgentSays, CallerSaid, Outcome, Turn, TurnEnded
 from media.process.channel import Finished, Frames, Started
 from media.session.playout import Playout
 from sipgw.calls.amd import AmdSetup, AmdTalk
-from sipgw.calls.machine_detection import AnsweredParty
+from sipgw.calls.machine_detection import WORDS, AnsweredParty
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
@@ -141,7 +141,7 @@ def test_the_message_ends_the_call_though_an_answer_was_given_up_before_its_firs
         screened = AmdTalk(talking, needs)
         async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
             ending = group.create_task(screened.run())
-            sound = CLOSED + BEEP + silence(3)
+            sound = CLOSED + BEEP + silence(WORDS + 3)
             for at in range(0, len(sound), 160):
                 screened.hear(sound[at : at + 160])
                 wire.tick(sound[at : at + 160], at / 8000)
@@ -163,7 +163,7 @@ def test_the_log_says_in_which_call_somebody_answered() -> None:
             needs = AmdSetup(line, lambda: talking, "", lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
             talking = Interrupted(line)
             screened = AmdTalk(talking, needs)
-        sound = CLOSED + BEEP + silence(3)
+        sound = CLOSED + BEEP + silence(WORDS + 3)
         for at in range(0, len(sound), 160):
             screened.hear(sound[at : at + 160])
 

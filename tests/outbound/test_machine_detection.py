@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from media.g711 import from_linear
 from media.tones import Tone, Tones
-from sipgw.calls.machine_detection import AnsweredParty, AnsweringMachineDetector
+from sipgw.calls.machine_detection import WORDS, AnsweredParty, AnsweringMachineDetector
 from tests.bench.answering import recorded, silence, tone
 
 SPEECH = dict(recorded())
@@ -55,10 +55,40 @@ def test_who_talks_on_and_on_is_a_machine() -> None:
 @pytest.mark.parametrize("hz", [440.0, 1000.0, 1400.0, 1980.0])
 @pytest.mark.parametrize(("seconds", "amplitude"), [(0.16, 3000), (0.4, 1000), (1.0, 12000)])
 def test_a_beep_after_a_greeting_is_a_machine_that_listens(hz: float, seconds: float, amplitude: int) -> None:
-    one = judged(silence(0.3), talk(2.5), silence(0.4), tone(hz, seconds, amplitude), silence(0.3))
+    one = judged(silence(0.3), talk(2.5), silence(0.4), tone(hz, seconds, amplitude), silence(WORDS))
     assert one.who is AnsweredParty.MACHINE
     assert one.why == f"a beep of {round(hz)} Hz"
     assert one.beeped
+
+
+NAME = "At the tone, please say your name."
+TONED = silence(0.3) + talk(2.5) + silence(0.2) + tone(1000, 0.3, 8000)
+
+
+@pytest.mark.parametrize(
+    ("words", "who"), [(NAME, AnsweredParty.SCREEN), ("It's Bob, I'm out surfing.", AnsweredParty.MACHINE)]
+)
+def test_a_beep_is_judged_when_the_words_before_it_are_known(words: str, who: AnsweredParty) -> None:
+    """Call screens beep as machines do, and the recogniser tells their words behind the beep."""
+    one = judged(TONED, silence(WORDS - 0.5))
+    assert one.who is AnsweredParty.UNKNOWN
+    one.understand(words)
+    one.hear(silence(WORDS))
+    assert one.who is who
+
+
+def test_a_beep_after_words_that_are_known_is_judged_at_once() -> None:
+    one = judged(silence(0.3), talk(2.5), silence(0.2))
+    one.understand("It's Bob, I'm out surfing.")
+    one.hear(tone(1000, 0.3, 8000) + silence(0.2))
+    assert (one.who, one.why) == (AnsweredParty.MACHINE, "a beep of 1000 Hz")
+
+
+def test_a_beep_whose_words_do_not_come_is_a_machine_and_no_person_who_waits() -> None:
+    one = judged(TONED, silence(WORDS - 0.5))
+    assert one.who is AnsweredParty.UNKNOWN
+    one.hear(silence(0.6))
+    assert one.who is AnsweredParty.MACHINE
 
 
 def broken(sound: bytes, hole: float, every: float) -> bytes:
@@ -70,7 +100,7 @@ def broken(sound: bytes, hole: float, every: float) -> bytes:
 @pytest.mark.parametrize(("hole", "every"), [(0.02, 0.12), (0.04, 0.14), (0.04, 0.1)])
 def test_a_beep_with_holes_is_a_beep(hole: float, every: float) -> None:
     """Late frames and slips of the clocks on the way cut a beep into pieces, each too short to be one."""
-    one = judged(silence(0.3), talk(2.5), silence(0.4), broken(tone(1000, 0.4, 8000), hole, every), silence(0.3))
+    one = judged(silence(0.3), talk(2.5), silence(0.4), broken(tone(1000, 0.4, 8000), hole, every), silence(WORDS))
     assert (one.who, one.why) == (AnsweredParty.MACHINE, "a beep of 1000 Hz")
     assert one.beeped
 
@@ -162,7 +192,7 @@ def test_a_human_who_turns_out_to_be_a_machine() -> None:
     assert one.who is AnsweredParty.HUMAN
     one.understand("Hi, it's Bob. Leave a message.")
     assert one.who is AnsweredParty.HUMAN
-    one.hear(talk(1.0) + silence(0.3) + tone(1000, 0.3, 8000) + silence(0.2))
+    one.hear(talk(1.0) + silence(0.3) + tone(1000, 0.3, 8000) + silence(WORDS))
     assert one.who is AnsweredParty.MACHINE
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -41,7 +42,7 @@ def promise(
         jobs = Jobs(store, "")
         options = CallbackOptions(dial, others, time_zone="Europe/Berlin")
         context = CallbackContext("call-1", "desk", number, trunk, verified)
-        tools = Toolbox([callback_tool(jobs, lambda: context, options, lambda: NOW, refused)])
+        tools = Toolbox([callback_tool(jobs, AsyncMock(return_value=context), options, lambda: NOW, refused)])
         runs = [await tools.run("schedule_callback", one) for one in arguments]
         return [run.error or run.result["when"] for run in runs], await jobs.all("")
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from agent.errors import ProviderError
+from agent.providers.local.brain.intents import load_encoder
 from agent.records import CallerSaid
 from sipgw.calls import screen_classifier
 from sipgw.calls.amd import AmdSetup, AmdTalk
@@ -139,6 +140,14 @@ def test_the_weights_tell_screens_from_people() -> None:
         texts = [line.split("\t")[-1] for line in (folder / f"{name}.tsv").read_text("utf-8").splitlines()]
         right = sum(screen_classifier.is_screen(text) is screen for text in texts)
         assert right >= 0.99 * len(texts), "make the weights anew: python -m tests.bench.screen_training"
+
+
+@pytest.mark.skipif(not screen_classifier.installed(), reason="needs the embedded encoder")
+def test_no_call_waits_for_the_files_that_the_encoder_reads_with_its_first_sentence() -> None:
+    screen_classifier._first.cache_clear()
+    load_encoder()
+    screen_classifier._weights()
+    assert screen_classifier.known_screen(KNOWN, True) is None
 
 
 @pytest.mark.skipif(not screen_classifier.installed(), reason="needs the embedded encoder")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ class Talking:
 class Screened:
     """A call that a screen has answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, knows: Callable[[str, bool], bool] | None) -> None:
+        """`knows` tells by words, and whether they are whole, if a screen says them; without it the patterns do."""
         self.told: list[float] = []
         """When it was told who calls, in seconds from the first sound."""
         self.found: list[AnsweredParty] = []
@@ -55,6 +57,12 @@ class Screened:
             line, lambda: None, "", lambda report: None, lambda who, why: self.found.append(who),  # type: ignore[arg-type, return-value]
             lambda purpose: self.told.append(self.now), PURPOSE,
         )  # fmt: skip
+        if knows is not None:
+
+            async def resembles(text: str, whole: bool) -> bool:
+                return knows(text, whole)
+
+            setup = replace(setup, known=knows, resembles=resembles)
         self.talk = AmdTalk(Talking(), setup)
 
     @property
@@ -77,11 +85,13 @@ class Screened:
         self.talk.understand(TurnEnded(Turn(said=PURPOSE)))
 
 
-def scene(work: Callable[[Screened], Awaitable[None]]) -> Outcome | None:
+def scene(
+    work: Callable[[Screened], Awaitable[None]], knows: Callable[[str, bool], bool] | None = None
+) -> Outcome | None:
     """How the call ended, if it did, after `work`."""
 
     async def scenario() -> Outcome | None:
-        one = Screened()
+        one = Screened(knows)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(one.talk.run())
             await work(one)
@@ -113,6 +123,25 @@ def test_a_recorder_of_names_is_told_behind_its_tone() -> None:
         assert len(one.told) == 1
 
     scene(work)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["words before the tone", "words behind it"])
+def test_a_tone_ends_the_words_of_a_recorder_though_the_recogniser_still_waits_for_more(late: bool) -> None:
+    """It records a few seconds of silence at most."""
+
+    async def work(one: Screened) -> None:
+        words = CallerSaid("At the tone, please say your name.", final=False)
+        await one.hears(talk(2.0))
+        if not late:
+            one.talk.understand(words)
+        await one.hears(silence(0.1) + BEEP + silence(0.1))
+        if late:
+            one.talk.understand(words)
+        await one.hears(silence(0.1))
+        assert one.found == [AnsweredParty.SCREEN]
+        assert len(one.told) == 1
+
+    scene(work, knows=lambda text, final: final)
 
 
 def test_a_tone_before_the_prompt_ends_nothing() -> None:

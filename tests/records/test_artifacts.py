@@ -250,6 +250,7 @@ def test_files_after_the_end_belong_to_their_call_also_if_an_earlier_one_had_its
     assert len(set(asyncio.run(run()))) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.faults("C3")
 def test_a_disk_that_hangs_stops_no_other_and_gets_no_second_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -31,8 +31,7 @@ from tests.outbound.test_machine_detection import talk
 from tests.phone import calling
 from tests.waiting import until
 
-LOUD = b"\x10"
-SILENCE = b"\xff" * 160
+LOUD, SILENCE = b"\x10", b"\xff" * 160
 
 
 def wav(path: Path, seconds: float) -> Path:

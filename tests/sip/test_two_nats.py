@@ -101,6 +101,7 @@ def test_requests_in_a_call_go_over_the_flow_that_it_came_in_on(transport: str, 
     run(call)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_new_call_goes_over_the_flow_of_the_registration(transport: str) -> None:
     async def call() -> None:
@@ -121,6 +122,7 @@ def test_a_new_call_goes_over_the_flow_of_the_registration(transport: str) -> No
     run(call)
 
 
+@pytest.mark.slow
 def test_after_a_restart_of_a_nat_a_request_of_the_phone_shows_the_new_way_back() -> None:
     async def call() -> None:
         async with world() as here:

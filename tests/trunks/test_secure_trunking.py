@@ -12,7 +12,8 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from tests.cloud import Cloud
-from tests.fakes.carriers.twilio_secure import SecureRtp, SecureTwilio
+from tests.fakes.carriers.secured import SecureRtp
+from tests.fakes.carriers.twilio_secure import SecureTwilio
 from tests.recipes import OFFER, configured, written
 from tests.sip.certificates import Authority
 from tests.trunks.test_recipes import OURS, TWILIO, ending, no_faults, one_with
@@ -22,7 +23,7 @@ def edge(authority: Authority, issuer: Authority) -> SecureTwilio:
     """With a wildcard certificate, as Twilio has; it wants a good one of us too."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     issuer.root.issue_cert("*.pstn.twilio.com").configure_cert(server)
-    return SecureTwilio(server, ssl.create_default_context(cafile=str(authority.ca)))
+    return SecureTwilio().secure(server, ssl.create_default_context(cafile=str(authority.ca)))
 
 
 def zone(carrier: SecureTwilio) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -14,6 +15,7 @@ import httpx
 from agent.call_control import CallControlRefused
 from agent.turn_taking.table import State
 from sipgw.agents.agents import Agents
+from sipgw.agents.products import prices_of
 from sipgw.agents.prompt_files import PromptFiles
 from sipgw.calls.conference import Mode, silent
 from sipgw.calls.info import CallInfo
@@ -29,8 +31,10 @@ from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.records import CaptureOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition, Watchers
+from sipgw.policy.cost.cost import Expenses
 from sipgw.policy.gate.gate import Gate, gate_of
 from sipgw.policy.inbound.admission import Admission
+from sipgw.policy.inbound.limits import Declined, InboundLimits
 from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.records.evidence import CallEvidence
 from sipgw.records.store.store import Store
@@ -159,6 +163,13 @@ class FakeGatewayView:
     others: Mapping[str, AgentConfig] = field(default_factory=dict)
     """Agents beside that of the configuration."""
 
+    @cached_property
+    def expenses(self) -> Expenses:
+        return Expenses(prices_of(self.config), lambda: datetime.now(UTC))
+
+    def budget(self) -> Declined | None:
+        return InboundLimits(self.config.limits, self.expenses.spent).budget()
+
     @property
     def agents(self) -> Agents:
         return Agents(self.config, self.others)
@@ -231,6 +242,10 @@ async def visit(
         feed = Feed(lambda: gateway.calls)
         auth = Authentication(config.web, Accounts(store))
         await auth.prepare()
-        transport = httpx.ASGITransport(application(gateway, config.web, feed, auth, gateway.files(file, variables)))
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as browser:
+        served = application(gateway, config.web, feed, auth, gateway.files(file, variables))
+        transport = httpx.ASGITransport(served)
+        async with (
+            served.state.app.prompts.comparisons,
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as browser,
+        ):
             yield Visit(gateway, browser, feed, auth)

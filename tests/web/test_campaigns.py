@@ -179,6 +179,7 @@ def test_a_file_with_nobody_to_call_starts_nothing(tmp_path: Path) -> None:
     asyncio.run(look())
 
 
+@pytest.mark.slow
 def test_a_file_is_longer_than_other_requests_may_be_and_not_longer_than_its_limit(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path, OPEN) as there:

@@ -14,7 +14,6 @@ from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
 from sipgw.records.store.store import Store
 from sipgw.web import connections, server
-from sipgw.web.comparisons import Comparisons
 from sipgw.web.server import Dashboard
 from tests.waiting import HANG
 from tests.web.gateway_view import FakeGatewayView
@@ -33,7 +32,8 @@ class Served:
 
     def __init__(self, answer: ASGIApp) -> None:
         self._answer = answer
-        self.state = SimpleNamespace(comparisons=Comparisons())
+        prompts = SimpleNamespace(comparisons=contextlib.AsyncExitStack())
+        self.state = SimpleNamespace(app=SimpleNamespace(prompts=prompts))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._answer(scope, receive, send)

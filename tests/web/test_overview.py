@@ -16,6 +16,7 @@ from sipgw.web.trouble import CallFaults, judged
 from tests.web import sample_days
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", [sample_days.hold, sample_days.hold_many])
 def test_what_is_told_of_two_days(tmp_path: Path, scenario: Callable[[Store], Awaitable[None]]) -> None:
     async def look() -> None:

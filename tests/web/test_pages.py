@@ -129,6 +129,7 @@ def test_a_request_without_end_is_not_read(tmp_path: Path) -> None:
     asyncio.run(look())
 
 
+@pytest.mark.slow
 def test_pages_of_a_gateway_that_has_seen_much(tmp_path: Path) -> None:
     async def look() -> None:
         async with visit(tmp_path) as there:

@@ -1,8 +1,11 @@
 """Prompts by the requests of their page: drafts, publishing into the agent's file, going back."""
 
 import asyncio
+import contextlib
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -242,12 +245,21 @@ sys.exit(1)
 """Prints what `sipgw eval` prints; the real one: tests/tools/evaluation/test_prompts.py."""
 
 
+@contextlib.asynccontextmanager
+async def comparing(there: Visit, command: list[str], limit: float = 60.0) -> AsyncIterator[Comparisons]:
+    """Compare by a command in the place of `sipgw eval`."""
+    state = there.browser._transport.app.state  # type: ignore[attr-defined]
+    async with Comparisons(there.gateway, command, limit) as made:
+        state.app = replace(state.app, prompts=state.app.prompts._replace(comparisons=made))
+        yield made
+
+
 async def compared(there: Visit, command: list[str], limit: float = 60.0) -> tuple[int, str]:
     """Compare a new draft by a command in the place of `sipgw eval`; the version, and the page afterwards."""
-    made = there.browser._transport.app.state.comparisons = Comparisons(command, limit)  # type: ignore[attr-defined]
-    number = await saved(there, "You mend.")
-    assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 202
-    await until(lambda: made.latest("repairs").state != "running")  # type: ignore[union-attr]
+    async with comparing(there, command, limit) as made:
+        number = await saved(there, "You mend.")
+        assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 202
+        await until(lambda: made.latest("repairs").state != "running")  # type: ignore[union-attr]
     state = (await there.browser.get(f"{API}/comparison")).json()["state"]
     assert state == made.latest("repairs").state  # type: ignore[union-attr]
     return number, " ".join((await there.browser.get(f"/prompts?agent=repairs&version={number}")).text.split())
@@ -296,17 +308,11 @@ def test_one_comparison_goes_on_at_a_time_and_ends_with_the_gateway(tmp_path: Pa
 
     async def look() -> None:
         async with visit(tmp_path) as there:
-            made = there.browser._transport.app.state.comparisons = Comparisons(  # type: ignore[attr-defined]
-                [sys.executable, "-c", "import time; time.sleep(600)"]
-            )
-            number = await saved(there, "You mend.")
-            assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 202
-            assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 409
-            made.close()
-            await until(lambda: made.latest("repairs").state != "running")
-            assert (made.latest("repairs").state, made.latest("repairs").problem) == (
-                "failed",
-                "the gateway was stopped",
-            )
+            async with comparing(there, [sys.executable, "-c", "import time; time.sleep(600)"]) as made:
+                number = await saved(there, "You mend.")
+                assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 202
+                assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 409
+            latest = made.latest("repairs")
+            assert latest and (latest.state, latest.problem) == ("failed", "the gateway was stopped")
 
     asyncio.run(look())

@@ -103,7 +103,7 @@ def test_a_draft_is_talked_to_on_the_page_of_the_phone(tmp_path: Path) -> None:
 
 def test_a_comparison_appears_when_it_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     agent_file(tmp_path)
-    monkeypatch.setattr(app, "Comparisons", lambda: Comparisons([sys.executable, "-c", EVAL]))
+    monkeypatch.setattr(app, "Comparisons", lambda gateway: Comparisons(gateway, [sys.executable, "-c", EVAL]))
 
     async def look() -> None:
         async with window(tmp_path, busy=False) as there:
@@ -124,7 +124,7 @@ def test_the_page_is_accessible_and_fits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theme: str, width: int
 ) -> None:
     agent_file(tmp_path)
-    monkeypatch.setattr(app, "Comparisons", lambda: Comparisons([sys.executable, "-c", EVAL]))
+    monkeypatch.setattr(app, "Comparisons", lambda gateway: Comparisons(gateway, [sys.executable, "-c", EVAL]))
 
     async def look() -> None:
         size = {"width": width, "height": 800}

@@ -37,6 +37,27 @@ def test_a_taken_default_port_is_stepped_over() -> None:
         assert first.getsockname()[1] < second.getsockname()[1]
 
 
+def test_no_answer_waits_until_the_browser_has_confirmed_the_one_before() -> None:
+    """Nagle's algorithm would hold the body of each answer back for 40 ms."""
+
+    async def options() -> int:
+        accepted: asyncio.Queue[int] = asyncio.Queue()
+
+        class Served(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                there = transport.get_extra_info("socket")
+                accepted.put_nowait(there.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                assert isinstance(transport, asyncio.Transport)
+                transport.close()
+
+        listening = listen(WebOptions(port=0))
+        async with await asyncio.get_running_loop().create_server(Served, sock=listening):
+            with contextlib.closing(socket.create_connection(listening.getsockname())):
+                return await accepted.get()
+
+    assert asyncio.run(options())
+
+
 def test_it_ends_at_once_although_a_browser_listens(tmp_path: Path) -> None:
     async def look() -> None:
         async with Store(StoreOptions(str(tmp_path / "test.db"))) as store:
@@ -62,6 +83,7 @@ def test_it_can_be_switched_off(tmp_path: Path) -> None:
     asyncio.run(look())
 
 
+@pytest.mark.slow
 @pytest.mark.faults("H3")
 def test_a_password_set_in_the_terminal_protects_the_pages_of_a_running_gateway_and_of_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

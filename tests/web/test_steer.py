@@ -142,7 +142,7 @@ def test_an_audience_that_is_full_says_so(tmp_path: Path) -> None:
                 for _ in range(MOST):
                     stack.enter_context(listeners.listen())
                 async with socket(url, "listen") as one:
-                    assert await closed(one) == (4003, "20 people listen already")
+                    assert await closed(one) == (4003, "20 people already listen")
 
     asyncio.run(look())
 

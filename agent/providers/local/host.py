@@ -189,7 +189,7 @@ class LocalSpeech:
         ours, theirs = socket.socketpair()
         with theirs, contextlib.ExitStack() as stack:
             stack.callback(ours.close)
-            command = (sys.executable, "-m", "agent.providers.local.worker")
+            command = (sys.executable, "-P", "-m", "agent.providers.local.worker")
             arguments = (str(theirs.fileno()), str(self.options.threads))
             try:
                 process = await asyncio.create_subprocess_exec(

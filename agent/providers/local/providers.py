@@ -6,7 +6,7 @@ from agent.providers.provider import CONSTANT, Provider
 
 
 def _brain(_: LocalSpeechOptions) -> LanguageModel:
-    from agent.providers.local.brain import LocalLlm
+    from agent.providers.local.brain.llm import LocalLlm
 
     return LocalLlm()
 

@@ -7,8 +7,6 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Protocol
 
-import numpy as np
-
 from agent.errors import ProviderError
 from agent.meter import CHARACTERS_PER_TOKEN
 from agent.pool import Pool
@@ -79,6 +77,8 @@ class LocalEncoder:
 
     async def question(self, texts: Sequence[str], report: Report) -> Vectors:
         """See `Encoder`."""
+        import numpy as np
+
         asked = [one[:LARGEST] for one in texts]
         known = {one: self._kept[one] for one in asked if one in self._kept}  # others make them forgotten meanwhile
         if new := [one for one in asked if one not in known]:
@@ -95,6 +95,8 @@ class LocalEncoder:
 
 def _encoded(texts: list[str]) -> Vectors:
     """Raises `ProviderError`."""
+    import numpy as np
+
     child, rows = Child(), list[Vectors]()
     try:
         for at in range(0, len(texts), BATCH):
@@ -125,6 +127,8 @@ class ServiceEncoder:
 
     async def passages(self, texts: Sequence[str], report: Report) -> Vectors:
         """See `Encoder`."""
+        import numpy as np
+
         rows = [
             await self._ask([one[:LARGEST] for one in texts[at : at + BATCH]], report, LIMIT)
             for at in range(0, len(texts), BATCH)
@@ -148,6 +152,8 @@ class ServiceEncoder:
         return found
 
     async def _ask(self, texts: Sequence[str], report: Report, limit: float) -> Vectors:
+        import numpy as np
+
         async def asked() -> AsyncGenerator[Any, None]:
             yield await self._client.sdk.embeddings.create(input=list(texts), **self._asked)
 

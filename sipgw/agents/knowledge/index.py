@@ -4,14 +4,15 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from math import log
-from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from agent.blas import use_one_thread
 
-Vectors = npt.NDArray[np.float32]
+if TYPE_CHECKING:  # a gateway without documents does not load numpy
+    import numpy as np
+    import numpy.typing as npt
+
+Vectors: TypeAlias = "npt.NDArray[np.float32]"
 """Unit vectors, one a row."""
 SHARED = 0.15
 """What all of the question's words in a passage add to its likeness."""
@@ -42,6 +43,8 @@ class Index:
     """The passages of a folder, as they were read at one time."""
 
     def __init__(self, entries: Sequence[IndexEntry], vectors: Vectors) -> None:
+        import numpy as np
+
         use_one_thread()
         self.entries = entries
         self._vectors = vectors
@@ -56,6 +59,8 @@ class Index:
 
         `vectors` are those of the question; where it has several readings, the one that fits best counts.
         """
+        import numpy as np
+
         if not self.entries:
             return []
         likeness = (self._vectors @ vectors.T).max(axis=1) + SHARED * self._shared(question)
@@ -65,6 +70,8 @@ class Index:
 
     def _shared(self, question: str) -> Vectors:
         """How much of the question's words each passage has, from 0 to 1; rare words weigh more."""
+        import numpy as np
+
         shared, total = np.zeros(len(self.entries), np.float32), 0.0
         for word in list(_words(question))[:WORDS]:
             places = self._places.get(word)

@@ -1,18 +1,23 @@
-"""The rows of documents in the database: what was read, since when nobody uses it, and what that has cost."""
+"""The rows of documents in the database: what was read, since when nobody uses it, and what that has cost.
+
+Each row is one gateway's, for one of its folders; only this gateway replaces or deletes it. What another gateway or
+folder has read of the same content is copied, so that it is read and paid for once.
+"""
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Text, and_, cast, delete, select, update
+from sqlalchemy import ColumnElement, Text, and_, cast, delete, func, select, update
 
 from sipgw.agents.knowledge.documents import Chunk
 from sipgw.agents.knowledge.encoders import READING
-from sipgw.policy.cost.cost import Cost
 from sipgw.records.store.store import Store
-from sipgw.records.store.tables import DocumentRecord, ExpenseRecord
+from sipgw.records.store.tables import DocumentRecord
 
+CONTENT = 32
+"""Characters of a key that tell the content, and those that tell whose row it is."""
 UNUSED = timedelta(days=7)
 """Time after which rows are deleted that no gateway has used: their folder or its encoder is no longer configured."""
 
@@ -33,20 +38,40 @@ class DocumentRow(NamedTuple):
         return len(self.vectors) // 4 // len(self.chunks)
 
 
-async def rows_of(store: Store, where: str, names: Mapping[str, str], width: int) -> dict[str, DocumentRow]:
+def key_of(where: str, content: str) -> str:
+    """The key of the row of a `content` for a folder: both are digests."""
+    return content[:CONTENT] + where[:CONTENT]
+
+
+async def rows_of(
+    store: Store, where: str, names: Mapping[str, str], width: int, now: datetime
+) -> dict[str, DocumentRow]:
     """The rows of the folder `where` by their keys; `names` are its files by the keys of their content.
 
-    Rows of former content, and those with vectors of another `width` (0: the widest), are not among them; they stay
-    until `keep` replaces them. Rows of files that are not there any more are deleted.
+    What others have read of the same content is copied. Rows of former content, and those with vectors of another
+    `width` (0: the widest), are not among them; they stay until `keep` replaces them. Rows of files that are not there
+    any more are deleted.
     """
+    own = await _read(store, DocumentRecord.folder == where)
+    await drop(store, where, {row.name for row in own} - set(names.values()))
+    width = width or max((row.width for row in own), default=0)
+    found = {row.key: row for row in own if row.key in names and row.width == width}
+    missing = {key[:CONTENT]: key for key in names if key not in found}
+    others = await _read(store, func.substr(DocumentRecord.key, 1, CONTENT).in_(missing)) if missing else []
+    width = width or max((row.width for row in others), default=0)
+    keys = [(missing[row.key[:CONTENT]], row) for row in others if row.width == width]
+    copied = {key: row._replace(key=key, name=names[key]) for key, row in keys}
+    if copied:
+        await keep(store, where, list(copied.values()), now)
+    return found | copied
+
+
+async def _read(store: Store, which: ColumnElement[bool]) -> list[DocumentRow]:
     table = DocumentRecord
-    query = select(table.key, table.name, cast(table.chunks, Text), table.vectors).where(table.folder == where)
+    query = select(table.key, table.name, cast(table.chunks, Text), table.vectors).where(which)
     async with store.read() as session:
         told = [(key, name, chunks, vectors) for key, name, chunks, vectors in await session.execute(query)]
-    rows = await READING.run(_decoded, told)
-    await drop(store, where, {row.name for row in rows} - set(names.values()))
-    width = width or max((row.width for row in rows), default=0)
-    return {row.key: row for row in rows if row.key in names and row.width == width}
+    return await READING.run(_decoded, told)
 
 
 def _decoded(told: Iterable[tuple[str, str, str, bytes]]) -> list[DocumentRow]:
@@ -57,10 +82,7 @@ def _decoded(told: Iterable[tuple[str, str, str, bytes]]) -> list[DocumentRow]:
 
 
 async def keep(store: Store, where: str, rows: Sequence[DocumentRow], now: datetime) -> None:
-    """Write rows of the folder `where` in the place of those of the files' former content, all in one transaction.
-
-    Another gateway may have read them, too.
-    """
+    """Write rows of the folder `where` in the place of those of the files' former content, all in one transaction."""
     table, keys = DocumentRecord, [row.key for row in rows]
     async with store.write() as session:
         await session.execute(delete(table).where(_of(where, [row.name for row in rows]), table.key.not_in(keys)))
@@ -90,9 +112,3 @@ async def tidy(store: Store, used: Collection[str], now: datetime) -> None:
     async with store.write() as session:
         await session.execute(update(table).where(table.folder.in_(used)).values(used=now))
         await session.execute(delete(table).where(table.used < now - UNUSED))
-
-
-async def paid(store: Store, what: str, cost: Cost, now: datetime) -> None:
-    """Write down what reading has cost; it counts for the day."""
-    async with store.write() as session:
-        session.add(ExpenseRecord(at=now, what=what, cost=cost.total, costs=cost.as_dict()))

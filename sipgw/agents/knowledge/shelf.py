@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import numpy as np
 import structlog
 
 from agent.errors import ProviderError
@@ -27,7 +26,7 @@ from sipgw.agents.knowledge.reader import FolderFile, KnowledgeError, listing, r
 from sipgw.agents.knowledge.rows import DocumentRow
 from sipgw.config.config import AgentConfig
 from sipgw.config.knowledge import KnowledgeOptions
-from sipgw.policy.cost.cost import Bill, Cost, Expenses
+from sipgw.policy.cost.cost import Bill, Cost, Expenses, paid
 from sipgw.records.store.store import Store
 from sipgw.sip.boundaries import bounded, contained, lasting
 
@@ -64,7 +63,7 @@ class Reading(NamedTuple):
 
     found: Index
     where: str
-    """A digest of folder and encoder."""
+    """A digest of gateway, folder and encoder."""
     files: int
     new: int
     """Files that were read now; the others had not changed."""
@@ -99,6 +98,8 @@ class Shelf:
 
     store: Store
     expenses: Expenses
+    gateway: Callable[[], str]
+    """Whose folders these are: another gateway has others, also by the same paths."""
     over: Callable[[], str] = lambda: ""
     """Why nothing more may be paid for today; empty if something may."""
     patience: float = PATIENCE
@@ -223,15 +224,16 @@ class Shelf:
 
     async def _read(self, folder: Path, encoder: Encoder, cap: float, *, fresh: bool) -> Reading:
         folder, files, problems = await READING.run(listing, folder)
-        where = _digest(str(folder), encoder.name, str(VERSION))
-        keys = {_digest(where, one.name, one.digest): one for one in files}
+        made_by = (encoder.name, str(VERSION))
+        where = _digest(self.gateway(), str(folder), *made_by)
+        keys = {rows.key_of(where, _digest(one.name, one.digest, *made_by)): one for one in files}
         names = {key: one.name for key, one in keys.items()}
         if isinstance(encoder, LocalEncoder):
             try:
                 await LOADING.run(lambda: load_encoder()([WARMING]))
             except ProviderError as error:
                 raise KnowledgeError(f"[knowledge] {error}") from None
-        found = await rows.rows_of(self.store, where, names, encoder.width)
+        found = await rows.rows_of(self.store, where, names, encoder.width, datetime.now(UTC))
         new = [one for key, one in keys.items() if key not in found]
         if not fresh:
             return Reading(await READING.run(_index, found), where, len(found), 0, problems, None, len(new))
@@ -251,7 +253,7 @@ class Shelf:
         finally:
             cost = self.expenses.close(account)
             if cost and cost.used:
-                await rows.paid(self.store, f"documents of {folder}", cost, datetime.now(UTC))
+                await paid(self.store, f"documents of {folder}", cost, datetime.now(UTC))
         found |= made
         if encoder.width and any(row.width != encoder.width for row in found.values()):
             former = {row.name for row in found.values() if row.width != encoder.width}
@@ -359,6 +361,8 @@ def _parts(fresh: Mapping[str, list[Chunk]], most: int) -> Iterator[dict[str, li
 
 
 def _index(found: Mapping[str, DocumentRow]) -> Index:
+    import numpy as np
+
     entries, vectors = list[IndexEntry](), list[Vectors]()
     for row in sorted(found.values(), key=lambda row: row.name):
         entries += [_entry(row.name, at, one) for at, one in enumerate(row.chunks, 1)]

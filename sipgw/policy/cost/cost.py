@@ -55,6 +55,8 @@ class Bill:
     """Who pays it; empty: the installation itself."""
     of_call: bool = True
     """Whether it is that of a call, and not of work after one."""
+    told: Callable[[Used], None] | None = None
+    """Who else is told what is used."""
     _own: FurtherLeg | None = None
     """The present leg of the call, if it is no longer the first."""
     _amounts: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
@@ -62,6 +64,8 @@ class Bill:
     def used(self, report: Used) -> None:
         """Something of a provider was used."""
         self._amounts[(report.part, report.name, report.unit)] += report.amount
+        if self.told:
+            self.told(report)
 
     def leg(self, trunk: str, number: str, now: datetime) -> FurtherLeg:
         """Another leg was answered, by `number` through `trunk`."""
@@ -171,9 +175,12 @@ class Expenses:
         now: Callable[[], datetime],
         earlier: SpentToday = NOTHING,
         of_tenants: Mapping[str, float] | None = None,
+        told: Callable[[Used], None] | None = None,
     ) -> None:
-        """`earlier` and `of_tenants` are those of today before the start of this process."""
+        """`earlier` and `of_tenants` are those of today before the start of this process. `told` is told whatever is
+        used."""
         self.prices = prices
+        self._told = told
         self._now = now
         self._of_tenants = defaultdict[str, float](float, of_tenants or {})
         """The money of today's bills that are closed, by tenant."""
@@ -184,7 +191,7 @@ class Expenses:
 
     def open(self, call: str, bill: Bill) -> Bill:
         """A call has begun."""
-        self._open[call] = bill
+        self._open[call], bill.told = bill, self._told
         return bill
 
     def close(self, call: str) -> Cost | None:
@@ -277,7 +284,15 @@ async def spent_by_tenants(store: Store, now: datetime) -> dict[str, float]:
     return spent
 
 
-async def expenses_of_today(store: Store, prices: PriceTable, now: Callable[[], datetime]) -> Expenses:
+async def expenses_of_today(
+    store: Store, prices: PriceTable, now: Callable[[], datetime], told: Callable[[Used], None] | None = None
+) -> Expenses:
     """The expenses from now on, with what the records have of today."""
     today = now()
-    return Expenses(prices, now, await spent_since_midnight(store, today), await spent_by_tenants(store, today))
+    return Expenses(prices, now, await spent_since_midnight(store, today), await spent_by_tenants(store, today), told)
+
+
+async def paid(store: Store, what: str, cost: Cost, now: datetime) -> None:
+    """Write down what work outside of calls has cost; it counts for the day."""
+    async with store.write() as session:
+        session.add(ExpenseRecord(at=now, what=what, cost=cost.total, costs=cost.as_dict()))

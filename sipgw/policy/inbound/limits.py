@@ -133,6 +133,11 @@ class InboundLimits:
                 found.append(LimitRule(f"{name}:{who}", most, window, Declined(options.answer_too_often, name, reason)))
         return found
 
+    def spent(self) -> str:
+        """Why nothing more may be paid for today; empty if something may."""
+        over = self.budget()
+        return over.reason if over else ""
+
     def budget(self) -> Declined | None:
         """Why nobody is let in any more today, or None."""
         options = self._options

@@ -13,12 +13,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
+from agent.pinned import PrivateAddress, address_of, pinned
 from agent.pool import Pool, PoolFullError
 from sipgw.bounds import FULL
 from sipgw.config.errors import OperatorError
 from sipgw.config.stir import unusable
 from sipgw.policy.stir.tn_list import service_provider
-from sipgw.records.webhooks.pinned import PrivateAddress, address_of, pinned
 from sipgw.sip.boundaries import bounded
 
 NAMES = Pool("the names of certificate servers", workers=4, waiting=16)

@@ -214,7 +214,7 @@ async def cover(path: str, spans: list[Span], *, growing: bool = False) -> str:
 
 async def _run(path: str, arguments: list[str]) -> str:
     """Run the redaction in a separate process; returns the error, or ""."""
-    command = sys.executable, "-m", "media.recording.redact", path, *arguments
+    command = sys.executable, "-P", "-m", "media.recording.redact", path, *arguments
     try:
         process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     except OSError as error:

@@ -1,8 +1,11 @@
 """Names of the files that belong to calls."""
 
+import asyncio
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from agent.pool import Pool
 
@@ -12,7 +15,25 @@ PACKETS = ".pcap"
 """Of its capture file."""
 BUNDLE = ".call.zip"
 """Of its bundle: see `sipgw.tools.replay`."""
-KEEPING = Pool("the files of calls", workers=4, waiting=1024)
+SLOW = 30.0
+"""Seconds that a disk has for a file of a call."""
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class DiskPool(Pool):
+    """Threads for work on files. A disk that hangs keeps its threads, but nobody waits for it without end."""
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Pool.run`. Raises `TimeoutError`, which is an `OSError`, if it takes longer than `SLOW`."""
+        try:
+            async with asyncio.timeout(SLOW):
+                return await super().run(function, *args, **kwargs)
+        except TimeoutError as error:
+            raise TimeoutError(f"the disk did not answer within {SLOW:g} s") from error
+
+
+KEEPING = DiskPool("the files of calls", workers=4, waiting=1024)
 """The pool of threads for these files; at the end of a drain it has the files of all calls at once."""
 
 

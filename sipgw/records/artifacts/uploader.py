@@ -5,6 +5,7 @@ object is deleted with the row also after a kill. A failed upload is tried again
 """
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from collections.abc import Sequence
@@ -19,8 +20,9 @@ from agent.errors import first
 from agent.pool import PoolFullError
 from sipgw.records.artifacts import hosts
 from sipgw.records.artifacts.artifact import SETTLED, UNSEEN
+from sipgw.records.artifacts.waveform import waveform
 from sipgw.records.artifacts.work import BACK_OFF, CLOCK, on_disk
-from sipgw.records.store.artifact_states import DONE, SOUND, ArtifactPlace
+from sipgw.records.store.artifact_states import DONE, SOUND, ArtifactKind, ArtifactPlace
 from sipgw.records.store.object_store import ObjectError, ObjectStore
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CAUSE, ArtifactRecord
@@ -126,6 +128,9 @@ class Uploader:
                     return Uploaded()
             place = ArtifactPlace.BOTH
             if self._objects.options.local == "remove":
+                if row.kind == ArtifactKind.RECORDING:
+                    with contextlib.suppress(ValueError):  # a file without a waveform
+                        await waveform(self._store, path)
                 async with self._disk:
                     await on_disk("delete what is stored", str(path.parent), path.unlink, missing_ok=True)
                 place = ArtifactPlace.OBJECT

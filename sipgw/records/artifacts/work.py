@@ -154,10 +154,7 @@ class ArtifactWorker:
         if self._store.objects is None:
             return dict.fromkeys(keys, "it is in object storage, and [storage] is not configured")
         begun = [one.object for one in rows if one.place == ArtifactPlace.BEGUN]
-        try:
-            return await self._store.objects.delete(keys, begun)
-        except PoolFullError as error:
-            return dict.fromkeys(keys, str(error))
+        return await self._store.objects.delete(keys, begun)
 
     async def _delete_files(self, folder: str, rows: Sequence[ArtifactRecord]) -> list[WorkResult]:
         try:

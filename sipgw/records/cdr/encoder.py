@@ -26,6 +26,7 @@ from sipgw.events import (
     FAILED,
     CallAnswered,
     CallBegan,
+    CallCharged,
     CallEnded,
     CallerVerified,
     CallMeasured,
@@ -102,26 +103,31 @@ class CdrEncoder:
             kept["told"] = "completed" if going.answered and event.ending.kind not in FAILED else "failed"
             if going.answered and self.reports(going.about.get("agent", "")):
                 kept["report"] = report_entry(at)
+        elif isinstance(event, CallCharged):
+            kept = {"set": _costs(event.cost)}
         elif isinstance(event, MessageTaken):  # the record has it as a run of the tool
             kept = {"message": {"at": at} | kept_json(_fields(event), going.redact), "told": "message"}
         else:
-            redact = (
-                str if isinstance(event, TrunkAlarm | CostAlarm) else going.redact
-            )  # an alarm is the gateway's own words
-            kept = {"event": {"kind": _kind(event), "at": at, "about": kept_json(_fields(event), redact)}}
-            if isinstance(event, CallerVerified):
-                going.identity = going.identity | {"stir": event.stir}
-                kept["set"] = {"identity": kept_json(going.identity)}
-            if isinstance(event, CallAnswered):
-                kept["set"], going.answered = {"answered": at}, True
-            if told := TOLD.get(type(event).__name__):
-                kept["told"] = told
-            if trunk := getattr(event, "trunk", ""):
-                kept["set"] = kept.get("set", {}) | {"trunk": text(trunk, 64)}
+            kept = self._event(event, at, going)
         if kept is None:
             return None
         about = _about(event, going)
         return {"call": text(event.call, ID), **kept} | ({"about": about} if "told" in kept else {})
+
+    def _event(self, event: Event, at: str, going: CallInProgress) -> Entry:
+        own = isinstance(event, TrunkAlarm | CostAlarm)  # an alarm is the gateway's own words
+        redact = str if own else going.redact
+        kept: Entry = {"event": {"kind": _kind(event), "at": at, "about": kept_json(_fields(event), redact)}}
+        if isinstance(event, CallerVerified):
+            going.identity = going.identity | {"stir": event.stir}
+            kept["set"] = {"identity": kept_json(going.identity)}
+        if isinstance(event, CallAnswered):
+            kept["set"], going.answered = {"answered": at}, True
+        if told := TOLD.get(type(event).__name__):
+            kept["told"] = told
+        if trunk := getattr(event, "trunk", ""):
+            kept["set"] = kept.get("set", {}) | {"trunk": text(trunk, 64)}
+        return kept
 
     def _began(self, event: CallBegan, at: str, going: CallInProgress) -> Entry:
         new = {
@@ -209,12 +215,16 @@ def _ended(event: CallEnded, at: str, going: CallInProgress) -> Entry:
     if event.ending.again is not None:
         changed["again"] = event.ending.again.isoformat()
     if event.cost is not None:
-        changed |= {"cost": event.cost["total"], "costs": kept_json(event.cost)}
+        changed |= _costs(event.cost)
     if event.replaced_by:
         changed["identity"] = kept_json(going.identity | {"replaced_by": list(event.replaced_by)})
         if going.about.get("direction") == "in":
             changed["caller"] = text(str(event.replaced_by[-1].get("number") or "withheld"), PARTY)
     return {"set": changed}
+
+
+def _costs(cost: dict[str, Any]) -> dict[str, Any]:
+    return {"cost": cost["total"], "costs": kept_json(cost)}
 
 
 def _tool(run: ToolRun, going: CallInProgress) -> dict[str, Any]:

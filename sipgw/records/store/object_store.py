@@ -6,6 +6,7 @@ request has a time limit.
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,11 @@ from sipgw.config.storage import StorageOptions
 STORAGE = Pool("object storage", workers=6, waiting=256)
 LINKS = Pool("links to object storage", workers=1, waiting=256)
 """A link needs no answer of the storage, so none waits for one that hangs."""
+DELETIONS = Pool("deletions in object storage", workers=1, waiting=256)
+"""One at a time: behind one that hangs none begins."""
+LIMIT = 30.0
+"""Seconds for which anybody waits for a deletion."""
+HANGS = "the object storage did not answer in time"
 PART = 8 << 20
 """Bytes of a part; longer files are uploaded in parts."""
 CONNECT, READ = 10.0, 60.0
@@ -64,9 +70,13 @@ class ObjectStore:
 
     async def delete(self, keys: Sequence[str], begun: Sequence[str] = ()) -> dict[str, str]:
         """Delete objects, and the parts of uploads that were only `begun`. Returns for each object that may still be
-        there the reason.
+        there the reason, after `LIMIT` at most.
         """
-        return await STORAGE.run(self._delete, keys, begun)
+        try:
+            async with asyncio.timeout(LIMIT):
+                return await DELETIONS.run(self._delete, keys, begun)
+        except (TimeoutError, PoolFullError) as error:
+            return dict.fromkeys(keys, HANGS if isinstance(error, TimeoutError) else str(error))
 
     async def link(self, key: str, name: str = "") -> str:
         """A URL by which a browser gets the object for a while; with a `name` the browser saves it as a file. Raises
@@ -99,7 +109,7 @@ class ObjectStore:
             from boto3.s3.transfer import TransferConfig
 
             if again:
-                self._abort(key)
+                self._abort([key])
             parts = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=False)
             self._client().upload_file(str(path), options.bucket, key, ExtraArgs=extra, Config=parts)
             there = self._client().head_object(Bucket=options.bucket, Key=key)["ContentLength"]
@@ -114,12 +124,15 @@ class ObjectStore:
         with _errors():
             self._client().head_bucket(Bucket=self.options.bucket)
 
-    def _abort(self, key: str) -> None:
-        """Delete the parts that a killed process uploaded."""
-        bucket = self.options.bucket
-        for one in self._client().list_multipart_uploads(Bucket=bucket, Prefix=key).get("Uploads", ()):
-            if one["Key"] == key:
-                self._client().abort_multipart_upload(Bucket=bucket, Key=key, UploadId=one["UploadId"])
+    def _abort(self, keys: Sequence[str]) -> None:
+        """Delete the parts that killed processes uploaded."""
+        client, bucket = self._client(), self.options.bucket
+        pages = client.get_paginator("list_multipart_uploads")
+        alike = os.path.commonprefix(keys)  # noqa: RUF071  a prefix of S3 need not end with a name
+        for page in pages.paginate(Bucket=bucket, Prefix=alike):
+            for one in page.get("Uploads", ()):
+                if one["Key"] in keys:
+                    client.abort_multipart_upload(Bucket=bucket, Key=one["Key"], UploadId=one["UploadId"])
 
     def _delete(self, keys: Sequence[str], begun: Sequence[str]) -> dict[str, str]:
         left = dict[str, str]()
@@ -127,8 +140,8 @@ class ObjectStore:
             some = keys[at : at + AT_ONCE]
             try:
                 with _errors():
-                    for key in set(some) & set(begun):
-                        self._abort(key)
+                    if parts := [key for key in some if key in begun]:
+                        self._abort(parts)
                     objects = {"Objects": [{"Key": key} for key in some], "Quiet": True}
                     answer = self._client().delete_objects(Bucket=self.options.bucket, Delete=objects)
                 left |= {one["Key"]: str(one.get("Code", "refused")) for one in answer.get("Errors", ())}

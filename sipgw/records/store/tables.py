@@ -201,6 +201,8 @@ class ArtifactRecord(Base):
     """Where the file is, see `sipgw.records.store.artifact_states.ArtifactPlace`."""
     object: Mapped[str] = mapped_column(String(PATH), default="", server_default="")
     """Its key in object storage, from before the upload on; empty: there is none."""
+    peaks: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    """The waveform of a recording, see `sipgw.records.artifacts.waveform`; None until it is measured."""
     __table_args__ = (
         Index("artifacts_due", "state", "next_try"),
         Index("artifacts_by_age", "kind", "created"),
@@ -231,16 +233,16 @@ class DocumentRecord(Base):
 
     __tablename__ = "documents"
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """A digest of its content, its name, its folder and of what made the vectors."""
+    """A digest of its content, its name and of what made the vectors, then one of its folder."""
     folder: Mapped[str] = mapped_column(String(64), index=True)
-    """A digest of folder and encoder."""
+    """A digest of gateway, folder and encoder."""
     name: Mapped[str] = mapped_column(String(PATH))
     chunks: Mapped[list[list[str]]] = mapped_column(JSON)
     """Heading and text of each passage."""
     vectors: Mapped[bytes] = mapped_column(LargeBinary)
     """A row of float32 for each passage."""
     used: Mapped[datetime] = mapped_column(UtcDateTime, default=lambda: datetime.now(UTC))
-    """The last day on which a gateway had it; rows that nobody has are deleted."""
+    """The last day on which its gateway had it; rows that nobody has are deleted."""
 
 
 class ExpenseRecord(Base):

@@ -100,7 +100,7 @@ class Deliveries:
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
-            if self._send is None:
+            if self._targets and self._send is None:
                 limits = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
                 client = httpx2.AsyncClient(limits=limits, timeout=60.0, trust_env=False)
                 await stack.enter_async_context(client)

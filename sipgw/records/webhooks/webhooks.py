@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 import httpx2
 
+from agent.pinned import PrivateAddress, address_of, anywhere, pinned, public
 from agent.pool import Pool, PoolFullError
 from sipgw.config.records import WebhookOptions
-from sipgw.records.webhooks.pinned import PrivateAddress, address_of, pinned
 
 ANSWER = 16 << 10
 """Bytes of a response that are read; its content is ignored."""
@@ -67,7 +67,7 @@ async def _post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes
     url = httpx2.URL(options.url)
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
-        address = await address_of(NAMES, url.host, port, private=options.private_networks)
+        address = await address_of(NAMES, url.host, port, anywhere if options.private_networks else public)
     except PrivateAddress as error:
         raise PostFailed(f"{error}; set private_networks = true if that is meant") from None
     told = {"Content-Type": "application/json", **headers}

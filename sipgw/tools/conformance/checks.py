@@ -7,161 +7,34 @@ import threading
 import time
 import tracemalloc
 import urllib.parse
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from concurrent.futures import Future, wait
-from contextlib import AbstractAsyncContextManager
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.provider import Provider
 from agent.ulaw import to_linear
-from sipgw.tools.conformance import exercises
-from sipgw.tools.conformance.exercises import ExerciseResult, NonconformingError
-from sipgw.tools.conformance.hasty import WATCHED, HastyLoop, starved
-from sipgw.tools.conformance.proxy import ConnectionFault, Proxy
+from sipgw.tools.conformance import exercises, trials
+from sipgw.tools.conformance.exercises import ExerciseResult, Given, NonconformingError
+from sipgw.tools.conformance.hasty import starved
+from sipgw.tools.conformance.proxy import ConnectionFault
+from sipgw.tools.conformance.trials import CLOSE_LIMIT, Trial
 
-T = TypeVar("T")
-Server = Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
-"""Starts a server that serves the provider well, on the running loop: the options that reach it, `url` among them. It
-refuses other keys than that of its options, if the provider has keys."""
-
-LIMIT = 60.0
-"""Seconds in which it has to be done with all that a check does with it. How long a call waits for a session, for the
-first piece and for the next one: `exercises.within`."""
-CLOSE_LIMIT = 5.0
-"""Seconds in which `close` has to be done, and every connection closed."""
-POINTS = 6
-"""Points at which each fault happens, from the connection on to the end."""
 WAITING = 500_000
 """Bytes that may wait for a server that does not read; 5 s of sound at 24 kHz in base64 are 320,000."""
-STUCK = 20.0
-"""Seconds, really, for which the event loop may be blocked, or `send_audio` in all, without those that a busy machine
-takes."""
 LATE = 0.001
 """Seconds, really, that a call of `send_audio` may wait; more than half of the calls are not later by chance."""
 UNREAD = 4_000_000
 """Bytes that may wait for a reader; 5 minutes of sound are 2,400,000."""
-SECRET = 8
-"""Characters from which on a hidden option is looked for in errors; shorter ones may be words."""
-
-
-def watched(work: Callable[[], Coroutine[Any, Any, T]], loop: HastyLoop) -> T:
-    """Do it on `loop` in a thread of its own. Raises `NonconformingError` if it blocks or leaves tasks over."""
-    found: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                outcome = runner.run(work())
-                if left := [str(one.get_coro()) for one in loop.watched if not one.done()]:
-                    raise NonconformingError(f"tasks are left over: {', '.join(sorted(left))}")
-            found.set_result(outcome)
-        except BaseException as error:  # noqa: BLE001  it is raised in the other thread
-            found.set_exception(error)
-
-    thread = threading.Thread(target=run, daemon=True)  # one that is blocked for ever is left behind
-    thread.start()
-    since, seen, before = None, 0.0, 0.0
-    while not wait((found,), STUCK / 20).done:
-        if since != loop.busy_since:  # told from now on: this thread may have waited for a processor too
-            since, seen, before = loop.busy_since, time.monotonic(), starved(thread.native_id or 0)
-        elif since and time.monotonic() - seen - (starved(thread.native_id or 0) - before) > STUCK:
-            raise NonconformingError(f"it blocks the event loop for more than {STUCK:g} s")
-    return found.result()
+NO_TOOL = "it called no tool: the server has to call the tool that it is given"
 
 
 class Tried(Protocol):
     """What is tried."""
 
     record: Provider
-
-
-class Trial:
-    """A provider with its server, and between them connections that may go wrong."""
-
-    def __init__(self, record: Provider, server: Server) -> None:
-        self.record, self._server = record, server
-        self.options = record.options()
-        """Those of the last run."""
-        with contextlib.suppress(ImportError):  # a check will tell
-            record.load(record.options())
-
-    def run(
-        self,
-        work: Callable[[Any], Awaitable[T]],
-        fault: ConnectionFault = ConnectionFault.NONE,
-        after: int = 0,
-        *,
-        reached: Callable[[], object] | None = None,
-        **changed: Any,
-    ) -> tuple[T | ProviderError, Proxy]:
-        """What became of `work` with a new provider, and the proxy. `changed` are other options."""
-        return watched(partial(self._run, work, fault, after, reached, changed), HastyLoop())
-
-    async def _run(
-        self,
-        work: Callable[[Any], Awaitable[T]],
-        fault: ConnectionFault,
-        after: int,
-        reached: Callable[[], object] | None,
-        changed: Mapping[str, Any],
-    ) -> tuple[T | ProviderError, Proxy]:
-        async with self._server() as told:
-            url = urllib.parse.urlsplit(told["url"])
-            async with Proxy((url.hostname or "", url.port or 0), fault, after, reached) as proxy:
-                through = url._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
-                self.options = options = replace(self.record.options(), **{**told, "url": through, **changed})
-                WATCHED.set(True)
-                made = exercises.make(self.record, options)
-                try:
-                    async with asyncio.timeout(LIMIT):
-                        result: T | ProviderError = await work(made)
-                except TimeoutError:
-                    raise NonconformingError(f"neither done nor failed within {LIMIT:g} s") from None
-                except ProviderError as error:
-                    result = error
-                    self._secret(error, options)
-                finally:
-                    await _closed(made, proxy, fault)
-        await asyncio.sleep(0.1)  # what was aborted ends
-        return result, proxy
-
-    def _secret(self, error: ProviderError, options: Any) -> None:
-        hidden = [getattr(options, one.name) for one in fields(options) if not one.repr]
-        secrets = [one for one in hidden if isinstance(one, str) and len(one) >= SECRET]
-        if any(one in f"{error} {error!r}" for one in secrets):
-            raise NonconformingError("an error holds a secret of the options")
-
-    def use(self, fault: ConnectionFault = ConnectionFault.NONE, after: int = 0, **more: Any) -> tuple[Any, Proxy]:
-        """Use it as a call does."""
-        return self.run(partial(exercises.use, self.record), fault, after, **more)
-
-    def served(self) -> tuple[ExerciseResult, list[int]]:
-        """What comes of it with a server that serves it, and after which pieces of that something is to go wrong."""
-        found, proxy = self.use()
-        if isinstance(found, ProviderError):
-            raise NonconformingError(f"it fails with a server that serves it: {found}")
-        last = proxy.pieces
-        return found, sorted({round(at * last / (POINTS - 1)) for at in range(POINTS)} | {1})
-
-
-async def _closed(made: Any, proxy: Proxy, fault: ConnectionFault) -> None:
-    try:
-        async with asyncio.timeout(CLOSE_LIMIT):
-            await made.close()
-            await made.close()
-    except TimeoutError:
-        raise NonconformingError(f"close takes longer than {CLOSE_LIMIT:g} s") from None
-    if fault is ConnectionFault.DEAF:
-        return  # a proxy that does not read does not see it
-    try:
-        async with asyncio.timeout(CLOSE_LIMIT):
-            await proxy.closed()
-    except TimeoutError:
-        raise NonconformingError("a connection is still open after close") from None
 
 
 def describes_itself(trial: Tried) -> None:
@@ -189,10 +62,10 @@ def works(trial: Trial) -> None:
     record = trial.record
     if record.part in ("stt", "llm") and not found.text:
         raise NonconformingError("no words came")
+    if record.part in ("llm", "realtime") and not found.calls:
+        raise NonconformingError(NO_TOOL)
     if record.part in ("tts", "realtime") and len(to_linear(found.sound)) < SAMPLE_RATE // 10:
         raise NonconformingError("no sound came")
-    if record.part == "llm" and not found.calls:
-        raise NonconformingError("it called no tool: the server has to answer in words and with a call of the tool")
     if record.word_times(trial.options) is not bool(found.times):
         came = "times of words" if found.times else "no time of a word"
         raise NonconformingError(f"its record says word_times = {not found.times}, but {came} came")
@@ -202,6 +75,18 @@ def works(trial: Trial) -> None:
 
     if record.part == "stt" and trial.run(ends_turns)[0] is not (said := record.ends_turns(trial.options)):
         raise NonconformingError(f"its record says ends_turns = {said}")
+
+
+def takes_results_of_tools(trial: Trial) -> None:
+    """It calls a tool, and says something of each result, whenever that comes and whatever it is."""
+    if trial.record.part not in ("llm", "realtime"):
+        return
+    for given in Given:
+        found, _ = trial.run(partial(exercises.told, trial.record, given))
+        if isinstance(found, ProviderError):
+            raise NonconformingError(f"it fails at a result {given.value}: {found}")
+        if not found.done:
+            raise NonconformingError(f"it says nothing of a result {given.value}" if found.calls else NO_TOOL)
 
 
 def refuses_wrong_keys(trial: Trial) -> None:
@@ -247,6 +132,12 @@ def can_be_cancelled(trial: Trial) -> None:
 def _cancelled(trial: Trial, after: int) -> None:
     tasks: list[asyncio.Task[Any]] = []
     asked: list[asyncio.Task[Any]] = []
+    late: list[asyncio.Task[Any]] = []
+
+    def cancel() -> None:
+        asked.extend(one for one in tasks if one.cancel())
+        look = asyncio.get_running_loop().call_later
+        look(CLOSE_LIMIT, lambda: late.extend(one for one in asked if not one.done()))
 
     async def work(made: Any) -> None:
         try:
@@ -255,8 +146,8 @@ def _cancelled(trial: Trial, after: int) -> None:
         except ExceptionGroup as group_error:
             raise group_error.exceptions[0] from None
 
-    trial.run(work, after=after, reached=lambda: asked.extend(one for one in tasks if one.cancel()))
-    if not all(one.cancelled() for one in asked):
+    trial.run(work, after=after, reached=cancel)
+    if late or not all(one.cancelled() for one in asked):
         raise NonconformingError("it was cancelled, and does not pass that on")
 
 
@@ -293,7 +184,7 @@ async def flooded(made: Any, seconds: int) -> int:
             made.send_audio(b"\xff" * exercises.PIECE)
             spent = time.monotonic() - began - (time.thread_time() - worked)
             late, waited = late + (spent > LATE), waited + spent
-            if late > pieces / 2 or waited - (starved(threading.get_native_id()) - before) > STUCK:
+            if late > pieces / 2 or waited - (starved(threading.get_native_id()) - before) > trials.STUCK:
                 raise NonconformingError("send_audio blocks while the server does not read")
             await asyncio.sleep(0)
     return grown[0]
@@ -365,6 +256,7 @@ def told_of(found: object) -> str:
 CHECKS: dict[str, Callable[[Trial], None]] = {
     "describes itself": describes_itself,
     "works": works,
+    "takes results of tools": takes_results_of_tools,
     "refuses wrong keys": refuses_wrong_keys,
     "bears no server": bears_no_server,
     **{

@@ -13,22 +13,15 @@ from typing import Any, NamedTuple
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.llm import Message, ToolCall
 from agent.providers.provider import Provider
 from agent.stt import Transcript
 from agent.tts import sound_alone
 from agent.turn_taking.words import words_of
-from sipgw.tools.conformance.checks import LIMIT, UNREAD, WAITING, describes_itself, flooded, measured, told_of, watched
-from sipgw.tools.conformance.exercises import (
-    ENDED,
-    MESSAGES,
-    PIECE,
-    SENTENCES,
-    TOOL,
-    ExerciseResult,
-    NonconformingError,
-)
+from sipgw.tools.conformance import exercises
+from sipgw.tools.conformance.checks import UNREAD, WAITING, describes_itself, flooded, measured, told_of
+from sipgw.tools.conformance.exercises import ENDED, PIECE, SENTENCES, ExerciseResult, Given, NonconformingError
 from sipgw.tools.conformance.hasty import WATCHED, HastyLoop
+from sipgw.tools.conformance.trials import LIMIT, watched
 
 FASTER = 10
 """Times as fast as it was said a caller's speech is sent."""
@@ -128,7 +121,7 @@ class EmbeddedTrial:
                         sound=await _said(made, SENTENCES[0], reached) + await _said(made, SENTENCES[1])
                     )
                 case _:
-                    return await _answered(made, reached)
+                    return await exercises.answered(made, called=partial(reached, HALFWAY))
         except ExceptionGroup as group:  # that of `_heard`
             raise group.exceptions[0] from None
         finally:
@@ -169,32 +162,6 @@ async def _said(tts: Any, sentence: str, reached: Reached = lambda _: None) -> b
     return sound
 
 
-async def _answered(llm: Any, reached: Reached) -> ExerciseResult:
-    """A call of the tool, then words that tell its result."""
-    messages, text, calls = list(MESSAGES), "", list[tuple[str, str]]()
-    for _ in range(2):
-        async with aclosing(llm.reply(messages, [TOOL])) as stream:
-            pieces = [piece async for piece in stream]
-        text += "".join(getattr(piece, "delta", "") for piece in pieces)
-        for call in (one for one in pieces if isinstance(one, ToolCall)):
-            calls.append((call.name, call.arguments))
-            messages += _result(call)
-        if len(messages) > len(MESSAGES):
-            reached(HALFWAY)
-    return ExerciseResult(text, calls=tuple(calls))
-
-
-def _result(call: ToolCall) -> list[Message]:
-    function = {"name": call.name, "arguments": call.arguments}
-    made = {
-        "role": "assistant",
-        "content": None,
-        "tool_calls": [{"id": call.id, "type": "function", "function": function}],
-    }
-    result = {"role": "tool", "tool_call_id": call.id, "content": json.dumps({"status": "shipped"})}
-    return [made, result]
-
-
 def _children() -> set[int]:
     """The processes that this one has started and that are there."""
     told = [one.read_text(encoding="ascii") for one in Path("/proc/self/task").glob("*/children")]
@@ -225,6 +192,20 @@ def works(trial: EmbeddedTrial) -> None:
         raise NonconformingError("no sound came")
     if part == "llm" and [json.loads(arguments) for _, arguments in used.calls] != [{"order_number": "7346"}]:
         raise NonconformingError(f"it did not call the tool once, for order 7346: {used.calls}")
+
+
+def takes_results_of_tools(trial: EmbeddedTrial) -> None:
+    """A model calls a tool, and says something of each result, whenever that comes and whatever it is."""
+    if trial.record.part != "llm":
+        return
+
+    async def work(fresh: Fresh) -> None:
+        for given in Given:
+            made = fresh()
+            await exercises.answered(made, given)
+            await made.close()
+
+    trial.run(work)
 
 
 def knows_its_languages(trial: EmbeddedTrial) -> None:
@@ -356,6 +337,7 @@ async def _borne(trial: EmbeddedTrial, does: signal.Signals, point: str, fresh: 
 CHECKS: dict[str, Callable[[EmbeddedTrial], None]] = {
     "describes itself": describes_itself,
     "works": works,
+    "takes results of tools": takes_results_of_tools,
     "knows its languages": knows_its_languages,
     "can be cancelled": can_be_cancelled,
     "bounds what waits": bounds_what_waits,

@@ -4,31 +4,33 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import aclosing
+from enum import Enum
 from typing import Any, NamedTuple
 
+from agent.history import INTERRUPTED, History, Sentence
 from agent.limits import FIRST_SOUND, FIRST_TOKEN, GAP, OPEN
 from agent.line import SAMPLE_RATE
-from agent.llm import Message, ToolCall, ToolSchema
+from agent.llm import Message, Text, ToolCall, ToolSchema
 from agent.providers.provider import Provider
-from agent.realtime import Brief, ReplyAudio, ReplyEnded
+from agent.realtime import Brief, ReplyAudio, ReplyEnded, exactly
 from agent.stt import Transcript
 from agent.tts import WordTime, sound_alone
 
 SENTENCES = ("Hello, this is the first sentence.", "And this is the second.")
 PIECE = SAMPLE_RATE // 10
 """Bytes of sound that are sent at a time."""
-SPEECH, SILENCE = 40, 40
-"""Pieces of sound, then of silence, that a caller sends: 4 s of each."""
+SPEECH = 40
+"""Pieces of sound that a caller sends before they are silent: 4 s."""
 HEARD = 15.0
 """Seconds after which what it hears is waited for no longer."""
+AGAIN, GONE_ON = 25.0, 2.0
+"""Seconds of sound after which a caller speaks again into a tool that runs, and for how long."""
 MARGIN = 0.5
 """Seconds that a provider has beyond the limits of a call (`agent.limits`): its own limits may be the same ones."""
-MESSAGES: list[Message] = [
-    {"role": "system", "content": "Be brief."},
-    {"role": "user", "content": "Where is my order 7346?"},
-]
+PROMPT, QUESTION = "Be brief.", "Where is my order 7346?"
+MESSAGES: list[Message] = [{"role": "system", "content": PROMPT}, {"role": "user", "content": QUESTION}]
 TOOL: ToolSchema = {
     "type": "function",
     "function": {
@@ -42,7 +44,24 @@ TOOL: ToolSchema = {
         },
     },
 }
+RESULT, FAILURE = '{"status": "shipped"}', '{"error": "it failed (KeyError)"}'
+"""What the tool gives, and what is told if it raises."""
 ENDED = "its events end before `close`, and without a `ProviderError`"
+
+
+class Given(Enum):
+    """How the result of a tool is given."""
+
+    AT_ONCE = "that comes at once"
+    FAILED = "that says that the tool has failed"
+    LATE = "that comes late"
+    INTERRUPTED = "of a tool into which the caller has gone on"
+
+
+GIVEN_AT = {Given.AT_ONCE: 0.0, Given.FAILED: 0.0, Given.LATE: 14.0, Given.INTERRUPTED: AGAIN + GONE_ON}
+"""Seconds after the beginning at which a session is given the result, if it has called the tool before."""
+FILLED = 2.0
+"""Seconds of a late result's tool after which the session is asked to say that it takes a moment."""
 
 
 class NonconformingError(Exception):
@@ -106,21 +125,30 @@ def _spoken(tts: Any, sentence: str, before: str = "") -> AsyncGenerator[Any, No
     return _timely(tts.speak(sentence, before), FIRST_SOUND, "the first sound")
 
 
-def _replied(llm: Any) -> AsyncGenerator[Any, None]:
-    return _timely(llm.reply(MESSAGES, [TOOL]), FIRST_TOKEN, "the first word")
+def _reply(llm: Any, messages: list[Message]) -> AsyncGenerator[Any, None]:
+    return _timely(llm.reply(messages, [TOOL]), FIRST_TOKEN, "the first word")
 
 
 def make(record: Provider, options: Any) -> Any:
     """What serves one call."""
     made = record.make(options)
-    return made(Brief("Be brief.", SENTENCES[0])) if record.part == "realtime" else made
+    return made(Brief(PROMPT, SENTENCES[0], [TOOL])) if record.part == "realtime" else made
 
 
-async def use(record: Provider, made: Any) -> ExerciseResult:
-    """Use it once. Raises `agent.errors.ProviderError` or `NonconformingError`."""
+async def use(record: Provider, made: Any, called: Callable[[], object] = lambda: None) -> ExerciseResult:
+    """Use it once; `called` is called when a session has called its tool. Raises `agent.errors.ProviderError` or
+    `NonconformingError`."""
     try:
-        return await _USES[record.part](made)
+        return await (_conversed(made, called=called) if record.part == "realtime" else _USES[record.part](made))
     except ExceptionGroup as group:  # that of `_sending`
+        raise group.exceptions[0] from None
+
+
+async def told(record: Provider, given: Given, made: Any) -> ExerciseResult:
+    """Have it call the tool, and give it the result. Raises as `use` does."""
+    try:
+        return await (answered if record.part == "llm" else _conversed)(made, given)
+    except ExceptionGroup as group:
         raise group.exceptions[0] from None
 
 
@@ -134,17 +162,44 @@ async def _stt(stt: Any) -> ExerciseResult:
     return ExerciseResult(done=False)
 
 
-async def _realtime(realtime: Any) -> ExerciseResult:
-    sound = b""
+async def _conversed(
+    realtime: Any, given: Given = Given.AT_ONCE, called: Callable[[], object] = lambda: None
+) -> ExerciseResult:
+    """The caller asks, the session calls the tool, and says something when it has the result."""
+    sound, calls, before, after = b"", dict[str, ToolCall](), set[str](), set[str]()
+    results = 0
     await opened(realtime)
-    async with _sending(realtime):
+    began = asyncio.get_running_loop().time()
+
+    async def run(call: ToolCall) -> None:
+        nonlocal results
+        if given is Given.LATE:
+            await asyncio.sleep(FILLED)
+            realtime.prompt(exactly(SENTENCES[1]), aside=True)
+        await asyncio.sleep(began + GIVEN_AT[given] - asyncio.get_running_loop().time())
+        failed = given is Given.FAILED
+        realtime.answer(call.id, FAILURE if failed else RESULT, failed=failed)
+        results += 1
+
+    async with _sending(realtime, again=given is Given.INTERRUPTED, until=HEARD + GIVEN_AT[given]) as spawn:
         async for event in realtime.events():
-            if isinstance(event, ReplyAudio):
-                sound += event.ulaw
-            if isinstance(event, ReplyEnded):
-                return ExerciseResult(sound=sound, done=event.complete)
+            match event:
+                case ReplyAudio(reply, ulaw):
+                    sound += ulaw
+                    (before if not results or reply in before else after).add(reply)
+                case ToolCall():
+                    if event.id in calls:
+                        raise NonconformingError(f"it passes on the call {event.id!r} twice")
+                    calls[event.id] = event
+                    _whole([event])
+                    called()
+                    spawn(run(event))
+                case ReplyEnded(reply, complete) if complete and results and reply not in before:
+                    if reply not in after:
+                        raise NonconformingError(f"it says nothing of a result {given.value}")
+                    return ExerciseResult(sound=sound, calls=_whole(calls.values()))
         raise NonconformingError(ENDED)
-    return ExerciseResult(sound=sound, done=False)
+    return ExerciseResult(sound=sound, calls=_whole(calls.values()), done=False)
 
 
 async def _tts(tts: Any) -> ExerciseResult:
@@ -160,40 +215,87 @@ async def _tts(tts: Any) -> ExerciseResult:
     return ExerciseResult(sound=sound, times=times)
 
 
-async def _llm(llm: Any) -> ExerciseResult:
-    """A reply in words that calls a tool."""
-    text, calls = "", list[tuple[str, str]]()
-    async with aclosing(_replied(llm)) as stream:
+async def answered(
+    llm: Any, given: Given = Given.AT_ONCE, called: Callable[[], object] = lambda: None
+) -> ExerciseResult:
+    """A reply that calls the tool, and what the model says of the result: by messages as a call has them.
+
+    `called` is called between the two.
+    """
+    history = History(PROMPT)
+    history.ask(QUESTION)
+    if given is Given.INTERRUPTED:  # and a reply of which nobody hears a word
+        async with aclosing(_reply(llm, history.messages())) as stream:
+            await anext(stream, None)
+    text, calls = await _said(llm, history)
+    if not calls:
+        return ExerciseResult(text)
+    said = history.say()
+    said.sentences, said.calls = [Sentence(1, text)] if text else [], calls
+    called()
+    match given:
+        case Given.AT_ONCE | Given.FAILED:
+            said.results[calls[0].id] = FAILURE if given is Given.FAILED else RESULT
+        case Given.INTERRUPTED:
+            said.results[calls[0].id] = INTERRUPTED
+            history.ask("Wait. Can you help me at all?")
+        case Given.LATE:  # until then it is told to be still running
+            history.ask("Are you still there?")
+            history.say().sentences.append(Sentence(2, (await _said(llm, history))[0]))
+            history.recall(calls[0], RESULT)
+    result, _ = await _said(llm, history)
+    if not result.strip():
+        raise NonconformingError(f"it says nothing of a result {given.value}")
+    return ExerciseResult(text + result, calls=_whole(calls))
+
+
+async def _replied(llm: Any) -> ExerciseResult:
+    history = History(PROMPT)
+    history.ask(QUESTION)
+    text, calls = await _said(llm, history)
+    return ExerciseResult(text, calls=_whole(calls))
+
+
+async def _said(llm: Any, history: History) -> tuple[str, list[ToolCall]]:
+    """The words of a reply, and its calls."""
+    text, calls = "", list[ToolCall]()
+    async with aclosing(_reply(llm, history.messages())) as stream:
         async for piece in stream:
-            text += getattr(piece, "delta", "")
+            text += piece.delta if isinstance(piece, Text) else ""
             if isinstance(piece, ToolCall):
-                calls.append((piece.name, _whole(piece)))
-    return ExerciseResult(text, calls=tuple(calls))
+                calls.append(piece)
+                _whole(calls)
+    if len({call.id for call in calls}) < len(calls):
+        raise NonconformingError(f"it passes on two calls of one id: {', '.join(call.id for call in calls)}")
+    return text, calls
 
 
-def _whole(call: ToolCall) -> str:
-    """Its arguments. A conversation may act on a call at once, so whatever happens after it, it has to be whole."""
-    try:
-        given = json.loads(call.arguments)
-    except ValueError:
-        given = None
-    if call.name != TOOL["function"]["name"] or not isinstance(given, dict) or "order_number" not in given:
-        raise NonconformingError(f"it passes on half a tool call: {call.name}({call.arguments[:200]})")
-    return json.dumps(given)
+def _whole(calls: Iterable[ToolCall]) -> tuple[tuple[str, str], ...]:
+    """Their names and arguments. A conversation may act on a call at once, so whatever happens after it, it has to be
+    whole."""
+    found = []
+    for call in calls:
+        try:
+            given = json.loads(call.arguments)
+        except ValueError:
+            given = None
+        if call.name != TOOL["function"]["name"] or not isinstance(given, dict) or "order_number" not in given:
+            raise NonconformingError(f"it passes on half a tool call: {call.name}({call.arguments[:200]})")
+        found.append((call.name, json.dumps(given)))
+    return tuple(found)
 
 
 _USES: dict[str, Callable[[Any], Awaitable[ExerciseResult]]] = {
     "stt": _stt,
     "tts": _tts,
-    "llm": _llm,
-    "realtime": _realtime,
+    "llm": _replied,
 }
 
 
 async def begin(record: Provider, made: Any) -> Any:
     """Use it until its first result, and read no further: that which is to be closed, or None."""
     if record.part == "llm":
-        stream = _replied(made)
+        stream = _reply(made, MESSAGES)
     else:
         await opened(made)
         if record.part != "tts":
@@ -220,17 +322,23 @@ async def said(tts: Any) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def _sending(made: Any) -> AsyncIterator[None]:
-    """A caller speaks and falls silent; after that nobody waits any longer."""
+async def _sending(
+    made: Any, *, again: bool = False, until: float = HEARD
+) -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], object]]:
+    """A caller speaks and falls silent, perhaps speaks `again`, and waits `until` then. Gives what begins other work of
+    that time."""
     noise = random.Random(1)
 
     async def speak() -> None:
-        for at in range(SPEECH + SILENCE):
-            made.send_audio(noise.randbytes(PIECE) if at < SPEECH else b"\xff" * PIECE)
+        for at in range(round(until * SAMPLE_RATE / PIECE)):
+            second = at * PIECE / SAMPLE_RATE
+            speaks = at < SPEECH or (again and AGAIN <= second < AGAIN + GONE_ON)
+            made.send_audio(noise.randbytes(PIECE) if speaks else b"\xff" * PIECE)
             await asyncio.sleep(PIECE / SAMPLE_RATE)
 
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(HEARD), asyncio.TaskGroup() as group:
-            speaking = group.create_task(speak())
-            yield
-            speaking.cancel()
+        async with asyncio.timeout(until), asyncio.TaskGroup() as group:
+            begun = [group.create_task(speak())]
+            yield lambda work: begun.append(group.create_task(work))
+            for task in begun:
+                task.cancel()

@@ -16,7 +16,7 @@ class Hooks:
 
     @pytest.hookspec(firstresult=True)
     def pytest_sipgw_provider_server(self, record: Any) -> Any:
-        """Give a `sipgw.tools.conformance.checks.Server` for the `agent.providers.provider.Provider` `record`; if it
+        """Give a `sipgw.tools.conformance.trials.Server` for the `agent.providers.provider.Provider` `record`; if it
         speaks several protocols, several by their names.
         """
 
@@ -85,7 +85,7 @@ def _checks(config: pytest.Config, record: Any) -> Iterator[tuple[tuple[str, str
 
 
 def _served(check: Callable[[Any], None], record: Any, server: Any) -> None:
-    from sipgw.tools.conformance.checks import Trial
+    from sipgw.tools.conformance.trials import Trial
 
     if server is None:
         pytest.fail("no conftest.py has a hook pytest_sipgw_provider_server for it", pytrace=False)

@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
+from agent.providers.local import models
 from sipgw.config.log import LogOptions
 from sipgw.console import err, one_line_errors, out
 from sipgw.telemetry import log
 from sipgw.tools.demo.conversation import hold_demo
+
+WITH_MODELS = "uvx --from 'sipgw[local]' sipgw demo"
+"""The demo without an installation."""
 
 
 def demo(
@@ -20,6 +25,9 @@ def demo(
     ] = None,
 ) -> None:
     """Let a built-in caller hold a conversation with the embedded agent over real SIP and RTP."""
+    if lacking := models.missing():
+        err.print(f"[red]error:[/] {escape(lacking)}; or run {escape(WITH_MODELS)}", soft_wrap=True)
+        raise typer.Exit(1)
     with one_line_errors():
         log.configure(LogOptions(level="warning"))
         result = asyncio.run(hold_demo(out))

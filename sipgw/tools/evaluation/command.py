@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from agent.meter import ChargedLlm, UsageReport
+from agent.records import Used
 from sipgw.agents.providers import choose, opened
 from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import AgentConfig, load
@@ -43,6 +45,9 @@ def eval_command(
     scripted: Annotated[
         bool, typer.Option("--scripted", help="Let the replies of the set answer, not a model: tries tools and checks.")
     ] = False,
+    usage: Annotated[
+        Path | None, typer.Option(help="File to which a line of JSON is written for whatever is used of providers.")
+    ] = None,
     html_file: Annotated[Path | None, result_file("Write a report with sound.", "--html")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
@@ -51,9 +56,9 @@ def eval_command(
         log.configure(LogOptions(level="error"))
         evaluated = located(evaluated)
         wanted = acted(read_set(evaluated), scripted=scripted)
-        results, sounds = asyncio.run(
-            _run(wanted, evaluated.parent, contestants(config, agent, prompt or ()), at_once, judge, json_)
-        )
+        used = counted(usage) if usage else None
+        those = [replace(one, used=used) for one in contestants(config, agent, prompt or ())]
+        results, sounds = asyncio.run(_run(wanted, evaluated.parent, those, at_once, judge, json_))
     if html_file:
         html_file.write_text(html(wanted, results, sounds), encoding="utf-8")
     if json_:
@@ -61,6 +66,24 @@ def eval_command(
     else:
         _show(wanted, results)
     raise typer.Exit(int(any(result.short_of(wanted) for result in results)))
+
+
+def counted(file: Path) -> UsageReport:
+    """What writes down whatever is used. Where nobody can read it any more, the evaluation ends: nobody would count
+    what else it costs.
+    """
+    try:
+        lines = file.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise EvalError(f"--usage {file}: {error.strerror}") from None
+
+    def tell(report: Used) -> None:
+        try:
+            lines.write(json.dumps(report._asdict()) + "\n")
+        except OSError as error:
+            raise SystemExit(f"--usage {file}: {error.strerror}") from None
+
+    return tell
 
 
 def located(evaluated: Path) -> Path:
@@ -106,7 +129,7 @@ async def _run(
     wanted: EvalSet, folder: Path, those: Sequence[Contestant], at_once: int, judge: Path | None, quiet: bool
 ) -> tuple[list[ContestantResult], list[bytes]]:
     async with AsyncExitStack() as stack:
-        says = await _judge(judge, stack) if judge else None
+        says = await _judge(judge, stack, those[0].used) if judge else None
         with Progress(console=err, transient=True, disable=quiet) as shown_progress:
             tasks = {one.name: shown_progress.add_task(one.name, total=None) for one in those}
             return await evaluate(
@@ -115,12 +138,13 @@ async def _run(
             )  # fmt: skip
 
 
-async def _judge(path: Path, stack: AsyncExitStack) -> Judge:
+async def _judge(path: Path, stack: AsyncExitStack, used: UsageReport | None) -> Judge:
     config = load(path)
     choice = choose(config)
     if "local" in choice.llm:
         raise EvalError(f"{path}: a judge needs a language model: set [agent] llm, or OPENAI_API_KEY in .env")
     llm = (await stack.enter_async_context(opened(config, choice))).llm
+    llm = ChargedLlm(llm, used) if used else llm
     return lambda rubric, conversation: judged(llm, rubric, conversation)
 
 

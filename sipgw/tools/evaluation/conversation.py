@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.meter import UsageReport
 from agent.records import AgentSays, CallerSaid, Interrupted, ToolDone, ToolRun, TurnEnded
 from sipgw.config.config import GatewayConfig
 from sipgw.events import CallEnded, CallReported, CallTransferred, Event
@@ -87,7 +88,12 @@ class ConversationResult:
 
 
 async def converse(
-    options: CallOptions, folder: Path, config: GatewayConfig, wanted: EvalSet, judge: Judge | None
+    options: CallOptions,
+    folder: Path,
+    config: GatewayConfig,
+    wanted: EvalSet,
+    judge: Judge | None,
+    used: UsageReport | None = None,
 ) -> ConversationResult:
     """Run one call of the set, a scenario, with the agent of `config`. Raises `EvalError`, and the errors of
     `simulate`.
@@ -97,7 +103,7 @@ async def converse(
     try:
         scenario = read(path)
         verdict, call = await simulate(
-            scenario, path.parent, lambda _who, _what: None, config=config, watch=happened.watch
+            scenario, path.parent, lambda _who, _what: None, config=config, watch=happened.watch, used=used
         )
     except ScenarioError as error:
         raise EvalError(str(error)) from None

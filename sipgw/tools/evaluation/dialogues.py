@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from agent.meter import UsageReport
 from sipgw.config.config import GatewayConfig
 from sipgw.events import CallBegan, Event
 from sipgw.sip.uri import Uri
@@ -24,6 +25,7 @@ async def converse_scripted(
     at_once: int,
     judge: Judge | None,
     tell: Callable[[], None],
+    used: UsageReport | None = None,
 ) -> list[ConversationResult]:
     """Run the `calls`, `at_once` at the same time; `tell` is called after each. Each has an agent of its own with its
     own tools. Raises `EvalError`, and the errors of the gateway and the calls.
@@ -56,7 +58,7 @@ async def converse_scripted(
             tell()
             return result
 
-    async with started(config, scenes, lambda who, what: None, watch) as gateway, CallerPhone(LOOPBACK) as phone:
+    async with started(config, scenes, lambda who, what: None, watch, used) as gateway, CallerPhone(LOOPBACK) as phone:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(converse(name, one)) for name, one in zip(names, calls, strict=True)]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from agent.meter import UsageReport
 from agent.records import Used
 from sipgw.agents.products import product
 from sipgw.agents.providers import choose, opened
@@ -28,6 +29,8 @@ class Contestant:
 
     name: str
     config: GatewayConfig
+    used: UsageReport | None = None
+    """Is told what it uses of providers."""
 
 
 @dataclass
@@ -133,6 +136,8 @@ async def _one(
 
     def heard(one: Hearing) -> None:
         result.hearings.append(one)
+        if contestant.used:
+            contestant.used(Used("stt", product(config, "stt", choice.stt[0]), "seconds", one.listened))
         tell(contestant.name, len(result.hearings), whole)
 
     if sounds:
@@ -150,10 +155,12 @@ async def _one(
         tell(contestant.name, next(count), whole)
 
     if scripted:
-        result.calls = await converse_scripted(scripted, folder, config, wanted, at_once, judge, called)
+        result.calls = await converse_scripted(
+            scripted, folder, config, wanted, at_once, judge, called, contestant.used
+        )
     for options in wanted.calls:
         if options.scenario:
-            result.calls.append(await converse(options, folder, config, wanted, judge))
+            result.calls.append(await converse(options, folder, config, wanted, judge, contestant.used))
             called()
     return result
 

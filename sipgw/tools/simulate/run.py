@@ -13,8 +13,9 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from agent.line import SAMPLE_RATE
+from agent.meter import UsageReport
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
-from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report
+from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, Report, Used
 from agent.ulaw import from_linear, level
 from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import Providers, opened
@@ -112,14 +113,22 @@ class ScenarioRun:
 class SimulatedGateway(Gateway):
     """A gateway whose agents are those of the runs, by name, with the faulty providers of the scenarios."""
 
-    def __init__(self, config: GatewayConfig, scenes: Mapping[str, ScenarioRun], tell: Tell) -> None:
+    def __init__(
+        self, config: GatewayConfig, scenes: Mapping[str, ScenarioRun], tell: Tell, used: UsageReport | None = None
+    ) -> None:
         others = {name: one.agent_of(config) for name, one in scenes.items() if name != DEFAULT}
         super().__init__(config, others)
         self._scenes = scenes
         self._tell = tell
+        self._used = used
         self._agents: dict[str, str] = {}
         """Who took each call."""
         self.watchers.add(self._note)
+
+    def used(self, report: Used) -> None:
+        """See `Gateway.used`."""
+        if self._used:
+            self._used(report)
 
     def open_providers(
         self, config: AgentConfig, choice: ProviderChoice, speech: LocalSpeech | None
@@ -175,10 +184,12 @@ async def simulate(
     config: GatewayConfig | None = None,
     target: Uri | None = None,
     watch: Watcher | None = None,
+    used: UsageReport | None = None,
 ) -> tuple[CallVerdict, Call]:
     """Play `scenario`, whose files stand in `folder`, against `target` or a gateway that is started for it.
 
-    `watch` gets the events of that gateway. Raises `ScenarioError`, and the errors of the gateway and the call.
+    `watch` gets the events of that gateway, and `used` what it uses. Raises `ScenarioError`, and the errors of the
+    gateway and the call.
     """
     inside = scenario.speech or scenario.providers != ProviderFaults()
     if config and config.agent.realtime and not scenario.replies and inside:
@@ -188,7 +199,7 @@ async def simulate(
         host, own = "0.0.0.0", target is None
         if target is None:
             config = scene.config if scenario.replies else config
-            gateway = await stack.enter_async_context(started(config, {DEFAULT: scene}, tell, watch))
+            gateway = await stack.enter_async_context(started(config, {DEFAULT: scene}, tell, watch, used))
             target, host = Uri("sip", DEFAULT, "127.0.0.1", gateway.endpoint.port), "127.0.0.1"
         phone = await stack.enter_async_context(CallerPhone(host))
         call = await dialled(phone, target, scene, host)
@@ -200,11 +211,15 @@ async def simulate(
 
 @contextlib.asynccontextmanager
 async def started(
-    config: GatewayConfig | None, scenes: Mapping[str, ScenarioRun], tell: Tell, watch: Watcher | None = None
+    config: GatewayConfig | None,
+    scenes: Mapping[str, ScenarioRun],
+    tell: Tell,
+    watch: Watcher | None = None,
+    used: UsageReport | None = None,
 ) -> AsyncIterator[SimulatedGateway]:
     """A gateway for `scenes`; the agent of `config` takes the run with its name."""
     with tempfile.TemporaryDirectory() as store:
-        gateway = SimulatedGateway(trial(config, Path(store)), scenes, tell)
+        gateway = SimulatedGateway(trial(config, Path(store)), scenes, tell, used)
         if watch:
             gateway.watchers.add(watch)
         async with gateway:

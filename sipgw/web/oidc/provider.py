@@ -9,11 +9,11 @@ from urllib.parse import quote_plus, urlsplit
 
 import httpx2
 
+from agent.pinned import PrivateAddress, address_of, anywhere, pinned, public
 from agent.pool import Pool, PoolFullError
 from sipgw.config.errors import OperatorError
 from sipgw.config.networks import is_loopback
 from sipgw.config.oidc import OidcOptions, unusable
-from sipgw.records.webhooks.pinned import PrivateAddress, address_of, pinned
 from sipgw.web.oidc.flow import SignIn
 
 NAMES = Pool("the names of identity providers", workers=2, waiting=16)
@@ -131,7 +131,7 @@ class OidcProvider:
             async with asyncio.timeout(LIMIT), httpx2.AsyncClient(timeout=None, trust_env=False) as client:
                 there = httpx2.URL(url)
                 port = there.port or (443 if there.scheme == "https" else 80)
-                address = await address_of(NAMES, host, port, private=own)
+                address = await address_of(NAMES, host, port, anywhere if own else public)
                 headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
                 request = pinned(client, method, there, address, headers=headers, **more)
                 response = await client.send(request, stream=True, auth=auth, follow_redirects=False)

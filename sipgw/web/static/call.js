@@ -93,6 +93,7 @@ function put(name, data, draw) {
 }
 
 function draw(call) {
+  const room = { latency: part("latency").clientWidth, ladder: part("ladder").clientWidth }; // asked for before anything is drawn: afterwards the browser would have to lay all of it out
   const whole = { name: "", direction: "", media: {}, turns: [], going: [], events: [], quality: [], answered: null, ended: null, ending: null, ...call };
   zero = whole.recording_began ?? whole.answered ?? 0;
   put("why", whole.explained, () => why(whole.explained));
@@ -101,10 +102,10 @@ function draw(call) {
   put("facts", { ...whole, report: 0, turns: 0, going: 0, events: 0, quality: 0, sip: 0, explained: 0, live: 0, costs: 0 }, () => facts(whole));
   const said = [...whole.turns, ...whole.going]; // what is still being said has no latency, and nothing is found wrong with it
   put("turns", [said, whole.events], () => turns({ ...whole, turns: said }));
-  put("latency", whole.turns, () => latency(whole.turns, whole.median_ms, seek, part("latency").clientWidth, whole.ended ?? whole.turns.at(-1)?.t));
+  put("latency", whole.turns, () => latency(whole.turns, whole.median_ms, seek, room.latency, whole.ended ?? whole.turns.at(-1)?.t));
   part("cost").closest("section").hidden = !whole.costs;
   if (whole.costs) put("cost", whole.costs, () => cost(whole.costs, whole.currency));
-  put("ladder", whole.sip, () => ladder(whole.sip, show, part("ladder").clientWidth));
+  put("ladder", whole.sip, () => ladder(whole.sip, show, room.ladder));
   put("quality", whole.quality, () => quality(whole.quality));
   part("refused").hidden = !whole.media?.refused_sources;
   if (whole.media?.refused_sources) put("refused", whole.media, () => refused(whole.media, whole.began));
@@ -148,7 +149,7 @@ audio?.addEventListener("timeupdate", () => {
 });
 
 async function read() {
-  const answer = await fetch(`${url}/timeline.json`, { headers: tag && live ? { "If-None-Match": tag } : {}, cache: "no-store" });
+  const answer = await fetch(`${url}/timeline.json`, { headers: tag && live ? { "If-None-Match": tag } : {} });
   if (answer.status === 304) return true;
   if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? `status ${answer.status}`);
   tag = answer.headers.get("ETag") ?? "";

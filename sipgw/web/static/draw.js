@@ -16,6 +16,18 @@ export const html = (name, attributes = {}, ...children) => filled(document.crea
 /** The same of SVG. */
 export const svg = (name, attributes = {}, ...children) => filled(document.createElementNS(SVG, name), attributes, children);
 
+/** An icon of the kept set; what it means stands beside it in words. */
+export const icon = (name) => svg("svg", { class: "icon", "aria-hidden": "true" }, svg("use", { href: `/static/vendor/lucide.svg#${name}` }));
+
+const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work)); // Safari has none
+
+/** Put what these functions make into `parent`: that of the first at once, that of the others as soon as the browser has time. */
+export function fill(parent, [first, ...others]) {
+  if (first) parent.append(first());
+  if (others.length) idle(() => fill(parent, others));
+  return parent;
+}
+
 /** When a turn began, in seconds of the call: with the caller's last word, or with the reply if there was none. */
 export const begins = (turn) => turn.marks?.[0] ?? turn.marks?.at(-1) ?? turn.t;
 

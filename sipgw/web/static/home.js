@@ -25,7 +25,7 @@ function lost() {
   told.className = "notice bad";
   told.setAttribute("role", "status");
   told.dataset.lost = "";
-  told.textContent = "The gateway does not answer: this is how it was. Trying again …";
+  told.textContent = "The gateway does not answer. These are the last values. Trying again …";
   document.querySelector("main .heading").after(told);
 }
 

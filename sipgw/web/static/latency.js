@@ -1,10 +1,10 @@
 // The waterfall of each turn on the axis of time: when each part began and ended, counted from the caller's last word; and where in the call the waits were.
 
-import { at, begins, html, svg } from "./draw.js";
+import { at, begins, fill, html, svg } from "./draw.js";
 
 const MEANS = { hearing: "until the last word was understood", thinking: "until the model's first word", phrasing: "until its first sentence", voicing: "until the first sound of it", sending: "until that left" };
 export const PARTS = Object.keys(MEANS);
-const ROW = 26, LEFT = 62, RIGHT = 56, LEAST = 280, MOST = 900, STRIP = 34, LATE = 1500;
+const ROW = 26, LEFT = 62, RIGHT = 56, LEAST = 280, MOST = 900, STRIP = 34, AXIS = 20, TOGETHER = 40, LATE = 1500;
 const STEPS = [100, 200, 250, 500, 1000, 2000, 2500, 5000, 10000, 30000, 60000];
 
 /** Begin and end of each part, in milliseconds from the caller's last word; by the marks where there are any, else one part after the other. */
@@ -44,20 +44,10 @@ function strip(timed, length, wide, seek) {
   return drawing;
 }
 
-/** Draw `turns` into so many pixels; `median` is that of the call, which lasts `length` seconds; `seek` is called with the turn that is pressed. */
-export function latency(turns, median, seek, room, length = 0) {
-  const timed = turns.filter((turn) => turn.latency_ms?.total > 0);
-  if (!timed.length) return html("p", { class: "faint" }, "No turn was timed.");
-  const slowest = Math.max(...timed.map((turn) => turn.latency_ms.total)), drawn = timed.map((turn) => [turn, spans(turn)]);
-  const most = Math.max(slowest, ...drawn.map(([, parts]) => parts.at(-1)?.to ?? 0));
-  const wide = Math.max(LEAST, Math.min(MOST, room || MOST)), scale = (wide - LEFT - RIGHT) / most, tall = timed.length * ROW + 20;
-  const drawing = svg("svg", { class: "bars", viewBox: `0 0 ${wide} ${tall}`, role: "group", "aria-label": `Latency of ${timed.length} turns, median ${median} ms, slowest ${slowest} ms` });
-  const step = STEPS.find((each) => each * scale >= 44) ?? most;
-  for (let mark = 0; mark <= most; mark += step) {
-    const x = LEFT + mark * scale;
-    drawing.append(svg("line", { class: "grid", x1: x, x2: x, y1: 0, y2: tall - 18 }));
-    drawing.append(svg("text", { class: "soft", x, y: tall - 4, "text-anchor": "middle" }, mark ? `${mark / 1000} s` : "0"));
-  }
+/** The rows of some turns, with the lines of the axis behind them. */
+function rows(drawn, lines, wide, scale, seek) {
+  const tall = drawn.length * ROW, drawing = svg("svg", { class: "bars", viewBox: `0 0 ${wide} ${tall}`, role: "group", "aria-label": `Turns from ${at(begins(drawn[0][0]))} to ${at(begins(drawn.at(-1)[0]))}` });
+  for (const x of lines) drawing.append(svg("line", { class: "grid", x1: x, x2: x, y1: 0, y2: tall }));
   drawn.forEach(([turn, parts], row) => {
     const y = row * ROW, total = turn.latency_ms.total, told = parts.map(({ part, from, to }) => `${part} ${to - from} ms`).join(", ");
     const one = svg("g", { class: "step", "aria-label": `${at(begins(turn))}: ${total} ms: ${told}`, ...pressable(() => seek(turn)) },
@@ -67,7 +57,26 @@ export function latency(turns, median, seek, room, length = 0) {
     one.append(svg("line", { class: "heard", x1: end, x2: end, y1: y + 2, y2: y + ROW - 2 }), svg("text", { x: LEFT + Math.max(total, parts.at(-1)?.to ?? 0) * scale + 6, y: y + 17 }, `${(total / 1000).toFixed(2)} s`));
     drawing.append(one);
   });
+  return drawing;
+}
+
+/** Draw `turns` into so many pixels; `median` is that of the call, which lasts `length` seconds; `seek` is called with the turn that is pressed. */
+export function latency(turns, median, seek, room, length = 0) {
+  const timed = turns.filter((turn) => turn.latency_ms?.total > 0);
+  if (!timed.length) return html("p", { class: "faint" }, "No turn was timed.");
+  const slowest = Math.max(...timed.map((turn) => turn.latency_ms.total)), drawn = timed.map((turn) => [turn, spans(turn)]);
+  const most = Math.max(slowest, ...drawn.map(([, parts]) => parts.at(-1)?.to ?? 0));
+  const wide = Math.max(LEAST, Math.min(MOST, room || MOST)), scale = (wide - LEFT - RIGHT) / most;
+  const step = STEPS.find((each) => each * scale >= 44) ?? most, lines = [];
+  const axis = svg("svg", { class: "bars axis", viewBox: `0 0 ${wide} ${AXIS}`, "aria-hidden": "true" });
+  for (let mark = 0; mark <= most; mark += step) {
+    lines.push(LEFT + mark * scale);
+    axis.append(svg("text", { class: "soft", x: lines.at(-1), y: AXIS - 4, "text-anchor": "middle" }, mark ? `${mark / 1000} s` : "0"));
+  }
+  const groups = [];
+  for (let from = 0; from < drawn.length; from += TOGETHER) groups.push(() => rows(drawn.slice(from, from + TOGETHER), lines, wide, scale, seek));
+  const list = html("div", { class: "waits", role: "group", "aria-label": `Latency of ${timed.length} turns, median ${median} ms, slowest ${slowest} ms` }, fill(html("div"), groups), axis);
   const legend = html("ul", { class: "legend" }, ...PARTS.map((part) => html("li", { title: MEANS[part] }, svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: part, width: 10, height: 10 })), `${part}: ${MEANS[part]}`)));
   const told = `From the caller's last word to the answer: median ${(median / 1000).toFixed(2)} s, slowest ${(slowest / 1000).toFixed(2)} s. Above 1.5 s people talk over the agent.`;
-  return html("div", {}, html("p", {}, told), length > 0 ? strip(timed, length, wide, seek) : null, drawing, legend);
+  return html("div", {}, html("p", {}, told), length > 0 ? strip(timed, length, wide, seek) : null, list, legend);
 }

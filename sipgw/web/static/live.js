@@ -1,6 +1,7 @@
 // Keeps the table of live calls up to date by server-sent events. Text is only ever set as text.
 
 import { duration } from "./base.js";
+import { html, icon } from "./draw.js";
 
 const table = document.querySelector("table[data-live]");
 const body = table.tBodies[0];
@@ -26,6 +27,7 @@ function make(call, direction) {
       const link = document.createElement("a");
       link.href = `/calls/${encodeURIComponent(call)}`;
       cell.className = "title";
+      if (direction === "out") cell.append(html("span", { class: "faint", title: "call out" }, icon("phone-outgoing"), html("span", { class: "unseen" }, "to ")), " ");
       cell.append(link);
     } else if (field === "state") {
       const badge = document.createElement("span");
@@ -47,7 +49,7 @@ function make(call, direction) {
 }
 
 function put(call, fields) {
-  const row = rows.get(call) ?? make(call, fields.direction), out = row.dataset.direction === "out";
+  const row = rows.get(call) ?? make(call, fields.direction);
   if ("mode" in fields && row.dataset.mode !== fields.mode) {
     row.dataset.mode = fields.mode; // of the third who has joined; empty: nobody has
     row.dispatchEvent(new Event("mode", { bubbles: true }));
@@ -56,7 +58,7 @@ function put(call, fields) {
     const field = PARTIES[row.dataset.direction][name] ?? name, cell = row.querySelector(`[data-field="${field}"]`);
     if (!cell) continue;
     if (field === "began") cell.dataset.since = value;
-    else (cell.firstElementChild ?? cell).textContent = field === "other" && out ? `↗ ${value}` : value ?? "";
+    else (cell.querySelector("a, .badge") ?? cell).textContent = value ?? "";
     if (field === "other" && "operator" in table.dataset) {
       const button = row.querySelector(".act button");
       button.dataset.act = value;

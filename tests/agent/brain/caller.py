@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.llm import Text, ToolCall
-from agent.providers.local.brain import LocalLlm
 from agent.providers.local.brain.intents import Intents
+from agent.providers.local.brain.llm import LocalLlm
 
 INTENTS = Intents()
 MODEL = LocalLlm(business="the Lamp Shop", intents=INTENTS)

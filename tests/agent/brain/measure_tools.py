@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent.providers.local.brain import LocalLlm
+from agent.providers.local.brain.llm import LocalLlm
 from agent.tools import CONFIRM, Tool
 from tests.agent.brain.caller import HANG_UP, INTENTS, Caller
 from tests.agent.brain.owner_tools import BUSINESSES

@@ -9,8 +9,9 @@ import pytest
 
 from agent.errors import ProviderError
 from agent.llm import LanguageModel, Text, ToolCall
-from agent.providers.local.brain import LocalLlm, intents
+from agent.providers.local.brain import intents
 from agent.providers.local.brain.intents import Intents
+from agent.providers.local.brain.llm import LocalLlm
 from tests.agent.brain.caller import HANG_UP, MODEL, ORDER, TEXT, TOOLS, Caller, pieces, schema
 
 HOSTILE = [

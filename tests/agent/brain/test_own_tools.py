@@ -18,11 +18,12 @@ from agent.errors import ProviderError
 from agent.history import INTERRUPTED, RUNNING
 from agent.llm import ToolCall
 from agent.pool import Pool
-from agent.providers.local.brain import LocalLlm, llm, tool_choice
+from agent.providers.local.brain import llm, tool_choice
 from agent.providers.local.brain.dialogue import Dialogue
 from agent.providers.local.brain.filling import LONGEST_VALUE
 from agent.providers.local.brain.guess import Guess
 from agent.providers.local.brain.intents import Intents
+from agent.providers.local.brain.llm import LocalLlm
 from agent.providers.local.brain.parameters import Form, own_tool
 from agent.providers.local.brain.phrases import QUESTIONS, Ask
 from agent.providers.local.brain.tool_choice import SURE, Match
@@ -100,7 +101,7 @@ def test_a_conversation_is_followed_in_a_thread(tools: list[Any]) -> None:
 
 def test_too_many_calls_at_once_are_a_fault_of_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llm, "FOLLOWING", Pool("the embedded brain, full", workers=0, waiting=0))
-    with pytest.raises(ProviderError, match="too much is under way"):
+    with pytest.raises(ProviderError, match="too much work"):
         pieces([{"role": "user", "content": "Do you have Moby Dick?"}], MANY, LocalLlm(intents=Intents(even)))
 
 

@@ -243,8 +243,8 @@ def test_an_address_has_parts() -> None:
     ("given", "why"),
     [({"city": "Ulm"}, "no street"), ({"street": "Mill Lane", "city": "77"}, "no city"),
      ({"street": "Mill Lane", "city": "Ulm", "postal_code": "8907"}, "8907"),
-     ({"street": "Mill Lane", "city": "Ulm", "country": "Germany"}, "no country"),
-     ({"street": "Mill Lane", "city": "Ulm", "country": "XX"}, "no country"),
+     ({"street": "Mill Lane", "city": "Ulm", "country": "Germany"}, "not a country"),
+     ({"street": "Mill Lane", "city": "Ulm", "country": "XX"}, "not a country"),
      ({"street": "Mill Lane", "city": "Leeds", "country": "uk", "postal_code": "12345"}, "12345")],
 )  # fmt: skip
 def test_an_address_that_will_not_do(given: dict[str, str], why: str) -> None:

@@ -91,6 +91,7 @@ async def scenario(model, fake):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["CHAT", "RESPONSES"])
 def test_the_sdk_is_loaded_before_the_first_call_and_not_in_it(kind):
     program = [sys.executable, "-c", FIRST_REPLY.format(kind=kind)]

@@ -54,6 +54,7 @@ def test_a_connection_that_dies_between_sentences_is_there_again_before_the_next
     assert speaking(kind, scenario) == (kind.sound("Two."), 2)
 
 
+@pytest.mark.slow
 @every
 def test_two_sentences_asked_for_at_once_do_not_mix(kind):
     async def scenario(voice, _fake):
@@ -195,6 +196,7 @@ def test_nobody_there(kind):
     assert asyncio.run(run()).temporary
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOCKETS, ids=lambda kind: kind.name)
 def test_more_than_a_minute_of_one_sentence_is_not_kept(kind, monkeypatch):
     monkeypatch.setattr(socket_tts, "MAX_WAITING", 1000)

@@ -322,7 +322,7 @@ def test_a_text_can_be_said_from_outside_and_a_note_cannot_be_told() -> None:
     async def plan(caller, line, server):
         await asyncio.sleep(1)
         caller.call_control.say("We close in five minutes.")
-        with pytest.raises(CallControlRefused, match="takes no notes"):
+        with pytest.raises(CallControlRefused, match="takes no instructions"):
             caller.call_control.instruct("Be brief.")
         await asyncio.sleep(4)
         caller.hang_up()

@@ -4,9 +4,12 @@ import asyncio
 import gzip
 import io
 import math
+import socket
 import struct
+import threading
 import wave
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -16,7 +19,7 @@ from agent.ulaw import from_linear, level
 from tests.agent.relay.holding import Setting, hold
 from tests.fakes.line import sound_of
 from tests.fakes.relay import answers, text
-from tests.waiting import within
+from tests.waiting import HANG, within
 
 SECOND = from_linear(
     struct.pack("<8000h", *(round(8000 * math.sin(2 * math.pi * 440 * at / 8000)) for at in range(8000)))
@@ -63,7 +66,8 @@ async def fetched(files: Mapping[str, bytes], path: str, url: str = "") -> bytes
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
-        return await within(media.fetched(url or f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{path}"))
+        port = server.sockets[0].getsockname()[1]
+        return await within(media.fetched(url.replace("{port}", str(port)) or f"http://127.0.0.1:{port}{path}"))
 
 
 @pytest.mark.parametrize(("rate", "channels", "width"), [(8000, 1, 2), (16000, 2, 2), (44100, 1, 2), (22050, 2, 1)])
@@ -96,24 +100,70 @@ def test_mp3_is_played_with_pyav() -> None:
     ("files", "url", "why"),
     [
         ({}, "", "answered HTTP 404"),
-        ({"/a": b"no sound at all"}, "", "no sound that can be read"),
+        ({"/a": b"no sound at all"}, "", "not a sound file"),
         ({"/a": b"RIFF\0\0\0\0WAVE"}, "", "has no sound"),
         ({"/a": ulaw(b"")}, "", "has no sound"),
         ({"/a": b"RIFF" + bytes(media.LARGEST)}, "", "at most 4 MB"),
-        ({"/a": gzip.compress(b"RIFF" + bytes(media.LARGEST))}, "", "no sound that can be read"),  # it is not unpacked
+        ({"/a": gzip.compress(b"RIFF" + bytes(media.LARGEST))}, "", "not a sound file"),  # it is not unpacked
         ({}, "http://example.com/a.wav", "unless its host is local"),
         ({}, "file:///etc/passwd", "must be an https"),
         ({}, "https://[", "must be an https"),
         ({}, "http://127.0.0.1:1/a", "cannot be fetched"),
         ({}, "http://127.0.0.1:1/\ud83d", "cannot be fetched"),
-        ({}, "http://169.254.169.254/latest/meta-data", "no link-local address"),
-        ({}, "http://[fe80::1]/a", "no link-local address"),
-        ({}, "http://[::ffff:169.254.169.254]/a", "no link-local address"),
+        ({}, "http://169.254.169.254/latest/meta-data", "not be a link-local address"),
+        ({}, "https://169.254.169.254/latest/meta-data", "not be a link-local address"),
+        ({}, "http://[fe80::1]/a", "not be a link-local address"),
+        ({}, "http://[::ffff:169.254.169.254]/a", "not be a link-local address"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_played_is_told_in_words(files: dict[str, bytes], url: str, why: str) -> None:
     with pytest.raises(RelayFault, match=why):
         asyncio.run(fetched(files, "/a", url))
+
+
+@pytest.mark.faults("A3")
+def test_names_that_nobody_answers_delay_no_lookup_of_another_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, let_go = socket.getaddrinfo, threading.Event()
+
+    def hang(host: Any, *given: Any, **more: Any) -> Any:
+        if str(host).endswith(".internal"):
+            let_go.wait(HANG)
+            raise socket.gaierror(-3, "try again")
+        return real(host, *given, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+
+    async def told(source: str) -> str:
+        with pytest.raises(RelayFault) as fault:
+            await media.fetched(source)
+        return str(fault.value)
+
+    async def scene() -> None:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(told(f"https://{n}.internal/a.wav")) for n in range(40)]
+            await asyncio.sleep(0)
+            assert await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
+            assert not let_go.is_set()
+            let_go.set()
+        assert any("too many media" in task.result() for task in tasks)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.faults("A3")
+def test_the_address_that_was_checked_is_the_one_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = socket.getaddrinfo, list[str]()
+
+    def once(host: Any, *given: Any, **more: Any) -> Any:
+        if host != "brain.internal":
+            return real(host, *given, **more)
+        asked.append(host)
+        return real("127.0.0.1" if len(asked) == 1 else "169.254.169.254", *given, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", once)
+    sound = ulaw(b"\x10" * 800)
+    assert asyncio.run(fetched({"/a": sound}, "/a", "http://brain.internal:{port}/a")) == b"\x10" * 800
+    assert asked == ["brain.internal"]
 
 
 def test_a_medium_is_played_in_its_place_among_the_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,7 @@ def test_messages_of_the_server_are_read(sent: dict, read: object) -> None:
         ('{"type": "sendDigits", "digits": "12x"}', "1 to 64 of 0-9"),
         (json.dumps({"type": "sendDigits", "digits": "1" * 65}), "1 to 64 of 0-9"),
         ('{"type": "language"}', "is missing"),
-        ('{"type": "language", "ttsLanguage": "es-ES", "transcriptionLanguage": "en-US"}', "one language"),
+        ('{"type": "language", "ttsLanguage": "es-ES", "transcriptionLanguage": "en-US"}', "the same language"),
         (json.dumps({"type": "text", "token": "a" * 64_000}), "at most 64000 characters"),
     ],
 )
@@ -131,8 +131,8 @@ def test_encryption_is_required_unless_the_host_is_local(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("ws://example.com", "others need wss://"),
-        ("ws://8.8.8.8/", "others need wss://"),
+        ("ws://example.com", "use wss://"),
+        ("ws://8.8.8.8/", "use wss://"),
         ("https://example.com", "must be like wss://"),
         ("wss://", "must be like wss://"),
         ("wss://example.com/#a", "must be like wss://"),

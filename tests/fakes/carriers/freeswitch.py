@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from sipgw.sip.message import Request
 from tests.fakes.carriers.carrier import Call
 from tests.fakes.carriers.pbx import Pbx
+from tests.fakes.carriers.secured import Secured
 
 REPLACES = re.compile(r"\?Replaces=([^>&]+)")
 
@@ -22,7 +23,7 @@ class FreeSwitch(Pbx):
         """Extensions that answer 486."""
 
     def on_invite(self, request: Request, addr: Any) -> None:
-        if b"a=crypto" in request.body:
+        if b"a=crypto" in request.body and self.transport == "UDP":
             self.faults.append("keys over UDP")
         if b"a=crypto" in request.body and b"RTP/AVP" in request.body:
             self.reply(request, addr, 488)
@@ -45,3 +46,9 @@ class FreeSwitch(Pbx):
     async def _report(self, call: Call) -> None:
         fields = (("Event", "refer"), ("Subscription-State", "terminated;reason=noresource"))
         await self.request(call, "NOTIFY", fields, b"SIP/2.0 200 OK\r\n", "message/sipfrag;version=2.0")
+
+
+class SecureFreeSwitch(Secured, FreeSwitch):
+    """Its profile for TLS, and ``rtp_secure_media=mandatory`` for its calls."""
+
+    host = "127.0.9.43"

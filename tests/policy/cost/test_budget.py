@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from agent.call_control import CallControlRefused
-from sipgw.calls.budget import GOODBYE, LOOK, within_budget
+from sipgw.calls.budget import GOODBYE, LOOK, NOTED, within_budget
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import CallInfo
-from sipgw.events import Disposition, Watchers
+from sipgw.events import CallCharged, Disposition, Event, Watchers
+from sipgw.policy.cost.cost import Bill
+from sipgw.policy.cost.prices import PriceTable
 from sipgw.sip.identity import Identity
 from sipgw.trunks.trunks import LOCAL_TRUNK
 from tests.virtual import run
@@ -81,6 +83,29 @@ def test_a_conversation_that_has_ended_or_does_not_end_is_hung_up() -> None:
     ending, seconds, _ = held(dear_at=50, polite=False)
     assert ending == Disposition("over_budget", "too dear")
     assert 50 + GOODBYE <= seconds <= 50 + GOODBYE + LOOK
+
+
+def test_the_cost_is_told_from_the_answer_on_so_that_a_killed_process_leaves_it() -> None:
+    told: list[CallCharged] = []
+
+    async def scene() -> None:
+        watchers = Watchers[Event]()
+        watchers.add(lambda event: told.append(event) if isinstance(event, CallCharged) else None)
+        context = CallContext(CallInfo("a", LOCAL_TRUNK, Identity()), watchers)
+        context.bill = Bill(PriceTable(()), "in", "+15550100", context.info.began)
+        call: Any = SimpleNamespace(context=context, too_dear=lambda: "")
+
+        async def talk() -> Disposition:
+            await asyncio.sleep(5)
+            context.info.answered = context.info.began
+            await asyncio.sleep(3 * NOTED)
+            return Disposition("caller_hung_up", "")
+
+        await within_budget(call, talk())
+
+    run(scene())
+    assert [one.call for one in told] == ["a"] * 3
+    assert all("most" in one.cost for one in told)
 
 
 def test_a_call_that_stays_cheap_ends_by_itself() -> None:

@@ -348,6 +348,7 @@ def test_a_recording_that_the_server_finds_too_large_stays_here(tmp_path: Path) 
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_wrong_password_a_stranger_and_a_dead_server_are_told_without_secrets(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with smtp_server(tmp_path) as server, Store(StoreOptions(str(tmp_path / "x.db"))) as store:

@@ -8,7 +8,8 @@ import pytest
 
 from agent.providers.provider import Provider
 from sipgw.config.registry import every
-from sipgw.tools.conformance.checks import CHECKS, Trial
+from sipgw.tools.conformance.checks import CHECKS
+from sipgw.tools.conformance.trials import Trial
 from tests.fakes.servers import VARIANTS, server_of
 from tests.waiting import HANG
 

@@ -161,12 +161,14 @@ def trial(part: Any, *faults: str) -> EmbeddedTrial:
     return EmbeddedTrial(record, speech)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["tts", "stt", "piped"])
 @pytest.mark.parametrize("check", [one for one in CHECKS if one != "describes itself"])
 def test_an_embedded_provider_without_a_fault_passes(check: str, part: str) -> None:
     CHECKS[check](trial(part))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "fault", "check", "says"),
     [

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import itertools
+import json
 import threading
 import time
 import urllib.parse
@@ -17,10 +19,11 @@ from agent.providers.extra import ProviderOptions
 from agent.providers.provider import Provider
 from agent.realtime import ReplyAudio, ReplyEnded
 from agent.stt import Transcript
-from sipgw.tools.conformance import checks
-from sipgw.tools.conformance.checks import CHECKS, Server, Trial
-from sipgw.tools.conformance.exercises import NonconformingError
+from sipgw.tools.conformance import trials
+from sipgw.tools.conformance.checks import CHECKS
+from sipgw.tools.conformance.exercises import SPEECH, NonconformingError
 from sipgw.tools.conformance.proxy import ConnectionFault
+from sipgw.tools.conformance.trials import Server, Trial
 
 KEY = "the-key-of-the-test"
 ANSWERED = 3.0
@@ -31,7 +34,9 @@ ASKED = 10_000
 """Bytes of sound after which the server has heard what it hears."""
 WORDS = ["It ", "is ", "on ", "its ", "way."]
 CALLED = ["get_order_status", '{"order_number"', ": ", '"7346"', "}"]
-"""The tool that a model calls behind them, with its arguments."""
+"""The tool that is called, with its arguments: by a model behind the words."""
+TOLD = b"!told!"
+"""Before the result of a tool, amid the sound."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Service:
         self._options, self._faults = options, faults
         self._reader: Any = None
         self._writer: Any = None
+        self._over = False
 
     async def open(self) -> None:
         url = urllib.parse.urlsplit(self._options.url)
@@ -71,6 +77,7 @@ class Service:
                 raise ProviderError(self.name, "silent") from None
         if not line.endswith(b"\n"):
             if "takes any end for its own" in self._faults:
+                self._over = True
                 return b""
             raise ProviderError(self.name, "lost")
         if line != b"\n" and not line.startswith(b"+") and "takes nonsense for words" not in self._faults:
@@ -83,6 +90,7 @@ class Service:
                 yield line.decode(errors="replace")[1:-1]
         except asyncio.CancelledError:
             if "takes its cancellation for the end" in self._faults:
+                self._over = True
                 return
             if "takes its cancellation for a loss" in self._faults:
                 raise ProviderError(self.name, "lost") from None
@@ -98,6 +106,11 @@ class Model(Service):
 
     async def reply(self, messages: Any, tools: Any) -> AsyncIterator[Text | ToolCall]:
         name, arguments = "", ""
+        results = [json.loads(one["content"]) for one in messages if one["role"] == "tool"]
+        if "fails at failures" in self._faults and any("error" in one for one in results):
+            raise ProviderError(self.name, "refused the messages", temporary=False)
+        if "says nothing of results" in self._faults and results:
+            return
         try:
             await self.open()
             async for word in self.words(10 * ANSWERED if "is patient" in self._faults else ANSWERED):
@@ -113,6 +126,8 @@ class Model(Service):
             await self.close()
         if arguments == "".join(CALLED[1:]) and "hides tools" not in self._faults:
             yield ToolCall("1", name, arguments)
+            if "calls twice" in self._faults:
+                yield ToolCall("1", name, arguments)
 
 
 class Hearing(Service):
@@ -157,34 +172,73 @@ class Stt(Hearing):
 
 
 class Realtime(Hearing):
-    async def events(self) -> AsyncIterator[ReplyAudio | ReplyEnded]:
-        async for word in self.words():
-            yield ReplyAudio("1", word.encode() * 200)
-        yield ReplyEnded("1", complete=True)
-        await asyncio.Event().wait()
+    """Each answer of the server ends with an empty line: first a call of the tool, then words."""
+
+    def __init__(self, options: Options, *faults: str) -> None:
+        super().__init__(options, *faults)
+        self._asides = self._loud = 0
+
+    def send_audio(self, ulaw: bytes) -> None:
+        self._loud += ulaw.strip(b"\xff") != b""
+        super().send_audio(ulaw)
+
+    async def events(self) -> AsyncIterator[ToolCall | ReplyAudio | ReplyEnded]:
+        for reply in itertools.count():
+            words = [word async for word in self.words()]
+            if self._over and "takes its cancellation for the end" in self._faults:
+                await asyncio.Event().wait()
+            if words[:1] == CALLED[:1]:
+                for _ in range(1 + ("calls twice" in self._faults) - ("hides tools" in self._faults)):
+                    yield ToolCall("1", CALLED[0], "".join(words[1:]))
+                continue
+            for word in words:
+                yield ReplyAudio(str(reply), word.encode() * 200)
+            yield ReplyEnded(str(reply), complete=True)
+            if self._over:
+                await asyncio.Event().wait()
+
+    def answer(self, call: str, result: str, *, failed: bool = False) -> None:
+        if failed and "fails at failures" in self._faults:
+            raise ProviderError(self.name, "has no result")
+        if self._asides and "forgets its tools" in self._faults:
+            return
+        if self._loud > SPEECH and "is mute after interruptions" in self._faults:
+            return
+        self._writer.write(TOLD)
+
+    def prompt(self, instructions: str, *, aside: bool = False) -> None:
+        self._asides += 1
 
 
-def serving(heard: int) -> Server:
-    """A server that answers after so many bytes."""
+def serving(part: str) -> Server:
+    """A server that answers: a model at once, STT and speech to speech after some sound, and again after a result."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             if (await reader.readline()).decode().strip() == KEY:
                 writer.write(b"+ok\n")
-                await reader.readexactly(heard)
-                for line in [*(f"+{word}" for word in (WORDS if heard else WORDS + CALLED)), ""]:
-                    await asyncio.sleep(0.1)
-                    writer.write(f"{line}\n".encode())
+                if part != "llm":
+                    await reader.readexactly(ASKED)
+                if part == "realtime":
+                    await _write(writer, CALLED)
+                    await reader.readuntil(TOLD)
+                await _write(writer, WORDS + CALLED if part == "llm" else WORDS)
                 await reader.read()
             writer.write(b"+no\n")
         writer.close()
 
     @contextlib.asynccontextmanager
     async def server() -> AsyncIterator[dict[str, Any]]:
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as found:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 20) as found:
             yield {"url": f"http://127.0.0.1:{found.sockets[0].getsockname()[1]}", "token": KEY}
 
     return server
+
+
+async def _write(writer: asyncio.StreamWriter, words: list[str]) -> None:
+    for line in [*(f"+{word}" for word in words), ""]:
+        await asyncio.sleep(0.1)
+        writer.write(f"{line}\n".encode())
 
 
 MAKERS: dict[str, Callable[..., Any]] = {"llm": Model, "stt": Stt, "realtime": Realtime}
@@ -196,9 +250,10 @@ def trial(part: Any, *faults: str) -> Trial:
         return (lambda brief: made) if part == "realtime" else made
 
     record = Provider("example", part, Options, make, required=("token",), ends_turns=lambda _: part == "stt")
-    return Trial(record, serving(0 if part == "llm" else ASKED))
+    return Trial(record, serving(part))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", MAKERS)
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_provider_without_a_fault_passes(check: str, part: str) -> None:
@@ -209,6 +264,7 @@ def bears(fault: ConnectionFault) -> str:
     return f"bears a connection that is {fault.value}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "fault", "check", "says"),
     [
@@ -220,13 +276,21 @@ def bears(fault: ConnectionFault) -> str:
         ("llm", "takes any end for its own", bears(ConnectionFault.CUT), "for the whole, 'It is on its way.'"),
         ("stt", "takes any end for its own", bears(ConnectionFault.CLOSE), "its events end before `close`"),
         ("stt", "takes any end for its own", bears(ConnectionFault.CUT), "its events end before `close`"),
-        ("realtime", "takes any end for its own", bears(ConnectionFault.CLOSE), "for the whole, 3400 bytes"),
+        ("realtime", "takes any end for its own", bears(ConnectionFault.CLOSE), "half a tool call: get_order_status("),
         ("llm", "takes nonsense for words", bears(ConnectionFault.GARBLE), "for the whole, 'It is on its way.'"),
         ("stt", "takes nonsense for words", bears(ConnectionFault.GARBLE), "for the whole, 'It is on its way.'"),
         ("llm", "calls by halves", bears(ConnectionFault.CUT), "half a tool call: get_order_status("),
         ("llm", "calls by halves", bears(ConnectionFault.STALL), "half a tool call: get_order_status("),
         ("llm", "is patient", bears(ConnectionFault.STALL), "within 6 s, as long as a call waits for the first word"),
         ("llm", "hides tools", "works", "it called no tool"),
+        ("realtime", "hides tools", "works", "it called no tool"),
+        ("llm", "calls twice", "takes results of tools", "two calls of one id: 1, 1"),
+        ("realtime", "calls twice", "takes results of tools", "the call '1' twice"),
+        ("llm", "says nothing of results", "takes results of tools", "nothing of a result that comes at once"),
+        ("llm", "fails at failures", "takes results of tools", "a result that says that the tool has failed: example:"),
+        ("realtime", "fails at failures", "takes results of tools", "a result that says that the tool has failed: "),
+        ("realtime", "forgets its tools", "takes results of tools", "it says nothing of a result that comes late"),
+        ("realtime", "is mute after interruptions", "takes results of tools", "into which the caller has gone on"),
         ("llm", "takes any key", "refuses wrong keys", "a wrong token is no `ProviderError`"),
         ("stt", "takes any key", "refuses wrong keys", "a wrong token is no `ProviderError`"),
         ("stt", "sleeps", "bounds what waits", "send_audio blocks"),
@@ -241,6 +305,7 @@ def test_a_provider_with_a_fault_is_refused(part: str, fault: str, check: str, s
     assert says in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "says"),
     [("waits for ever", "it blocks the event loop for more than 1 s"), ("sleeps long", "send_audio blocks")],
@@ -248,6 +313,6 @@ def test_a_provider_with_a_fault_is_refused(part: str, fault: str, check: str, s
 def test_a_provider_that_blocks_does_not_hold_the_kit_up(
     fault: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "STUCK", 1.0)
+    monkeypatch.setattr(trials, "STUCK", 1.0)
     with pytest.raises(NonconformingError, match=says):
         CHECKS["bounds what waits"](trial("stt", fault))

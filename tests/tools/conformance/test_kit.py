@@ -13,9 +13,10 @@ import pytest
 from agent.errors import ProviderError
 from agent.providers.extra import ProviderOptions
 from agent.providers.provider import Provider
-from sipgw.tools.conformance.checks import CHECKS, Trial
+from sipgw.tools.conformance.checks import CHECKS
 from sipgw.tools.conformance.exercises import SENTENCES, NonconformingError
 from sipgw.tools.conformance.proxy import ConnectionFault
+from sipgw.tools.conformance.trials import Trial
 
 KEY = "the-key-of-the-test"
 ANSWERED = 3.0
@@ -146,6 +147,7 @@ def record(*faults: str, **more: Any) -> Provider:
     return replace(Provider("example", "tts", Options, lambda options: Voice(options, *faults)), **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_provider_that_does_it_right_passes(check: str) -> None:
     CHECKS[check](Trial(record(), serving))
@@ -161,6 +163,7 @@ def bears(fault: ConnectionFault) -> str:
     return f"bears a connection that is {fault.value}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("check", "provider", "says"),
     [
@@ -214,6 +217,7 @@ class Hoarder:
         pass
 
 
+@pytest.mark.slow
 def test_stt_that_hoards_sound_is_found_out() -> None:
     hoarder: Callable[[Any], Any] = Hoarder
     with pytest.raises(NonconformingError, match="for a server that does not read"):

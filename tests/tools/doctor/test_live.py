@@ -46,6 +46,7 @@ def recorded(record: Provider, folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record", SERVICES, ids=lambda one: f"{one.part}-{one.name}")
 def test_what_is_said_is_recorded_without_what_is_private(record: Provider, tmp_path: Path) -> None:
     found = recorded(record, tmp_path)
@@ -68,6 +69,7 @@ def test_a_fake_says_what_the_service_said(path: Path, tmp_path: Path) -> None:
     assert deviations(recorded(record, tmp_path)["messages"], real["messages"]) == []
 
 
+@pytest.mark.slow
 def test_a_fake_that_deviates_is_found(tmp_path: Path) -> None:
     record = next(one for one in SERVICES if one.section == "deepgram")
     real = recorded(record, tmp_path)["messages"]

@@ -46,6 +46,7 @@ async def test_a_name_that_leads_nowhere(name: str, expected: set[str]) -> None:
         assert ids(await diagnosed(peer(name), sip=EndpointOptions("127.0.0.1", 0, dns=(dns.address,)))) == expected
 
 
+@pytest.mark.slow
 @on_loop
 async def test_a_dns_server_that_does_not_answer() -> None:
     async with DnsServer(ZONE) as dns:

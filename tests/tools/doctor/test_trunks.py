@@ -181,6 +181,7 @@ CALLS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("faults", "expected"), CALLS, ids=lambda one: ",".join(one) if isinstance(one, set) else "")
 @on_loop
 async def test_a_call(faults: Faults, expected: set[str]) -> None:
@@ -198,6 +199,7 @@ async def test_a_call_without_a_password() -> None:
 SAVP = "m=audio {port} RTP/SAVP 0\r\na={crypto}\r\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("faults", "expected"),
     [(Faults(sdp=SAVP), set()), (Faults(sdp=SAVP, sound="keys"), {"audio.keys"}), (Faults(), {"call.answer"})],
@@ -211,6 +213,7 @@ async def test_a_call_on_a_trunk_that_wants_its_sound_encrypted(faults: Faults, 
         assert "the gateway's own signal among them" in found[-1].evidence
 
 
+@pytest.mark.slow
 @on_loop
 async def test_a_looped_call_shows_what_was_done_to_our_description() -> None:
     async with broken(Faults(loops=lambda sdp: sdp)) as carrier:
@@ -222,6 +225,7 @@ async def test_a_looped_call_shows_what_was_done_to_our_description() -> None:
         assert "192.0.2.77" in next(one.evidence for one in found if one.id == "alg.body")
 
 
+@pytest.mark.slow
 @on_loop
 async def test_a_call_that_is_not_ours_is_refused_and_says_nothing_of_ours() -> None:
     async with broken(Faults(loops=lambda sdp: re.sub(rb"o=sipgw \d+", b"o=sipgw 7", sdp))) as carrier:

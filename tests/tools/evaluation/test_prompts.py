@@ -1,18 +1,25 @@
 """`sipgw eval` with the prompts of one agent, as the page of prompts runs it."""
 
 import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
+from sipgw.config.config import load
+from sipgw.config.records import StoreOptions
+from sipgw.records.store.store import Store
+from sipgw.records.store.tables import ExpenseRecord
 from sipgw.web.comparisons import EVAL, Comparisons
 from tests.fakes.http import Exchange
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.waiting import until
+from tests.web.gateway_view import FakeGatewayView
 
 SET = """
 name = "repairs"
@@ -52,10 +59,12 @@ def test_two_prompts_of_an_agent_are_compared_by_the_real_command(
     assert EVAL[0] == sys.executable
 
     async def compare() -> None:
-        async with Obedient([]) as server:
+        async with Obedient([]) as server, contextlib.AsyncExitStack() as stack:
             monkeypatch.setenv("OPENAI_API_KEY", server.key)
             monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-            made = Comparisons()
+            store = await stack.enter_async_context(Store(StoreOptions(str(tmp_path / "x.db"))))
+            gateway = FakeGatewayView(load(tmp_path / "sipgw.toml"), store)
+            made = await stack.enter_async_context(Comparisons(gateway))
             done = made.begin(
                 tmp_path / "sipgw.toml", "repairs", 7, {"in-use": "You repair.", "version-7": "You mend."}
             )
@@ -66,6 +75,12 @@ def test_two_prompts_of_an_agent_are_compared_by_the_real_command(
             assert "We repair." in old["calls"][0]["conversation"]
             assert "We mend." in new["calls"][0]["conversation"]
             assert (len(old["calls"][0]["faults"]), new["calls"][0]["faults"]) == (1, [])
+            costs = await stack.enter_async_context(store.read())
+            (paid,) = await costs.scalars(select(ExpenseRecord.costs))
+            used = {name.split()[-1] for name in paid["used"]}
+            assert {"tokens_in", "tokens_out"} <= used and 0 < gateway.expenses.spent().money == pytest.approx(
+                paid["most"], abs=1e-6
+            )
 
     asyncio.run(compare())
 

@@ -64,6 +64,7 @@ def holding(
     asyncio.run(held())
 
 
+@pytest.mark.slow
 def test_on_demand_a_call_in_memory_is_handed_out_and_can_be_played(tmp_path: Path) -> None:
     async def look(gateway: ScriptedGateway, call: str) -> None:
         (tmp_path / "one.call.zip").write_bytes(await gateway.evidence.bundle(call))
@@ -80,6 +81,7 @@ def test_on_demand_a_call_in_memory_is_handed_out_and_can_be_played(tmp_path: Pa
     holding(tmp_path, CaptureOptions(bundles="demand"), Scene(greeted, ScriptedProviders(ANSWERS)), look)
 
 
+@pytest.mark.slow
 def test_nothing_is_seen_of_calls_that_are_not_to_be_kept(tmp_path: Path) -> None:
     async def look(gateway: ScriptedGateway, call: str) -> None:
         with pytest.raises(NoBundle):

@@ -5,6 +5,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from tests.tools.replay.test_bundles import BUNDLES, bundle
 from tests.waiting import HANG
 
@@ -22,6 +24,7 @@ def collected(folder: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_bundles_are_collected_and_told_apart(tmp_path: Path) -> None:
     (tmp_path / "good.call.zip").write_bytes((BUNDLES / "plain.call.zip").read_bytes())
     one = bundle("plain")

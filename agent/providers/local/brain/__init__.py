@@ -4,7 +4,3 @@ It understands about eight of ten phrasings it has never seen, in English, withi
 its agent's owner by their names, docstrings and parameters, one at a time. What it has not understood it answers with
 what it can do. It does not chat and knows nothing that its tools have not told it.
 """
-
-from agent.providers.local.brain.llm import LocalLlm
-
-__all__ = ["LocalLlm"]

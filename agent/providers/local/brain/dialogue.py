@@ -40,6 +40,8 @@ class Dialogue:
         The owner's tool that an utterance is most like.
     today
         The day by which "tomorrow" is understood.
+    member
+        The member of an enumeration that an answer means without naming it; empty for none.
     business
         Name said in the farewell; empty for none.
     answer
@@ -54,6 +56,7 @@ class Dialogue:
         guess: Callable[[str], Guess],
         best: Callable[[str], Match | None],
         today: date,
+        member: Callable[[str, Sequence[str]], str] = lambda text, members: "",
         business: str = "",
         answer: Callable[[str, Sequence[str]], str] = lambda question, texts: "",
     ) -> None:
@@ -62,7 +65,7 @@ class Dialogue:
         self._texts: dict[str, str] = {}
         """The passages of documents by their names."""
         self.script = OrderDialogue(tools, business)
-        self._own = ToolDialogue(own, best, today, self.script.offer_person)
+        self._own = ToolDialogue(own, best, today, member, self.script.offer_person)
         self.script.own_abilities = self._own.abilities
         self._calls: dict[str, PlannedCall] = {}
 

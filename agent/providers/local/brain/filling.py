@@ -38,12 +38,14 @@ _LEADING = re.compile(
     re.IGNORECASE,
 )
 _TRAILING = re.compile(r"(?:[\s,]+(?:please|thanks|thank you|then))*[\s.,!?;]*$", re.IGNORECASE)
+_CODE = re.compile(r"(?<![\w-])[A-Z0-9]+(?:[ -][A-Z0-9]+){0,5}(?![\w'-])")
+"""A row of digits and of letters that are written large."""
 SAYING = re.compile(
     r"\b(?:(?:tell|inform) [\w.' ]{2,40}? that|(?:tell|let) (?:him|her|them)(?: know)?|let [\w.' ]{2,40}? know|say"
     r"|saying|message is|because|says)\s*[,:]?\s+(?:that\s+)?(?P<saying>[^.!?]{3,200})",
     re.IGNORECASE,
 )
-_FROM = frozenset({"from", "origin", "source", "start", "departure", "base"})
+_FROM = frozenset({"from", "origin", "source", "start", "departure", "base", "pickup"})
 _TIMES = (Form.WHEN, Form.DATE, Form.CLOCK, Form.MOMENT)
 _TO = frozenset({"to", "target", "destination", "into", "arrival", "goes"})
 
@@ -70,6 +72,7 @@ def volunteered(
     said.take(start, end)  # even if no parameter wants it, so that nothing else takes it
     fill(_TIMES, lambda one: _time(one, said.low[start:end], today))
     if not (asked and asked.form in (Form.NUMBER, Form.DIGITS)):
+        fill((Form.CODE,), lambda one: _code(said))
         fill((Form.DIGITS,), lambda one: _row(said, one))
         _numbers(said, [one for one in wanted if one.form is Form.NUMBER], found)
     fill((Form.SENTENCE,), lambda one: _saying(said))
@@ -148,6 +151,15 @@ def _time(one: Parameter, phrase: str, today: date) -> str:
     if one.form is Form.DATE or not day:
         return day.isoformat() if day else ""
     return datetime.combine(day, clock).isoformat() if clock else ""
+
+
+def _code(said: Utterance, *, asked: bool = False) -> str:
+    """The first row of letters and digits: "KX71 ABC", "B-AB 1234"; of digits alone only if it is `asked` for."""
+    for found in _CODE.finditer(said.text):
+        coded = re.search("[0-9]", found.group()) and (asked or re.search("[A-Z]", found.group()))
+        if coded and said.free(*found.span()):
+            return said.take(*found.span())
+    return ""
 
 
 def _row(said: Utterance, one: Parameter) -> str:
@@ -229,6 +241,8 @@ def _answer(one: Parameter, text: str, today: date) -> Any:
             return next((value for value in fitting if value is not None), None)
         case Form.DIGITS:
             return digits_of(said.text)
+        case Form.CODE:
+            return _code(said, asked=True) or spelt(said.low)
         case Form.EMAIL:
             return _email(said)
         case Form.DATE | Form.CLOCK | Form.MOMENT:
@@ -265,6 +279,14 @@ def digits_of(text: str) -> str:
     row = max(rows, key=lambda row: len(row.digits), default=None)
     coded = re.search(r"\b(?=[A-Z]*[0-9])(?=[0-9]*[A-Z])[A-Z0-9-]{3,20}\b", text)
     return coded.group() if coded else row.digits if row else ""
+
+
+def spelt(text: str) -> str:
+    """A code that is spelled, letter by letter and digit by digit; empty if there is no digit in it."""
+    digits, code, at = runs(text), "", 0
+    for row in digits:
+        code, at = code + "".join(re.findall(r"\b[a-z]\b", text[at : row.start])) + row.digits, row.end
+    return (code + "".join(re.findall(r"\b[a-z]\b", text[at:]))).upper()[:LONGEST_VALUE] if digits else ""
 
 
 def bare(text: str, *, sentence: bool = False) -> str:

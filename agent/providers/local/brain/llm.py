@@ -93,6 +93,7 @@ class LocalLlm:
         return Dialogue(
             names - {one.name for one in given.own}, own,
             guess=self._intents.guess, best=lambda text: self._likeness.best(text, own), today=self._today(),
+            member=self._likeness.member,
             business=self._business, answer=lambda question, texts: answer_of(question, texts, self._intents.embed),
         )  # fmt: skip
 

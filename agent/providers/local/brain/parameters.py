@@ -24,6 +24,7 @@ class Form(Enum):
     YES_NO = "yes or no"
     NUMBER = "a number"
     DIGITS = "a row of digits"
+    CODE = "a row of letters and digits"
     EMAIL = "an address of e-mail"
     DATE = "a date, as ISO 8601 writes it"
     CLOCK = "a time of day, as ISO 8601 writes it"
@@ -67,6 +68,8 @@ class Parameter(NamedTuple):
         told = _lowered(told) or self.name.replace("_", " ").strip() or "value"
         if self.form is Form.YES_NO:
             return f"Please say yes or no: {told.removeprefix('whether ')}."
+        if self.form is Form.NUMBER and not self.description and told.endswith("s"):
+            return f"Please tell me how many {told}."
         listed_too = 1 < len(self.choices) <= 6 and not any(one.lower() in told.lower() for one in self.choices)
         article = "" if _BEGUN.match(told) else "the "
         return f"Please tell me {article}{told}{f': {listed(self.choices)}' if listed_too else ''}."
@@ -141,6 +144,7 @@ _BEGUN = re.compile(
 _TOLD = frozenset({"get", "return", "fetch", "retrieve", "tell", "give", "obtain"})
 _HINTS = (
     (Form.EMAIL, frozenset({"email", "mail"})),
+    (Form.CODE, frozenset({"plate", "iban", "vin"})),
     (Form.DIGITS, frozenset({"number", "code", "digits", "zip", "postcode", "phone", "telephone", "pin", "id"})),
     (Form.WHEN, frozenset({"time", "day", "date", "when", "weekday", "hour", "birthday", "birthdate"})),
     (Form.PLACE, frozenset({
@@ -149,12 +153,17 @@ _HINTS = (
     })),
     (Form.SENTENCE, frozenset({
         "message", "note", "reason", "fault", "problem", "complaint", "comment", "feedback", "question", "issue",
+        "happened", "details", "symptoms",
     })),
     (Form.NAME, frozenset({
         "name", "person", "customer", "guest", "surname", "colleague", "employee", "recipient", "whom", "caller",
+        "patient", "client", "member", "passenger", "student", "tenant",
     })),
 )  # fmt: skip
-_NO_NAME = re.compile(r"\b(?:name|title) of (?:the|an?) (?!(?:reservation|booking|customer|guest|person|caller)\b)")
+_NO_NAME = re.compile(
+    r"(?<!first )(?<!last )(?<!full )\b(?:name|title) of (?:the|an?) (?!(?:reservation|booking|person|caller|customer"
+    r"|guest|patient|client|member|passenger|student|tenant|owner|driver|child|pet|animal)\b)"
+)
 
 
 def words_in(text: str) -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from agent.providers.local.brain.filling import EMAIL, SAYING
 from agent.providers.local.brain.intents import MAX_CHARACTERS, MAX_SENTENCES, plain
 from agent.providers.local.brain.parameters import Form, OwnTool, Parameter, words_in
+from agent.providers.local.brain.quantities import quantities
 from agent.providers.local.brain.utterance import FUNCTION, Utterance, near
 
 if TYPE_CHECKING:
@@ -23,12 +24,17 @@ POSSIBLE = 0.27
 """Likeness from which the caller is asked whether the tool is meant."""
 SHARED, MEMBER, MOST_SHARED, MOST_MEMBERS = 0.08, 0.16, 0.2, 0.24
 """What a shared word and a named member of an enumeration add, and the most of each."""
+MEANT, APART = 0.5, 0.15
+"""Likeness from which a member of an enumeration is meant, and how much less the next one has to be like."""
 REPLACED = 0.05
 """What a name that is replaced by a noun takes away."""
 TELLS = 0.2
 """What "tell her that ..." adds to a tool that takes a person and a message."""
 UNDOES = 0.2
 """What a verb that undoes takes away unless the caller uses one."""
+GIVES, ASKS = 0.06, 0.2
+"""What a number that is said adds to a tool that requires one, and what a question for the number takes away."""
+_ASKS_NUMBER = re.compile(r"\bhow (?:much|many|long|far|old|high)\b")
 _UNDOING = re.compile(r"(?:cancel|delete|remove|stop|change|update|unsubscribe|return|close|end)\b")
 _UNDONE = re.compile(rf"\b(?:{_UNDOING.pattern}|off|new|different|rid|drop|no|can't|cannot|instead|move|switch|undo)\b")
 MOST_VECTORS = 4096
@@ -92,6 +98,16 @@ class Likeness:
         second = ranked[1][0] if len(ranked) > 1 else 0.0
         return Match(tools[ranked[0][1]], ranked[0][0], second)
 
+    def member(self, text: str, members: Sequence[str]) -> str:
+        """The one of the `members` that an answer is like, though it does not name it; empty for none."""
+        texts = list(map(plain, (text, *members)))
+        if len(members) < 2 or not all(texts):
+            return ""
+        vectors = self._embed(texts)
+        likeness = sorted(((float(vectors[0] @ vector), at) for at, vector in enumerate(vectors[1:])), reverse=True)
+        (best, at), (second, _) = likeness[:2]
+        return members[at] if best >= MEANT and best - second >= APART else ""
+
     def _score(self, tool: OwnTool, said: Utterance, sentences: list[str]) -> float:
         texts = [*sentences, *_masked(tool, said)]
         near_by = max(
@@ -108,6 +124,8 @@ class Likeness:
             near_by += TELLS
         if _UNDOING.match(tool.name.replace("_", " ")) and not _UNDONE.search(said.low):
             near_by -= UNDOES
+        if any(one.form is Form.NUMBER and one.required for one in tool.parameters):
+            near_by += GIVES if quantities(said.low) else -ASKS if _ASKS_NUMBER.search(said.low) else 0.0
         return near_by + min(SHARED * shared, MOST_SHARED) + min(MEMBER * members, MOST_MEMBERS)
 
 

@@ -22,6 +22,8 @@ from agent.turn_taking.expect import Expected, Kind
 
 PATIENCE = 2
 """Answers to one question that are not understood, or runs that fail, before a person is offered."""
+SHORT = 4
+"""Words up to which what is neither yes nor no to an offer names another thing."""
 NAMED = 5
 """Abilities that are named in one sentence."""
 _LEAVING = frozenset({"goodbye", "never_mind", "human"})
@@ -62,6 +64,8 @@ class ToolDialogue:
         The tool that a sentence is most like.
     today
         The day by which "tomorrow" is understood.
+    member
+        The member of an enumeration that an answer means without naming it; empty for none.
     offer_person
         The reply that offers a person, behind an opening.
     """
@@ -71,11 +75,13 @@ class ToolDialogue:
         tools: Sequence[OwnTool],
         best: Callable[[str], Match | None],
         today: date,
+        member: Callable[[str, Sequence[str]], str],
         offer_person: Callable[[str], ScriptedReply],
     ) -> None:
         self._tools = {one.name: one for one in tools}
         self._best = best
         self._today = today
+        self._member = member
         self._offer_person = offer_person
         self._tool = NOTHING
         self._given: Arguments = {}
@@ -181,6 +187,8 @@ class ToolDialogue:
             text = f"{separated(before)} {text}"
         self._given = answered(self._tool, asked, text, self._given, self._today)
         value = self._given.get(asked.name)
+        if value is None and (meant := self._member(text, asked.choices)):
+            value = self._given[asked.name] = meant
         if value is None:
             self._misses += 1
             if self._misses > PATIENCE:
@@ -209,7 +217,10 @@ class ToolDialogue:
         agreed = plain_answer(said.text, _WORDS) is True if confirming else said.answer is True
         if agreed and heard:
             return self._run()
-        return self._read_back() if confirming or agreed else None
+        if confirming or agreed:
+            return self._read_back()
+        thing = self._no_thing()
+        return self._answer(text, thing, said) if thing and len(text.split()) <= SHORT else None
 
     def _no_thing(self) -> Parameter | None:
         """A parameter to ask for in name only, so that words without a mark of their own change nothing."""

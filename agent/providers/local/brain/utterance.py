@@ -16,7 +16,7 @@ FUNCTION = frozenset(  # a text, which a list of 180 literals would make a page 
     as so just also maybe then than hi hello hey yes no not ok okay well let now today one ones thing things
     something anything certain thanks thank i'm i'd i've i'll it's that's there's what's where's who's let's we're
     we'd don't can't under until new copy copies put check order call called calling another other going go start
-    starts begin begins play playing showing happen happens
+    starts begin begins play playing showing happen happens come comes coming due make making left available
     """.split()  # noqa: SIM905
 )
 """Words that are no part of a thing's name when they stand at its border."""
@@ -104,7 +104,8 @@ class Utterance:
     def place(self, prepositions: str) -> str:
         """What follows one of the `prepositions`, alternatives of a regular expression; empty for none. It is taken."""
         before = rf"(?i:\b(?:{prepositions})\s+(?:the\s+)?)"
-        patterns = [rf"{before}(?P<name>[A-Z][\w'-]*(?:\s+(?:of\s+)?[A-Z][\w'-]*){{0,4}})"]
+        named = r"(?:[0-9]{1,5}[a-z]?\s+)?[A-Z][\w'-]*(?:\s+(?:of\s+)?[A-Z][\w'-]*){0,4}(?:\s+[0-9]{1,5}[a-z]?\b)?"
+        patterns = [rf"{before}(?P<name>{named})"]
         if not self.cased and not _WISHING.search(self.low):  # "I want to ship a parcel"
             patterns.append(rf"{before}(?P<name>(?i:[a-z][\w'-]*(?:\s+[a-z][\w'-]*){{0,3}}?){_PLACE_ENDS})")
         return self._first(patterns)

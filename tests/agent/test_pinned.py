@@ -4,7 +4,7 @@ import asyncio
 
 import httpx2
 
-from sipgw.records.webhooks.pinned import pinned
+from agent.pinned import pinned
 
 
 def test_a_server_gets_no_cookies_of_another_server_at_its_address() -> None:

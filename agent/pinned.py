@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
@@ -17,18 +18,38 @@ and old ways to write those of IPv4 (RFC 4291 §2.5.5.1, RFC 2765 §2.1)."""
 
 
 class PrivateAddress(Exception):  # noqa: N818  an outcome
-    """The host is in a private network."""
+    """The host is in a private network, or is this machine or its cloud."""
 
 
-async def address_of(names: Pool, host: str, port: int, *, private: bool = False) -> str:
-    """The first address of `host` that may be asked; with `private` any may. It is looked up in the threads of `names`.
+def public(address: str) -> bool:
+    """Whether `address` is one of the public Internet."""
+    found = ipaddress.ip_address(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        inside = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF) if found in _NAT64 else None
+        found = found.ipv4_mapped or found.sixtofour or inside or found
+    return found.is_global and not found.is_multicast and not any(found in network for network in _INSIDE)
+
+
+def not_of_cloud(address: str) -> bool:
+    """Whether `address` may also be private, and is not link-local: there clouds tell a machine its secrets."""
+    found = ipaddress.ip_address(address)
+    return not (getattr(found, "ipv4_mapped", None) or found).is_link_local
+
+
+def anywhere(address: str) -> bool:
+    """All addresses may be asked: the owner names them."""
+    return True
+
+
+async def address_of(names: Pool, host: str, port: int, allowed: Callable[[str], bool] = public) -> str:
+    """The first address of `host` that is `allowed`. It is looked up in the threads of `names`.
 
     Raises `PrivateAddress`, `OSError`, `UnicodeError`, `PoolFullError`.
     """
     found = await names.run(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     for *_, where in found:
         address = str(where[0]).partition("%")[0]
-        if private or _public(address):
+        if allowed(address):
             return address
     raise PrivateAddress(f"{host} is in a private network")
 
@@ -39,11 +60,3 @@ def pinned(client: httpx2.AsyncClient, method: str, url: httpx2.URL, address: st
     extensions = {"sni_hostname": url.host}
     client.cookies.clear()  # those of answers belong to the address, and so would go to other hosts there
     return client.build_request(method, url.copy_with(host=address), headers=headers, extensions=extensions, **more)
-
-
-def _public(address: str) -> bool:
-    found = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        inside = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF) if found in _NAT64 else None
-        found = found.ipv4_mapped or found.sixtofour or inside or found
-    return found.is_global and not found.is_multicast and not any(found in network for network in _INSIDE)

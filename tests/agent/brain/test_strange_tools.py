@@ -1,0 +1,62 @@
+"""Tools that nobody had seen who wrote the brain, asked for in several wordings.
+
+What the brain does not understand it asks for; it never acts on a wrong guess.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from agent.tools import Tool
+from tests.agent.brain.caller import HANG_UP, Caller
+from tests.agent.brain.measure_tools import MODEL, plain
+from tests.agent.brain.strange_tools import PLACES
+from tests.agent.brain.test_own_tools import DENIAL
+
+PHRASINGS = Path(__file__).with_name("strange_phrasings.toml")
+MISSED = 2
+"""Calls in which it does not come to the tool."""
+
+
+class Call(NamedTuple):
+    """A call of somebody, and the tool that they want."""
+
+    tools: tuple[Tool, ...]
+    wanted: str
+    said: list[str]
+    arguments: dict[str, Any]
+
+
+def calls() -> Iterator[Call]:
+    rows = tomllib.loads(PHRASINGS.read_text(encoding="utf-8"))
+    for tools in PLACES.values():
+        for one in tools:
+            for row in rows[one.name]:
+                yield Call(tools, one.name, row["said"], row["wants"])
+
+
+def spoken(one: Call) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
+    """The tools that were called, and what the caller heard."""
+    caller = Caller([*(each.schema for each in one.tools), HANG_UP], lambda name, arguments: {"ok": True}, MODEL)
+    heard = [caller.says(words) for words in one.said]
+    return [(name, plain(arguments)) for name, arguments in caller.calls if name != "hang_up"], heard
+
+
+def right(one: Call, called: tuple[str, dict[str, Any]]) -> bool:
+    name, arguments = called
+    return name == one.wanted and arguments.items() >= plain(one.arguments).items()
+
+
+def test_they_are_called_with_what_was_said() -> None:
+    missed = [one.said for one in calls() if not any(right(one, called) for called in spoken(one)[0])]
+    assert len(missed) <= MISSED, missed
+
+
+@pytest.mark.parametrize("one", calls(), ids=lambda one: str(one.said[0]))
+def test_nothing_else_is_done_and_nothing_denied(one: Call) -> None:
+    called, heard = spoken(one)
+    assert all(right(one, each) for each in called[:1]), called
+    assert not any(DENIAL.search(words) for words in heard), heard

@@ -1,0 +1,112 @@
+"""What a comparison of prompts uses of providers counts as what calls use, and ends it where no more may be paid."""
+
+import asyncio
+import itertools
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from agent.records import Used
+from sipgw.agents.products import prices_of
+from sipgw.policy.cost.cost import Bill, Expenses, spent_since_midnight
+from sipgw.records.store.tables import ExpenseRecord
+from tests.web.gateway_view import Visit, visit
+from tests.web.test_prompts import API, agent_file, compared, comparing, post, saved
+
+PRICES = """
+[limits]
+money_per_day = 2.0
+[[prices]]
+part = "llm"
+name = "acme/one"
+unit = "tokens_out"
+price = 1.0
+per = 1000
+"""
+USES = """
+import json, sys, time
+usage = open(sys.argv[sys.argv.index("--usage") + 1], "a", buffering=1)
+def use(tokens):
+    usage.write(json.dumps({{"part": "llm", "name": "acme/one", "unit": "tokens_out", "amount": tokens}}) + "\\n")
+try:
+    for tokens in {tokens}:
+        use(tokens)
+    {then}
+finally:
+    use({last})
+"""
+RESULT = 'print(json.dumps({"name": "x", "contestants": []}))'
+
+
+def uses(*tokens: int, then: str = RESULT, last: int = 0) -> list[str]:
+    """Uses these, and at its end, whatever ends it, the `last`."""
+    return [sys.executable, "-c", USES.format(tokens=list(tokens), then=then, last=last)]
+
+
+def clocked(there: Visit) -> Expenses:
+    """Expenses whose clock goes on by a minute each time that it is read, so no sum is cached."""
+    noon, minutes = datetime(2026, 11, 24, 12, tzinfo=UTC), itertools.count()
+    made = Expenses(prices_of(there.gateway.config), lambda: noon + timedelta(minutes=next(minutes)))
+    there.gateway.__dict__["expenses"] = made
+    return made
+
+
+def test_its_cost_counts_for_the_day_and_is_written_down_and_shown(tmp_path: Path) -> None:
+    agent_file(tmp_path)
+
+    async def look() -> None:
+        async with visit(tmp_path, PRICES) as there:
+            expenses = clocked(there)
+            assert "0.7500 USD" in (await compared(there, uses(250, 500)))[1]
+            assert expenses.spent().money == pytest.approx(0.75)
+            store, midnight = there.gateway.store, datetime.now(UTC)
+            assert (await spent_since_midnight(store, midnight)).money == pytest.approx(0.75), "also after a restart"
+            async with store.read() as session:
+                (row,) = await session.scalars(select(ExpenseRecord))
+            assert (row.what, row.costs["used"]) == ("comparison of prompts", {"llm acme/one tokens_out": 750.0})
+
+    asyncio.run(look())
+
+
+def test_none_begins_when_the_money_of_the_day_is_used_up(tmp_path: Path) -> None:
+    agent_file(tmp_path)
+
+    async def look() -> None:
+        async with visit(tmp_path, PRICES) as there, comparing(there, uses(1)):
+            expenses = clocked(there)
+            expenses.open("c", Bill(expenses.prices, "", "", datetime.now(UTC))).used(
+                Used("llm", "acme/one", "tokens_out", 2000)
+            )
+            status, answer = await post(there, f"{API}/versions/{await saved(there, 'You mend.')}/comparison")
+            assert status == 409 and "[limits] money_per_day" in answer["detail"]
+
+    asyncio.run(look())
+
+
+def test_it_ends_as_soon_as_the_money_of_the_day_is_used_up_and_still_tells_what_it_has_used(tmp_path: Path) -> None:
+    agent_file(tmp_path)
+
+    async def look() -> None:
+        async with visit(tmp_path, PRICES) as there:
+            expenses = clocked(there)
+            text = (await compared(there, uses(1500, 700, then="time.sleep(600)", last=50)))[1]
+            assert "it was ended: the calls of today have taken 2.20 ([limits] money_per_day)" in text
+            assert expenses.spent().money == pytest.approx(2.25)
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("line", ["?", "[]", '{"part": "llm"}', '{"part": 1, "name": "", "unit": "", "amount": 1}'])
+def test_one_whose_cost_cannot_be_counted_is_ended(tmp_path: Path, line: str) -> None:
+    agent_file(tmp_path)
+
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            program = uses(then=f"usage.write({line!r} + '\\n'); time.sleep(600)")
+            text = (await compared(there, program))[1]
+            assert "sipgw eval: " in text and "notice bad" in text
+
+    asyncio.run(look())

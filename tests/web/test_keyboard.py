@@ -1,0 +1,158 @@
+"""The flows that begin and end a visit, search, and a tenant's pages: by keyboard alone, and accessible."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from sipgw.config.web import WebOptions
+from sipgw.records.store.tables import CallRecord
+from sipgw.web.accounts import Accounts
+from sipgw.web.server import Dashboard
+from tests.cdr_events import START, add_call
+from tests.web.sample_gateway import SCRIPT
+from tests.web.test_browser import AXE, FAULTS, SIGNED, Window, window
+from tests.web.test_campaigns_browser import press_until
+
+pytestmark = pytest.mark.programs("chromium")
+LOOKS = pytest.mark.parametrize(("theme", "width"), [("light", 1200), ("dark", 1200), ("light", 390), ("dark", 390)])
+ATLAS = "atlas@10.0.0.5"
+TENANT = '[[tenants]]\nname = "acme"\nagents = []\nnumbers = ["+15550111"]\n'
+
+
+async def said(there: Window, call: str, words: str, tenant: str = "") -> None:
+    """A call in which that was said is in the records."""
+    row = CallRecord(
+        id=call, trunk="office", agent="agent", caller="+15550107", called="+15550199", began=START, answered=START,
+        ended=START, ending="caller_hung_up", media={}, tenant=tenant,
+    )  # fmt: skip
+    await add_call(there.gateway.store, row, [{"caller": words, "said": SCRIPT}])
+
+
+async def fits(there: Window) -> None:
+    await there.page.evaluate(AXE)
+    assert await there.page.evaluate(FAULTS) == [], there.page.url
+    wide = there.page.viewport_size["width"]
+    assert await there.page.evaluate("document.documentElement.scrollWidth") <= wide, there.page.url
+
+
+async def sign_in(there: Window, name: str) -> None:
+    """By keyboard: the focus stands in the form."""
+    page = there.page
+    await page.focus("[name=name]")
+    await page.keyboard.press("Control+A")
+    await page.keyboard.type(name)
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("battery staple")
+    await page.keyboard.press("Enter")
+
+
+def test_people_sign_in_look_and_sign_out_by_keyboard(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path, busy=False, toml=SIGNED) as there:
+            await Accounts(there.gateway.store).set_user("ann", "viewer", "battery staple")
+            await there.go("/trunks")
+            await sign_in(there, "bob")
+            await there.sees("[role=alert]", "This name and password do not belong together.")
+            await fits(there)
+            await sign_in(there, "ann")
+            await there.sees("h1", "Trunks")
+            await press_until(there.page, '[href="/providers"]')
+            await there.sees("h1", "Providers")
+            await press_until(there.page, "[data-sign-out]")
+            await there.sees("h1", "Sign in")
+            there.wrong[:] = [one for one in there.wrong if "401" not in one]
+            assert there.wrong == []
+
+    asyncio.run(look())
+
+
+@LOOKS
+def test_what_was_said_is_found_and_opened_by_keyboard(tmp_path: Path, theme: str, width: int) -> None:
+    async def look() -> None:
+        size = {"width": width, "height": 800}
+        async with window(tmp_path, color_scheme=theme, viewport=size) as there:
+            page = there.page
+            await said(there, ATLAS, f"Do you have the new cosmography? {'long' * 80}")
+            await there.go("/calls")
+            await press_until(page, "[rel=next]")
+            await page.wait_for_url("**/calls?*")
+            await page.focus("[name=words]")
+            await page.keyboard.type("cosmogr*")
+            await page.keyboard.press("Enter")
+            await page.wait_for_url("**words=cosmogr*")
+            assert await page.locator("tbody tr").count() == 1
+            await fits(there)
+            await press_until(page, "tbody a")
+            await page.wait_for_url("**/calls/atlas*")
+            await there.sees(".said.caller .who", "Caller")
+            await there.go("/calls?words=nobody+said+this")
+            await there.sees(".empty a", "All calls")
+            await fits(there)
+            await press_until(page, "details.more summary")
+            await press_until(page, "[name=agent]")
+            await fits(there)
+            assert there.wrong == []
+
+    asyncio.run(look())
+
+
+def test_an_option_is_found_by_keyboard(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path, busy=False) as there:
+            await there.go("/configuration")
+            for _ in range(40):
+                await there.page.keyboard.press("Tab")
+                if await there.page.evaluate("document.activeElement.matches('[data-find]')"):
+                    break
+            await there.page.keyboard.type("greeting outbound")
+            await there.sees("[data-found]", "2 options")
+            await fits(there)
+
+    asyncio.run(look())
+
+
+@LOOKS
+def test_a_tenant_reaches_its_own_pages_by_keyboard(tmp_path: Path, theme: str, width: int) -> None:
+    async def look() -> None:
+        size = {"width": width, "height": 800}
+        async with window(tmp_path, toml=f"{SIGNED}\n{TENANT}", color_scheme=theme, viewport=size) as there:
+            page = there.page
+            await Accounts(there.gateway.store).set_user("eve", "admin", "battery staple", "acme")
+            await said(there, ATLAS, "Do you have the new cosmography?", "acme")
+            await there.go("/calls")
+            await sign_in(there, "eve")
+            await there.sees("h1", "Calls")
+            assert await page.locator("nav[aria-label=Pages] a").all_text_contents() == ["Live", "Calls"]
+            assert await page.locator("tbody tr").count() == 1, "the calls of others are not there"
+            await fits(there)
+            await press_until(page, "tbody a")
+            await page.wait_for_selector("[data-ready]")
+            await fits(there)
+            await press_until(page, 'nav [href="/live"]')
+            await there.sees("[data-live-count]", "0")
+            await fits(there)
+            assert there.wrong == []
+            await there.go("/prompts")
+            await there.sees("h1", "Not possible")
+            await fits(there)
+
+    asyncio.run(look())
+
+
+@LOOKS
+def test_the_first_password_and_the_frame_of_a_web_site(tmp_path: Path, theme: str, width: int) -> None:
+    async def look() -> None:
+        size = {"width": width, "height": 800}
+        toml = '[embed]\norigins = ["http://127.0.0.1:9"]\n'
+        async with window(tmp_path, busy=False, toml=toml, color_scheme=theme, viewport=size) as there:
+            await there.go("/embed")
+            await fits(there)
+            async with Dashboard(there.gateway, WebOptions(host="0.0.0.0", port=0)) as reachable:
+                await there.page.goto(reachable.setup_url)
+                await fits(there)
+                await there.page.keyboard.type("battery staple")
+                await there.page.keyboard.press("Enter")
+                await there.sees("nav [aria-current]", "Home")
+
+    asyncio.run(look())
