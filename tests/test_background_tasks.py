@@ -36,9 +36,11 @@ OWN = {
     "agent/tasks.py": "the boundary of a conversation",
     "media/browsers/worker.py": "`_bounded` is the boundary of one call",
     "media/process/engine.py": "`keep_alive` has the boundary: the floors share no file",
+    "sipgw/calls/caller_verification.py": "a task of one call",
     "sipgw/calls/dispatch.py": "a call: its session is the boundary",
     "sipgw/calls/session.py": "a task of one call",
     "sipgw/records/store/searching.py": "the time limit of one search, in no group",
+    "sipgw/web/comparisons.py": "`_run` is the boundary of one comparison",
     "sipgw/sip/streams.py": "one attempt to connect, in no group: its error goes to the attempt",
 }
 """Files with tasks that have another boundary."""
@@ -131,7 +133,7 @@ def test_an_encoder_that_cannot_be_closed_ends_nothing() -> None:
     async def scenario() -> None:
         encoder = Mock()
         encoder.close = closed = Mock(side_effect=_bug)
-        async with Shelf(Mock(), Mock()) as shelf:
+        async with Shelf(Mock(), Mock(), Mock()) as shelf:
             shelf._encoders["name", "payer"] = encoder
             shelf.put({})
             await asyncio.sleep(1)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +24,7 @@ from sipgw.outbound.jobs import LEASE, Campaign, Job, JobOutcome, Jobs, TooSoonE
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, JobResult, next_step
 from sipgw.records.store.store import Store
-from sipgw.sip.boundaries import bounded, contained
+from sipgw.sip.boundaries import bounded, contained, lasting
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 
 log = structlog.get_logger()
@@ -134,9 +134,9 @@ class JobDialer:
         stop = self._places.watchers.add(self._watch)
         try:
             async with self._group:
-                renewing = self._group.create_task(_lasting(self._renew, "leases of jobs are not renewed"))
-                await _lasting(self._dial_all, "jobs are not dialled")
-                await _lasting(self._let_end, "campaigns are not read")
+                renewing = self._group.create_task(lasting(self._renew, "leases of jobs are not renewed"))
+                await lasting(self._dial_all, "jobs are not dialled")
+                await lasting(self._let_end, "campaigns are not read")
                 renewing.cancel()
         finally:
             stop()
@@ -209,7 +209,7 @@ class JobDialer:
         try:
             with contained("the outcome of a job is lost", job=held.job.id):
                 await self._attempt(held)
-            await _lasting(self._settle, SETTLING)  # not when cancelled: `run` writes outcomes then, for a limited time
+            await lasting(self._settle, SETTLING)  # not when cancelled: `run` writes outcomes then, for a limited time
         finally:
             self._held.pop(held.job.id, None)
             self._changed.set()
@@ -291,7 +291,7 @@ class JobDialer:
                     self._outcomes.keep(
                         JobOutcome(job, self._jobs.holder, "done", "answered", call=event.call, over=False)
                     )
-                    self._group.create_task(_lasting(self._settle, SETTLING))
+                    self._group.create_task(lasting(self._settle, SETTLING))
 
 
 class OutboundDialer:
@@ -341,15 +341,6 @@ def request_of(job: Job) -> OriginateRequest:
         job.number, job.agent, job.variables, job.trunk, consent=job.consent,
         purpose="campaign" if job.campaign else "callback", campaign=job.campaign,
     )  # fmt: skip
-
-
-async def _lasting(work: Callable[[], Awaitable[object]], what: str) -> None:
-    """Await `work`; on an error log `what`, pause, and begin it again. For tasks that run as long as their group."""
-    while True:
-        with contained(what):
-            await work()
-            return
-        await asyncio.sleep(AGAIN)
 
 
 def _warn(error: SQLAlchemyError) -> None:

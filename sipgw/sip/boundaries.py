@@ -3,14 +3,18 @@
 sipgw's packages use them too. `docs/architecture.md` §6 lists all error boundaries.
 """
 
+import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import structlog
 
 log = structlog.get_logger()
 T = TypeVar("T")
+
+PAUSE = 5.0
+"""Seconds until work that failed begins again."""
 
 
 async def bounded(work: Coroutine[Any, Any, T], failed: T, what: str) -> T:
@@ -20,6 +24,18 @@ async def bounded(work: Coroutine[Any, Any, T], failed: T, what: str) -> T:
     except Exception:
         log.exception(what)
         return failed
+
+
+async def lasting(work: Callable[[], Awaitable[object]], what: str) -> None:
+    """Await `work`; on an error log `what`, pause, and begin it again. For tasks that run as long as their group."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception(what)
+            await asyncio.sleep(PAUSE)
+        else:
+            return
 
 
 @contextlib.contextmanager

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import structlog
 
+from media.process import cores
 from media.process.channel import Frames
 from sipgw.calls.listeners import Listeners
 from sipgw.events import CallAnswered, CallBegan, CallEnded, Event
-from sipgw.policy.inbound import load_meter
 from sipgw.records.store.writing import Writer
 from sipgw.sip import parse
 from sipgw.sip.dialog import Peer
@@ -220,7 +220,7 @@ async def a_provider(under_test: GatewayUnderTest, patch: pytest.MonkeyPatch) ->
 @strike
 async def a_measurement(under_test: GatewayUnderTest, patch: pytest.MonkeyPatch) -> None:
     """The task that measures the load, beside all calls."""
-    struck = spoilt(patch, load_meter.cores, "busy", lambda: True)
+    struck = spoilt(patch, cores, "busy", lambda: True)
     await until(lambda: struck)
 
 
