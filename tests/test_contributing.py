@@ -100,11 +100,7 @@ def provider(copy: Copy) -> None:
     copy.write("agent/providers/example.py", PROVIDER)
     copy.insert("pyproject.toml", r"^polly = ", 'example = "agent.providers.example:TTS"\n')
     copy.write("docs/providers/example.md", "# Example\n")
-    copy.insert(
-        "docs/providers/README.md",
-        r"^\| \w+ \| Amazon Polly \|",
-        "| TTS | Example | `EXAMPLE_API_KEY` | `example` | | |\n",
-    )
+    copy.run("docs/_site/provider_tables.py")
     (copy.root / "x.toml").write_text('[agent]\ntts = "example"\n', encoding="utf-8")
     printed = copy.run("-m", "sipgw", "check", "-c", "x.toml", EXAMPLE_API_KEY="key")
     assert re.search(r"tts example\n", printed) and "the configuration is valid" in printed, printed

@@ -132,7 +132,7 @@ def test_an_operator_takes_the_agents_place_and_gives_it_back(tmp_path: Path) ->
                 await until(lambda: heard(phone, murmured))
                 await until(lambda: heard(caller, number_of))
                 silent = len(gateway.tts.texts)
-                with pytest.raises(CallControlRefused, match="somebody else has this call"):
+                with pytest.raises(CallControlRefused, match="another person is already in this call"):
                     await call.take_over("anna")
                 call.give_back()
                 await until(lambda: operator.ended)
@@ -211,7 +211,7 @@ def test_a_call_whose_conversation_is_over_is_not_taken_over(tmp_path: Path) -> 
         async with callee() as operator, world(tmp_path, operator) as gateway, calling(gateway.target, murmur):
             call = await answered(gateway)
             call.context.advance(SessionEvent.FINISH)
-            with pytest.raises(CallControlRefused, match="somebody else has this call"):
+            with pytest.raises(CallControlRefused, match="another person is already in this call"):
                 await call.take_over("anna")
             assert not operator.legs
 

@@ -18,6 +18,7 @@ from sipgw.config.gate import GateOptions
 from sipgw.events import (
     CallAnswered,
     CallBegan,
+    CallCharged,
     CallEnded,
     CallMeasured,
     CallReported,
@@ -69,7 +70,7 @@ async def calling_out(
 
 
 def kinds(told: list[Event]) -> list[type]:
-    return [type(event) for event in told if not isinstance(event, CallReported | CallMeasured)]
+    return [type(event) for event in told if not isinstance(event, CallReported | CallMeasured | CallCharged)]
 
 
 async def ended(world: Cloud, errand: OriginateRequest) -> Disposition:
