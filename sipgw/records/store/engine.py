@@ -46,15 +46,16 @@ class Database:
         self._engine = _engine(options, tenant)
         self._tenants: dict[str, Database] = {}
         self._file: tuple[int, int] | None = None
-        self.read = async_sessionmaker(self._engine, expire_on_commit=False)
-        """A session to read in: ``async with store.read() as session``."""
+        self._read = async_sessionmaker(self._engine, expire_on_commit=False)
         self._write = async_sessionmaker(self._engine.execution_options(sipgw_write=True), expire_on_commit=False)
 
-    @contextlib.asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncSession]:
+    def read(self) -> contextlib.AbstractAsyncContextManager[AsyncSession]:
+        """A session to read in: ``async with store.read() as session``."""
+        return _cancellable(self._read())
+
+    def write(self) -> contextlib.AbstractAsyncContextManager[AsyncSession]:
         """A session to write in, as one transaction; what it reads does not change until it ends."""
-        async with self._write.begin() as session:
-            yield session
+        return _cancellable(self._write.begin())
 
     async def __aenter__(self) -> Self:
         await self._open()
@@ -157,6 +158,23 @@ class Database:
         return (
             f"cannot open the database {place}: {cause}; make its folder writable or set [store] path to another file"
         )
+
+
+@contextlib.asynccontextmanager
+async def _cancellable(opening: contextlib.AbstractAsyncContextManager[AsyncSession]) -> AsyncIterator[AsyncSession]:
+    """A session whose end does not replace a cancellation: its rollback may wait for the server, too, and fail."""
+    cancelled: asyncio.CancelledError | None = None
+    try:
+        async with opening as session:
+            try:
+                yield session
+            except asyncio.CancelledError as error:
+                cancelled = error
+                raise
+    except SQLAlchemyError:
+        if cancelled is not None:
+            raise cancelled from None
+        raise
 
 
 def refused(error: SQLAlchemyError) -> bool:
