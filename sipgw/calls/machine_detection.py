@@ -167,7 +167,7 @@ class AnsweringMachineDetector:
         begun, self._begun = self._begun, not final and (self._begun or bool(screen))
         if screen:
             if before is not AnsweredParty.SCREEN:
-                self._found, self._sound.beep = dict.fromkeys(self._found, 0), None
+                self._found, self._sound.beep, self.beeped = dict.fromkeys(self._found, 0), None, False
                 self.asks, self.refused = self.asks + 1, False
                 self._decide(AnsweredParty.SCREEN, f"it said {screen!r}")
             elif final and told:

@@ -170,13 +170,18 @@ class Estimate(NamedTuple):
 async def estimate(store: Database, agent: str) -> Estimate | None:
     """What an answered call of the agent costs; None if there was none with a cost. May raise `SQLAlchemyError`."""
     call = CallRecord
-    needed = call.direction, call.cost, call.answered, call.began
+    needed = call.direction, call.cost, call.answered, call.ended, call.began
     latest = select(*needed).where(call.agent == agent).order_by(call.began.desc()).limit(LATEST).subquery()
     async with store.read() as session:
         for direction in ("out", "in"):
             some = (
                 select(latest.c.cost)
-                .where(latest.c.direction == direction, latest.c.cost.is_not(None), latest.c.answered.is_not(None))
+                .where(
+                    latest.c.direction == direction,
+                    latest.c.cost.is_not(None),
+                    latest.c.answered.is_not(None),
+                    latest.c.ended.is_not(None),
+                )
                 .order_by(latest.c.began.desc())
                 .limit(EARLIER)
                 .subquery()

@@ -192,6 +192,8 @@ async def _cost(session: AsyncSession, calls_since: datetime, since: datetime) -
         sums = [func.sum(costs[part].as_float()) for part in PARTS]
         marked = func.sum(func.coalesce(func.json_array_length(costs["estimated"]), 0))
         query = select(func.sum(table.cost), marked, *sums).where(at >= first)
+        if table is CallRecord:  # the page adds those that go on
+            query = query.where(CallRecord.ended.is_not(None))
         money, marks, *each = (await session.execute(query)).one()
         whole += money or 0.0
         estimated += int(marks or 0)

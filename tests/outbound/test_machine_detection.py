@@ -75,6 +75,9 @@ def test_a_beep_is_judged_when_the_words_before_it_are_known(words: str, who: An
     one.understand(words)
     one.hear(silence(WORDS))
     assert one.who is who
+    assert one.beeped is (who is AnsweredParty.MACHINE), (
+        "a screen's beep does not stand for that of the voicemail behind it"
+    )
 
 
 def test_a_beep_after_words_that_are_known_is_judged_at_once() -> None:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from media.recording.wav import header
+from sipgw.config.records import StoreOptions
 from sipgw.records.artifacts.waveform import POINTS, waveform
 from sipgw.records.store.artifact_states import ArtifactState
 from sipgw.records.store.object_store import ObjectStore
@@ -109,5 +110,18 @@ def test_a_recording_that_still_grows_is_measured_anew(tmp_path: Path, state: di
             await waveform(store, path)
             path.unlink()
             assert (await waveform(store, path))["seconds"] == 2.0, "what is whole is measured once"
+
+    asyncio.run(run())
+
+
+def test_a_tenant_sees_the_waveform_though_it_may_not_write_it_down(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+
+    async def run() -> None:
+        path.write_bytes(wav(QUIET * 8000, LOUD * 8000))
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            await add(store, path)
+            shape = await waveform(store.of("acme"), path)
+            assert shape["seconds"] == 2.0
 
     asyncio.run(run())

@@ -47,6 +47,17 @@ def test_many_browsers_ask_the_database_once(tmp_path: Path, monkeypatch: pytest
     asyncio.run(look())
 
 
+def test_the_cost_of_calls_that_go_on_is_added_by_the_page(tmp_path: Path) -> None:
+    async def look() -> float:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            async with store.write() as session:
+                session.add(sample_days.call("on", 1, ended=None, cost=1.5, costs={"total": 1.5}))
+                session.add(sample_days.call("over", 1, cost=0.25))
+            return (await Overviews(lambda: sample_days.NOW).of(store, "day")).cost
+
+    assert asyncio.run(look()) == 0.25
+
+
 @pytest.mark.parametrize(
     ("record", "faults", "level", "word"),
     [
