@@ -23,9 +23,9 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.errors import internal
-from agent.pool import Pool
 from agent.records import Used
 from sipgw.policy.cost.cost import Bill, Cost, paid
+from sipgw.records.artifacts.files import DiskPool
 from sipgw.web.gateway_view import GatewayView
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ NICE = 19
 """It yields to the calls of the gateway."""
 SHIPPED = "ear"
 """The set where an agent has none of its own; it comes with the package."""
-FILES = Pool("files of comparisons", workers=1, waiting=4)
+FILES = DiskPool("files of comparisons", workers=1, waiting=4)
 EVAL = (sys.executable, "-P", "-m", "sipgw", "eval")
 ACCOUNT = "comparison of prompts"
 

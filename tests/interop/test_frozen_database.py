@@ -4,11 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from sipgw.config.records import StoreOptions
@@ -123,35 +122,5 @@ def test_calls_of_jobs_go_on(server: Server, tmp_path: Path, monkeypatch: pytest
             assert {line["event"] for line in told} == {"the jobs cannot be read or written"}
             assert [call.stopped for call in gateway.placed] == ["", ""]
             assert (await jobs.states())[""] == {"done": 2}
-
-    asyncio.run(scenario())
-
-
-@pytest.mark.parametrize("opening", [Store.read, Store.write])
-def test_a_task_that_is_cancelled_meanwhile_ends(server: Server, tmp_path: Path, opening: Callable[..., Any]) -> None:
-    """It tries again after each error of the database, as the dialler does, and the gateway stops."""
-
-    async def scenario() -> None:
-        async with opened(server, tmp_path) as store, asyncio.TaskGroup() as group:
-            begun = asyncio.Event()
-
-            async def go_on() -> None:
-                while True:
-                    with contextlib.suppress(SQLAlchemyError):
-                        async with opening(store) as session:
-                            await session.execute(text("SELECT 1"))
-                            server.freeze()
-                            begun.set()
-                            await session.execute(text("SELECT 2"))
-
-            task = group.create_task(go_on())
-            await begun.wait()
-            await asyncio.sleep(0.2)  # it waits for the answer
-            task.cancel()
-            await asyncio.wait((task,), timeout=5 * postgresql.STATEMENT)
-            done = task.done()
-            server.thaw()
-            task.cancel()
-            assert done
 
     asyncio.run(scenario())

@@ -13,14 +13,14 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.pool import Pool
 from agent.ulaw import to_linear
 from sipgw.records.artifacts.call_files import on_disk
+from sipgw.records.artifacts.files import DiskPool
 from sipgw.records.store.artifact_states import DONE, ArtifactKind, ArtifactPlace
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import ArtifactRecord
 
-MEASURING = Pool("waveforms", workers=4, waiting=64)
+MEASURING = DiskPool("waveforms", workers=4, waiting=64)
 POINTS = 1600
 """Peaks of each channel."""
 TOGETHER = 50
@@ -65,14 +65,18 @@ def measure(path: Path) -> bytes:
     frames = max(0, (size - start) // 2)
     if not frames:
         return struct.pack("<I", 0)
-    sound = np.memmap(path, np.uint8, "r", start, (frames, 2))
     edges = np.linspace(0, frames, min(POINTS, frames) + 1).astype(np.int64)
     peaks = bytearray()
-    for at in range(0, len(edges) - 1, TOGETHER):
-        some = edges[at : at + TOGETHER + 1]
-        # The lower seven bits of mu-law fall as the sample rises (ITU-T G.711), so the lowest is the loudest.
-        lowest = np.bitwise_and(sound[some[0] : some[-1]], 0x7F)
-        peaks += np.minimum.reduceat(lowest, some[:-1] - some[0], axis=0).tobytes()
+    with path.open("rb") as file:  # not mapped: a file that is cut meanwhile would end the process
+        file.seek(start)
+        for at in range(0, len(edges) - 1, TOGETHER):
+            some = edges[at : at + TOGETHER + 1]
+            piece = file.read(2 * int(some[-1] - some[0]))
+            if len(piece) < 2 * (some[-1] - some[0]):
+                raise OSError(f"{path} has become shorter")
+            # The lower seven bits of mu-law fall as the sample rises (ITU-T G.711), so the lowest is the loudest.
+            lowest = np.bitwise_and(np.frombuffer(piece, np.uint8).reshape(-1, 2), 0x7F)
+            peaks += np.minimum.reduceat(lowest, some[:-1] - some[0], axis=0).tobytes()
     return struct.pack("<I", frames) + bytes(peaks)
 
 

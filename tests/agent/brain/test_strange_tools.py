@@ -55,7 +55,7 @@ def test_they_are_called_with_what_was_said() -> None:
     assert len(missed) <= MISSED, missed
 
 
-@pytest.mark.parametrize("one", calls(), ids=lambda one: str(one.said[0]))
+@pytest.mark.parametrize("one", list(calls()), ids=lambda one: str(one.said[0]))
 def test_nothing_else_is_done_and_nothing_denied(one: Call) -> None:
     called, heard = spoken(one)
     assert all(right(one, each) for each in called[:1]), called

@@ -1,0 +1,66 @@
+"""A task that is cancelled in a session ends, though the end of the session fails: its rollback may wait, too."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sipgw.config.records import StoreOptions
+from sipgw.records.store.store import Store
+from tests.waiting import within
+
+CLOSE = AsyncSession.close
+OPENINGS: list[Callable[[Store], Any]] = [lambda store: store.read(), lambda store: store.write()]
+
+
+async def fails(self: AsyncSession) -> None:
+    await CLOSE(self)
+    raise OperationalError("ROLLBACK", None, TimeoutError("the server did not answer in time"))
+
+
+@pytest.mark.parametrize("opening", OPENINGS)
+def test_the_error_of_a_rollback_does_not_replace_a_cancellation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opening: Callable[[Store], Any]
+) -> None:
+    async def scenario() -> bool:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, asyncio.TaskGroup() as group:
+            begun, errors = asyncio.Event(), list[SQLAlchemyError]()
+
+            async def work() -> None:
+                try:
+                    async with opening(store) as session:
+                        await session.execute(text("SELECT 1"))
+                        begun.set()
+                        await asyncio.Event().wait()
+                except SQLAlchemyError as error:  # as loops do that try again
+                    errors.append(error)
+
+            task = group.create_task(work())
+            await within(begun.wait())
+            with monkeypatch.context() as patch:
+                patch.setattr(AsyncSession, "close", fails)
+                task.cancel()
+                await asyncio.wait((task,))
+            return task.cancelled() and not errors
+
+    assert asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("opening", OPENINGS)
+def test_without_a_cancellation_the_error_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opening: Callable[[Store], Any]
+) -> None:
+    async def scenario() -> None:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            with monkeypatch.context() as patch:
+                patch.setattr(AsyncSession, "close", fails)
+                with pytest.raises(OperationalError):
+                    async with opening(store) as session:
+                        await session.execute(text("SELECT 1"))
+
+    asyncio.run(scenario())
