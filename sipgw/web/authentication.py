@@ -122,18 +122,20 @@ class Authentication:
         """The API key with this secret, or None. Known keys work also while the database does not answer."""
         if self.local and hmac.compare_digest(text.encode(), self.local.encode()):
             return Key("", "command-line", COMMANDS)
-        known, now = self._known.pop(hashlib.sha256(text.encode()).hexdigest(), None), time.monotonic()
+        name, now = hashlib.sha256(text.encode()).hexdigest(), time.monotonic()
+        known = self._known.get(name)
         try:
             found = await self.accounts.key(text)
         except SQLAlchemyError:
             if known is None or now - known[1] > KEY_KNOWN:
                 raise
-            found, now = known
+            return known[0]
+        self._known.pop(name, None)
         if found is not None:
             if len(self._known) >= KEYS_KNOWN:
                 FULL["keys that were good"] += 1
                 del self._known[next(iter(self._known))]
-            self._known[hashlib.sha256(text.encode()).hexdigest()] = found, now
+            self._known[name] = found, now
         return found
 
     async def sign_in(self, name: str, password: str, address: str) -> str | None:

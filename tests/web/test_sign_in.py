@@ -350,6 +350,15 @@ def test_without_the_database_a_key_that_was_good_still_acts_and_what_needs_reco
                 answer = await get(path, headers=who)
                 assert (answer.status_code, answer.json()) == (503, {"detail": "the database does not answer"}), path
 
+            async def late(*_: object) -> None:
+                await asyncio.sleep(0.01)
+                away()
+
+            monkeypatch.setattr(accounts, "key", late)
+            async with asyncio.TaskGroup() as group:
+                both = [group.create_task(get("/api/v1/live", headers=known)) for _ in range(2)]
+            assert [task.result().status_code for task in both] == [200, 200], "each keeps the key"
+
     asyncio.run(look())
 
 
