@@ -76,12 +76,14 @@ def test_a_dry_run_tells_what_a_start_would_do_and_does_nothing(tmp_path: Path) 
     asyncio.run(look())
 
 
-def test_the_cost_is_that_of_earlier_calls_of_the_agent_to_everybody_who_may_be_called(tmp_path: Path) -> None:
+def test_the_cost_is_that_of_ended_calls_of_the_agent_to_everybody_who_may_be_called(tmp_path: Path) -> None:
     def call(number: int, direction: str, cost: float | None, **changes: Any) -> CallRecord:
         began = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(minutes=number)
         values = {"id": f"call-{number}", "trunk": "carrier", "caller": "", "called": "", "agent": "agent"}
         return CallRecord(
-            **values | {"direction": direction, "cost": cost, "began": began, "answered": began, "media": {}} | changes
+            **values
+            | {"direction": direction, "cost": cost, "began": began, "answered": began, "ended": began, "media": {}}
+            | changes
         )
 
     async def keep(there: Visit, *calls: CallRecord) -> dict[str, Any]:
@@ -94,7 +96,13 @@ def test_the_cost_is_that_of_earlier_calls_of_the_agent_to_everybody_who_may_be_
         async with visit(tmp_path, OPEN) as there:
             incoming = await keep(there, call(1, "in", 0.5), call(2, "out", 9.0, agent="other"))
             assert (incoming["direction"], incoming["per_call"]) == ("in", 0.5)
-            told = await keep(there, call(3, "out", 0.1), call(4, "out", 0.3), call(5, "out", 0.0, answered=None))
+            told = await keep(
+                there,
+                call(3, "out", 0.1),
+                call(4, "out", 0.3),
+                call(5, "out", 0.0, answered=None),
+                call(6, "out", 7.0, ended=None),
+            )
             expected = {"per_call": 0.2, "calls": 2, "direction": "out", "currency": "USD", "total": 0.4}
             assert told == expected, "two of the three numbers may be called"
 
