@@ -124,22 +124,6 @@ def test_every_package_of_the_image_is_pinned_and_so_audited() -> None:
     assert {re.split(r"[=>]", one)[0] for one in (*POSTGRESQL, *REDIS)} <= set(locked)
 
 
-def test_images_and_make_install_build_with_pinned_tools() -> None:
-    """Without isolation, in which pip would fetch the newest ones; the tests and a release build with the same."""
-    locked, tested = (
-        set(re.findall(r"^[\w.-]+==[\w.]+", (ROOT / f"requirements{name}.lock").read_text(), re.MULTILINE))
-        for name in ("-build", "-test")
-    )
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
-    assert {re.split(r"[=>]", one)[0] for one in wanted} <= {one.partition("==")[0] for one in locked}
-    assert locked <= tested
-    makefile = (ROOT / "Makefile").read_text()
-    assert "--require-hashes -r requirements.lock -r requirements-build.lock" in makefile
-    for building in ("pip --python /opt/build/bin/python wheel", "$(PIP) --no-deps"):
-        (command,) = (line for line in (DOCKERFILE + makefile).splitlines() if building in line)
-        assert " --no-build-isolation " in command
-
-
 @pytest.mark.slow
 def test_a_gateway_with_keys_starts_without_the_models() -> None:
     code = """
