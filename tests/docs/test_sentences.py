@@ -1,7 +1,8 @@
-"""The pages are for readers who are no native speakers: no sentence is long."""
+"""The pages are for readers who are no native speakers: no sentence is long, in tables neither."""
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,12 @@ ITEM = re.compile(r"^(?:[-*]|\d+\.) ")
 END = re.compile(r"(?<=[.!?])[\"”)*]*\s+(?=[A-Z\"*(\[]|CODE|sipgw)|(?<=[.!?])[\"”)*]*\s+(?=\d)")
 
 
+def cells(text: str) -> Iterator[str]:
+    """The cells of the tables; a semicolon ends a sentence there, so each part is one."""
+    for row in re.findall(r"^ *\|(.*)\|$", LEFT_OUT.sub("\n", text), re.MULTILINE):
+        yield from re.split(r" \| |;", row)
+
+
 def paragraphs(text: str) -> Iterator[str]:
     """The text outside of code, tables and headings; each item of a list is a paragraph."""
     lines: list[str] = []
@@ -31,8 +38,8 @@ def paragraphs(text: str) -> Iterator[str]:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """The sentences of the paragraphs."""
-    for paragraph in paragraphs(text):
+    """The sentences of the paragraphs and tables."""
+    for paragraph in chain(paragraphs(text), cells(text)):
         plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", paragraph)
         yield from END.split(re.sub(r"`[^`]+`", "CODE", plain))
 
@@ -52,9 +59,9 @@ this is the second: it goes on.
 ```
 neither. Is. This.
 ```
-| nor | this |
+| a cell; is not | this |
 """
-    assert [words(one) for one in sentences(text)] == [8, 8, 8, 2]
+    assert [words(one) for one in sentences(text)] == [8, 8, 8, 2, 2, 2, 1]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
