@@ -45,6 +45,7 @@ from sipgw.gateway.reload import OptionChange, changes, reloaded
 from sipgw.outbound.callback_tools import callback_tools
 from sipgw.policy.cost.cost import Expenses, expenses_of_today
 from sipgw.policy.cost.day import SharedSpent
+from sipgw.policy.cost.tenants import TenantLimits
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.emergency import EmergencyGuard
 from sipgw.policy.gate.gate import Gate, gate_of
@@ -167,7 +168,8 @@ class Gateway:
             stir = await verifier_of(config.stir, cluster, self._stack)
             expenses = await expenses_of_today(store, prices_of(config), _local_now, self.used)
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
-            limits = InboundLimits(config.limits, SharedSpent(expenses, cluster).spent)
+            spent = SharedSpent(expenses, cluster).spent
+            limits = InboundLimits(config.limits, spent)
             knowledge = await enter(Shelf(store, expenses, lambda: str(self.watch.instance), limits.spent))
             await knowledge.begin(self._configs())
             calls = self.admission.capacity.calls
@@ -181,6 +183,7 @@ class Gateway:
                 originator,
                 TransferDialer(endpoint, originator, self.registrar, self.admission, config.people),
                 SharedLimits(limits, cluster),
+                TenantLimits(expenses, spent, cluster),
                 expenses,
                 self.watchers,
                 call_tools(store, gate.own, originator),

@@ -77,7 +77,7 @@ def test_the_cost_of_a_report_is_that_of_its_call_and_of_its_day(tmp_path: Path)
         assert [costs[name] for name in ("total", "most", "llm")] == pytest.approx([0.5026, 0.5026, 0.2526])
         assert costs["used"] == {"llm openai/x tokens_in": 1500, "llm openai/x tokens_out": 110}
         assert made.expenses.spent().money == pytest.approx(0.0026), "the call itself was not made here"
-        assert (await spent_since_midnight(made.store, START)).money == pytest.approx(0.5026)
+        assert (await spent_since_midnight(made.store, START))[""].money == pytest.approx(0.5026)
 
     run(tmp_path, test)
 
