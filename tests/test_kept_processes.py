@@ -10,8 +10,8 @@ from sipgw.cli.kept import GatewayProcess
 from sipgw.cluster.edge import EdgeError
 from tests.waiting import within
 
-ONCE = '#!/bin/sh\nprintf r >&0\nrm "$0"\n'
-"""A worker that is ready, and cannot be started a second time."""
+ONCE = '#!/bin/sh\nprintf r >&0\nrm "$0"\nread -r line\n'
+"""A worker that is ready, ends at a line, and cannot be started a second time."""
 
 
 def program(path: Path, text: str) -> list[str]:
@@ -41,9 +41,11 @@ def test_a_restart_that_the_machine_refuses_is_tried_again(tmp_path: Path, monke
         worker = Watched(program(tmp_path / "worker", ONCE))
         async with asyncio.TaskGroup() as group:
             group.create_task(worker.run())
+            await within(worker.ready.wait())
+            worker.tell(b"\n")
             assert await within(worker.ends.get()) == "exit status 0"
             assert await within(worker.ends.get()) == "No such file or directory"
-            program(tmp_path / "worker", ONCE)
+            program(tmp_path / "worker", "#!/bin/sh\n")
             while await within(worker.ends.get()) != "exit status 0":
                 pass
             worker.end()
