@@ -164,17 +164,17 @@ class Gateway:
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder, artifacts))
-            signer = signer_of(config.stir)
             stir = await verifier_of(config.stir, cluster, self._stack)
             expenses = await expenses_of_today(store, prices_of(config), _local_now, self.used)
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
-            spent = SharedSpent(expenses, cluster).spent
-            limits = InboundLimits(config.limits, spent)
+            limits, tenants = self._limits(expenses, cluster)
             knowledge = await enter(Shelf(store, expenses, lambda: str(self.watch.instance), limits.spent))
             await knowledge.begin(self._configs())
             calls = self.admission.capacity.calls
             routes = RouteSelector(self.admission.trunks.all, calls, self.watch.reachable)
-            originator = Originator(endpoint, routes, self.registrar, TrunkSlots(calls, cluster), gate, signer)
+            originator = Originator(
+                endpoint, routes, self.registrar, TrunkSlots(calls, cluster), gate, signer_of(config.stir)
+            )
             services = CallServices(
                 self.agents,
                 providers,
@@ -183,7 +183,7 @@ class Gateway:
                 originator,
                 TransferDialer(endpoint, originator, self.registrar, self.admission, config.people),
                 SharedLimits(limits, cluster),
-                TenantLimits(expenses, spent, cluster),
+                tenants,
                 expenses,
                 self.watchers,
                 call_tools(store, gate.own, originator),
@@ -344,6 +344,10 @@ class Gateway:
         config = self.config
         mailers = [Mailer(config.mail, self.agents.owner, store, config.alarms.mail_to)] if config.mail.host else []
         return [*config.webhooks, *mailers]
+
+    def _limits(self, expenses: Expenses, cluster: Cluster | None) -> tuple[InboundLimits, TenantLimits]:
+        spent = SharedSpent(expenses, cluster).spent
+        return InboundLimits(self.config.limits, spent), TenantLimits(expenses, spent, cluster)
 
     def _recording_folders(self) -> set[str]:
         return {one.recording.folder for one in self._configs().values()} - {""}

@@ -117,7 +117,7 @@ def test_beyond_a_cap_no_report_is_made_and_the_record_says_why(
     tmp_path: Path, changes: dict[str, Any], cost: dict[str, float], why: str
 ) -> None:
     async def test(made: World) -> None:
-        bill = made.expenses.open("other", SimpleNamespace(ended=None))  # type: ignore[arg-type]
+        bill = made.expenses.open("other", SimpleNamespace(ended=None, tenant=""))  # type: ignore[arg-type]
         bill.cost = lambda _: SimpleNamespace(most=0.4)  # type: ignore[method-assign, assignment, return-value]
         bill.seconds = lambda _: 0.0  # type: ignore[method-assign]
         await made.call(ended(**cost))
