@@ -178,7 +178,7 @@ class CallEvidence:
         """Write the capture file of a call that has ended, readable by us alone."""
         path = absolute(self.options.folder) / f"{file_name(call)}{PACKETS}"
         try:
-            with self._artifacts.writing(ArtifactKind.CAPTURE, call, str(path)):
+            async with self._artifacts.writing(ArtifactKind.CAPTURE, call, str(path)):
                 file = await KEEPING.run(private, path)
                 try:
                     async for piece in self.pcap(call):

@@ -175,7 +175,7 @@ class BundleStore:
         await asyncio.sleep(SETTLE)
         try:
             content = await self._made(call, engine)
-            with artifacts.writing(ArtifactKind.BUNDLE, call, str(path := self.file_of(call))):
+            async with artifacts.writing(ArtifactKind.BUNDLE, call, str(path := self.file_of(call))):
                 await KEEPING.run(_write, path, content)
         except NoBundle as reason:
             log.warning("no bundle kept", cause=str(reason))
