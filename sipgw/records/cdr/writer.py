@@ -70,7 +70,6 @@ class CdrWriter:
         """Entries and events that were given to the thread."""
         self._taken = 0
         """Those that it has taken."""
-        self._lost = 0
         self._spool: Spool
         self._writer: Writer
         self._wake = asyncio.Event()
@@ -124,9 +123,8 @@ class CdrWriter:
             kept = SPOOL.submit(self._take, entry)
         except PoolFullError as full:
             FULL["records"] += 1
-            if self._lost % 1000 == 0:
-                log.error("records are lost", lost=self._lost + 1, cause=str(full))  # noqa: TRY400
-            self._lost += 1
+            if SPOOL.refused % 1000 == 1:
+                log.error("records are lost", lost=SPOOL.refused, cause=str(full))  # noqa: TRY400
             return known(str(full))
         self._handed += 1
         self._wake.set()
