@@ -106,7 +106,7 @@ async def failures(folder: Path, patch: pytest.MonkeyPatch) -> Any:
 
 
 async def bundles(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    kept = BundleStore(CaptureOptions(megabytes=1), Mock(), lambda call: None)
+    kept = BundleStore(CaptureOptions(bundles="demand", megabytes=1), Mock(), lambda call: None)
     for number in range(3):
         call = f"{number}@x"
         kept.watch(call_began(call))
