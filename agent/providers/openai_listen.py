@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from agent.bounds import BoundedTable
 from agent.line import SAMPLE_RATE
 from agent.providers.extra import Limits, merged, milliseconds, one_of
 from agent.providers.openai_realtime import (
@@ -81,7 +82,7 @@ class OpenAISttSession(SttSession):
         self._options = options
         self._codes = (options.language,) if options.language else options.languages
         self._keyterms = options.keyterms
-        self._pieces: dict[str, Piece] = {}
+        self._pieces = BoundedTable[str, Piece]("pieces of speech", PIECES)
         """Those whose text has not been passed on, in the order in which they were spoken."""
         self._begun = False
 
@@ -158,8 +159,6 @@ class OpenAISttSession(SttSession):
 
     def _piece(self, item: str) -> Piece:
         if item not in self._pieces:
-            while len(self._pieces) >= PIECES:
-                del self._pieces[next(iter(self._pieces))]
             self._pieces[item] = Piece()
         return self._pieces[item]
 
@@ -168,7 +167,7 @@ class OpenAISttSession(SttSession):
         done = list[Piece]()
         while self._pieces and (first := next(iter(self._pieces.values()))).complete:
             done.append(first)
-            del self._pieces[next(iter(self._pieces))]
+            self._pieces.popitem(last=False)
         if not done:
             return None
         text = " ".join(one.text.strip() for one in done if one.text.strip())

@@ -10,6 +10,7 @@ from sqlalchemy import Table, bindparam, false, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.bounds import BoundedTable
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactPlace, ArtifactState
 from sipgw.records.store.spool import Entry, SpoolPosition
 from sipgw.records.store.tables import (
@@ -77,7 +78,7 @@ class Writer:
         self.gateway = gateway
         self.sure = False
         """Whether the read position is known: not at the start, nor after a batch without an answer."""
-        self._rows_of: dict[str, str] = {}
+        self._rows_of = BoundedTable[str, str]("identities of calls", ROWS)
         """Rows of calls whose identity an earlier call had, because the caller chooses the Call-ID. Files come after
         the end."""
 
@@ -135,8 +136,6 @@ class Writer:
         if call in taken:
             suffix = f" {began}"
             self._rows_of[call] = call[: ID - len(suffix)] + suffix
-            if len(self._rows_of) > ROWS:
-                del self._rows_of[next(iter(self._rows_of))]
         taken.add(call)
 
     async def _move(self, session: AsyncSession, rows: Iterable[dict[str, Any]]) -> None:
