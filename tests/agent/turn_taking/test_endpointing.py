@@ -333,3 +333,10 @@ def test_a_field_for_a_telephone_number_tells_how_long_an_answer_is_that_looks_l
     fields = (ExpectedNumber(Kind.DIGITS, country="US"),)
     assert delay("415 555 0132", lexicon=LEXICON, fields=fields) == WHOLE
     assert delay("415 555 01", lexicon=LEXICON, fields=fields) == PARTS
+
+
+def test_the_keys_of_a_telephone_number_are_a_turn_when_it_is_complete() -> None:
+    subject = machine()
+    subject.expect(ExpectedNumber(Kind.DIGITS, country="US"))
+    told = [one for at, key in enumerate("4155550132") for one in subject.press(key, 2.5 + 0.1 * at)]
+    assert answered(tuple(told)) == ["[pressed 4 1 5 5 5 5 0 1 3 2]"]
