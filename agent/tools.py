@@ -259,7 +259,7 @@ class Toolbox:
     @property
     def expected(self) -> tuple[Expected, ...]:
         """What the parameters of the tools are, where they say so."""
-        return tuple(found for one in self._tools.values() for found in expectations(one.arguments))
+        return expectations((one.arguments for one in self._tools.values()), self.collector.setting)
 
     def offer(self, tools: Iterable[Tool]) -> None:
         """Let the model call these from now on, and no others; what was done stays done."""
