@@ -21,6 +21,7 @@ from agent.providers.realtime import (
     SessionEvent,
     text_of,
 )
+from agent.providers.stt import continued
 from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, ReplyWords, exactly
 from agent.resample import Decimator
 from agent.stt import Onset, Transcript
@@ -216,7 +217,7 @@ class GeminiSession(RealtimeSession):
         """The caller's words come in pieces, and some of them while the model answers already."""
         now = self.backlog.sent / SAMPLE_RATE
         onset = [] if self._said[0] or self._in_turn else [Onset(now)]
-        self._said = (self._said[0] + text, self._said[1] if self._in_turn else now)
+        self._said = (continued(self._said[0], text), self._said[1] if self._in_turn else now)
         words = self._said[0].strip()
         return [*onset, *([Transcript(words, False, False, now)] if words else [])]
 
