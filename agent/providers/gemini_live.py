@@ -33,6 +33,7 @@ STEP = 3
 """The server's sound has 24 kHz."""
 ASIDE = "[An instruction, not words of the caller.]"
 DETECTION = "realtimeInputConfig.automaticActivityDetection"
+BEGUN = "begun"
 LEAVING = "go_away"
 CALLED = "called"
 MOST_OPEN = 100
@@ -94,8 +95,8 @@ class GeminiSession(RealtimeSession):
         self._told = ""
         """Instructions that go with the next text: a session takes them at its begin only."""
         self._flags: set[str] = set()
-        """``live``: the reply is to be heard; ``ours``: we interrupt the turn of the model; CALLED: that turn has
-        called a tool; LEAVING: a new connection is due."""
+        """BEGUN: the session is configured; ``live``: the reply is to be heard; ``ours``: we interrupt the turn of the
+        model; CALLED: that turn has called a tool; LEAVING: a new connection is due."""
 
     @property
     def resumes(self) -> bool:
@@ -162,7 +163,8 @@ class GeminiSession(RealtimeSession):
         """What a message means."""
         events: list[SessionEvent] = []
         match kind:
-            case "setupComplete":
+            case "setupComplete" if BEGUN not in self._flags:
+                self._flags.add(BEGUN)
                 if self.brief.greeting and not self._handle:
                     self.prompt(exactly(self.brief.greeting))
                 events = [RealtimeBegun()]

@@ -42,6 +42,15 @@ def test_words_without_end_are_bounded(session: Any, message: dict[str, Any]) ->
     assert MOST_SAID - len(MORE) <= len(last.text) <= MOST_SAID
 
 
+def test_a_session_that_begins_again_and_again_greets_once() -> None:
+    session = GeminiSession(GeminiOptions(), Brief("", "Hello.", []))
+    session.begin()
+    session.outbox.clear()
+    for _ in range(3):
+        session.receive(json.dumps({"setupComplete": {}}))
+    assert len(session.outbox) == 1
+
+
 def test_a_partial_that_nobody_reads_gives_way_to_the_next_transcript() -> None:
     inbox = deque[object]()
     for event in (partial("a"), partial("a b"), Onset(1.0), partial("a"), partial("a b", final=True), partial("c")):
