@@ -22,7 +22,7 @@ from agent.providers.openai_realtime import (
     turn_detection,
 )
 from agent.providers.realtime import text_of
-from agent.providers.stt import ListenOptions, SessionEvent, SttBegun, SttFault, SttSession
+from agent.providers.stt import ListenOptions, SessionEvent, SttBegun, SttFault, SttSession, continued
 from agent.stt import Onset, Transcript
 
 TURNS = "turn_detection"
@@ -135,7 +135,7 @@ class OpenAISttSession(SttSession):
                 self._piece(fields["item_id"]).end = self.backlog.position(fields["audio_end_ms"] / 1000)
             case _ if kind == f"{TRANSCRIBED}.delta":
                 piece = self._piece(fields["item_id"])
-                piece.text += text_of(fields["delta"])
+                piece.text = continued(piece.text, text_of(fields["delta"]))
                 text = self._text
                 return Transcript(text, False, False, self.backlog.sent / SAMPLE_RATE) if text else None
             case _ if kind in (f"{TRANSCRIBED}.completed", f"{TRANSCRIBED}.failed"):
