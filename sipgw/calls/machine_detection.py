@@ -39,8 +39,9 @@ GREETING = 1.5
 """Shortest greeting of a machine before its beep, in seconds of speech."""
 EARLY = 10.0
 """Seconds after the answer within which a beep alone proves a machine."""
-WORDS = 5.0
-"""Seconds after a beep for which the words before it are waited for: call screens beep, too, and words come late."""
+WORDS = 3.0
+"""Seconds after a beep for which the words before it are waited for: call screens beep, too, and words come late. That
+is as long as a machine without a beep is waited for."""
 WATCHED = 30.0
 """Seconds after the answer within which a human can still turn out to be a machine."""
 LONGEST = 90.0
