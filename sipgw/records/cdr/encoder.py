@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from agent.records import (
@@ -194,13 +193,10 @@ def report_entry(at: str) -> dict[str, Any]:
     return {"state": ReportState.WAITING.value, "next_try": at}
 
 
-def ended_entry(
-    call: str, about: dict[str, Any], at: datetime, kind: str, cause: str, recording: dict[str, str] | None
-) -> Entry:
-    """The ending of a call that could not write it itself; `about` is from its row."""
-    ended: dict[str, Any] = {"ended": at.isoformat(), "ending": kind, "cause": cause}
+def ended_entry(call: str, about: dict[str, Any], ended: dict[str, Any], recording: dict[str, str] | None) -> Entry:
+    """The ending of a call that could not write it itself: the columns `ended`; `about` is from its row."""
     if recording:
-        ended |= {"recording": recording["file"], "media": {"recording": recording}}
+        ended = ended | {"recording": recording["file"], "media": {"recording": recording}}
     return {"call": call, "set": ended, "told": "failed", "about": about}
 
 

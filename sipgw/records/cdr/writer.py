@@ -23,7 +23,7 @@ from sipgw.records.privacy.redaction import Redact
 from sipgw.records.store.engine import StoreError, refused
 from sipgw.records.store.spool import BATCH, Entry, Spool, SpoolPosition
 from sipgw.records.store.store import Store
-from sipgw.records.store.writing import Writer, last_seen
+from sipgw.records.store.writing import Writer, interrupted
 from sipgw.records.webhooks.deliveries import Deliveries
 from sipgw.sip.boundaries import contained, lasting
 
@@ -175,11 +175,12 @@ class CdrWriter:
     async def _interrupted(self, session: AsyncSession, writer: Writer, call: str, cut: dict[str, str]) -> Entry:
         """The ending of a call of the last run; `cut` are the files of recordings that were not finished."""
         about = await writer.about(session, call, (*ABOUT, "answered"))
-        answered, at = about.pop("answered"), await last_seen(session, call)
+        answered, ended = about.pop("answered"), await interrupted(session, call, INTERRUPTED)
+        at = ended["ended"].isoformat()
         recording = {"file": cut[call], "problem": KILLED} if call in cut else None
-        entry = ended_entry(call, about, at, "interrupted", INTERRUPTED, recording)
+        entry = ended_entry(call, about, ended | {"ended": at}, recording)
         wanted = answered is not None and self._encoder.reports(about["agent"])
-        return entry | ({"report": report_entry(at.isoformat())} if wanted else {})
+        return entry | ({"report": report_entry(at)} if wanted else {})
 
     async def _write(self) -> None:
         now, failures, wrote = asyncio.get_running_loop().time, 0, 0.0

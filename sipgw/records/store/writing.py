@@ -178,7 +178,17 @@ def _dialect(session: AsyncSession) -> Any:
     return postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
 
 
-async def last_seen(session: AsyncSession, call: str) -> datetime:
+async def interrupted(session: AsyncSession, call: str, cause: str) -> dict[str, Any]:
+    """The columns of a call that nobody is left to end: it ended with its last event, and a check of the caller's
+    number that went on has no verdict."""
+    ended = {"ended": await _last_seen(session, call), "ending": "interrupted", "cause": cause}
+    identity = await session.scalar(select(CallRecord.identity).where(CallRecord.id == call)) or {}
+    if (identity.get("stir") or {}).get("result") == "pending":
+        ended["identity"] = identity | {"stir": {"result": "unverified", "reason": cause}}
+    return ended
+
+
+async def _last_seen(session: AsyncSession, call: str) -> datetime:
     """The time of the last event of a call."""
     found = [await session.scalar(select(CallRecord.began).where(CallRecord.id == call))]
     for table in (EventRecord, TurnRecord, ToolCallRecord):
