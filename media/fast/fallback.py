@@ -107,13 +107,37 @@ class Block:
 class Tap:
     """See `media.recording.tap`."""
 
-    __slots__ = ("_block", "_full_at", "_headers", "_until", "muted")
+    __slots__ = ("_block", "_full_at", "_headers", "_until", "clear", "muted")
 
 
 class Agreed:
     """See `media.session.session`."""
 
     __slots__ = ("received_code", "sent_code")
+
+
+class SrtpContext:
+    """See `media.rtp.srtp`."""
+
+    __slots__ = ("context", "function")
+
+
+class SrtpStream:
+    """See `media.rtp.srtp`."""
+
+    __slots__ = ("last", "ssrc")
+
+
+class SrtpStreams:
+    """See `media.rtp.srtp`."""
+
+    __slots__ = ("_overhead", "context", "heard")
+
+
+class Srtp:
+    """See `media.rtp.srtp`."""
+
+    __slots__ = ("_sender", "sound")
 
 
 class RtpSession:

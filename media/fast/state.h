@@ -18,6 +18,8 @@ enum {
     PACKET_MAX = 1500,  /* media.rtp.packet.MAX_PACKET */
     SOUND_MAX = 480,    /* bytes of sound in one packet that C takes (60 ms) */
     LEVELS_KEPT = 50,   /* media.session.sent_levels.KEPT */
+    TRAILER_MAX = 144,  /* bytes that srtp_protect may need behind a packet: SRTP_MAX_TRAILER_LEN */
+    OVERHEAD_MAX = 16,  /* bytes that it adds with any suite of media.rtp.srtp.PROFILES */
     LEVELS_SPARE = 1,   /* media.session.sent_levels.SPARE */
     LEVEL_SILENT = 127, /* media.session.sent_levels.SILENT */
     ALAW = 256,         /* media.session.session.ALAW */
@@ -141,7 +143,7 @@ typedef struct {
     Ref block;
     double until;
     long long full; /* bytes above which a block is full */
-    char muted, headers;
+    char muted, headers, clear;
 } Tap;
 
 typedef struct {
@@ -149,10 +151,32 @@ typedef struct {
     int sent, received; /* the payload type, with ALAW if it is that; -1 for none */
 } Agreed;
 
+/* A session of libsrtp, and the function of the library that Python calls with it: their addresses, 0 if not known. */
 typedef struct {
     PyObject_HEAD
-    Ref agreed, inbound, playout, digits, sent_levels, sender;
-    PyObject *srtp, *relay, *recording, *live;
+    long long context, function;
+} SrtpContext;
+
+typedef struct {
+    PyObject_HEAD
+    long long ssrc, last;
+} SrtpStream;
+
+typedef struct {
+    PyObject_HEAD
+    Ref context, heard;
+    int overhead; /* bytes that a packet is longer than in clear; -1 if Python has to take off more than libsrtp does */
+} SrtpStreams;
+
+typedef struct {
+    PyObject_HEAD
+    Ref sender, sound;
+} Srtp;
+
+typedef struct {
+    PyObject_HEAD
+    Ref agreed, inbound, playout, digits, sent_levels, sender, srtp;
+    PyObject *relay, *recording, *live;
 } RtpSession;
 
 typedef struct {

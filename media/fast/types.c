@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { SOURCE, RECEIVER_STATS, JITTER_STATS, GAP_FILLER, JITTER_BUFFER, INBOUND, RTP_SENDER, PLAYOUT, DIGIT_SENDER,
-       BACKDROP, SENT_LEVELS, BLOCK, TAP, AGREED, SESSION, CHANNEL, TYPES };
+       BACKDROP, SENT_LEVELS, BLOCK, TAP, AGREED, SRTP_CONTEXT, SRTP_STREAM, SRTP_STREAMS, SRTP, SESSION, CHANNEL, TYPES };
 
 static PyTypeObject *types[TYPES];
 
@@ -79,6 +79,10 @@ COLLECTED(SentLevels, 1, offsetof(SentLevels, backdrop))
 COLLECTED(Block, 2, offsetof(Block, data), offsetof(Block, addresses))
 COLLECTED(Tap, 1, offsetof(Tap, block))
 COLLECTED(Agreed, 0, 0)
+COLLECTED(SrtpContext, 0, 0)
+COLLECTED(SrtpStream, 0, 0)
+COLLECTED(SrtpStreams, 2, offsetof(SrtpStreams, context), offsetof(SrtpStreams, heard))
+COLLECTED(Srtp, 2, offsetof(Srtp, sender), offsetof(Srtp, sound))
 COLLECTED(RtpSession, 10, offsetof(RtpSession, agreed), offsetof(RtpSession, inbound), offsetof(RtpSession, playout),
           offsetof(RtpSession, digits), offsetof(RtpSession, sent_levels), offsetof(RtpSession, sender),
           offsetof(RtpSession, srtp), offsetof(RtpSession, relay), offsetof(RtpSession, recording),
@@ -296,9 +300,16 @@ static PyMemberDef Block_members[] = {
     MEMBER(Block, "length", T_LONGLONG, length), END};
 static PyMemberDef Tap_members[] = {
     MEMBER(Tap, "_until", T_DOUBLE, until), MEMBER(Tap, "_full_at", T_LONGLONG, full),
-    MEMBER(Tap, "muted", T_BOOL, muted), MEMBER(Tap, "_headers", T_BOOL, headers), END};
+    MEMBER(Tap, "muted", T_BOOL, muted), MEMBER(Tap, "_headers", T_BOOL, headers),
+    MEMBER(Tap, "clear", T_BOOL, clear), END};
+static PyMemberDef SrtpContext_members[] = {
+    MEMBER(SrtpContext, "context", T_LONGLONG, context), MEMBER(SrtpContext, "function", T_LONGLONG, function), END};
+static PyMemberDef SrtpStream_members[] = {
+    MEMBER(SrtpStream, "ssrc", T_LONGLONG, ssrc), MEMBER(SrtpStream, "last", T_LONGLONG, last), END};
+static PyMemberDef SrtpStreams_members[] = {MEMBER(SrtpStreams, "_overhead", T_INT, overhead), END};
+static PyMemberDef Srtp_members[] = {END};
 static PyMemberDef RtpSession_members[] = {
-    MEMBER(RtpSession, "_srtp", T_OBJECT_EX, srtp), MEMBER(RtpSession, "relay", T_OBJECT_EX, relay),
+    MEMBER(RtpSession, "relay", T_OBJECT_EX, relay),
     MEMBER(RtpSession, "recording", T_OBJECT_EX, recording), MEMBER(RtpSession, "live", T_OBJECT_EX, live), END};
 static PyMemberDef Agreed_members[] = {
     MEMBER(Agreed, "sent_code", T_INT, sent), MEMBER(Agreed, "received_code", T_INT, received), END};
@@ -319,7 +330,11 @@ static PyGetSetDef Tap_attributes[] = {REF(Tap, block, "_block", BLOCK), NO_MORE
 static PyGetSetDef RtpSession_attributes[] = {
     REF(RtpSession, agreed, "_agreed", AGREED), REF(RtpSession, inbound, "inbound", INBOUND), REF(RtpSession, playout, "playout", PLAYOUT),
     REF(RtpSession, digits, "digits", DIGIT_SENDER), REF(RtpSession, sent_levels, "sent_levels", SENT_LEVELS),
-    REF(RtpSession, sender, "_sender", RTP_SENDER), NO_MORE};
+    REF(RtpSession, sender, "_sender", RTP_SENDER), REF(RtpSession, srtp, "_srtp", SRTP), NO_MORE};
+static PyGetSetDef SrtpStreams_attributes[] = {
+    REF(SrtpStreams, context, "context", SRTP_CONTEXT), REF(SrtpStreams, heard, "heard", SRTP_STREAM), NO_MORE};
+static PyGetSetDef Srtp_attributes[] = {
+    REF(Srtp, sender, "_sender", SRTP_CONTEXT), REF(Srtp, sound, "sound", SRTP_STREAMS), NO_MORE};
 static PyGetSetDef Channel_attributes[] = {
     REF(Channel, session, "session", SESSION), REF(Channel, tap, "tap", TAP),
     {"chunk", chunk_get, chunk_set, NULL, NULL}, NO_MORE};
@@ -368,6 +383,9 @@ add_types(PyObject *module)
         MADE(Backdrop, BACKDROP, plain, no_methods) ||
         MADE(SentLevels, SENT_LEVELS, SentLevels_attributes, SentLevels_methods) ||
         MADE(Block, BLOCK, plain, no_methods) || MADE(Tap, TAP, Tap_attributes, no_methods) ||
+        MADE(SrtpContext, SRTP_CONTEXT, plain, no_methods) || MADE(SrtpStream, SRTP_STREAM, plain, no_methods) ||
+        MADE(SrtpStreams, SRTP_STREAMS, SrtpStreams_attributes, no_methods) ||
+        MADE(Srtp, SRTP, Srtp_attributes, no_methods) ||
         MADE(Agreed, AGREED, plain, no_methods) || MADE(RtpSession, SESSION, RtpSession_attributes, no_methods) ||
         MADE(Channel, CHANNEL, Channel_attributes, no_methods))
         return -1;

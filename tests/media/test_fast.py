@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
+from unittest.mock import Mock, patch
 
 import pytest
 from hypothesis import given, settings
@@ -25,9 +26,10 @@ from media.process.wire import Kind
 from media.recording import tap
 from media.rtp import packet, receiver_stats
 from media.rtp import packet as rtp
+from media.rtp.srtp import OVERHEAD, PROFILES
 from media.session import session
 from sipgw.config.config import ConfigError, parse
-from tests.media.twins import STEPS, WEIGHTS, Twins
+from tests.media.twins import KEYS, STEPS, WEIGHTS, Twins
 from tests.waiting import ran
 
 ROOT = Path(__file__).parents[2]
@@ -48,9 +50,9 @@ def twins(request: pytest.FixtureRequest) -> Iterator[Twins]:
 
 @native
 @settings(max_examples=40, deadline=None)
-@given(st.lists(STEP, max_size=150), st.integers(1, 5))
-def test_whatever_happens_both_do_the_same(steps: list[tuple[str, int]], every: int) -> None:
-    both = Twins()
+@given(st.lists(STEP, max_size=150), st.integers(1, 5), st.integers(0, len(KEYS) - 1))
+def test_whatever_happens_both_do_the_same(steps: list[tuple[str, int]], every: int, begin: int) -> None:
+    both = Twins(begin=begin)
     try:
         for kind in ("packet", "slot") * 6:
             both.step(kind, 2)
@@ -79,6 +81,28 @@ def test_a_call_in_order_is_left_to_c(twins: Twins) -> None:
     ours, reference = twins.sides
     assert reference.left == 400
     assert ours.left <= 20  # until the source is settled
+
+
+@native
+@pytest.mark.parametrize("suite", PROFILES)
+def test_an_encrypted_call_in_order_is_left_to_c(suite: str) -> None:
+    both = Twins(begin=next(at for at, keys in enumerate(KEYS) if keys and keys.suite == suite))
+    try:
+        for slot in range(100):
+            if slot % 50 == 0:
+                both.say(1, 1999)
+            for call in range(2):
+                both.packet(call, 0, 0, 0, 0, 0, 0x80)
+            both.step("slot", 2)
+            both.judge()
+        ours, reference = both.sides
+        assert reference.left == 200
+        assert ours.left <= 20
+        served = Mock(side_effect=AssertionError("by Python"))
+        with patch.object(ours.worker, "_serve", served):
+            both.step("slot", 2)
+    finally:
+        both.close()
 
 
 @native
@@ -227,7 +251,7 @@ def test_c_has_the_numbers_of_python() -> None:
         "HEADER": tap.HEADER, "LEVELS_KEPT": fallback.KEPT, "LEVELS_SPARE": fallback.SPARE,
         "LEVEL_SILENT": fallback.SILENT, "MAX_DROPOUT": receiver_stats.MAX_DROPOUT, "SKEW": buffer.SKEW,
         "QUIET_FIRST": gap_filler.QUIET_WAIT[0], "QUIET_LAST": gap_filler.QUIET_WAIT[1], "RECORD": tap._RECORD.size,
-        "ALAW": session.ALAW, "TAP_OUT": tap._OUT,
+        "OVERHEAD_MAX": max(OVERHEAD.values()), "ALAW": session.ALAW, "TAP_OUT": tap._OUT,
         "SOUND": wire.Kind.SOUND, "SOUND_SIZE": wire.SOUND.size, "MESSAGE": wire._HEADER.size,
     }  # fmt: skip
     assert {name: found.get(name) for name in expected} == expected
