@@ -56,6 +56,7 @@ typedef struct {
     int port_count, epoll, busy;
     unsigned char to_alaw[256], to_ulaw[256], levels[LEVEL_COUNT];
     int64_t squares[256];
+    unsigned char relayed[FRAME];
     _Alignas(8) unsigned char clear[PACKET_MAX + 1]; /* a received packet without its encryption */
     struct epoll_event ready[READY];
     Outgoing outgoing[BATCH];
@@ -300,22 +301,33 @@ typedef struct {
     GapFiller *filler;
     JitterStats *stats;
     SrtpStreams *streams; /* NULL if the call is not encrypted */
+    PlayoutJitterBuffer *listener; /* NULL if nobody else listens */
     Record record;
 } Receiving;
+
+/* The buffer of a bridge that `ref` refers to, NULL for none; 0 if it is anything else, which Python has to do. */
+static int
+find_buffer(const Ref *ref, PlayoutJitterBuffer **buffer)
+{
+    *buffer = hot(ref);
+    return *buffer != NULL || ref->any == Py_None;
+}
 
 /* Find all of them; 0 if there is anything that Python has to do. */
 static int
 find_receiving(Channel *channel, Receiving *of)
 {
     RtpSession *session = hot(&channel->session);
+    PlayoutJitterBuffer *relay; /* what the other side gets does not matter here, except sound of a conference */
     of->channel = channel;
     of->session = session;
-    if (session == NULL || session->relay != Py_None || session->recording != Py_None || session->live != Py_None)
+    if (session == NULL || session->recording != Py_None || session->live != Py_None ||
+        !find_buffer(&session->relay, &relay))
         return 0;
     of->agreed = hot(&session->agreed);
     Inbound *inbound = of->inbound = hot(&session->inbound);
-    if (of->agreed == NULL || inbound == NULL || inbound->listener != Py_None || inbound->tones != Py_None || inbound->next != Py_None ||
-        inbound->fresh)
+    if (of->agreed == NULL || inbound == NULL || !find_buffer(&inbound->listener, &of->listener) ||
+        inbound->tones != Py_None || inbound->next != Py_None || inbound->fresh)
         return 0;
     of->source = hot(&inbound->source);
     of->received = hot(&inbound->received);
@@ -476,6 +488,7 @@ take_packet(FastPath *path, const Port *port, const Incoming *packet, double now
     if (of.inbound->ssrc != read32(data + 8) || step >= MAX_DROPOUT ||
         sequence != (of.jitter->sequence & 0xFFFF) || timestamp != (of.jitter->timestamp & 0xFFFFFFFF) ||
         !find_place(of.source, port) || !is_from(of.source, &packet->from) ||
+        (of.listener != NULL && !can_put(of.listener, sequence, timestamp, length)) ||
         !make_record(path, of.channel, of.source, shown, now, &of.record))
         return 0;
     int whole = of.channel->heard ? ready_with(path, &of, length, behind) : 0;
@@ -498,6 +511,8 @@ take_packet(FastPath *path, const Port *port, const Incoming *packet, double now
             translated[each] = path->to_ulaw[sound[each]];
         sound = translated;
     }
+    if (of.listener != NULL)
+        put_relayed(of.listener, sequence, timestamp, sound, length, now);
     put_sound(&of, sound, length, now);
     if (of.channel->heard)
         hand_up(path, &of, sound, length, whole, now);
@@ -638,17 +653,18 @@ typedef struct {
     SentLevels *levels;
     Source *source;
     SrtpContext *context; /* NULL if the call is not encrypted */
+    PlayoutJitterBuffer *relay; /* of which sound is sent in place of the agent's; NULL for none */
     Record record;
 } Sending;
 
-/* Whether nothing but the agent's sound is to be sent in slot number `slot`, and nothing else is due. */
+/* Whether nothing but the sound of the agent or of a bridge is to be sent in slot number `slot`, and nothing else is due. */
 static int
 find_sending(FastPath *path, Channel *channel, const Port *port, long long slot, double now, Sending *of)
 {
     RtpSession *session = of->session = hot(&channel->session);
     Agreed *agreed = of->agreed = session == NULL ? NULL : hot(&session->agreed);
-    if (agreed == NULL || agreed->sent < 0 || session->relay != Py_None || session->recording != Py_None ||
-        session->live != Py_None || !find_sender(session, &of->context))
+    if (agreed == NULL || agreed->sent < 0 || session->recording != Py_None || session->live != Py_None ||
+        !find_buffer(&session->relay, &of->relay) || !find_sender(session, &of->context))
         return 0;
     RtpSender *sender = of->sender = hot(&session->sender);
     DigitSender *digits = hot(&session->digits);
@@ -724,15 +740,42 @@ taken_frame(FastPath *path, Playout *playout, const unsigned char **at, PyObject
     return frame;
 }
 
-/* media.g711.level, in dBm0 by the table of media.session.sent_levels */
-static unsigned char
-level_of(const FastPath *path, const unsigned char *frame)
+/* media.g711.level */
+static unsigned int
+loudness_of(const FastPath *path, const unsigned char *frame)
 {
     int64_t sum = 0;
     for (int each = 0; each < FRAME; each++)
         sum += path->squares[frame[each]];
-    unsigned int mean = (unsigned int)sqrt((double)sum / (double)FRAME);
-    return path->levels[mean < LEVEL_COUNT ? mean : LEVEL_COUNT - 1];
+    return (unsigned int)sqrt((double)sum / (double)FRAME);
+}
+
+/* The next frame of a call: of a bridge, or of the agent. `held` gets a new reference to the object that it lies in, NULL
+ * for none; `level` is that of media.session.sent_levels. 0 if Python has to do it. */
+static int
+find_frame(FastPath *path, const Sending *of, double now, const unsigned char **frame, PyObject **held,
+           unsigned char *level, PyObject **marks)
+{
+    *held = NULL;
+    if (of->relay != NULL) {
+        if (!take_relayed(of->relay, now, path->relayed))
+            return 0;
+        *frame = path->relayed;
+    } else {
+        *held = next_frame(path, of->playout, frame);
+        if (*held == NULL)
+            *held = taken_frame(path, of->playout, frame, marks);
+        if (*held == NULL)
+            return 0;
+    }
+    *level = LEVEL_SILENT;
+    if (*held != path->silence) {
+        unsigned int mean = loudness_of(path, *frame);
+        *level = path->levels[mean < LEVEL_COUNT ? mean : LEVEL_COUNT - 1];
+        if (of->relay != NULL)
+            of->relay->level = mean;
+    }
+    return 1;
 }
 
 /* Make the packet of a call in slot number `slot`; 0 if Python has to do it, with nothing changed (Playout.take changes
@@ -742,14 +785,13 @@ static int
 make_packet(FastPath *path, Channel *channel, int fd, long long slot, double now, Outgoing *out, PyObject **marks)
 {
     Sending of;
+    PyObject *sound;
+    unsigned char level;
     const unsigned char *frame;
     const Port *port = path->ports + fd;
     if (!find_sending(path, channel, port, slot, now, &of))
         return 0;
-    PyObject *sound = next_frame(path, of.playout, &frame);
-    if (sound == NULL)
-        sound = taken_frame(path, of.playout, &frame, marks);
-    if (sound == NULL)
+    if (!find_frame(path, &of, now, &frame, &sound, &level, marks))
         return 0;
     out->data[0] = 0x80;
     out->data[1] = (unsigned char)(of.agreed->sent & 0x7F);
@@ -763,12 +805,12 @@ make_packet(FastPath *path, Channel *channel, int fd, long long slot, double now
         memcpy(out->data + HEADER, frame, FRAME);
     out->size = HEADER + FRAME;
     if (of.context != NULL && !run_srtp(of.context, out->data, &out->size)) {
-        Py_DECREF(sound);
+        Py_XDECREF(sound);
         Py_CLEAR(*marks);
         return 0;
     }
-    push_level(of.levels, sound == path->silence ? LEVEL_SILENT : level_of(path, frame));
-    Py_DECREF(sound);
+    push_level(of.levels, level);
+    Py_XDECREF(sound);
     of.sender->slot = slot;
     of.sender->sequence++;
     of.sender->timestamp += FRAME;

@@ -39,6 +39,8 @@ def main() -> None:
         seed = random.SystemRandom().getrandbits(32)
         chance, both = random.Random(seed), Twins(host=hosts[rounds % 3], begin=seed % len(KEYS))
         try:
+            if seed % 3 == 0:
+                both.bridge()
             for _ in range(SEQUENCE):
                 for _ in range(chance.randrange(6)):
                     both.packet(chance.randrange(2), 0, 0, 0, 0, 0, 0x80)

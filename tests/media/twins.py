@@ -39,6 +39,15 @@ HOT = {
                                        "surplus"),
 }  # fmt: skip
 """What C reads and writes, by the way from the channel to it."""
+BRIDGED = {
+    "": ("_at", "_bridged", "_level", "_blocks"),
+    "stats": ("played", "concealed", "late", "added", "dropped", "overflowed", "clock_jumps"),
+    "_stream": ("_sequence", "_timestamp", "_position", "_length", "_arrived", "jumps"),
+    "_delays": ("fastest", "target", "_recent", "_earlier", "_turned", "_seen", "_weights", "_weight", "_packets",
+                "_late"),
+    "_concealment": ("_past", "_repeated"),
+}  # fmt: skip
+"""The same for the buffer of a bridge, by the way from it."""
 PACKETS = [
     (0, 0, 0, 0, 0, 0x80),  # sender, packets left out, samples left out, stream, type, first byte
     (0, 1, 1, 0, 0, 0x80),
@@ -174,6 +183,9 @@ class Side:
                 for name in names:
                     value = getattr(one, name)
                     found[f"{number}.{way}.{name}"] = str(value) if isinstance(value, float) else value  # nan
+            for way, names in BRIDGED.items() if channel.session.inbound.listener else ():
+                part = getattr(channel.session.inbound.listener, way) if way else channel.session.inbound.listener
+                found |= {f"{number}.listener.{way}.{name}": str(getattr(part, name, None)) for name in names}
             found[f"{number}.chunk"] = channel.chunk
             if srtp := channel.session._srtp:
                 found[f"{number}.heard"] = srtp.sound.heard.ssrc, srtp.sound.heard.last
@@ -218,6 +230,11 @@ class Twins:
         self.packets = 0
         for number in range(1, CALLS + 1):
             self.connect(number, begin * len(FORMATS))
+
+    def bridge(self) -> None:
+        """Let the two calls hear each other."""
+        for side in self.sides:
+            side.do(Kind.BRIDGE, 1, NUMBER.pack(2))
 
     def connect(self, number: int, which: int) -> None:
         keys = KEYS[which // len(FORMATS) % len(KEYS)]
