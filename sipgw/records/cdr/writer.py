@@ -191,18 +191,19 @@ class CdrWriter:
             rest = GATHER if self._spool.waits >= BATCH else max(GATHER, wrote + REST - now())
             await asyncio.sleep(RETRY[min(failures, len(RETRY)) - 1] if failures else rest)
             wrote = now()
-            cause = await self._try()
+            cause = await self._try(doubted=failures > 0)
             if cause and failures in (0, 10, 100):
                 log.warning("records wait in the spool", cause=cause, tries=failures + 1)
             if failures and not cause:
                 log.info("records are written again", tries=failures)
             failures = failures + 1 if cause else 0
 
-    async def _try(self) -> str:
-        """Write the next entries; returns the error, or ""."""
+    async def _try(self, *, doubted: bool) -> str:
+        """Write the next entries; returns the error, or "". If the file is `doubted`, it is looked into first."""
         try:
             await SPOOL.run(self._spool.flush)
-            await self._store.revive()
+            if doubted or self._store.replaced:
+                await self._store.revive()
             await self._step(self._spool, self._writer)
         except MOMENT as error:
             return _cause(error)
