@@ -185,6 +185,8 @@ async def run_calls(
         if bridged:
             for one, other in zip(channels[::2], channels[1::2], strict=True):
                 one.bridge(other)
+        for channel in channels:  # until the orders are carried out: a packet that came before would count as lost
+            await counters(channel)
         async with asyncio.TaskGroup() as tasks:
             work = [busy(0.050, 0.150)] if hog else []
             if not bridged:

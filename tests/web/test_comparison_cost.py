@@ -63,7 +63,9 @@ def test_its_cost_counts_for_the_day_and_is_written_down_and_shown(tmp_path: Pat
             assert "0.7500 USD" in (await compared(there, uses(250, 500)))[1]
             assert expenses.spent().money == pytest.approx(0.75)
             store, midnight = there.gateway.store, datetime.now(UTC)
-            assert (await spent_since_midnight(store, midnight)).money == pytest.approx(0.75), "also after a restart"
+            assert (await spent_since_midnight(store, midnight))[""].money == pytest.approx(0.75), (
+                "also after a restart"
+            )
             async with store.read() as session:
                 (row,) = await session.scalars(select(ExpenseRecord))
             assert (row.what, row.costs["used"]) == ("comparison of prompts", {"llm acme/one tokens_out": 750.0})
