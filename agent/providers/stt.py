@@ -54,8 +54,8 @@ class ListenOptions(ProviderOptions):
     """What the options of all streaming STT has in common."""
 
     language: str = ""
-    """The language, as the provider writes it: ``en``, ``multi``; empty for that of the model. Those of
-    `[[languages]]` are expected beside it."""
+    """The language, as the provider writes it: ``en``, ``multi``; empty for that of the model or the voice. STT expects
+    those of `[[languages]]` beside it; a voice of `[[languages]]` speaks its own."""
     chunk: float = field(default=0.02, metadata=FIXED)
     """Seconds of sound in one message at least, up to 1."""
     open_limit: float = field(default=4.0, metadata=FIXED)

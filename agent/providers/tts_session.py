@@ -18,8 +18,8 @@ class SpeakOptions(ProviderOptions):
     voice_id: str = ""
     """The voice, by the provider's name or number."""
     language: str = ""
-    """The language, as the provider writes it, such as ``en``; empty for that of the voice. That of `[[languages]]`
-    goes before it."""
+    """The language, as the provider writes it: ``en``, ``multi``; empty for that of the model or the voice. STT expects
+    those of `[[languages]]` beside it; a voice of `[[languages]]` speaks its own."""
     open_limit: float = field(default=3.0, metadata=FIXED)
     """Seconds until the connection must stand."""
     first_sound_limit: float = field(default=3.8, metadata=FIXED)

@@ -1,10 +1,11 @@
 """Options of the alarms on the calls of trunks, and on what calls cost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Interval, MaxLen
 
+from agent.providers.extra import FIXED
 from sipgw.config.messages import check_addresses
 
 
@@ -17,8 +18,8 @@ class AlarmOptions:
     """The part of the latest calls that is bad from which on an alarm is raised; it ends at half of it. 0: none."""
     calls: Annotated[int, Interval(ge=1, le=1000)] = 50
     """The number of latest calls of a trunk that count, of those that were answered."""
-    least: Annotated[int, Interval(ge=1, le=1000)] = 10
-    """Without so many calls since the start there is no alarm."""
+    least: int = field(default=10, metadata=FIXED)
+    """Without so many calls since the start, or as many as `calls`, there is no alarm."""
     mos: Annotated[float, Interval(ge=1, le=4.5)] = 3.5
     """The mean opinion score below which the audio of a call is bad."""
     slow: Annotated[float, Gt(0)] = 3.0
@@ -32,5 +33,3 @@ class AlarmOptions:
 
     def __post_init__(self) -> None:
         check_addresses(self.mail_to)
-        if self.least > self.calls:
-            raise ValueError(f"least: {self.least} calls are more than the {self.calls} that count")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, MinLen
 
+from agent.providers.extra import FIXED
 from sipgw.config.networks import PRIVATE_NETWORKS, check_networks
 
 USER = re.compile(r"[A-Za-z0-9._+-]{1,64}")
@@ -51,7 +52,7 @@ class AdmissionOptions:
     than it can serve, and one more is answered 503 until 5 s after."""
     calls_per_second: Annotated[float, Gt(0)] = 200
     """New calls from one known address, four times as many in a burst; more are answered 503."""
-    strangers_per_second: Annotated[float, Gt(0)] = 200
+    strangers_per_second: float = field(default=200, metadata=FIXED)
     """Messages from all unknown addresses together; more are not read."""
     stranger_per_second: Annotated[float, Gt(0)] = 20
     """Messages from one unknown address, five times as many in a burst; more are not read."""
