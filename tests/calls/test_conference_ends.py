@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.stock import STOCK
 from agent.call_control import CallControlRefused
 from agent.records import Outcome
+from agent.stock import STOCK
 from agent.stt import SpeechToText
 from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.conference import Mode, silent

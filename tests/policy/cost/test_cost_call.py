@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.stock import STOCK
 from agent.records import Used
+from agent.stock import STOCK
 from sipgw.config.config import GatewayConfig
 from sipgw.config.cost import CostOptions, PriceOptions
 from sipgw.config.inbound import LimitOptions
