@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import httpx
 import pytest
 
+from agent.providers.connections import tls
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from media.process.engine import MediaEngine, MediaOptions
 from media.process.supervisor import RESTART_PAUSE
@@ -165,7 +166,7 @@ def test_a_dashboard_that_fails_answers_again(tmp_path: Path, monkeypatch: pytes
     async def scenario() -> None:
         async with asyncio.timeout(HANG), Store(StoreOptions(str(tmp_path / "x.db"))) as store:
             gateway = FakeGatewayView(parse("", "x", {}), store)
-            async with Dashboard(gateway, WebOptions(port=0)) as dashboard, httpx.AsyncClient() as browser:
+            async with Dashboard(gateway, WebOptions(port=0)) as dashboard, httpx.AsyncClient(verify=tls()) as browser:
                 await until(lambda: len(begun) == 2)
                 assert (await browser.get(f"{dashboard.url}healthz")).status_code == 200
 
