@@ -10,7 +10,7 @@ from agent.providers.extra import FIXED
 
 @dataclass(frozen=True)
 class IvrOptions:
-    """What the agent does when a call that it makes is answered by a telephone menu (IVR) or a queue."""
+    """The agent's ways with a telephone menu (IVR) or a queue that answers its call."""
 
     press_keys: bool = False
     """Whether the agent may press keys: menus are then no answering machines, and it waits in queues. Not with `brain`
@@ -23,4 +23,4 @@ class IvrOptions:
     """Time in menus and queues, together, after which the limit is reached: ``"15m"``. Time with a person does not
     count, if it is a minute or more."""
     at_limit: Literal["hang_up", "operator"] = "hang_up"
-    """What happens at the limit: `operator` presses 0, once, and hangs up if nobody comes within a minute."""
+    """The end at the limit: `operator` presses 0, once, and hangs up if nobody comes within a minute."""

@@ -51,7 +51,7 @@ CHANGING = 0
 
 @dataclass(frozen=True)
 class ListenOptions(ProviderOptions):
-    """What the options of all streaming STT has in common."""
+    """The options that all streaming STT has in common."""
 
     language: str = ""
     """The language, as the provider writes it: ``en``, ``multi``; empty for that of the model or the voice. STT expects
@@ -252,9 +252,9 @@ class SttSession(ABC):
     begins: ClassVar[bool] = True
     """Whether the server says when it is ready (`SttBegun`); otherwise it is when the websocket stands."""
     keepalive: ClassVar[str] = ""
-    """What keeps a session without sound alive."""
+    """The message that keeps a session without sound alive."""
     goodbye: ClassVar[str]
-    """What ends a session politely; empty if that is the end of the websocket alone."""
+    """The message that ends a session; empty if that is the end of the websocket alone."""
     kind_key: ClassVar[str] = "type"
     """The field that names a message."""
     faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
@@ -302,7 +302,7 @@ class SttSession(ABC):
         return ""
 
     def message(self, ulaw: bytes) -> bytes | str:
-        """What sound is sent as."""
+        """The message that carries sound."""
         return ulaw
 
     def hint(self, said: str, wanted: Expected) -> str:
@@ -310,7 +310,7 @@ class SttSession(ABC):
         return ""
 
     def receive(self, message: str | bytes) -> SessionEvent | None:
-        """What one message of the server means; None if nothing. Nonsense is counted in `ignored`."""
+        """The event of one message of the server; None if there is none. Nonsense is counted in `ignored`."""
         try:
             fields = json.loads(message)
         except (ValueError, RecursionError):
@@ -326,7 +326,7 @@ class SttSession(ABC):
 
     @abstractmethod
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
-        """What a message of type `kind` means. May raise what wrong types raise."""
+        """The event of a message of type `kind`. May raise what wrong types raise."""
 
     def fault(self, loss: SttFault) -> ProviderError:
         """The error for the end of a session."""

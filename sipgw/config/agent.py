@@ -46,7 +46,7 @@ class LanguageOptions:
     tts: str = ""
     """Another provider for the voice, such as ``cartesia``; empty for the agent's own."""
     sentences: dict[Sentence, str] = field(default_factory=dict, hash=False)
-    """What it says by itself, where the stock sentence of the language will not do: `filler` (a tool takes long),
+    """Sentences that replace the stock sentences of the language: `filler` (a tool takes long),
     `reprompt` (is somebody there?), `again` (please say it once more), `hardly` (the caller can hardly be heard),
     `goodbye` (the model hangs up without a word), `goodbye_silence` (nobody speaks), `goodbye_overtime` (the call has
     lasted long enough, or cost enough), `apology` (a provider fails), `connecting` (then there is somebody to transfer
@@ -84,7 +84,7 @@ class PrefetchOptions:
 
 @dataclass(frozen=True)
 class AgentOptions:
-    """Who answers, and with which providers."""
+    """The agent that answers, and its providers."""
 
     business: str = "Acme Store"
     """The name that the agent answers with."""
@@ -94,12 +94,12 @@ class AgentOptions:
     """First sentence of a call that the agent makes; empty for one made of `business`, and of {{topic}} in a call back.
     """
     answering_machines: Literal["hang_up", "message", "ignore"] = "hang_up"
-    """What the agent does when a call that it makes is answered by a machine: `message` waits for the beep and says
+    """The reaction of the agent to a machine that answers its call: `message` waits for the beep and says
     `voicemail`; `ignore` talks on as with a human. It greets at once in any case."""
     voicemail: str = ""
     """The message after the beep; empty: a sentence made of `business`."""
     screening: str = ""
-    """What is said to a call screen when its prompt is over: who calls and why, in one sentence. Then the agent waits
+    """The answer to a call screen when its prompt is over: who calls and why, in one sentence. Then the agent waits
     for the person. Empty: `outbound_greeting`, or a sentence made of `business` and of {{topic}}."""
     variables: tuple[str, ...] = ()
     """Names of values of outgoing calls (``--var name=Ann``, columns of a campaign), for ``{{name}}`` in prompt and
@@ -149,11 +149,12 @@ class AgentOptions:
     hand_over: tuple[str, ...] = ()
     """Names of the agents to which it may hand a call over, with everything that was said; empty: none."""
     ambience: str = ""
-    """What callers hear under the agent and while it is silent, in a loop: a mono 8 kHz mu-law WAV file of at most 130
-    s, such as an office. It is neither recorded nor heard by the recogniser; people to whom callers are transferred
-    are without it. Empty: none."""
+    """A sound that callers hear under the agent and while it is silent, in a loop: a mono 8 kHz mu-law WAV file of at
+    most 130 s, such as an office. It is neither recorded nor heard by the recogniser; people to whom callers are
+    transferred are without it. Empty: none."""
     thinking_sound: str = ""
-    """The same for what callers hear while the agent or a tool takes long, such as typing. Not with `realtime`."""
+    """The same for the sound that callers hear while the agent or a tool takes long, such as typing. Not with
+    `realtime`."""
     thinking_after: float = field(default=1.0, metadata=FIXED)
     """Seconds of silence after which it begins, from 0.5; it ends with the first sound of the agent."""
     ambience_level: float = -45.0

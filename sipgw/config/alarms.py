@@ -26,7 +26,7 @@ class AlarmOptions:
     """Seconds from the caller's last word to the answer; a call is slow if it took longer in more than half of its
     turns."""
     cost: Annotated[float, Ge(0)] = 0
-    """What the calls of a day cost when an alarm is raised, in the currency of the prices; ``[limits] money_per_day``
+    """The cost of a day's calls that raises an alarm, in the currency of the prices; ``[limits] money_per_day``
     ends them. 0: none."""
     mail_to: Annotated[tuple[str, ...], MaxLen(20)] = ()
     """Addresses that get each alarm by mail; needs ``[mail]``. Webhooks get the event `alarm` anyway."""

@@ -65,13 +65,13 @@ class PriceOptions:
         return float(first + max(0, ceil((seconds - first) / step)) * step)
 
     def cost(self, amount: float) -> float:
-        """What so many units cost; of a trunk with its rounding."""
+        """The cost of so many units; of a trunk with its rounding."""
         return (self.charged(amount) if self.part == "trunk" else amount) * self.price / self.per
 
 
 @dataclass(frozen=True)
 class CostOptions:
-    """What a call may cost, in the currency of the prices; 0: no limit."""
+    """The limit on the cost of a call, in the currency of the prices; 0: none."""
 
     per_call: Annotated[float, Ge(0)] = 0
     """Then the agent says its sentence `goodbye_overtime` and hangs up, as when the day's money or minutes ([limits])

@@ -93,7 +93,7 @@ class LimitOptions:
     minutes_per_day: Annotated[float, Ge(0)] = 0
     """Minutes of all calls, in and out, from midnight to midnight by this machine's clock."""
     money_per_day: Annotated[float, Ge(0)] = 0
-    """What all calls may cost in a day, in the currency of the prices."""
+    """The highest cost of all calls of a day, in the currency of the prices."""
     people: tuple[NumberLimit, ...] = ()
     """Numbers that are busy when somebody speaks there."""
     blocked: tuple[str, ...] = ()
@@ -106,7 +106,7 @@ class LimitOptions:
     answer_spent: Answer = "overload"
     """For `minutes_per_day` and `money_per_day`."""
     sentence: str = "I am sorry, we cannot take your call now. Please try again later. Goodbye."
-    """What is said for ``"spoken"``."""
+    """The sentence that is spoken for ``"spoken"``."""
 
     def __post_init__(self) -> None:
         try:

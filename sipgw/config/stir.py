@@ -25,7 +25,7 @@ class StirOptions:
     x5u: str = ""
     """``https://…`` where others find the certificate chain of `key`."""
     attest: Attestation = "A"
-    """What we attest: ``A``, the caller ID is ours to use; ``B``, we know who calls; ``C``, neither."""
+    """Our attestation: ``A``, the caller ID is ours to use; ``B``, we know who calls; ``C``, neither."""
 
     def __post_init__(self) -> None:
         if bool(self.key) is not bool(self.x5u):
