@@ -21,6 +21,7 @@ from pydantic import RootModel, model_validator
 
 from agent.errors import first
 from agent.mcp_options import McpOptions
+from agent.providers.connections import tls
 from agent.tools import KEY, Tool, ToolError, UnknownOutcome
 
 log = structlog.get_logger()
@@ -90,7 +91,9 @@ class McpServer:
                     name.strip(): value.strip() for name, _, value in (one.partition(":") for one in options.headers)
                 }
                 # The time limits are the tools' own; an answer may be streamed for as long as they allow.
-                http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=options.timeout))
+                http = await stack.enter_async_context(
+                    httpx2.AsyncClient(headers=headers, timeout=options.timeout, verify=tls())
+                )
                 server = streamable_http_client(options.url, http_client=http)
             else:
                 env = {name: value for name, _, value in (one.partition("=") for one in options.env)}

@@ -28,13 +28,18 @@ def _newest() -> bytes:
         return path.read_bytes()
 
 
+def copy_of_newest(path: Path) -> None:
+    """Make the file `path` an empty database, unless it is there."""
+    with tempfile.NamedTemporaryFile(dir=path.parent) as new:
+        new.write(_newest())
+        new.flush()
+        with contextlib.suppress(FileExistsError):  # a second one is opened at the same moment
+            os.link(new.name, path)
+
+
 def _copied(path: str) -> None:
     if not Path(path).exists() and Path(path).parent.is_dir():
-        with tempfile.NamedTemporaryFile(dir=Path(path).parent) as new:
-            new.write(_newest())
-            new.flush()
-            with contextlib.suppress(FileExistsError):  # a second one is opened at the same moment
-                os.link(new.name, path)
+        copy_of_newest(Path(path))
     prepare(path)
 
 

@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import httpx
 import pytest
 
+from agent.providers.connections import tls
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from media.process.engine import MediaEngine, MediaOptions
 from media.process.supervisor import RESTART_PAUSE
@@ -18,11 +19,12 @@ from sipgw.agents.knowledge.shelf import Shelf
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
-from sipgw.gateway.maintenance import Maintenance
+from sipgw.records.artifacts.maintenance import Maintenance
 from sipgw.records.store.store import Store
 from sipgw.sip import boundaries
 from sipgw.sip.boundaries import lasting
 from sipgw.web.server import Dashboard, _Server
+from tests.records.maintained import maintenance
 from tests.virtual import run
 from tests.waiting import HANG, until
 from tests.web.gateway_view import FakeGatewayView
@@ -151,7 +153,7 @@ def test_maintenance_that_fails_begins_again(tmp_path: Path, monkeypatch: pytest
     begun = once(monkeypatch, Maintenance, "_keep_up")
 
     async def scenario() -> None:
-        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, Maintenance(store, parse("", "x", {})):
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, maintenance(store, parse("", "x", {})):
             await until(lambda: len(begun) == 2)
 
     asyncio.run(scenario())
@@ -164,7 +166,7 @@ def test_a_dashboard_that_fails_answers_again(tmp_path: Path, monkeypatch: pytes
     async def scenario() -> None:
         async with asyncio.timeout(HANG), Store(StoreOptions(str(tmp_path / "x.db"))) as store:
             gateway = FakeGatewayView(parse("", "x", {}), store)
-            async with Dashboard(gateway, WebOptions(port=0)) as dashboard, httpx.AsyncClient() as browser:
+            async with Dashboard(gateway, WebOptions(port=0)) as dashboard, httpx.AsyncClient(verify=tls()) as browser:
                 await until(lambda: len(begun) == 2)
                 assert (await browser.get(f"{dashboard.url}healthz")).status_code == 200
 

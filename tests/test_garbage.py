@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import weakref
+from collections.abc import Iterator
 
 import pytest
 
@@ -39,7 +40,15 @@ def test_a_full_collection_waits_for_a_quiet_moment_but_not_for_ever(
     assert asyncio.run(scenario()) is freed
 
 
-def test_afterwards_it_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def nothing_frozen() -> Iterator[None]:
+    """pytest has frozen its own objects (`tests/conftest.py`)."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
+def test_afterwards_it_is_as_it_was(nothing_frozen: None) -> None:
     before = gc.get_threshold()
 
     async def scenario() -> tuple[int, int]:
@@ -50,3 +59,13 @@ def test_afterwards_it_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     assert frozen > 10_000
     assert third > before[2]
     assert (gc.get_freeze_count(), gc.get_threshold()) == (0, before)
+
+
+def test_objects_that_somebody_else_froze_stay_frozen() -> None:
+    async def scenario() -> None:
+        async with garbage.when_quiet(list):
+            pass
+
+    gc.freeze()
+    asyncio.run(scenario())
+    assert gc.get_freeze_count() > 10_000, "every full collection would visit the objects of all tests"

@@ -22,6 +22,7 @@ from sipgw.tools.load.parrot import parrot
 from sipgw.tools.trial import EMBEDDED, trial
 from tests.bench.cascade import below
 from tests.bench.start import CONFIG
+from tests.databases import copy_of_newest
 from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
@@ -57,14 +58,14 @@ asyncio.run(serve())
 
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The modules of a gateway at its second start, when its database is there."""
+    """The modules of a gateway whose database is there."""
     folder = tmp_path_factory.mktemp("gateway")
     (folder / "sipgw.toml").write_text(CONFIG)
     environment = os.environ | {"BENCH_KEY": "none", "PYTHONPATH": str(ROOT)}
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", RUN], cwd=folder, env=environment, capture_output=True, text=True, check=True
-        )
+    copy_of_newest(folder / "sipgw.db")
+    done = subprocess.run(
+        [sys.executable, "-c", RUN], cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
     return set(done.stdout.split())
 
 

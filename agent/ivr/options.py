@@ -1,24 +1,26 @@
 """Options of telephone menus on the other side."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Gt
+
+from agent.providers.extra import FIXED
 
 
 @dataclass(frozen=True)
 class IvrOptions:
-    """What the agent does when a call that it makes is answered by a telephone menu (IVR) or a queue."""
+    """The agent's ways with a telephone menu (IVR) or a queue that answers its call."""
 
     press_keys: bool = False
     """Whether the agent may press keys: menus are then no answering machines, and it waits in queues. Not with `brain`
     or `realtime`."""
-    pause: Annotated[float, Gt(0)] = 2.0
+    pause: float = field(default=2.0, metadata=FIXED)
     """Seconds of silence after which a menu has said everything: the model is asked once for all of it."""
-    loops: Annotated[int, Ge(1)] = 3
+    loops: int = field(default=3, metadata=FIXED)
     """How often the same menu is answered; when it comes once more, the limit is reached."""
     limit: Annotated[float, Gt(0)] = 900
     """Time in menus and queues, together, after which the limit is reached: ``"15m"``. Time with a person does not
     count, if it is a minute or more."""
     at_limit: Literal["hang_up", "operator"] = "hang_up"
-    """What happens at the limit: `operator` presses 0, once, and hangs up if nobody comes within a minute."""
+    """The end at the limit: `operator` presses 0, once, and hangs up if nobody comes within a minute."""

@@ -97,7 +97,7 @@ class AssemblyAIOptions(ListenOptions):
 
     @property
     def product(self) -> str:
-        """What is paid for: the model; Universal-Streaming costs more with key terms."""
+        """The product that is paid for: the model; Universal-Streaming costs more with key terms."""
         return f"{self.model}+keyterms" if self.keyterms and not self.is_u3 else self.model
 
     @property
@@ -241,7 +241,7 @@ class AssemblyAISttSession(SttSession):
         return super().fault(loss)
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
-        """What a message means; those of later versions mean nothing."""
+        """The events of a message; those of later versions mean nothing."""
         match kind:
             case "Turn":
                 return self._turn(fields)

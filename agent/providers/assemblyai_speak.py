@@ -129,7 +129,7 @@ class AssemblyAITtsSession(TtsSession):
         return [Final(sentence)] if done else []
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
-        """What a message means."""
+        """The events of a message."""
         match kind:
             case "Begin":
                 return [TtsBegun()]

@@ -115,7 +115,7 @@ class InkSession(SttSession):
         return json.dumps({"type": "config", "turn": {"end_threshold": min(usual, DICTATED) if dictated else usual}})
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
-        """What a message means."""
+        """The events of a message."""
         sent = self.backlog.sent
         match kind:
             case "turn.start":

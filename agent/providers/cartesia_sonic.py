@@ -111,7 +111,7 @@ class SonicSession(TtsSession):
         return [Answer(self._message("", goes_on=False))] if name and name == self._reply else []
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
-        """What a message means."""
+        """The events of a message."""
         name = str(fields.get("context_id") or "")
         context = self._contexts.get(name, _Context())
         sentence = context.sentence

@@ -205,7 +205,7 @@ class NovaSession(_DeepgramSession):
         return self._request("/v1/listen", query)
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
-        """What a message means."""
+        """The events of a message."""
         match kind:
             case "Results":
                 return self._results(fields)
@@ -330,7 +330,7 @@ class FluxSession(_DeepgramSession):
         return json.dumps({"type": "Configure", **told})
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
-        """What a message means."""
+        """The events of a message."""
         match kind:
             case "TurnInfo":
                 return self._turn(fields)

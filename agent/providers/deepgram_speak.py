@@ -144,7 +144,7 @@ class AuraSession(_DeepgramTtsSession):
         return [TtsSound(self._speaking, ulaw)] if self._speaking and not self._clearing else []
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
-        """What a message means."""
+        """The events of a message."""
         match kind:
             case "Flushed" if self._speaking and not self._clearing:
                 sentence, self._speaking = self._speaking, ""
@@ -244,7 +244,7 @@ class FluxTtsSession(_DeepgramTtsSession):
         return [] if turn.stopped else [TtsSound(turn.sentence, ulaw)]
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
-        """What a message means."""
+        """The events of a message."""
         match kind:
             case "Connected":
                 return [TtsBegun()]

@@ -31,13 +31,13 @@ _NEW = ("api.openai.com", ".openai.azure.com", "openrouter.ai")
 
 
 def limit_name(base_url: str) -> Literal["max_completion_tokens", "max_tokens"]:
-    """What the server calls the limit of a reply: OpenAI has a new name for it, most others know only the old one."""
+    """The server's name for the limit of a reply: OpenAI has a new name for it, most others know only the old one."""
     host = urllib.parse.urlsplit(base_url).hostname or ""
     return "max_completion_tokens" if host.endswith(_NEW) else "max_tokens"
 
 
 class Dialect:
-    """What one server has refused."""
+    """The parameters that one server has refused."""
 
     def __init__(self) -> None:
         self._without: set[str] = set()

@@ -49,7 +49,7 @@ class ScribeOptions(ListenOptions):
 
     @property
     def product(self) -> str:
-        """What is paid for: the model, which costs more with key terms."""
+        """The product that is paid for: the model, which costs more with key terms."""
         return f"{self.model}+keyterms" if self.keyterms else self.model
 
 
@@ -126,7 +126,7 @@ class ScribeSession(SttSession):
         return _chunk(ulaw)
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
-        """What a message means."""
+        """The events of a message."""
         sent = self.backlog.sent
         match kind:
             case "session_started":

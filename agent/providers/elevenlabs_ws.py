@@ -58,7 +58,7 @@ class ElevenLabsSession(TtsSession):
     query: ClassVar[Mapping[str, str]] = {"auto_mode": "true", "inactivity_timeout": str(_INACTIVITY)}
     """Further parameters of the URL."""
     alive: ClassVar[Mapping[str, Any]] = {"text": ""}
-    """What keeps a context alive."""
+    """The message that keeps a context alive."""
 
     def __init__(self, options: ElevenLabsOptions) -> None:
         super().__init__(options)
@@ -134,7 +134,8 @@ class ElevenLabsSession(TtsSession):
         return [Answer(message) for message in self._close(self._context_of(sentence))]
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
-        """What a message means; one may bring both the last sound and the end. Both spellings of the keys are taken."""
+        """The events of a message; one may bring both the last sound and the end. Both spellings of the keys are
+        taken."""
         if error := fields.get("error"):
             return [TtsFault(str(error)[:100], "" if error == WRONG_KEY else str(fields.get("message") or "")[:1000])]
         name = str(fields.get("contextId", fields.get("context_id")))

@@ -33,7 +33,7 @@ class Limits(NamedTuple):
     least: float
     most: float
     unit: str = ""
-    """What it counts, such as milliseconds, in whole numbers; empty for any number."""
+    """Its unit, such as milliseconds, in whole numbers; empty for any number."""
 
 
 class ExtraError(ValueError):

@@ -40,7 +40,7 @@ _log = structlog.get_logger()
 class FailoverOptions:
     """When the next provider is tried, if the configuration names more than one for a part."""
 
-    open_limit: float = 1.5
+    open_limit: float = field(default=1.5, metadata=FIXED)
     """Seconds that a provider has to get ready."""
     first_token: float = 2.5
     """Seconds that a model has for the first piece of its reply."""

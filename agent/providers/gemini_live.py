@@ -160,7 +160,7 @@ class GeminiSession(RealtimeSession):
         return next((name for name in fields if name != "usageMetadata"), "")
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
-        """What a message means."""
+        """The events of a message."""
         events: list[SessionEvent] = []
         match kind:
             case "setupComplete" if BEGUN not in self._flags:

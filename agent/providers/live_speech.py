@@ -26,7 +26,7 @@ UNWANTED = 3 * SAMPLE_RATE
 
 
 class SpeechState(Enum):
-    """What the model does."""
+    """The states of the model."""
 
     SILENT = "is silent"
     SPEAKING = "speaks"
@@ -34,7 +34,8 @@ class SpeechState(Enum):
 
 
 class ModelVoice:
-    """What the model says: a stream at the pace of speech, silence included. A reply stands between two silences."""
+    """The speech of the model: a stream at the pace of speech, silence included. A reply stands between two
+    silences."""
 
     def __init__(self) -> None:
         self.voice = SpeechState.SILENT
@@ -84,7 +85,7 @@ class ModelVoice:
 
 
 class CallerWords:
-    """What the caller said since the model has answered them last. Places are seconds of the sound."""
+    """The words of the caller since the model has answered them last. Places are seconds of the sound."""
 
     def __init__(self) -> None:
         self._text = ""

@@ -124,7 +124,7 @@ class OpenAISttSession(SttSession):
         return json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(ulaw).decode()})
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
-        """What a message means."""
+        """The events of a message."""
         match kind:
             case "session.updated" if not self._begun:
                 self._begun = True

@@ -185,7 +185,7 @@ class OpenAILiveSession(RealtimeSession):
             self._append("instructions", CHANGED + new)
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
-        """What a message means."""
+        """The events of a message."""
         match kind:
             case "session.output_audio.delta":
                 return self._spoken(base64.b64decode(fields["delta"], validate=True))

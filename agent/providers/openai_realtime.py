@@ -172,7 +172,7 @@ class OpenAIRealtimeSession(RealtimeSession):
         self.send("session.update", session={"type": "realtime", "instructions": instructions})
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
-        """What a message means."""
+        """The events of a message."""
         match kind:
             case "session.created":
                 self.send("session.update", session=merged(self._session(), self._options.extra))

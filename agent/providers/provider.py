@@ -82,13 +82,13 @@ class Provider:
     package: str = ""
     """The package that it needs and a plain installation of sipgw lacks."""
     install: str = ""
-    """What pip installs for it; empty: `package`."""
+    """The name that pip installs for it; empty: `package`."""
     keyless: bool = False
     """Whether servers elsewhere than on `host` are used without a key."""
     auto: int = 0
     """Its place in the order in which ``auto`` takes what can be used; 0: it must be named."""
     embedded: str = ""
-    """What it does without a vendor, such as "hearing with the embedded Whisper tiny.en"; empty: it is a service."""
+    """Its work without a vendor, such as "hearing with the embedded Whisper tiny.en"; empty: it is a service."""
     languages: Callable[[Any], Collection[str] | None] = lambda _: None
     """The ISO 639-1 codes that it knows with these options, at least of those that an agent may speak
     (`agent.call_languages.NAMES`); None: it is not known."""
@@ -107,7 +107,7 @@ class Provider:
     ends_turns: Callable[[Any], bool] = lambda _: False
     """Speech to text: whether it decides with these options when a turn is over."""
     units: tuple[Unit, ...] = ()
-    """What it charges for beside the units of every provider of its part."""
+    """The units that it charges for beside those of every provider of its part."""
     further: Callable[[Any], Mapping[str, tuple[Unit, ...]]] = lambda _: {}
     """Further products with these options and what they charge for, such as a model that only transcribes."""
     prices: tuple[Price, ...] = ()
@@ -139,7 +139,7 @@ class Provider:
 
     @property
     def lacking(self) -> str:
-        """What pip has to install before it can be used; empty for nothing."""
+        """The requirement that pip has to install before it can be used; empty for none."""
         try:
             found = not self.package or find_spec(self.package)
         except ModuleNotFoundError:  # of the package that it is a part of
@@ -157,8 +157,8 @@ class Provider:
         return bool(self.host) and self.host not in options.url
 
     def product(self, options: Any) -> str:
-        """What is paid for, as ``"openai/gpt-4.1-mini"``. Options whose `model` is not what is paid for have a
-        property `product`."""
+        """The product that is paid for, as ``"openai/gpt-4.1-mini"``. Options whose `model` is not what is paid for
+        have a property `product`."""
         model = getattr(options, "product", "") or getattr(options, "model", "")
         return f"{self.family}/{model}" if model else self.family
 

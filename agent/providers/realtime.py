@@ -16,7 +16,7 @@ from agent.realtime import Brief, RealtimeEvent
 
 @dataclass(frozen=True)
 class RealtimeOptions(ProviderOptions):
-    """What the options of all speech-to-speech providers have in common."""
+    """The options that all speech-to-speech providers have in common."""
 
     voice_id: str = ""
     """The voice, by the provider's name or number."""
@@ -64,7 +64,7 @@ class RealtimeSession(ABC):
     full_duplex: ClassVar[bool] = False
     """See `agent.realtime.RenewableRealtime.full_duplex`."""
     goodbye: ClassVar[str] = ""
-    """What ends a session politely."""
+    """The message that ends a session."""
     faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
     """The server's codes: what it is, what to do about it, whether another session may go better."""
 
@@ -127,7 +127,7 @@ class RealtimeSession(ABC):
         return []
 
     def receive(self, message: str | bytes) -> list[SessionEvent]:
-        """What one message of the server means. Nonsense is counted in `ignored`."""
+        """The events of one message of the server. Nonsense is counted in `ignored`."""
         try:
             fields = json.loads(message)
             return self.read(self.kind(fields), fields)
@@ -141,7 +141,7 @@ class RealtimeSession(ABC):
 
     @abstractmethod
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
-        """What a message of type `kind` means. May raise what wrong types raise."""
+        """The events of a message of type `kind`. May raise what wrong types raise."""
 
     def fault(self, loss: RealtimeFault) -> ProviderError:
         """The error for the end of a session."""

@@ -54,11 +54,11 @@ CHANGING = 0
 
 @dataclass(frozen=True)
 class ListenOptions(ProviderOptions):
-    """What the options of all streaming STT has in common."""
+    """The options that all streaming STT has in common."""
 
     language: str = ""
-    """The language, as the provider writes it: ``en``, ``multi``; empty for that of the model. Those of
-    `[[languages]]` are expected beside it."""
+    """The language, as the provider writes it: ``en``, ``multi``; empty for that of the model or the voice. STT expects
+    those of `[[languages]]` beside it; a voice of `[[languages]]` speaks its own."""
     chunk: float = field(default=0.02, metadata=FIXED)
     """Seconds of sound in one message at least, up to 1."""
     open_limit: float = field(default=4.0, metadata=FIXED)
@@ -255,9 +255,9 @@ class SttSession(ABC):
     begins: ClassVar[bool] = True
     """Whether the server says when it is ready (`SttBegun`); otherwise it is when the websocket stands."""
     keepalive: ClassVar[str] = ""
-    """What keeps a session without sound alive."""
+    """The message that keeps a session without sound alive."""
     goodbye: ClassVar[str]
-    """What ends a session politely; empty if that is the end of the websocket alone."""
+    """The message that ends a session; empty if that is the end of the websocket alone."""
     kind_key: ClassVar[str] = "type"
     """The field that names a message."""
     faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
@@ -305,7 +305,7 @@ class SttSession(ABC):
         return ""
 
     def message(self, ulaw: bytes) -> bytes | str:
-        """What sound is sent as."""
+        """The message that carries sound."""
         return ulaw
 
     def hint(self, said: str, wanted: Expected) -> str:
@@ -313,7 +313,7 @@ class SttSession(ABC):
         return ""
 
     def receive(self, message: str | bytes) -> SessionEvent | None:
-        """What one message of the server means; None if nothing. Nonsense is counted in `ignored`."""
+        """The event of one message of the server; None if there is none. Nonsense is counted in `ignored`."""
         try:
             fields = json.loads(message)
         except (ValueError, RecursionError):
@@ -329,7 +329,7 @@ class SttSession(ABC):
 
     @abstractmethod
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
-        """What a message of type `kind` means. May raise what wrong types raise."""
+        """The event of a message of type `kind`. May raise what wrong types raise."""
 
     def fault(self, loss: SttFault) -> ProviderError:
         """The error for the end of a session."""

@@ -18,8 +18,8 @@ class SpeakOptions(ProviderOptions):
     voice_id: str = ""
     """The voice, by the provider's name or number."""
     language: str = ""
-    """The language, as the provider writes it, such as ``en``; empty for that of the voice. That of `[[languages]]`
-    goes before it."""
+    """The language, as the provider writes it: ``en``, ``multi``; empty for that of the model or the voice. STT expects
+    those of `[[languages]]` beside it; a voice of `[[languages]]` speaks its own."""
     open_limit: float = field(default=3.0, metadata=FIXED)
     """Seconds until the connection must stand."""
     first_sound_limit: float = field(default=3.8, metadata=FIXED)
@@ -100,7 +100,7 @@ class TtsSession(ABC):
     keepalive_every: float = 0.0
     """Seconds between signs of life; 0 for none."""
     goodbye: ClassVar[tuple[str, ...]] = ()
-    """What ends the connection politely."""
+    """The messages that end the connection."""
     faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
     """The server's codes: what it is, what to do about it, whether the same may go well later."""
 
@@ -152,7 +152,7 @@ class TtsSession(ABC):
         return []
 
     def receive(self, message: str | bytes) -> list[SpeechEvent]:
-        """What one message of the server means. Nonsense is counted in `ignored`."""
+        """The events of one message of the server. Nonsense is counted in `ignored`."""
         try:
             if isinstance(message, bytes):
                 return self.sound(message)
@@ -163,12 +163,12 @@ class TtsSession(ABC):
             return []
 
     def sound(self, ulaw: bytes) -> list[SpeechEvent]:
-        """What a binary message means."""
+        """The events of a binary message."""
         raise ValueError("no binary messages here")
 
     @abstractmethod
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
-        """What a message of type `kind` ("" without one) means. May raise what wrong types raise."""
+        """The events of a message of type `kind` ("" without one). May raise what wrong types raise."""
 
     def fault(self, fault: TtsFault) -> ProviderError:
         """The error for a `TtsFault`."""

@@ -137,7 +137,7 @@ class VoiceAgentSession(RealtimeSession):
         self.send("session.update", session={"system_prompt": instructions})
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
-        """What a message means."""
+        """The events of a message."""
         now = self.backlog.sent / SAMPLE_RATE
         match kind:
             case "session.ready":

@@ -91,7 +91,7 @@ class XaiSession(OpenAIRealtimeSession):
         super().send(kind, **({} if kind == "response.cancel" else fields))
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
-        """What a message means, and what texts that were told before have cost."""
+        """The events of a message, and what texts that were told before have cost."""
         texts, self._texts = self._texts, 0
         return [*([Consumed("seconds", texts * TEXT)] if texts else []), *self._meaning(kind, fields)]
 

@@ -30,10 +30,10 @@ class TurnOptions:
     max_endpointing_delay: float = 6.0
     """Silence after which words are answered that the recogniser does not say to be all; 0 waits half a minute. Behind
     one that ends turns itself it is no longer than a second after its own limit, which should be shorter than this."""
-    learned_pause_limit: float = 2.0
+    learned_pause_limit: float = field(default=2.0, metadata=FIXED)
     """Longest pause in the middle of a turn that is waited for with callers who have shown that they make such
     pauses; 0 learns none."""
-    wait_limit: float = 300.0
+    wait_limit: float = field(default=300.0, metadata=FIXED)
     """How long a caller who has asked for it may be silent ("let me get my card")."""
 
     model: str = ""

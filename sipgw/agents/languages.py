@@ -9,13 +9,9 @@ from sipgw.config.registry import provider
 ENGLISH = (LanguageOptions("en"),)
 
 
-def translations(languages: Sequence[LanguageOptions], own: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
-    """The sentences of all `languages` by code; those of `own` that are not empty are the agent's, in the first."""
-    found = {one.code: one.said for one in languages or ENGLISH}
-    first = (languages or ENGLISH)[0]
-    translated = {str(name) for name, text in first.sentences.items() if text}
-    found[first.code] |= {name: text for name, text in own.items() if text and name not in translated}
-    return found
+def translations(languages: Sequence[LanguageOptions]) -> Mapping[str, Mapping[str, str]]:
+    """The sentences of all `languages` by code."""
+    return {one.code: one.said for one in languages or ENGLISH}
 
 
 def speaking(config: AgentConfig, code: str, names: Sequence[str]) -> AgentConfig:

@@ -63,7 +63,7 @@ def persona(config: AgentConfig, values: Mapping[str, str], about: str = "", *, 
     greeting = options.outbound_greeting if calling else options.greeting
     greeting = greeting or ("" if options.brain else stock)  # a server greets as it likes
     prompt = filled(options.prompt or PROMPT, values)
-    said = translations(config.languages, {"apology": options.apology, "emergency": options.emergency})
+    said = translations(config.languages)
     return Persona(
         prompt="\n".join(filter(None, (prompt, NO_EMERGENCIES, about))),
         greeting=filled(greeting, values),

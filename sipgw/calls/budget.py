@@ -35,10 +35,6 @@ class BudgetedCall(Protocol):
         """The caller hears what the agent says from now on."""
 
     @property
-    def goodbye(self) -> str:
-        """The goodbye of the agent."""
-
-    @property
     def instead(self) -> str:
         """The person who speaks with the caller in the agent's place; empty if nobody does."""
 
@@ -77,7 +73,7 @@ def _dismissed(call: BudgetedCall, outcome: Outcome) -> bool:
         return False
     call.all_hear()
     try:
-        call.context.conversation.call_control.dismiss(call.goodbye, outcome)
+        call.context.conversation.dismiss(outcome)
     except CallControlRefused:  # the conversation has ended, and the transfer target is being called
         return False
     return True

@@ -235,11 +235,6 @@ class CallSession:
             with contextlib.suppress(CallControlRefused):  # the call ends
                 self.conference.change(Mode.CONFERENCE)
 
-    @property
-    def goodbye(self) -> str:
-        """The goodbye of the agent when the budget is spent."""
-        return self.services.agents.all[self.info.agent].config.cost.goodbye
-
     async def _hold(self, connection: CallConnection, talk: Talk | None = None) -> Disposition:
         """Open a channel and a conversation, wait for the other side, and talk."""
         connection.alert()

@@ -11,12 +11,13 @@ import typer
 from rich.markup import escape
 
 from sipgw.agents.agents import Agents
+from sipgw.cli.forgetting import forget_everywhere
 from sipgw.config.agent_files import load_all
 from sipgw.config.records import RetentionOptions
 from sipgw.console import ConfigFile, err, one_line_errors, out
-from sipgw.gateway.forgetting import forget_everywhere
-from sipgw.gateway.maintenance import delete_old
+from sipgw.outbound.jobs import Jobs
 from sipgw.records.artifacts.artifact import undeleted
+from sipgw.records.artifacts.maintenance import delete_old
 from sipgw.records.artifacts.retention import Removed
 from sipgw.records.cdr.export import as_csv, as_json
 from sipgw.records.store.calls import CallFilter
@@ -115,7 +116,7 @@ def purge_old(config: ConfigFile = None) -> None:
 
         async def run() -> None:
             async with Store(settings.store, settings.storage) as store:
-                gone = await delete_old(store, settings.retention, datetime.now(UTC))
+                gone = await delete_old(store, settings.retention, datetime.now(UTC), Jobs(store, "").purge)
                 out.print(f"deleted: {gone.calls} calls, {gone.transcripts} transcripts, {gone.recordings} recordings")
                 await _tell_undeleted(store, gone)
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import httpx2
 from sqlalchemy.exc import SQLAlchemyError
 
+from agent.providers.connections import tls
 from agent.records import AgentSays, CallerSaid
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
@@ -109,7 +110,7 @@ class RunningGateway:
 @contextlib.asynccontextmanager
 async def found(config: GatewayConfig) -> AsyncIterator[RunningGateway | None]:
     """The gateway that runs on this machine with the database of `config`; None if none runs."""
-    async with httpx2.AsyncClient(timeout=LIMIT, trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=LIMIT, trust_env=False, verify=tls()) as client:
         running = RunningGateway(client, key_file(config.store.path))
         yield running if await running.live() is not None else None  # a gateway that was killed leaves its file
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_args
 
-from annotated_types import Gt, Len, MaxLen
+from annotated_types import Len, MaxLen
 
 from agent.phrases import PHRASES
+from agent.providers.extra import FIXED
 from agent.records import Part
 from agent.relay.call import check_url
 from agent.stock import STOCK
@@ -45,11 +46,13 @@ class LanguageOptions:
     tts: str = ""
     """Another provider for the voice, such as ``cartesia``; empty for the agent's own."""
     sentences: dict[Sentence, str] = field(default_factory=dict, hash=False)
-    """What it says by itself, where the stock sentence of the language will not do: `filler` (a tool takes long),
+    """Sentences that replace the stock sentences of the language: `filler` (a tool takes long),
     `reprompt` (is somebody there?), `again` (please say it once more), `hardly` (the caller can hardly be heard),
     `goodbye` (the model hangs up without a word), `goodbye_silence` (nobody speaks), `goodbye_overtime` (the call has
-    lasted long enough), `apology` (a provider fails), `connecting` (then there is somebody to transfer the caller
-    to), `not_connected` (a transfer failed), `not_done` (what a key stands for failed), `emergency` (see `[agent]`)."""
+    lasted long enough, or cost enough), `apology` (a provider fails), `connecting` (then there is somebody to transfer
+    the caller to), `not_connected` (a transfer failed), `not_done` (what a key stands for failed), `emergency` (to
+    callers who need an ambulance, the police or the fire brigade, whom the agent cannot call; {{emergency_number}} is
+    the number of the caller's country, if it is known)."""
 
     def __post_init__(self) -> None:
         if self.code not in PHRASES:
@@ -73,7 +76,7 @@ class PrefetchOptions:
     """Its name, in the file of tools or on an MCP server; not a tool that changes something. Empty: none."""
     argument: str = "number"
     """The tool's parameter that takes the number, as in ``+15551234567``."""
-    limit: Annotated[float, Gt(0)] = 3.0
+    limit: float = field(default=3.0, metadata=FIXED)
     """Seconds after which the call goes on without it."""
     verified: bool = False
     """Whether it runs only for numbers that the carrier has verified. Other numbers can be forged."""
@@ -81,7 +84,7 @@ class PrefetchOptions:
 
 @dataclass(frozen=True)
 class AgentOptions:
-    """Who answers, and with which providers."""
+    """The agent that answers, and its providers."""
 
     business: str = "Acme Store"
     """The name that the agent answers with."""
@@ -91,12 +94,12 @@ class AgentOptions:
     """First sentence of a call that the agent makes; empty for one made of `business`, and of {{topic}} in a call back.
     """
     answering_machines: Literal["hang_up", "message", "ignore"] = "hang_up"
-    """What the agent does when a call that it makes is answered by a machine: `message` waits for the beep and says
+    """The reaction of the agent to a machine that answers its call: `message` waits for the beep and says
     `voicemail`; `ignore` talks on as with a human. It greets at once in any case."""
     voicemail: str = ""
     """The message after the beep; empty: a sentence made of `business`."""
     screening: str = ""
-    """What is said to a call screen when its prompt is over: who calls and why, in one sentence. Then the agent waits
+    """The answer to a call screen when its prompt is over: who calls and why, in one sentence. Then the agent waits
     for the person. Empty: `outbound_greeting`, or a sentence made of `business` and of {{topic}}."""
     variables: tuple[str, ...] = ()
     """Names of values of outgoing calls (``--var name=Ann``, columns of a campaign), for ``{{name}}`` in prompt and
@@ -136,11 +139,6 @@ class AgentOptions:
     STT, Deepgram before Nova-3 and OpenAI Realtime do not listen for them."""
     tools: str = ""
     """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
-    apology: str = ""
-    """Said when a provider fails; empty for a sentence in the caller's language."""
-    emergency: str = ""
-    """Said to callers who need an ambulance, the police or the fire brigade: the agent cannot call them. Empty for a
-    sentence in the caller's language; {{emergency_number}} is the number of the caller's country, if it is known."""
     collect_digits: bool = False
     """Whether the agent may have callers key in numbers, in secret if they are cards or PINs."""
     expect_answers: bool = True
@@ -151,12 +149,13 @@ class AgentOptions:
     hand_over: tuple[str, ...] = ()
     """Names of the agents to which it may hand a call over, with everything that was said; empty: none."""
     ambience: str = ""
-    """What callers hear under the agent and while it is silent, in a loop: a mono 8 kHz mu-law WAV file of at most 130
-    s, such as an office. It is neither recorded nor heard by the recogniser; people to whom callers are transferred
-    are without it. Empty: none."""
+    """A sound that callers hear under the agent and while it is silent, in a loop: a mono 8 kHz mu-law WAV file of at
+    most 130 s, such as an office. It is neither recorded nor heard by the recogniser; people to whom callers are
+    transferred are without it. Empty: none."""
     thinking_sound: str = ""
-    """The same for what callers hear while the agent or a tool takes long, such as typing. Not with `realtime`."""
-    thinking_after: float = 1.0
+    """The same for the sound that callers hear while the agent or a tool takes long, such as typing. Not with
+    `realtime`."""
+    thinking_after: float = field(default=1.0, metadata=FIXED)
     """Seconds of silence after which it begins, from 0.5; it ends with the first sound of the agent."""
     ambience_level: float = -45.0
     """How loud both are on the average, in dBm0, from -70 to -25; an agent speaks at about -20."""
@@ -168,8 +167,6 @@ class AgentOptions:
             self._check_brain()
         if not -70 <= self.ambience_level <= -25:
             raise ValueError("ambience_level must be from -70 to -25 dBm0")
-        if not 0.5 <= self.thinking_after <= 10:
-            raise ValueError("thinking_after must be from 0.5 to 10 s")
 
     @property
     def brain_host(self) -> str:

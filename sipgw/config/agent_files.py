@@ -71,7 +71,8 @@ def files_of(folder: Path) -> dict[str, Path]:
 
 
 def load_agents(folder: Path, config: GatewayConfig, variables: Mapping[str, str]) -> dict[str, AgentConfig]:
-    """What every file of `folder` makes of `config`, by the file's name. Raises `ConfigError`."""
+    """The configurations of all agents: `config` with each file of `folder`, by the file's name. Raises
+    `ConfigError`."""
     found: dict[str, AgentConfig] = {}
     for name, path in files_of(folder).items():
         try:
@@ -83,7 +84,7 @@ def load_agents(folder: Path, config: GatewayConfig, variables: Mapping[str, str
 
 
 def parse_agent(text: str, path: Path, config: GatewayConfig, variables: Mapping[str, str]) -> AgentConfig:
-    """What the agent's file `text` makes of `config`. Raises `ConfigError` with file, line and key."""
+    """`config` with the agent's file `text`. Raises `ConfigError` with file, line and key."""
     head, body = split(text, path)
     table = read_table(head, str(path))
     try:

@@ -61,11 +61,11 @@ class BrowserOptions:
 
     @property
     def network(self) -> Network:
-        """What the process for browsers needs of it."""
+        """The part of it that the process for browsers needs."""
         return Network(self.port_range, self.addresses, self.stun)
 
     def ice_servers(self, who: str, now: float, life: float = TURN_LIFE) -> list[dict[str, Any]]:
-        """What the browser of `who` needs at `now`, seconds since 1970: RTCIceServer of W3C's WebRTC.
+        """The ICE servers for the browser of `who` at `now`, seconds since 1970: RTCIceServer of W3C's WebRTC.
 
         A password of our own making is good for `life` seconds, and is that of draft-uberti-behave-turn-rest, which
         coturn and others know.

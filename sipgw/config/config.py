@@ -69,7 +69,7 @@ def _with_tables(kind: type[T]) -> type[T]:
 @dataclass(frozen=True)
 @_with_tables
 class AgentConfig:
-    """What holds for the calls of one agent: the tables that a file of `agents/` may change.
+    """The options of the calls of one agent: the tables that a file of `agents/` may change.
 
     The tables of the registered providers stand beside those below; see `table`.
     """
@@ -79,16 +79,16 @@ class AgentConfig:
     ivr: IvrOptions = field(default_factory=IvrOptions)
     """Telephone menus and queues that calls out reach."""
     gate: GateOptions = field(default_factory=GateOptions)
-    """What may be dialled, whom, when and how often."""
+    """The rules for calls out: numbers, people, times and counts."""
     transfer: TransferOptions = field(default_factory=TransferOptions)
     cost: CostOptions = field(default_factory=CostOptions)
-    """What a call may cost."""
+    """Limits on the cost of a call."""
     languages: tuple[LanguageOptions, ...] = ()
     """The languages of the agent, which begins in the first; empty: English."""
     mcp: tuple[McpOptions, ...] = ()
     """MCP servers that the agent has tools from, beside its file."""
     prefetch: PrefetchOptions = field(default_factory=PrefetchOptions)
-    """What is looked up by the number of a call as it begins."""
+    """The tool that looks up the number of a call as it begins."""
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
@@ -119,7 +119,7 @@ class AgentConfig:
 
 @dataclass(frozen=True)
 class GatewayConfig(AgentConfig):
-    """What ``sipgw.toml`` says: the tables of the gateway as a whole, and those of its own agent."""
+    """The content of ``sipgw.toml``: the tables of the gateway as a whole, and those of its own agent."""
 
     sip: EndpointOptions = field(default_factory=EndpointOptions)
     media: MediaOptions = field(default_factory=MediaOptions)
@@ -133,7 +133,7 @@ class GatewayConfig(AgentConfig):
     stir: StirOptions = field(default_factory=StirOptions)
     """Signed caller numbers (STIR/SHAKEN)."""
     prices: tuple[PriceOptions, ...] = ()
-    """What things cost, before the price table of the package."""
+    """Prices that go before the price table of the package."""
     limits: LimitOptions = field(default_factory=LimitOptions)
     """Limits on calls that come in, and the answers to refused calls."""
     routes: tuple[RouteOptions, ...] = field(default=(), metadata=LIVE)
@@ -152,7 +152,7 @@ class GatewayConfig(AgentConfig):
     tenants: tuple[TenantOptions, ...] = ()
     """Companies that share this gateway and do not see each other."""
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
-    """What this gateway shares with others."""
+    """The cluster of gateways that share limits and calls."""
     store: StoreOptions = field(default_factory=StoreOptions)
     storage: StorageOptions = field(default_factory=StorageOptions)
     """Object storage for recordings, captures and bundles."""

@@ -65,18 +65,17 @@ class PriceOptions:
         return float(first + max(0, ceil((seconds - first) / step)) * step)
 
     def cost(self, amount: float) -> float:
-        """What so many units cost; of a trunk with its rounding."""
+        """The cost of so many units; of a trunk with its rounding."""
         return (self.charged(amount) if self.part == "trunk" else amount) * self.price / self.per
 
 
 @dataclass(frozen=True)
 class CostOptions:
-    """What a call may cost, in the currency of the prices; 0: no limit."""
+    """The limit on the cost of a call, in the currency of the prices; 0: none."""
 
     per_call: Annotated[float, Ge(0)] = 0
-    """Then the agent says goodbye and hangs up."""
-    goodbye: str = "I am sorry, I have to end this call now. Thank you for calling. Goodbye."
-    """What it says then, or when the day's money or minutes ([limits]) are used up."""
+    """Then the agent says its sentence `goodbye_overtime` and hangs up, as when the day's money or minutes ([limits])
+    are used up."""
     currency: str = field(default="USD", metadata=GATEWAY)
     """The currency of the prices, as pages show it: three letters (ISO 4217). The prices of the package are in US
     dollars: with another currency, put prices of your own for everything."""

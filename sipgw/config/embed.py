@@ -1,10 +1,12 @@
 """Options of the talk button on the owner's own web site."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from annotated_types import Interval, MaxLen
+
+from agent.providers.extra import FIXED
 
 _ORIGIN = re.compile(r"https://[A-Za-z0-9.-]+(:\d{1,5})?|http://(localhost|127\.0\.0\.1)(:\d{1,5})?")
 
@@ -27,7 +29,7 @@ class EmbedOptions:
     """Calls of one visitor, by address, within any hour."""
     calls_per_day: Annotated[int, Interval(ge=1, le=1_000_000)] = 100
     """Calls of all visitors within any 24 hours, at all gateways of one database."""
-    at_once_per_visitor: Annotated[int, Interval(ge=1, le=1000)] = 1
+    at_once_per_visitor: int = field(default=1, metadata=FIXED)
     """Calls of one visitor, by address, at the same time."""
     max_duration: Annotated[float, Interval(ge=10, le=86400)] = 600.0
     """Seconds after which a visitor's call is ended."""

@@ -55,7 +55,7 @@ class IndiaOptions:
 
 @dataclass(frozen=True)
 class GateOptions:
-    """What may be dialled. An agent's file may change it for its own calls."""
+    """The rules for calls out. An agent's file may change them for its own calls."""
 
     countries: tuple[str, ...] = ()
     """Two letters each: the countries whose numbers may be dialled. Empty: the trunk's own `country`."""
@@ -83,7 +83,7 @@ class GateOptions:
     consent_campaigns: tuple[str, ...] = ()
     """Campaigns that need consent in any case; ``*`` stands for anything."""
     promotional: tuple[Purpose, ...] = ("campaign",)
-    """What counts as promotion, of ``call``, ``callback``, ``campaign`` and ``transfer``."""
+    """The calls that count as promotion, of ``call``, ``callback``, ``campaign`` and ``transfer``."""
     per_number_per_day: Annotated[int, Ge(1)] = 3
     """Calls to one number within 24 hours."""
     per_number_per_week: Annotated[int, Ge(1)] = 7

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, MinLen
 
+from agent.providers.extra import FIXED
 from sipgw.config.networks import PRIVATE_NETWORKS, check_networks
 
 USER = re.compile(r"[A-Za-z0-9._+-]{1,64}")
@@ -51,7 +52,7 @@ class AdmissionOptions:
     than it can serve, and one more is answered 503 until 5 s after."""
     calls_per_second: Annotated[float, Gt(0)] = 200
     """New calls from one known address, four times as many in a burst; more are answered 503."""
-    strangers_per_second: Annotated[float, Gt(0)] = 200
+    strangers_per_second: float = field(default=200, metadata=FIXED)
     """Messages from all unknown addresses together; more are not read."""
     stranger_per_second: Annotated[float, Gt(0)] = 20
     """Messages from one unknown address, five times as many in a burst; more are not read."""
@@ -92,7 +93,7 @@ class LimitOptions:
     minutes_per_day: Annotated[float, Ge(0)] = 0
     """Minutes of all calls, in and out, from midnight to midnight by this machine's clock."""
     money_per_day: Annotated[float, Ge(0)] = 0
-    """What all calls may cost in a day, in the currency of the prices."""
+    """The highest cost of all calls of a day, in the currency of the prices."""
     people: tuple[NumberLimit, ...] = ()
     """Numbers that are busy when somebody speaks there."""
     blocked: tuple[str, ...] = ()
@@ -105,7 +106,7 @@ class LimitOptions:
     answer_spent: Answer = "overload"
     """For `minutes_per_day` and `money_per_day`."""
     sentence: str = "I am sorry, we cannot take your call now. Please try again later. Goodbye."
-    """What is said for ``"spoken"``."""
+    """The sentence that is spoken for ``"spoken"``."""
 
     def __post_init__(self) -> None:
         try:

@@ -13,8 +13,8 @@ class KnowledgeOptions:
     folder: str = ""
     """A folder with .md, .txt, .pdf, .html and .htm files, also in folders within it. Empty: none."""
     embeddings: Literal["local", "service"] = "local"
-    """What finds passages by their meaning: the embedded sentence encoder, which knows 16 languages, or the endpoint
-    ``embeddings`` of OpenAI or a compatible server."""
+    """The encoder that finds passages by their meaning: the embedded sentence encoder, which knows 16 languages, or the
+    endpoint ``embeddings`` of OpenAI or a compatible server."""
     url: str = ""
     """The service's address, such as ``https://api.openai.com/v1``; empty: that of [openai], with its key."""
     api_key: str = field(default="", repr=False)
@@ -28,5 +28,5 @@ class KnowledgeOptions:
     least: Annotated[float, Ge(0), Le(1)] = 0.15
     """Similarity of a passage to the caller's words below which the agent does not get it. Shared words count too."""
     cost: Annotated[float, Gt(0)] = 1.0
-    """What reading the folder in may cost at most, each time, if a service makes the vectors; in the currency of the
+    """The highest cost of reading the folder in, each time, if a service makes the vectors; in the currency of the
     prices. If it may cost more, nothing is read in."""

@@ -34,7 +34,7 @@ _SIP_PASSWORD = re.compile(r"(\bsips?:[^\s:@;<>]*):[^\s@]*(?=@)", re.IGNORECASE)
 
 
 def inside(written: Any, key: str | int) -> Any:
-    """What stands at `key` of a table or list of a file; None if nothing does."""
+    """The value at `key` of a table or list of a file; None if there is none."""
     if isinstance(written, Mapping):
         return written.get(key)
     return written[key] if isinstance(written, list) and isinstance(key, int) and key < len(written) else None

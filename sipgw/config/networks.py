@@ -24,7 +24,7 @@ def check_networks(networks: Iterable[str]) -> None:
 
 
 class Networks(Generic[T]):
-    """What belongs to an address; the narrowest network decides, so that a PBX among phones is none of them."""
+    """Values by network; the narrowest network decides, so that a PBX among phones is none of them."""
 
     def __init__(self, entries: Iterable[tuple[str, T]] = ()) -> None:
         self._entries: list[tuple[Network, T]] = []
@@ -41,7 +41,7 @@ class Networks(Generic[T]):
             self._found.clear()
 
     def match(self, host: str) -> T | None:
-        """What belongs to `host` (an IP address), or None; the first, if the same network has several."""
+        """The value of the network of `host` (an IP address), or None; the first, if the same network has several."""
         return next(iter(self.every(host)), None)
 
     def every(self, host: str) -> tuple[T, ...]:
@@ -65,7 +65,7 @@ def plain(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 def site(host: str) -> str:
-    """Who counts as one source: an IPv4 address, or the /64 that an IPv6 address was chosen from."""
+    """The network that counts as one source: an IPv4 address, or the /64 that an IPv6 address was chosen from."""
     address = plain(host)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))

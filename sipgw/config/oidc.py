@@ -40,9 +40,9 @@ class OidcOptions:
     """Address of the dashboard in browsers, ``https://phone.example.com``. The provider must know the redirect URI
     ``URL/sign-in/oidc/callback``."""
     label: Annotated[str, MaxLen(40)] = "single sign-on"
-    """What the button says after *Sign in with*."""
+    """The text of the button after *Sign in with*."""
     scopes: tuple[str, ...] = ("openid", "profile", "email")
-    """What is asked for; must contain ``openid``."""
+    """The scopes of the request; ``openid`` must be one of them."""
     name_claim: Annotated[str, MaxLen(100)] = "preferred_username"
     """The claim of the ID token that pages and the audit log show as the name of a user; without it `sub`."""
     groups_claim: Annotated[str, MaxLen(100)] = "groups"

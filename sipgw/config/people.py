@@ -74,6 +74,7 @@ class TransferOptions:
     """How callers are joined with people."""
 
     music: str = ""
-    """What callers hear meanwhile: a mono 8 kHz mu-law WAV file of at most 130 s; empty: a quiet tune of our own."""
+    """The music that callers hear meanwhile: a mono 8 kHz mu-law WAV file of at most 130 s; empty: a quiet tune of our
+    own."""
     longest: Annotated[float, Interval(ge=1, le=86400)] = 7200.0
     """Seconds that the two may speak through us; then both calls are hung up, because a phone may be off the hook."""

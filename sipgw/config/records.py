@@ -30,7 +30,7 @@ Bundles = Literal["off", "demand", "failed", "always"]
 
 @dataclass(frozen=True)
 class CaptureOptions:
-    """What is kept in memory for the call's page and for Wireshark."""
+    """The packets and messages kept in memory for the call's page and for Wireshark."""
 
     rtp: Keep = "recent"
     """`off`; `headers`, of the whole call without its sound; `recent`, the last seconds; `always`, the whole call."""
@@ -167,7 +167,7 @@ class RetentionOptions:
     calls: Annotated[int, Ge(0)] = 0
     """All that is known of a call: with it go what was said and the recording."""
     transcripts: Annotated[int, Ge(0)] = 0
-    """What was said, what tools were asked and what they answered."""
+    """Transcripts, and the requests to tools with their answers."""
     recordings: Annotated[int, Ge(0)] = 0
     """Files with sound: recordings, captures and bundles."""
 
@@ -177,7 +177,7 @@ class WebhookOptions:
     """A server that receives events of calls."""
 
     name: str
-    """What deliveries are kept under; it stays when the URL changes."""
+    """The name under which deliveries are kept; it stays when the URL changes."""
     url: str
     """``https://…``, or ``http://…`` inside a network of yours."""
     secret: str = field(repr=False)
@@ -212,13 +212,13 @@ NAMES_NEED = "pip install 'sipgw[names]' && python -m spacy download en_core_web
 
 @dataclass(frozen=True)
 class PrivacyOptions:
-    """What is taken out of texts, and where. The agent itself hears everything: it needs it for its work."""
+    """Redaction: private data is taken out of texts. The agent itself hears everything: it needs it for its work."""
 
     redact: tuple[Kind, ...] = ("cards", "aadhaar", "ssn", "iban")
     """Kinds that are taken out; `names` needs Presidio and an English model of spaCy: see `NAMES_NEED`."""
     where: tuple[Sink, ...] = ("records", "logs", "webhooks", "exports")
-    """What is not taken out of `records` stands in the database, and nowhere else that is named here. Logs belong to no
-    agent: they follow `sipgw.toml` as it was at the start."""
+    """Where they are taken out. Without `records` they stand in the database, and nowhere else that is named here. Logs
+    belong to no agent: they follow `sipgw.toml` as it was at the start."""
     country: str = ""
     """Two letters; telephone numbers without ``+`` are read as of there. Empty: only those with ``+`` are found."""
     redact_audio: bool = True

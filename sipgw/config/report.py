@@ -20,7 +20,7 @@ class ReportFieldOptions:
     name: str
     """Lower case letters, digits and _: its name in records, webhooks and CSV."""
     about: Annotated[str, Len(1, 500)]
-    """What it means, for the model."""
+    """Its meaning, for the model."""
     type: Literal["string", "integer", "number", "boolean", "date", "date-time"] = "string"
     """`date` is a day such as 2026-11-24, `date-time` a day and a time such as 2026-11-24T15:00."""
     enum: Annotated[tuple[Annotated[str, Len(1, 100)], ...], MaxLen(100)] = ()
@@ -53,7 +53,7 @@ class ReportOptions:
     """
 
     goal: Annotated[str, MaxLen(500)] = ""
-    """What the agent is to achieve in a call: "The caller knows when the order arrives." Empty: no report is made."""
+    """The aim of the agent in a call: "The caller knows when the order arrives." Empty: no report is made."""
     language: str = ""
     """ISO 639-1 code of the language of the summary; empty for the agent's first language."""
     outcomes: Annotated[tuple[Annotated[str, Len(1, 100)], ...], MaxLen(50)] = ()
@@ -61,7 +61,7 @@ class ReportOptions:
     proof: Annotated[tuple[Source, ...], Len(1)] = ("agent", "tool")
     """Whose words prove the outcome, and that the goal was achieved. With ``caller`` callers can claim them."""
     fields: Annotated[tuple[ReportFieldOptions, ...], MaxLen(40)] = ()
-    """What else is to be known of each call."""
+    """Further values that the report has of each call."""
 
     def __post_init__(self) -> None:
         names = [one.name for one in self.fields]

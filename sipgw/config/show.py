@@ -99,7 +99,7 @@ def _of_agent(folder: Path, name: str) -> _Source:
 
 
 class _View(NamedTuple):
-    """What the rows of one configuration are made of."""
+    """The parts of which the rows of one configuration are made."""
 
     sources: Sequence[_Source]
     """The first that gives a value for a key wins."""

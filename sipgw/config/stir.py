@@ -1,10 +1,10 @@
 """Options of STIR/SHAKEN: who is believed to vouch for callers, and how our own calls are signed."""
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import urlsplit
 
-from annotated_types import Interval
+from agent.providers.extra import FIXED
 
 Attestation = Literal["A", "B", "C"]
 
@@ -16,16 +16,16 @@ class StirOptions:
     roots: str = ""
     """PEM file with the certificates of the authorities that are believed, in the US the list of the STI-PA; with it
     the Identity headers of calls that come in are verified. Empty: they are not."""
-    limit: Annotated[float, Interval(ge=0.1, le=10)] = 2.0
+    limit: float = field(default=2.0, metadata=FIXED)
     """Seconds that a verification may take beside the call; then the number counts as not verified."""
-    freshness: Annotated[int, Interval(ge=10, le=600)] = 60
+    freshness: int = field(default=60, metadata=FIXED)
     """Seconds by which the time in a signature may differ from ours (RFC 8224 §6.2 says 60)."""
     key: str = ""
     """PEM file with the private key (EC P-256) that signs our calls out; empty: they are not signed."""
     x5u: str = ""
     """``https://…`` where others find the certificate chain of `key`."""
     attest: Attestation = "A"
-    """What we attest: ``A``, the caller ID is ours to use; ``B``, we know who calls; ``C``, neither."""
+    """Our attestation: ``A``, the caller ID is ours to use; ``B``, we know who calls; ``C``, neither."""
 
     def __post_init__(self) -> None:
         if bool(self.key) is not bool(self.x5u):

@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from annotated_types import Interval
+from agent.providers.extra import FIXED
 
 _URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[A-Za-z0-9!_.*'()/-]{0,200}))?")
 
@@ -34,7 +34,7 @@ class StorageOptions:
     """The key of `aws:kms`; empty: the default key of the account."""
     local: Literal["remove", "keep"] = "remove"
     """Whether the file stays on the gateway's disk after its upload."""
-    link_life: Annotated[float, Interval(ge=10, le=3600)] = 300.0
+    link_life: float = field(default=300.0, metadata=FIXED)
     """Seconds for which a link to a recording can be used."""
 
     def __post_init__(self) -> None:

@@ -25,7 +25,8 @@ class TenantOptions:
     max_calls: Annotated[int, Ge(0)] = 0
     """Calls at the same time at one gateway, in both directions; 0: no limit."""
     money_per_day: Annotated[float, Ge(0)] = 0
-    """What its calls of a day may cost, in the currency of the prices; then no call is taken or made. 0: no limit."""
+    """The highest cost of its calls of a day, in the currency of the prices; then no call is taken or made. 0: no
+    limit."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME, self.name):

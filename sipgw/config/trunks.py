@@ -66,8 +66,8 @@ class TrunkOptions:
     networks: tuple[str, ...] = ()
     """Networks from which its calls come. The addresses of a registered trunk's registrar are added automatically."""
     proof: Literal["network", "digest"] = "network"
-    """What its calls must prove. `network`: that they come from `networks` (carriers). `digest`: also an account with
-    this trunk's name (PBXs and phones); without `networks`, from the account's own."""
+    """The proof that its calls need. `network`: that they come from `networks` (carriers). `digest`: also an account
+    with this trunk's name (PBXs and phones); without `networks`, from the account's own."""
     expires: float = 3600
     """Seconds asked for a registration."""
     max_calls: int = 100

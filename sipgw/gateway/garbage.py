@@ -22,7 +22,7 @@ PATIENCE = 30
 @contextlib.asynccontextmanager
 async def when_quiet(busy: Callable[[], object]) -> AsyncIterator[None]:
     """Collect only while not `busy`, until the block ends."""
-    before = gc.get_threshold()
+    before, others = gc.get_threshold(), gc.get_freeze_count()
     gc.collect()
     gc.freeze()
     gc.set_threshold(before[0], before[1], 1_000_000)  # the youngest two generations are small
@@ -35,7 +35,8 @@ async def when_quiet(busy: Callable[[], object]) -> AsyncIterator[None]:
         looking.cancel()
         await asyncio.wait((looking,))
         gc.set_threshold(*before)
-        gc.unfreeze()
+        if not others:  # objects that somebody else froze before stay frozen, and nobody can tell ours from them
+            gc.unfreeze()
 
 
 async def _look(busy: Callable[[], object]) -> None:

@@ -39,11 +39,12 @@ from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.events import Event, Watchers
 from sipgw.gateway.call_tools import call_tools
-from sipgw.gateway.maintenance import Maintenance
 from sipgw.gateway.reload import OptionChange, changes, reloaded
+from sipgw.outbound.jobs import Jobs
 from sipgw.policy.cost.cost import Expenses, expenses_of_today
 from sipgw.policy.cost.day import SharedSpent
 from sipgw.policy.cost.tenants import TenantLimits
+from sipgw.policy.gate import audit
 from sipgw.policy.gate.emergency import EmergencyGuard
 from sipgw.policy.gate.gate import Gate, gate_of
 from sipgw.policy.inbound.admission import Admission
@@ -54,6 +55,7 @@ from sipgw.policy.inbound.shared_limits import SharedLimits
 from sipgw.policy.stir.opening import signer_of, verifier_of
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.audio_redactor import AudioRedactor, RecordedCall
+from sipgw.records.artifacts.maintenance import Maintenance
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.evidence import CallEvidence
 from sipgw.records.store.store import Store
@@ -134,7 +136,7 @@ class Gateway:
             redact = self.agents.redact
             deliveries = await enter(Deliveries(store, self._targets(store), redact("webhooks")))
             artifacts = Artifacts()
-            await enter(Maintenance(store, config, self._recording_folders, artifacts))
+            await enter(self._maintenance(store, artifacts))
             writer = await enter(CdrWriter(store, self.watchers, redact("records"), deliveries, self.agents.reports))
             artifacts.keep = writer.keep
             await enter(AudioRedactor(self.watchers, self._recorded, self.agents.privacy))
@@ -333,6 +335,10 @@ class Gateway:
     def _limits(self, expenses: Expenses, cluster: Cluster | None) -> tuple[InboundLimits, TenantLimits]:
         spent = SharedSpent(expenses, cluster).spent
         return InboundLimits(self.config.limits, spent), TenantLimits(expenses, spent, cluster)
+
+    def _maintenance(self, store: Store, artifacts: Artifacts) -> Maintenance:
+        purge, mask = Jobs(store, "").purge, audit.masker(self.config.audit_folder)
+        return Maintenance(store, self.config, purge, mask, self._recording_folders, artifacts)
 
     def _recording_folders(self) -> set[str]:
         return {one.recording.folder for one in self._configs().values()} - {""}

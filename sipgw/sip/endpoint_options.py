@@ -15,7 +15,7 @@ class EndpointOptions:
     """Local address to listen on: ``0.0.0.0`` for all of IPv4, ``::`` for all of IPv4 and IPv6, or one address."""
     port: int = 5060
     """UDP and TCP port; 0 lets the system choose."""
-    tcp: bool = True
+    tcp: bool = field(default=True, metadata={"fixed": True})
     """Whether to listen on TCP too."""
     dns: tuple[str, ...] = ()
     """DNS servers, each an address with or without a port; empty: those of the system."""

@@ -191,7 +191,7 @@ class CallAlarms:
             if one.raised and share <= options.share / 2:
                 window.raised.discard(one.fault)
                 log.info("call alarm over", **told)
-            elif not one.raised and one.calls >= options.least and share >= options.share:
+            elif not one.raised and one.calls >= min(options.least, options.calls) and share >= options.share:
                 window.raised.add(one.fault)
                 log.warning("call alarm", **told)
             else:

@@ -86,7 +86,7 @@ def test_everything_is_there_in_every_language() -> None:
     for code, sentences in STOCK.items():
         assert set(sentences) == names, code
         assert len(set(sentences.values())) == len(names)
-        persona = Persona("", "", translations=translations([LanguageOptions(code)], {})).speaking(code)
+        persona = Persona("", "", translations=translations([LanguageOptions(code)])).speaking(code)
         assert persona.reprompt == sentences["reprompt"]
         for kind in ("backchannels", "assent", "greetings", "digits", "refusal"):
             assert getattr(PHRASES[code], kind), f"{code}: {kind}"
@@ -96,7 +96,7 @@ def test_everything_is_there_in_every_language() -> None:
 
 BILINGUAL = ("en", "es")
 PERSONA = Persona(
-    "You are a test.", "Hello there.", translations=translations([LanguageOptions(code) for code in BILINGUAL], {})
+    "You are a test.", "Hello there.", translations=translations([LanguageOptions(code) for code in BILINGUAL])
 )
 
 

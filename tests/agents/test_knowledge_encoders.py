@@ -1,6 +1,7 @@
 """Encoders of documents are open as long as an agent uses them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.agents.knowledge_world import documents, shelved
@@ -15,7 +16,8 @@ def test_an_encoder_that_no_agent_uses_any_more_is_closed_and_a_running_call_use
         closed: list[str] = []
         async with FakeEmbeddings() as server, shelved(service(folder, tmp_path, server)) as one:
             before = one.encoders()
-            before[0].close = lambda: noted(closed)  # type: ignore[method-assign]
+            close = before[0].close
+            before[0].close = lambda: noted(closed, close)  # type: ignore[method-assign]
             find = one.finder("agent", lambda used: None, HANG)
             server.key = "other"
             one.put(await one.load({"agent": service(folder, tmp_path, server, api_key="other")}))
@@ -23,7 +25,8 @@ def test_an_encoder_that_no_agent_uses_any_more_is_closed_and_a_running_call_use
             await until(lambda: closed == ["closed"])
             assert len(one.encoders()) == 1 and one.encoders() != before
 
-    async def noted(closed: list[str]) -> None:
+    async def noted(closed: list[str], close: Callable[[], Awaitable[None]]) -> None:
+        await close()
         closed.append("closed")
 
     asyncio.run(scenario())

@@ -17,12 +17,11 @@ from sipgw.config.registry import provider
 
 KEYS = {"ELEVENLABS_API_KEY": "xi", "CARTESIA_API_KEY": "ca", "ASSEMBLYAI_API_KEY": "aai", "OPENAI_API_KEY": "sk"}
 TWO = """
-[agent]
-apology = "Sorry!"
 [elevenlabs]
 voice_id = "anna"
 [[languages]]
 code = "en"
+sentences.apology = "Sorry!"
 [[languages]]
 code = "es"
 voice_id = "lucia"
@@ -143,13 +142,11 @@ def test_every_agent_says_that_it_makes_no_emergency_calls_and_which_number_does
 def test_the_owners_sentence_replaces_it() -> None:
     values = dict.fromkeys(("business", "caller", "dialled", "trunk", "date", "time", "weekday", "topic"), "")
     own = config(
-        '[agent]\nemergency = "Ring {{emergency_number}} now."\n[[languages]]\ncode = "en"\n'
+        '[[languages]]\ncode = "en"\nsentences = { emergency = "Ring {{emergency_number}} now." }\n'
         '[[languages]]\ncode = "de"\nsentences = { emergency = "Rufen Sie {{emergency_number}}." }'
     )
     who = persona(own, values | {"emergency_number": "9 1 1"})
     assert who.speaking("en").emergency == "Ring 9 1 1 now."
     assert who.speaking("de").emergency == "Rufen Sie 9 1 1."
-    with pytest.raises(ConfigError, match=r"emergency: there is no \{\{number\}\}"):
-        Agents(config('[agent]\nemergency = "{{number}}"'), {})
     with pytest.raises(ConfigError, match=r"\[\[languages\]\] de: emergency: there is no \{\{number\}\}"):
         Agents(config('[[languages]]\ncode = "de"\nsentences = { emergency = "{{number}}" }'), {})

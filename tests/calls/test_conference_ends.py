@@ -9,6 +9,7 @@ import pytest
 
 from agent.call_control import CallControlRefused
 from agent.records import Outcome
+from agent.stock import STOCK
 from agent.stt import SpeechToText
 from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.conference import Mode, silent
@@ -71,7 +72,7 @@ def test_a_call_whose_budget_ends_leaves_nobody(tmp_path: Path, mode: Mode, monk
     async def scenario() -> None:
         async with callee() as anna, world(tmp_path, anna) as there:
             assert await there.call.join("anna", mode)
-            goodbye = sound_of(there.call.goodbye).strip(b"\xff")
+            goodbye = sound_of(STOCK["en"]["goodbye_overtime"]).strip(b"\xff")
             monkeypatch.setattr(CallSession, "too_dear", lambda _: "it has cost enough")
             await until(lambda: anna.ended)
             await until(lambda: not there.gateway.gateway.calls)

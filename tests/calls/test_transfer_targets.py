@@ -225,7 +225,6 @@ def test_sounds_that_cannot_be_played_are_told_at_the_start(tmp_path: Path) -> N
         ("agent.ambience: ", f"ambience = '{tmp_path}/none.wav'"),
         ("agent.thinking_sound: ", f"thinking_sound = '{tmp_path}/none.wav'"),
         ("dBm0", "ambience_level = -10.0"),
-        ("thinking_after", "thinking_after = '20ms'"),
     ):
         with pytest.raises(ConfigError, match=problem):
             Agents(parse(f"{ACCOUNT}[agent]\n{text}\n", "sipgw.toml", {"P": "a long password"}), {})

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 
+from agent.providers.connections import tls
 from agent.records import AgentSays, TurnEnded
 from sipgw.config.config import parse
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event
@@ -53,7 +54,7 @@ def test_a_call_is_seen_spoken_into_and_ended(tmp_path: Path) -> None:
         phone = Phone(4000)
         async with (
             Gateway(config) as gateway, Dashboard(gateway, config.web) as dashboard, phone.endpoint,
-            httpx.AsyncClient(base_url=f"{dashboard.url}api/v1") as browser,
+            httpx.AsyncClient(base_url=f"{dashboard.url}api/v1", verify=tls()) as browser,
         ):  # fmt: skip
             told = Told(gateway)
             leg = await phone.call(Uri("sip", "agent", "127.0.0.1", gateway.endpoint.port))

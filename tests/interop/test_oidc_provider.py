@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from agent.providers.connections import tls
 from tests.ports import free_ports
 from tests.waiting import HANG
 from tests.web.gateway_view import Visit, visit
@@ -63,7 +64,7 @@ def meet(
     toml = f'[web.oidc]\nissuer = "{issuer}"\nclient_id = "dashboard"\nurl = "{URL}"\noperators = ["phones"]\n{more}'
 
     async def run() -> None:
-        async with visit(folder, toml) as there, httpx.AsyncClient(timeout=HANG) as outside:
+        async with visit(folder, toml) as there, httpx.AsyncClient(timeout=HANG, verify=tls()) as outside:
             await look(there, outside)
 
     asyncio.run(run())

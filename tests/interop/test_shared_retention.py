@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.cli.forgetting import forget_everywhere
 from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import RetentionOptions, StoreOptions
-from sipgw.gateway.forgetting import forget_everywhere
-from sipgw.gateway.maintenance import Maintenance
 from sipgw.records.artifacts.hosts import GONE
 from sipgw.records.artifacts.retention import LOST
 from sipgw.records.store.calls import CallFilter
@@ -23,6 +22,7 @@ from sipgw.web.accounts import Accounts
 from tests.cdr_events import add_call
 from tests.interop.postgresql import Server, server
 from tests.interop.test_shared_database import emptied
+from tests.records.maintained import maintenance
 
 __all__ = ["server"]
 pytestmark = pytest.mark.programs("postgresql")
@@ -57,8 +57,7 @@ class Machine:
 
     async def maintenance(self, options: RetentionOptions) -> None:
         gate = GateOptions(audit=str(self.folder / "audit"))
-        maintenance = Maintenance(self.store, GatewayConfig(store=self.store.options, retention=options, gate=gate))
-        await maintenance.once(NOW)
+        await maintenance(self.store, GatewayConfig(store=self.store.options, retention=options, gate=gate)).once(NOW)
 
     @property
     def files(self) -> list[str]:

@@ -16,9 +16,9 @@ from sipgw.config.outbound import RetryOptions
 from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
-from sipgw.gateway.maintenance import delete_old
 from sipgw.outbound.jobs import LEASE, Campaign, Job, JobOutcome, Jobs
 from sipgw.outbound.retries import SOON, JobResult, next_step
+from sipgw.records.artifacts.maintenance import delete_old
 from sipgw.records.store.store import Store
 
 T = TypeVar("T")
@@ -197,7 +197,7 @@ def test_a_callback_that_was_made_is_kept_for_its_days_and_rows_of_campaigns_are
             one = job(key, NOW - timedelta(days=age), campaign)
             one.state = state
             await jobs.add(one)
-        removed = await delete_old(store, RetentionOptions(calls=5), NOW)
+        removed = await delete_old(store, RetentionOptions(calls=5), NOW, jobs.purge)
         assert removed.callbacks == 2
         return [one.key for one in (*await jobs.all(""), *await jobs.all("c"))]
 

@@ -12,15 +12,14 @@ from alembic import command
 from sqlalchemy import create_engine, select, text
 from structlog.testing import capture_logs
 
+from sipgw.cli.forgetting import forget_everywhere
 from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import CaptureOptions, RetentionOptions, StoreOptions
 from sipgw.events import Watchers
-from sipgw.gateway import maintenance as maintenance_module
-from sipgw.gateway.forgetting import forget_everywhere
-from sipgw.gateway.maintenance import Maintenance
 from sipgw.records.artifacts import artifact as artifacts
 from sipgw.records.artifacts import folders, work
+from sipgw.records.artifacts import maintenance as maintenance_module
 from sipgw.records.artifacts.artifact import ENDLESS, is_open
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
@@ -28,6 +27,7 @@ from sipgw.records.store.schema import config
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import ArtifactRecord, CallRecord
 from tests.cdr_events import artifact
+from tests.records.maintained import maintenance
 from tests.waiting import HANG
 
 NUMBER = "+14155550123"
@@ -63,7 +63,7 @@ def test_a_full_table_of_undeletable_files_stops_neither_the_audit_nor_old_callb
                 session.add(artifact("", str(stuck), state=ArtifactState.TO_DELETE.value, attempts=1))
                 session.add(artifact("", NUMBER, ArtifactKind.AUDIT, state=ArtifactState.TO_REDACT.value))
             with capture_logs() as told:
-                await Maintenance(store, wanted).once(NOW)
+                await maintenance(store, wanted).once(NOW)
             events = {one["event"]: one for one in told}
             assert "1 files of calls wait to be deleted" in events["old records not deleted"]["cause"]
             assert events["files not deleted"]["first"] == str(stuck)
@@ -83,7 +83,7 @@ def test_what_calls_leave_when_the_gateway_ends_is_done_before_it_does(tmp_path:
 
     async def run() -> None:
         async with Store(settings(tmp_path).store) as store:
-            async with Maintenance(store, settings(tmp_path)), store.write() as session:
+            async with maintenance(store, settings(tmp_path)), store.write() as session:
                 session.add(artifact("", str(path), state=ArtifactState.TO_DELETE.value))
             async with store.read() as session:
                 assert not list(await session.scalars(select(ArtifactRecord)))
@@ -121,7 +121,7 @@ def test_a_database_from_before_the_table_has_rows(tmp_path: Path) -> None:
             }
             assert there[str(noted)].redact == {"spans": [f"{side}:0-{ENDLESS:.0f}" for side in "LR"]}
             away.touch()  # its disk is back
-            await Maintenance(store, wanted).once(NOW - timedelta(days=3))
+            await maintenance(store, wanted).once(NOW - timedelta(days=3))
             assert [await is_open(session, str(path)) for path in (finished, noted, away)] == [True, False, False]
 
     asyncio.run(run())
@@ -147,7 +147,7 @@ def test_an_audit_that_cannot_be_changed_stops_no_forgetting_and_is_tried_again(
             assert NUMBER in erased[0]
             decided.rmdir()
             decided.write_text(json.dumps({"number": NUMBER}) + "\n")
-            await Maintenance(store, wanted).once(NOW)
+            await maintenance(store, wanted).once(NOW)
             async with store.read() as session:
                 assert not list(await session.scalars(select(ArtifactRecord)))
 
@@ -177,14 +177,14 @@ def test_a_folder_that_hangs_while_it_is_marked_stops_neither_the_worker_nor_ret
         async with Store(wanted.store) as store, CdrWriter(store, Watchers()):
             async with store.write() as session:
                 session.add(artifact("", str(done), state=ArtifactState.TO_DELETE.value))
-            async with Maintenance(store, wanted):
+            async with maintenance(store, wanted):
                 await gone(done)
             monkeypatch.setattr(work, "LIMIT", 0.05)
             done.touch()
             async with store.write() as session:
                 session.add(artifact("", str(done), created=OLD))
             async with asyncio.timeout(HANG):
-                await Maintenance(store, wanted).once(NOW)
+                await maintenance(store, wanted).once(NOW)
             assert not done.exists()
         free.set()
 
@@ -206,7 +206,7 @@ def test_in_the_end_only_what_this_process_wrote_is_taken_before_its_time(tmp_pa
     async def run() -> None:
         wanted, soon = settings(tmp_path), datetime.now(UTC) + artifacts.SETTLED
         waits = {"state": ArtifactState.TO_DELETE.value, "next_try": soon}
-        async with Store(wanted.store) as store, Maintenance(store, wanted, artifacts=held), store.write() as session:
+        async with Store(wanted.store) as store, maintenance(store, wanted, held), store.write() as session:
             session.add_all(artifact("", str(path), **waits) for path in (mine, other))
 
     asyncio.run(run())

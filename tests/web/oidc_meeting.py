@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from agent.providers.connections import tls
 from tests.fakes.identity_provider import IdentityProvider
 from tests.web.gateway_view import Visit, visit
 
@@ -30,7 +31,7 @@ class Meeting:
         """The address to which the provider sends the browser back."""
         begun = await self.begin(where)
         assert begun.status_code == 303, begun.text
-        async with httpx.AsyncClient() as outside:
+        async with httpx.AsyncClient(verify=tls()) as outside:
             sent = await outside.get(begun.headers["location"])
         assert sent.status_code == 303, sent.text
         assert sent.headers["location"].startswith(BACK)

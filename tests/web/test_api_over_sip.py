@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from agent.providers.connections import tls
 from sipgw.config.config import GatewayConfig
 from sipgw.config.people import PersonOptions
 from sipgw.config.web import WebOptions
@@ -48,7 +49,7 @@ class Crm:
 @contextlib.asynccontextmanager
 async def crm(url: str, accounts: Accounts) -> AsyncIterator[Crm]:
     keys = {scope: await accounts.add_key("crm", [f"calls:{scope}"]) for scope in ("read", "control", "place")}
-    async with httpx.AsyncClient(base_url=f"{url}api/v1", trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=f"{url}api/v1", trust_env=False, verify=tls()) as client:
         yield Crm(client, keys)
 
 

@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 from typer.testing import CliRunner
 
+from agent.providers.connections import tls
 from sipgw.cli.main import app
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
@@ -63,7 +64,7 @@ def test_it_ends_at_once_although_a_browser_listens(tmp_path: Path) -> None:
         async with Store(StoreOptions(str(tmp_path / "test.db"))) as store:
             gateway = FakeGatewayView(parse("", "x", {}), store)
             gateway.begin(live_call())
-            async with httpx.AsyncClient() as browser, contextlib.AsyncExitStack() as stack:
+            async with httpx.AsyncClient(verify=tls()) as browser, contextlib.AsyncExitStack() as stack:
                 async with Dashboard(gateway, WebOptions(port=0)) as dashboard:
                     stream = await stack.enter_async_context(browser.stream("GET", f"{dashboard.url}live/events"))
                     lines = stream.aiter_lines()
@@ -115,7 +116,7 @@ def test_a_password_set_in_the_terminal_protects_the_pages_of_a_running_gateway_
         assert (await here.get(url)).status_code == 200
 
     for look in (before_and_after, closed):
-        here = httpx.AsyncClient()
+        here = httpx.AsyncClient(verify=tls())
         asyncio.run(serve(here, look))
     structlog.reset_defaults()  # it wrote to what the runner has closed
 

@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from agent.providers.connections import tls
 from sipgw.calls.listeners import MOST
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
@@ -175,7 +176,7 @@ def test_only_operators_from_a_page_of_ours_come_in(tmp_path: Path, what: str) -
             accounts, cookies = Accounts(gateway.store), {}
             for name in ("viewer", "operator"):
                 await accounts.set_user(name, name, "battery staple")  # type: ignore[arg-type]
-                async with httpx.AsyncClient(base_url=url) as browser:
+                async with httpx.AsyncClient(base_url=url, verify=tls()) as browser:
                     await browser.post("/sign-in", data={"name": name, "password": "battery staple"})
                     cookies[name] = {"Cookie": f"sipgw_session={browser.cookies['sipgw_session']}"}
             key = {"Authorization": f"Bearer {await accounts.add_key('crm', ['calls:control'])}"}

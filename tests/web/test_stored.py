@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from agent.providers.connections import tls
 from media.recording.wav import header
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.uploader import Uploader
@@ -44,7 +45,7 @@ def test_the_page_plays_a_recording_that_is_in_object_storage(tmp_path: Path) ->
                 assert "data-audio" in page.text
                 played = await visitor.browser.get("/calls/a@1/recording")
                 assert played.status_code == 307
-                async with httpx.AsyncClient() as browser:
+                async with httpx.AsyncClient(verify=tls()) as browser:
                     assert (await browser.get(played.headers["location"])).content[:4] == b"RIFF"
                 saved = await visitor.browser.get("/calls/a@1/recording?save=1")
                 assert "attachment" in saved.headers["location"]

@@ -272,7 +272,12 @@ async def expenses_of_today(
     return Expenses(prices, now, await spent_since_midnight(store, now()), told)
 
 
-async def paid(store: Store, what: str, cost: Cost, now: datetime) -> None:
-    """Write down what work outside of calls has cost; it counts for the day."""
+async def paid(store: Store, what: str, cost: Cost, now: datetime, row: int | None = None) -> int:
+    """Write down what work outside of calls has cost, in its `row` if it has one; it counts for the day. Returns its
+    row.
+    """
     async with store.write() as session:
-        session.add(ExpenseRecord(at=now, what=what, cost=cost.total, costs=cost.as_dict()))
+        made = ExpenseRecord(id=row, at=now, what=what, cost=cost.total, costs=cost.as_dict())
+        written = await session.merge(made)
+        await session.flush()
+        return written.id

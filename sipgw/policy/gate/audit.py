@@ -18,6 +18,7 @@ import structlog
 
 from agent.pool import NotBegun, Pool
 from sipgw.config.errors import OperatorError
+from sipgw.config.numbers import spellings
 
 log = structlog.get_logger()
 
@@ -183,6 +184,11 @@ def mask(folder: Path, numbers: Collection[str]) -> int:
     except OSError as error:
         raise AuditError(f"the audit {folder} cannot be changed: {error.strerror or error}") from None
     return masked
+
+
+def masker(folder: Path) -> Callable[[str], int]:
+    """Masks a number, however it is written, as `mask` does; it waits for a decision that is being written."""
+    return lambda number: mask(folder, spellings(number))
 
 
 def _masked(line: bytes, numbers: Collection[str]) -> bytes:

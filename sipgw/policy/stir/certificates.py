@@ -15,6 +15,7 @@ from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store
 
 from agent.pinned import PrivateAddress, ask
 from agent.pool import Pool, PoolFullError
+from agent.providers.connections import tls
 from sipgw.bounds import FULL
 from sipgw.config.errors import OperatorError
 from sipgw.config.stir import unusable
@@ -90,7 +91,7 @@ class Certificates:
         await self._group.__aenter__()
         if self._fetch is None:
             limits = httpx2.Limits(max_connections=MOST_FETCHES, max_keepalive_connections=0)
-            self._client = httpx2.AsyncClient(limits=limits, timeout=self._limit, trust_env=False)
+            self._client = httpx2.AsyncClient(limits=limits, timeout=self._limit, trust_env=False, verify=tls())
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from agent.providers.connections import tls
 from sipgw.bounds import FULL
 from sipgw.config.records import WebhookOptions
 from sipgw.records.privacy.redaction import Redact, in_json
@@ -102,7 +103,7 @@ class Deliveries:
         async with contextlib.AsyncExitStack() as stack:
             if self._targets and self._send is None:
                 limits = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
-                client = httpx2.AsyncClient(limits=limits, timeout=60.0, trust_env=False)
+                client = httpx2.AsyncClient(limits=limits, timeout=60.0, trust_env=False, verify=tls())
                 await stack.enter_async_context(client)
                 self._send = lambda target, body, headers: post(client, target, body, headers)
             group = await stack.enter_async_context(asyncio.TaskGroup())

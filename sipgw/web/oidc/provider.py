@@ -11,6 +11,7 @@ import httpx2
 
 from agent.pinned import PrivateAddress, anywhere, ask, public
 from agent.pool import Pool, PoolFullError
+from agent.providers.connections import tls
 from sipgw.config.errors import OperatorError
 from sipgw.config.networks import is_loopback
 from sipgw.config.oidc import OidcOptions, unusable
@@ -128,7 +129,10 @@ class OidcProvider:
         host = urlsplit(url).hostname or ""
         own = host == urlsplit(self.options.issuer).hostname
         try:
-            async with asyncio.timeout(LIMIT), httpx2.AsyncClient(timeout=None, trust_env=False) as client:
+            async with (
+                asyncio.timeout(LIMIT),
+                httpx2.AsyncClient(timeout=None, trust_env=False, verify=tls()) as client,
+            ):
                 headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
                 more |= {"headers": headers, "auth": auth}
                 response = await ask(client, method, httpx2.URL(url), NAMES, anywhere if own else public, **more)

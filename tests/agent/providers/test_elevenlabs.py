@@ -11,6 +11,7 @@ from elevenlabs.client import AsyncElevenLabs
 from elevenlabs.core import ApiError
 
 from agent.errors import ProviderError
+from agent.providers.connections import tls
 from agent.providers.elevenlabs import ElevenLabsOptions, body_fault
 from agent.providers.elevenlabs_tts import ElevenLabsTts
 from agent.tts import sound_alone
@@ -259,7 +260,7 @@ def test_every_shape_of_refusal_is_understood(status, body, temporary, problem):
 
 def test_the_plain_sdk_hears_the_same():
     async def run():
-        async with FakeElevenLabsHttp(key=KEY) as fake, httpx.AsyncClient() as http:
+        async with FakeElevenLabsHttp(key=KEY) as fake, httpx.AsyncClient(verify=tls()) as http:
             client = AsyncElevenLabs(api_key=KEY, base_url=fake.url, httpx_client=http)
             asked = {"text": "Hello.", "output_format": "ulaw_8000"}
             stream = client.text_to_speech.stream_with_timestamps("george", **asked)

@@ -30,10 +30,10 @@ class Told:
         self.said: list[str] = []
         self._leaves, self._polite, self._over = leaves, polite, over
 
-    def dismiss(self, text: str, outcome: Any) -> None:
+    def dismiss(self, outcome: Any) -> None:
         if self._over:
             raise CallControlRefused("it has ended")
-        self.said.append(f"{text} {outcome.kind}: {outcome.text}")
+        self.said.append(f"{outcome.kind}: {outcome.text}")
         if self._polite:
             self._leaves.set()
 
@@ -46,9 +46,9 @@ def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Disposi
         begun, leaves = loop.time(), asyncio.Event()
         context = CallContext(CallInfo("a", LOCAL_TRUNK, Identity()), Watchers())
         context.info.answered = context.info.began
-        call: Any = SimpleNamespace(context=context, goodbye="Goodbye.", instead=instead, all_hear=lambda: None)
+        call: Any = SimpleNamespace(context=context, instead=instead, all_hear=lambda: None)
         call_control = Told(leaves, **steered)
-        context.conversation = SimpleNamespace(call_control=call_control)  # type: ignore[assignment]
+        context.conversation = call_control  # type: ignore[assignment]
 
         async def talk() -> Disposition:
             with contextlib.suppress(TimeoutError):
@@ -68,7 +68,7 @@ def held(*, dear_at: float, instead: str = "", **steered: bool) -> tuple[Disposi
 
 def test_the_agent_says_goodbye_when_the_time_that_passes_has_become_too_dear() -> None:
     ending, seconds, said = held(dear_at=100)
-    assert (ending.kind, said) == ("over_budget", ["Goodbye. over_budget: too dear"])
+    assert (ending.kind, said) == ("over_budget", ["over_budget: too dear"])
     assert 100 <= seconds <= 100 + LOOK
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.records import Used
+from agent.stock import STOCK
 from sipgw.config.config import GatewayConfig
 from sipgw.config.cost import CostOptions, PriceOptions
 from sipgw.config.inbound import LimitOptions
@@ -20,7 +21,7 @@ from tests.waiting import HANG
 
 pytestmark = pytest.mark.slow
 
-GOODBYE = "That is all we can pay for. Goodbye."
+GOODBYE = STOCK["en"]["goodbye_overtime"]
 GREETING = "Hello, this is Acme Store. How can I help you?"
 TRUNK = PriceOptions("trunk", "local", "seconds", 0.30, 60, rounding="60/60")
 SILENCE = b"\xff" * 160
@@ -66,9 +67,9 @@ def test_the_bill_stands_in_the_record_in_the_event_and_in_the_live_call(tmp_pat
 @pytest.mark.parametrize(
     ("changes", "cause"),
     [
-        ({"cost": CostOptions(per_call=0.29, goodbye=GOODBYE)}, "the call has cost 0.30 of 0.29 ([cost] per_call)"),
+        ({"cost": CostOptions(per_call=0.29)}, "the call has cost 0.30 of 0.29 ([cost] per_call)"),
         (
-            {"cost": CostOptions(goodbye=GOODBYE), "limits": LimitOptions(money_per_day=0.25)},
+            {"limits": LimitOptions(money_per_day=0.25)},
             "the calls of today have taken 0.30 ([limits] money_per_day)",
         ),
     ],

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from agent.providers.connections import tls
 from agent.records import ToolRun
 from sipgw.config.config import ConfigError, parse
 from sipgw.config.records import PrivacyOptions, StoreOptions, WebhookOptions
@@ -298,7 +299,7 @@ def sent(respond, **more: Any):
     """Post to a server on the loopback; returns what it got and why it failed."""
 
     async def scenario():
-        async with Target(respond) as server, httpx2.AsyncClient(trust_env=False) as client:
+        async with Target(respond) as server, httpx2.AsyncClient(trust_env=False, verify=tls()) as client:
             fields = {"timeout": 2.0, "private_networks": True} | more
             options = WebhookOptions("x", f"{server.url}/calls?a=b", SECRET, **fields)
             try:
@@ -351,7 +352,7 @@ def test_a_target_that_never_answers_is_given_its_time() -> None:
 )
 def test_private_networks_are_out_of_reach_unless_they_are_meant(host: str) -> None:
     async def scenario() -> None:
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False, verify=tls()) as client:
             await post(client, WebhookOptions("x", f"http://{host}:9/", SECRET), b"", {})
 
     with pytest.raises(PostFailed, match="private network"):

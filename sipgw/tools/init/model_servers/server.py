@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx2
 
+from agent.providers.connections import tls
+
 CONNECT_LIMIT = 2.0
 """Seconds until the connection must stand."""
 ANSWER_LIMIT = 10.0
@@ -71,7 +73,9 @@ class Requests:
         """`absent` says what to do when nothing answers at `url`."""
         self.url = url
         self._absent = absent
-        self._client = httpx2.AsyncClient(base_url=url, timeout=httpx2.Timeout(ANSWER_LIMIT, connect=CONNECT_LIMIT))
+        self._client = httpx2.AsyncClient(
+            base_url=url, timeout=httpx2.Timeout(ANSWER_LIMIT, connect=CONNECT_LIMIT), verify=tls()
+        )
 
     async def close(self) -> None:
         """Close the connections."""

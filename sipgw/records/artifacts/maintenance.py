@@ -12,10 +12,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.config.config import GatewayConfig
-from sipgw.config.numbers import spellings
+from sipgw.config.errors import OperatorError
 from sipgw.config.records import RetentionOptions
-from sipgw.outbound.jobs import Jobs
-from sipgw.policy.gate import audit
 from sipgw.records.artifacts import hosts
 from sipgw.records.artifacts.artifact import Artifacts, undeleted
 from sipgw.records.artifacts.files import absolute
@@ -37,12 +35,20 @@ GOODBYE = 20.0
 """Seconds for the redaction of the last calls when the gateway stops."""
 
 
+PurgeCallbacks = Callable[[datetime], Awaitable[int]]
+"""Deletes the callbacks that were made or given up before a time, and returns how many (`sipgw.outbound.jobs.Jobs`)."""
+
+
 async def delete_old(
-    store: Store, options: RetentionOptions, now: datetime, worker: ArtifactWorker | None = None
+    store: Store,
+    options: RetentionOptions,
+    now: datetime,
+    purge_callbacks: PurgeCallbacks,
+    worker: ArtifactWorker | None = None,
 ) -> Removed:
     """Delete data past its retention time, with callbacks that were made or given up; raises as `purge`."""
     await close_lost(store, now)
-    callbacks = await Jobs(store, "").purge(now - timedelta(days=options.calls)) if options.calls else 0
+    callbacks = await purge_callbacks(now - timedelta(days=options.calls)) if options.calls else 0
     removed = await purge(store, options, now, worker)
     removed.callbacks = callbacks
     return removed
@@ -58,15 +64,19 @@ class Maintenance:
         self,
         store: Store,
         config: GatewayConfig,
+        purge_callbacks: PurgeCallbacks,
+        mask: Callable[[str], object],
         recordings: Callable[[], Iterable[str]] = tuple,
         artifacts: Artifacts | None = None,
     ) -> None:
-        """`recordings` returns the folders of recordings, `artifacts` the files that this process is writing."""
+        """`mask` masks a number in the gate's audit. `recordings` returns the folders of recordings, `artifacts` the
+        files that this process is writing."""
+        self._purge_callbacks = purge_callbacks
         self._recordings = recordings
         self._store = store
         self._config = config
         self._artifacts = artifacts or Artifacts()
-        self._worker = ArtifactWorker(store, self._artifacts.open, self._mask, _audit)
+        self._worker = ArtifactWorker(store, self._artifacts.open, mask, _audit)
         self._uploader = Uploader(store, store.objects) if store.objects else None
         self._stack = contextlib.AsyncExitStack()
 
@@ -131,7 +141,7 @@ class Maintenance:
 
     async def _delete_old(self, now: datetime) -> None:
         try:
-            removed = await delete_old(self._store, self._config.retention, now, self._worker)
+            removed = await delete_old(self._store, self._config.retention, now, self._purge_callbacks, self._worker)
         finally:
             await self._tell()
         if removed != Removed(undeleted=removed.undeleted):
@@ -143,9 +153,6 @@ class Maintenance:
             if some := await undeleted(session, 1):
                 log.error("files not deleted", first=some[0].path, cause=some[0].problem, tries=some[0].attempts)
 
-    def _mask(self, number: str) -> None:
-        audit.mask(self._config.audit_folder, spellings(number))  # it waits for a decision that is being written
-
 
 def _audit(action: str, call: str) -> None:
     log.info("audit", who="gateway", action=action, target=call)
@@ -155,7 +162,7 @@ async def _bounded(step: Callable[[], Awaitable[Any]]) -> bool:
     """Run one step; errors are logged and do not affect calls. Returns whether it succeeded."""
     try:
         await step()
-    except (SQLAlchemyError, OSError, StoreError, audit.AuditError) as error:
+    except (SQLAlchemyError, OSError, StoreError, OperatorError) as error:
         log.warning("old records not deleted", cause=str(error).splitlines()[0][:200])
     except Exception:  # the observer boundary
         log.exception("old records not deleted")

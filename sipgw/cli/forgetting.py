@@ -41,16 +41,15 @@ async def forget_everywhere(
     number out of tables that only the dashboard knows. Raises the errors of the database.
 
     Files, and lines of the gate's audit, have a row in the table of artifacts before they are touched: what fails here
-    is tried again by the gateway (`sipgw.gateway.maintenance`).
+    is tried again by the gateway (`sipgw.records.artifacts.maintenance`).
     """
     same, masked = spellings(number), list[int]()
     jobs = await Jobs(store, "").forget(same)
     async with store.write() as session:
         await session.execute(delete(CountedCall).where(CountedCall.number.in_(same)))
     await erase(same)
-    worker = ArtifactWorker(
-        store, mask=lambda one: masked.append(audit.mask(config.audit_folder, spellings(one))), covers=False
-    )
+    in_audit = audit.masker(config.audit_folder)
+    worker = ArtifactWorker(store, mask=lambda one: masked.append(in_audit(one)), covers=False)
     unmasked, elsewhere = await mask(store, number, now, worker)
     listed = [await OwnList(store).find(one) for one in same]
     removed = await forget(store, number, now, worker)  # the last, as it scrubs the file
