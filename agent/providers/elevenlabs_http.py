@@ -146,7 +146,7 @@ def _words(piece: Any, aligned: AlignedText) -> list[WordTime]:
             (str(char), float(until))
             for char, until in zip(told.characters, told.character_end_times_seconds, strict=True)
         ]
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError, OverflowError):
         return []
     if not all(0 <= until <= LONGEST for _, until in ends):
         return []
