@@ -5,7 +5,6 @@ https://elevenlabs.io/docs/api-reference/text-to-speech/stream-with-timestamps
 
 import asyncio
 import base64
-import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,6 +27,9 @@ SDK = ("elevenlabs.client", "elevenlabs.core", "elevenlabs.types", "elevenlabs.t
 
 KEEP_CONNECTION = 60.0
 """Seconds that an idle connection is kept for the next sentence; httpx's own 5 would cost a TLS handshake per turn."""
+
+LONGEST = 3600.0
+"""Seconds of a sentence at most, for times that make no sense."""
 
 _log = structlog.get_logger()
 
@@ -144,8 +146,8 @@ def _words(piece: Any, aligned: AlignedText) -> list[WordTime]:
             (str(char), float(until))
             for char, until in zip(told.characters, told.character_end_times_seconds, strict=True)
         ]
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError, OverflowError):
         return []
-    if not all(0 <= until < math.inf for _, until in ends):
+    if not all(0 <= until <= LONGEST for _, until in ends):
         return []
     return [WordTime(letters, int(until * SAMPLE_RATE)) for letters, until in aligned.align(ends) or ()]

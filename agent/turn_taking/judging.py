@@ -4,10 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
-from string import ascii_lowercase
 
 from agent.hearing.echo_path import Path
-from agent.turn_taking.expect import BETWEEN, REPEATS, VOWELS
+from agent.turn_taking.expect import BETWEEN, REPEATS
 from agent.turn_taking.lexicon import Lexicon
 from agent.turn_taking.words import EARLY, SENTENCE_ENDS, words_of
 
@@ -15,8 +14,6 @@ SHORT_WORDS = 2
 """So many different words may be a backchannel although some of them say something; more only if none does."""
 SHORT_SOUND = 1.0
 """Seconds of voice that a backchannel takes at most."""
-LETTERS = 3
-"""So many different letters without a word may be a hum or a short word that was not understood ("M-M-I-C")."""
 REPEATED = 3
 """So many words in a row that the agent has just said are its echo, on a line whose echo is not measured."""
 AROUND = 0.5
@@ -26,8 +23,6 @@ ALIKE = 0.5
 yet: a recogniser mishears some words of an echo, and a voice may be noticed late."""
 TAIL = 0.6
 """Seconds after the agent's last sound in which an echo of it may end."""
-
-_BETWEEN_LETTERS = str.maketrans(dict.fromkeys("-.,!?", " "))
 
 
 class Verdict(Enum):
@@ -86,14 +81,12 @@ def judge(text: str, scene: Scene, lexicon: Lexicon, *, final: bool, eager: bool
         return Verdict.CALLER, "a number"
     if scene.asks:
         return Verdict.CALLER, "into a question"
-    if _is_few_letters(text):
-        return Verdict.BACKCHANNEL if final else Verdict.UNDECIDED, "letters that nothing has asked for"
-    agrees = lexicon.agrees(text, final=whole)
-    if len(said) > SHORT_WORDS and not agrees and (content or whole):
+    listens = lexicon.listens(text, final=whole)
+    if len(said) > SHORT_WORDS and not listens and (content or whole):
         return Verdict.CALLER, f"{len(words)} words"
     if not final:
         return Verdict.UNDECIDED, f"{len(words)} words into a statement"
-    if scene.voice > SHORT_SOUND and not agrees:
+    if scene.voice > SHORT_SOUND and not listens:
         return Verdict.CALLER, f"voice for {1000 * scene.voice:.0f} ms"
     return Verdict.BACKCHANNEL, f"{len(words)} words into a statement, voice for {1000 * scene.voice:.0f} ms"
 
@@ -137,12 +130,6 @@ def _share(text: str, said: str) -> float:
 def _is_number(words: Collection[str], numerals: Collection[str]) -> bool:
     known = [word for word in words if word in numerals or word.isdigit()]
     return len(known) == len(words) and not BETWEEN.union(REPEATS).issuperset(known)
-
-
-def _is_few_letters(text: str) -> bool:
-    """Whether `text` is a few letters, some of which are no words by themselves, as "I" is one."""
-    letters = set(text.lower().translate(_BETWEEN_LETTERS).split())
-    return len(letters) <= LETTERS and letters.issubset(ascii_lowercase) and not letters <= VOWELS
 
 
 def _may_repeat(number: Collection[str], said: str, numerals: Collection[str]) -> bool:

@@ -95,7 +95,7 @@ class TurnMachine(Transitions):
         if verdict is not Verdict.ECHO and not self.lexicon.agrees(new):
             self._turn = self._turn._replace(more=True)
         evidence = self._evidence(verdict.value, now, text=new, because=why)
-        self._voice.agrees = self.lexicon.agrees(new, final=words.final)
+        self._voice.agrees = self.lexicon.listens(new, final=words.final)
         if verdict is Verdict.CALLER:
             self._voice.settle()
             self._silence.since = now

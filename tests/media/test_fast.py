@@ -111,6 +111,21 @@ def test_an_encrypted_or_bridged_call_in_order_is_left_to_c(suite: str, bridged:
 
 
 @native
+def test_a_libsrtp_with_other_functions_is_left_to_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("media.rtp.srtp.SIGNATURE", "int(*)(struct other *)")
+    both = Twins(begin=1)
+    try:
+        for _ in range(20):
+            both.packet(0, 0, 0, 0, 0, 0, 0x80)
+            both.step("slot", 2)
+            both.judge()
+        ours, reference = both.sides
+        assert ours.left == reference.left == 20
+    finally:
+        both.close()
+
+
+@native
 def test_a_process_that_is_blocked_gets_larger_chunks_in_both(twins: Twins) -> None:
     for slot in range(60):
         for side in twins.sides:

@@ -125,7 +125,7 @@ def test_its_cost_is_written_down_while_it_goes_on_so_a_kill_does_not_lose_it(tm
             number = await saved(there, "You mend.")
             assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 202
             async with asyncio.timeout(HANG):
-                while (await spent_since_midnight(there.gateway.store, datetime.now(UTC))).money < 0.75:
+                while (await spent_since_midnight(there.gateway.store, datetime.now(UTC)))[""].money < 0.75:
                     await asyncio.sleep(0.01)
             assert made.latest("repairs").state == "running"  # type: ignore[union-attr]
             async with there.gateway.store.read() as session:

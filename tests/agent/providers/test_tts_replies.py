@@ -121,15 +121,22 @@ def test_a_voice_by_http_that_tells_no_times_speaks_all_the_same():
     assert b"".join(pieces) == sound_of(REPLY[0])
 
 
-class Wrong(FakeElevenLabsHttp):
-    """Its times are none."""
+@pytest.mark.parametrize(
+    "times",
+    [
+        7,
+        {"characters": None},
+        *(
+            {"characters": list("Well,"), "character_end_times_seconds": ends}
+            for ends in (["late"] * 5, [1e308] * 5, [10**400] * 5, [-1.0] * 5, [])
+        ),
+    ],
+)
+def test_times_that_are_none_leave_the_sound_of_a_voice_by_http_as_it_is(times):
+    class Wrong(FakeElevenLabsHttp):
+        def timed(self, told, begin):
+            return times
 
-    def timed(self, times, begin):
-        wrong = ({"characters": None}, {"characters": ["I"], "character_end_times_seconds": ["late"]}, 7)
-        return wrong[begin % 3]
-
-
-def test_times_that_are_none_leave_the_sound_of_a_voice_by_http_as_it_is():
     async def scenario(voice, _fake):
         return [piece async for piece in voice.speak(REPLY[0])]
 
