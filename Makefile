@@ -24,15 +24,15 @@ demo: install
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml requirements.lock setup.py $(wildcard media/fast/*.[ch])
+$(VENV)/.installed: pyproject.toml requirements.lock requirements-build.lock setup.py $(wildcard media/fast/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
 	  || { echo "sipgw needs Python 3.11 to 3.14; name one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "This Python has no venv. Install it with: sudo apt-get install -y python3-venv"; exit 1; }
 	@echo "Installing sipgw into $(VENV) (a download of 280 MB, once) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) --require-hashes -r requirements.lock
-	@$(PIP) --no-deps -e .
+	@$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 	@echo "The command is $(BIN)/sipgw; 'source $(BIN)/activate' makes it plain 'sipgw' in this terminal."
 
@@ -120,13 +120,16 @@ format: $(VENV)/.tested
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Rewrites both lock files from pyproject.toml: exact versions with hashes for every supported Python.
-LOCK := $(BIN)/uv pip compile pyproject.toml --universal --no-strip-extras --python-version 3.11 --generate-hashes --quiet --upgrade \
-  --extra local --extra webrtc --extra postgresql --extra redis
+# Rewrites the lock files from pyproject.toml: exact versions with hashes for every supported Python. requirements-build.lock
+# has the tools of [build-system], with which images and `make install` build sipgw.
+COMPILE := $(BIN)/uv pip compile --universal --no-strip-extras --python-version 3.11 --generate-hashes --quiet --upgrade
+LOCK := $(COMPILE) pyproject.toml --extra local --extra webrtc --extra postgresql --extra redis
 
 lock: $(VENV)/.tested
 	$(LOCK) --output-file requirements.lock
-	$(LOCK) --extra test --extra interop --constraint requirements.lock --output-file requirements-test.lock
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(COMPILE) - --constraint requirements.lock --output-file requirements-build.lock
+	$(LOCK) --extra test --extra interop --constraint requirements.lock --constraint requirements-build.lock --output-file requirements-test.lock
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

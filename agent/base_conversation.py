@@ -72,7 +72,8 @@ class BaseConversation(ConversationKind):
         common = agent.call_ending.tools(can_transfer=transfer is not None)
         agent.tools_run = self._tools_run
         agent.toolbox.consent.answer_stands = lambda: self._floor.turns.answer_stands
-        agent.toolbox.collector.expect, paced = pacing(lambda: self._floor.turns, self._expect)
+        collector = agent.toolbox.collector
+        collector.expect, paced = pacing(lambda: self._floor.turns, self._expect, lambda: collector.setting)
         active.enter(agent, common, self._collecting.tool(), paced, self._apply_role)
 
     def _give(self, ulaw: bytes) -> None:

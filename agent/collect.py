@@ -58,10 +58,15 @@ def _field_of(metadata: Iterable[Any]) -> FormField | None:
     return next((one for one in metadata if isinstance(one, FormField)), None)
 
 
-def expectations(arguments: type[BaseModel]) -> list[Expected]:
+def expectations(tools: Iterable[type[BaseModel]], setting: FormSetting) -> tuple[Expected, ...]:
     """What the parameters are, where they say so: ``Annotated[str, Expected(Kind.DIGITS, 10)]``, or by their fields."""
-    named = [one for field in arguments.model_fields.values() for one in field.metadata if isinstance(one, Expected)]
-    return [*named, *(one.expected for one in collected(arguments).values() if one.expected is not OPEN)]
+    found: list[Expected] = []
+    for arguments in tools:
+        found += (
+            one for field in arguments.model_fields.values() for one in field.metadata if isinstance(one, Expected)
+        )
+        found += (one.expects(setting) for one in collected(arguments).values() if one.expected is not OPEN)
+    return tuple(found)
 
 
 @lru_cache(256)
@@ -92,7 +97,7 @@ class Collector:
     def wrong(self, arguments: type[BaseModel], parameter: str) -> None:
         """The value of a parameter was not valid: the agent is going to ask for it."""
         if field := collected(arguments).get(parameter):
-            self.expect(field.expected)
+            self.expect(field.expects(self.setting))
 
     async def missing(self, values: BaseModel, given: Mapping[str, Any], consent: Consent) -> dict[str, Any] | None:
         """What the model is told to do before a tool may run with `values`; None when the caller has confirmed them.

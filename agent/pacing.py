@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from agent.forms.fields import FormSetting, Phone
 from agent.tools import Tool, tool
 from agent.turn_taking.expect import Expected, Kind
 from agent.turn_taking.machine import TurnMachine
@@ -13,18 +14,18 @@ from agent.turn_taking.machine import TurnMachine
 EXPECT, WAIT = "expect", "wait"
 # Once for all calls: pydantic makes a model of each that is new.
 Asked = Annotated[
-    Literal["digits", "spelling", "email", "date", "yes_no", "open"],
-    Field(description="What the caller will say: a number digit by digit, letters, an address, a date, yes or no."),
+    Literal["digits", "phone", "spelling", "email", "date", "yes_no", "open"],
+    Field(description="What the caller will say: a number digit by digit, a telephone number, letters, and so on."),
 ]
 Length = Annotated[int, Field(description="How many digits or letters it has; 0 if that is not known.", ge=0, le=64)]
 
 
 def pacing(
-    turns: Callable[[], TurnMachine], asked: Callable[[str], None]
+    turns: Callable[[], TurnMachine], asked: Callable[[str], None], setting: Callable[[], FormSetting] = FormSetting
 ) -> tuple[Callable[[Expected], None], list[Tool]]:
     """What notes an expected answer with the turn machine of the call, and the tools `expect` and `wait`.
 
-    `asked` is told what the agent says when something is expected.
+    `asked` is told what the agent says when something is expected. `setting` tells how numbers are read.
     """
 
     def note(expected: Expected) -> None:
@@ -37,7 +38,7 @@ def pacing(
 
         The caller is then not cut off between the parts of the answer.
         """
-        note(Expected(Kind(kind), length or None))
+        note(Phone().expects(setting()) if kind == "phone" else Expected(Kind(kind), length or None))
         return {"status": "noted"}
 
     @tool(quiet=True, repeatable=True)

@@ -1,20 +1,45 @@
 """HTTP requests to hosts that others name: the address is checked, and the checked address is the one that is asked."""
 
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any
 
 import httpx2
 
 from agent.pool import Pool
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 """Addresses that stand for those of IPv4 (RFC 6052)."""
 
+_TRANSLATED = (_NAT64, ipaddress.ip_network("::/96"), ipaddress.ip_network("::ffff:0:0:0/96"))
+"""These, and old ways to write addresses of IPv4 (RFC 4291 §2.5.5.1, RFC 2765 §2.1)."""
+
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+"""The same, by a translator of the own network (RFC 8215)."""
+
 _INSIDE = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")))
 """What `is_global` takes for public in some versions of Python: addresses of one network (RFC 6890, RFC 8215, RFC 3879)
-and old ways to write those of IPv4 (RFC 4291 §2.5.5.1, RFC 2765 §2.1)."""
+and old ways to write those of IPv4."""
+
+_OF_CLOUDS = tuple(
+    map(
+        ipaddress.ip_network,
+        ("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "fd20:ce::/32", "fd00:42::/32",
+         "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32"),
+    )
+)  # fmt: skip
+"""Where clouds tell a machine its secrets: link-local addresses, and others of AWS, Google, Scaleway, Alibaba, Azure
+and Oracle."""
+
+MOST = 4
+"""Addresses of a name that are tried."""
+ATTEMPT = 1.0
+"""Seconds in which an address must be connected if there is another one."""
 
 
 class PrivateAddress(Exception):  # noqa: N818  an outcome
@@ -23,17 +48,22 @@ class PrivateAddress(Exception):  # noqa: N818  an outcome
 
 def public(address: str) -> bool:
     """Whether `address` is one of the public Internet."""
-    found = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        inside = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF) if found in _NAT64 else None
-        found = found.ipv4_mapped or found.sixtofour or inside or found
-    return found.is_global and not found.is_multicast and not any(found in network for network in _INSIDE)
+    found = _meant(ipaddress.ip_address(address))
+    return (
+        found.is_global and not found.is_multicast and not any(found in network for network in (*_INSIDE, *_OF_CLOUDS))
+    )
 
 
 def not_of_cloud(address: str) -> bool:
-    """Whether `address` may also be private, and is not link-local: there clouds tell a machine its secrets."""
+    """Whether `address` may also be private, and is not one at which clouds tell a machine its secrets.
+
+    What stands for an address of IPv4 must stand for a public one (RFC 6052 §3.1, RFC 3056 §2).
+    """
     found = ipaddress.ip_address(address)
-    return not (getattr(found, "ipv4_mapped", None) or found).is_link_local
+    plain = getattr(found, "ipv4_mapped", None) or found
+    if _meant(plain) is not plain or plain in _LOCAL_NAT64:
+        return public(address)
+    return not any(plain in network for network in _OF_CLOUDS)
 
 
 def anywhere(address: str) -> bool:
@@ -41,17 +71,49 @@ def anywhere(address: str) -> bool:
     return True
 
 
-async def address_of(names: Pool, host: str, port: int, allowed: Callable[[str], bool] = public) -> str:
-    """The first address of `host` that is `allowed`. It is looked up in the threads of `names`.
+def _meant(found: Address) -> Address:
+    """The address of IPv4 that an IPv6 address stands for, or `found` itself."""
+    if not isinstance(found, ipaddress.IPv6Address) or found.is_loopback or found.is_unspecified:
+        return found
+    inside = any(found in network for network in _TRANSLATED)
+    return found.ipv4_mapped or found.sixtofour or (ipaddress.IPv4Address(int(found) & 0xFFFFFFFF) if inside else found)
+
+
+async def addresses_of(names: Pool, host: str, port: int, allowed: Callable[[str], bool] = public) -> list[str]:
+    """The addresses of `host` that are `allowed`, the versions of IP in turn, in the order of the system.
 
     Raises `PrivateAddress`, `OSError`, `UnicodeError`, `PoolFullError`.
     """
     found = await names.run(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    for *_, where in found:
-        address = str(where[0]).partition("%")[0]
-        if allowed(address):
-            return address
-    raise PrivateAddress(f"{host} is in a private network")
+    every = [address for *_, where in found if allowed(address := str(where[0]).partition("%")[0])]
+    if not every:
+        raise PrivateAddress(f"{host} is in a private network")
+    first = [one for one in every if (":" in one) == (":" in every[0])]
+    other = [one for one in every if one not in first]
+    return [one for pair in zip_longest(first, other) for one in pair if one][:MOST]
+
+
+async def ask(
+    client: httpx2.AsyncClient,
+    method: str,
+    url: httpx2.URL,
+    names: Pool,
+    allowed: Callable[[str], bool] = public,
+    **more: Any,
+) -> httpx2.Response:
+    """The answer of `url`, its body still to be read, from the first of the `allowed` addresses of its host that can be
+    connected. `names` looks them up. No redirection is followed. Raises what `addresses_of` does, `httpx2.HTTPError`.
+    """
+    auth = more.pop("auth", httpx2.USE_CLIENT_DEFAULT)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    *others, last = await addresses_of(names, url.host, port, allowed)
+    for address in others:
+        request = pinned(client, method, url, address, **more)
+        request.extensions["timeout"]["connect"] = ATTEMPT
+        with contextlib.suppress(httpx2.ConnectError, httpx2.ConnectTimeout):  # nothing has been sent
+            return await client.send(request, stream=True, auth=auth, follow_redirects=False)
+    request = pinned(client, method, url, last, **more)
+    return await client.send(request, stream=True, auth=auth, follow_redirects=False)
 
 
 def pinned(client: httpx2.AsyncClient, method: str, url: httpx2.URL, address: str, **more: Any) -> httpx2.Request:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -136,3 +136,22 @@ def not_begun(error: BaseException) -> bool:
 
 LOADING = Pool("what is loaded once", workers=2, waiting=64)
 """For packages, models and certificates that take seconds the first time."""
+
+
+class Loaded(Generic[T]):
+    """What takes long to load the first time: once, in the threads of `LOADING`, however many need it at a time."""
+
+    def __init__(self, load: Callable[[], T]) -> None:
+        self._load = load
+        self._work: Future[T] | None = None
+
+    def begin(self) -> None:
+        """Have it loaded, without waiting for it; once more if that has failed. Raises `NotBegun`."""
+        if self._work is None or (self._work.done() and self._work.exception() is not None):
+            self._work = LOADING.submit(self._load)
+
+    @property
+    def value(self) -> T | None:
+        """It; None until it is loaded."""
+        work = self._work
+        return work.result() if work is not None and work.done() and work.exception() is None else None

@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
+from agent.bounds import BoundedTable
+
 MOST = 20
 """Secrets kept in one call."""
 _REFERENCE = re.compile(r"secret-[1-9][0-9]{0,3}")
@@ -49,7 +51,7 @@ class Vault:
     """The secrets of one call; they are gone with it."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, str] = {}
+        self._kept = BoundedTable[str, str]("secrets of a call", MOST)
         self._count = 0
 
     def __repr__(self) -> str:
@@ -60,8 +62,6 @@ class Vault:
         self._count += 1
         reference = f"secret-{self._count}"
         self._kept[reference] = digits
-        if len(self._kept) > MOST:
-            del self._kept[next(iter(self._kept))]
         return reference
 
     def resolve(self, value: Any) -> Any:

@@ -20,6 +20,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import to_jsonable_python
 
+from agent.bounds import BoundedTable
 from agent.collect import COLLECT, Collector, collected, expectations, one_by_one
 from agent.consent import Consent
 from agent.history import History
@@ -38,7 +39,6 @@ RESULT_LIMIT = 8000
 """Characters of a result that the model sees."""
 ARGUMENTS_LIMIT = 16_000
 """Characters of arguments that are looked at."""
-
 
 KEY = "idempotency_key"
 """Name of the parameter that tells the tries of one order from two orders."""
@@ -98,7 +98,9 @@ class Tool:
     """Whether there is nothing to say about its result: a reply that has said something ends with it."""
     silent: bool = False
     """Whether nothing is said after it, nor in the place of words that the model did not have."""
-    kept: dict[str, tuple[float, Any]] = field(default_factory=dict, compare=False, repr=False)
+    kept: BoundedTable[str, tuple[float, Any]] = field(
+        default_factory=lambda: BoundedTable("results of tools", CACHED), compare=False, repr=False
+    )
     """Cached results by arguments, and until when they hold."""
 
     @property
@@ -257,7 +259,7 @@ class Toolbox:
     @property
     def expected(self) -> tuple[Expected, ...]:
         """What the parameters of the tools are, where they say so."""
-        return tuple(found for one in self._tools.values() for found in expectations(one.arguments))
+        return expectations((one.arguments for one in self._tools.values()), self.collector.setting)
 
     def offer(self, tools: Iterable[Tool]) -> None:
         """Let the model call these from now on, and no others; what was done stays done."""
@@ -343,8 +345,6 @@ async def _cached(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun:
     if not run.error:
         found.kept.pop(key, None)
         found.kept[key] = (now + found.cache, run.result)
-        if len(found.kept) > CACHED:
-            del found.kept[next(iter(found.kept))]
     return run
 
 

@@ -1,11 +1,13 @@
-"""Counters of full tables and queues. Everything that a stranger or a caller can make grow has a bound; reaching it
-counts here.
+"""Names of the counters of full tables and queues. Everything that a stranger or a caller can make grow has a bound;
+reaching it counts in `FULL`.
 
-The bound itself is a named constant beside its table; SIP has its own counters (`sipgw.sip.endpoint.Endpoint.counts`),
-and so have pools of threads (`agent.pool.POOLS`).
+The bound itself is a named constant beside its table; an `agent.bounds.BoundedTable` counts by itself. SIP has its own
+counters (`sipgw.sip.endpoint.Endpoint.counts`), and so have pools of threads (`agent.pool.POOLS`).
 """
 
-from collections import Counter
+from agent.bounds import FULL, BoundedTable
+
+__all__ = ["FULL", "WHAT", "BoundedTable"]
 
 WHAT = (
     "callbacks", "webhooks", "records", "browser calls", "calls of visitors", "live listeners of a call",
@@ -14,8 +16,10 @@ WHAT = (
     "spans of recordings", "files to delete", "addresses that were let in", "strangers that are told of", "nonces",
     "networks of addresses",
     "keys that were good", "signatures of callers", "certificates of signers", "fetches of certificates",
-    "mails of an hour", "connections of browsers",
+    "mails of an hour", "connections of browsers", "packets of calls", "bundles of calls", "identities of calls",
+    "questions about documents", "ended sessions", "addresses that have signed in", "refused calls", "prices",
+    "results of tools", "secrets of a call", "pieces of speech", "words for a browser", "sound for a listener",
+    "sound and keys of a call",
+    "messages of a brain",
 )  # fmt: skip
-FULL: Counter[str] = Counter(dict.fromkeys(WHAT, 0))
-"""Entries of `WHAT` that were dropped, or that replaced the oldest; shown from the start, because a rate begins at
-0."""
+FULL.update(dict.fromkeys(WHAT, 0))  # shown from the start, because a rate begins at 0

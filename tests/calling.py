@@ -24,6 +24,7 @@ from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition, Watchers
 from sipgw.policy.cost.cost import Expenses
 from sipgw.policy.cost.prices import PriceTable
+from sipgw.policy.cost.tenants import TenantLimits
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Phase
@@ -246,7 +247,8 @@ class World:
         limits: Any = SimpleNamespace(own=SimpleNamespace(budget=lambda: None))
         nobody: Any = None
         return CallServices(
-            Agents(GatewayConfig(), {}), {}, self.engine, self.endpoint, nobody, nobody, limits, prices, Watchers(),  # type: ignore[arg-type]
+            Agents(GatewayConfig(), {}), {}, self.engine, self.endpoint, nobody, nobody, limits,  # type: ignore[arg-type]
+            TenantLimits(prices, prices.spent), prices, Watchers(),
         )  # fmt: skip
 
     @property

@@ -40,6 +40,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--phones", type=int, default=2, help="workers that begin with tests/interop (--dist loadfile)")
 
 
+class Failures:
+    """Names each failed test at once: whoever watches a long run need not wait for its end, which a kill takes away."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._config.get_terminal_writer().line(f"FAILED {report.nodeid} ({report.when})")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # not in a process of xdist
+        config.pluginmanager.register(Failures(config))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config) -> object:
     from tests.sharing import Sharing

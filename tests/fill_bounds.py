@@ -1,6 +1,8 @@
 """Fills what is remembered of others over its bounds, for `tests.test_bounds`."""
 
+import asyncio
 from collections import OrderedDict
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -8,16 +10,27 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 
+from agent.records import CallerSaid
+from media.process.channel import Frames
+from sipgw.calls import phone_line
+from sipgw.calls.listeners import Listeners
 from sipgw.config.networks import Networks
+from sipgw.config.records import CaptureOptions
+from sipgw.events import CallEnded, CallReported, Disposition, Event, Watchers
 from sipgw.policy.inbound import admission
+from sipgw.records.bundles.bundle_store import BundleStore
 from sipgw.sip import resolver
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.message import Request
 from sipgw.sip.parse import parse_message
+from sipgw.web import transcript
 from sipgw.web.authentication import Authentication
 from sipgw.web.throttle import TRIES, SignInThrottle, TooManyAttempts
+from tests.cdr_events import call_began
 from tests.sip.test_endpoint import LOCAL, OPTIONS, admit_all, pick_up
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 async def addresses(folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -90,3 +103,41 @@ async def failures(folder: Path, patch: pytest.MonkeyPatch) -> Any:
             endpoint.agent.clients.health.failed(Peer("udp", f"h{number}", 5060), 0.0)
         assert len(endpoint.agent.clients.health._failures) == 1000
         return endpoint.counts
+
+
+async def bundles(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    kept = BundleStore(CaptureOptions(bundles="demand", megabytes=1), Mock(), lambda call: None)
+    for number in range(3):
+        call = f"{number}@x"
+        kept.watch(call_began(call))
+        kept._live[call].recorder.note("said", text="x" * 400_000)
+        kept.watch(CallEnded(call, NOW, Disposition("caller_hung_up", ""), {}))
+    assert list(kept._ended) == ["2@x"]
+
+
+async def listener(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    listeners = Listeners(lambda on: None)
+    with listeners.listen():
+        for _ in range(60):
+            listeners.hear(b"x")
+        assert [queue.qsize() for queue in listeners._queues] == [50]
+
+
+async def sound_and_keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(phone_line, "EVENTS_KEPT", 10)
+    line = phone_line.PhoneLine()
+    for number in range(20):
+        line.on_media(Frames(b"\xff" * 160, number * 0.02, 0.0))
+        line.press("1", "info", number)
+    assert line._events.qsize() == 10
+
+
+async def spoken(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    watchers = Watchers[Event]()
+    reading = transcript.words(watchers, "c", lambda: True)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(anext(reading))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        for number in range(300):
+            watchers.tell(CallReported("c", NOW, CallerSaid(str(number), True)))
+    await reading.aclose()  # type: ignore[attr-defined]

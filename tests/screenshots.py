@@ -13,9 +13,11 @@ from typing import Any
 
 from playwright.async_api import async_playwright
 
+from sipgw.config.web import WebOptions
 from sipgw.records.store.prompts import Prompts
 from sipgw.records.store.tables import CallRecord
 from sipgw.web.accounts import Accounts
+from sipgw.web.server import Dashboard
 from tests.cdr_events import START, add_call
 from tests.web.gateway_view import FakeGatewayView
 from tests.web.sample_calls import SLOW
@@ -101,7 +103,7 @@ async def main(folder: Path, wanted: list[str]) -> None:
                 await page.goto(f"{url}/live")
                 await page.click("[data-act]")
                 await page.screenshot(path=folder / f"operator-{look}.png")
-    if wanted and not {"tenant", "sign-in"}.intersection(wanted):
+    if wanted and not {"tenant", "sign-in", "embed", "setup"}.intersection(wanted):
         return
     async with opened(TOML) as (gateway, url, window):
         await Accounts(gateway.store).set_user("eve", "viewer", "battery staple", "acme")
@@ -115,6 +117,15 @@ async def main(folder: Path, wanted: list[str]) -> None:
             await page.wait_for_selector("tbody tr")
             await page.screenshot(path=folder / f"tenant-{look}.png")
             await page.context.clear_cookies()
+    async with (
+        opened('[embed]\norigins = ["http://127.0.0.1:9"]') as (gateway, url, window),
+        Dashboard(gateway, WebOptions(host="0.0.0.0", port=0)) as new,
+    ):
+        for look, theme, size in looks:
+            page = await window(theme, size)
+            for name, address in (("embed", f"{url}/embed"), ("setup", str(new.setup_url))):
+                await page.goto(address)
+                await page.screenshot(path=folder / f"{name}-{look}.png")
 
 
 if __name__ == "__main__":

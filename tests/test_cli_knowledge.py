@@ -89,8 +89,8 @@ def test_documents_are_added_asked_and_measured(tmp_path: Path, url: str, monkey
 def test_nothing_is_added_when_the_money_of_the_day_is_spent(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def spent(store: object, now: object) -> SpentToday:
-        return SpentToday(money=5.0)
+    async def spent(store: object, now: object) -> dict[str, SpentToday]:
+        return {"": SpentToday(money=5.0)}
 
     monkeypatch.setenv("KEY", "sk")
     monkeypatch.setattr(knowledge, "spent_since_midnight", spent)

@@ -19,6 +19,7 @@ from agent.forms.moments import CLOCK, DATE, WEEKDAYS, moments, said_in
 from agent.forms.money import amounts, written
 from agent.forms.names import spelled
 from agent.forms.spoken import SIGNS, digits_of, glued, stands, tokens, with_signs
+from agent.forms.telephone import ExpectedNumber, dialled, number_of
 from agent.turn_taking.expect import OPEN, Expected, Kind
 
 LONGEST = 300
@@ -70,6 +71,10 @@ class FormField:
     kind: ClassVar[str] = ""
     schema: ClassVar[Mapping[str, Any]] = {}
     """What is added to the JSON schema of the type."""
+
+    def expects(self, setting: FormSetting) -> Expected:
+        """The same, as it is in one call."""
+        return self.expected
 
     def read(self, value: Any, setting: FormSetting) -> Any:
         """The value that `value`, which the model wrote, stands for. Raises `ValueError`."""
@@ -175,22 +180,20 @@ class Phone(FormField):
         """See `FormField.read`."""
         import phonenumbers  # 30 ms and 8 MiB
 
-        text = with_signs(str(value), setting.languages)
-        international = "+" in text or text.startswith("00")
-        digits = digits_of(text, setting.languages)
+        digits = dialled(str(value), setting.languages)
         country = self.country or setting.country
-        if not international and not country:
+        if not digits.startswith("+") and not country:
             raise ValueError("a telephone number without country code; ask the caller for the country")
-        try:
-            number = phonenumbers.parse(f"+{digits.removeprefix('00')}" if international else digits, country or None)
-        except phonenumbers.NumberParseException:
-            number = None
-        if number is None or not phonenumbers.is_valid_number(number):
+        if (number := number_of(digits, country)) is None:
             raise ValueError(
-                f"not a telephone number: it has {len(digits)} digits, of which some are missing, too many or wrong; "
-                "ask the caller for the whole number, digit by digit"
+                f"not a telephone number: it has {len(digits.removeprefix('+'))} digits, of which some are missing, "
+                "too many or wrong; ask the caller for the whole number, digit by digit"
             )
         return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+    def expects(self, setting: FormSetting) -> Expected:
+        """See `FormField.expects`: the metadata of the country tell how long the number is."""
+        return ExpectedNumber(Kind.DIGITS, country=self.country or setting.country, languages=setting.languages)
 
     def parts(self, value: Any, setting: FormSetting) -> dict[str, str]:
         """See `FormField.parts`: with the country code where it is another country."""

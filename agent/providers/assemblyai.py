@@ -5,6 +5,7 @@ from datetime import date
 
 from agent.providers.assemblyai_session import AssemblyAIOptions, AssemblyAISttSession
 from agent.providers.assemblyai_speak import LANGUAGES, AssemblyAITtsOptions, AssemblyAITtsSession
+from agent.providers.model_ends import ENDS
 from agent.providers.provider import CONSTANT, Model, Price, Provider
 from agent.providers.socket_realtime import SocketRealtime
 from agent.providers.socket_stt import SocketStt
@@ -65,13 +66,7 @@ STT = Provider(
     ),
     models=(
         Model(("universal-3-6-pro",), source="assemblyai 1.8.2; the default of LiveKit's plugin"),
-        Model(
-            ("u3-rt-pro", "u3-rt-pro-*", "u3-pro"),
-            date(2026, 9, 2),
-            'model = "universal-3-6-pro"',
-            "universal-3-5-pro answers under this name since then",
-            source="AssemblyAI's Universal-3 Pro pages",
-        ),
+        *ENDS["assemblyai stt"],
     ),
     renamed={
         "chunk": CONSTANT,

@@ -1,28 +1,35 @@
-"""A voice by ElevenLabs' HTTP stream, one request per sentence: for networks that let no websocket through."""
+"""A voice by ElevenLabs' HTTP stream with times, one request per sentence: for networks that let no websocket through.
+
+https://elevenlabs.io/docs/api-reference/text-to-speech/stream-with-timestamps
+"""
 
 import asyncio
+import base64
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
 from agent.errors import ProviderError
+from agent.line import SAMPLE_RATE
 from agent.providers.connections import Warming, tls
 from agent.providers.elevenlabs import IN_URL, NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
+from agent.providers.elevenlabs_alignment import AlignedText
 from agent.providers.extra import in_query
 from agent.providers.faults import quoted, wait_of
+from agent.tts import Speech, WordTime
 
 if TYPE_CHECKING:  # the SDK brings it
     import httpx
-
-CHUNK = 160
-"""Bytes of a piece, 20 ms. The SDK's own 1024 would hold back the first 128 ms of every sentence."""
 
 SDK = ("elevenlabs.client", "elevenlabs.core", "elevenlabs.types", "elevenlabs.text_to_speech.client", "httpcore")
 """The modules of the SDK that a voice uses; their import takes about a second, so it is done before the first call."""
 
 KEEP_CONNECTION = 60.0
 """Seconds that an idle connection is kept for the next sentence; httpx's own 5 would cost a TLS handshake per turn."""
+
+LONGEST = 3600.0
+"""Seconds of a sentence at most, for times that make no sense."""
 
 _log = structlog.get_logger()
 
@@ -52,20 +59,20 @@ class ElevenLabsHttpTts:
         self._speech = client.text_to_speech  # what this imports is not imported in the first sentence
         self._warming = Warming(lambda: http.get(base_url), httpx.HTTPError, httpx.InvalidURL)
 
-    async def speak(self, text: str, before: str = "") -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """Stream one sentence; closing the generator closes the response, which stops the synthesis."""
         from elevenlabs.core import ApiError
 
         if not text.strip():
             return
-        stream = self._request(text, before)
+        stream, aligned = self._request(text, before), AlignedText(text)
         limit = self._options.first_sound_limit
         sounded = False
         try:
             while True:
                 try:
                     async with asyncio.timeout(limit):
-                        ulaw = await anext(stream, b"")
+                        piece = await anext(stream, None)
                 except TimeoutError:
                     raise ProviderError(NAME, f"no sound within {limit:g} s") from None
                 except ApiError as error:
@@ -76,11 +83,14 @@ class ElevenLabsHttpTts:
                     problem = quoted(f"{type(error).__name__} {error}", self._options.api_key)
                     _log.warning("tts_failed", provider=NAME, problem=problem)
                     raise ProviderError(NAME, f"connection failed: {problem}") from None
-                if not ulaw:
+                if piece is None:
                     break
-                sounded = True
-                limit = self._options.gap_limit
-                yield ulaw
+                if ulaw := _sound(piece):
+                    sounded = True
+                    limit = self._options.gap_limit
+                    yield ulaw
+                for word in _words(piece, aligned):
+                    yield word
         finally:
             await stream.aclose()
         if not sounded:
@@ -94,7 +104,7 @@ class ElevenLabsHttpTts:
         if http is not None:
             await http.aclose()
 
-    def _request(self, text: str, before: str) -> AsyncGenerator[bytes, None]:
+    def _request(self, text: str, before: str) -> AsyncGenerator[Any, None]:
         from elevenlabs.types import VoiceSettings
 
         if self._speech is None:
@@ -104,7 +114,7 @@ class ElevenLabsHttpTts:
         extra = {"language_code": options.language_code} if options.language_code else {}
         if before:
             extra["previous_text"] = before
-        stream: AsyncIterator[bytes] = self._speech.stream(
+        stream: AsyncIterator[Any] = self._speech.stream_with_timestamps(
             options.voice_id,
             text=text,
             model_id=options.model,
@@ -112,10 +122,32 @@ class ElevenLabsHttpTts:
             **({"voice_settings": settings} if settings else {}),
             **extra,
             request_options={
-                "chunk_size": CHUNK,
                 "max_retries": 0,
                 "additional_body_parameters": options.without(*IN_URL, "voice_settings"),
                 "additional_query_parameters": dict(in_query({}, options.only(*IN_URL))),
             },
         )
-        return cast(AsyncGenerator[bytes, None], stream)
+        return cast(AsyncGenerator[Any, None], stream)
+
+
+def _sound(piece: Any) -> bytes:
+    """The sound of a piece. Raises `ProviderError`."""
+    try:
+        return base64.b64decode(getattr(piece, "audio_base_64", None) or "", validate=True)
+    except (TypeError, ValueError):
+        raise ProviderError(NAME, "sent sound that cannot be decoded") from None
+
+
+def _words(piece: Any, aligned: AlignedText) -> list[WordTime]:
+    """The words that end in a piece, as far as it tells them. Its times count from the beginning of the sentence."""
+    try:
+        told = piece.alignment
+        ends = [
+            (str(char), float(until))
+            for char, until in zip(told.characters, told.character_end_times_seconds, strict=True)
+        ]
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        return []
+    if not all(0 <= until <= LONGEST for _, until in ends):
+        return []
+    return [WordTime(letters, int(until * SAMPLE_RATE)) for letters, until in aligned.align(ends) or ()]

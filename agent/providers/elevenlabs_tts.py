@@ -43,7 +43,7 @@ _FAST = "a note on ElevenLabs' API prices: Flash and Turbo"
 TTS = Provider(
     "elevenlabs", "tts", ElevenLabsOptions, _made, title="ElevenLabs",
     variables={"ELEVENLABS_API_KEY": "api_key", "ELEVENLABS_VOICE_ID": "voice_id"}, auto=1, languages=_languages,
-    word_times=lambda options: options.transport != "http",
+    word_times=lambda _: True,
     prices=(
         Price("eleven_flash_v2*", "characters", 0.05, 1000, date(2026, 6, 1), _FAST),
         Price("eleven_turbo_v2*", "characters", 0.05, 1000, date(2026, 6, 1), _FAST),

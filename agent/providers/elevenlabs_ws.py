@@ -11,11 +11,12 @@ import base64
 import json
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.providers.elevenlabs import CODES, NAME, OF_CONTEXT, SOUND_FORMAT, WRONG_KEY, ElevenLabsOptions
+from agent.providers.elevenlabs_alignment import AlignedText
 from agent.providers.extra import in_query
 from agent.providers.tts_session import Answer, Final, SpeechEvent, TtsFault, TtsSession, TtsSound, TtsWord
 
@@ -36,9 +37,7 @@ class _Context:
 
     sentence: str = ""
     """The sentence that is being said in it; empty between two."""
-    text: str = ""
-    letters: int = 0
-    """Characters of `text` that are aligned with sound."""
+    text: AlignedText = field(default_factory=AlignedText)
     samples: int = 0
     """Samples of the sentence that have come."""
     rest: bytes = b""
@@ -122,7 +121,7 @@ class ElevenLabsSession(TtsSession):
             self._reply = context = self._ready
             self._ready = ""
         one = self._contexts[context]
-        one.sentence, one.text, one.letters, one.samples = sentence, text, 0, 0
+        one.sentence, one.text, one.samples = sentence, AlignedText(text), 0
         messages += self.speak(context, f"{text} ")
         return [*messages, self._open()] if not self._ready and self.has_room else messages
 
@@ -153,14 +152,14 @@ class ElevenLabsSession(TtsSession):
                 return []
             aligned = self._align(context, fields.get("alignment"), len(ulaw))
             found += [TtsSound(context.sentence, ulaw), *(aligned or ())]
-            if aligned is None and not context.letters:
+            if aligned is None and not context.text.letters:
                 found += map(Answer, self._close(name))
         if fields.get("isFinal", fields.get("is_final")) is True:
             found.append(Final(context.sentence))
             self._contexts.pop(name, None)
             self._ready = "" if name == self._ready else self._ready  # not asked for: the service ended it
             self._reply = "" if name == self._reply else self._reply
-        elif found and context.letters >= len(context.text) and not context.closed:
+        elif found and context.text.complete and not context.closed:
             found.append(Final(context.sentence))
             context.sentence = ""
             if name != self._reply:
@@ -171,36 +170,23 @@ class ElevenLabsSession(TtsSession):
     def _align(context: _Context, alignment: Any, length: int) -> list[SpeechEvent] | None:
         """When the words are said whose characters came with the last `length` samples; None if that is not told.
 
-        The times count from the beginning of these. Successive messages may repeat characters; spaces may come or not.
+        The times count from the beginning of these.
         """
         before, context.samples = context.samples, context.samples + length
         if not isinstance(alignment, dict):
             return None
         durations = next((alignment[key] for key in _DURATIONS if key in alignment), ())
         starts = alignment.get("charStartTimesMs") or alignment.get("char_start_times_ms") or ()
-        marks = [
+        words = context.text.align(
             (str(char), float(start) + float(duration))
             for char, start, duration in zip(alignment["chars"], starts, durations, strict=False)
-            if not str(char).isspace()
-        ]
-        # Where each character stands that is no space, behind those that were known or again from one of them on.
-        places = [at for at, char in enumerate(context.text) if not char.isspace()]
-        known = sum(at < context.letters for at in places)
-        wanted = "".join(char for char, _ in marks)
-        bare = "".join(context.text.split())
-        at = bare.rfind(wanted, max(0, known - len(wanted)), known + len(wanted))
-        if at < 0:
+        )
+        if words is None:
             return None
-        words: list[SpeechEvent] = []
-        for place, (_, until) in zip(places[at : at + len(marks)], marks, strict=True):
-            end = place + 1
-            if end <= context.letters:
-                continue
-            context.letters = end
-            if context.text[end : end + 1] in ("", " "):
-                samples = before + min(length, int(until * SAMPLE_RATE / 1000))
-                words.append(TtsWord(context.sentence, end, samples))
-        return words
+        return [
+            TtsWord(context.sentence, letters, before + min(length, int(until * SAMPLE_RATE / 1000)))
+            for letters, until in words
+        ]
 
     def _context_of(self, sentence: str) -> str:
         return next((name for name, one in self._contexts.items() if one.sentence == sentence), "")

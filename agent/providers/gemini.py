@@ -3,6 +3,7 @@
 from datetime import date
 
 from agent.providers.gemini_live import GeminiOptions, GeminiSession
+from agent.providers.model_ends import ENDS
 from agent.providers.provider import Model, Price, Provider, Unit
 from agent.providers.socket_realtime import SocketRealtime
 
@@ -27,11 +28,6 @@ REALTIME = Provider(
     ),
     models=(
         Model(("gemini-3.8-live", "gemini-3.8-live-extended-thinking"), source=f"{_ENDS}/deprecations"),
-        Model(
-            ("gemini-2.0-flash-live-001", "gemini-live-2.5-flash-preview"),
-            date(2025, 12, 9),
-            'model = "gemini-3.8-live"',
-            source=f"{_ENDS}/changelog",
-        ),
+        *ENDS["gemini realtime"],
     ),
 )  # fmt: skip

@@ -21,6 +21,7 @@ from agent.providers.realtime import (
     SessionEvent,
     text_of,
 )
+from agent.providers.stt import continued
 from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, ReplyWords, exactly
 from agent.resample import Decimator
 from agent.stt import Onset, Transcript
@@ -32,6 +33,7 @@ STEP = 3
 """The server's sound has 24 kHz."""
 ASIDE = "[An instruction, not words of the caller.]"
 DETECTION = "realtimeInputConfig.automaticActivityDetection"
+BEGUN = "begun"
 LEAVING = "go_away"
 CALLED = "called"
 MOST_OPEN = 100
@@ -93,8 +95,8 @@ class GeminiSession(RealtimeSession):
         self._told = ""
         """Instructions that go with the next text: a session takes them at its begin only."""
         self._flags: set[str] = set()
-        """``live``: the reply is to be heard; ``ours``: we interrupt the turn of the model; CALLED: that turn has
-        called a tool; LEAVING: a new connection is due."""
+        """BEGUN: the session is configured; ``live``: the reply is to be heard; ``ours``: we interrupt the turn of the
+        model; CALLED: that turn has called a tool; LEAVING: a new connection is due."""
 
     @property
     def resumes(self) -> bool:
@@ -161,7 +163,8 @@ class GeminiSession(RealtimeSession):
         """The events of a message."""
         events: list[SessionEvent] = []
         match kind:
-            case "setupComplete":
+            case "setupComplete" if BEGUN not in self._flags:
+                self._flags.add(BEGUN)
                 if self.brief.greeting and not self._handle:
                     self.prompt(exactly(self.brief.greeting))
                 events = [RealtimeBegun()]
@@ -216,7 +219,7 @@ class GeminiSession(RealtimeSession):
         """The caller's words come in pieces, and some of them while the model answers already."""
         now = self.backlog.sent / SAMPLE_RATE
         onset = [] if self._said[0] or self._in_turn else [Onset(now)]
-        self._said = (self._said[0] + text, self._said[1] if self._in_turn else now)
+        self._said = (continued(self._said[0], text), self._said[1] if self._in_turn else now)
         words = self._said[0].strip()
         return [*onset, *([Transcript(words, False, False, now)] if words else [])]
 

@@ -5,6 +5,7 @@ from enum import Enum
 
 from agent import ulaw
 from agent.line import SAMPLE_RATE
+from agent.providers.stt import continued
 from agent.stt import Onset, Transcript
 
 LOUD = 200
@@ -20,8 +21,6 @@ SHORT_GAP = SAMPLE_RATE // 2
 """The same if the caller has spoken into it."""
 OVERLAP = 0.2
 """Seconds before the model's last sound in which the caller must have begun to have silenced it; and they went on."""
-LONGEST = 4000
-"""Letters of what the caller said without an answer; of more the beginning is forgotten."""
 UNWANTED = 3 * SAMPLE_RATE
 """Samples of speech without a pause that are dropped at most, when what is being said is not to be heard."""
 
@@ -111,11 +110,11 @@ class CallerWords:
     def hear(self, delta: str, start: float, end: float) -> list[Transcript]:
         """Take the next piece; nothing is told of the rest of the turn before until it is whole."""
         if self._answered is not None and start < self._answered:
-            self._late = (self._late + delta)[-LONGEST:]
+            self._late = continued(self._late, delta)
             return []
         if not self.text:
             self._start = start
-        self._text, self._latest, self._end = (self._text + delta)[-LONGEST:], start, max(end, start + 0.001)
+        self._text, self._latest, self._end = continued(self._text, delta), start, max(end, start + 0.001)
         return [Transcript(self.text, False, False, self._end)] if self.text else []
 
     def notice(self) -> Onset:

@@ -9,6 +9,7 @@ from datetime import date
 
 from agent.llm import LanguageModel
 from agent.providers.http_tts import HttpTts
+from agent.providers.model_ends import ENDS
 from agent.providers.openai_chat import OpenAILlm
 from agent.providers.openai_client import SDK, OpenAIOptions
 from agent.providers.openai_listen import OpenAISttOptions, OpenAISttSession
@@ -42,10 +43,6 @@ def _made(options: OpenAIOptions) -> LanguageModel:
 HOST = "api.openai.com"
 _MILLION = 1_000_000
 _PAGE = "notes on OpenAI's price page"
-_CHAT = {"instead": 'model = "gpt-6-luna"', "source": "openai/types/shared/chat_model.py"}
-_REALTIME = "openai/types/realtime"
-_WRITTEN = "openai/types/realtime/audio_transcription.py"
-_SPOKE = ("gpt-realtime", "gpt-realtime-2025-08-28", "gpt-realtime-mini", "gpt-realtime-mini-2025-12-15")
 _MODEL = "developers.openai.com/api/docs/models"
 _LISTED = "a note on developers.openai.com/api/docs/pricing, of LiteLLM 1.109.1"
 
@@ -57,11 +54,8 @@ _TRANSCRIBES = tuple(
 
 def _transcribing(key: str) -> tuple[Model, ...]:
     """The models that transcribe, for the option `key`."""
-    old = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-*transcribe-*")
-    return (
-        Model(HINTED, source=_WRITTEN, key=key),
-        Model(old, date(2027, 2, 26), f'{key} = "gpt-transcribe"', source=_WRITTEN, key=key),
-    )
+    new = Model(HINTED, source="openai/types/realtime/audio_transcription.py", key=key)
+    return (new, *(replace(one, key=key, instead=one.instead.replace("model", key, 1)) for one in ENDS["openai stt"]))
 
 
 LLM = Provider(
@@ -79,32 +73,8 @@ LLM = Provider(
         Price("text-embedding-3-large", "tokens_in", 0.13, _MILLION, date(2026, 11, 23), _PAGE),
     ),
     models=(
-        Model(("gpt-6-luna",), source=_CHAT["source"]),
-        Model(
-            (
-                *("gpt-4.1", "gpt-4.1-2*", "gpt-4.1-mini", "gpt-4.1-mini-2*"),
-                *("gpt-4o", "gpt-4o-2024-11-20", "gpt-4o-2024-08-06", "gpt-4o-mini", "gpt-4o-mini-2*"),
-            ),
-            date(2027, 1, 14),
-            **_CHAT,
-        ),
-        Model(("gpt-5.4-nano", "gpt-5.4-nano-2*", "gpt-5.1", "gpt-5.1-2*"), date(2027, 4, 1), **_CHAT),
-        Model(
-            ("gpt-5", "gpt-5-2*", "gpt-5-mini", "gpt-5-mini-2*", "gpt-5-nano", "gpt-5-nano-2*", "o3", "o3-2*"),
-            date(2026, 12, 11),
-            **_CHAT,
-        ),
-        Model(
-            (
-                *("gpt-4.1-nano", "gpt-4.1-nano-2*", "o4-mini", "o4-mini-2*", "o3-mini", "o3-mini-2*", "o1", "o1-2*"),
-                *("gpt-4o-2024-05-13", "gpt-4-turbo", "gpt-4-turbo-2*", "gpt-4-1106-preview", "gpt-4", "gpt-4-0613"),
-                *("gpt-3.5-turbo", "gpt-3.5-turbo-0125"),
-            ),
-            date(2026, 10, 23),
-            **_CHAT,
-        ),
-        Model(("gpt-5.3-chat-latest", "gpt-5.2-chat-latest"), date(2026, 8, 10), **_CHAT),
-        Model(("gpt-5.1-chat-latest", "gpt-5-chat-latest"), date(2026, 7, 23), **_CHAT),
+        Model(("gpt-6-luna",), source="openai/types/shared/chat_model.py"),
+        *ENDS["openai llm"],
     ),
     renamed={"base_url": "url", "temperature": "extra.temperature", "first_token_limit": CONSTANT},
     load=lambda options: imported(*SDK[options.api]),
@@ -133,15 +103,7 @@ TTS = Provider(
         Price("tts-1", "characters", 15, _MILLION, date(2025, 11, 2),
               "a bill that somebody published; gpt-4o-mini-tts is charged by tokens, about 0.015 a minute"),
     ),
-    models=(
-        Model(
-            ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o-mini-tts-2*"),
-            date(2027, 1, 6),
-            'tts = "elevenlabs", "cartesia" or "deepgram" in [agent], or the url of a server of your own',
-            "OpenAI has no other model for /audio/speech, but for gpt-realtime-2.1 for speech to speech",
-            "openai/types/audio/speech_model.py",
-        ),
-    ),
+    models=ENDS["openai tts"],
     renamed={
         "language": "no key: the voice speaks the language of the text; leave it out",
         "voice": "voice_id",
@@ -158,7 +120,7 @@ REALTIME = Provider(
     prices=(
         *(
             Price(model, "seconds", 0, 1, date(2026, 6, 1), "charged by tokens, see the next lines", estimate=False)
-            for model in ("gpt-realtime-2.1", *_SPOKE)
+            for model in ("gpt-realtime-2.1", *(name for one in ENDS["openai realtime"] for name in one.names))
         ),
         Price("gpt-realtime-2.1", "audio_tokens_in", 32, _MILLION, date(2026, 6, 1),
               f"{_PAGE}; cached tokens cost less, which is not counted"),
@@ -168,13 +130,8 @@ REALTIME = Provider(
         *_TRANSCRIBES,
     ),
     models=(
-        Model(("gpt-realtime-2.1",), source=_REALTIME),
-        Model(
-            _SPOKE,
-            date(2027, 1, 20),
-            'model = "gpt-realtime-2.1"',
-            source=f"{_REALTIME}/realtime_session_create_request.py",
-        ),
+        Model(("gpt-realtime-2.1",), source="openai/types/realtime"),
+        *ENDS["openai realtime"],
         *_transcribing("transcription"),
     ),
     renamed={

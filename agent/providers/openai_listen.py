@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from agent.bounds import BoundedTable
 from agent.line import SAMPLE_RATE
 from agent.providers.extra import Limits, merged, milliseconds, one_of
 from agent.providers.openai_realtime import (
@@ -21,7 +22,7 @@ from agent.providers.openai_realtime import (
     turn_detection,
 )
 from agent.providers.realtime import text_of
-from agent.providers.stt import ListenOptions, SessionEvent, SttBegun, SttFault, SttSession
+from agent.providers.stt import ListenOptions, SessionEvent, SttBegun, SttFault, SttSession, continued
 from agent.stt import Onset, Transcript
 
 TURNS = "turn_detection"
@@ -81,7 +82,7 @@ class OpenAISttSession(SttSession):
         self._options = options
         self._codes = (options.language,) if options.language else options.languages
         self._keyterms = options.keyterms
-        self._pieces: dict[str, Piece] = {}
+        self._pieces = BoundedTable[str, Piece]("pieces of speech", PIECES)
         """Those whose text has not been passed on, in the order in which they were spoken."""
         self._begun = False
 
@@ -134,7 +135,7 @@ class OpenAISttSession(SttSession):
                 self._piece(fields["item_id"]).end = self.backlog.position(fields["audio_end_ms"] / 1000)
             case _ if kind == f"{TRANSCRIBED}.delta":
                 piece = self._piece(fields["item_id"])
-                piece.text += text_of(fields["delta"])
+                piece.text = continued(piece.text, text_of(fields["delta"]))
                 text = self._text
                 return Transcript(text, False, False, self.backlog.sent / SAMPLE_RATE) if text else None
             case _ if kind in (f"{TRANSCRIBED}.completed", f"{TRANSCRIBED}.failed"):
@@ -158,8 +159,6 @@ class OpenAISttSession(SttSession):
 
     def _piece(self, item: str) -> Piece:
         if item not in self._pieces:
-            while len(self._pieces) >= PIECES:
-                del self._pieces[next(iter(self._pieces))]
             self._pieces[item] = Piece()
         return self._pieces[item]
 
@@ -168,7 +167,7 @@ class OpenAISttSession(SttSession):
         done = list[Piece]()
         while self._pieces and (first := next(iter(self._pieces.values()))).complete:
             done.append(first)
-            del self._pieces[next(iter(self._pieces))]
+            self._pieces.popitem(last=False)
         if not done:
             return None
         text = " ".join(one.text.strip() for one in done if one.text.strip())

@@ -23,6 +23,7 @@ from agent.providers.realtime import (
     text_of,
 )
 from agent.providers.response_queue import Responses
+from agent.providers.stt import continued
 from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, ReplyWords, exactly
 from agent.stt import Onset, Transcript
 
@@ -215,7 +216,7 @@ class OpenAIRealtimeSession(RealtimeSession):
                 self._ends = dict(list(self._ends.items())[-ITEMS:])
             case "conversation.item.input_audio_transcription.delta":
                 item, said = text_of(fields["item_id"]), text_of(fields["delta"])
-                self._partial = (item, self._partial[1] + said if self._partial[0] == item else said)
+                self._partial = (item, continued(self._partial[1] if self._partial[0] == item else "", said))
                 return [Transcript(self._partial[1].strip(), False, False, now)] if self._partial[1].strip() else []
             case "conversation.item.input_audio_transcription.completed":
                 text = text_of(fields["transcript"]).strip()

@@ -12,6 +12,7 @@ from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.faults import http_fault, quoted
 from agent.providers.realtime import RealtimeBegun, RealtimeFault, RealtimeSession, SessionEvent
+from agent.providers.stt import put
 from agent.providers.websocket import ConnectError, Socket, connect
 from agent.realtime import Brief, RealtimeEvent, ReplyAudio
 
@@ -132,7 +133,7 @@ class SocketRealtime:
                     self._loss, self._begun = self._loss or event, False
                 case _:
                     self._losses = 0
-                    self._inbox.append(event)
+                    put(self._inbox, event)
                     self._waiting += len(event.ulaw) if isinstance(event, ReplyAudio) else 0
         if self._waiting > MAX_WAITING or len(self._inbox) > INBOX:
             self._inbox.clear()

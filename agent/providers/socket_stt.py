@@ -9,7 +9,7 @@ import structlog
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.faults import http_fault, quoted
-from agent.providers.stt import CHANGING, SttBegun, SttFault, SttSession
+from agent.providers.stt import CHANGING, SttBegun, SttFault, SttSession, put
 from agent.providers.websocket import ConnectError, Socket, connect
 from agent.stt import SttEvent, Transcript
 from agent.turn_taking.expect import OPEN, Expected
@@ -129,7 +129,7 @@ class SocketStt:
             case _:
                 if isinstance(event, Transcript):
                     self._failures = 0
-                self._put(event)
+                put(self._inbox, event)
         self._changed.set()
 
     def writable(self) -> None:
@@ -243,9 +243,3 @@ class SocketStt:
             self._socket.send(self._session.keepalive)
             quiet = 0.0
         self._watch(quiet)
-
-    def _put(self, event: SttEvent) -> None:
-        waiting = self._inbox[-1] if self._inbox else None
-        if isinstance(event, Transcript) and isinstance(waiting, Transcript) and not waiting.final:
-            self._inbox.pop()  # partials are cumulative
-        self._inbox.append(event)

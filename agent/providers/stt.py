@@ -15,7 +15,7 @@ from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.extra import FIXED, ProviderOptions
 from agent.providers.faults import coded_fault, quoted
-from agent.stt import SttEvent, Word
+from agent.stt import SttEvent, Transcript, Word
 from agent.turn_taking.expect import Expected
 
 FRAME_MAX = 8000
@@ -38,6 +38,9 @@ REPLAY_LEAD = SAMPLE_RATE // 2
 
 REPLAY_UNHEARD = 3 * SAMPLE_RATE // 2
 """Samples replayed when no turn was open: Universal-3 is silent for the first 0.75 s and decodes another 0.2 s."""
+
+MOST_SAID = 4000
+"""Letters of what the caller says in one go; of more the beginning is forgotten."""
 
 SILENCE = b"\xff"
 
@@ -345,3 +348,16 @@ _CODES: dict[int | str, tuple[str, str, bool]] = {
     1012: ("the server restarts", "", True),
     1013: ("the server is overloaded", "", True),
 }
+
+
+def continued(said: str, more: str) -> str:
+    """What the caller says, with the next piece of it."""
+    return (said + more)[-MOST_SAID:]
+
+
+def put(inbox: deque[Any], event: object) -> None:
+    """Have `event` wait for the reader. A partial, which the next transcript replaces, gives way to that at once."""
+    waiting = inbox[-1] if inbox else None
+    if isinstance(event, Transcript) and isinstance(waiting, Transcript) and not waiting.final:
+        inbox.pop()
+    inbox.append(event)

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 import httpx2
 
 from agent.line import SAMPLE_RATE
-from agent.pinned import PrivateAddress, address_of, not_of_cloud, pinned
+from agent.pinned import PrivateAddress, ask, not_of_cloud
 from agent.pool import Pool, PoolFullError
 from agent.providers.connections import tls
 from agent.relay.call import is_local
@@ -52,7 +52,7 @@ async def fetched(source: str) -> bytes:
     except TimeoutError:
         raise RelayFault(f"play: the source did not arrive within {LIMIT:g} s") from None
     except PrivateAddress:
-        raise RelayFault("play: source must not be a link-local address") from None
+        raise RelayFault("play: source must not be an address where a cloud keeps secrets") from None
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
         raise RelayFault(f"play: the source cannot be fetched ({type(error).__name__})") from None
     except PoolFullError:
@@ -61,10 +61,8 @@ async def fetched(source: str) -> bytes:
 
 async def _fetch(source: httpx2.URL) -> bytes:
     file, plain = b"", {"Accept-Encoding": "identity"}  # of what is packed a small piece may become a large one
-    port = source.port or (443 if source.scheme == "https" else 80)
-    address = await address_of(NAMES, source.host, port, not_of_cloud)
     async with httpx2.AsyncClient(verify=tls(), headers=plain) as client, contextlib.AsyncExitStack() as stack:
-        response = await client.send(pinned(client, "GET", source, address), stream=True)
+        response = await ask(client, "GET", source, NAMES, not_of_cloud)
         stack.push_async_callback(response.aclose)
         if response.status_code != httpx2.codes.OK:
             raise RelayFault(f"play: the source answered HTTP {response.status_code}")

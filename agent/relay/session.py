@@ -11,6 +11,7 @@ from functools import partial
 
 import structlog
 
+from agent.bounds import FULL
 from agent.errors import ProviderError
 from agent.llm import CallCommand, Message, Piece, Text, ToolSchema
 from agent.providers.faults import http_fault
@@ -236,6 +237,7 @@ class Relay:
         if item is None:
             return
         if len(session.queue) >= WAITING and not isinstance(item, wire.End):
+            FULL["messages of a brain"] += 1
             raise wire.RelayFault(f"{WAITING} messages already wait")
         match item:
             case wire.Token():

@@ -84,8 +84,8 @@ class Endpointing:
         kind = kind_of(text, self.lexicon.digits)
         if kind is Kind.OPEN:
             return OPEN
-        lengths = {one.length for one in self.fields if one.kind is kind and one.length}
-        return Expected(kind, lengths.pop() if len(lengths) == 1 else None)
+        known = {one for one in self.fields if one.kind is kind and one.has_end}
+        return known.pop() if len(known) == 1 else Expected(kind)
 
     def delay(self, text: str, *, ended: bool, others: bool = False) -> tuple[float, str, str]:
         """Seconds of silence behind `text` that end the turn, what was expected and what else speaks for it.
@@ -100,7 +100,7 @@ class Endpointing:
         state, told = progress(wanted, text, self.lexicon)
         if self.ends_turns and not ended and not others:
             longest = min(self.options.max_endpointing_delay, self.longest_silence + LATE)
-            if state is AnswerProgress.WHOLE and self.expected.length:
+            if state is AnswerProgress.WHOLE and self.expected.has_end:
                 return max(min(COUNTED, longest), self.pause), told, "the answer is whole"
             whole = text.rstrip().endswith(SENTENCE_ENDS) and not text.rstrip().endswith(GOES_ON)
             unknown = not self.trusted and self.longest_silence == inf  # it may never end one

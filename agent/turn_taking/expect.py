@@ -53,6 +53,15 @@ class Expected:
     kind: Kind = Kind.OPEN
     length: int | None = None
 
+    @property
+    def has_end(self) -> bool:
+        """Whether the digits or letters themselves tell when the answer is whole."""
+        return self.length is not None
+
+    def is_whole(self, text: str, have: int) -> bool:
+        """Whether `text`, which has so many digits or letters, is all of it."""
+        return self.length is not None and have >= self.length
+
     def __post_init__(self) -> None:
         if self.length is not None and not 1 <= self.length <= 64:
             raise ValueError("length is from 1 to 64")
@@ -143,7 +152,7 @@ def kind_of(text: str, numerals: Collection[str] = ()) -> Kind:
 
 def progress(expected: Expected, text: str, lexicon: Lexicon = NO_WORDS) -> tuple[AnswerProgress, str]:
     """How much of what is expected `text` is, and the same for the record: "digits 6 of 10"."""
-    kind, length = expected.kind, expected.length
+    kind = expected.kind
     if kind is Kind.OPEN or not words_of(text):
         return AnswerProgress.NONE, ""
     if kind is Kind.YES_NO:
@@ -155,6 +164,5 @@ def progress(expected: Expected, text: str, lexicon: Lexicon = NO_WORDS) -> tupl
     have = characters(text, lexicon, letters=kind is Kind.SPELLING)
     if not have:
         return AnswerProgress.NONE, ""
-    if length is None:
-        return AnswerProgress.PART, f"{kind.value} {have}"
-    return (AnswerProgress.WHOLE if have >= length else AnswerProgress.PART), f"{kind.value} {have} of {length}"
+    state = AnswerProgress.WHOLE if expected.is_whole(text, have) else AnswerProgress.PART
+    return state, f"{kind.value} {have}" if expected.length is None else f"{kind.value} {have} of {expected.length}"

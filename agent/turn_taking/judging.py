@@ -81,12 +81,12 @@ def judge(text: str, scene: Scene, lexicon: Lexicon, *, final: bool, eager: bool
         return Verdict.CALLER, "a number"
     if scene.asks:
         return Verdict.CALLER, "into a question"
-    agrees = lexicon.agrees(text, final=whole)
-    if len(said) > SHORT_WORDS and not agrees and (content or whole):
+    listens = lexicon.listens(text, final=whole)
+    if len(said) > SHORT_WORDS and not listens and (content or whole):
         return Verdict.CALLER, f"{len(words)} words"
     if not final:
         return Verdict.UNDECIDED, f"{len(words)} words into a statement"
-    if scene.voice > SHORT_SOUND and not agrees:
+    if scene.voice > SHORT_SOUND and not listens:
         return Verdict.CALLER, f"voice for {1000 * scene.voice:.0f} ms"
     return Verdict.BACKCHANNEL, f"{len(words)} words into a statement, voice for {1000 * scene.voice:.0f} ms"
 

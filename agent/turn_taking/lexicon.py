@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from string import ascii_lowercase
 
 from agent.turn_taking.words import QUESTIONS, words_of
 
 LONGEST_PHRASE = 4
 """Words of the longest phrase."""
+LETTERS = 3
+"""So many different letters without a word may be a hum, or a short word that was not understood ("M-M-I-C")."""
+_BETWEEN_LETTERS = str.maketrans(dict.fromkeys("-.,!", " "))
 
 
 class PhraseSet(frozenset[str]):
@@ -50,6 +54,12 @@ def _says(words: Sequence[str], phrases: PhraseSet, *, final: bool) -> bool:
             if " ".join(words[at:end]) in known:
                 return True
     return False
+
+
+def _is_hum(text: str) -> bool:
+    """Whether `text` is nothing but a few letters, some of which are no words by themselves, as "I" is one."""
+    letters = set(text.lower().translate(_BETWEEN_LETTERS).split())
+    return len(letters) <= LETTERS and letters.issubset(ascii_lowercase) and not letters.issubset("aeiouy")
 
 
 @dataclass(frozen=True)
@@ -117,6 +127,11 @@ class Lexicon:
         if self.content(text, final=final):
             return False
         return self.fillers.issuperset(words) or _says(words, self._nodding, final=final)
+
+    def listens(self, text: str, *, final: bool = True) -> bool:
+        """Whether `text`, while the agent speaks and asks nothing, shows only that the caller listens: it agrees, or is
+        a hum that a recogniser has written as letters."""
+        return self.agrees(text, final=final) or _is_hum(text)
 
     def answers_yes_or_no(self, text: str) -> bool:
         """Whether `text` says yes or no, and nothing that needs more words."""

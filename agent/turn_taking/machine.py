@@ -95,7 +95,7 @@ class TurnMachine(Transitions):
         if verdict is not Verdict.ECHO and not self.lexicon.agrees(new):
             self._turn = self._turn._replace(more=True)
         evidence = self._evidence(verdict.value, now, text=new, because=why)
-        self._voice.agrees = self.lexicon.agrees(new, final=words.final)
+        self._voice.agrees = self.lexicon.listens(new, final=words.final)
         if verdict is Verdict.CALLER:
             self._voice.settle()
             self._silence.since = now
@@ -112,9 +112,9 @@ class TurnMachine(Transitions):
             return self._complete(now, "#")
         self._keys.press(key, now)
         decisions = self._handle(Event.KEY, now, Evidence("interrupted", because="a key"))
-        expected = self.endpointing.expected
-        if expected.kind is Answer.DIGITS and expected.length == len(self._keys.pressed):
-            return (*decisions, *self._complete(now, f"{expected.length} keys"))
+        expected, count = self.endpointing.expected, len(self._keys.pressed)
+        if expected.kind is Answer.DIGITS and expected.is_whole(self._keys.pressed, count):
+            return (*decisions, *self._complete(now, f"{count} keys"))
         return decisions
 
     def press_apart(self, now: float) -> Decisions:

@@ -37,8 +37,8 @@ class TurnOptions:
     """How long a caller who has asked for it may be silent ("let me get my card")."""
 
     model: str = ""
-    """An ONNX file of the shape of Smart Turn v3 that hears whether a turn is complete, where the recogniser only
-    transcribes: a path, or ``package:path`` for a file of an installed package. Empty: none."""
+    """An ONNX file with the inputs and outputs of Smart Turn v3. It judges whether a turn is complete, if the
+    recogniser only transcribes. A path, or ``package:path`` for a file of an installed package. Empty: none."""
 
     def __post_init__(self) -> None:
         if min(self.confirm_after_quiet, self.confirm_limit, self.reprompt_after, self.max_duration) <= 0:

@@ -86,7 +86,7 @@ class Transitions(Situation):
         if verdict is not Verdict.UNDECIDED:
             self._log.set_aside(said=agent.said if verdict is Verdict.ECHO else "")
         if verdict is Verdict.BACKCHANNEL and self.state in (State.SPEAKING, State.PAUSED):
-            if self.lexicon.agrees(new):
+            if self.lexicon.listens(new):
                 voice.borne = BORNE
             elif words.final and voice.began <= agent.since + CROSSED:
                 self._learn(now)

@@ -57,7 +57,7 @@ def auto() -> str:
         for part, words in AUTO.items()
     ]
     return (
-        "If `[agent]` names no provider (`auto`), the gateway uses the first provider that has a key, in this order: "
+        "If `[agent]` names no provider (`auto`), the gateway uses the first provider that has a key. The order is "
         f"{'; '.join(order)}.\nIf none has a key, it uses the embedded models. All others are used only if they are "
         "named."
     )

@@ -47,6 +47,37 @@ class JitterBuffer:
                  "stats")  # fmt: skip
 
 
+class PlayoutJitterStats:
+    """See `media.jitter.playout_buffer`."""
+
+    __slots__ = ("played",)
+
+
+class StreamPositions:
+    """See `media.jitter.playout_buffer`."""
+
+    __slots__ = ("_arrived", "_length", "_position", "_sequence", "_timestamp")
+
+
+class Delays:
+    """See `media.jitter.playout_buffer`."""
+
+    __slots__ = ("_earlier", "_late", "_packets", "_recent", "_seen", "_turned", "_weight", "_weights", "fastest",
+                 "target")  # fmt: skip
+
+
+class Concealment:
+    """See `media.jitter.plc`."""
+
+    __slots__ = ("_past", "_repeated")
+
+
+class PlayoutJitterBuffer:
+    """See `media.jitter.playout_buffer`."""
+
+    __slots__ = ("_at", "_blocks", "_bridged", "_concealment", "_delays", "_level", "_stream", "stats")
+
+
 class Inbound:
     """See `media.session.inbound`."""
 
@@ -107,13 +138,37 @@ class Block:
 class Tap:
     """See `media.recording.tap`."""
 
-    __slots__ = ("_block", "_full_at", "_headers", "_until", "muted")
+    __slots__ = ("_block", "_full_at", "_headers", "_until", "clear", "muted")
 
 
 class Agreed:
     """See `media.session.session`."""
 
     __slots__ = ("received_code", "sent_code")
+
+
+class SrtpContext:
+    """See `media.rtp.srtp`."""
+
+    __slots__ = ("context", "function")
+
+
+class SrtpStream:
+    """See `media.rtp.srtp`."""
+
+    __slots__ = ("last", "ssrc")
+
+
+class SrtpStreams:
+    """See `media.rtp.srtp`."""
+
+    __slots__ = ("_overhead", "context", "heard")
+
+
+class Srtp:
+    """See `media.rtp.srtp`."""
+
+    __slots__ = ("_sender", "sound")
 
 
 class RtpSession:

@@ -30,9 +30,10 @@ enum {
 typedef struct {
     Channel *channel; /* a counted reference */
     int fd, failed;
+    int size; /* bytes of `data` that are sent */
     socklen_t length;
     Place place;
-    unsigned char data[HEADER + FRAME];
+    _Alignas(8) unsigned char data[HEADER + FRAME + TRAILER_MAX]; /* libsrtp wants words */
 } Outgoing;
 
 typedef struct {
@@ -55,6 +56,8 @@ typedef struct {
     int port_count, epoll, busy;
     unsigned char to_alaw[256], to_ulaw[256], levels[LEVEL_COUNT];
     int64_t squares[256];
+    unsigned char relayed[FRAME];
+    _Alignas(8) unsigned char clear[PACKET_MAX + 1]; /* a received packet without its encryption */
     struct epoll_event ready[READY];
     Outgoing outgoing[BATCH];
     Incoming incoming[BATCH];
@@ -248,6 +251,42 @@ keep(const Record *record, const unsigned char *data, int size, double now, int 
     record->block->length += RECORD + record->kept;
 }
 
+/* --- SRTP: media.rtp.srtp --- */
+
+/* Call the function of libsrtp that belongs to `context` for `length` bytes of `data`, in place; 0 if it refused them. */
+static int
+run_srtp(const SrtpContext *context, unsigned char *data, int *length)
+{
+    int (*function)(void *, void *, int *) = (int (*)(void *, void *, int *))(uintptr_t)context->function;
+    return function((void *)(uintptr_t)context->context, data, length) == 0;
+}
+
+/* The context that the packets of a call are encrypted with, NULL if they are not; 0 if Python has to do it. */
+static int
+find_sender(const RtpSession *session, SrtpContext **context)
+{
+    *context = NULL;
+    if (session->srtp.any == Py_None)
+        return 1;
+    Srtp *srtp = hot(&session->srtp);
+    *context = srtp == NULL ? NULL : hot(&srtp->sender);
+    return *context != NULL && (*context)->function != 0;
+}
+
+/* The streams that the packets of a call are received by, NULL if they are not encrypted; 0 if Python has to do it. */
+static int
+find_streams(const RtpSession *session, long long ssrc, SrtpStreams **streams)
+{
+    *streams = NULL;
+    if (session->srtp.any == Py_None)
+        return 1;
+    Srtp *srtp = hot(&session->srtp);
+    SrtpStreams *found = *streams = srtp == NULL ? NULL : hot(&srtp->sound);
+    SrtpContext *context = found == NULL ? NULL : hot(&found->context);
+    SrtpStream *heard = found == NULL ? NULL : hot(&found->heard);
+    return context != NULL && context->function != 0 && heard != NULL && heard->ssrc == ssrc && found->overhead >= 0;
+}
+
 /* --- in --- */
 
 /* The objects of a call that a received packet changes. */
@@ -261,23 +300,34 @@ typedef struct {
     JitterBuffer *jitter;
     GapFiller *filler;
     JitterStats *stats;
+    SrtpStreams *streams; /* NULL if the call is not encrypted */
+    PlayoutJitterBuffer *listener; /* NULL if nobody else listens */
     Record record;
 } Receiving;
+
+/* The buffer of a bridge that `ref` refers to, NULL for none; 0 if it is anything else, which Python has to do. */
+static int
+find_buffer(const Ref *ref, PlayoutJitterBuffer **buffer)
+{
+    *buffer = hot(ref);
+    return *buffer != NULL || ref->any == Py_None;
+}
 
 /* Find all of them; 0 if there is anything that Python has to do. */
 static int
 find_receiving(Channel *channel, Receiving *of)
 {
     RtpSession *session = hot(&channel->session);
+    PlayoutJitterBuffer *relay; /* what the other side gets does not matter here, except sound of a conference */
     of->channel = channel;
     of->session = session;
-    if (session == NULL || session->srtp != Py_None || session->relay != Py_None || session->recording != Py_None ||
-        session->live != Py_None)
+    if (session == NULL || session->recording != Py_None || session->live != Py_None ||
+        !find_buffer(&session->relay, &relay))
         return 0;
     of->agreed = hot(&session->agreed);
     Inbound *inbound = of->inbound = hot(&session->inbound);
-    if (of->agreed == NULL || inbound == NULL || inbound->listener != Py_None || inbound->tones != Py_None || inbound->next != Py_None ||
-        inbound->fresh)
+    if (of->agreed == NULL || inbound == NULL || !find_buffer(&inbound->listener, &of->listener) ||
+        inbound->tones != Py_None || inbound->next != Py_None || inbound->fresh)
         return 0;
     of->source = hot(&inbound->source);
     of->received = hot(&inbound->received);
@@ -288,7 +338,8 @@ find_receiving(Channel *channel, Receiving *of)
         return 0;
     of->filler = hot(&jitter->filler);
     of->stats = hot(&jitter->stats);
-    return of->filler != NULL && of->filler->in_step && of->stats != NULL;
+    return of->filler != NULL && of->filler->in_step && of->stats != NULL &&
+           find_streams(session, inbound->ssrc, &of->streams);
 }
 
 /* media.rtp.receiver_stats.ReceiverStats.receive */
@@ -387,45 +438,81 @@ hand_up(FastPath *path, Receiving *of, const unsigned char *sound, int length, i
     channel->waiting += length;
 }
 
-/* Take a packet of RTP; 0 if Python has to do it, with nothing changed. */
+/* Make room for the message with `whole` bytes of sound; 0 if there is none. */
+static int
+make_room(FastPath *path, int whole)
+{
+    Py_ssize_t more = whole > 0 ? MESSAGE + SOUND_SIZE + whole / FRAME + whole : 0;
+    if (more == 0 || PyByteArray_Resize(path->out, PyByteArray_Size(path->out) + more) == 0)
+        return 1;
+    PyErr_Clear();
+    return 0;
+}
+
+/* The packet without its encryption; NULL if it is not authentic or not new: Python finds the same, and counts it. */
+static const unsigned char *
+decrypted(FastPath *path, const Receiving *of, const Incoming *packet)
+{
+    int length = (int)packet->length;
+    if (of->streams == NULL)
+        return packet->data;
+    memcpy(path->clear, packet->data, (size_t)length);
+    if (!run_srtp(hot(&of->streams->context), path->clear, &length))
+        return NULL;
+    ((SrtpStream *)hot(&of->streams->heard))->last = read16(packet->data + 2);
+    return path->clear;
+}
+
+/* Take a packet of RTP; 0 if Python has to do it, with nothing changed. What is not encrypted of SRTP is looked at first,
+ * for what libsrtp has taken once it takes no more. */
 static int
 take_packet(FastPath *path, const Port *port, const Incoming *packet, double now, int behind)
 {
     Receiving of;
     const unsigned char *data = packet->data;
-    int size = (int)packet->length, length = size - HEADER;
-    if (length < 1 || length > SOUND_MAX || data[0] != 0x80 || data[1] > 127 || !find_receiving(port->channel, &of) ||
+    int size = (int)packet->length;
+    if (size <= HEADER || data[0] != 0x80 || data[1] > 127 || !find_receiving(port->channel, &of) ||
         data[1] != (of.agreed->received & 0xFF) || of.agreed->received < 0)
         return 0;
+    int shown = size, length = size - HEADER - (of.streams == NULL ? 0 : of.streams->overhead);
+    if (length < 1 || length > SOUND_MAX)
+        return 0;
+    if (of.channel->tap.any != Py_None && of.streams != NULL) {
+        const Tap *tap = hot(&of.channel->tap);
+        if (tap != NULL && tap->clear)
+            shown = HEADER + length;
+    }
     uint16_t sequence = read16(data + 2);
     uint32_t timestamp = read32(data + 4);
     int step = (int)((sequence - of.received->highest) & 0xFFFF);
     if (of.inbound->ssrc != read32(data + 8) || step >= MAX_DROPOUT ||
         sequence != (of.jitter->sequence & 0xFFFF) || timestamp != (of.jitter->timestamp & 0xFFFFFFFF) ||
         !find_place(of.source, port) || !is_from(of.source, &packet->from) ||
-        !make_record(path, of.channel, of.source, size, now, &of.record))
+        (of.listener != NULL && !can_put(of.listener, sequence, timestamp, length)) ||
+        !make_record(path, of.channel, of.source, shown, now, &of.record))
         return 0;
     int whole = of.channel->heard ? ready_with(path, &of, length, behind) : 0;
-    if (whole < 0)
+    Py_ssize_t before = PyByteArray_Size(path->out);
+    if (whole < 0 || !make_room(path, whole))
         return 0;
-    if (whole > 0) {
-        Py_ssize_t before = PyByteArray_Size(path->out);
-        if (PyByteArray_Resize(path->out, before + MESSAGE + SOUND_SIZE + whole / FRAME + whole) < 0) {
-            PyErr_Clear();
-            return 0;
-        }
+    const unsigned char *clear = decrypted(path, &of, packet);
+    if (clear == NULL) {
+        PyByteArray_Resize(path->out, before); /* smaller: that never fails */
+        return 0;
     }
-    keep(&of.record, data, size, now, 0);
+    keep(&of.record, shown < size ? clear : data, shown, now, 0);
     of.source->last = of.inbound->ssrc << 16 | sequence;
     of.source->at = of.inbound->heard_at = now;
     count_received(of.received, step, timestamp, now);
     unsigned char translated[SOUND_MAX];
-    const unsigned char *sound = data + HEADER;
+    const unsigned char *sound = clear + HEADER;
     if (of.agreed->received & ALAW) {
         for (int each = 0; each < length; each++)
             translated[each] = path->to_ulaw[sound[each]];
         sound = translated;
     }
+    if (of.listener != NULL)
+        put_relayed(of.listener, sequence, timestamp, sound, length, now);
     put_sound(&of, sound, length, now);
     if (of.channel->heard)
         hand_up(path, &of, sound, length, whole, now);
@@ -565,17 +652,19 @@ typedef struct {
     Playout *playout;
     SentLevels *levels;
     Source *source;
+    SrtpContext *context; /* NULL if the call is not encrypted */
+    PlayoutJitterBuffer *relay; /* of which sound is sent in place of the agent's; NULL for none */
     Record record;
 } Sending;
 
-/* Whether nothing but the agent's sound is to be sent in slot number `slot`, and nothing else is due. */
+/* Whether nothing but the sound of the agent or of a bridge is to be sent in slot number `slot`, and nothing else is due. */
 static int
 find_sending(FastPath *path, Channel *channel, const Port *port, long long slot, double now, Sending *of)
 {
     RtpSession *session = of->session = hot(&channel->session);
     Agreed *agreed = of->agreed = session == NULL ? NULL : hot(&session->agreed);
-    if (agreed == NULL || agreed->sent < 0 || session->srtp != Py_None || session->relay != Py_None ||
-        session->recording != Py_None || session->live != Py_None)
+    if (agreed == NULL || agreed->sent < 0 || session->recording != Py_None || session->live != Py_None ||
+        !find_buffer(&session->relay, &of->relay) || !find_sender(session, &of->context))
         return 0;
     RtpSender *sender = of->sender = hot(&session->sender);
     DigitSender *digits = hot(&session->digits);
@@ -595,7 +684,7 @@ find_sending(FastPath *path, Channel *channel, const Port *port, long long slot,
     GapFiller *filler = hot(&jitter->filler); /* JitterBuffer.poll would put out nothing */
     return filler != NULL && filler->in_step && (filler->sound_at == 0.0 || now - filler->sound_at < QUIET_FIRST) &&
            find_place(of->source, port) &&
-           make_record(path, channel, of->source, HEADER + FRAME, now, &of->record);
+           make_record(path, channel, of->source, HEADER + FRAME + OVERHEAD_MAX, now, &of->record);
 }
 
 /* The frame in the middle of a queued piece, or silence if nothing is queued: a new reference to the object that it lies
@@ -651,31 +740,58 @@ taken_frame(FastPath *path, Playout *playout, const unsigned char **at, PyObject
     return frame;
 }
 
-/* media.g711.level, in dBm0 by the table of media.session.sent_levels */
-static unsigned char
-level_of(const FastPath *path, const unsigned char *frame)
+/* media.g711.level */
+static unsigned int
+loudness_of(const FastPath *path, const unsigned char *frame)
 {
     int64_t sum = 0;
     for (int each = 0; each < FRAME; each++)
         sum += path->squares[frame[each]];
-    unsigned int mean = (unsigned int)sqrt((double)sum / (double)FRAME);
-    return path->levels[mean < LEVEL_COUNT ? mean : LEVEL_COUNT - 1];
+    return (unsigned int)sqrt((double)sum / (double)FRAME);
+}
+
+/* The next frame of a call: of a bridge, or of the agent. `held` gets a new reference to the object that it lies in, NULL
+ * for none; `level` is that of media.session.sent_levels. 0 if Python has to do it. */
+static int
+find_frame(FastPath *path, const Sending *of, double now, const unsigned char **frame, PyObject **held,
+           unsigned char *level, PyObject **marks)
+{
+    *held = NULL;
+    if (of->relay != NULL) {
+        if (!take_relayed(of->relay, now, path->relayed))
+            return 0;
+        *frame = path->relayed;
+    } else {
+        *held = next_frame(path, of->playout, frame);
+        if (*held == NULL)
+            *held = taken_frame(path, of->playout, frame, marks);
+        if (*held == NULL)
+            return 0;
+    }
+    *level = LEVEL_SILENT;
+    if (*held != path->silence) {
+        unsigned int mean = loudness_of(path, *frame);
+        *level = path->levels[mean < LEVEL_COUNT ? mean : LEVEL_COUNT - 1];
+        if (of->relay != NULL)
+            of->relay->level = mean;
+    }
+    return 1;
 }
 
 /* Make the packet of a call in slot number `slot`; 0 if Python has to do it, with nothing changed (Playout.take changes
- * something only if it gives a frame). */
+ * something only if it gives a frame). If libsrtp refuses to encrypt, that frame is lost: Python is refused as well, which
+ * ends the call. */
 static int
 make_packet(FastPath *path, Channel *channel, int fd, long long slot, double now, Outgoing *out, PyObject **marks)
 {
     Sending of;
+    PyObject *sound;
+    unsigned char level;
     const unsigned char *frame;
     const Port *port = path->ports + fd;
     if (!find_sending(path, channel, port, slot, now, &of))
         return 0;
-    PyObject *sound = next_frame(path, of.playout, &frame);
-    if (sound == NULL)
-        sound = taken_frame(path, of.playout, &frame, marks);
-    if (sound == NULL)
+    if (!find_frame(path, &of, now, &frame, &sound, &level, marks))
         return 0;
     out->data[0] = 0x80;
     out->data[1] = (unsigned char)(of.agreed->sent & 0x7F);
@@ -687,8 +803,14 @@ make_packet(FastPath *path, Channel *channel, int fd, long long slot, double now
             out->data[HEADER + each] = path->to_alaw[frame[each]];
     else
         memcpy(out->data + HEADER, frame, FRAME);
-    push_level(of.levels, sound == path->silence ? LEVEL_SILENT : level_of(path, frame));
-    Py_DECREF(sound);
+    out->size = HEADER + FRAME;
+    if (of.context != NULL && !run_srtp(of.context, out->data, &out->size)) {
+        Py_XDECREF(sound);
+        Py_CLEAR(*marks);
+        return 0;
+    }
+    push_level(of.levels, level);
+    Py_XDECREF(sound);
     of.sender->slot = slot;
     of.sender->sequence++;
     of.sender->timestamp += FRAME;
@@ -730,7 +852,7 @@ send_packets(FastPath *path, int count, double now)
     for (Outgoing *one = path->outgoing; one < last; one++) {
         ssize_t sent;
         do
-            sent = sendto(one->fd, one->data, sizeof one->data, MSG_DONTWAIT, &one->place.any, one->length);
+            sent = sendto(one->fd, one->data, (size_t)one->size, MSG_DONTWAIT, &one->place.any, one->length);
         while (sent < 0 && errno == EINTR);
         one->failed = sent < 0;
     }
@@ -742,8 +864,8 @@ send_packets(FastPath *path, int count, double now)
         Record record;
         if (one->failed)
             count_skipped(one->channel);
-        if (source != NULL && find_record(one->channel, source, HEADER + FRAME, now, &record))
-            keep(&record, one->data, HEADER + FRAME, now, TAP_OUT);
+        if (source != NULL && find_record(one->channel, source, one->size, now, &record))
+            keep(&record, one->data, one->size, now, TAP_OUT);
         Py_CLEAR(one->channel);
     }
     PyErr_Restore(type, value, trace);

@@ -18,15 +18,29 @@ enum {
     PACKET_MAX = 1500,  /* media.rtp.packet.MAX_PACKET */
     SOUND_MAX = 480,    /* bytes of sound in one packet that C takes (60 ms) */
     LEVELS_KEPT = 50,   /* media.session.sent_levels.KEPT */
+    TRAILER_MAX = 144,  /* bytes that srtp_protect may need behind a packet: SRTP_MAX_TRAILER_LEN */
+    OVERHEAD_MAX = 16,  /* bytes that it adds with any suite of media.rtp.srtp.PROFILES */
     LEVELS_SPARE = 1,   /* media.session.sent_levels.SPARE */
     LEVEL_SILENT = 127, /* media.session.sent_levels.SILENT */
     ALAW = 256,         /* media.session.session.ALAW */
+    SOUND_BLOCK = 80,         /* media.jitter.playout_buffer.BLOCK, and others of it: */
+    DEPTH = 200,
+    BINS = 60,
+    MEMORY = 280,       /* media.jitter.plc.MEMORY */
+    QUIET_LEVEL = 300,  /* media.g711.QUIET_LEVEL */
     MAX_DROPOUT = 3000, /* media.rtp.receiver_stats.MAX_DROPOUT */
 };
 #define RATE 8000.0      /* media.g711.RATE */
 #define SKEW 0.001       /* media.jitter.buffer.SKEW */
 #define QUIET_FIRST 0.060 /* media.jitter.gap_filler.QUIET_WAIT */
 #define QUIET_LAST 0.200
+#define FRAME_SECONDS 0.020 /* media.g711.FRAME_SECONDS */
+#define WINDOW 1.0       /* media.jitter.playout_buffer.WINDOW, and others of it: */
+#define BIN 0.005
+#define QUANTILE 0.97
+#define FORGET 0.998
+#define SLACK 0.005
+#define HOLD 1.0         /* media.jitter.hold.HOLD */
 #define BACKLOG (8 << 20) /* media.process.worker.BACKLOG */
 
 /* An object of the packet path that another one refers to. `hot` is the same object if it is of the C type that belongs
@@ -93,8 +107,39 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    Ref source, received, jitter;
-    PyObject *listener, *tones, *next;
+    long long played;
+} PlayoutJitterStats;
+
+typedef struct {
+    PyObject_HEAD
+    long long sequence, timestamp, position, length;
+    double arrived;
+} StreamPositions;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *weights; /* an array of `BINS` doubles */
+    double fastest, target, recent, earlier, turned, seen, weight, late;
+    long long packets;
+} Delays;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *repeated;
+    unsigned char past[MEMORY];
+} Concealment;
+
+typedef struct {
+    PyObject_HEAD
+    Ref stats, stream, delays, concealment;
+    PyObject *blocks; /* 10 ms each, by position */
+    long long at, bridged, level;
+} PlayoutJitterBuffer;
+
+typedef struct {
+    PyObject_HEAD
+    Ref source, received, jitter, listener;
+    PyObject *tones, *next;
     long long ssrc;
     double heard_at;
     char fresh;
@@ -141,7 +186,7 @@ typedef struct {
     Ref block;
     double until;
     long long full; /* bytes above which a block is full */
-    char muted, headers;
+    char muted, headers, clear;
 } Tap;
 
 typedef struct {
@@ -149,10 +194,32 @@ typedef struct {
     int sent, received; /* the payload type, with ALAW if it is that; -1 for none */
 } Agreed;
 
+/* A session of libsrtp, and the function of the library that Python calls with it: their addresses, 0 if not known. */
 typedef struct {
     PyObject_HEAD
-    Ref agreed, inbound, playout, digits, sent_levels, sender;
-    PyObject *srtp, *relay, *recording, *live;
+    long long context, function;
+} SrtpContext;
+
+typedef struct {
+    PyObject_HEAD
+    long long ssrc, last;
+} SrtpStream;
+
+typedef struct {
+    PyObject_HEAD
+    Ref context, heard;
+    int overhead; /* bytes that a packet is longer than in clear; -1 if Python has to take off more than libsrtp does */
+} SrtpStreams;
+
+typedef struct {
+    PyObject_HEAD
+    Ref sender, sound;
+} Srtp;
+
+typedef struct {
+    PyObject_HEAD
+    Ref agreed, inbound, playout, digits, sent_levels, sender, srtp, relay;
+    PyObject *recording, *live;
 } RtpSession;
 
 typedef struct {
@@ -170,6 +237,10 @@ int add_types(PyObject *module);
 PyTypeObject *channel_type(void);
 int take_levels(SentLevels *queue, int frames, unsigned char *levels);
 void push_level(SentLevels *queue, unsigned char level);
+int can_put(const PlayoutJitterBuffer *buffer, uint16_t sequence, uint32_t timestamp, int length);
+void put_relayed(PlayoutJitterBuffer *buffer, uint16_t sequence, uint32_t timestamp, const unsigned char *sound, int length,
+                  double now);
+int take_relayed(PlayoutJitterBuffer *buffer, double now, unsigned char *frame);
 int add_path(PyObject *module);
 
 #endif

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { SOURCE, RECEIVER_STATS, JITTER_STATS, GAP_FILLER, JITTER_BUFFER, INBOUND, RTP_SENDER, PLAYOUT, DIGIT_SENDER,
-       BACKDROP, SENT_LEVELS, BLOCK, TAP, AGREED, SESSION, CHANNEL, TYPES };
+enum { PLAYOUT_STATS, STREAM_POSITIONS, DELAYS, CONCEALMENT, PLAYOUT_BUFFER, SOURCE, RECEIVER_STATS, JITTER_STATS, GAP_FILLER, JITTER_BUFFER, INBOUND, RTP_SENDER, PLAYOUT, DIGIT_SENDER,
+       BACKDROP, SENT_LEVELS, BLOCK, TAP, AGREED, SRTP_CONTEXT, SRTP_STREAM, SRTP_STREAMS, SRTP, SESSION, CHANNEL, TYPES };
 
 static PyTypeObject *types[TYPES];
 
@@ -18,7 +18,7 @@ channel_type(void)
 /* References of a type, by offset: all Python objects that it holds, the `any` of each Ref included. */
 typedef struct {
     int count;
-    size_t at[10];
+    size_t at[10]; /* the most that any of them has */
 } Objects;
 
 static PyObject **
@@ -69,6 +69,13 @@ COLLECTED(JitterStats, 0, 0)
 COLLECTED(GapFiller, 1, offsetof(GapFiller, last))
 COLLECTED(JitterBuffer, 4, offsetof(JitterBuffer, stats), offsetof(JitterBuffer, filler),
           offsetof(JitterBuffer, waiting), offsetof(JitterBuffer, begins_with))
+COLLECTED(PlayoutJitterStats, 0, 0)
+COLLECTED(StreamPositions, 0, 0)
+COLLECTED(Delays, 1, offsetof(Delays, weights))
+COLLECTED(Concealment, 1, offsetof(Concealment, repeated))
+COLLECTED(PlayoutJitterBuffer, 5, offsetof(PlayoutJitterBuffer, stats), offsetof(PlayoutJitterBuffer, stream),
+          offsetof(PlayoutJitterBuffer, delays), offsetof(PlayoutJitterBuffer, concealment),
+          offsetof(PlayoutJitterBuffer, blocks))
 COLLECTED(Inbound, 6, offsetof(Inbound, source), offsetof(Inbound, received), offsetof(Inbound, jitter),
           offsetof(Inbound, listener), offsetof(Inbound, tones), offsetof(Inbound, next))
 COLLECTED(RtpSender, 0, 0)
@@ -79,6 +86,10 @@ COLLECTED(SentLevels, 1, offsetof(SentLevels, backdrop))
 COLLECTED(Block, 2, offsetof(Block, data), offsetof(Block, addresses))
 COLLECTED(Tap, 1, offsetof(Tap, block))
 COLLECTED(Agreed, 0, 0)
+COLLECTED(SrtpContext, 0, 0)
+COLLECTED(SrtpStream, 0, 0)
+COLLECTED(SrtpStreams, 2, offsetof(SrtpStreams, context), offsetof(SrtpStreams, heard))
+COLLECTED(Srtp, 2, offsetof(Srtp, sender), offsetof(Srtp, sound))
 COLLECTED(RtpSession, 10, offsetof(RtpSession, agreed), offsetof(RtpSession, inbound), offsetof(RtpSession, playout),
           offsetof(RtpSession, digits), offsetof(RtpSession, sent_levels), offsetof(RtpSession, sender),
           offsetof(RtpSession, srtp), offsetof(RtpSession, relay), offsetof(RtpSession, recording),
@@ -164,6 +175,29 @@ last_set(PyObject *self, PyObject *value, void *closure)
     }
     memcpy(filler->sound, text, (size_t)length);
     filler->length = (int)length;
+    return 0;
+}
+
+static PyObject *
+past_get(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyBytes_FromStringAndSize((const char *)((Concealment *)self)->past, MEMORY);
+}
+
+static int
+past_set(PyObject *self, PyObject *value, void *closure)
+{
+    Py_ssize_t length;
+    char *text = bytes_of(value, &length);
+    (void)closure;
+    if (text == NULL)
+        return -1;
+    if (length != MEMORY) {
+        PyErr_SetString(PyExc_ValueError, "the past has another length");
+        return -1;
+    }
+    memcpy(((Concealment *)self)->past, text, MEMORY);
     return 0;
 }
 
@@ -275,7 +309,7 @@ static PyMemberDef JitterBuffer_members[] = {
     MEMBER(JitterBuffer, "_heard_at", T_DOUBLE, heard_at), MEMBER(JitterBuffer, "_sound_at", T_DOUBLE, sound_at),
     MEMBER(JitterBuffer, "_ahead", T_DOUBLE, ahead), END};
 static PyMemberDef Inbound_members[] = {
-    MEMBER(Inbound, "listener", T_OBJECT_EX, listener), MEMBER(Inbound, "tones", T_OBJECT_EX, tones),
+    MEMBER(Inbound, "tones", T_OBJECT_EX, tones),
     MEMBER(Inbound, "_next", T_OBJECT_EX, next), MEMBER(Inbound, "_ssrc", T_LONGLONG, ssrc),
     MEMBER(Inbound, "heard_at", T_DOUBLE, heard_at), MEMBER(Inbound, "_fresh", T_BOOL, fresh), END};
 static PyMemberDef RtpSender_members[] = {
@@ -296,9 +330,31 @@ static PyMemberDef Block_members[] = {
     MEMBER(Block, "length", T_LONGLONG, length), END};
 static PyMemberDef Tap_members[] = {
     MEMBER(Tap, "_until", T_DOUBLE, until), MEMBER(Tap, "_full_at", T_LONGLONG, full),
-    MEMBER(Tap, "muted", T_BOOL, muted), MEMBER(Tap, "_headers", T_BOOL, headers), END};
+    MEMBER(Tap, "muted", T_BOOL, muted), MEMBER(Tap, "_headers", T_BOOL, headers),
+    MEMBER(Tap, "clear", T_BOOL, clear), END};
+static PyMemberDef SrtpContext_members[] = {
+    MEMBER(SrtpContext, "context", T_LONGLONG, context), MEMBER(SrtpContext, "function", T_LONGLONG, function), END};
+static PyMemberDef SrtpStream_members[] = {
+    MEMBER(SrtpStream, "ssrc", T_LONGLONG, ssrc), MEMBER(SrtpStream, "last", T_LONGLONG, last), END};
+static PyMemberDef SrtpStreams_members[] = {MEMBER(SrtpStreams, "_overhead", T_INT, overhead), END};
+static PyMemberDef Srtp_members[] = {END};
+static PyMemberDef PlayoutJitterStats_members[] = {MEMBER(PlayoutJitterStats, "played", T_LONGLONG, played), END};
+static PyMemberDef StreamPositions_members[] = {
+    MEMBER(StreamPositions, "_sequence", T_LONGLONG, sequence), MEMBER(StreamPositions, "_timestamp", T_LONGLONG, timestamp),
+    MEMBER(StreamPositions, "_position", T_LONGLONG, position), MEMBER(StreamPositions, "_length", T_LONGLONG, length),
+    MEMBER(StreamPositions, "_arrived", T_DOUBLE, arrived), END};
+static PyMemberDef Delays_members[] = {
+    MEMBER(Delays, "_weights", T_OBJECT_EX, weights), MEMBER(Delays, "fastest", T_DOUBLE, fastest),
+    MEMBER(Delays, "target", T_DOUBLE, target), MEMBER(Delays, "_recent", T_DOUBLE, recent),
+    MEMBER(Delays, "_earlier", T_DOUBLE, earlier), MEMBER(Delays, "_turned", T_DOUBLE, turned),
+    MEMBER(Delays, "_seen", T_DOUBLE, seen), MEMBER(Delays, "_weight", T_DOUBLE, weight),
+    MEMBER(Delays, "_late", T_DOUBLE, late), MEMBER(Delays, "_packets", T_LONGLONG, packets), END};
+static PyMemberDef Concealment_members[] = {MEMBER(Concealment, "_repeated", T_OBJECT_EX, repeated), END};
+static PyMemberDef PlayoutJitterBuffer_members[] = {
+    MEMBER(PlayoutJitterBuffer, "_blocks", T_OBJECT_EX, blocks), MEMBER(PlayoutJitterBuffer, "_at", T_LONGLONG, at),
+    MEMBER(PlayoutJitterBuffer, "_bridged", T_LONGLONG, bridged), MEMBER(PlayoutJitterBuffer, "_level", T_LONGLONG, level),
+    END};
 static PyMemberDef RtpSession_members[] = {
-    MEMBER(RtpSession, "_srtp", T_OBJECT_EX, srtp), MEMBER(RtpSession, "relay", T_OBJECT_EX, relay),
     MEMBER(RtpSession, "recording", T_OBJECT_EX, recording), MEMBER(RtpSession, "live", T_OBJECT_EX, live), END};
 static PyMemberDef Agreed_members[] = {
     MEMBER(Agreed, "sent_code", T_INT, sent), MEMBER(Agreed, "received_code", T_INT, received), END};
@@ -313,13 +369,23 @@ static PyGetSetDef JitterBuffer_attributes[] = {
     REF(JitterBuffer, stats, "stats", JITTER_STATS), REF(JitterBuffer, filler, "_filler", GAP_FILLER), NO_MORE};
 static PyGetSetDef Inbound_attributes[] = {
     REF(Inbound, source, "source", SOURCE), REF(Inbound, received, "received", RECEIVER_STATS),
-    REF(Inbound, jitter, "jitter", JITTER_BUFFER), NO_MORE};
+    REF(Inbound, jitter, "jitter", JITTER_BUFFER), REF(Inbound, listener, "listener", PLAYOUT_BUFFER), NO_MORE};
 static PyGetSetDef SentLevels_attributes[] = {REF(SentLevels, backdrop, "backdrop", BACKDROP), NO_MORE};
 static PyGetSetDef Tap_attributes[] = {REF(Tap, block, "_block", BLOCK), NO_MORE};
 static PyGetSetDef RtpSession_attributes[] = {
     REF(RtpSession, agreed, "_agreed", AGREED), REF(RtpSession, inbound, "inbound", INBOUND), REF(RtpSession, playout, "playout", PLAYOUT),
     REF(RtpSession, digits, "digits", DIGIT_SENDER), REF(RtpSession, sent_levels, "sent_levels", SENT_LEVELS),
-    REF(RtpSession, sender, "_sender", RTP_SENDER), NO_MORE};
+    REF(RtpSession, sender, "_sender", RTP_SENDER), REF(RtpSession, srtp, "_srtp", SRTP),
+    REF(RtpSession, relay, "relay", PLAYOUT_BUFFER), NO_MORE};
+static PyGetSetDef Concealment_attributes[] = {{"_past", past_get, past_set, NULL, NULL}, NO_MORE};
+static PyGetSetDef PlayoutJitterBuffer_attributes[] = {
+    REF(PlayoutJitterBuffer, stats, "stats", PLAYOUT_STATS), REF(PlayoutJitterBuffer, stream, "_stream", STREAM_POSITIONS),
+    REF(PlayoutJitterBuffer, delays, "_delays", DELAYS),
+    REF(PlayoutJitterBuffer, concealment, "_concealment", CONCEALMENT), NO_MORE};
+static PyGetSetDef SrtpStreams_attributes[] = {
+    REF(SrtpStreams, context, "context", SRTP_CONTEXT), REF(SrtpStreams, heard, "heard", SRTP_STREAM), NO_MORE};
+static PyGetSetDef Srtp_attributes[] = {
+    REF(Srtp, sender, "_sender", SRTP_CONTEXT), REF(Srtp, sound, "sound", SRTP_STREAMS), NO_MORE};
 static PyGetSetDef Channel_attributes[] = {
     REF(Channel, session, "session", SESSION), REF(Channel, tap, "tap", TAP),
     {"chunk", chunk_get, chunk_set, NULL, NULL}, NO_MORE};
@@ -346,12 +412,11 @@ type_of(const char *name, int size, PyMemberDef *members, PyGetSetDef *attribute
 
 /* A dataclass with slots leaves out those that a base says it has. */
 static int
-name_slots(void)
+name_slots(int type, PyObject *names)
 {
-    PyObject *names = Py_BuildValue("(ss)", "received", "longest_stall");
     if (names == NULL)
         return -1;
-    int failed = PyObject_SetAttrString((PyObject *)types[JITTER_STATS], "__slots__", names);
+    int failed = PyObject_SetAttrString((PyObject *)types[type], "__slots__", names);
     Py_DECREF(names);
     return failed;
 }
@@ -368,8 +433,17 @@ add_types(PyObject *module)
         MADE(Backdrop, BACKDROP, plain, no_methods) ||
         MADE(SentLevels, SENT_LEVELS, SentLevels_attributes, SentLevels_methods) ||
         MADE(Block, BLOCK, plain, no_methods) || MADE(Tap, TAP, Tap_attributes, no_methods) ||
+        MADE(SrtpContext, SRTP_CONTEXT, plain, no_methods) || MADE(SrtpStream, SRTP_STREAM, plain, no_methods) ||
+        MADE(SrtpStreams, SRTP_STREAMS, SrtpStreams_attributes, no_methods) ||
+        MADE(Srtp, SRTP, Srtp_attributes, no_methods) ||
+        MADE(PlayoutJitterStats, PLAYOUT_STATS, plain, no_methods) ||
+        MADE(StreamPositions, STREAM_POSITIONS, plain, no_methods) || MADE(Delays, DELAYS, plain, no_methods) ||
+        MADE(Concealment, CONCEALMENT, Concealment_attributes, no_methods) ||
+        MADE(PlayoutJitterBuffer, PLAYOUT_BUFFER, PlayoutJitterBuffer_attributes, no_methods) ||
         MADE(Agreed, AGREED, plain, no_methods) || MADE(RtpSession, SESSION, RtpSession_attributes, no_methods) ||
         MADE(Channel, CHANNEL, Channel_attributes, no_methods))
         return -1;
-    return name_slots();
+    return name_slots(JITTER_STATS, Py_BuildValue("(ss)", "received", "longest_stall")) < 0
+               ? -1
+               : name_slots(PLAYOUT_STATS, Py_BuildValue("(s)", "played"));
 }

@@ -9,8 +9,12 @@ streams need no rule of their own.
 Positions are samples of the sender's RTP clock from an origin of our own; times are seconds.
 """
 
+from array import array
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
+from media.fast import base
 from media.g711 import FRAME, FRAME_SECONDS, QUIET_LEVEL, RATE, SILENCE, level
 from media.jitter.buffer import JUMP
 from media.jitter.gap_filler import frames_within
@@ -38,8 +42,8 @@ SLACK = 0.005
 """Seconds by which the delay may be longer than needed before a pause is shortened."""
 
 
-@dataclass
-class PlayoutJitterStats:
+@dataclass(slots=True)
+class PlayoutJitterStats(base.PlayoutJitterStats):
     """What was done to the sound, in frames of 20 ms if nothing else is said."""
 
     played: int = 0
@@ -53,8 +57,10 @@ class PlayoutJitterStats:
     clock_jumps: int = 0
 
 
-class PlayoutJitterBuffer:
+class PlayoutJitterBuffer(base.PlayoutJitterBuffer):
     """The receiving half of one call for a listener: `put` what arrives, `take` a frame every 20 ms."""
+
+    __slots__ = ()
 
     def __init__(self) -> None:
         self.stats = PlayoutJitterStats()
@@ -155,16 +161,18 @@ class PlayoutJitterBuffer:
         return sound
 
 
-class StreamPositions:
+class StreamPositions(base.StreamPositions):
     """Turns timestamps into positions that go on over new streams and jumps of the sender's clock.
 
     All positions are multiples of a block: if the sender's clock shifts by less than a block, that part is ignored.
     """
 
+    __slots__ = ("jumps",)
+
     def __init__(self, sequence: int, timestamp: int, now: float) -> None:
         self.jumps = 0
-        self._sequence: int | None = sequence
-        """Of the last packet; None if the next packet is of another stream."""
+        self._sequence = sequence
+        """Of the last packet; -1 if the next packet is of another stream."""
         self._timestamp = timestamp
         self._position = 0
         self._length = FRAME
@@ -172,12 +180,12 @@ class StreamPositions:
 
     def restart(self) -> None:
         """The next packet is of another stream."""
-        self._sequence = None
+        self._sequence = -1
 
     def position(self, sequence: int, timestamp: int, length: int, now: float) -> int:
         """The position of a packet: by its timestamp, unless both our clock and the sequence numbers contradict it."""
         passed = signed(timestamp - self._timestamp, 32)
-        if self._sequence is None:
+        if self._sequence < 0:
             passed = self._length + frames_within(now - self._arrived)
         else:
             steps = signed(sequence - self._sequence, 16)
@@ -195,16 +203,18 @@ def _in_blocks(samples: int) -> int:
     return (samples + BLOCK // 2) // BLOCK * BLOCK
 
 
-class Delays:
+class Delays(base.Delays):
     """How long packets take, compared with the fastest of the last seconds."""
+
+    __slots__ = ()
 
     def __init__(self) -> None:
         self.fastest = 0.0
         self.target = 2 * FRAME_SECONDS
-        self._recent = [float("inf"), float("inf")]
+        self._recent = self._earlier = float("inf")
         self._turned = 0.0
         self._seen = 0.0
-        self._weights = [0.0] * BINS
+        self._weights = array("d", [0.0] * BINS)
         self._weight = 1.0
         self._packets = 0
         self._late = 0.0
@@ -212,13 +222,13 @@ class Delays:
     def add(self, transit: float, now: float) -> None:
         """Take a packet, by the moment at which its position 0 would have arrived."""
         if now - self._seen >= HOLD:  # the present delay is not known, and the sender's clock may have stopped
-            self._recent = [transit, transit]
+            self._recent = self._earlier = transit
         elif now - self._turned >= WINDOW:
-            self._recent = [transit, self._recent[0]]
+            self._recent, self._earlier = transit, self._recent
             self._turned = now
         self._seen = now
-        self._recent[0] = min(self._recent[0], transit)
-        self.fastest = min(self._recent)
+        self._recent = min(self._recent, transit)
+        self.fastest = min(self._recent, self._earlier)
         delay = transit - self.fastest
         self._weights[min(int(delay / BIN), BINS - 1)] += self._weight
         self._weight /= FORGET
@@ -233,9 +243,9 @@ class Delays:
 
     def _update(self) -> None:
         if self._weight > 1e6:
-            self._weights = [weight / self._weight for weight in self._weights]
+            self._weights = array("d", [weight / self._weight for weight in self._weights])
             self._weight = 1.0
-        room = (1 - QUANTILE) * sum(self._weights)
+        room = (1 - QUANTILE) * reduce(add, self._weights)  # as C adds; `sum` rounds in another way since Python 3.12
         place = BINS
         while place and room >= 0:
             place -= 1

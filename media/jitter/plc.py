@@ -10,6 +10,7 @@ of the ITU.
 import numpy as np
 from numpy.typing import NDArray
 
+from media.fast import base
 from media.g711 import FRAME, ULAW_SILENCE, from_linear, to_linear
 
 PITCH = (26, 120)
@@ -35,8 +36,10 @@ _COUNT = np.arange(REACH)
 _SILENCE = bytes([ULAW_SILENCE])
 
 
-class Concealment:
+class Concealment(base.Concealment):
     """The sound of one listener: `good` takes each frame that came, `lost` replaces each that did not."""
+
+    __slots__ = ("_lost",)
 
     def __init__(self) -> None:
         self._past = _SILENCE * MEMORY

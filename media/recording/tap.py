@@ -100,7 +100,7 @@ class Block(base.Block):
 class Tap(base.Tap):
     """The packets of one call."""
 
-    __slots__ = ("_count", "_options", "_pool", "blocks", "clear", "number")
+    __slots__ = ("_count", "_options", "_pool", "blocks", "number")
 
     def __init__(self, pool: "BlockPool", number: int, options: TapOptions) -> None:
         self.number = number

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from media.fast import base
 from media.rtp.packet import MAX_PACKET
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ PROFILES = {
     "AEAD_AES_256_GCM": ("SRTP_PROFILE_AEAD_AES_256_GCM", 0, 0),
 }
 """By suite: libsrtp's name, and the bytes that follow the key identifier in SRTP and in SRTCP."""
+OVERHEAD = {"AES_CM_128_HMAC_SHA1_80": 10, "AES_CM_128_HMAC_SHA1_32": 4, "AEAD_AES_128_GCM": 16, "AEAD_AES_256_GCM": 16}
+"""By suite: the bytes that a packet of RTP is longer than in clear, without a key identifier."""
+SIGNATURE = "srtp_err_status_t(*)(struct srtp_ctx_t_ *, void *, int *)"
+"""Of the functions of libsrtp 2 that the path in C calls."""
 REMOVED = 16
 """Streams that are remembered after they were removed."""
 WRAP = 1300.0
@@ -75,43 +80,74 @@ class SrtpCounts:
     """SSRCs that were removed to make room for another one."""
 
 
-class _Stream:
-    """One SSRC: its first and last packet, still encrypted."""
+class SrtpContext(base.SrtpContext):
+    """A session of libsrtp under one key. The packet path in C calls the same function of the same library with it, so
+    what one of the two has sent or taken the other one knows."""
 
-    __slots__ = ("first", "last", "since", "ssrc")
+    __slots__ = ("session",)
 
-    def __init__(self, ssrc: bytes, packet: bytes, now: float) -> None:
-        self.ssrc, self.first, self.last, self.since = ssrc, packet, packet, now
+    def __init__(self, suite: str, key: bytes, *, sends: bool) -> None:
+        import pylibsrtp
+
+        policy: Any = pylibsrtp.Policy
+        profile, direction = getattr(policy, PROFILES[suite][0]), "SSRC_ANY_OUTBOUND" if sends else "SSRC_ANY_INBOUND"
+        self.session = pylibsrtp.Session(policy(key, getattr(policy, direction), srtp_profile=profile))
+        self.context, self.function = _addresses(self.session, "srtp_protect" if sends else "srtp_unprotect")
 
 
-class _Streams:
+def _addresses(session: "pylibsrtp.Session", name: str) -> tuple[int, int]:
+    """Where libsrtp's session and its function with that name are; zeros if pylibsrtp has others than we know."""
+    try:
+        from pylibsrtp._binding import ffi, lib
+
+        function = ffi.addressof(lib, name)
+        if ffi.typeof(function).cname != SIGNATURE:
+            return 0, 0
+        context = session._srtp  # noqa: SLF001  pylibsrtp tells it nowhere; without it Python encrypts
+        return int(ffi.cast("uintptr_t", context[0])), int(ffi.cast("uintptr_t", function))
+    except (ImportError, AttributeError):
+        return 0, 0
+
+
+class SrtpStream(base.SrtpStream):
+    """One SSRC, with the numbers of its first and its last packet."""
+
+    __slots__ = ("first", "since")
+
+    def __init__(self, ssrc: int, number: int, now: float) -> None:
+        self.ssrc, self.first, self.last, self.since = ssrc, number, number, now
+
+
+class SrtpStreams(base.SrtpStreams):
     """The streams of one session of libsrtp: the SSRC that is received, and one that may follow it.
 
     libsrtp itself keeps each authentic SSRC for good and searches all of them at every packet. Here a third SSRC
     replaces the one that is not received. Packets of removed SSRCs are not accepted twice either.
     """
 
+    __slots__ = ("_counts", "_mki", "_other", "_removed", "_tag", "_unprotect")
     place = slice(8, 12)
     """The bytes of the SSRC in a packet."""
 
-    def __init__(self, session: "pylibsrtp.Session", mki: bytes, tag: int, counts: SrtpCounts) -> None:
-        self._session = session
+    def __init__(self, keys: Keys, counts: SrtpCounts) -> None:
+        self.context = SrtpContext(keys.suite, keys.theirs, sends=False)
         self._counts = counts
-        self._unprotect: Callable[[bytes], bytes] = session.unprotect
-        self._mki, self._tag = mki, tag
-        self._heard = _Stream(b"", b"", 0.0)
-        self._other: _Stream | None = None
-        self._removed: dict[bytes, int] = {}
+        self._mki, self._tag = keys.mki, PROFILES[keys.suite][1]
+        self._overhead = -1 if keys.mki else OVERHEAD[keys.suite]
+        self._unprotect: Callable[[bytes], bytes] = self.context.session.unprotect
+        self.heard = SrtpStream(-1, 0, 0.0)
+        self._other: SrtpStream | None = None
+        self._removed: dict[int, int] = {}
         """The number of the last packet of each removed SSRC."""
 
     def take(self, packet: bytes, now: float) -> bytes:
         """The decrypted packet. Raises `pylibsrtp.Error`, and ValueError if it is too long."""
         if self._mki:
             packet = _bare(packet, self._mki, self._tag)
-        ssrc = packet[self.place]
-        if ssrc == self._heard.ssrc:  # nearly always
+        ssrc = int.from_bytes(packet[self.place], "big")
+        if ssrc == self.heard.ssrc:  # nearly always
             clear = self._unprotect(packet)
-            self._heard.last = packet
+            self.heard.last = self.number_of(packet)
             return clear
         if ssrc in self._removed and self.number_of(packet) <= self._removed[ssrc]:
             import pylibsrtp
@@ -125,61 +161,52 @@ class _Streams:
         """Its sequence number."""
         return int.from_bytes(packet[2:4], "big")
 
-    def _met(self, ssrc: bytes, packet: bytes, now: float) -> None:
+    def _met(self, ssrc: int, packet: bytes, now: float) -> None:
         """An authentic packet of another stream came; the second one makes that stream the one that is received."""
         other = self._other
         if other is not None and other.ssrc == ssrc:
-            other.last = packet
-            self._heard, self._other = other, self._heard
+            other.last = self.number_of(packet)
+            self.heard, self._other = other, self.heard
             return
         self._removed.pop(ssrc, None)
-        met = _Stream(ssrc, packet, now)
-        if not self._heard.ssrc:
-            self._heard = met
+        met = SrtpStream(ssrc, self.number_of(packet), now)
+        if self.heard.ssrc < 0:
+            self.heard = met
             return
         self._other = met
         if other is not None:
             self._remove(other, now)
 
-    def _remove(self, stream: _Stream, now: float) -> None:
-        self._session.remove_stream(int.from_bytes(stream.ssrc, "big"))
+    def _remove(self, stream: SrtpStream, now: float) -> None:
+        self.context.session.remove_stream(stream.ssrc)
         self._counts.streams_given_up += 1
         self._removed[stream.ssrc] = self._last_of(stream, now)
         if len(self._removed) > REMOVED:
             del self._removed[next(iter(self._removed))]
 
-    def _last_of(self, stream: _Stream, now: float) -> int:
+    def _last_of(self, stream: SrtpStream, now: float) -> int:
         """Its highest number; 0xFFFF if the numbers may have wrapped, for the rollover counter is lost."""
-        first, last = self.number_of(stream.first), self.number_of(stream.last)
-        return last if last >= first and now - stream.since < WRAP else 0xFFFF
+        return stream.last if stream.last >= stream.first and now - stream.since < WRAP else 0xFFFF
 
 
-class _ReportStreams(_Streams):
+class _ReportStreams(SrtpStreams):
     """The same for RTCP, whose packets are numbered from 0 to 2³¹ and never wrap (RFC 3711 §3.4)."""
 
+    __slots__ = ()
     place = slice(4, 8)
 
-    def __init__(self, session: "pylibsrtp.Session", mki: bytes, tag: int, counts: SrtpCounts) -> None:
-        super().__init__(session, mki, tag, counts)
-        self._unprotect = session.unprotect_rtcp
+    def __init__(self, keys: Keys, counts: SrtpCounts) -> None:
+        super().__init__(keys, counts)
+        self._tag = PROFILES[keys.suite][2]
+        self._unprotect = self.context.session.unprotect_rtcp
 
     def number_of(self, packet: bytes) -> int:
         """Its sequence number."""
         end = len(packet) - self._tag
         return int.from_bytes(packet[max(0, end - 4) : end], "big") & 0x7FFF_FFFF
 
-    def _last_of(self, stream: _Stream, now: float) -> int:
-        return self.number_of(stream.last)
-
-
-class _Receiver:
-    """The packets that we receive under one key."""
-
-    def __init__(self, keys: Keys, counts: SrtpCounts) -> None:
-        _, tag, control_tag = PROFILES[keys.suite]
-        sound, control = (_session(keys.suite, keys.theirs, "SSRC_ANY_INBOUND") for _ in range(2))
-        self.sound: _Streams = _Streams(sound, keys.mki, tag, counts)
-        self.control: _Streams = _ReportStreams(control, keys.mki, control_tag, counts)
+    def _last_of(self, stream: SrtpStream, now: float) -> int:
+        return stream.last
 
 
 def _bare(packet: bytes, mki: bytes, tag: int) -> bytes:
@@ -189,8 +216,10 @@ def _bare(packet: bytes, mki: bytes, tag: int) -> bytes:
     return packet[:begin] + packet[end:] if packet[begin:end] == mki else b""
 
 
-class Srtp:
+class Srtp(base.Srtp):
     """SRTP of one call: one session of libsrtp per direction, so that a new key of one does not affect the other."""
+
+    __slots__ = ("_before", "_before_until", "_control", "_error", "_keys", "counts", "protect", "protect_rtcp")
 
     def __init__(self, keys: Keys) -> None:
         """Raises `SrtpUnavailableError`."""
@@ -200,8 +229,9 @@ class Srtp:
         self.counts = SrtpCounts()
         self._error = pylibsrtp.Error
         self._keys = keys
-        self._receiver = _Receiver(keys, self.counts)
-        self._before: _Receiver | None = None
+        self._receive(keys)
+        self._before: tuple[SrtpStreams, SrtpStreams] | None = None
+        """Sound and RTCP under the keys before, until `_before_until`."""
         self._before_until = 0.0
         self._send(keys)
 
@@ -213,14 +243,20 @@ class Srtp:
         """
         before, self._keys = self._keys, keys
         if (keys.suite, keys.theirs, keys.mki) != (before.suite, before.theirs, before.mki):
-            self._before, self._before_until = self._receiver, now + OVERLAP
-            self._receiver = _Receiver(keys, self.counts)
+            self._before, self._before_until = (self.sound, self._control), now + OVERLAP
+            self._receive(keys)
         if (keys.suite, keys.ours) != (before.suite, before.ours):
             self._send(keys)
         return keys != before
 
+    def _receive(self, keys: Keys) -> None:
+        self.sound = SrtpStreams(keys, self.counts)
+        """The packets of sound that we receive under one key."""
+        self._control: SrtpStreams = _ReportStreams(keys, self.counts)
+
     def _send(self, keys: Keys) -> None:
-        sender = _session(keys.suite, keys.ours, "SSRC_ANY_OUTBOUND")
+        self._sender = SrtpContext(keys.suite, keys.ours, sends=True)
+        sender = self._sender.session
         # Bound here: another Python call in between would cost 5 % more.
         self.protect: Callable[[bytes], bytes] = sender.protect
         """An RTP packet, encrypted."""
@@ -230,14 +266,14 @@ class Srtp:
     def unprotect(self, packet: bytes, now: float) -> bytes | None:
         """The decrypted RTP packet; None, counted, if it is not authentic or not new; `packet` if it is not RTP."""
         try:
-            return self._receiver.sound.take(packet, now)
+            return self.sound.take(packet, now)
         except (self._error, ValueError) as error:
             return self._second_chance(packet, now, str(error), control=False)
 
     def unprotect_rtcp(self, packet: bytes, now: float) -> bytes | None:
         """The decrypted RTCP compound, likewise."""
         try:
-            return self._receiver.control.take(packet, now)
+            return self._control.take(packet, now)
         except (self._error, ValueError) as error:
             return self._second_chance(packet, now, str(error), control=True)
 
@@ -249,7 +285,7 @@ class Srtp:
             self._before = before = None
         if before is not None and len(packet) <= MAX_PACKET:
             try:
-                return (before.control if control else before.sound).take(packet, now)
+                return before[control].take(packet, now)
             except self._error:
                 pass
         if control:
@@ -259,11 +295,3 @@ class Srtp:
         else:
             self.counts.unauthentic += 1
         return None
-
-
-def _session(suite: str, key: bytes, direction: str) -> "pylibsrtp.Session":
-    import pylibsrtp
-
-    policy: Any = pylibsrtp.Policy
-    profile = getattr(policy, PROFILES[suite][0])
-    return pylibsrtp.Session(policy(key, getattr(policy, direction), srtp_profile=profile))

@@ -36,7 +36,7 @@ from sipgw.calls.messages import about_messages
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.prefetch import Prefetched
 from sipgw.calls.relay_call import relay_call
-from sipgw.calls.screen_classifier import installed, known_screen, prepare, resembles_screen
+from sipgw.calls.screen_classifier import installed, known_screen, prepare, resembles_screen, tones
 from sipgw.calls.services import CallServices
 from sipgw.calls.talk import Connect, Talk
 from sipgw.config.emergency import told_number
@@ -72,7 +72,7 @@ class AgentSetup:
         setup = AmdSetup(
             self.context.line, lambda: self._tts(agent, ""), message, self.context.report, self._answered_by,
             self._tell_screen, screening, menus=self._navigates, resembles=resembles_screen if installed() else None,
-            known=known_screen,
+            known=known_screen, tones=tones,
         )  # fmt: skip
         prepare()
         self.context.amd = AmdTalk(talk, setup)

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -20,6 +21,9 @@ from sipgw.calls.machine_detection import AnsweredParty, AnsweringMachineDetecto
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.screening import Screening
 from sipgw.calls.talk import Talk
+
+if TYPE_CHECKING:
+    from media.tones import Tones
 
 log = structlog.get_logger()
 
@@ -60,6 +64,8 @@ class AmdSetup:
     """See `sipgw.calls.screen_classifier.resembles_screen`; None: patterns alone decide."""
     known: Callable[[str, bool], bool | None] = lambda text, final: None
     """The same at once, see `sipgw.calls.screen_classifier.known_screen`."""
+    tones: "Callable[[], Tones | None] | None" = None
+    """See `AnsweringMachineDetector`."""
 
 
 def follow(control: CallControl, who: AnsweredParty) -> None:
@@ -83,7 +89,7 @@ class AmdTalk:
     def __init__(self, talk: Talk, needs: AmdSetup) -> None:
         self._talk = talk
         self._needs = needs
-        self._judge = AnsweringMachineDetector(menus=needs.menus)
+        self._judge = AnsweringMachineDetector(menus=needs.menus, tones=needs.tones)
         self._not_human = asyncio.Event()
         self._screening = Screening(needs.purpose, needs.tell, self._give_up)
         self._given_up = ""

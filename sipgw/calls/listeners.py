@@ -49,6 +49,7 @@ class Listeners:
         for queue in self._queues:
             if queue.full():
                 queue.get_nowait()
+                FULL["sound for a listener"] += 1
             queue.put_nowait(stereo)
 
 

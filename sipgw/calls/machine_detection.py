@@ -7,7 +7,6 @@ two and waits; a machine goes on, says the phrases of `machine_phrases`, and bee
 import re
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from agent.ivr.phrases import asks_for_keys, asks_to_wait
@@ -16,6 +15,8 @@ from sipgw.calls.machine_phrases import ASKS, HELLO, HOLDS, LEAVES, POLITE, SCRE
 from sipgw.calls.screen_phrases import Further, further
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from media.tones import Tone, Tones
 
 PIECE = 160
@@ -38,8 +39,9 @@ GREETING = 1.5
 """Shortest greeting of a machine before its beep, in seconds of speech."""
 EARLY = 10.0
 """Seconds after the answer within which a beep alone proves a machine."""
-WORDS = 5.0
-"""Seconds after a beep for which the words before it are waited for: call screens beep, too, and words come late."""
+WORDS = 3.0
+"""Seconds after a beep for which the words before it are waited for: call screens beep, too, and words come late. That
+is as long as a machine without a beep is waited for."""
 WATCHED = 30.0
 """Seconds after the answer within which a human can still turn out to be a machine."""
 LONGEST = 90.0
@@ -107,8 +109,9 @@ class _Sound:
 class AnsweringMachineDetector:
     """Decides from sound and words. `who` is the present decision, `why` its reason in a few words."""
 
-    def __init__(self, *, menus: bool = False) -> None:
-        """`menus`: whether menus are a verdict of their own. They speak on and on as machines do."""
+    def __init__(self, *, menus: bool = False, tones: "Callable[[], Tones | None] | None" = None) -> None:
+        """`menus`: whether menus are a verdict of their own. They speak on and on as machines do. `tones` makes what
+        looks for tones; None while that cannot be had."""
         self.who = AnsweredParty.UNKNOWN
         self.why = ""
         self.beeped = False
@@ -120,6 +123,8 @@ class AnsweringMachineDetector:
         self.refused = False
         """Whether it said that nobody takes the call."""
         self._menus = menus
+        self._make_tones = tones or _new_tones
+        self._tones: Tones | None = None
         self._voice = VoiceActivity()
         self._sound = _Sound()
         self._begun = False
@@ -134,7 +139,8 @@ class AnsweringMachineDetector:
             piece = ulaw[at : at + PIECE]
             self._sound.heard += len(piece) / 8000
             self._voice.feed(piece)
-            for tone in self._tones.feed(piece):
+            self._tones = self._tones or self._make_tones()
+            for tone in self._tones.feed(piece) if self._tones is not None else ():
                 self._sound.toned = self._sound.heard
                 self._sound.ends_in_tone |= tone.over and tone.seconds >= WORD
                 self._judge_tone(tone)
@@ -228,13 +234,6 @@ class AnsweringMachineDetector:
                 self.who, self.why = AnsweredParty.HUMAN, "waits for an answer"
         self._sound.run = 0.0
 
-    @cached_property
-    def _tones(self) -> "Tones":
-        """Imported when somebody has answered: a gateway that calls nobody needs no numpy."""
-        from media.tones import Tones
-
-        return Tones()
-
     def _judge_tone(self, tone: "Tone") -> None:
         if abs(tone.hz - ANSWERING) < 25 and tone.seconds >= 0.5:
             self._decide(AnsweredParty.FAX, "the tone of a fax machine, 2100 Hz")
@@ -271,6 +270,13 @@ class AnsweringMachineDetector:
     def _decide(self, who: AnsweredParty, why: str) -> None:
         if self.who not in (AnsweredParty.MACHINE, AnsweredParty.FAX):
             self.who, self.why = who, why
+
+
+def _new_tones() -> "Tones":
+    """Imported when somebody has answered: a gateway that calls nobody needs no numpy."""
+    from media.tones import Tones
+
+    return Tones()
 
 
 def _is_person(plain: str, *, told: bool) -> bool:

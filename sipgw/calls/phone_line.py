@@ -12,6 +12,7 @@ from media.process import channel as media
 from media.rtp.srtp import Keys as SrtpKeys
 from media.session.format import Format
 from media.session.routing import AGENT_SPEAKS, Route
+from sipgw.bounds import FULL
 from sipgw.calls.dtmf_deduplicator import DtmfDeduplicator, Way
 from sipgw.calls.listeners import Listeners
 from sipgw.records.bundles.recorder import RECORDER
@@ -79,7 +80,6 @@ class PhoneLine:
         self.inband_keys = inband_keys
         """Whether keys are listened for in the sound when no telephone events are agreed: as the trunk of the call has
         it, before the first `exchange`."""
-        self.dropped = 0
         self.gone = asyncio.Event()
         """Set when the other side is gone."""
         self.utterance = 0
@@ -148,7 +148,7 @@ class PhoneLine:
     def on_media(self, event: media.MediaEvent) -> None:
         """Take what the media process reports."""
         if isinstance(event, media.Frames | media.DtmfDigit) and self._events.qsize() >= EVENTS_KEPT:
-            self.dropped += 1
+            FULL["sound and keys of a call"] += 1
             return
         match event:
             case media.Frames():
@@ -188,6 +188,8 @@ class PhoneLine:
             return
         if self._events.qsize() < EVENTS_KEPT:
             self._events.put_nowait(agent_line.Digit(key, at))
+        else:
+            FULL["sound and keys of a call"] += 1
 
     def end(self, cause: str, *, lost: bool = False) -> None:
         """Report to the agent that the other side is gone; `lost` if nobody has hung up."""

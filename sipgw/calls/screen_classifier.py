@@ -8,7 +8,7 @@ encoder is installed, this decides about whole sentences and about what the patt
 
 import asyncio
 from functools import cache
-from importlib import import_module, resources
+from importlib import resources
 from importlib.util import find_spec
 from itertools import pairwise
 from math import sqrt
@@ -18,13 +18,15 @@ from zlib import crc32
 
 import structlog
 
-from agent.pool import LOADING, NotBegun, Pool
+from agent.pool import Loaded, NotBegun, Pool
 from agent.providers.local.brain.intents import load_encoder
 from sipgw.calls.machine_detection import hints
 
 if TYPE_CHECKING:  # it comes with the encoder
     import numpy as np
     import numpy.typing as npt
+
+    from media.tones import Tones
 
     Floats = npt.NDArray[np.float32]
 
@@ -56,11 +58,17 @@ def installed() -> bool:
 def prepare() -> None:
     """Have all loaded that judges who answers, which takes up to a second the first time, without waiting for it."""
     try:
-        LOADING.submit(import_module, "media.tones")
-        if installed() and not _loaded():
-            LOADING.submit(_first)
+        TONES.begin()
+        if installed():
+            ENCODER.begin()
     except NotBegun:
-        log.warning("the encoder for call screens is loaded later")
+        log.warning("what judges who answers is loaded with the next call")
+
+
+def tones() -> "Tones | None":
+    """Looks for tones; None while it is being loaded, because no call waits for that."""
+    made = TONES.value
+    return made() if made is not None else None
 
 
 async def resembles_screen(text: str, final: bool) -> bool | None:
@@ -82,24 +90,20 @@ def known_screen(text: str, final: bool) -> bool | None:
     See `resembles_screen` for `final`.
     """
     try:
-        return is_screen(text, final) if _loaded() else None
+        return is_screen(text, final) if ENCODER.value is not None else None
     except Exception as error:  # noqa: BLE001  whatever fails here, the patterns decide
         _log_failure(error)
         return None
 
 
-def _loaded() -> bool:
-    return bool(_first.cache_info().currsize)
-
-
-@cache
-def _first() -> bool:
-    """The first comparison: the encoder reads its files with the first sentence that it gets."""
-    return is_screen("Hello?")
-
-
 def _log_failure(error: Exception) -> None:
     log.warning("words not compared with those of call screens", cause=str(error) or type(error).__name__)
+
+
+def _new_tones() -> "type[Tones]":
+    from media.tones import Tones
+
+    return Tones
 
 
 def is_screen(text: str, final: bool = True) -> bool:
@@ -139,3 +143,8 @@ def _weights() -> "tuple[Floats, float]":
     with resources.files(__package__).joinpath(WEIGHTS).open("rb") as file:
         told: Any = np.load(file)
         return told["weights"].astype(np.float32), float(told["bias"])
+
+
+TONES = Loaded(_new_tones)
+ENCODER = Loaded(lambda: is_screen("Hello?"))
+"""The encoder reads its files with the first sentence that it gets."""

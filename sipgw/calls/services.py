@@ -14,8 +14,8 @@ from sipgw.calls.context import CallContext
 from sipgw.calls.originator import Originator
 from sipgw.calls.transfer_dialer import TransferDialer
 from sipgw.events import Event, Watchers
-from sipgw.policy.cost import tenants
 from sipgw.policy.cost.cost import Expenses
+from sipgw.policy.cost.tenants import TenantLimits
 from sipgw.policy.inbound.limits import Declined
 from sipgw.policy.inbound.shared_limits import SharedLimits
 from sipgw.records.artifacts.artifact import Artifacts
@@ -40,6 +40,7 @@ class CallServices:
     originator: Originator
     transfer_dialer: TransferDialer
     limits: SharedLimits
+    tenants: TenantLimits
     expenses: Expenses
     watchers: Watchers[Event]
     """Are told every event of every call."""
@@ -52,13 +53,17 @@ class CallServices:
     artifacts: Artifacts = field(default_factory=Artifacts)
     """Begins the rows of recordings."""
 
+    async def admit(self, call: str, tenant: str) -> Declined | None:
+        """See `sipgw.policy.cost.tenants.TenantLimits.admit`. Begin the call before any other wait."""
+        return await self.tenants.admit(call, tenant, self.agents.config.tenants)
+
     def refusal(self, tenant: str) -> Declined | None:
-        """See `sipgw.policy.cost.tenants.refusal`."""
-        return tenants.refusal(tenant, self.agents.config.tenants, self.expenses)
+        """See `sipgw.policy.cost.tenants.TenantLimits.refusal`."""
+        return self.tenants.refusal(tenant, self.agents.config.tenants)
 
     def budget(self, tenant: str = "") -> Declined | None:
         """Why no call may go on today, or no call of `tenant`; None if they may."""
-        return self.limits.own.budget() or tenants.budget(tenant, self.agents.config.tenants, self.expenses)
+        return self.limits.own.budget() or self.tenants.budget(tenant, self.agents.config.tenants)
 
     def snapshot(self) -> "CallServices":
         """A copy for one call: a reload does not change its agents."""

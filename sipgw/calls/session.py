@@ -143,14 +143,14 @@ class CallSession:
         if caller is not None and (declined := await limits.admit(caller, self.info.id, self.info.trunk)) is not None:
             return await self._turn_away(connection, declined)
         self._counted = caller
-        if (declined := self.services.refusal(self.info.tenant)) is not None:
+        if (declined := await self.services.admit(self.info.id, self.info.tenant)) is not None:
             return await self._turn_away(connection, declined)
         self._begin()
         self._verification.begin(connection.leg)
         return await within_budget(self, self._hold(connection))
 
     async def _originate(self, connection: CallConnection) -> Disposition:
-        declined = self.services.refusal(self.info.tenant)
+        declined = await self.services.admit(self.info.id, self.info.tenant)
         self._begin()
         if declined is not None:
             return Disposition("refused", declined.reason)
@@ -217,6 +217,7 @@ class CallSession:
         self.context.call_recording.end()  # that of the end: `_begin` has made it
 
     async def _uncount(self) -> None:
+        await self.services.tenants.over(self.info.id)
         if self._counted is not None:
             await self.services.limits.over(self._counted, self.info.id)
 

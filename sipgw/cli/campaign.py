@@ -49,9 +49,13 @@ def run(
     per_second: Annotated[float, typer.Option(min=0.0, help="New calls; default: what the trunk allows.")] = 0.0,
     attempts: Annotated[int, typer.Option(min=1, max=20, help="Calls to one number in all.")] = 3,
     busy: Annotated[float, typer.Option(min=10, help="Seconds until a busy number is called again.")] = 300,
-    no_answer: Annotated[float, typer.Option(min=10, help="Seconds until one that did not answer is.")] = 1800,
-    consent: Annotated[bool, typer.Option("--consent", help="They have asked to be called.")] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Leave it to the gateway and do not follow.")] = False,
+    no_answer: Annotated[
+        float, typer.Option(min=10, help="Seconds until a number that did not answer is called again.")
+    ] = 1800,
+    consent: Annotated[bool, typer.Option("--consent", help="These people have asked to be called.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Let the gateway do it, and do not show its progress.")
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
     """Call every row of FILE. Run it again after Ctrl-C or a crash, and it goes on where it was.

@@ -9,12 +9,12 @@ from sipgw.config.config import environment
 from sipgw.config.show import as_json, as_toml, effective
 from sipgw.console import ConfigFile, one_line_errors
 
-config = typer.Typer(no_args_is_help=True, help="The configuration as it holds.")
+config = typer.Typer(no_args_is_help=True, help="Show the configuration that is in use.")
 
 
 @config.callback()
 def group() -> None:
-    """The configuration as it holds."""
+    """Show the configuration that is in use."""
 
 
 @config.command()

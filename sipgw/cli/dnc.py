@@ -29,14 +29,14 @@ T = TypeVar("T")
 dnc = typer.Typer(no_args_is_help=True, help="The do-not-call list.")
 
 Number = Annotated[str, typer.Argument(help="Telephone number, best with + and country code.")]
-Country = Annotated[str, typer.Option(help="Where numbers without + are dialled from, as US.")]
+Country = Annotated[str, typer.Option(help="Country of numbers without +, for example US.")]
 
 
 @dnc.command()
 def add(
     number: Number,
     country: Country = "",
-    note: Annotated[str, typer.Option(help="Why; kept beside it.")] = "",
+    note: Annotated[str, typer.Option(help="The reason; it is kept with the number.")] = "",
     config: ConfigFile = None,
 ) -> None:
     """Put a number on the list: from now on it is not called."""

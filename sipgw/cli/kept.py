@@ -41,11 +41,11 @@ class KeptProcess:
         loop, pause = asyncio.get_running_loop(), PAUSE
         while not self.ending.is_set():
             began = loop.time()
-            status = await self._once()
+            status = await self._tried()
             if self.ending.is_set():
                 return
             if not self.ready.is_set():
-                raise EdgeError(f"{self.name} did not start, exit status {status}: see its messages above")
+                raise EdgeError(f"{self.name} did not start ({status}): see its messages above")
             log.warning("process ended, it is started again", process=self.name, status=status)
             pause = PAUSE if loop.time() - began > STEADY else pause
             with contextlib.suppress(TimeoutError):
@@ -57,8 +57,28 @@ class KeptProcess:
         self.ending.set()
         self.ready.set()
 
+    async def _tried(self) -> str:
+        """Run it once. Returns its exit status, or why it could not be started: the machine may be out of memory or of
+        processes for a moment, which must not end the other processes."""
+        try:
+            return f"exit status {await self._once()}"
+        except OSError as error:
+            return error.strerror or str(error)
+
     async def _once(self) -> int:
         raise NotImplementedError
+
+
+async def _start(command: Sequence[str], stream: str) -> tuple[Process, asyncio.StreamReader, asyncio.StreamWriter]:
+    """Start a process with a socket for its `stream` (`stdin`, `stderr`), and our end of that. A pipe of asyncio would
+    wait for processes that outlive the first one."""
+    ours, theirs = socket.socketpair()
+    with theirs, contextlib.ExitStack() as unused:
+        unused.callback(ours.close)
+        ends: dict[str, Any] = {stream: theirs.fileno()}
+        process = await asyncio.create_subprocess_exec(*command, **ends, start_new_session=True)
+        unused.pop_all()
+    return process, *await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
 
 
 async def _watched(process: Process, let_go: Callable[[], None], *work: Coroutine[Any, Any, None]) -> int:
@@ -98,12 +118,7 @@ class GatewayProcess(KeptProcess):
         self.tell(STOP)
 
     async def _once(self) -> int:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=theirs.fileno(), start_new_session=True
-            )
-        reader, self._link = await asyncio.open_connection(sock=ours)
+        process, reader, self._link = await _start(self._command, "stdin")
         if self.ending.is_set():
             self.tell(STOP)
         try:
@@ -130,12 +145,7 @@ class Edge(KeptProcess):
         self._stop = asyncio.Event()
 
     async def _once(self) -> int:
-        ours, theirs = socket.socketpair()  # a pipe of asyncio would wait for those that outlive the first process
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *self._command, stderr=theirs.fileno(), start_new_session=True
-            )
-        lines, link = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
+        process, lines, link = await _start(self._command, "stderr")
         try:
             work = _relay(lines), self._listens(), self._terminate(process)
             return await _watched(process, process.terminate, *work)

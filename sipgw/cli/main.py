@@ -26,7 +26,7 @@ OWN = {
     ),
     "config": (
         "sipgw.cli.config:config",
-        "The configuration as it holds.",
+        "Show the configuration that is in use.",
     ),
     "call": (
         "sipgw.cli.call:call",
@@ -38,7 +38,7 @@ OWN = {
     ),
     "records": (
         "sipgw.cli.records:records",
-        "What is kept of calls: export it, forget a caller, delete what is old.",
+        "The records of calls: export them, delete those of a caller, delete old ones.",
     ),
     "knowledge": (
         "sipgw.cli.knowledge:knowledge",

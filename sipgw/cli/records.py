@@ -28,7 +28,7 @@ SHOWN = 20
 """Files that could not be deleted, by name."""
 
 records = typer.Typer(
-    no_args_is_help=True, help="What is kept of calls: export it, forget a caller, delete what is old."
+    no_args_is_help=True, help="The records of calls: export them, delete those of a caller, delete old ones."
 )
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
 
@@ -40,7 +40,9 @@ def export(
     csv: Annotated[bool, typer.Option("--csv", help="A line for each call.")] = False,
     since: Day = None,
     until: Day = None,
-    number: Annotated[str, typer.Option(help="Who called or was called; * at the end for any rest.")] = "",
+    number: Annotated[
+        str, typer.Option(help="Number of the caller or the called person; * at the end stands for any rest.")
+    ] = "",
     trunk: str = "",
     agent: str = "",
     ending: str = "",
@@ -72,7 +74,7 @@ def export(
 
 @records.command("forget")
 def forget_number(
-    number: Annotated[str, typer.Argument(help="The number of who is to be forgotten.")],
+    number: Annotated[str, typer.Argument(help="The telephone number whose data is deleted.")],
     config: ConfigFile = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:

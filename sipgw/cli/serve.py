@@ -43,9 +43,9 @@ class Share(NamedTuple):
 
 def serve(
     config: ConfigFile = None,
-    host: Annotated[str, typer.Option(help="Address to listen on for SIP, in the place of [sip] host.")] = "",
+    host: Annotated[str, typer.Option(help="Address to listen on for SIP, instead of [sip] host.")] = "",
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port of SIP, in the place of [sip] port; 0: any that is free.")
+        int | None, typer.Option(min=0, max=65535, help="Port of SIP, instead of [sip] port; 0: any free port.")
     ] = None,
     take_over: Annotated[
         bool,

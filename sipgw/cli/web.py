@@ -44,12 +44,13 @@ def _tenant(name: str, config: Path | None) -> str:
 
 @web.command()
 def password(
-    user: Annotated[str, typer.Option(help="Whose password.")] = ADMIN,
+    user: Annotated[str, typer.Option(help="The user whose password it is.")] = ADMIN,
     role: Annotated[
         str | None, typer.Option(help="viewer, operator or admin; without it a user keeps the role.")
     ] = None,
     tenant: Annotated[
-        str | None, typer.Option(help='Whose calls they see; without it a user keeps the tenant, "" is none.')
+        str | None,
+        typer.Option(help='Tenant whose calls the user sees; without it a user keeps the tenant, "" is none.'),
     ] = None,
     config: ConfigFile = None,
 ) -> None:
@@ -74,7 +75,7 @@ def users(config: ConfigFile = None) -> None:
 
 
 @web.command()
-def remove(user: Annotated[str, typer.Argument(help="Whose account.")], config: ConfigFile = None) -> None:
+def remove(user: Annotated[str, typer.Argument(help="The user.")], config: ConfigFile = None) -> None:
     """Remove a user; their sessions end within a minute."""
 
     async def leave(accounts: Accounts) -> None:
@@ -87,7 +88,7 @@ def remove(user: Annotated[str, typer.Argument(help="Whose account.")], config: 
 
 @web.command()
 def sign_out(
-    user: Annotated[str, typer.Argument(help="Whose sessions, as the audit log shows the name.")],
+    user: Annotated[str, typer.Argument(help="The user, by the name in the audit log.")],
     config: ConfigFile = None,
 ) -> None:
     """End all sessions of a user within a minute, also of one whom the identity provider vouched for."""
@@ -106,7 +107,7 @@ def add(
     scope: Annotated[
         list[str] | None, typer.Option(help=f"What it may do, more than once: {', '.join(SCOPES)}.")
     ] = None,
-    tenant: Annotated[str, typer.Option(help="Whose calls it reaches; without it all.")] = "",
+    tenant: Annotated[str, typer.Option(help="Tenant whose calls the key reaches; without it all.")] = "",
     config: ConfigFile = None,
 ) -> None:
     """Make a key; it is printed this once."""

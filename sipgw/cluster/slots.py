@@ -49,8 +49,8 @@ class SlotLimit(NamedTuple):
     key: str
     most: int
     """Places that it has."""
-    seconds: float
-    """For how long the place is held."""
+    seconds: float = 0.0
+    """For how long the place is held; 0: for the duration of the call (`sipgw.cluster.call_slots`)."""
 
 
 class NoFreeSlot(NamedTuple):

@@ -38,9 +38,9 @@ class BrowserOptions:
     turn_password: str = field(default="", repr=False)
     """Its password, by reference: ``"${TURN_PASSWORD}"``; every operator's browser learns it. Not with ``[embed]``."""
     turn_secret: str = field(default="", repr=False)
-    """Or the secret that we share with them, by reference (coturn: ``static-auth-secret``): then each call gets a
-    password of its own, good for 12 hours (a visitor's for the call only), and `turn_user` and `turn_password` are not
-    needed."""
+    """The secret that the TURN server shares with the gateway, by reference (coturn: ``static-auth-secret``). With it
+    each call gets a password of its own, for 12 hours, or for the call if it is a visitor's. `turn_user` and
+    `turn_password` are then not needed."""
 
     def __post_init__(self) -> None:
         if self.port_range and not 1024 <= self.port_range[0] < self.port_range[1] <= 65535:

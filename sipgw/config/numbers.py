@@ -27,9 +27,9 @@ def e164(text: str, country: str = "") -> str:
         raise NumberError("too long for a telephone number")
     try:
         number = phonenumbers.parse(text, country.upper() or None)
-    except phonenumbers.NumberParseException as error:
+    except phonenumbers.NumberParseException:
         hint = "" if country or text.startswith("+") else "; write it with + and the country code, or set 'country'"
-        raise NumberError(f"{text!r} is no telephone number: {error}{hint}") from None
+        raise NumberError(f"{text!r} is no telephone number{hint}") from None
     if not phonenumbers.is_possible_number(number):
         raise NumberError(f"{text!r} is too short or too long for a telephone number")
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))

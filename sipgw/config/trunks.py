@@ -83,8 +83,9 @@ class TrunkOptions:
     """Whether the caller's number is taken from P-Asserted-Identity and Remote-Party-ID. Set it to false for
     softphones, whose users can write anything there."""
     verdicts: tuple[Verdict, ...] = ()
-    """Verdicts on the caller's number, one of which must hold, or the call is turned away as one of `[limits] blocked`:
-    ``["verified"]`` lets in only whom our check or the carrier vouches for; see `[[routes]]`. Empty: all."""
+    """Verdicts on the caller's number, one of which must hold; otherwise the call is refused as one of
+    `[limits] blocked`. ``["verified"]`` lets in only numbers that our check or the carrier has verified; see
+    `[[routes]]`. Empty: all."""
     redirect_to: tuple[str, ...] = ()
     """Hosts that this trunk may send our calls on to (302), beside its own domain, its registrar and what is in
     `networks`. A number that it names passes the gate first; whatever else it names is not followed."""

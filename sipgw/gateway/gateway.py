@@ -20,17 +20,15 @@ from media.rtp import srtp
 from sipgw.agents.agent_providers import AgentProviders
 from sipgw.agents.agents import Agents
 from sipgw.agents.knowledge.shelf import Shelf
-from sipgw.agents.orders import order_tools
 from sipgw.agents.products import prices_of
 from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import Providers, opened
 from sipgw.agents.report_filler import ReportFiller
 from sipgw.calls.dispatch import CallDispatcher
-from sipgw.calls.messages import message_tools
 from sipgw.calls.originator import Originator
 from sipgw.calls.registry import CallHandle, CallRegistry
 from sipgw.calls.request import OriginateRequest
-from sipgw.calls.services import CallServices, CallTools
+from sipgw.calls.services import CallServices
 from sipgw.calls.session import CallSession
 from sipgw.calls.transfer_dialer import TransferDialer
 from sipgw.cluster.calls import GatewayCalls, SharedCalls
@@ -40,16 +38,15 @@ from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.events import Event, Watchers
+from sipgw.gateway.call_tools import call_tools
 from sipgw.gateway.reload import OptionChange, changes, reloaded
-from sipgw.outbound.callback_tools import callback_tools
 from sipgw.outbound.jobs import Jobs
 from sipgw.policy.cost.cost import Expenses, expenses_of_today
 from sipgw.policy.cost.day import SharedSpent
+from sipgw.policy.cost.tenants import TenantLimits
 from sipgw.policy.gate import audit
-from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.emergency import EmergencyGuard
 from sipgw.policy.gate.gate import Gate, gate_of
-from sipgw.policy.gate.stop_calling import stop_tools
 from sipgw.policy.inbound.admission import Admission
 from sipgw.policy.inbound.kept_phones import KeptPhones
 from sipgw.policy.inbound.limits import Declined, InboundLimits
@@ -58,7 +55,6 @@ from sipgw.policy.inbound.shared_limits import SharedLimits
 from sipgw.policy.stir.opening import signer_of, verifier_of
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.audio_redactor import AudioRedactor, RecordedCall
-from sipgw.records.artifacts.consent import recording_tools
 from sipgw.records.artifacts.maintenance import Maintenance
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.evidence import CallEvidence
@@ -80,17 +76,6 @@ from sipgw.trunks.watch import TrunkStatus, TrunkWatch
 log = structlog.get_logger()
 
 VOICES = Pool("the voice model", workers=1, waiting=16)
-
-
-def call_tools(store: Store, own: OwnList, originator: Originator) -> tuple[CallTools, ...]:
-    """The tools that the gateway's features give to agents: one line for each feature."""
-    return (
-        lambda call, agent: order_tools(agent.config.agent, store),
-        callback_tools(store, originator),
-        lambda call, agent: recording_tools(call.call_recording),
-        message_tools,
-        lambda call, agent: stop_tools(own, lambda: call.info.other, call.info.trunk.country, call.info.id),
-    )
 
 
 def _local_now() -> datetime:
@@ -165,16 +150,13 @@ class Gateway:
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder, artifacts))
-            signer = signer_of(config.stir)
             stir = await verifier_of(config.stir, cluster, self._stack)
             expenses = await expenses_of_today(store, prices_of(config), _local_now, self.used)
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
-            limits = InboundLimits(config.limits, SharedSpent(expenses, cluster).spent)
+            limits, tenants = self._limits(expenses, cluster)
             knowledge = await enter(Shelf(store, expenses, lambda: str(self.watch.instance), limits.spent))
             await knowledge.begin(self._configs())
-            calls = self.admission.capacity.calls
-            routes = RouteSelector(self.admission.trunks.all, calls, self.watch.reachable)
-            originator = Originator(endpoint, routes, self.registrar, TrunkSlots(calls, cluster), gate, signer)
+            originator = self._originator(endpoint, gate, cluster)
             services = CallServices(
                 self.agents,
                 providers,
@@ -183,6 +165,7 @@ class Gateway:
                 originator,
                 TransferDialer(endpoint, originator, self.registrar, self.admission, config.people),
                 SharedLimits(limits, cluster),
+                tenants,
                 expenses,
                 self.watchers,
                 call_tools(store, gate.own, originator),
@@ -343,6 +326,15 @@ class Gateway:
         config = self.config
         mailers = [Mailer(config.mail, self.agents.owner, store, config.alarms.mail_to)] if config.mail.host else []
         return [*config.webhooks, *mailers]
+
+    def _originator(self, endpoint: Endpoint, gate: Gate, cluster: Cluster | None) -> Originator:
+        calls, signer = self.admission.capacity.calls, signer_of(self.config.stir)
+        routes = RouteSelector(self.admission.trunks.all, calls, self.watch.reachable)
+        return Originator(endpoint, routes, self.registrar, TrunkSlots(calls, cluster), gate, signer)
+
+    def _limits(self, expenses: Expenses, cluster: Cluster | None) -> tuple[InboundLimits, TenantLimits]:
+        spent = SharedSpent(expenses, cluster).spent
+        return InboundLimits(self.config.limits, spent), TenantLimits(expenses, spent, cluster)
 
     def _maintenance(self, store: Store, artifacts: Artifacts) -> Maintenance:
         purge, mask = Jobs(store, "").purge, audit.masker(self.config.audit_folder)

@@ -1,17 +1,15 @@
 """Outcomes of calls out. They are kept in a file while the database is down, so that nobody is called twice."""
 
 import asyncio
-import contextlib
 import json
-import os
 from dataclasses import asdict
-from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.outbound.jobs import JobOutcome, Jobs
 from sipgw.records.store.engine import refused
+from sipgw.state_file import StateFile
 
 log = structlog.get_logger()
 
@@ -24,19 +22,22 @@ class Outcomes:
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
-        self._file = jobs.folder / f"{jobs.holder}.json"
+        self._file = StateFile(jobs.folder / f"{jobs.holder}.json", "outcomes of calls out wait in memory")
+        self._saved = False
+        """Whether the file may have outcomes."""
         self._left: dict[tuple[str, int], JobOutcome] = {}
-        self._files: list[Path] = []
+        self._files: list[StateFile] = []
         """Files of earlier processes; their outcomes are among `_left`."""
         self._turns = asyncio.Lock()
 
     def take_up(self) -> None:
-        """Read the outcomes that earlier processes have left; `write` writes them, too."""
-        for file in sorted(self._jobs.folder.glob("*.json")):
+        """Read the outcomes that earlier processes have left; `write` writes them, too. For the start."""
+        for path in sorted(self._jobs.folder.glob("*.json")):
+            file = StateFile(path, "outcomes that are written are not deleted")
             try:
-                found = [JobOutcome(**one) for one in json.loads(file.read_bytes())]
+                found = [JobOutcome(**one) for one in json.loads(file.read() or b"[]")]
             except (OSError, ValueError, TypeError) as error:
-                log.warning("outcomes of calls out cannot be read", file=str(file), cause=str(error)[:200])
+                log.warning("outcomes of calls out cannot be read", file=str(path), cause=str(error)[:200])
                 continue
             self._left |= {(one.holder, one.job): one for one in found}
             self._files.append(file)
@@ -65,7 +66,11 @@ class Outcomes:
             async with asyncio.timeout(LAST):
                 await self.write()
         except (TimeoutError, SQLAlchemyError):
-            log.error("outcomes of calls out wait for the next start", jobs=len(self._left), file=str(self._file))  # noqa: TRY400
+            log.error(  # noqa: TRY400
+                "outcomes of calls out wait for the next start", jobs=len(self._left), file=str(self._file.path)
+            )
+        finally:
+            await self._file.settled()
 
     async def _put_down(self, outcome: JobOutcome) -> None:
         try:
@@ -76,18 +81,11 @@ class Outcomes:
             log.error("the outcome of a call out is not taken", job=outcome.job, cause=str(error)[:200])  # noqa: TRY400
 
     def _save(self) -> None:
-        """Write the file. If that fails the outcomes are still in memory."""
-        new = self._file.with_suffix(".new")
-        try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-                json.dump([asdict(one) for one in self._left.values()], out)
-            new.replace(self._file)
-        except OSError as error:
-            log.warning("outcomes of calls out wait in memory", cause=error.strerror)
+        """Have the file written. If that fails the outcomes are still in memory."""
+        self._saved = True
+        self._file.put(json.dumps([asdict(one) for one in self._left.values()]))
 
     def _tidy(self) -> None:
-        for file in (self._file, *self._files):
-            with contextlib.suppress(OSError):
-                file.unlink(missing_ok=True)
-        self._files = []
+        for file in (*([self._file] if self._saved else []), *self._files):
+            file.put("")
+        self._saved, self._files = False, []

@@ -12,7 +12,7 @@ import structlog
 
 from media.process.engine import MediaEngine
 from media.recording.tap import HEADER
-from sipgw.bounds import FULL
+from sipgw.bounds import FULL, BoundedTable
 from sipgw.config.records import CaptureOptions, Sink
 from sipgw.events import CallAnswered, CallEnded, Event, MediaAddress, SoundWithheld, Watchers
 from sipgw.records.artifacts.artifact import Artifacts
@@ -76,7 +76,7 @@ class CallEvidence:
         self.timelines = Timelines(self.sip.of, options.timelines, agents.redact("records"))
         self.bundles = BundleStore(options, agents.known, self.sip.of)
         self._watchers = Watchers[Event](self.sip.watch, self.timelines.watch, self._follow)
-        self._packets: dict[str, _Packets] = {}
+        self._packets = BoundedTable[str, _Packets]("packets of calls", CALLS)
         self._engine: MediaEngine | None = None
         self._endpoint: Endpoint | None = None
         self._group = asyncio.TaskGroup()
@@ -117,8 +117,6 @@ class CallEvidence:
         """Note the location of its packets, and write its files when it is over."""
         if isinstance(event, CallAnswered) and event.sound:
             self._packets[event.call] = _Packets(event.sound)
-            while len(self._packets) > CALLS:
-                del self._packets[next(iter(self._packets))]
         elif isinstance(event, SoundWithheld) and (packets := self._packets.get(event.call)):
             packets.whole = False
         elif isinstance(event, CallEnded) and self.options.folder:
@@ -178,7 +176,7 @@ class CallEvidence:
         """Write the capture file of a call that has ended, readable by us alone."""
         path = absolute(self.options.folder) / f"{file_name(call)}{PACKETS}"
         try:
-            with self._artifacts.writing(ArtifactKind.CAPTURE, call, str(path)):
+            async with self._artifacts.writing(ArtifactKind.CAPTURE, call, str(path)):
                 file = await KEEPING.run(private, path)
                 try:
                     async for piece in self.pcap(call):

@@ -321,7 +321,7 @@ class Endpoint:
             self._callbacks.on_invite(leg)
 
     def _leg(self, usage: InviteServer | InviteClient, source: Peer) -> Leg:
-        return Leg(usage, source, self._after, self._resolver.addresses)
+        return Leg(usage, source, self._after, self._resolver.addresses, self.agent.counts)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._group.create_task(bounded(work, None, "sip work failed"))

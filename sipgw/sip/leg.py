@@ -1,6 +1,7 @@
 """A call leg: an `InviteDialog` of the core for asyncio, with events and outcomes that can be awaited."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
@@ -41,6 +42,21 @@ EVENTS_KEPT = 100
 T = TypeVar("T")
 
 
+class _WaitingEvents(asyncio.Queue[CallEvent]):
+    """Events of a call that wait to be read."""
+
+    def __init__(self, counts: Counter[str]) -> None:
+        super().__init__()
+        self._counts = counts
+
+    def take(self, event: CallEvent) -> None:
+        """Append it, unless `EVENTS_KEPT` wait already."""
+        if self.qsize() < EVENTS_KEPT or isinstance(event, Ended):
+            self.put_nowait(event)
+        else:
+            self._counts["event of a call dropped"] += 1
+
+
 class Leg:
     """One INVITE dialog. What comes too late, because the other side was faster, does nothing. Misuse by our own code
     raises RuntimeError."""
@@ -51,8 +67,10 @@ class Leg:
         source: Peer,
         act: Callable[..., Any],
         locate: Locate,
+        counts: Counter[str],
     ) -> None:
-        """`act` calls its first argument with the others and the time, lets the core send, and returns the result."""
+        """`act` calls its first argument with the others and the time, lets the core send, and returns the result.
+        `counts` gets what is dropped."""
         self.source = source
         """Where the call came from, or goes to."""
         self.successor: Leg | None = None
@@ -62,7 +80,7 @@ class Leg:
         self._call = call
         self._act = act
         self._names = MediaNames(locate)
-        self._events: asyncio.Queue[CallEvent] = asyncio.Queue()
+        self._events = _WaitingEvents(counts)
         self._awaited = False
         self._referred: asyncio.Future[Referred] | None = None
         self._changed: asyncio.Future[Changed] | None = None
@@ -203,8 +221,8 @@ class Leg:
             _settle(self._changed, event)
         elif isinstance(event, Asserted):
             self.on_asserted(event.request)
-        elif self._events.qsize() < EVENTS_KEPT or isinstance(event, Ended):
-            self._events.put_nowait(event)
+        else:
+            self._events.take(event)
         if isinstance(event, Confirmed | Ended):
             _settle(self._up, None)
         if isinstance(event, Ended):

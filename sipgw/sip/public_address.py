@@ -81,6 +81,7 @@ class PublicAddress:
         self._public.pop(key, None)  # the newest stands last
         self._public[key] = _Shared(report, by, 0)
         if len(self._public) > MAX_UPLINKS:
+            self.full += 1
             del self._public[next(iter(self._public))]
 
     def address(self, peer: Peer, local: str = "") -> Seen | None:

@@ -23,7 +23,7 @@ COMMANDS = {
     ),
     "load": (
         "sipgw.tools.load.command:load_command",
-        "Let many callers speak at once. Exit status 1 if the service level broke, 2 for bad input.",
+        "Find out how many calls this machine holds. Exit status 1 if the service level broke, 2 for bad input.",
     ),
     "eval": (
         "sipgw.tools.evaluation.command:eval_command",

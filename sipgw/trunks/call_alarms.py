@@ -200,7 +200,7 @@ class CallAlarms:
             self._keep()
 
     def _keep(self) -> None:
-        """Keep the alarms that are raised now; alarms change so seldom that this delays no call."""
+        """Keep the alarms that are raised now."""
         if self._kept is not None:
             raised = {trunk: one for trunk, one in self._windows.items() if one.raised}
             self._kept.write(

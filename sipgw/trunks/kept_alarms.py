@@ -1,7 +1,6 @@
 """Keeps raised alarms in a file beside the database: that they are over is told after a restart, too."""
 
 import json
-import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast, get_args
@@ -9,11 +8,9 @@ from typing import NamedTuple, cast, get_args
 import structlog
 
 from sipgw.events import Fault
+from sipgw.state_file import StateFile
 
 log = structlog.get_logger()
-
-LARGEST = 16 << 20
-"""Bytes of a file that is read."""
 
 
 class RaisedAlarms(NamedTuple):
@@ -29,24 +26,21 @@ class KeptAlarms:
 
     def __init__(self, file: Path, trunks: Collection[str]) -> None:
         """Only alarms of these `trunks` are restored: of others there are no more calls."""
-        self._file = file
+        self._file = StateFile(file, "call alarms not kept")
         self._trunks = trunks
 
     def read(self) -> dict[str, RaisedAlarms]:
         """The alarms by trunk."""
         try:
-            if self._file.stat().st_size > LARGEST:
-                raise ValueError(f"more than {LARGEST >> 20} MiB")
-            kept = json.loads(self._file.read_text("utf-8"))
+            content = self._file.read()
+            kept = {} if content is None else json.loads(content.decode("utf-8"))
             found = {
                 trunk: RaisedAlarms(_faults(one["faults"]), [_faults(call) for call in one["latest"]])
                 for trunk, one in kept.items()
                 if trunk in self._trunks
             }
-        except FileNotFoundError:
-            return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            log.warning("call alarms not read", file=str(self._file), cause=str(error)[:200])
+            log.warning("call alarms not read", file=str(self._file.path), cause=str(error)[:200])
             return {}
         return {trunk: one for trunk, one in found.items() if one.faults and one.latest}
 
@@ -56,13 +50,7 @@ class KeptAlarms:
             trunk: {"faults": sorted(one.faults), "latest": [sorted(call) for call in one.latest]}
             for trunk, one in raised.items()
         }
-        fresh = self._file.with_name(self._file.name + ".new")
-        try:
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-                json.dump(kept, out)
-            fresh.replace(self._file)
-        except OSError as error:
-            log.warning("call alarms not kept", file=str(self._file), cause=error.strerror)
+        self._file.put(json.dumps(kept))
 
 
 def _faults(names: Sequence[str]) -> frozenset[Fault]:

@@ -9,14 +9,12 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+from sipgw.cluster.call_slots import CallSlots
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.shared import Unreachable
-from sipgw.cluster.slots import HeldSlot, NoFreeSlot, SlotLimit
+from sipgw.cluster.slots import NoFreeSlot, SlotLimit
 from sipgw.config.trunks import TrunkOptions
 from sipgw.trunks.route_selector import LONGEST_WAIT, NotDialled
-
-HELD = 10.0
-"""Seconds after which the calls of a gateway that was killed do not count any more."""
 
 
 class TrunkCapacity(NamedTuple):
@@ -42,28 +40,21 @@ class TrunkSlots:
         """`calls` are those of this gateway, in and out, by the name of their trunk."""
         self.calls = calls
         self._cluster = cluster
-        self._held: dict[str, str] = {}
-        """The set in which each call out has a place."""
-        if cluster is not None:
-            cluster.parts.append(lambda: self._beat(cluster))
+        self._slots = CallSlots(cluster)
 
     @contextlib.asynccontextmanager
     async def held(self, trunk: TrunkOptions) -> AsyncIterator[None]:
         """Count an outgoing call on its trunk until the block ends. Raises `NotDialled` if all gateways have too
         many."""
         call, capacity = f"out {secrets.token_hex(8)}", room_of(trunk)
-        if await self._take(call, SlotLimit(capacity.key, capacity.most, HELD)):
+        if await self._slots.take(call, [SlotLimit(capacity.key, capacity.most)]):
             raise NotDialled(capacity.reason)
         self.calls[trunk.name] += 1
-        self._held[call] = capacity.key
         try:
             yield
         finally:
             self.calls[trunk.name] -= 1
-            del self._held[call]
-            with contextlib.suppress(Unreachable):  # then it is free after a while
-                if self._cluster is not None:
-                    await self._cluster.places.give(call, [capacity.key])
+            await self._slots.give(call)
 
     async def turn(self, trunk: TrunkOptions) -> None:
         """Wait until the calls per second of all gateways allow another call. Raises `NotDialled` if that takes too
@@ -81,6 +72,3 @@ class TrunkSlots:
         with contextlib.suppress(Unreachable):
             return await self._cluster.places.take(call, [bound]) if self._cluster is not None else None
         return None
-
-    async def _beat(self, cluster: Cluster) -> None:
-        await cluster.places.put([HeldSlot(key, call, HELD) for call, key in self._held.items()])

@@ -8,10 +8,8 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
 
 from agent.pool import PoolFullError
 from sipgw import __version__
@@ -48,6 +46,7 @@ from sipgw.web.placed import PlacedCalls
 from sipgw.web.provider_stats import ProviderStats
 from sipgw.web.security import NO_DATABASE, SecurityMiddleware
 from sipgw.web.state import FOLDER, App, Page, PromptEditing, page, templates
+from sipgw.web.static_files import StaticFiles
 from sipgw.web.tenant_view import within_tenant
 from sipgw.web.transcript import Transcripts
 from sipgw.web.visitors import Visitors
@@ -105,6 +104,7 @@ def application(
     made.state.phone = BrowserPhone(gateway)
     visits = Visits(gateway.store, gateway.config.embed)
     made.state.visitors = Visitors(gateway.config.embed, made.state.phone, visits, gateway.stop)
+    made.mount("/static", StaticFiles(FOLDER / "static"))  # first, as pages ask for it most
     for router in (*(entry.router for entry in PAGES), *OTHERS):
         made.include_router(router, include_in_schema=False)
     if options.oidc.issuer:
@@ -113,7 +113,6 @@ def application(
         made.include_router(oidc_sign_in.router, include_in_schema=False)
     made.include_router(api.router)
     made.include_router(campaigns.router)
-    made.mount("/static", GZipMiddleware(StaticFiles(directory=FOLDER / "static"), minimum_size=1000))
     made.add_exception_handler(HTTPException, _failed)  # type: ignore[arg-type]
     made.add_exception_handler(RequestValidationError, _not_valid)  # type: ignore[arg-type]
     made.add_exception_handler(SQLAlchemyError, _no_database)

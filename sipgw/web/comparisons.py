@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +23,12 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.errors import internal
+from agent.pool import PoolFullError
 from agent.records import Used
 from sipgw.policy.cost.cost import Bill, Cost, paid
+from sipgw.policy.cost.prices import PriceTable
 from sipgw.records.artifacts.files import DiskPool
+from sipgw.records.store.store import Store
 from sipgw.web.gateway_view import GatewayView
 
 log = structlog.get_logger()
@@ -64,6 +67,35 @@ class Comparison:
     """See `sipgw.tools.evaluation.report.as_dict`."""
     cost: float = 0.0
     """What it has cost, in the currency of the prices."""
+
+
+class _Charge:
+    """What one comparison has used, and its row in the database. The row is written as the comparison goes on, so a
+    kill does not lose it.
+    """
+
+    def __init__(self, store: Store, prices: PriceTable, began: datetime) -> None:
+        self.bill = Bill(prices, "", "", began, of_call=False)
+        self._store = store
+        self._row: int | None = None
+
+    def cost(self) -> Cost:
+        """The cost so far."""
+        return self.bill.cost(datetime.now(UTC))
+
+    def used(self, line: bytes) -> None:
+        """The process has told in that line what it has used. Raises ValueError."""
+        self.bill.used(_used(line))
+
+    async def keep(self) -> None:
+        """Write down the cost so far."""
+        cost = self.cost()
+        if not cost.used:
+            return
+        try:
+            self._row = await paid(self._store, ACCOUNT, cost, datetime.now(UTC), self._row)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("cost of a comparison not written", cost=cost.total, cause=str(error).splitlines()[0][:200])
 
 
 class Comparisons:
@@ -111,40 +143,30 @@ class Comparisons:
         return made
 
     async def _run(self, made: Comparison, command: Sequence[str], prompts: Mapping[str, str]) -> None:
-        expenses, folder = self._gateway.expenses, None
-        bill = expenses.open(ACCOUNT, Bill(expenses.prices, "", "", made.began, of_call=False))
+        """The boundary of one comparison: no error of it, nor of its end, reaches the dashboard."""
         try:
-            folder, files = await FILES.run(_written, prompts)
-            named = [word for file in files for word in ("--prompt", str(file))]
-            status = await self._evaluated([*command, *named], folder, bill)
-            out, err = await FILES.run(_printed, folder)
-            if status in (0, 1):
-                made.result = json.loads(out)
-            else:
-                made.problem = _last_line(err) or f"sipgw eval: exit status {status}"
-        except TimeoutError:
-            late = f"it was not over after {self._limit:g} s; use a smaller set"
-            made.problem = "the gateway was stopped" if self._closed else late
+            async with _charged(self._gateway, made) as charge, _files(prompts) as (folder, files):
+                named = [word for file in files for word in ("--prompt", str(file))]
+                status = await self._evaluated([*command, *named], folder, charge)
+                out, err = await FILES.run(_printed, folder)
+                if status in (0, 1):
+                    made.result = json.loads(out)
+                else:
+                    made.problem = _last_line(err) or f"sipgw eval: exit status {status}"
         except ComparisonRefusedError as error:
             made.problem = str(error)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, PoolFullError) as error:
             made.problem = f"sipgw eval: {error}"
         except Exception as error:  # the boundary of one comparison
             log.exception("comparison failed")
             made.problem = internal(error)
         finally:
-            cost = expenses.close(ACCOUNT)
-            made.cost = cost.total if cost else 0.0
-            if cost and cost.used:
-                await self._keep(cost)
-            if folder:
-                await FILES.run(shutil.rmtree, folder, ignore_errors=True)
             made.state = "failed" if made.problem or not made.result else "done"
             log.info("prompts compared", version=made.version, state=made.state, problem=made.problem, cost=made.cost)
 
-    async def _evaluated(self, command: Sequence[str], folder: Path, bill: Bill) -> int:
+    async def _evaluated(self, command: Sequence[str], folder: Path, charge: _Charge) -> int:
         """Exit status of a command, which prints into `folder`. It and its children do not outlive this function.
-        Raises TimeoutError, `ComparisonRefusedError`, ValueError.
+        Raises `ComparisonRefusedError`, OSError, ValueError.
         """
         reader, told = asyncio.StreamReader(), os.pipe()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -162,31 +184,55 @@ class Comparisons:
                 with contextlib.suppress(OSError):
                     os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
                 async with asyncio.timeout(0 if self._closed else self._limit) as self._time:
-                    await self._count(reader, bill)
+                    await self._count(reader, charge)
                     return await process.wait()
+            except TimeoutError:
+                late = f"it was not over after {self._limit:g} s; use a smaller set"
+                raise ComparisonRefusedError("the gateway was stopped" if self._closed else late) from None
             finally:
                 _signal(process.pid, signal.SIGINT)
                 with contextlib.suppress(TimeoutError, ValueError):
                     async with asyncio.timeout(ENDING):
                         async for line in reader:
-                            bill.used(_used(line))
+                            charge.used(line)
                 _signal(process.pid, signal.SIGKILL)
                 await process.wait()
 
-    async def _count(self, reader: asyncio.StreamReader, bill: Bill) -> None:
+    async def _count(self, reader: asyncio.StreamReader, charge: _Charge) -> None:
         """Count what the process uses, to its end. Raises `ComparisonRefusedError` if no more may be paid for, and
         ValueError if it cannot be counted.
         """
         async for line in reader:
-            bill.used(_used(line))
+            charge.used(line)
             if over := self._gateway.budget():
                 raise ComparisonRefusedError(f"it was ended: {over.reason}")
+            await charge.keep()
 
-    async def _keep(self, cost: Cost) -> None:
+
+@contextlib.asynccontextmanager
+async def _charged(gateway: GatewayView, made: Comparison) -> AsyncIterator[_Charge]:
+    """What the block uses counts for the limits of the day and is written down."""
+    charge = _Charge(gateway.store, gateway.expenses.prices, made.began)
+    gateway.expenses.open(ACCOUNT, charge.bill)
+    try:
+        yield charge
+    finally:
+        gateway.expenses.close(ACCOUNT)
+        made.cost = charge.cost().total
+        await charge.keep()
+
+
+@contextlib.asynccontextmanager
+async def _files(prompts: Mapping[str, str]) -> AsyncIterator[tuple[Path, list[Path]]]:
+    """A folder that is deleted after the block, and a file in it for each prompt."""
+    folder, files = await FILES.run(_written, prompts)
+    try:
+        yield folder, files
+    finally:
         try:
-            await paid(self._gateway.store, ACCOUNT, cost, datetime.now(UTC))
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("cost of a comparison not written", cost=cost.total, cause=str(error).splitlines()[0][:200])
+            await FILES.run(shutil.rmtree, folder)
+        except (OSError, PoolFullError) as error:
+            log.warning("files of a comparison not deleted", folder=str(folder), cause=str(error))
 
 
 def _used(line: bytes) -> Used:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sipgw.bounds import FULL
+from sipgw.bounds import FULL, BoundedTable
 from sipgw.web.principal import Role
 
 MOST = 1000
@@ -53,7 +53,7 @@ class Sessions:
         self._limit = limit
         self._token = token
         self._all: OrderedDict[str, Session] = OrderedDict()
-        self._over: OrderedDict[str, None] = OrderedDict()
+        self._over = BoundedTable[str, None]("ended sessions", MOST)
         """Tokens of sessions that people have ended, whatever the database has."""
 
     def open(
@@ -88,8 +88,6 @@ class Sessions:
         """Its user ends a session: its token counts no more."""
         self._all.pop(digest(token), None)
         self._over[digest(token)] = None
-        while len(self._over) > MOST:
-            self._over.popitem(last=False)
 
     def over(self, token: str) -> bool:
         """Whether its user has ended the session of this token."""

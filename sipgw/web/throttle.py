@@ -3,10 +3,9 @@ count.
 """
 
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
-from sipgw.bounds import FULL
+from sipgw.bounds import FULL, BoundedTable
 from sipgw.config.networks import site
 from sipgw.sip.buckets import Bucket, Buckets
 
@@ -35,15 +34,13 @@ class SignInThrottle:
         """Whether strangers must leave what is left of the work of checking to known addresses."""
         self._tries = Buckets(1 / PAUSE, TRIES, key or secrets.token_bytes(32), CELLS)
         self._tries_of_all = Bucket(1 / PAUSE_OF_ALL, TRIES_OF_ALL)
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._known = BoundedTable[str, None]("addresses that have signed in", KNOWN)
 
     def know(self, addresses: Iterable[str]) -> None:
         """Somebody has signed in from there, the latest last."""
         for address in addresses:
             self._known[_source(address)] = None
             self._known.move_to_end(_source(address))
-            if len(self._known) > KNOWN:
-                self._known.popitem(last=False)
 
     def take(self, address: str, now: float) -> None:
         """Count a try from `address`. Raises `TooManyAttempts`."""

@@ -91,8 +91,11 @@ async def words(
             return
         match happened:
             case CallReported(_, _, report):
-                if queue.qsize() < WAITING and keeps() and (message := told(report)):
-                    queue.put_nowait(message)
+                if keeps() and (message := told(report)):
+                    if queue.qsize() < WAITING:
+                        queue.put_nowait(message)
+                    else:
+                        FULL["words for a browser"] += 1
             case CallAnswered():
                 queue.put_nowait({"kind": "answered"})
             case CallEnded(_, _, ending):

@@ -9,6 +9,7 @@ import pytest
 from agent.collect import PhoneAddress, PhoneAmount, PhoneCard, PhoneDate, PhoneEmail, PhoneName, PhoneNumber
 from agent.consent import REPORT, Consent
 from agent.forms.fields import FormSetting
+from agent.forms.telephone import ExpectedNumber
 from agent.history import AssistantTurn, History, Sentence, UserTurn
 from agent.tools import Tool, Toolbox, collecting, result_text, tool
 from agent.turn_taking.expect import Expected, Kind
@@ -101,6 +102,21 @@ def test_what_is_not_valid_is_asked_for_and_the_caller_may_pause_in_it() -> None
     assert told == [Expected(Kind.EMAIL)]
     assert ran == []
     assert box.expected == (Expected(Kind.EMAIL),)
+
+
+def test_a_telephone_number_is_expected_in_the_country_of_the_call() -> None:
+    @tool
+    async def call_back(number: PhoneNumber) -> str:
+        """Call somebody back."""
+        return number
+
+    box = Toolbox([call_back])
+    box.collector.setting = FormSetting(country="GB")
+    told: list[Expected] = []
+    box.collector.expect = told.append
+    assert box.expected == (ExpectedNumber(Kind.DIGITS, country="GB"),)
+    assert run(box.run("call_back", '{"number": "020 7946"}')).error
+    assert told == [ExpectedNumber(Kind.DIGITS, country="GB")]
 
 
 def test_one_part_is_corrected_and_only_it_is_said_back() -> None:

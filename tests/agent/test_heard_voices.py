@@ -12,12 +12,12 @@ import pytest
 from agent.history import CUT_MARK
 from agent.tts import TextToSpeech
 from tests.agent.holding import Held, Setting, hold
-from tests.agent.providers.voicing import ASSEMBLYAI, DIALOGUE, FLUX, KEY, SONIC, WS, Kind
+from tests.agent.providers.voicing import ASSEMBLYAI, DIALOGUE, FLUX, HTTP, KEY, SONIC, WS, Kind
 from tests.fakes.elevenlabs import TtsFaults, sound_of
 from tests.fakes.line import FakeCaller, FakeLine, FakeStt, says
 
 TEXT = "I understand incomprehensibilities a b c d e f g h and the rest of it is short to say."
-TIMED = pytest.mark.parametrize("kind", [SONIC, WS, DIALOGUE, ASSEMBLYAI], ids=lambda kind: kind.name)
+TIMED = pytest.mark.parametrize("kind", [SONIC, WS, DIALOGUE, HTTP, ASSEMBLYAI], ids=lambda kind: kind.name)
 
 
 def interrupted(kind: Kind, after: float, faults: TtsFaults | None = None) -> tuple[Held, int]:

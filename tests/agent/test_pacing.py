@@ -4,6 +4,8 @@ from typing import Annotated
 
 import pytest
 
+from agent.forms.fields import FormSetting
+from agent.forms.telephone import ExpectedNumber
 from agent.pacing import pacing
 from agent.tools import Toolbox, tool
 from agent.turn_taking.expect import Expected, Kind
@@ -28,12 +30,18 @@ def test_a_parameter_of_a_tool_says_what_it_is_and_the_model_sees_its_descriptio
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
-    [('{"kind": "digits", "length": 10}', Expected(Kind.DIGITS, 10)), ('{"kind": "email"}', Expected(Kind.EMAIL))],
+    [
+        ('{"kind": "digits", "length": 10}', Expected(Kind.DIGITS, 10)),
+        ('{"kind": "phone"}', ExpectedNumber(Kind.DIGITS, country="GB")),
+        ('{"kind": "email"}', Expected(Kind.EMAIL)),
+    ],
 )
 def test_the_model_tells_what_it_has_asked_for(arguments: str, expected: Expected) -> None:
     subject = machine()
     told: list[Expected] = []
-    box = Toolbox(pacing(lambda: subject, lambda said: told.append(subject.endpointing.expected))[1])
+    setting = FormSetting(country="GB")
+    paced = pacing(lambda: subject, lambda said: told.append(subject.endpointing.expected), lambda: setting)[1]
+    box = Toolbox(paced)
     assert not run(box.run("expect", arguments)).error
     assert told == [expected]
     assert run(box.run("expect", '{"kind": "song"}')).error

@@ -1,10 +1,15 @@
 """Requests to hosts that strangers name carry nothing of each other."""
 
 import asyncio
+import socket
 
 import httpx2
+import pytest
 
-from agent.pinned import pinned
+from agent.pinned import ATTEMPT, anywhere, ask, not_of_cloud, pinned, public
+from agent.pool import Pool
+
+NAMES = Pool("names of a test", workers=1, waiting=1)
 
 
 def test_a_server_gets_no_cookies_of_another_server_at_its_address() -> None:
@@ -24,3 +29,72 @@ def test_a_server_gets_no_cookies_of_another_server_at_its_address() -> None:
     assert asyncio.run(scene()) <= 1, "they do not pile up"
     assert [headers["host"] for headers in heard] == ["evil.example", "evil.example", "carrier.example"]
     assert not any("cookie" in headers for headers in heard)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254",
+     "100.100.100.200", "::ffff:100.100.100.200", "168.63.129.16", "192.0.0.192",
+     "64:ff9b::169.254.169.254", "64:ff9b::10.0.0.1", "64:ff9b:1::a9fe:a9fe", "2002:a9fe:a9fe::1", "2002:a00:1::1",
+     "::169.254.169.254", "::ffff:0:169.254.169.254"],
+)  # fmt: skip
+def test_no_spelling_leads_to_the_secrets_of_a_cloud(address: str) -> None:
+    assert not not_of_cloud(address)
+    assert not public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "::1", "10.0.0.5", "::ffff:10.0.0.5", "192.168.1.7", "fd12:3456::7", "100.64.0.1", "8.8.8.8",
+     "2001:4860:4860::8888", "64:ff9b::8.8.8.8", "2002:808:808::1"],
+)  # fmt: skip
+def test_the_own_network_and_the_internet_are_not_a_cloud(address: str) -> None:
+    assert not_of_cloud(address)
+
+
+class Hosts:
+    """Hosts at addresses, of which those of `dead` cannot be connected."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, addresses: list[str], dead: dict[str, Exception]) -> None:
+        self.tried: list[tuple[str, float | None]] = []
+        self._dead = dead
+        found = [(0, 0, 0, "", (address, 443)) for address in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+    def answer(self, request: httpx2.Request) -> httpx2.Response:
+        host = request.url.host
+        self.tried.append((host, request.extensions["timeout"]["connect"]))
+        if host in self._dead:
+            raise self._dead[host]
+        return httpx2.Response(200)
+
+    def asked(self) -> int:
+        async def scene() -> int:
+            async with httpx2.AsyncClient(transport=httpx2.MockTransport(self.answer), timeout=5) as client:
+                url = httpx2.URL("https://hooks.example/call")
+                return (await ask(client, "POST", url, NAMES, anywhere, content=b"{}")).status_code
+
+        return asyncio.run(scene())
+
+
+def test_the_next_address_is_asked_where_one_cannot_be_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host with both versions of IP, of which one leads nowhere."""
+    there = ["2001:db8::1", "2001:db8::2", "192.0.2.1", "192.0.2.2"]
+    hosts = Hosts(monkeypatch, there, {"2001:db8::1": httpx2.ConnectTimeout("timeout")})
+    assert hosts.asked() == 200
+    assert hosts.tried == [("2001:db8::1", ATTEMPT), ("192.0.2.1", ATTEMPT)], "the other version is next"
+
+
+def test_the_last_address_has_the_whole_time_and_tells_why_it_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = httpx2.ConnectError("refused")
+    hosts = Hosts(monkeypatch, ["192.0.2.1", "192.0.2.2"], {"192.0.2.1": refused, "192.0.2.2": refused})
+    with pytest.raises(httpx2.ConnectError, match="refused"):
+        hosts.asked()
+    assert hosts.tried == [("192.0.2.1", ATTEMPT), ("192.0.2.2", 5)]
+
+
+def test_what_may_have_been_sent_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = Hosts(monkeypatch, ["192.0.2.1", "192.0.2.2"], {"192.0.2.1": httpx2.ReadError("reset")})
+    with pytest.raises(httpx2.ReadError):
+        hosts.asked()
+    assert len(hosts.tried) == 1

@@ -1,5 +1,6 @@
 """Models end: the table that knows when, and who is told ahead."""
 
+import ast
 import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
+from agent.providers import model_ends
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.openai_speak import OpenAITtsOptions
 from agent.providers.provider import Model, Provider
@@ -55,6 +57,17 @@ def test_who_is_told_of_an_end_is_told_what_lives_on(record: Provider, one: Mode
     key, _, written = one.instead.partition(" = ")
     named = known(record, written.strip('"'), key)
     assert key == "tts" or (named is not None and named.ends is None)
+
+
+@pytest.mark.faults("E1", "E2", "E3")
+def test_all_ends_stand_in_one_table() -> None:
+    table = {name for rows in model_ends.ENDS.values() for one in rows for name in one.names}
+    assert {name for _, one in ENDS for name in one.names} == table
+    for path in Path(model_ends.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Model" and path.name != "model_ends.py":
+                dated = len(node.args) > 1 or any(one.arg == "ends" for one in node.keywords)
+                assert not dated, f"{path}: write the day into model_ends.py"
 
 
 @pytest.mark.faults("E1")

@@ -116,7 +116,7 @@ def test_vectors_are_paid_for_by_the_call_and_by_the_day(tmp_path: Path) -> None
     async def scenario() -> None:
         folder = documents(tmp_path, hours=HOURS)
         async with FakeEmbeddings() as server, shelved(service(folder, tmp_path, server)) as one:
-            assert one.expenses.since_start().money == pytest.approx(9 * 0.02 / 1e6)
+            assert one.expenses.since_start()[""].money == pytest.approx(9 * 0.02 / 1e6)
             used: list[Used] = []
             find = one.finder("agent", used.append)
             for _ in range(2):
@@ -276,7 +276,7 @@ def test_what_reading_has_cost_counts_for_the_day_after_a_restart(tmp_path: Path
             for _ in range(2):  # the second time nothing is read
                 async with shelved(config) as one:
                     spent = await spent_since_midnight(one.store, datetime.now().astimezone())
-                    assert spent.money == pytest.approx(9 * 0.02 / 1e6, abs=1e-6)
+                    assert spent[""].money == pytest.approx(9 * 0.02 / 1e6, abs=1e-6)
                     async with one.store.read() as session:
                         (row,) = await session.scalars(select(ExpenseRecord))
                     assert row.what == f"documents of {folder}" and row.costs["used"]
@@ -385,6 +385,6 @@ def test_the_embedded_encoder_finds_by_meaning_in_other_languages(tmp_path: Path
         async with shelved(configured(documents(tmp_path, hours=HOURS, parking=PARKING), tmp_path)) as one:
             find = one.finder("agent", lambda used: None, limit=60)
             assert (await find(("Wo kann ich mein Auto abstellen?",)))[0].file == "parking.md"
-            assert one.expenses.since_start().money == 0
+            assert one.expenses.spent().money == 0
 
     asyncio.run(scenario())

@@ -77,7 +77,7 @@ def test_the_cost_of_a_report_is_that_of_its_call_and_of_its_day(tmp_path: Path)
         assert [costs[name] for name in ("total", "most", "llm")] == pytest.approx([0.5026, 0.5026, 0.2526])
         assert costs["used"] == {"llm openai/x tokens_in": 1500, "llm openai/x tokens_out": 110}
         assert made.expenses.spent().money == pytest.approx(0.0026), "the call itself was not made here"
-        assert (await spent_since_midnight(made.store, START)).money == pytest.approx(0.5026)
+        assert (await spent_since_midnight(made.store, START))[""].money == pytest.approx(0.5026)
 
     run(tmp_path, test)
 
@@ -117,7 +117,7 @@ def test_beyond_a_cap_no_report_is_made_and_the_record_says_why(
     tmp_path: Path, changes: dict[str, Any], cost: dict[str, float], why: str
 ) -> None:
     async def test(made: World) -> None:
-        bill = made.expenses.open("other", SimpleNamespace(ended=None))  # type: ignore[arg-type]
+        bill = made.expenses.open("other", SimpleNamespace(ended=None, tenant=""))  # type: ignore[arg-type]
         bill.cost = lambda _: SimpleNamespace(most=0.4)  # type: ignore[method-assign, assignment, return-value]
         bill.seconds = lambda _: 0.0  # type: ignore[method-assign]
         await made.call(ended(**cost))

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from playwright import async_api as playwright
@@ -56,20 +57,35 @@ def tell_hour(gateway: FakeGatewayView, file: str) -> None:
     rng, played = random.Random(1), Played(gateway, CALL, HOUR, "Ann")
     played.answered(0.5)
     for number in range(HOUR // 5 - 1):
-        said, answered = (
-            " ".join("".join(rng.choices(LETTERS, k=rng.randint(2, 9))) for _ in range(n)) for n in (8, 15)
-        )
-        at, wait = 5.0 * number + 1, rng.uniform(0.4, 1.5)
-        marks = (0.0, 0.3, 0.3 + wait / 2, 0.4 + wait / 2, 0.3 + wait, 0.4 + wait)
-        times = Times(*(played.zero + at + mark for mark in marks))
-        played.tell(at, CallReported, TurnDecided("answer", f"ended: silence {rng.randint(200, 600)} ms, model 0.81"))
-        played.tell(at + 4, CallReported, TurnEnded(Turn(said, answered, answered, times=times)))
-        played.tell(at + 4, CallMeasured, Quality(rng.uniform(4, 4.4), 0.01, 0.003, 0.02, 0.001, 0.06))
+        tell_turn(played, number, rng)
     played.hung_up(HOUR, file)
 
 
-async def page(folder: Path) -> tuple[float, int]:
-    """Seconds until Chromium shows the page of a call of an hour with its waveform, and the bytes that it loads."""
+def tell_turn(played: Played, number: int, rng: random.Random) -> None:
+    """The turn that begins after `number` times five seconds."""
+    said, answered = (" ".join("".join(rng.choices(LETTERS, k=rng.randint(2, 9))) for _ in range(n)) for n in (8, 15))
+    at, wait = 5.0 * number + 1, rng.uniform(0.4, 1.5)
+    marks = (0.0, 0.3, 0.3 + wait / 2, 0.4 + wait / 2, 0.3 + wait, 0.4 + wait)
+    times = Times(*(played.zero + at + mark for mark in marks))
+    played.tell(at, CallReported, TurnDecided("answer", f"ended: silence {rng.randint(200, 600)} ms, model 0.81"))
+    played.tell(at + 4, CallReported, TurnEnded(Turn(said, answered, answered, times=times)))
+    played.tell(at + 4, CallMeasured, Quality(rng.uniform(4, 4.4), 0.01, 0.003, 0.02, 0.001, 0.06))
+
+
+class Opened(NamedTuple):
+    """How a page was opened."""
+
+    seconds: float
+    size: int
+    """Bytes over the network."""
+    server: float
+    """Seconds of CPU of the gateway."""
+    browser: float
+    """The same of the page."""
+
+
+async def page(folder: Path) -> Opened:
+    """Chromium shows the page of a call of an hour with its waveform."""
     file = folder / "call.wav"
     sound = bytes(range(256)) * (HOUR * 16_000 // 256)
     file.write_bytes(header(len(sound)) + sound)
@@ -89,34 +105,39 @@ async def page(folder: Path) -> tuple[float, int]:
         return min([await opened(browser, f"{dashboard.url}calls/{quote(CALL)}") for _ in range(3)])
 
 
-async def opened(browser: playwright.Browser, url: str) -> tuple[float, int]:
-    """The page in a window that has nothing in its cache: seconds, and bytes over the network."""
+async def opened(browser: playwright.Browser, url: str) -> Opened:
+    """The page in a window that has nothing in its cache."""
     context = await browser.new_context()
     shown, size = await context.new_page(), 0
     network = await context.new_cdp_session(shown)
     await network.send("Network.enable")
+    await network.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def loaded(event: dict[str, float]) -> None:
         nonlocal size
         size += int(event["encodedDataLength"])
 
     network.on("Network.loadingFinished", loaded)
-    began = time.monotonic()
+    began, before = time.monotonic(), time.process_time()
     await shown.goto(url, wait_until="commit")
     await shown.wait_for_selector("[data-ready][data-wave]", state="attached")
-    took = time.monotonic() - began
+    took, server = time.monotonic() - began, time.process_time() - before
+    measured = {one["name"]: one["value"] for one in (await network.send("Performance.getMetrics"))["metrics"]}
     assert await shown.locator("[data-part=turns] .said.caller").count() >= 1
     await context.close()
-    return took, size
+    return Opened(took, size, server, measured["TaskDuration"])
 
 
 def gates() -> Iterator[Gate]:
     """Measure everything."""
     yield tap_cost()
     with tempfile.TemporaryDirectory() as folder:
-        took, size = asyncio.run(page(Path(folder)))
-    figures, goal = f"{took:.2f} s, {size // 1000} kB", f"<= {PAGE_GOAL} s, {SIZE_GOAL // 1000} kB"
-    yield Gate(AREA, "page of a call of an hour, in Chromium", figures, goal, took <= PAGE_GOAL and size <= SIZE_GOAL)
+        best = asyncio.run(page(Path(folder)))
+    figures = (
+        f"{best.seconds:.2f} s (CPU: gateway {best.server:.2f}, page {best.browser:.2f} s), {best.size // 1000} kB"
+    )
+    goal, met = f"<= {PAGE_GOAL} s, {SIZE_GOAL // 1000} kB", best.seconds <= PAGE_GOAL and best.size <= SIZE_GOAL
+    yield Gate(AREA, "page of a call of an hour, in Chromium", figures, goal, met)
     load = asyncio.run(run_calls(looked_at=True))
     p99, worst = (percentile(load.errors, q) for q in (0.99, 1.0))
     goal = f"p99 < {P99_GOAL:.0f}, max < {MAX_GOAL:.0f} ms"

@@ -147,6 +147,24 @@ async def counters(channel: Channel) -> dict[str, Any]:
     raise MediaDown("no counters")
 
 
+async def connected(engine: MediaEngine, ports: list[int], record: str, *, bridged: bool) -> list[Channel]:
+    """A call to each of these ports, when all orders are carried out: a packet before that would count as lost."""
+    channels = list[Channel]()
+    for at in range(len(ports)):
+        beside = channels[-1].number if bridged and at % 2 else 0
+        channels.append(await engine.open(lambda event: None, beside=beside))
+    for channel, port in zip(channels, ports, strict=True):
+        channel.connect(FORMAT, ("127.0.0.1", port))
+        if record:
+            channel.record(f"{record}/{port}.wav")
+    if bridged:
+        for one, other in zip(channels[::2], channels[1::2], strict=True):
+            one.bridge(other)
+    for channel in channels:
+        await counters(channel)
+    return channels
+
+
 async def run_calls(
     calls: int = CALLS,
     *,
@@ -174,17 +192,8 @@ async def run_calls(
     options, tap = MediaOptions("127.0.0.1", processes=processes, fast=fast), TapOptions() if kept else None
     async with MediaEngine(options, tap) as engine:
         assert engine.processes[0].native == (bool(fast) and not why_not())
-        empty, channels = worker_memory(engine), list[Channel]()
-        for at in range(calls):
-            beside = channels[-1].number if bridged and at % 2 else 0
-            channels.append(await engine.open(lambda event: None, beside=beside))
-        for channel, port in zip(channels, json.loads(await far.stdout.readline()), strict=True):
-            channel.connect(FORMAT, ("127.0.0.1", port))
-            if record:
-                channel.record(f"{record}/{port}.wav")
-        if bridged:
-            for one, other in zip(channels[::2], channels[1::2], strict=True):
-                one.bridge(other)
+        empty, ports = worker_memory(engine), json.loads(await far.stdout.readline())
+        channels = await connected(engine, ports, record, bridged=bridged)
         async with asyncio.TaskGroup() as tasks:
             work = [busy(0.050, 0.150)] if hog else []
             if not bridged:

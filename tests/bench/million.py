@@ -1,13 +1,14 @@
 """Pages of a list of a million calls by each filter, from SQLite and from PostgreSQL.
 
-``SIPGW_BENCH_CALLS=20000`` takes fewer calls, and a minute; PostgreSQL is left out where it is not installed.
+``SIPGW_BENCH_CALLS=20000`` takes fewer calls, and a minute; PostgreSQL is left out where it is not installed. The CPU
+is that of this process and the database server; on a busy machine it tells what the time does not.
 """
 
 import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
@@ -83,23 +84,28 @@ async def fill(session: AsyncSession, low: int, high: int) -> None:
         await session.execute(text(statement.format(**given).replace(":", r"\:")))
 
 
-async def pages(store: Store) -> dict[str, float]:
-    """The milliseconds of a page of each filter, p95: the first one, and one in the middle of all calls."""
-    searches, found = Searches(), dict[str, float]()
+async def pages(store: Store, cpu: Callable[[], float]) -> dict[str, tuple[float, float]]:
+    """The milliseconds of a page of each filter, p95, and those of CPU: the first one, and one in the middle of all
+    calls.
+    """
+    searches, found = Searches(), dict[str, tuple[float, float]]()
     middle = (await store.page(CallFilter(until=MIDDLE), 1)).next
     for name, wanted in FILTERS.items():
-        took = []
+        took, used = [], []
         for after in ("", middle):
             await searches.page(store, wanted, 50, after)
             for _ in range(ROUNDS):
-                began = time.perf_counter()
+                began, before = time.perf_counter(), cpu()
                 await searches.page(store, wanted, 50, after)
                 took.append(1e3 * (time.perf_counter() - began))
-        found[name] = percentile(took, 0.95)
+                used.append(1e3 * (cpu() - before))
+        found[name] = percentile(took, 0.95), percentile(used, 0.95)
     return found
 
 
-async def measured(options: StoreOptions) -> dict[str, float]:
+async def measured(
+    options: StoreOptions, cpu: Callable[[], float] = time.process_time
+) -> dict[str, tuple[float, float]]:
     """Fill a database, and look at its pages."""
     async with Store(options) as store:
         for low in range(0, CALLS, SOME):
@@ -108,7 +114,7 @@ async def measured(options: StoreOptions) -> dict[str, float]:
         if options.url:
             async with store.write() as session:
                 await session.execute(text("ANALYZE"))
-        return await pages(store)
+        return await pages(store, cpu)
 
 
 def gates() -> Iterator[Gate]:
@@ -117,11 +123,11 @@ def gates() -> Iterator[Gate]:
         yield from _gates("SQLite", asyncio.run(measured(StoreOptions(f"{folder}/x.db"))))
     if path("initdb"):
         with postgresql() as server, tempfile.TemporaryDirectory() as folder:
-            yield from _gates("PostgreSQL", asyncio.run(measured(StoreOptions(url=server.url, path=f"{folder}/x.db"))))
+            options = StoreOptions(url=server.url, path=f"{folder}/x.db")
+            yield from _gates("PostgreSQL", asyncio.run(measured(options, lambda: time.process_time() + server.cpu())))
 
 
-def _gates(database: str, found: dict[str, float]) -> Iterator[Gate]:
-    for name, took in found.items():
-        yield Gate(
-            AREA, f"page of {CALLS} calls, {database}: {name}", f"{took:.0f} ms", f"<= {LIMIT} ms", took <= LIMIT
-        )
+def _gates(database: str, found: dict[str, tuple[float, float]]) -> Iterator[Gate]:
+    for name, (took, used) in found.items():
+        figures = f"{took:.0f} ms, {used:.0f} of CPU"
+        yield Gate(AREA, f"page of {CALLS} calls, {database}: {name}", figures, f"<= {LIMIT} ms", took <= LIMIT)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from media.g711 import FRAME
 from media.process.engine import MediaEngine, MediaOptions
 from media.rtp import packet as rtp
-from media.rtp.srtp import PROFILES, Keys, Srtp, _session
+from media.rtp.srtp import PROFILES, Keys, Srtp, SrtpContext
 from media.session.format import Format
 from tests.bench.gate import Gate
 from tests.bench.media import worker_cpu
@@ -63,7 +63,7 @@ def floor() -> float:
     from pylibsrtp._binding import ffi, lib  # what pylibsrtp calls; not for the product
 
     suite = next(iter(PROFILES))
-    sessions = [_session(suite, bytes(LENGTHS[suite]), "SSRC_ANY_OUTBOUND") for _ in range(SESSIONS)]
+    sessions = [SrtpContext(suite, bytes(LENGTHS[suite]), sends=True).session for _ in range(SESSIONS)]
     packets = [rtp.build(0, False, at, at * FRAME, 7, bytes(FRAME)) for at in range(PACKETS // SESSIONS)]
     data, length = ffi.new("char[]", 1500), ffi.new("int *")
     view, begun = ffi.buffer(data), time.process_time()

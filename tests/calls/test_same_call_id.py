@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -45,7 +46,7 @@ class Caller:
         usage = InviteClient.to(endpoint.agent.core, target, f"<sip:{number}@127.0.0.1>", offer)
         headers = usage.invite.headers.without("call-id").with_(("Call-ID", SAME))
         usage.invite = replace(usage.invite, headers=headers)
-        self.leg = Leg(usage, peer_of(target), endpoint._after, endpoint._resolver.addresses)
+        self.leg = Leg(usage, peer_of(target), endpoint._after, endpoint._resolver.addresses, Counter())
         self._events = self.leg.events()
         endpoint._after(usage.start)
 

@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sipgw.cluster.cluster import Cluster
+from sipgw.config.cost import PriceOptions
 from sipgw.config.inbound import LimitOptions
+from sipgw.config.tenants import TenantOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.cost.cost import NOTHING, Bill, Expenses
 from sipgw.policy.cost.day import SharedSpent
 from sipgw.policy.cost.prices import PriceTable
+from sipgw.policy.cost.tenants import TenantLimits
 from sipgw.policy.inbound.limits import InboundLimits, SpentToday
 from sipgw.policy.inbound.shared_limits import SharedLimits
 from sipgw.trunks import route_selector as routes
@@ -25,6 +28,8 @@ pytestmark = pytest.mark.programs("redis")
 
 TRUNK = TrunkOptions("carrier", "peer", networks=("127.0.0.1/32",), max_calls=2, calls_per_second=2)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+PRICES = PriceTable((PriceOptions("trunk", "carrier", "seconds", 0.30, 60),))
+ACME = TenantOptions("acme", ("sales",), max_calls=2, money_per_day=1.0)
 
 
 async def test_calls_out_and_in_of_all_gateways_share_the_channels_of_a_trunk(redis: Server) -> None:
@@ -86,13 +91,13 @@ class Day:
 
     def __init__(self, cluster: Cluster, earlier: SpentToday = NOTHING) -> None:
         self.now = NOON
-        self.own = Expenses(PriceTable(()), lambda: self.now, earlier)
+        self.own = Expenses(PRICES, lambda: self.now, {"": earlier})
         self.shared = SharedSpent(self.own, cluster)
         self.limits = InboundLimits(LimitOptions(minutes_per_day=10), self.shared.spent)
         self._beat = cluster.parts[-1]
 
-    def talk(self, minutes: float) -> None:
-        bill = Bill(PriceTable(()), "in", "", self.now, answered=self.now)
+    def talk(self, minutes: float, tenant: str = "") -> None:
+        bill = Bill(PRICES, "in", "", self.now, "carrier", answered=self.now, tenant=tenant)
         self.own.open("call", bill)
         self.now += timedelta(minutes=minutes)
         self.own.close("call")
@@ -120,6 +125,48 @@ async def test_minutes_of_a_day_count_over_all_gateways(redis: Server) -> None:
         )  # the first again: the records of all tell it what was before
         await again.beat()
         assert round(again.shared.spent().minutes) == 10, "nothing counts twice"
+
+
+async def test_the_money_of_a_tenant_counts_over_all_gateways(redis: Server) -> None:
+    one, two = joined(redis), joined(redis)
+    async with still(one, two):
+        days = [Day(one), Day(two)]
+        limits = [TenantLimits(day.own, day.shared.spent) for day in days]
+        days[0].talk(2, "acme")
+        days[0].talk(60)
+        days[1].talk(1, "acme")
+        for day in (*days, *days):
+            await day.beat()
+        assert [one.budget("acme", (ACME,)) for one in limits] == [None, None]
+        days[0].talk(1, "acme")
+        await days[0].beat()
+        await days[1].beat()
+        over = limits[1].budget("acme", (ACME,))
+        assert over and over.reason == "the calls of the tenant acme have cost 1.20 today ([[tenants]] money_per_day)"
+
+
+async def test_the_calls_of_a_tenant_count_over_all_gateways(redis: Server) -> None:
+    one, two = joined(redis), joined(redis)
+    limits = []
+    for cluster in (one, two):
+        expenses = Expenses(PRICES, lambda: NOON)
+        limits.append(TenantLimits(expenses, expenses.spent, cluster))
+
+    async def refused(at: int, call: str) -> str:
+        declined = await limits[at].admit(call, "acme", (ACME,))
+        return declined.reason if declined else ""
+
+    async with still(one, two):
+        assert [await refused(0, "a"), await refused(1, "b")] == ["", ""]
+        for at in range(2):
+            assert await refused(at, "c") == "the tenant acme has 2 calls ([[tenants]] max_calls)"
+        await limits[0].over("c")
+        assert await refused(0, "c"), "that of a call that was not admitted gives nothing back"
+        await limits[0].over("a")
+        assert await refused(1, "c") == ""
+        assert await limits[0].admit("d", "globex", (ACME,)) is None
+        redis.kill()
+        assert await refused(0, "e") == "", "each by itself: better one call more than none"
 
 
 async def test_without_redis_a_gateway_counts_its_own_and_what_it_heard_last(redis: Server) -> None:

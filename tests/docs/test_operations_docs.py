@@ -19,7 +19,6 @@ from sipgw.sip.endpoint_options import EndpointOptions
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text()
-PERFORMANCE = (ROOT / "docs" / "performance.md").read_text()
 COMMANDS = sorted(set(re.findall(r"sipgw ((?:dnc |records )?[a-z]+)(?= |`)([^`\n]*)`", TEXT)))
 
 
@@ -45,12 +44,6 @@ def test_its_ports_are_those_of_the_code() -> None:
         assert f"\n| {port} " in TEXT
     first, last = GatewayConfig().media.port_range
     assert f"\n| {first}–{last} UDP" in TEXT
-
-
-def test_its_figures_stand_on_the_page_of_performance() -> None:
-    for figure in ("1.3 ms", "40 MiB", "17 KiB a call", "0.7 % of a core"):
-        assert figure in TEXT and figure in PERFORMANCE, figure
-    assert "100 calls/s for 60 s | 0 failed" in PERFORMANCE
 
 
 def test_its_times_are_those_of_the_code() -> None:

@@ -1,4 +1,4 @@
-"""ElevenLabs' multi-stream-input websocket and its HTTP stream as local servers, as strict as the real ones."""
+"""ElevenLabs' multi-stream-input websockets as local servers, as strict as the real ones."""
 
 import asyncio
 import base64
@@ -12,7 +12,6 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
-from tests.fakes.http import Exchange, HttpServer
 from tests.fakes.websocket import Session, SocketServer
 
 SIZES = (1, 333, 4097)
@@ -341,51 +340,3 @@ class FakeDialogue(FakeElevenLabs):
             raise InputError("invalid_message", "this fake speaks ulaw_8000 only")
         if not session.query.get("model_id", "").startswith(("eleven_v3", "eleven_v4")):
             raise InputError("invalid_message", "the model must be a v3 or v4")
-
-
-class FakeElevenLabsHttp(HttpServer):
-    """The HTTP stream. `texts` are the sentences in the order in which they came."""
-
-    def __init__(self, faults: TtsFaults | None = None, *, key: str = "xi-key") -> None:
-        super().__init__()
-        self.key = key
-        self.texts: list[str] = []
-        self._faults = faults or TtsFaults(sentence=0)
-
-    async def respond(self, exchange: Exchange) -> None:
-        if refusal := self._refusal(exchange):
-            await exchange.answer(*refusal)
-            return
-        text = json.loads(exchange.body)["text"]
-        self.texts.append(text)
-        faults = self._faults.of(len(self.texts))
-        if faults.refuse_status is not None:
-            code, words = faults.error or ("unheard_of", "no")
-            body = faults.body or {"detail": {"status": code, "message": words}}
-            await exchange.answer(faults.refuse_status, body, {"request-id": "r1"})
-            return
-        await exchange.start(200, "audio/basic", {"current-concurrent-requests": "1"})
-        for count, piece in enumerate(pieces(b"" if faults.no_sound else sound_of(text))):
-            if count == faults.cut_after:
-                exchange.reset()
-                return
-            if count == faults.hold_after:
-                await exchange.hang()
-                return
-            await exchange.send(piece)
-        await exchange.finish()
-
-    def _refusal(self, exchange: Exchange) -> tuple[int, Any] | None:
-        if exchange.headers.get("xi-api-key") != self.key:
-            return 401, {"detail": {"status": "invalid_api_key", "message": "Invalid API key"}}
-        parts = exchange.path.split("/")
-        if exchange.method != "POST" or parts[:3] != ["", "v1", "text-to-speech"] or parts[4:] != ["stream"]:
-            return 404, {"detail": "Not Found"}
-        if exchange.query.get("output_format") != "ulaw_8000":
-            return 400, {"detail": {"status": "invalid_output_format", "message": "this fake speaks ulaw_8000 only"}}
-        fields = json.loads(exchange.body)
-        if "multilingual" in fields.get("model_id", "") and "language_code" in fields:
-            return 400, {"detail": {"status": "unsupported_language", "message": "the model takes no language_code"}}
-        if not isinstance(fields.get("text"), str):
-            return 422, {"detail": [{"loc": ["body", "text"], "msg": "field required", "type": "missing"}]}
-        return None

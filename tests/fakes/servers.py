@@ -15,7 +15,8 @@ from tests.fakes.assemblyai_tts import FakeAssemblyAITts
 from tests.fakes.aura import FakeAura, FakeFluxTts
 from tests.fakes.cartesia import FakeInk, FakeSonic
 from tests.fakes.deepgram import FakeDeepgram
-from tests.fakes.elevenlabs import FakeDialogue, FakeElevenLabs, FakeElevenLabsHttp
+from tests.fakes.elevenlabs import FakeDialogue, FakeElevenLabs
+from tests.fakes.elevenlabs_http import FakeElevenLabsHttp
 from tests.fakes.gemini_live import FakeGemini
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.fakes.openai_live import FakeLive

@@ -6,6 +6,7 @@ import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from agent.ulaw import to_linear
 from sipgw.records.artifacts.wav import read_ulaw
@@ -77,3 +78,16 @@ def people(*microphones: Path | None, allow: bool = True) -> Iterator[list]:
             contexts[-1].add_init_script(KEEP)
             contexts[-1].set_default_timeout(HANG * 1000)
         yield contexts
+
+
+FOCUSED = "one => one === one.ownerDocument.activeElement && one.ownerDocument.hasFocus()"
+
+
+def press(page: Any, control: Any) -> None:
+    """Go to a control by keyboard alone, and press Enter there."""
+    for _ in range(100):
+        if control.evaluate(FOCUSED):
+            page.keyboard.press("Enter")
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"the keyboard does not reach {control}")

@@ -42,6 +42,13 @@ class Server:
         self._process.wait(HANG)
         self._log.write_bytes(b"")
 
+    def cpu(self) -> float:
+        """Seconds of CPU that the processes of its connections have used."""
+        assert self._process
+        server = self._process.pid
+        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        return sum(int(Path(f"/proc/{child}/schedstat").read_text().split()[0]) for child in children) / 1e9
+
     def freeze(self) -> None:
         """As if the network to it were cut: nothing is refused, nothing is answered."""
         freeze(self._process)

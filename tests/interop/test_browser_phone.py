@@ -7,7 +7,7 @@ import pytest
 
 from agent.ulaw import level
 from media.recording.wav import HEADER
-from tests.interop.chromium import address, browsing, microphone
+from tests.interop.chromium import address, browsing, microphone, press
 from tests.interop.served import Served, served
 from tests.waiting import HANG
 
@@ -29,7 +29,7 @@ def gateway(tmp_path_factory):
         yield running
 
 
-def test_a_call_from_the_page(gateway: Served, tmp_path: Path) -> None:
+def test_a_call_from_the_page_by_keyboard(gateway: Served, tmp_path: Path) -> None:
     from playwright.sync_api import expect
 
     base = address(gateway)
@@ -40,7 +40,7 @@ def test_a_call_from_the_page(gateway: Served, tmp_path: Path) -> None:
         page.on("pageerror", lambda error: errors.append(str(error)))
         board.goto(f"{base}/live")
         page.goto(f"{base}/phone")
-        page.get_by_role("button", name="Call", exact=True).click()
+        press(page, page.get_by_role("button", name="Call", exact=True))
         expect(page.locator("[data-state]")).to_contain_text("Talking", timeout=HANG * 1000)
         expect(board.locator("tr[data-call] [data-field=other]")).to_have_text("you")
         expect(board.locator("tr[data-call] [data-field=state]")).to_have_text("talking")
@@ -50,16 +50,16 @@ def test_a_call_from_the_page(gateway: Served, tmp_path: Path) -> None:
         expect(agent.nth(1)).to_be_visible()
         expect(page.locator("[data-quality]")).to_contain_text("connection")
         for key in "7#":
-            page.get_by_role("button", name=key, exact=True).click()
+            press(page, page.get_by_role("button", name=key, exact=True))
         # Told when the next turn begins, which is that of the keys.
         expect(page.locator("[data-state]")).to_contain_text("The last answer took", timeout=HANG * 1000)
         expect(page.locator("[data-words] [data-who=key]").first).to_contain_text("You pressed")
         stats = page.evaluate(STATS)
         loudest = float(page.locator("[data-heard]").get_attribute("data-most") or 0)
-        page.get_by_role("button", name="Hang up").click()
+        press(page, page.get_by_role("button", name="Hang up"))
         expect(page.locator("[data-state]")).to_have_text("You hung up.")
         expect(board.locator("tr[data-call]")).to_have_count(0)
-        page.get_by_role("link", name="The record of this call").click()
+        press(page, page.get_by_role("link", name="The record of this call"))
         expect(page.get_by_role("main")).to_contain_text(re.compile(r"go forward 10\W*meters", re.IGNORECASE))
         expect(page.get_by_role("main")).to_contain_text("browser")
     assert not errors

@@ -1,4 +1,4 @@
-"""A visitor of the owner's web site calls from the talk button, in Chromium, with recorded speech."""
+"""A visitor of the owner's web site calls from the talk button, in Chromium, by keyboard, with recorded speech."""
 
 import contextlib
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.chromium import address, browsing, microphone
+from tests.interop.chromium import address, browsing, microphone, press
 from tests.interop.served import served
 from tests.waiting import HANG
 
@@ -60,12 +60,12 @@ def test_a_visitor_talks_from_the_owners_site_and_from_no_other(tmp_path: Path) 
             assert page.frame_locator("iframe").get_by_role("button", name="Talk to us").count() == 0
             page.goto(shop)
             frame = page.frame_locator("iframe")
-            frame.get_by_role("button", name="Talk to us").click()
+            press(page, frame.get_by_role("button", name="Talk to us"))
             expect(frame.locator("[data-state]")).to_contain_text("Talking", timeout=HANG * 1000)
             expect(frame.locator("[data-words] [data-who=agent]").first).to_contain_text("How can I help you?")
             caller = frame.locator("[data-words] [data-who=caller]").first
             expect(caller).to_contain_text(re.compile("forward", re.IGNORECASE), timeout=HANG * 1000)
-            frame.get_by_role("button", name="Hang up").click()
+            press(page, frame.get_by_role("button", name="Hang up"))
             expect(frame.locator("[data-state]")).to_have_text("The call is over.")
             assert page.locator("iframe").bounding_box()["height"] > 100, "the frame is as high as its page"
         (record,) = gateway.calls(1)

@@ -32,13 +32,15 @@ def main() -> None:
     if why := fast.why_not():
         sys.exit(f"the path in C cannot be used: {why}")
     fast.use_c()
-    from tests.media.twins import STEPS, WEIGHTS, Twins
+    from tests.media.twins import KEYS, STEPS, WEIGHTS, Twins
 
     hosts, packets, rounds, left = ("127.0.0.1", "::", "::1"), 0, 0, [0, 0]
     while time.monotonic() < until:
         seed = random.SystemRandom().getrandbits(32)
-        chance, both = random.Random(seed), Twins(host=hosts[rounds % 3])
+        chance, both = random.Random(seed), Twins(host=hosts[rounds % 3], begin=seed % len(KEYS))
         try:
+            if seed % 3 == 0:
+                both.bridge()
             for _ in range(SEQUENCE):
                 for _ in range(chance.randrange(6)):
                     both.packet(chance.randrange(2), 0, 0, 0, 0, 0, 0x80)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
+from unittest.mock import Mock, patch
 
 import pytest
 from hypothesis import given, settings
@@ -18,16 +19,17 @@ from hypothesis import strategies as st
 
 from media import g711
 from media.fast import base, fallback, used, why_not
-from media.jitter import buffer, gap_filler
+from media.jitter import buffer, gap_filler, hold, playout_buffer, plc
 from media.process import wire, worker, worker_channel
 from media.process.engine import MediaEngine, MediaOptions
 from media.process.wire import Kind
 from media.recording import tap
 from media.rtp import packet, receiver_stats
 from media.rtp import packet as rtp
+from media.rtp.srtp import OVERHEAD, PROFILES
 from media.session import session
 from sipgw.config.config import ConfigError, parse
-from tests.media.twins import STEPS, WEIGHTS, Twins
+from tests.media.twins import KEYS, STEPS, WEIGHTS, Twins
 from tests.waiting import ran
 
 ROOT = Path(__file__).parents[2]
@@ -48,10 +50,12 @@ def twins(request: pytest.FixtureRequest) -> Iterator[Twins]:
 
 @native
 @settings(max_examples=40, deadline=None)
-@given(st.lists(STEP, max_size=150), st.integers(1, 5))
-def test_whatever_happens_both_do_the_same(steps: list[tuple[str, int]], every: int) -> None:
-    both = Twins()
+@given(st.lists(STEP, max_size=150), st.integers(1, 5), st.integers(0, len(KEYS) - 1), st.booleans())
+def test_whatever_happens_both_do_the_same(steps: list[tuple[str, int]], every: int, begin: int, bridged: bool) -> None:
+    both = Twins(begin=begin)
     try:
+        if bridged:
+            both.bridge()
         for kind in ("packet", "slot") * 6:
             both.step(kind, 2)
             both.step(kind, 3)
@@ -79,6 +83,46 @@ def test_a_call_in_order_is_left_to_c(twins: Twins) -> None:
     ours, reference = twins.sides
     assert reference.left == 400
     assert ours.left <= 20  # until the source is settled
+
+
+@native
+@pytest.mark.parametrize("bridged", [False, True])
+@pytest.mark.parametrize("suite", ["", *PROFILES])
+def test_an_encrypted_or_bridged_call_in_order_is_left_to_c(suite: str, bridged: bool) -> None:
+    both = Twins(begin=next(at for at, keys in enumerate(KEYS) if suite == (keys.suite if keys else "")))
+    try:
+        if bridged:
+            both.bridge()
+        for slot in range(100):
+            if slot % 50 == 0:
+                both.say(1, 1999)
+            for call in range(2):
+                both.packet(call, 0, 0, 0, 0, 0, 0x80)
+            both.step("slot", 2)
+            both.judge()
+        ours, reference = both.sides
+        assert reference.left == 200
+        assert ours.left <= 20
+        served = Mock(side_effect=AssertionError("by Python"))
+        with patch.object(ours.worker, "_serve", served):
+            both.step("slot", 2)
+    finally:
+        both.close()
+
+
+@native
+def test_a_libsrtp_with_other_functions_is_left_to_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("media.rtp.srtp.SIGNATURE", "int(*)(struct other *)")
+    both = Twins(begin=1)
+    try:
+        for _ in range(20):
+            both.packet(0, 0, 0, 0, 0, 0, 0x80)
+            both.step("slot", 2)
+            both.judge()
+        ours, reference = both.sides
+        assert ours.left == reference.left == 20
+    finally:
+        both.close()
 
 
 @native
@@ -227,7 +271,11 @@ def test_c_has_the_numbers_of_python() -> None:
         "HEADER": tap.HEADER, "LEVELS_KEPT": fallback.KEPT, "LEVELS_SPARE": fallback.SPARE,
         "LEVEL_SILENT": fallback.SILENT, "MAX_DROPOUT": receiver_stats.MAX_DROPOUT, "SKEW": buffer.SKEW,
         "QUIET_FIRST": gap_filler.QUIET_WAIT[0], "QUIET_LAST": gap_filler.QUIET_WAIT[1], "RECORD": tap._RECORD.size,
-        "ALAW": session.ALAW, "TAP_OUT": tap._OUT,
+        "SOUND_BLOCK": playout_buffer.BLOCK, "DEPTH": playout_buffer.DEPTH, "BINS": playout_buffer.BINS,
+        "BIN": playout_buffer.BIN, "WINDOW": playout_buffer.WINDOW, "QUANTILE": playout_buffer.QUANTILE,
+        "FORGET": playout_buffer.FORGET, "SLACK": playout_buffer.SLACK, "HOLD": hold.HOLD, "MEMORY": plc.MEMORY,
+        "QUIET_LEVEL": g711.QUIET_LEVEL, "FRAME_SECONDS": g711.FRAME_SECONDS,
+        "OVERHEAD_MAX": max(OVERHEAD.values()), "ALAW": session.ALAW, "TAP_OUT": tap._OUT,
         "SOUND": wire.Kind.SOUND, "SOUND_SIZE": wire.SOUND.size, "MESSAGE": wire._HEADER.size,
     }  # fmt: skip
     assert {name: found.get(name) for name in expected} == expected

@@ -14,8 +14,8 @@ from tests.media.test_srtp import SDP, Call, keys
 def kept(session: RtpSession) -> int:
     """How many SSRCs libsrtp keeps state of, of what comes in: those that can be taken away again."""
     assert session._srtp is not None
-    streams = session._srtp._receiver.sound
-    return sum(_taken_away(streams._session, ssrc) for ssrc in range(2000))
+    streams = session._srtp.sound
+    return sum(_taken_away(streams.context.session, ssrc) for ssrc in range(2000))
 
 
 def _taken_away(session, ssrc: int) -> bool:

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock, patch
 
+import pylibsrtp
+
 from media.fast import base, fallback
 from media.g711 import FRAME, FRAME_SECONDS, SILENCE
 from media.process import worker, worker_channel
@@ -17,6 +19,7 @@ from media.process.schedule import PHASES
 from media.process.wire import NUMBER, Kind, Message, Reader, pack_json
 from media.process.worker import Worker
 from media.rtp import packet as rtp
+from media.rtp.srtp import Keys, Srtp
 
 CALLS = 2
 TAP = {"keep": "recent", "seconds": 60.0, "limit": 1 << 20, "clear": False}
@@ -36,6 +39,15 @@ HOT = {
                                        "surplus"),
 }  # fmt: skip
 """What C reads and writes, by the way from the channel to it."""
+BRIDGED = {
+    "": ("_at", "_bridged", "_level", "_blocks"),
+    "stats": ("played", "concealed", "late", "added", "dropped", "overflowed", "clock_jumps"),
+    "_stream": ("_sequence", "_timestamp", "_position", "_length", "_arrived", "jumps"),
+    "_delays": ("fastest", "target", "_recent", "_earlier", "_turned", "_seen", "_weights", "_weight", "_packets",
+                "_late"),
+    "_concealment": ("_past", "_repeated"),
+}  # fmt: skip
+"""The same for the buffer of a bridge, by the way from it."""
 PACKETS = [
     (0, 0, 0, 0, 0, 0x80),  # sender, packets left out, samples left out, stream, type, first byte
     (0, 1, 1, 0, 0, 0x80),
@@ -85,6 +97,40 @@ FORMATS = [
     {"encoding": "PCMA", "payload_type": 8, "dtmf_payload_type": 101},
     {"encoding": "PCMU", "payload_type": 0, "inband_keys": True},
 ]
+KEYS = [
+    None,
+    Keys("AES_CM_128_HMAC_SHA1_80", b"\1" * 30, b"\2" * 30),
+    Keys("AES_CM_128_HMAC_SHA1_32", b"\1" * 30, b"\2" * 30),
+    Keys("AEAD_AES_128_GCM", b"\3" * 28, b"\4" * 28),
+    Keys("AES_CM_128_HMAC_SHA1_80", b"\5" * 30, b"\2" * 30),
+    Keys("AEAD_AES_256_GCM", b"\3" * 44, b"\4" * 44),
+    Keys("AES_CM_128_HMAC_SHA1_80", b"\5" * 30, b"\6" * 30, b"\0\0\0\7"),
+]
+
+
+class Phone:
+    """The other side of a call, which encrypts if that was agreed."""
+
+    def __init__(self) -> None:
+        self._keys: Keys | None = None
+        self._srtp: Srtp | None = None
+        self._sent = b""
+
+    def agree(self, keys: Keys | None) -> None:
+        """New keys count from 0; the same ones go on."""
+        if keys != self._keys:
+            self._keys = keys
+            self._srtp = Srtp(Keys(keys.suite, keys.theirs, keys.ours)) if keys else None
+
+    def protected(self, data: bytes) -> bytes:
+        """A packet as it is sent. One that cannot be encrypted is the last one again, if there is one."""
+        if self._srtp is None:
+            return data
+        try:
+            self._sent = self._srtp.protect(data)
+        except (pylibsrtp.Error, ValueError):
+            return self._sent or data
+        return self._sent
 
 
 def _socket(host: str) -> socket.socket:
@@ -109,8 +155,9 @@ class Side:
         if path is not base.FastPath:
             self.worker._path = path(self.worker._path.epoll, self.worker._out, SILENCE, (b"", b""), (b"", b""))
         for number in range(1, CALLS + 1):
+            kept = TAP | {"clear": number == CALLS}
             self.do(
-                Kind.OPEN, number, pack_json({"host": host, "first": 20_000, "last": 60_000, "dscp": 0, "tap": TAP})
+                Kind.OPEN, number, pack_json({"host": host, "first": 20_000, "last": 60_000, "dscp": 0, "tap": kept})
             )
         self.worker._out.clear()
         for phase in self.worker._phases:
@@ -136,7 +183,12 @@ class Side:
                 for name in names:
                     value = getattr(one, name)
                     found[f"{number}.{way}.{name}"] = str(value) if isinstance(value, float) else value  # nan
+            for way, names in BRIDGED.items() if channel.session.inbound.listener else ():
+                part = getattr(channel.session.inbound.listener, way) if way else channel.session.inbound.listener
+                found |= {f"{number}.listener.{way}.{name}": str(getattr(part, name, None)) for name in names}
             found[f"{number}.chunk"] = channel.chunk
+            if srtp := channel.session._srtp:
+                found[f"{number}.heard"] = srtp.sound.heard.ssrc, srtp.sound.heard.last
             found[f"{number}.stats"] = str(channel.session.stats())
             if channel.tap:
                 found[f"{number}.tap"] = [block.packed() for block in channel.tap.blocks]
@@ -155,7 +207,8 @@ class Side:
 class Twins:
     """Both, the other side of their calls, and the time."""
 
-    def __init__(self, path: Any = base.FastPath, host: str = "127.0.0.1") -> None:
+    def __init__(self, path: Any = base.FastPath, host: str = "127.0.0.1", begin: int = 0) -> None:
+        """`begin`: which of `KEYS` both calls begin with."""
         self.now = 1000.0
         self.slot = 0
         self._open = ExitStack()
@@ -172,14 +225,24 @@ class Twins:
         self.sides = [Side(path, host, self), Side(fallback.FastPath, host, self)]
         self.streams = [[10 + number, 65_500, (1 << 32) - 2000] for number in range(CALLS)]
         """SSRC, next sequence number and next timestamp of each call."""
+        self.phones = [Phone() for _ in range(CALLS)]
         self.utterance = 1
         self.packets = 0
         for number in range(1, CALLS + 1):
-            self.connect(number, 0)
+            self.connect(number, begin * len(FORMATS))
+
+    def bridge(self) -> None:
+        """Let the two calls hear each other."""
+        for side in self.sides:
+            side.do(Kind.BRIDGE, 1, NUMBER.pack(2))
 
     def connect(self, number: int, which: int) -> None:
+        keys = KEYS[which // len(FORMATS) % len(KEYS)]
+        self.phones[number - 1].agree(keys)
         order = {"format": FORMATS[which % len(FORMATS)], "host": self.host, "port": self.remotes[0].getsockname()[1],
-                 "control": None, "keys": None, "send": which % 7 != 5, "receive": which % 11 != 5}  # fmt: skip
+                 "control": None,
+                 "keys": keys.encode() if keys else None,
+                 "send": which % 17 != 5, "receive": which % 13 != 5}  # fmt: skip
         for side in self.sides:
             side.do(Kind.CONNECT, number, pack_json(order))
 
@@ -193,8 +256,9 @@ class Twins:
                 mangled = random.Random(which)
                 self.send(call, which % 3, mangled.randbytes(mangled.choice((0, 1, 3, 11, 12, 13, 40, 172))))
                 stream = self.streams[call]
-                data = bytearray(rtp.build(0, False, stream[1], stream[2], stream[0], SILENCE))
-                data[mangled.randrange(13)] ^= 1 << mangled.randrange(8)
+                clear = rtp.build(0, False, stream[1], stream[2], stream[0], SILENCE)
+                data = bytearray(self.phones[call].protected(clear))
+                data[mangled.choice((mangled.randrange(13), -1))] ^= 1 << mangled.randrange(8)
                 self.send(call, 0, bytes(data))
             case "slot":
                 self.slot += which // 40 % 3 if which % 40 == 39 else 1
@@ -228,7 +292,7 @@ class Twins:
         sequence, timestamp = stream[1] + lost, stream[2] + gap * FRAME
         data = bytearray(rtp.build(kind & 0x7F, kind > 0x7F, sequence, timestamp, stream[0] + other, payload))
         data[0] = first
-        self.send(call, sender, bytes(data))
+        self.send(call, sender, self.phones[call].protected(bytes(data)))
         if lost >= 0 and not other and not sender:
             stream[1], stream[2] = sequence + 1 & 0xFFFF, timestamp + length & 0xFFFF_FFFF
 

@@ -14,7 +14,9 @@ from sipgw.events import CallAnswered, Disposition, Watchers
 from sipgw.outbound.job_dialer import JobDialer, Pace
 from sipgw.outbound.jobs import Campaign, Job, JobOutcome, Jobs
 from sipgw.outbound.outcomes import LAST
+from sipgw.state_file import DISK
 from tests.virtual import run
+from tests.waiting import HANG
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -62,6 +64,7 @@ class Table(Jobs):
     @property
     def kept(self) -> list[str]:
         """What stands in the folder."""
+        DISK.submit(int).result(HANG)
         found = [json.loads(file.read_text()) for file in sorted(self._folder.glob("*"))]
         return [f"{one['holder']} {one['job']} {one['state']}" for some in found for one in some]
 
@@ -176,6 +179,7 @@ def test_what_the_database_never_takes_and_files_that_cannot_be_read_hold_up_not
     table = Table(tmp_path, "one", 7)
 
     async def act(gateway: House, task: asyncio.Task[None]) -> None:
+        DISK.submit(int).result(HANG)
         assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
 
     dialling(table, act)

@@ -1,20 +1,25 @@
 """Call screens that say it in words of their own, and people who ask as screens do."""
 
 import asyncio
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from agent.errors import ProviderError
+from agent.pool import Loaded
 from agent.providers.local.brain.intents import load_encoder
 from agent.records import CallerSaid
+from media.tones import Tones
 from sipgw.calls import screen_classifier
 from sipgw.calls.amd import AmdSetup, AmdTalk
-from sipgw.calls.machine_detection import AnsweredParty, names_screen
+from sipgw.calls.machine_detection import AnsweredParty, AnsweringMachineDetector, names_screen
 from sipgw.calls.phone_line import PhoneLine
+from tests.bench.answering import tone
 from tests.outbound.test_answering_machines import Interrupted, Wire
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 UNFORESEEN = "I'm answering for the owner of this phone. Give me a name and a topic, and they will hear about it."
 POLITE = "Parker and Sons. May I have your name and the reason for your call?"
@@ -126,7 +131,7 @@ def test_no_failure_of_the_classifier_ends_the_call(monkeypatch: pytest.MonkeyPa
         raise error
 
     monkeypatch.setattr(screen_classifier, "is_screen", broken)
-    monkeypatch.setattr(screen_classifier, "_loaded", lambda: True)
+    monkeypatch.setattr(screen_classifier, "ENCODER", SimpleNamespace(value=True))
     assert asyncio.run(screen_classifier.resembles_screen(KNOWN, True)) is None
     assert screen_classifier.known_screen(KNOWN, True) is None
 
@@ -143,8 +148,10 @@ def test_the_weights_tell_screens_from_people() -> None:
 
 
 @pytest.mark.skipif(not screen_classifier.installed(), reason="needs the embedded encoder")
-def test_no_call_waits_for_the_files_that_the_encoder_reads_with_its_first_sentence() -> None:
-    screen_classifier._first.cache_clear()
+def test_no_call_waits_for_the_files_that_the_encoder_reads_with_its_first_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(screen_classifier, "ENCODER", Loaded(lambda: screen_classifier.is_screen("Hello?")))
     load_encoder()
     screen_classifier._weights()
     assert screen_classifier.known_screen(KNOWN, True) is None
@@ -157,3 +164,29 @@ def test_it_is_loaded_without_a_wait() -> None:
         await until(lambda: screen_classifier.known_screen(KNOWN, True) is True)
 
     asyncio.run(scenario())
+
+
+def test_no_call_waits_until_what_looks_for_tones_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """numpy takes a tenth of a second or more: sound that comes meanwhile is not searched for tones."""
+    let_go, loads = threading.Event(), list[bool]()
+
+    def load() -> type[Tones]:
+        loads.append(let_go.wait(HANG))
+        return Tones
+
+    monkeypatch.setattr(screen_classifier, "TONES", Loaded(load))
+    monkeypatch.setattr(screen_classifier, "installed", lambda: False)
+
+    async def scenario() -> AnsweredParty:
+        judge = AnsweringMachineDetector(tones=screen_classifier.tones)
+        for _ in range(3):  # calls that begin at the same time
+            screen_classifier.prepare()
+        judge.hear(tone(2100, 0.6, 3000))
+        assert judge.who is AnsweredParty.UNKNOWN
+        let_go.set()
+        await until(lambda: screen_classifier.tones() is not None)
+        judge.hear(tone(2100, 0.6, 3000))
+        return judge.who
+
+    assert asyncio.run(scenario()) is AnsweredParty.FAX
+    assert loads == [True], "once for all calls"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from sipgw.config.records import StoreOptions
 from sipgw.events import CallEnded, Disposition, Watchers
 from sipgw.records.artifacts import artifact as artifacts_module
 from sipgw.records.artifacts import work
-from sipgw.records.artifacts.artifact import ENDLESS, KILLED, SETTLED, Artifacts, is_open
+from sipgw.records.artifacts.artifact import ENDLESS, KILLED, SETTLED, Artifacts, is_open, known
 from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.records.artifacts.retention import forget
 from sipgw.records.artifacts.work import ArtifactWorker
@@ -62,7 +63,10 @@ async def run():
         recording.want([Span("L", 1.0, 2.0), Span("L", 3.0, 3.5)])
         recording.judged("L", 3.5)
         recording.judged("R", 3.0)
-        artifacts.begin(ArtifactKind.CAPTURE, "a@1", sys.argv[2] + ".pcap")
+        capture = artifacts.begin(ArtifactKind.CAPTURE, "a@1", sys.argv[2] + ".pcap")
+        kept = asyncio.Event()
+        capture.when_kept(lambda problem: kept.set())
+        await kept.wait()
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(run())
@@ -147,9 +151,9 @@ def test_a_call_is_recorded_only_with_its_row_and_the_media_process_is_told_afte
     path = str(tmp_path / "x.wav")
     entries: list[dict[str, object]] = []
 
-    def keep(entry: dict[str, object]) -> str:
+    def keep(entry: dict[str, object]) -> Future[str]:
         entries.append(entry)
-        return ""
+        return known()
 
     call_recording = CallRecording(path, call="a@1", artifacts=Artifacts(keep))
     channel = Mock(record=Mock(side_effect=lambda _: entries.append({"media": "records"})))
@@ -168,9 +172,9 @@ def test_what_has_no_row_is_not_recorded_and_the_record_says_why(tmp_path: Path)
     path = str(tmp_path / "x.wav")
     entries: list[dict[str, object]] = []
 
-    def full(entry: dict[str, object]) -> str:
+    def full(entry: dict[str, object]) -> Future[str]:
         entries.append(entry)
-        return "No space left on device"
+        return known("No space left on device")
 
     call_recording = CallRecording(path, call="a@1", artifacts=Artifacts(full))
     asyncio.run(recorded(call_recording)).record.assert_not_called()
@@ -205,7 +209,7 @@ def test_a_recording_never_takes_the_row_of_another(tmp_path: Path) -> None:
             row = await here.row(path)
             assert row and (row.call, row.state) == ("a@1", ArtifactState.TO_REDACT)
             for call in ("a@1", "b@2"):  # other files are written anew
-                with here.artifacts.writing(ArtifactKind.CAPTURE, call, str(tmp_path / "x.pcap")):
+                async with here.artifacts.writing(ArtifactKind.CAPTURE, call, str(tmp_path / "x.pcap")):
                     pass
             row = await here.row(tmp_path / "x.pcap")
             assert row and (row.call, row.state) == ("b@2", ArtifactState.FINISHED)
@@ -221,7 +225,7 @@ def test_who_is_forgotten_while_a_file_is_written_is_forgotten_when_it_is_there(
         async with world(tmp_path) as here:
             here.watchers.tell(call_began("a@1", NUMBER))
             here.watchers.tell(CallEnded("a@1", datetime.now(UTC), Disposition("failed", ""), {}))
-            with here.artifacts.writing(ArtifactKind.CAPTURE, "a@1", str(path)):
+            async with here.artifacts.writing(ArtifactKind.CAPTURE, "a@1", str(path)):
                 await here.writer.written()
                 assert (await forget(here.store, NUMBER, datetime.now(UTC))).calls == 1
                 await here.worker.work(later())
@@ -239,7 +243,7 @@ def test_files_after_the_end_belong_to_their_call_also_if_an_earlier_one_had_its
             for number in range(2):
                 here.watchers.tell(call_began("a@1"))
                 here.watchers.tell(CallEnded("a@1", datetime.now(UTC), Disposition("failed", ""), {}))
-                with here.artifacts.writing(ArtifactKind.BUNDLE, "a@1", str(tmp_path / f"{number}.zip")):
+                async with here.artifacts.writing(ArtifactKind.BUNDLE, "a@1", str(tmp_path / f"{number}.zip")):
                     pass
                 await here.writer.written()
             rows = [await here.row(tmp_path / f"{number}.zip") for number in range(2)]

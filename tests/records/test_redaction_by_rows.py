@@ -28,7 +28,7 @@ from sipgw.trunks.trunks import LOCAL_TRUNK
 from tests.cdr_events import artifact
 from tests.records.test_artifacts import later, recorded, world
 from tests.records.test_audio_redactor import LOUD, sides, wav
-from tests.waiting import HANG
+from tests.waiting import HANG, until
 
 pytestmark = pytest.mark.faults("C15")
 
@@ -124,7 +124,7 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
             )
             async with redactor:
                 await recorded(call_recording)
-                assert call_recording.began
+                await until(lambda: call_recording.began)
                 at = call_recording.began + timedelta(seconds=5)
                 here.watchers.tell(CallAnswered("a@1", call_recording.began))
                 here.watchers.tell(CallReported("a@1", at, AgentSays("It is 4111 1111 1111 1111.")))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,7 @@ from sipgw.sip.registration import RegistrationOptions, RegistrationState
 from sipgw.sip.sdp import UNKNOWN, Sdp
 from sipgw.sip.uri import Uri
 from tests.fakes.dns import DnsServer
+from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import admit_all, last, pick_up, run, taking
 from tests.sip.wire import ANSWER
 from tests.waiting import HANG, until
@@ -79,6 +81,34 @@ def test_over_tcp_the_address_that_can_be_connected_to_is_used(
                     assert len(phone._transports._streams._open) == 1
                     leg.hangup()
                     await last(leg)
+
+    run(call)
+
+
+@pytest.mark.parametrize(("dead", "alive"), [(V4, V6), (V6, V4)])
+def test_over_tls_the_address_that_proves_its_name_is_used(
+    dead: str, alive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the dead one somebody takes the connection, and says nothing to it."""
+    monkeypatch.setattr(connecting, "CONNECT_LIMIT", HANG)
+    monkeypatch.setattr(failover, "PATIENCE", HANG)
+    monkeypatch.setattr(failover, "SHORT_PATIENCE", HANG)
+    authority = Authority(tmp_path)
+
+    async def call() -> None:
+        taken: list[Leg] = []
+        served = EndpointOptions(alive, 0, tls=authority.server("both.example"))
+        async with Endpoint(served, taking(taken), admit_all) as agent, DnsServer(ZONE) as server:
+            mute = await asyncio.get_running_loop().create_server(asyncio.Protocol, dead, agent.tls_port)
+            options = EndpointOptions("::", 0, dns=(server.address,), tls=authority.client())
+            async with mute, Endpoint(options, pick_up, admit_all) as phone:
+                target = Uri.parse(f"sip:agent@both.example:{agent.tls_port};transport=tls")
+                leg, reply = await phone.invite(target, ME, OFFER)
+                assert reply == ANSWER
+                assert (leg.source.transport, leg.source.host) == ("tls", alive)
+                assert (":" in address_in(taken[0].offer)) is (":" in alive)
+                leg.hangup()
+                await last(leg)
 
     run(call)
 

@@ -326,6 +326,7 @@ def test_a_leg_keeps_a_bounded_number_of_events_and_always_the_last() -> None:
             events = [event async for event in taken[0].events()]
             assert len(events) == EVENTS_KEPT + 1
             assert isinstance(events[-1], Ended)
+            assert agent.counts["event of a call dropped"] >= 2 * EVENTS_KEPT
 
     run(call)
 

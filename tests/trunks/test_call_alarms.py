@@ -24,9 +24,11 @@ from sipgw.events import (
 )
 from sipgw.gateway.gateway import Gateway
 from sipgw.records.captures.timeline import Timeline
+from sipgw.state_file import DISK
 from sipgw.trunks.call_alarms import FOREIGN, SHORTEST, CallAlarms, faults_of
 from sipgw.trunks.kept_alarms import KeptAlarms, RaisedAlarms
 from tests.cdr_events import call_began
+from tests.waiting import HANG
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 GOOD = {"sent": 1000, "received": 1000, "foreign": 3, "mos": 4.3, "remote_lost": 2}
@@ -125,10 +127,12 @@ def test_an_alarm_without_calls_is_none(tmp_path: Path) -> None:
 
 
 def test_alarms_go_on_where_their_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "gone").touch()
     trunk = Trunk(kept=KeptAlarms(tmp_path / "gone" / "sipgw.db.alarms", {"office"}))
     with structlog.testing.capture_logs() as logs:
         for _ in range(4):
             trunk.call(MUTE)
+        DISK.submit(int).result(HANG)
     assert trunk.heard() == [("one_way", True, 4, 4)]
     assert "call alarms not kept" in [log["event"] for log in logs]
 

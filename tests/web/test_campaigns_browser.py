@@ -46,14 +46,19 @@ async def checked(there: Window, text: str = PEOPLE) -> None:
     await playwright.expect(there.page.locator(PLAN)).to_be_visible()
 
 
-async def press_until(page: Any, selector: str) -> None:
-    """Press Tab until the focus is there, then Enter."""
+async def reach(page: Any, selector: str) -> None:
+    """Press Tab until the focus is there."""
     for _ in range(100):
         if await page.evaluate(f"document.activeElement.matches('{selector}')"):
-            await page.keyboard.press("Enter")
             return
         await page.keyboard.press("Tab")
     raise AssertionError(f"the keyboard does not reach {selector}")
+
+
+async def press_until(page: Any, selector: str) -> None:
+    """Press Tab until the focus is there, then Enter."""
+    await reach(page, selector)
+    await page.keyboard.press("Enter")
 
 
 def test_a_file_is_checked_and_the_campaign_started_by_keyboard(tmp_path: Path) -> None:

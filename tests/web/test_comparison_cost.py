@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import sys
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from agent.records import Used
 from sipgw.agents.products import prices_of
 from sipgw.policy.cost.cost import Bill, Expenses, spent_since_midnight
 from sipgw.records.store.tables import ExpenseRecord
+from tests.waiting import HANG, until
 from tests.web.gateway_view import Visit, visit
 from tests.web.test_prompts import API, agent_file, compared, comparing, post, saved
 
@@ -63,7 +65,9 @@ def test_its_cost_counts_for_the_day_and_is_written_down_and_shown(tmp_path: Pat
             assert "0.7500 USD" in (await compared(there, uses(250, 500)))[1]
             assert expenses.spent().money == pytest.approx(0.75)
             store, midnight = there.gateway.store, datetime.now(UTC)
-            assert (await spent_since_midnight(store, midnight)).money == pytest.approx(0.75), "also after a restart"
+            assert (await spent_since_midnight(store, midnight))[""].money == pytest.approx(0.75), (
+                "also after a restart"
+            )
             async with store.read() as session:
                 (row,) = await session.scalars(select(ExpenseRecord))
             assert (row.what, row.costs["used"]) == ("comparison of prompts", {"llm acme/one tokens_out": 750.0})
@@ -108,5 +112,46 @@ def test_one_whose_cost_cannot_be_counted_is_ended(tmp_path: Path, line: str) ->
             program = uses(then=f"usage.write({line!r} + '\\n'); time.sleep(600)")
             text = (await compared(there, program))[1]
             assert "sipgw eval: " in text and "notice bad" in text
+
+    asyncio.run(look())
+
+
+def test_its_cost_is_written_down_while_it_goes_on_so_a_kill_does_not_lose_it(tmp_path: Path) -> None:
+    agent_file(tmp_path)
+
+    async def look() -> None:
+        async with visit(tmp_path, PRICES) as there, comparing(there, uses(250, 500, then="time.sleep(600)")) as made:
+            clocked(there)
+            number = await saved(there, "You mend.")
+            assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 202
+            async with asyncio.timeout(HANG):
+                while (await spent_since_midnight(there.gateway.store, datetime.now(UTC)))[""].money < 0.75:
+                    await asyncio.sleep(0.01)
+            assert made.latest("repairs").state == "running"  # type: ignore[union-attr]
+            async with there.gateway.store.read() as session:
+                assert len(list(await session.scalars(select(ExpenseRecord)))) == 1
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("error", [RuntimeError("closed"), TimeoutError("the disk did not answer")])
+@pytest.mark.parametrize("work", ["paid", "shutil.rmtree"])
+def test_an_error_at_its_end_ends_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str, error: Exception
+) -> None:
+    agent_file(tmp_path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    async def look() -> None:
+        async with visit(tmp_path, PRICES) as there, comparing(there, uses(1)) as made:
+            number = await saved(there, "You mend.")
+            monkeypatch.setattr(f"sipgw.web.comparisons.{work}", fail)
+            monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # files may be left
+            for _ in range(2):
+                assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 202
+                await until(lambda: made.latest("repairs").state != "running")  # type: ignore[union-attr]
+            assert there.gateway.expenses.spent().money > 0
 
     asyncio.run(look())

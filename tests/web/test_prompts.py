@@ -265,7 +265,10 @@ async def compared(there: Visit, command: list[str], limit: float = 60.0) -> tup
     return number, " ".join((await there.browser.get(f"/prompts?agent=repairs&version={number}")).text.split())
 
 
-def test_both_prompts_are_evaluated_and_the_verdicts_stand_side_by_side(tmp_path: Path) -> None:
+def test_both_prompts_are_evaluated_and_the_verdicts_stand_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     agent_file(tmp_path, "You repair.")
     (tmp_path / "evals").mkdir()
     (tmp_path / "evals" / "repairs.toml").touch()
@@ -279,7 +282,7 @@ def test_both_prompts_are_evaluated_and_the_verdicts_stand_side_by_side(tmp_path
                 "said refund", '<p class="said">You repair.</p>', '<p class="said">You mend.</p>',
             ):  # fmt: skip
                 assert told in text, told
-            assert list(Path(tempfile.gettempdir()).glob("sipgw-prompts-*")) == []
+            assert list(tmp_path.glob("sipgw-prompts-*")) == []
 
     asyncio.run(look())
 

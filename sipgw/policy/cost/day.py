@@ -1,4 +1,6 @@
-"""Minutes and money of a day over all gateways: at every beat each writes its own and reads the sum of the others."""
+"""Minutes and money of a day over all gateways: at every beat each writes its own and reads the sums of the others."""
+
+import json
 
 from sipgw.cluster.cluster import Cluster
 from sipgw.policy.cost.cost import NOTHING, Expenses
@@ -7,44 +9,48 @@ from sipgw.policy.inbound.limits import SpentToday
 KEPT = 2 * 24 * 3600
 """Seconds after which a day is forgotten."""
 _TELL = """
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. ARGV[3])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-local minutes, money, all = 0, 0, redis.call('HGETALL', KEYS[1])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+local sums, all = {}, redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   if all[i] ~= ARGV[1] then
-    local one, other = string.match(all[i + 1], '(%S+) (%S+)')
-    minutes, money = minutes + one, money + other
+    for tenant, spent in pairs(cjson.decode(all[i + 1])) do
+      local sum = sums[tenant] or {0, 0}
+      sums[tenant] = {sum[1] + spent[1], sum[2] + spent[2]}
+    end
   end
 end
-return {tostring(minutes), tostring(money)}
+return {cjson.encode(sums)}
 """
 
 
 class SharedSpent:
-    """The sum of the day. While Redis is away: the present sum of this gateway, and the last known sum of the
+    """The sums of the day. While Redis is away: the present sums of this gateway, and the last known sums of the
     others."""
 
     def __init__(self, own: Expenses, cluster: Cluster | None) -> None:
         self._own = own
-        self._others = ("", NOTHING)
-        """The day, and what the other processes of that day have taken, also those that have ended."""
+        self._others: tuple[str, dict[str, SpentToday]] = ("", {})
+        """The day, and what the other processes of that day have taken, also those that have ended, by tenant."""
         if cluster is not None:
             cluster.parts.append(lambda: self._beat(cluster))
 
-    def spent(self) -> SpentToday:
-        """The sum of all gateways, up to two seconds old. It consists of this process since its start, the others from
-        Redis, and earlier calls from the records, from Redis, or from both.
+    def spent(self, tenant: str = "") -> SpentToday:
+        """The sum of all gateways for `tenant`, or for all calls (""), up to two seconds old.
+
+        It consists of this process since its start, the others from Redis, and earlier calls from the records, from
+        Redis, or from both.
         """
-        whole, ours = self._own.spent(), self._own.since_start()
-        day, others = self._others
+        whole = self._own.spent(tenant)
+        day, sums = self._others
         if day != self._own.day:
             return whole
+        ours, others = self._own.since_start().get(tenant, NOTHING), sums.get(tenant, NOTHING)
         return SpentToday(
             max(whole.minutes, ours.minutes + others.minutes), max(whole.money, ours.money + others.money)
         )
 
     async def _beat(self, cluster: Cluster) -> None:
         ours, day = self._own.since_start(), self._own.day
-        told: list[str | float] = [cluster.id, ours.minutes, ours.money, KEPT]
-        minutes, money = await cluster.shared.run(_TELL, [f"spent:{day}"], told)
-        self._others = (day, SpentToday(float(minutes), float(money)))
+        (told,) = await cluster.shared.run(_TELL, [f"spending:{day}"], [cluster.id, json.dumps(ours), KEPT])
+        self._others = (day, {tenant: SpentToday(*spent) for tenant, spent in json.loads(told).items()})

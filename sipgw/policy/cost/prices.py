@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from importlib.resources import files
 
 from agent.providers.provider import Price, Provider, Unit
+from sipgw.bounds import BoundedTable
 from sipgw.config.cost import Part, PriceOptions
 from sipgw.config.options import build
 from sipgw.config.registry import every
@@ -59,13 +60,16 @@ def _line(record: Provider, one: Price) -> PriceOptions:
 Key = tuple[Part, str, Unit, date, str, str]
 """Part, name and unit, the day, the direction and the number of a call."""
 
+FOUND = 1000
+"""Prices that were looked up and are remembered."""
+
 
 class PriceTable:
     """Prices by part, name, unit and day."""
 
     def __init__(self, own: Iterable[PriceOptions]) -> None:
         self._lines = [(True, line) for line in own] + [(False, line) for line in packaged()]
-        self._found: dict[Key, PriceOptions | None] = {}
+        self._found = BoundedTable[Key, PriceOptions | None]("prices", FOUND)
 
     def of(
         self, part: Part, name: str, unit: Unit, at: datetime, direction: str = "", number: str = ""
@@ -73,8 +77,6 @@ class PriceTable:
         """The price that holds; None if there is none."""
         key = (part, name, unit, at.date(), direction, number)
         if key not in self._found:
-            if len(self._found) > 1000:
-                self._found.clear()
             self._found[key] = self._look_up(key)
         return self._found[key]
 

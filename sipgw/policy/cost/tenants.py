@@ -1,27 +1,59 @@
-"""Limits of tenants: calls at the same time, and what the calls of a day may cost. Sans-IO."""
+"""Limits of tenants over all gateways: calls at the same time, and what the calls of a day may cost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from sipgw.cluster.call_slots import CallSlots
+from sipgw.cluster.cluster import Cluster
+from sipgw.cluster.slots import SlotLimit
 from sipgw.config.tenants import TenantOptions
 from sipgw.policy.cost.cost import Expenses
-from sipgw.policy.inbound.limits import Declined
+from sipgw.policy.inbound.limits import Declined, SpentToday
 
 
-def refusal(tenant: str, tenants: Sequence[TenantOptions], expenses: Expenses) -> Declined | None:
-    """Why no other call of `tenant` is taken or made, or None. What is not a tenant has no such limits."""
-    options = next((one for one in tenants if one.name == tenant), None)
-    if options is None:
+class TenantLimits:
+    """The limits of tenants. Without Redis each gateway counts its own calls."""
+
+    def __init__(self, expenses: Expenses, spent: Callable[[str], SpentToday], cluster: Cluster | None = None) -> None:
+        """`spent` returns what the calls of a tenant have taken today at all gateways."""
+        self._expenses = expenses
+        self._spent = spent
+        self._slots = CallSlots(cluster)
+
+    async def admit(self, call: str, tenant: str, tenants: Sequence[TenantOptions]) -> Declined | None:
+        """None if the call of `tenant` is accepted: then it counts until `over`."""
+        options = _options(tenant, tenants)
+        bounds = [SlotLimit(f"tenant:{tenant}", options.max_calls)] if options and options.max_calls else []
+        if options and await self._slots.take(call, bounds):
+            return _full(options)
+        declined = self.refusal(tenant, tenants)
+        if declined is not None:
+            await self._slots.give(call)
+        return declined
+
+    async def over(self, call: str) -> None:
+        """A call is over, whether it was admitted or not."""
+        await self._slots.give(call)
+
+    def refusal(self, tenant: str, tenants: Sequence[TenantOptions]) -> Declined | None:
+        """Why this gateway takes or makes no other call of `tenant`, or None. Without a tenant there are no limits."""
+        options = _options(tenant, tenants)
+        if options and 0 < options.max_calls <= self._expenses.calls_of(tenant):
+            return _full(options)
+        return self.budget(tenant, tenants)
+
+    def budget(self, tenant: str, tenants: Sequence[TenantOptions]) -> Declined | None:
+        """Why no call of `tenant` may go on today, or None."""
+        options = _options(tenant, tenants)
+        if options and 0 < options.money_per_day <= (spent := self._spent(tenant).money):
+            why = f"the calls of the tenant {tenant} have cost {spent:.2f} today ([[tenants]] money_per_day)"
+            return Declined("overload", "money_per_day", why)
         return None
-    if options.max_calls and expenses.calls_of(tenant) >= options.max_calls:
-        why = f"the tenant {tenant} has {options.max_calls} calls ([[tenants]] max_calls)"
-        return Declined("overload", "max_calls", why)
-    return budget(tenant, tenants, expenses)
 
 
-def budget(tenant: str, tenants: Sequence[TenantOptions], expenses: Expenses) -> Declined | None:
-    """Why no call of `tenant` may go on today, or None."""
-    most = next((one.money_per_day for one in tenants if one.name == tenant), 0)
-    if most and (spent := expenses.spent_by(tenant)) >= most:
-        why = f"the calls of the tenant {tenant} have cost {spent:.2f} today ([[tenants]] money_per_day)"
-        return Declined("overload", "money_per_day", why)
-    return None
+def _options(tenant: str, tenants: Sequence[TenantOptions]) -> TenantOptions | None:
+    return next((one for one in tenants if one.name == tenant), None)
+
+
+def _full(options: TenantOptions) -> Declined:
+    why = f"the tenant {options.name} has {options.max_calls} calls ([[tenants]] max_calls)"
+    return Declined("overload", "max_calls", why)

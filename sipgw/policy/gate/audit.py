@@ -1,6 +1,7 @@
 """The audit of calls out: one line of JSON for every decision, in a file for each month that only grows.
 
-The caps are counted from it: before a decision, the lines of other processes and of earlier runs are read.
+The caps are counted from it: before a decision, the lines of other processes and of earlier runs are read. One thread
+waits for the disk, so that no call does.
 """
 
 import asyncio
@@ -11,10 +12,11 @@ import os
 from collections.abc import AsyncIterator, Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
+from agent.pool import NotBegun, Pool
 from sipgw.config.errors import OperatorError
 from sipgw.config.numbers import spellings
 
@@ -23,6 +25,11 @@ log = structlog.get_logger()
 LOCK_LIMIT = 2.0
 """Seconds to wait for another process that decides."""
 _RETRY = 0.005
+DISK_LIMIT = 5.0
+"""Seconds that the disk has for one step of a decision; after that nobody is called."""
+DISK = Pool("the audit of calls out", workers=1, waiting=256)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Line = dict[str, Any]
 
@@ -51,54 +58,76 @@ class Audit:
             for month in (before, now):
                 if month is now or (self.folder / _name(month)).exists():
                     self._turn_to(month)
-                    self._catch_up()
+                    for line in self._catch_up():
+                        self._taken(line)
         except OSError as error:
             raise AuditError(f"the audit {self.folder} cannot be used: {error.strerror or error}") from None
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, as soon as the disk answers."""
+        with contextlib.suppress(NotBegun):
+            DISK.submit(self._close)
+
+    def _close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file, self._name = -1, ""
 
     @contextlib.asynccontextmanager
     async def turn(self, now: datetime) -> AsyncIterator[Callable[[Line], None]]:
-        """Hold the lock for one decision, after all lines were read. Yields the function that writes the next line.
+        """Hold the lock for one decision, after all lines were read. Yields the function that takes the next line,
+        which the end of the block writes.
 
         Raises `AuditError`.
         """
         async with self._turns:
             try:
-                self._turn_to(now)
-                await self._lock()
+                lines = list[Line]()
                 try:
-                    self._catch_up()
-                    yield self._write
+                    await self._lock(now)
+                    for others in await _on_disk(self._catch_up):
+                        self._taken(others)
+                    yield lines.append
+                    for line in lines:
+                        self._read[self._name] += await _on_disk(self._write, line)  # else it is read as one of others
+                        self._take(line)
                 finally:
-                    fcntl.flock(self._file, fcntl.LOCK_UN)
+                    with contextlib.suppress(NotBegun):
+                        DISK.submit(self._unlock)
             except OSError as error:
                 raise AuditError(f"the audit {self.folder} cannot be written: {error.strerror or error}") from None
+            except NotBegun as full:
+                raise AuditError(f"the audit {self.folder} cannot be written: {full}") from None
 
-    async def _lock(self) -> None:
+    async def _lock(self, now: datetime) -> None:
         deadline = asyncio.get_running_loop().time() + LOCK_LIMIT
-        while True:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise AuditError(f"another process holds the audit {self.folder}") from None
-                await asyncio.sleep(_RETRY)
-            else:
-                return
+        while not await _on_disk(self._locked, now):
+            if asyncio.get_running_loop().time() > deadline:
+                raise AuditError(f"another process holds the audit {self.folder}")
+            await asyncio.sleep(_RETRY)
+
+    def _locked(self, now: datetime) -> bool:
+        self._turn_to(now)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(self) -> None:
+        if self._file >= 0:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def _turn_to(self, month: datetime) -> None:
         name = _name(month)
         if name != self._name:
             file = os.open(self.folder / name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self.close()
+            self._close()
             self._file, self._name = file, name
 
-    def _catch_up(self) -> None:
+    def _catch_up(self) -> list[bytes]:
+        """The lines that others have written."""
+        found = list[bytes]()
         read = self._read.setdefault(self._name, 0)
         while data := os.pread(self._file, 1 << 20, read):
             end = data.rfind(b"\n") + 1
@@ -108,19 +137,29 @@ class Audit:
                     continue
                 end = len(data)
             read = self._read[self._name] = read + end
-            for line in data[:end].splitlines():
-                try:
-                    found = json.loads(line)
-                    self._take(found)
-                except (ValueError, KeyError, TypeError):
-                    log.warning("a line of the audit is not understood", file=self._name)
+            found += data[:end].splitlines()
+        return found
 
-    def _write(self, line: Line) -> None:
+    def _taken(self, line: bytes) -> None:
+        try:
+            self._take(json.loads(line))
+        except (ValueError, KeyError, TypeError):
+            log.warning("a line of the audit is not understood", file=self._name)
+
+    def _write(self, line: Line) -> int:
+        """Write it; returns its bytes."""
         data = json.dumps(line, ensure_ascii=False).encode() + b"\n"
         if os.write(self._file, data) != len(data):
             raise AuditError(f"the audit {self.folder} cannot be written: the disk is full")
-        self._read[self._name] += len(data)
-        self._take(line)
+        return len(data)
+
+
+async def _on_disk(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        async with asyncio.timeout(DISK_LIMIT):
+            return await DISK.run(function, *args, **kwargs)
+    except TimeoutError:
+        raise OSError(f"the disk did not answer within {DISK_LIMIT:g} s") from None
 
 
 def _name(month: datetime) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,13 +14,12 @@ from sipgw.sip.boundaries import contained, lasting
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.registrar import LONGEST, Binding, Registrar
 from sipgw.sip.uri import Uri
+from sipgw.state_file import StateFile
 
 log = structlog.get_logger()
 
 WRITTEN_EVERY = 5.0
 """Seconds between two writes; a killed gateway loses the changes after the last one."""
-LARGEST = 16 << 20
-"""Bytes of a file that is read."""
 
 
 class KeptPhones:
@@ -33,7 +31,7 @@ class KeptPhones:
 
     def __init__(self, registrar: Registrar, file: Path, users: Collection[str]) -> None:
         self._registrar = registrar
-        self._file = file
+        self._file = StateFile(file, "registered phones not kept")
         self._users = users
         self._written = 0
         self._group = asyncio.TaskGroup()
@@ -50,24 +48,21 @@ class KeptPhones:
         if self._task is not None:
             self._task.cancel()
             self._write()
+            await self._file.settled()
         await self._group.__aexit__(None, None, None)
 
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(WRITTEN_EVERY)
-            with contained("registered phones not kept", file=str(self._file)):
+            with contained("registered phones not kept", file=str(self._file.path)):
                 self._write()
 
     def _read(self) -> None:
         now, wall = asyncio.get_running_loop().time(), datetime.now(UTC).timestamp()
         try:
-            if self._file.stat().st_size > LARGEST:
-                raise ValueError(f"more than {LARGEST >> 20} MiB")
-            lines = [json.loads(line) for line in self._file.read_text().splitlines()]
-        except FileNotFoundError:
-            return
+            lines = [json.loads(line) for line in (self._file.read() or b"").decode().splitlines()]
         except (OSError, ValueError) as error:
-            log.warning("registered phones not read", file=str(self._file), cause=str(error)[:200])
+            log.warning("registered phones not read", file=str(self._file.path), cause=str(error)[:200])
             return
         for line in lines:
             with contextlib.suppress(KeyError, TypeError, ValueError):  # one spoilt line is one phone
@@ -85,13 +80,7 @@ class KeptPhones:
             for user in self._users
             for binding in self._registrar.bindings(user, now)
         ]
-        fresh = self._file.with_name(self._file.name + ".new")
-        try:
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-                out.writelines(lines)
-            fresh.replace(self._file)
-        except OSError as error:
-            log.warning("registered phones not kept", file=str(self._file), cause=error.strerror)
+        self._file.put("".join(lines))
 
 
 def _line(user: str, binding: Binding, expires: float) -> dict[str, Any]:

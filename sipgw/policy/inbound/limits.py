@@ -50,6 +50,10 @@ class SpentToday(NamedTuple):
     minutes: float = 0.0
     money: float = 0.0
 
+    def plus(self, other: "SpentToday") -> "SpentToday":
+        """The sum of both."""
+        return SpentToday(self.minutes + other.minutes, self.money + other.money)
+
 
 class Caller(NamedTuple):
     """Caller, called number and source of a call."""

@@ -3,6 +3,7 @@
 from collections import deque
 from typing import NamedTuple
 
+from sipgw.bounds import BoundedTable
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request
 
@@ -39,7 +40,7 @@ class Refusals:
         self.last: dict[str, RefusalEntry] = {}
         """By trunk."""
         self.strangers: deque[RefusalEntry] = deque(maxlen=STRANGERS)
-        self.calls: dict[str, RefusalEntry] = {}
+        self.calls = BoundedTable[str, RefusalEntry]("refused calls", CALLS)
         """By Call-ID, without strangers, which get no answer."""
 
     def note(self, trunk: str, refused: RefusalEntry) -> None:
@@ -48,7 +49,5 @@ class Refusals:
             self.last[trunk] = refused
             if refused.call:
                 self.calls[refused.call] = refused
-                if len(self.calls) > CALLS:
-                    del self.calls[next(iter(self.calls))]
         else:
             self.strangers.appendleft(refused)

@@ -13,7 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from agent.pinned import PrivateAddress, address_of, pinned
+from agent.pinned import PrivateAddress, ask
 from agent.pool import Pool, PoolFullError
 from agent.providers.connections import tls
 from sipgw.bounds import FULL
@@ -178,9 +178,7 @@ class Certificates:
             raise Unfetched(f"the URL of the certificate is not used: {reason}")
         assert self._client is not None  # noqa: S101  it is opened with this
         try:
-            url = httpx2.URL(text)
-            address = await address_of(NAMES, url.host, url.port or 443)
-            response = await self._client.send(pinned(self._client, "GET", url, address), stream=True)
+            response = await ask(self._client, "GET", httpx2.URL(text), NAMES)
             try:
                 if response.status_code != 200:
                     raise Unfetched(f"the server of the certificate answers {response.status_code}")

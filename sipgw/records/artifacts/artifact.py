@@ -4,10 +4,12 @@ The writing process sends the state of a file through the spool, which survives 
 forgetting and redaction only change the states of rows; `sipgw.records.artifacts.work` acts on them.
 """
 
+import asyncio
 import contextlib
 import errno
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.recording.redact import Span
 from sipgw.bounds import FULL
+from sipgw.records.artifacts.files import SLOW
 from sipgw.records.store.artifact_states import FILES, MOVES, ArtifactKind, ArtifactState, before
 from sipgw.records.store.spool import Entry
 from sipgw.records.store.tables import PATH, ArtifactRecord
@@ -35,11 +38,18 @@ UNSEEN = "its folder was not looked at since the upgrade"
 KILLED = "not finished: the gateway was killed or lost its power"
 
 
+def known(problem: str = "") -> Future[str]:
+    """A future that has its result: for those who keep an entry at once."""
+    future = Future[str]()
+    future.set_result(problem)
+    return future
+
+
 class Artifacts:
     """Begins the artifacts of this process, and keeps the list of open ones."""
 
-    def __init__(self, keep: Callable[[Entry], str] = lambda _: "") -> None:
-        """`keep` appends an entry to the spool. It returns the reason why the entry is not on the disk, or ""."""
+    def __init__(self, keep: Callable[[Entry], Future[str]] = lambda _: known()) -> None:
+        """`keep` appends an entry to the spool: see `sipgw.records.cdr.writer.CdrWriter.keep`."""
         self.keep = keep
         self.open: dict[str, Artifact] = {}
         """By their paths."""
@@ -48,7 +58,7 @@ class Artifacts:
 
     def begin(self, kind: ArtifactKind, call: str, path: str, *, consent: str = "", redact: bool = False) -> "Artifact":
         """Create a row for the file at the absolute `path`; `redact` if private words in it are to be covered. Raises
-        OSError: then the file must not be written.
+        OSError. Nothing may be written before the row is kept: see `Artifact.when_kept`.
         """
         if path in self.open:
             raise FileExistsError(errno.EEXIST, "another call writes this file")
@@ -58,9 +68,6 @@ class Artifacts:
             FULL["artifacts"] += 1
             raise OSError(errno.EBUSY, f"{MOST_OPEN} files of calls are being written")
         begun = self.open[path] = Artifact(self, kind, call, path, consent, redact=redact)
-        if problem := begun.tell(new=True):
-            begun.end(ArtifactState.TO_DELETE)
-            raise OSError(errno.EIO, f"its row cannot be kept: {problem}")
         return begun
 
     def close(self, path: str) -> None:
@@ -77,11 +84,16 @@ class Artifacts:
             del self._ended[next(iter(self._ended))]
         return list(self._ended)
 
-    @contextlib.contextmanager
-    def writing(self, kind: ArtifactKind, call: str, path: str) -> Iterator[None]:
-        """Write a file in the block; an unfinished file is deleted. Raises OSError as `begin`."""
+    @contextlib.asynccontextmanager
+    async def writing(self, kind: ArtifactKind, call: str, path: str) -> AsyncIterator[None]:
+        """Write a file in the block; an unfinished file is deleted. Raises OSError as `begin`, and without a row."""
         begun, state = self.begin(kind, call, path), ArtifactState.TO_DELETE
+        kept = asyncio.get_running_loop().create_future()
         try:
+            begun.when_kept(lambda problem: None if kept.done() else kept.set_result(problem))
+            async with asyncio.timeout(SLOW):
+                if problem := await kept:
+                    raise OSError(errno.EIO, f"its row cannot be kept: {problem}")
             yield
             state = ArtifactState.FINISHED
         finally:
@@ -105,6 +117,15 @@ class Artifact:
         created = datetime.now(UTC).isoformat()
         self._row = {"path": path, "kind": kind.value, "created": created, "consent": consent}
         self._call = call
+        self._kept = self.tell(new=True)
+
+    def when_kept(self, then: Callable[[str], None]) -> None:
+        """Call `then` when the disk has the row of this file, with "", or with the reason why it has not."""
+        if self._kept.done():
+            then(self._kept.result())
+        else:
+            loop = asyncio.get_running_loop()
+            self._kept.add_done_callback(lambda kept: loop.call_soon_threadsafe(then, kept.result()))
 
     def want(self, spans: Sequence[Span]) -> None:
         """Note the spans to cover, before they are covered."""
@@ -137,8 +158,8 @@ class Artifact:
         self.tell()
         self._held.close(self.path)
 
-    def tell(self, *, new: bool = False) -> str:
-        """Send the whole row to the spool. Returns the reason why it is not on the disk, or ""."""
+    def tell(self, *, new: bool = False) -> Future[str]:
+        """Send the whole row to the spool. The future has the reason why it is not on the disk, or ""."""
         redact = {"spans": [str(span) for span in self.spans], "judged": self._judged}
         ended = self.state in (ArtifactState.TO_REDACT, ArtifactState.FINISHED)
         waits = (datetime.now(UTC) + SETTLED).isoformat() if ended else None

@@ -6,7 +6,7 @@ without a break. In the agent's speech it covers from the sentence to the end of
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
@@ -150,10 +150,10 @@ class AudioRedactor:
             start = end + 1
         return private
 
-    def _found(self, call: str, text: str) -> list[Found]:
+    def _found(self, call: str, text: str) -> Sequence[Found]:
         live = self._live(call)
         policy = self._policy(live.agent if live else "")
-        return find(text, policy.redact, policy.country) if policy.redact_audio else []
+        return find(text, policy.redact, policy.country) if policy.redact_audio else ()
 
     def _private(self, call: str, text: str) -> bool:
         return bool(self._found(call, text))

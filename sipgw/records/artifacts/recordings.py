@@ -10,7 +10,7 @@ import structlog
 
 from media.process.channel import Channel, MediaDown, Recorded
 from sipgw.records.artifacts.artifact import Artifact, Artifacts
-from sipgw.records.store.artifact_states import ArtifactKind
+from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
 
 log = structlog.get_logger()
 
@@ -20,6 +20,7 @@ KEYS_PAUSE = 4.0
 """Seconds after a key in which nothing is kept."""
 Consent = Literal["off", "announce", "key"]
 NOT_AGREED = "the caller did not agree to be recorded"
+NO_ROW = "the disk did not keep its row before the call was over"
 NOT_YET = "the caller has not agreed yet"
 
 
@@ -115,14 +116,29 @@ class CallRecording:
                 (self._channel.resume_recording if self._told else self._channel.pause_recording)()
 
     def _start(self) -> None:
-        """Record if a row for the file can be written; otherwise a kill would leave a file without a row."""
+        """Record as soon as the disk has a row for the file; otherwise a kill would leave a file without a row."""
         if not (self.path and self.agreed and self._channel and self._answered) or self.artifact or self.problem:
             return
         try:
             self.artifact = self._row()
+        except OSError as error:
+            self._fail(error.strerror or str(error))
+        else:
+            self.artifact.when_kept(self._record)
+
+    def _record(self, problem: str) -> None:
+        """Record, now that the disk has the row of the file, or has not: then it has this `problem`."""
+        if not (self.artifact and self._channel) or self.artifact.state is not ArtifactState.WRITING:
+            return  # the call is over
+        if problem:
+            self.artifact.end(ArtifactState.TO_DELETE)
+            self.artifact = None
+            self._fail(f"its row cannot be kept: {problem}")
+            return
+        try:
             self._channel.record(self.path)
-        except (OSError, MediaDown) as error:
-            self._fail(getattr(error, "strerror", None) or str(error))
+        except MediaDown as error:
+            self._fail(str(error))
         else:
             self.began = datetime.now(UTC)
 
@@ -148,12 +164,14 @@ class CallRecording:
     def end(self) -> None:
         """The call is over, and all watchers know it: no more private words will be found."""
         if self.artifact:
-            self.artifact.end()
+            self.artifact.end(None if self.began else ArtifactState.TO_DELETE)
 
     def as_dict(self) -> dict[str, dict[str, str]]:
         """The fields for the record of the ended call."""
         if self._timer:
             self._timer.cancel()
+        if self.artifact and not self.began:
+            self.problem = self.problem or NO_ROW
         if self.artifact is None and not self.problem:
             return {} if self.agreed or not self._answered else {"sound": {"withheld": NOT_AGREED}}
         told = {

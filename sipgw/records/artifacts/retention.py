@@ -28,7 +28,7 @@ from sipgw.records.store.tables import (
     ToolCallRecord,
     TurnRecord,
 )
-from sipgw.records.store.writing import last_seen
+from sipgw.records.store.writing import interrupted
 
 SOME = 500
 """Calls in one transaction; it is short so that ending calls can be written meanwhile."""
@@ -136,7 +136,7 @@ async def close_lost(store: Store, now: datetime) -> int:
         lost = select(CallRecord.id).where(CallRecord.ended.is_(None), CallRecord.began < now - LONGEST).limit(SOME)
         calls = list(await session.scalars(lost))
         for call in calls:
-            ended = {"ended": await last_seen(session, call), "ending": "interrupted", "cause": LOST}
+            ended = await interrupted(session, call, LOST)
             await session.execute(update(CallRecord).where(CallRecord.id == call).values(**ended))
     return len(calls)
 

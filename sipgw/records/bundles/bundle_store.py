@@ -13,6 +13,7 @@ import structlog
 from media.process.engine import MediaEngine
 from media.recording.tap import HEADER, Tapped
 from sipgw import __version__
+from sipgw.bounds import FULL
 from sipgw.config.config import AgentConfig
 from sipgw.config.records import CaptureOptions
 from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, MediaAddress
@@ -120,6 +121,7 @@ class BundleStore:
         size = sum(one.recorder.size for one in self._ended.values())
         while size > self._options.megabytes << 19:
             size -= self._ended.pop(next(iter(self._ended))).recorder.size
+            FULL["bundles of calls"] += 1
 
     async def bundle(self, call: str, engine: MediaEngine | None) -> bytes:
         """The bundle of an ended call: from its file, or else from memory. Raises `NoBundle`."""
@@ -175,7 +177,7 @@ class BundleStore:
         await asyncio.sleep(SETTLE)
         try:
             content = await self._made(call, engine)
-            with artifacts.writing(ArtifactKind.BUNDLE, call, str(path := self.file_of(call))):
+            async with artifacts.writing(ArtifactKind.BUNDLE, call, str(path := self.file_of(call))):
                 await KEEPING.run(_write, path, content)
         except NoBundle as reason:
             log.warning("no bundle kept", cause=str(reason))

@@ -42,6 +42,8 @@ from sipgw.events import (
     TrunkAlarm,
 )
 from sipgw.records.captures.capture import Ladder
+from sipgw.records.privacy.growing import GrowingText
+from sipgw.records.privacy.redaction import Redact
 
 MODES = {
     "": "has left the call",
@@ -73,15 +75,16 @@ class TurnInProgress:
 
     shown: dict[str, Any]
     """As a turn that has ended."""
-    spoken: dict[str, list[str]] = field(default_factory=lambda: {"caller": [], "said": []})
-    """The unredacted words, piece by piece: a number may be spread over several pieces."""
+    words: dict[str, GrowingText] = field(
+        default_factory=lambda: {
+            side: GrowingText(2 * TEXT) for side in ("caller", "said")
+        }  # redacted it may be shorter
+    )
 
-    def add(self, part: str, text: str, redact: Callable[[str], str]) -> None:
+    def add(self, part: str, text: str, redact: Redact) -> None:
         """Take what was said by one side."""
-        pieces = self.spoken[part]
-        if sum(map(len, pieces)) < 2 * TEXT:  # what is redacted may be shorter
-            pieces.append(text)
-            self.shown[part] = redact(" ".join(pieces)).strip()[:TEXT]
+        self.words[part].add(text, redact)
+        self.shown[part] = self.words[part].shown.strip()[:TEXT]
 
 
 @dataclass
@@ -98,7 +101,7 @@ class Timeline:
     version: int = 0
     """Changes whenever there is something new."""
     left_out: int = 0
-    redact: Callable[[str], str] = str
+    redact: Redact = str
     """Removes private words."""
     turns: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)

@@ -118,7 +118,7 @@ class Timelines:
         try:
             text = json.dumps(timeline.as_dict(self._ladder(call)), default=str, separators=(",", ":"))
             if path := self._path(call):
-                with self._artifacts.writing(ArtifactKind.TIMELINE, call, str(path)):
+                async with self._artifacts.writing(ArtifactKind.TIMELINE, call, str(path)):
                     await KEEPING.run(_write, path, text.encode())
         except OSError as error:
             log.warning("timeline not kept", cause=str(error))

@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from agent.records import (
@@ -36,6 +35,7 @@ from sipgw.events import (
     MessageTaken,
     TrunkAlarm,
 )
+from sipgw.records.privacy.growing import GrowingText
 from sipgw.records.privacy.redaction import Redact, in_number
 from sipgw.records.store.reports import ReportState
 from sipgw.records.store.spool import Entry
@@ -71,9 +71,9 @@ class CallInProgress:
     turn: int = 0
     slowest: int = 0
     """Milliseconds of the slowest answer so far."""
-    caller: list[str] = field(default_factory=list)
+    caller: GrowingText = field(default_factory=lambda: GrowingText(WORDS))
     """The words of the present turn; the turn itself is written when it is over."""
-    said: list[str] = field(default_factory=list)
+    said: GrowingText = field(default_factory=lambda: GrowingText(WORDS))
 
 
 class CdrEncoder:
@@ -141,11 +141,11 @@ class CdrEncoder:
     def _reported(self, report: Report, at: str, going: CallInProgress) -> Entry | None:
         match report:
             case CallerSaid(words, True):
-                going.caller.append(words)
-                return self._turn(at, going)
+                going.caller.add(words, going.redact)
+                return _turn(at, going)
             case AgentSays(words):
-                going.said.append(words)
-                return self._turn(at, going)
+                going.said.add(words, going.redact)
+                return _turn(at, going)
             case ToolDone(run):
                 return {"tool": _tool(run, going) | {"at": at}, "told": "tool"}
             case TurnEnded(turn):
@@ -156,8 +156,7 @@ class CdrEncoder:
                     "latency_ms": kept_json(turn.times.parts_ms()), "sources": kept_json(turn.sources, going.redact),
                 }  # fmt: skip
                 number, going.turn = going.turn, going.turn + 1
-                going.caller.clear()
-                going.said.clear()
+                going.caller, going.said = GrowingText(WORDS), GrowingText(WORDS)
                 kept = {"turn": {"number": number, "at": at, **told, **rest}, "told": "turn"}
                 if (waited := turn.times.parts_ms().get("total", 0)) > going.slowest:
                     going.slowest = waited
@@ -173,10 +172,12 @@ class CdrEncoder:
                 return {"event": {"kind": _kind(report), "at": at, "about": about}}
         return None
 
-    def _turn(self, at: str, going: CallInProgress) -> Entry:
-        """The turn as far as it has come."""
-        caller, said = (text(going.redact(" ".join(words))) for words in (going.caller[-100:], going.said[-100:]))
-        return {"turn": {"number": going.turn, "at": at, "caller": caller, "said": said}}
+
+def _turn(at: str, going: CallInProgress) -> Entry:
+    """The turn as far as it has come."""
+    return {
+        "turn": {"number": going.turn, "at": at, "caller": text(going.caller.shown), "said": text(going.said.shown)}
+    }
 
 
 def _about(event: Event, going: CallInProgress) -> dict[str, Any]:
@@ -192,13 +193,10 @@ def report_entry(at: str) -> dict[str, Any]:
     return {"state": ReportState.WAITING.value, "next_try": at}
 
 
-def ended_entry(
-    call: str, about: dict[str, Any], at: datetime, kind: str, cause: str, recording: dict[str, str] | None
-) -> Entry:
-    """The ending of a call that could not write it itself; `about` is from its row."""
-    ended: dict[str, Any] = {"ended": at.isoformat(), "ending": kind, "cause": cause}
+def ended_entry(call: str, about: dict[str, Any], ended: dict[str, Any], recording: dict[str, str] | None) -> Entry:
+    """The ending of a call that could not write it itself: the columns `ended`; `about` is from its row."""
     if recording:
-        ended |= {"recording": recording["file"], "media": {"recording": recording}}
+        ended = ended | {"recording": recording["file"], "media": {"recording": recording}}
     return {"call": call, "set": ended, "told": "failed", "about": about}
 
 

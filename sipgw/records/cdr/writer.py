@@ -1,12 +1,12 @@
-"""The CDR writer: a watcher that writes the record of every call; no call waits for it. Events go to the spool at once
-and from there to the database, in order and once. While the database is locked,
-full or gone the spool grows; after a kill the next start continues and closes the interrupted calls.
+"""The CDR writer: a watcher that writes the record of every call; no call waits for it. Events go to the spool at once,
+in a thread that waits for the disk, and from there to the database, in order and once. While the database is
+locked, full or gone the spool grows; after a kill the next start continues and closes the interrupted calls.
 """
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Self
 
@@ -14,17 +14,18 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from agent.pool import Pool
+from agent.pool import NotBegun, Pool, PoolFullError
+from sipgw.bounds import FULL
 from sipgw.events import Event, Watchers
-from sipgw.records.artifacts.artifact import KILLED, recover
+from sipgw.records.artifacts.artifact import KILLED, known, recover
 from sipgw.records.cdr.encoder import ABOUT, CdrEncoder, ended_entry, report_entry
 from sipgw.records.privacy.redaction import Redact
 from sipgw.records.store.engine import StoreError, refused
 from sipgw.records.store.spool import BATCH, Entry, Spool, SpoolPosition
 from sipgw.records.store.store import Store
-from sipgw.records.store.writing import Writer, last_seen
+from sipgw.records.store.writing import Writer, interrupted
 from sipgw.records.webhooks.deliveries import Deliveries
-from sipgw.sip.boundaries import lasting
+from sipgw.sip.boundaries import contained, lasting
 
 log = structlog.get_logger()
 
@@ -32,14 +33,15 @@ GATHER = 0.05
 """Seconds in which entries come together for one transaction."""
 REST = 0.25
 """Seconds from one transaction to the next, unless a batch of `spool.BATCH` bytes waits: each costs 5 ms."""
-SPOOL = Pool("the spool", workers=1, waiting=8)
+SPOOL = Pool("the spool", workers=1, waiting=10_000)
+"""One thread redacts the events of all calls, and reads and writes the files of the spool: all in order."""
 SYNC = 1.0
 """Seconds between two fsyncs of the spool."""
 RETRY = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds until a database that failed is tried again; the last goes on."""
 GOODBYE = 5.0
 """Seconds for the remaining entries when the gateway stops; the rest is written at the next start."""
-MOMENT = (SQLAlchemyError, StoreError, OSError)
+MOMENT = (SQLAlchemyError, StoreError, OSError, NotBegun)
 """Errors that may disappear at the next attempt; any other error belongs to the entry: another version wrote it, the
 disk damaged it, or our code is wrong."""
 INTERRUPTED = "the gateway was killed or lost its power"
@@ -64,6 +66,10 @@ class CdrWriter:
         self._watchers = watchers
         self._deliveries = deliveries
         self._encoder = CdrEncoder(redactor, reports)
+        self._handed = 0
+        """Entries and events that were given to the thread."""
+        self._taken = 0
+        """Those that it has taken."""
         self._spool: Spool
         self._writer: Writer
         self._wake = asyncio.Event()
@@ -78,10 +84,12 @@ class CdrWriter:
             except OSError as error:
                 folder = self._store.options.spool_folder.resolve()
                 raise StoreError(f"cannot keep records in {folder}: {error.strerror}; set [store] spool") from None
-            stack.callback(self._spool.close)
+            stack.push_async_callback(_close, self._spool)
             for spool in others:
-                with contextlib.closing(spool):
+                try:
                     await self._take_up(spool)
+                finally:
+                    await _close(spool)
             self._writer = await self._take_up(self._spool)
             group = await stack.enter_async_context(asyncio.TaskGroup())
             tasks = [group.create_task(lasting(one, "records not written")) for one in (self._write, self._sync)]
@@ -96,28 +104,49 @@ class CdrWriter:
     @property
     def behind(self) -> bool:
         """Whether something is not in the database yet."""
-        return self._spool.behind
+        return self._taken < self._handed or self._spool.behind
 
     async def written(self) -> None:
         """Wait until all events are in the database."""
-        while self._spool.behind:  # noqa: ASYNC110  what it waits for is a file
+        while self.behind:  # noqa: ASYNC110  what it waits for is a file
             await asyncio.sleep(GATHER)
 
     def _note(self, event: Event) -> None:
-        entry = self._encoder.entry(event)
-        if entry is not None:
-            self.keep(entry)
+        self._hand_over(lambda: self._encoder.entry(event))
 
-    def keep(self, entry: Entry) -> str:
-        """Append an entry to the spool. Returns the reason why it is not on the disk, or ""."""
+    def keep(self, entry: Entry) -> Future[str]:
+        """Append an entry to the spool. The future has the reason why it is not on the disk, or ""; it never raises."""
+        return self._hand_over(lambda: entry)
+
+    def _hand_over(self, entry: Callable[[], Entry | None]) -> Future[str]:
+        try:
+            kept = SPOOL.submit(self._take, entry)
+        except PoolFullError as full:
+            FULL["records"] += 1
+            if SPOOL.refused % 1000 == 1:
+                log.error("records are lost", lost=SPOOL.refused, cause=str(full))  # noqa: TRY400
+            return known(str(full))
+        self._handed += 1
+        self._wake.set()
+        self._kept.set()
+        return kept
+
+    def _take(self, entry: Callable[[], Entry | None]) -> str:
+        """In the thread: append an entry; returns the reason why it is not on the disk, or ""."""
+        problem = "an error that stands in the log"
+        with contained("record not kept"):
+            found = entry()
+            problem = "" if found is None else self._append(found)
+        self._taken += 1
+        return problem
+
+    def _append(self, entry: Entry) -> str:
         before, lost = self._spool.problem, self._spool.dropped
         self._spool.append(entry)
         if self._spool.problem != before and self._spool.problem:
             log.error("records wait in memory", cause=self._spool.problem)
         if self._spool.dropped == lost + 1 and lost % 1000 == 0:
             log.error("records are lost", lost=self._spool.dropped, cause=self._spool.problem)
-        self._wake.set()
-        self._kept.set()
         return self._spool.problem
 
     async def _take_up(self, spool: Spool) -> Writer:
@@ -138,7 +167,7 @@ class CdrWriter:
         except SQLAlchemyError as error:
             raise StoreError(f"cannot take up the records of the last run: {_cause(error)}") from None
         with contextlib.suppress(OSError):
-            spool.tidy()
+            await SPOOL.run(spool.tidy)
         if calls:
             log.warning("calls were interrupted", calls=len(calls))
         return writer
@@ -146,35 +175,37 @@ class CdrWriter:
     async def _interrupted(self, session: AsyncSession, writer: Writer, call: str, cut: dict[str, str]) -> Entry:
         """The ending of a call of the last run; `cut` are the files of recordings that were not finished."""
         about = await writer.about(session, call, (*ABOUT, "answered"))
-        answered, at = about.pop("answered"), await last_seen(session, call)
+        answered, ended = about.pop("answered"), await interrupted(session, call, INTERRUPTED)
+        at = ended["ended"].isoformat()
         recording = {"file": cut[call], "problem": KILLED} if call in cut else None
-        entry = ended_entry(call, about, at, "interrupted", INTERRUPTED, recording)
+        entry = ended_entry(call, about, ended | {"ended": at}, recording)
         wanted = answered is not None and self._encoder.reports(about["agent"])
-        return entry | ({"report": report_entry(at.isoformat())} if wanted else {})
+        return entry | ({"report": report_entry(at)} if wanted else {})
 
     async def _write(self) -> None:
         now, failures, wrote = asyncio.get_running_loop().time, 0, 0.0
         while True:
-            if not self._spool.behind:
+            if not self.behind:
                 self._wake.clear()
                 await self._wake.wait()
             rest = GATHER if self._spool.waits >= BATCH else max(GATHER, wrote + REST - now())
             await asyncio.sleep(RETRY[min(failures, len(RETRY)) - 1] if failures else rest)
             wrote = now()
-            cause = await self._try()
+            cause = await self._try(doubted=failures > 0)
             if cause and failures in (0, 10, 100):
                 log.warning("records wait in the spool", cause=cause, tries=failures + 1)
             if failures and not cause:
                 log.info("records are written again", tries=failures)
             failures = failures + 1 if cause else 0
 
-    async def _try(self) -> str:
-        """Write the next entries; returns the error, or ""."""
+    async def _try(self, *, doubted: bool) -> str:
+        """Write the next entries; returns the error, or "". If the file is `doubted`, it is looked into first."""
         try:
-            self._spool.flush()
-            await self._store.revive()
+            await SPOOL.run(self._spool.flush)
+            if doubted or self._store.replaced:
+                await self._store.revive()
             await self._step(self._spool, self._writer)
-        except (SQLAlchemyError, StoreError, OSError) as error:
+        except MOMENT as error:
             return _cause(error)
         except Exception as error:  # the observer boundary: calls go on without their records
             log.exception("records not written")
@@ -183,7 +214,7 @@ class CdrWriter:
 
     async def _step(self, spool: Spool, writer: Writer) -> bool:
         """Write the next entries; returns whether there were any."""
-        entries, place = spool.read()
+        entries, place = await SPOOL.run(spool.read)
         if place == spool.place:
             return False
         sure, writer.sure = writer.sure, False
@@ -198,10 +229,10 @@ class CdrWriter:
             if not _refused(error):
                 raise
             await self._one_by_one(writer, entries, place)
-        writer.sure = True
-        spool.done(place)
+        writer.sure, spool.place = True, place
         if self._deliveries:
             self._deliveries.added()
+        await SPOOL.run(spool.done)
         return True
 
     async def _one_by_one(self, writer: Writer, entries: list[Entry], place: SpoolPosition) -> None:
@@ -231,14 +262,11 @@ class CdrWriter:
             await asyncio.sleep(SYNC)
             self._kept.clear()
             try:
-                file = self._spool.descriptor()
-                if file is not None:
-                    await SPOOL.run(_sync, file)
-                self._spool.tidy()
-                again = self._spool.behind
-            except OSError as error:
+                await SPOOL.run(self._spool.sync)
+                again = self.behind
+            except (OSError, NotBegun) as error:
                 again = True
-                log.warning("the spool is not safe from a power cut", cause=error.strerror)
+                log.warning("the spool is not safe from a power cut", cause=_cause(error))
             except Exception:  # the observer boundary: see `_try`
                 again = True
                 log.exception("the spool is not safe from a power cut")
@@ -249,17 +277,17 @@ class CdrWriter:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE):
                 await self.written()
-        if self._spool.behind:
+        if self.behind:
             log.error("records are left for the next start", folder=str(self._store.options.spool_folder))
         for task in tasks:
             task.cancel()
 
 
-def _sync(file: int) -> None:
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+async def _close(spool: Spool) -> None:
+    """Close it, if its disk answers in time: the end of the process closes it, too."""
+    with contextlib.suppress(TimeoutError, NotBegun):
+        async with asyncio.timeout(GOODBYE):
+            await SPOOL.run(spool.close)
 
 
 def _refused(error: Exception) -> bool:

@@ -4,8 +4,9 @@ by Luhn, Aadhaar by Verhoeff, IBAN by ISO 7064), so that order numbers stay.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import phonenumbers
@@ -35,6 +36,10 @@ _SPOKEN_EMAIL = re.compile(
 _IBAN = re.compile(r"\b[A-Za-z]{2}[ -]?\d{2}(?:[ -]?[A-Za-z0-9]){11,30}\b")
 _LETTERS = re.compile(r"\b([A-Za-z])[\s.\-]{0,3}([A-Za-z])[\s.\-]{0,3}$")
 
+_PLUS = re.compile(r"(?i)(?:\+|\bplus)\s*$")
+NEAR = 16
+"""Characters before a number in which its country code or "plus" stands."""
+
 
 class Found(NamedTuple):
     """Something private in a text."""
@@ -50,9 +55,27 @@ def redactor_for(policy: PrivacyOptions, sink: Sink) -> Redact:
     return redactor(policy.redact, policy.country) if sink in policy.where else str
 
 
+@dataclass(frozen=True)
+class Redactor:
+    """Takes private data of these kinds out of texts."""
+
+    kinds: tuple[Kind, ...]
+    country: str = ""
+
+    def __call__(self, text: str) -> str:
+        """`text` without private data."""
+        return redacted(text, self.kinds, self.country)
+
+    def find(self, text: str) -> Sequence[Found]:
+        """See `find`."""
+        return find(text, self.kinds, self.country)
+
+
 def redactor(kinds: tuple[Kind, ...], country: str = "") -> Redact:
-    """What takes `kinds` out of a text."""
-    return lambda text: redacted(text, kinds, country) if kinds else text
+    """The function that takes `kinds` out of a text."""
+    if kinds:
+        return Redactor(kinds, country)
+    return str
 
 
 def redacted(text: str, kinds: tuple[Kind, ...], country: str = "") -> str:
@@ -84,7 +107,8 @@ def in_number(value: int, redact: Redact) -> int | str:
     return value if shown == str(value) else shown
 
 
-def find(text: str, kinds: tuple[Kind, ...], country: str = "") -> list[Found]:
+@lru_cache(16)  # records, timeline and recording ask for the same words, one right after the other
+def find(text: str, kinds: tuple[Kind, ...], country: str = "") -> Sequence[Found]:
     """All private data in `text`, in order and without overlap; the first match counts."""
     taken: list[Found] = []
     said = runs(text) if enough(text) else []
@@ -92,7 +116,7 @@ def find(text: str, kinds: tuple[Kind, ...], country: str = "") -> list[Found]:
         for found in look(text, said, country) if kind in kinds else ():
             if all(found.end <= other.start or found.start >= other.end for other in taken):
                 taken.append(found)
-    return sorted(taken)
+    return tuple(sorted(taken))
 
 
 def _emails(text: str, _said: list[DigitRun], _country: str) -> Iterator[Found]:
@@ -137,19 +161,35 @@ def _ibans(text: str, said: list[DigitRun], _country: str) -> Iterator[Found]:
 
 def _written_ibans(text: str) -> Iterator[Found]:
     for match in _IBAN.finditer(text):
-        end = match.end()
-        while end - match.start() >= 15:  # words behind it may look like a part of it
-            number = re.sub(r"[ -]", "", text[match.start() : end])
-            if text[end - 1].isalnum() and iban.is_valid(number, check_country=False):
-                yield Found(match.start(), end, f"[iban {number[:2].upper()}••{number[-2:]}]")
+        for end in reversed(_iban_ends(match[0])):  # words behind it may look like a part of it
+            number = re.sub(r"[ -]", "", match[0][:end])
+            if iban.is_valid(number, check_country=False):
+                yield Found(match.start(), match.start() + end, f"[iban {number[:2].upper()}••{number[-2:]}]")
                 break
-            end -= 1
+
+
+def _iban_ends(text: str) -> list[int]:
+    """Where in `text` an IBAN that begins there may end, by its check digits alone: most of what looks like one is
+    none, and its structure is looked up for the rest.
+    """
+    ends, rest, head = list[int](), 0, ""
+    for at, char in enumerate(text):
+        if not char.isalnum():
+            continue
+        value = str(int(char, 36))
+        if len(head) < 6:  # country and check digits count behind all others
+            head += value
+            continue
+        rest = (rest * 10 ** len(value) + int(value)) % 97
+        if at >= 14 and (rest * 10**6 + int(head)) % 97 == 1:
+            ends.append(at + 1)
+    return ends
 
 
 def _spoken_ibans(text: str, said: list[DigitRun]) -> Iterator[Found]:
     for run in said:
-        letters = _LETTERS.search(text[: run.spans[0][0]])
-        if letters is None or len(run.digits) < 13:
+        letters = _before(_LETTERS, text, run) if len(run.digits) >= 13 else None
+        if letters is None:
             continue
         country = (letters[1] + letters[2]).upper()
         for start, end in run.windows(30, 13):
@@ -157,6 +197,12 @@ def _spoken_ibans(text: str, said: list[DigitRun]) -> Iterator[Found]:
             if start == 0 and iban.is_valid(number, check_country=False):
                 yield Found(letters.start(), run.spans[end - 1][1], f"[iban {country}••{number[-2:]}]")
                 break
+
+
+def _before(pattern: re.Pattern[str], text: str, run: DigitRun) -> re.Match[str] | None:
+    """The match of `pattern` right before `run`."""
+    start = run.spans[0][0]
+    return pattern.search(text, max(0, start - NEAR), start)
 
 
 def _phones(text: str, said: list[DigitRun], country: str) -> Iterator[Found]:
@@ -172,7 +218,7 @@ def _written_phones(text: str, country: str) -> Iterator[Found]:
 
 def _spoken_phones(text: str, said: list[DigitRun], country: str) -> Iterator[Found]:
     for run in said:
-        plus = re.search(r"(?i)(?:\+|\bplus)\s*$", text[: run.spans[0][0]])
+        plus = _before(_PLUS, text, run)
         for start, end in run.windows(15, 7) if run.spoken or plus else ():
             number = ("+" if plus and start == 0 else "") + run.digits[start:end]
             if (number[0] == "+" or country) and _is_phone(number, country):
@@ -181,6 +227,7 @@ def _spoken_phones(text: str, said: list[DigitRun], country: str) -> Iterator[Fo
                 break
 
 
+@lru_cache(4096)  # the end of a text that grows has the same numbers again and again
 def _is_phone(number: str, country: str) -> bool:
     try:
         return bool(phonenumbers.is_valid_number(phonenumbers.parse(number, country or None)))

@@ -20,7 +20,7 @@ from sipgw.records.store.tables import CallRecord, EventRecord, ToolCallRecord, 
 PAGE = 1000
 """Calls on a page at most."""
 NEAR = 3000
-"""Calls that are looked at in the order of time before an index looks for rare ones."""
+"""Calls that are looked at in the order of time before an index looks for rare ones; then up to ten times as many."""
 FEW = 300
 """Calls that are looked at one by one for a word."""
 
@@ -123,7 +123,8 @@ async def _found(
         before = [call.began <= began, or_(call.began < began, call.id < last)]
         until = min(until, began + timedelta(microseconds=1)) if until else began + timedelta(microseconds=1)
     bounds = [*before, *([call.began < until] if until else [])]
-    for size in (NEAR, 10 * NEAR):
+    size, most = NEAR, 10 * NEAR
+    while True:
         edge = await session.scalar(select(call.began).where(*bounds).order_by(*NEWEST).offset(size - 1).limit(1))
         others = wanted.others()
         near = (
@@ -137,8 +138,9 @@ async def _found(
         ids = list(await session.scalars(select(near.c.id).where(*conditions).order_by(*ordered).limit(limit)))
         if len(ids) >= limit or edge is None or (wanted.since and edge < wanted.since):
             return ids
-        if 10 * len(ids) < limit:  # ten times as many have too few, too
+        if size == most or len(ids) * most < limit * size:  # if it goes on like this, all of these have too few, too
             break
+        size = min(most, 2 * size * limit // len(ids))
     return await _far(session, wanted, limit, before, until)
 
 

@@ -83,14 +83,19 @@ class Database:
             await self._dispose()
             await self._open()
 
+    @property
+    def replaced(self) -> bool:
+        """Whether the file was deleted, or another one is in its place. A file that was emptied is not noticed."""
+        return not self.options.url and self._file != self._identity()
+
     async def _is_the_same(self) -> bool:
         """Whether the file is the one that was opened: a new one may have its inode, but has no schema."""
         if self.options.url:
             return True
-        if self._file != self._identity():
+        if self.replaced:
             return False
         try:
-            async with self._engine.connect() as connection:  # before each batch: a session costs twice as much
+            async with self._engine.connect() as connection:
                 await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
         except SQLAlchemyError:
             return False

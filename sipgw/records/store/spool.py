@@ -41,7 +41,7 @@ class SpoolPosition(NamedTuple):
 
 
 class Spool:
-    """The spool folder of one gateway. Calls wait only for `append`."""
+    """The spool folder of one gateway. Its functions wait for the disk: all but `resume` belong in one thread."""
 
     def __init__(self, folder: Path, lock: int) -> None:
         """`lock` is the locked descriptor of its ``id``; it is closed with the spool."""
@@ -50,6 +50,7 @@ class Spool:
         self.problem = ""
         """Why nothing can be appended at the moment."""
         self.place = SpoolPosition(0, 0)
+        """The database has all entries before it."""
         self._folder = folder
         self._lock = lock
         self._file: int | None = None
@@ -86,7 +87,7 @@ class Spool:
         return self._size - (self.place.position if self.place.segment == self._segment else 0)
 
     def append(self, entry: Entry) -> None:
-        """Append an entry; never raises and never waits for the disk."""
+        """Append an entry; never raises."""
         if len(self._waiting) >= WAITING:
             self.dropped += 1
             FULL["records"] += 1
@@ -121,11 +122,10 @@ class Spool:
                 later = [number for number in _segments(self._folder) if number > place.segment]
                 place = SpoolPosition(min([*later, self._segment]), 0)
 
-    def done(self, place: SpoolPosition) -> None:
+    def done(self) -> None:
         """All entries before `place` are in the database: delete segments that are not needed any more."""
-        self.place = place
         for number in _segments(self._folder):
-            if number < place.segment:
+            if number < self.place.segment:
                 (self._folder / _name(number)).unlink(missing_ok=True)
 
     def resume(self, place: SpoolPosition) -> None:
@@ -137,12 +137,14 @@ class Spool:
         """Delete the read entries if no others exist, so that no private data stays here. Raises OSError."""
         if not self.behind:
             self._end_segment()
-            self.done(self.place)
+            self.done()
             (self._folder / _name(self.place.segment)).unlink(missing_ok=True)
 
-    def descriptor(self) -> int | None:
-        """The descriptor to `fsync` and then close; None if there is none."""
-        return None if self._file is None else os.dup(self._file)
+    def sync(self) -> None:
+        """Have the disk keep all that was appended, and `tidy`. Raises OSError."""
+        if self._file is not None:
+            os.fsync(self._file)
+        self.tidy()
 
     def close(self) -> None:
         """Give the folder free for another gateway."""

@@ -10,6 +10,7 @@ from sqlalchemy import Table, bindparam, false, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.bounds import BoundedTable
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactPlace, ArtifactState
 from sipgw.records.store.spool import Entry, SpoolPosition
 from sipgw.records.store.tables import (
@@ -77,7 +78,7 @@ class Writer:
         self.gateway = gateway
         self.sure = False
         """Whether the read position is known: not at the start, nor after a batch without an answer."""
-        self._rows_of: dict[str, str] = {}
+        self._rows_of = BoundedTable[str, str]("identities of calls", ROWS)
         """Rows of calls whose identity an earlier call had, because the caller chooses the Call-ID. Files come after
         the end."""
 
@@ -135,8 +136,6 @@ class Writer:
         if call in taken:
             suffix = f" {began}"
             self._rows_of[call] = call[: ID - len(suffix)] + suffix
-            if len(self._rows_of) > ROWS:
-                del self._rows_of[next(iter(self._rows_of))]
         taken.add(call)
 
     async def _move(self, session: AsyncSession, rows: Iterable[dict[str, Any]]) -> None:
@@ -179,7 +178,17 @@ def _dialect(session: AsyncSession) -> Any:
     return postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
 
 
-async def last_seen(session: AsyncSession, call: str) -> datetime:
+async def interrupted(session: AsyncSession, call: str, cause: str) -> dict[str, Any]:
+    """The columns of a call that nobody is left to end: it ended with its last event, and a check of the caller's
+    number that went on has no verdict."""
+    ended = {"ended": await _last_seen(session, call), "ending": "interrupted", "cause": cause}
+    identity = await session.scalar(select(CallRecord.identity).where(CallRecord.id == call)) or {}
+    if (identity.get("stir") or {}).get("result") == "pending":
+        ended["identity"] = identity | {"stir": {"result": "unverified", "reason": cause}}
+    return ended
+
+
+async def _last_seen(session: AsyncSession, call: str) -> datetime:
     """The time of the last event of a call."""
     found = [await session.scalar(select(CallRecord.began).where(CallRecord.id == call))]
     for table in (EventRecord, TurnRecord, ToolCallRecord):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import httpx2
 
-from agent.pinned import PrivateAddress, address_of, anywhere, pinned, public
+from agent.pinned import PrivateAddress, anywhere, ask, public
 from agent.pool import Pool, PoolFullError
 from sipgw.config.records import WebhookOptions
 
@@ -64,15 +64,12 @@ async def post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes,
 
 
 async def _post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes, headers: Mapping[str, str]) -> None:
-    url = httpx2.URL(options.url)
-    port = url.port or (443 if url.scheme == "https" else 80)
+    url, allowed = httpx2.URL(options.url), anywhere if options.private_networks else public
+    told = {"Content-Type": "application/json", **headers}
     try:
-        address = await address_of(NAMES, url.host, port, anywhere if options.private_networks else public)
+        response = await ask(client, "POST", url, NAMES, allowed, content=body, headers=told)
     except PrivateAddress as error:
         raise PostFailed(f"{error}; set private_networks = true if that is meant") from None
-    told = {"Content-Type": "application/json", **headers}
-    request = pinned(client, "POST", url, address, content=body, headers=told)
-    response = await client.send(request, stream=True, follow_redirects=False)
     try:
         size = 0
         async for piece in response.aiter_raw():

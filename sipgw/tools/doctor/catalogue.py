@@ -259,8 +259,8 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         "nothing shows whether the gateway's sound arrives there", "test_number = one that answers with an echo"
     ),
     "audio.other-source": _warn(
-        "the sound of the other side comes from {sources}, which its description does not name: it is heard only if it begins in the "
-        "first 5 s and nothing comes from {expected}",
+        "the sound of the other side comes from {sources}, which its description does not name. It is heard only if it begins in "
+        "the first 5 s and nothing comes from {expected}",
         "PBX: its media address (Asterisk: external_media_address, direct_media = no); carrier: ask for its media addresses",
     ),
     # Calls that were made

@@ -36,14 +36,16 @@ def doctor(
         typer.Argument(help="One trunk, or providers; without it all trunks, this machine, the providers."),
     ] = "",
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file.")] = None,
-    call: Annotated[str, typer.Option("--call", help="Call this number, best one that echoes; it may cost.")] = "",
+    call: Annotated[
+        str, typer.Option("--call", help="Call this number, best one that plays an echo. The call may cost money.")
+    ] = "",
     json_: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     providers: Annotated[bool, typer.Option(help="Ask each provider once; that costs fractions of a cent.")] = True,
     live: Annotated[
         Path | None,
         typer.Option(
             "--live",
-            help="With providers: record their messages, without what is private, in this folder.",
+            help="With --providers: write their messages into this folder, without private content.",
             callback=_made,
         ),
     ] = None,

@@ -36,9 +36,9 @@ def eval_command(
     config: Annotated[
         list[Path] | None, typer.Option("--config", "-c", help="Configuration to evaluate; several are compared.")
     ] = None,
-    agent: Annotated[str, typer.Option(help="The agent to evaluate, of those beside the one configuration.")] = DEFAULT,
+    agent: Annotated[str, typer.Option(help="The agent to evaluate: the name of a file of agents/.")] = DEFAULT,
     prompt: Annotated[
-        list[Path] | None, typer.Option(help="File with a prompt in the place of the agent's; several are compared.")
+        list[Path] | None, typer.Option(help="File with a prompt instead of the agent's; several are compared.")
     ] = None,
     judge: Annotated[Path | None, typer.Option(help="Configuration whose model judges the rubrics.")] = None,
     at_once: Annotated[int, typer.Option(min=1, max=50, help="Utterances and scripted calls at the same time.")] = 4,
@@ -46,7 +46,7 @@ def eval_command(
         bool, typer.Option("--scripted", help="Let the replies of the set answer, not a model: tries tools and checks.")
     ] = False,
     usage: Annotated[
-        Path | None, typer.Option(help="File to which a line of JSON is written for whatever is used of providers.")
+        Path | None, typer.Option(help="File that gets a line of JSON each time when a provider is used.")
     ] = None,
     html_file: Annotated[Path | None, result_file("Write a report with sound.", "--html")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,

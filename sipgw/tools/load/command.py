@@ -32,24 +32,24 @@ SHOWN = {
 
 def load_command(
     calls: Annotated[int, typer.Option(min=1, max=8000, help="Calls to hold.")] = 20,
-    ramp_: Annotated[bool, typer.Option("--ramp", help="Find how many calls hold, up to --calls.")] = False,
+    ramp_: Annotated[bool, typer.Option("--ramp", help="Begin with few calls and add more, up to --calls.")] = False,
     seconds: Annotated[float, typer.Option(min=2, max=86400, help="How long each number of calls is held.")] = 20.0,
     target: Annotated[str, typer.Option(help="Call this SIP URI instead of a gateway that is started here.")] = "",
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Agent and providers of this file.")] = None,
     media_only: Annotated[bool, typer.Option(help="No speech services: an agent that repeats one sentence.")] = False,
     rate: Annotated[float, typer.Option(min=0.1, max=500, help="New calls a second.")] = 20.0,
     workers: Annotated[int, typer.Option(min=0, max=256, help="Processes of callers; 0 is one a core.")] = 0,
-    turn_limit: Annotated[float, typer.Option(help="Seconds: turn latency that 95 of 100 turns keep.")] = 1.5,
-    setup_limit: Annotated[float, typer.Option(help="Seconds: set-up that 95 of 100 calls keep.")] = 1.0,
+    turn_limit: Annotated[float, typer.Option(help="Seconds: longest turn latency of 95 of 100 turns.")] = 1.5,
+    setup_limit: Annotated[float, typer.Option(help="Seconds: longest set-up of 95 of 100 calls.")] = 1.0,
     loss_limit: Annotated[float, typer.Option(help="Part of the packets that may be lost.")] = 0.01,
-    gap_limit: Annotated[float, typer.Option(help="Seconds: longest silence of the wire.")] = 0.5,
+    gap_limit: Annotated[float, typer.Option(help="Seconds: longest time without a packet.")] = 0.5,
     media_processes: Annotated[int, typer.Option(min=0, max=64, help="Media processes; 0: as configured.")] = 0,
-    ca: Annotated[str, typer.Option(help="PEM file with who vouches for a TLS target.")] = "",
+    ca: Annotated[str, typer.Option(help="PEM file with the authorities that sign a TLS target's certificate.")] = "",
     html_file: Annotated[Path | None, result_file("Write a report with plots.", "--html")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     own: Annotated[bool, typer.Option("--i-own-this-host", help="Call a public address.")] = False,
 ) -> None:
-    """Let many callers speak at once. Exit status 1 if the service level broke, 2 for bad input."""
+    """Find out how many calls this machine holds. Exit status 1 if the service level broke, 2 for bad input."""
     with one_line_errors(2, LoadError, TlsError, UriError, ValueError):
         if bool(target) + bool(config) + media_only != 1:
             raise LoadError("say one of --media-only, --config FILE and --target URI")

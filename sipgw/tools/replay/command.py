@@ -31,10 +31,10 @@ def bundles(paths: list[Path]) -> Iterator[Path]:
 
 
 def replay_command(
-    paths: Annotated[list[Path], typer.Argument(metavar="BUNDLE|FOLDER...", help="Calls that were kept.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="BUNDLE|FOLDER...", help="Bundles of recorded calls.")],
     json_: Annotated[bool, typer.Option("--json", help="Print what is different as JSON.")] = False,
     update: Annotated[
-        bool, typer.Option("--update", help="Take what comes of it now as what is to come of it.")
+        bool, typer.Option("--update", help="Write today's results into the bundles, as the expected ones.")
     ] = False,
 ) -> None:
     """Replay recorded calls with the present code. Exit status 1 if one is different, 2 if a bundle is broken."""

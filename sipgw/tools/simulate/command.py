@@ -53,22 +53,26 @@ def _duration(help_: str) -> Any:
 
 
 def simulate_command(
-    scenario: Annotated[Path | None, typer.Argument(help="Scenario file; without one, an order is asked for.")] = None,
+    scenario: Annotated[
+        Path | None, typer.Argument(help="Scenario file; without one, the caller asks for an order.")
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Agent and providers of this file.")] = None,
-    target: Annotated[str, typer.Option(help="Call this SIP URI instead of a gateway of one's own.")] = "",
-    seed: Annotated[int | None, typer.Option(help="Another chance; 0 draws one and prints it.")] = None,
+    target: Annotated[str, typer.Option(help="Call this SIP URI instead of a gateway that is started here.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Seed of the random numbers; 0: choose one and print it.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
     wav: Annotated[Path | None, result_file("Write the call: left the caller, right what it heard.")] = None,
     loss: Annotated[float | None, _part("Packets that are lost, both ways: 3%.")] = None,
     burst: Annotated[float | None, typer.Option(help="Mean number of packets lost in a row.")] = None,
     jitter: Annotated[float | None, _duration("Mean additional delay of a packet: 40ms.")] = None,
-    reorder: Annotated[float | None, _part("Packets that others overtake: 1%.")] = None,
+    reorder: Annotated[float | None, _part("Packets that arrive behind later ones: 1%.")] = None,
     delay: Annotated[float | None, _duration("Delay of every packet.")] = None,
-    nat_rebind: Annotated[float | None, _duration("When the caller's NAT takes another port.")] = None,
-    stt_stall: Annotated[float | None, _duration("Words of every second turn come so much later.")] = None,
-    llm_slow: Annotated[float | None, _duration("Each reply of the model begins so much later.")] = None,
-    tts_drop: Annotated[float | None, _part("Sentences whose sound breaks off in the middle: 30%.")] = None,
-    provider_down: Annotated[str | None, typer.Option(help="Refuses everything: stt, llm or tts.")] = None,
+    nat_rebind: Annotated[float | None, _duration("Time in the call when the caller's NAT takes another port.")] = None,
+    stt_stall: Annotated[float | None, _duration("Additional delay of the words of every second turn.")] = None,
+    llm_slow: Annotated[float | None, _duration("Additional delay of each reply of the model.")] = None,
+    tts_drop: Annotated[float | None, _part("Sentences whose sound stops in the middle: 30%.")] = None,
+    provider_down: Annotated[
+        str | None, typer.Option(help="The provider that refuses everything: stt, llm or tts.")
+    ] = None,
 ) -> None:
     """Hold a scripted call over a bad network with bad providers. Exit status 1 if turns broke, 2 for bad input."""
     network = _given(loss=loss, burst=burst, jitter=jitter, reorder=reorder, delay=delay, rebind=nat_rebind)

@@ -9,7 +9,7 @@ from urllib.parse import quote_plus, urlsplit
 
 import httpx2
 
-from agent.pinned import PrivateAddress, address_of, anywhere, pinned, public
+from agent.pinned import PrivateAddress, anywhere, ask, public
 from agent.pool import Pool, PoolFullError
 from agent.providers.connections import tls
 from sipgw.config.errors import OperatorError
@@ -133,12 +133,9 @@ class OidcProvider:
                 asyncio.timeout(LIMIT),
                 httpx2.AsyncClient(timeout=None, trust_env=False, verify=tls()) as client,
             ):
-                there = httpx2.URL(url)
-                port = there.port or (443 if there.scheme == "https" else 80)
-                address = await address_of(NAMES, host, port, anywhere if own else public)
                 headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-                request = pinned(client, method, there, address, headers=headers, **more)
-                response = await client.send(request, stream=True, auth=auth, follow_redirects=False)
+                more |= {"headers": headers, "auth": auth}
+                response = await ask(client, method, httpx2.URL(url), NAMES, anywhere if own else public, **more)
                 try:
                     return _object(response.status_code, await _bounded(response, host), host)
                 finally:

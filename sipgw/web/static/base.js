@@ -27,6 +27,9 @@ export function localTimes(part) {
 
 localTimes(document);
 
+const pages = document.querySelector(".side nav"), here = pages?.querySelector("[aria-current]");
+if (here) pages.scrollLeft = here.offsetLeft - pages.offsetLeft - (pages.clientWidth - here.offsetWidth) / 2; // where the pages are a strip that scrolls
+
 /** Send a request that changes something; resolves to its JSON, or throws an Error with what went wrong. */
 export async function send(method, url, body) {
   const headers = { "X-CSRF-Token": document.querySelector("meta[name=csrf]").content };

@@ -3,7 +3,7 @@
 import { duration } from "./base.js";
 import { chat, follow as followWords } from "./chat.js";
 import { cost } from "./cost.js";
-import { at, begins, html } from "./draw.js";
+import { at, begins, html, renew } from "./draw.js";
 import { ladder } from "./ladder.js";
 import { latency } from "./latency.js";
 import { marks, words } from "./marks.js";
@@ -12,7 +12,7 @@ import { quality, refused } from "./quality.js";
 const POLL = 1500;
 const root = document.querySelector("[data-one-call]"), url = root.dataset.url;
 const audio = root.querySelector("[data-audio]"), part = (name) => root.querySelector(`[data-part=${name}]`);
-let zero = 0, rows = [], lines = new Map(), wave = null, tag = "", shown = {}, live = false, timer = 0, unfollow = null, mark = () => {}; // zero: seconds of the call at which its recording begins; mark shows the mark of an event
+let zero = 0, rows = [], happened = [], wave = null, tag = "", shown = {}, live = false, timer = 0, unfollow = null, mark = () => {}; // zero: seconds of the call at which its recording begins; mark shows the mark of an event
 
 function hear(moment) {
   if (!audio) return;
@@ -30,9 +30,9 @@ function why(explained) {
 
 function facts(call) {
   const talked = call.ended !== null && call.answered !== null ? call.ended - call.answered : null;
-  const entries = call.seen ? { From: call.caller, To: call.called, "Came from": call.sip.messages[0].peer, At: new Date(call.seen).toLocaleString(), State: "not let in" } : { From: [call.name, call.caller].filter(Boolean).join(" · "), To: call.called, Agent: call.agent, Trunk: call.trunk, Direction: { in: "came in", out: "made by us" }[call.direction],
+  const entries = call.seen ? { From: call.caller, To: call.called, "Came from": call.sip.messages[0].peer, At: new Date(call.seen).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), State: "not let in" } : { From: [call.name, call.caller].filter(Boolean).join(" · "), To: call.called, Agent: call.agent, Trunk: call.trunk, Direction: { in: "came in", out: "made by us" }[call.direction],
     "Signed number": call.stir?.result ? [call.stir.result, call.stir.attestation && `attestation ${call.stir.attestation}`, call.stir.signer && `by ${call.stir.signer}`, call.stir.reason].filter(Boolean).join(", ") : "",
-    Began: new Date(call.began).toLocaleString(), "Set up in": call.answered === null ? "" : `${call.answered.toFixed(2)} s`, Talked: talked === null ? "" : duration(talked), Recording: call.unrecorded, MOS: call.media?.mos, "Kind of ending": call.ending?.kind.replaceAll("_", " ") };
+    Began: new Date(call.began).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), "Set up in": call.answered === null ? "" : `${call.answered.toFixed(2)} s`, Talked: talked === null ? "" : duration(talked), Recording: call.unrecorded, MOS: call.media?.mos, "Kind of ending": call.ending?.kind.replaceAll("_", " ") };
   return Object.entries(entries).filter(([, value]) => value).flatMap(([name, value]) => [html("div", {}, html("dt", {}, name), html("dd", {}, value))]);
 }
 
@@ -51,29 +51,36 @@ function report(call) {
   return [summary ? html("p", {}, summary) : null, html("dl", { class: "facts" }, ...list), unproven.length ? html("p", { class: "faint" }, `The language model filled in without proof, and it does not count: ${unproven.join(", ")}`) : null].filter(Boolean);
 }
 
+const none = (words) => ({ key: words, make: () => html("li", { class: "faint" }, words) });
+
 function turns(call) {
-  rows = call.turns.length ? chat(call, audio ? seek : null) : [];
-  return rows.length ? rows.map((each) => each.row) : [html("li", { class: "faint" }, "Nothing was said.")];
+  rows = chat(call, audio ? seek : null);
+  renew(part("turns"), rows.length ? rows : [none("Nothing was said.")]);
 }
 
 function events(call) {
-  lines = new Map(call.events.map((event) => {
-    const time = at(event.t), hearable = audio && event.t >= zero;
-    const press = () => { hear(event.t); choose([event]); mark(event); };
-    return [event, html("li", {}, hearable ? html("button", { type: "button", class: "quiet", "aria-label": `Hear from ${time}, and show the mark`, onclick: press }, time) : html("span", { class: "at" }, time), html("span", {}, words(event)))];
-  }));
-  return lines.size ? [...lines.values()] : [html("li", { class: "faint" }, "None.")];
+  happened = call.events;
+  const press = (number) => { hear(happened[number].t); choose([happened[number]]); mark(happened[number]); };
+  const made = happened.map((event, number) => {
+    const time = at(event.t), hearable = Boolean(audio && event.t >= zero);
+    const make = () => html("li", {}, hearable ? html("button", { type: "button", class: "quiet", "aria-label": `Hear from ${time}, and show the mark`, onclick: () => press(number) }, time) : html("span", { class: "at" }, time), html("span", {}, words(event)));
+    return { key: JSON.stringify([event, hearable]), make };
+  });
+  renew(part("events"), made.length ? made : [none("None.")]);
 }
 
+const lineOf = (event) => part("events").children[happened.indexOf(event)];
+
 function choose(chosen) {
-  for (const [event, row] of lines) row.classList.toggle("now", chosen.includes(event));
+  const now = chosen.map(lineOf);
+  for (const row of part("events").children) row.classList.toggle("now", now.includes(row));
 }
 
 /** Hear what a mark stands for, and go to its line. */
 function pressed(chosen) {
   hear(chosen[0].t);
   choose(chosen);
-  const row = lines.get(chosen[0]);
+  const row = lineOf(chosen[0]);
   row.scrollIntoView({ block: "center" });
   row.querySelector("button").focus({ preventScroll: true });
 }
@@ -84,12 +91,16 @@ function show(message) {
   panel.hidden = false;
 }
 
+/** Whether what a part shows is other than before. */
+function changed(name, data) {
+  const before = shown[name];
+  shown[name] = JSON.stringify(data);
+  return shown[name] !== before;
+}
+
 /** Draw a part again only if what it shows has changed, so that focus and reading place stay. */
 function put(name, data, draw) {
-  const now = JSON.stringify(data);
-  if (shown[name] === now) return;
-  shown[name] = now;
-  part(name).replaceChildren(...[draw()].flat());
+  if (changed(name, data)) part(name).replaceChildren(...[draw()].flat());
 }
 
 function draw(call) {
@@ -101,15 +112,15 @@ function draw(call) {
   if (whole.report) put("report", [whole.report, whole.turns.length], () => report(whole));
   put("facts", { ...whole, report: 0, turns: 0, going: 0, events: 0, quality: 0, sip: 0, explained: 0, live: 0, costs: 0 }, () => facts(whole));
   const said = [...whole.turns, ...whole.going]; // what is still being said has no latency, and nothing is found wrong with it
-  put("turns", [said, whole.events], () => turns({ ...whole, turns: said }));
-  put("latency", whole.turns, () => latency(whole.turns, whole.median_ms, seek, room.latency, whole.ended ?? whole.turns.at(-1)?.t));
+  if (changed("turns", [said, whole.events])) turns({ ...whole, turns: said });
+  if (changed("latency", whole.turns)) latency(part("latency"), whole.turns, whole.median_ms, seek, room.latency, whole.ended ?? whole.turns.at(-1)?.t);
   part("cost").closest("section").hidden = !whole.costs;
   if (whole.costs) put("cost", whole.costs, () => cost(whole.costs, whole.currency));
   put("ladder", whole.sip, () => ladder(whole.sip, show, room.ladder));
   put("quality", whole.quality, () => quality(whole.quality));
   part("refused").hidden = !whole.media?.refused_sources;
   if (whole.media?.refused_sources) put("refused", whole.media, () => refused(whole.media, whole.began));
-  put("events", whole.events, () => events(whole));
+  if (changed("events", whole.events)) events(whole);
   const silent = !whole.live && whole.answered === null; // of a call that was never answered, what is empty tells nothing
   for (const name of ["turns", "quality", "events"]) part(name).closest("section").hidden = silent && !whole[name].length;
   part("latency").closest("section").hidden = silent;
@@ -138,13 +149,13 @@ async function waveform() {
   const { peaks, seconds, WaveSurfer } = found;
   const colour = (selector) => getComputedStyle(root.querySelector(selector)).color;
   wave = WaveSurfer.create({ container: root.querySelector("[data-wave]"), media: audio, peaks, duration: seconds, splitChannels: [{ waveColor: colour(".faint"), progressColor: colour("h2") }, { waveColor: colour(".accent"), progressColor: colour("h2") }], height: 60, cspNonce: root.dataset.nonce, normalize: true });
-  mark = marks(root.querySelector("[data-marks]"), root.querySelector("[data-marked]"), [...lines.keys()], zero, seconds, pressed);
+  mark = marks(root.querySelector("[data-marks]"), root.querySelector("[data-marked]"), happened, zero, seconds, pressed);
   root.dataset.wave = "drawn";
 }
 
 audio?.addEventListener("timeupdate", () => {
   const past = rows.filter((each) => each.begins - zero <= audio.currentTime + 1.5).at(-1);
-  for (const { row } of rows) row.classList.toggle("now", row === past?.row);
+  [...part("turns").children].forEach((row, number) => row.classList.toggle("now", Boolean(past) && rows[number] === past));
   root.querySelector("[data-heard]").textContent = past?.told ?? "";
 });
 

@@ -42,15 +42,15 @@ function wait(turn) {
   return html("p", { class: "wait" }, html("span", { class: "badge", "data-level": level }, `answered after ${(total / 1000).toFixed(2)} s`), thrown(turn));
 }
 
-/** Draw the turns of a call. `seek` hears one, if there is a recording. Returns the rows, each with the time at which its turn began. */
+/** The turns of a call as rows for `renew`, each with the time at which its turn began. `seek` hears one, if there is a recording. */
 export function chat(call, seek) {
   const starts = call.turns.map((turn) => begins(turn) ?? 0);
   return call.turns.map((turn, number) => {
     const from = number ? starts[number] : -Infinity, until = starts[number + 1] ?? Infinity, time = at(begins(turn));
     const its = call.events.filter((event) => event.t >= from && event.t < until);
-    const row = html("li", {}, seek ? html("button", { type: "button", class: "quiet", "aria-label": `Hear from ${time}`, onclick: () => seek(turn) }, time) : html("span", { class: "faint" }, time),
+    const make = () => html("li", {}, seek ? html("button", { type: "button", class: "quiet", "aria-label": `Hear from ${time}`, onclick: () => seek(turn) }, time) : html("span", { class: "faint" }, time),
       html("div", {}, turn.caller ? html("p", { class: "said caller" }, html("span", { class: "who" }, "Caller"), turn.caller) : null, ...turn.tools.map(tool), sources(turn), wait(turn), turn.said ? agentSaid(turn, call.agent) : null, ...happened(its)));
-    return { begins: begins(turn), row, told: [turn.caller, turn.said].filter(Boolean).join(" – ") };
+    return { key: JSON.stringify([turn, its, call.agent, Boolean(seek)]), make, begins: begins(turn), told: [turn.caller, turn.said].filter(Boolean).join(" – ") };
   });
 }
 

@@ -21,11 +21,23 @@ export const icon = (name) => svg("svg", { class: "icon", "aria-hidden": "true" 
 
 const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work)); // Safari has none
 
-/** Put what these functions make into `parent`: that of the first at once, that of the others as soon as the browser has time. */
-export function fill(parent, [first, ...others]) {
-  if (first) parent.append(first());
-  if (others.length) idle(() => fill(parent, others));
-  return parent;
+const shown = new WeakMap(); // of a list, its rows
+
+/** Let `parent` have these rows: `key` says what a row shows, `make` makes its element. Elements from the beginning to the first change stay, with the focus and the reading place. Of a new list the first rows are made at once, the others as soon as the browser has time. */
+export function renew(parent, rows, together = 40) {
+  const before = shown.get(parent) ?? [];
+  let same = 0;
+  while (same < Math.min(parent.children.length, rows.length) && before[same]?.key === rows[same].key) same++;
+  while (parent.children.length > same) parent.lastChild.remove();
+  shown.set(parent, rows);
+  add(parent, rows, before.length ? rows.length : together);
+}
+
+function add(parent, rows, count) {
+  if (shown.get(parent) !== rows) return; // there are newer ones
+  const from = parent.children.length;
+  parent.append(...rows.slice(from, from + count).map((row) => row.make()));
+  if (parent.children.length < rows.length) idle(() => add(parent, rows, count));
 }
 
 /** When a turn began, in seconds of the call: with the caller's last word, or with the reply if there was none. */

@@ -1,6 +1,6 @@
 // The waterfall of each turn on the axis of time: when each part began and ended, counted from the caller's last word; and where in the call the waits were.
 
-import { at, begins, fill, html, svg } from "./draw.js";
+import { at, begins, html, renew, svg } from "./draw.js";
 
 const MEANS = { hearing: "until the last word was understood", thinking: "until the model's first word", phrasing: "until its first sentence", voicing: "until the first sound of it", sending: "until that left" };
 export const PARTS = Object.keys(MEANS);
@@ -60,10 +60,12 @@ function rows(drawn, lines, wide, scale, seek) {
   return drawing;
 }
 
-/** Draw `turns` into so many pixels; `median` is that of the call, which lasts `length` seconds; `seek` is called with the turn that is pressed. */
-export function latency(turns, median, seek, room, length = 0) {
+const legend = () => html("ul", { class: "legend" }, ...PARTS.map((part) => html("li", { title: MEANS[part] }, svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: part, width: 10, height: 10 })), `${part}: ${MEANS[part]}`)));
+
+/** Draw `turns` into `parent`, so many pixels wide; `median` is that of the call, which lasts `length` seconds; `seek` is called with the turn that is pressed. What is scrolled stays where it is. */
+export function latency(parent, turns, median, seek, room, length = 0) {
   const timed = turns.filter((turn) => turn.latency_ms?.total > 0);
-  if (!timed.length) return html("p", { class: "faint" }, "No turn was timed.");
+  if (!timed.length) return parent.replaceChildren(html("p", { class: "faint" }, "No turn was timed."));
   const slowest = Math.max(...timed.map((turn) => turn.latency_ms.total)), drawn = timed.map((turn) => [turn, spans(turn)]);
   const most = Math.max(slowest, ...drawn.map(([, parts]) => parts.at(-1)?.to ?? 0));
   const wide = Math.max(LEAST, Math.min(MOST, room || MOST)), scale = (wide - LEFT - RIGHT) / most;
@@ -74,9 +76,15 @@ export function latency(turns, median, seek, room, length = 0) {
     axis.append(svg("text", { class: "soft", x: lines.at(-1), y: AXIS - 4, "text-anchor": "middle" }, mark ? `${mark / 1000} s` : "0"));
   }
   const groups = [];
-  for (let from = 0; from < drawn.length; from += TOGETHER) groups.push(() => rows(drawn.slice(from, from + TOGETHER), lines, wide, scale, seek));
-  const list = html("div", { class: "waits", role: "group", "aria-label": `Latency of ${timed.length} turns, median ${median} ms, slowest ${slowest} ms` }, fill(html("div"), groups), axis);
-  const legend = html("ul", { class: "legend" }, ...PARTS.map((part) => html("li", { title: MEANS[part] }, svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: part, width: 10, height: 10 })), `${part}: ${MEANS[part]}`)));
-  const told = `From the caller's last word to the answer: median ${(median / 1000).toFixed(2)} s, slowest ${(slowest / 1000).toFixed(2)} s. Above 1.5 s people talk over the agent.`;
-  return html("div", {}, html("p", {}, told), length > 0 ? strip(timed, length, wide, seek) : null, list, legend);
+  for (let from = 0; from < drawn.length; from += TOGETHER) {
+    const its = drawn.slice(from, from + TOGETHER);
+    groups.push({ key: JSON.stringify([wide, most, its]), make: () => rows(its, lines, wide, scale, seek) });
+  }
+  if (!parent.querySelector(".waits")) parent.replaceChildren(html("p"), html("div"), html("div", { class: "waits", role: "group" }, html("div"), html("div")), legend());
+  const [told, line, waits] = parent.children;
+  told.textContent = `From the caller's last word to the answer: median ${(median / 1000).toFixed(2)} s, slowest ${(slowest / 1000).toFixed(2)} s. Above 1.5 s people talk over the agent.`;
+  line.replaceChildren(...length > 0 ? [strip(timed, length, wide, seek)] : []);
+  waits.setAttribute("aria-label", `Latency of ${timed.length} turns, median ${median} ms, slowest ${slowest} ms`);
+  renew(waits.firstChild, groups, 1);
+  waits.lastChild.replaceWith(axis);
 }

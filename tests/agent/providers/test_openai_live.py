@@ -9,8 +9,9 @@ import pytest
 
 from agent.errors import ProviderError
 from agent.llm import ToolCall
-from agent.providers.live_speech import GAP, LONGEST, UNWANTED, CallerWords, ModelVoice, SpeechState
+from agent.providers.live_speech import GAP, UNWANTED, CallerWords, ModelVoice, SpeechState
 from agent.providers.openai_live import MOST_CALLS, OpenAILiveOptions, OpenAILiveSession, _pieces
+from agent.providers.stt import MOST_SAID
 from agent.realtime import Brief, Consumed, ReplyAudio, ReplyEnded, ReplyWords, exactly
 from agent.stt import Onset, Transcript
 from tests.agent.providers.talking import ANSWER, BRIEF, KEY, LIVE, ORDER, refusal, spoken, talking, words
@@ -204,12 +205,12 @@ def test_the_rest_of_a_turn_that_comes_when_it_is_being_answered_belongs_to_it()
 
 def test_what_is_never_answered_is_bounded() -> None:
     words = CallerWords()
-    for number in range(2 * LONGEST):
+    for number in range(2 * MOST_SAID):
         words.hear(" word", number / 10, number / 10 + 0.1)
-    assert len(words.text) <= LONGEST
+    assert len(words.text) <= MOST_SAID
     words.answered(0.5)
-    words.hear("x" * 2 * LONGEST, 0.1, 0.2)
-    assert len(words.late()[0].text) == LONGEST
+    words.hear("x" * 2 * MOST_SAID, 0.1, 0.2)
+    assert len(words.late()[0].text) == MOST_SAID
 
 
 # Tools, prices, faults

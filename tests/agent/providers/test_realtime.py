@@ -45,7 +45,7 @@ def test_a_turn_and_its_reply(kind):
     assert isinstance(found[0], Onset)
     heard = [event for event in found if isinstance(event, Transcript)]
     assert heard[-1] == Transcript("Where is my order?", True, True, heard[-1].end)
-    assert heard[0].text == "Where"
+    assert heard[0].text.startswith("Where")
     assert spoken(found) == sound_of(ANSWER.text)
     assert words(found) == ANSWER.text
     assert found[-1].complete

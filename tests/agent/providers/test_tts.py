@@ -16,7 +16,9 @@ from tests.agent.providers.voicing import (
     ASSEMBLYAI,
     AURA,
     DIALOGUE,
+    HTTP,
     KEY,
+    KINDS,
     OPENAI,
     POLLY,
     SOCKETS,
@@ -154,7 +156,7 @@ def test_a_sentence_that_stays_without_sound_is_said_once_more(kind, faults, con
     assert heard == (kind.sound("Hello there."), ["Hello there."] * 2, connections)
 
 
-@but_elevenlabs
+@pytest.mark.parametrize("kind", [*KINDS[:-3], HTTP], ids=lambda kind: kind.name)
 def test_sound_that_makes_no_sense_is_an_error(kind):
     faults = TtsFaults(nonsense=True, times=kind.tries)
     assert failure(kind, faults, first_sound_limit=0.5, gap_limit=0.5).temporary

@@ -11,13 +11,14 @@ from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.elevenlabs_ws import ElevenLabsSession
 from agent.providers.tts_session import Final, TtsWord
 from agent.tts import WordTime, sound_alone
-from tests.agent.providers.voicing import ASSEMBLYAI, DIALOGUE, SONIC, WS, speaking
+from tests.agent.providers.voicing import ASSEMBLYAI, DIALOGUE, HTTP, SONIC, WS, speaking
 from tests.fakes.assemblyai_tts import FakeAssemblyAITts
 from tests.fakes.cartesia import FakeSonic, SonicContext
 from tests.fakes.elevenlabs import FakeElevenLabs, TtsFaults, sound_of
+from tests.fakes.elevenlabs_http import FakeElevenLabsHttp
 
 CONTEXTS = pytest.mark.parametrize("kind", [SONIC, WS, DIALOGUE], ids=lambda kind: kind.name)
-TIMED = pytest.mark.parametrize("kind", [SONIC, WS, DIALOGUE, ASSEMBLYAI], ids=lambda kind: kind.name)
+TIMED = pytest.mark.parametrize("kind", [SONIC, WS, DIALOGUE, HTTP, ASSEMBLYAI], ids=lambda kind: kind.name)
 REPLY = ("Well, it is on its way.", "It comes at nine.", "Anything else?")
 
 
@@ -110,6 +111,36 @@ def test_the_times_of_all_words_are_told_in_every_sentence_of_a_reply(kind):
     assert [word.letters for word in words] == [2, 6, 10, 19, 22, 27]
     whole = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
     assert [word.samples for word in words] == pytest.approx([whole * (at + 1) / 6 for at in range(6)], abs=9)
+
+
+def test_a_voice_by_http_that_tells_no_times_speaks_all_the_same():
+    async def scenario(voice, _fake):
+        return [piece async for piece in voice.speak(REPLY[0])]
+
+    pieces = speaking(HTTP, scenario, fake_options={"aligned": False})
+    assert b"".join(pieces) == sound_of(REPLY[0])
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        7,
+        {"characters": None},
+        *(
+            {"characters": list("Well,"), "character_end_times_seconds": ends}
+            for ends in (["late"] * 5, [1e308] * 5, [10**400] * 5, [-1.0] * 5, [])
+        ),
+    ],
+)
+def test_times_that_are_none_leave_the_sound_of_a_voice_by_http_as_it_is(times):
+    class Wrong(FakeElevenLabsHttp):
+        def timed(self, told, begin):
+            return times
+
+    async def scenario(voice, _fake):
+        return [piece async for piece in voice.speak(REPLY[0])]
+
+    assert b"".join(speaking(replace(HTTP, fake=Wrong), scenario)) == sound_of(REPLY[0])
 
 
 @pytest.mark.parametrize("kind", [WS, DIALOGUE], ids=lambda kind: kind.name)

@@ -1,6 +1,7 @@
 """ElevenLabs' and Amazon's own clients against our fakes, and their types on what we send."""
 
 import asyncio
+import base64
 import json
 from typing import Any
 
@@ -13,7 +14,8 @@ from websockets.asyncio.client import connect
 
 from tests.agent.providers.vendors import judged
 from tests.agent.providers.voicing import DIALOGUE, HTTP, POLLY, WS, said, speaking
-from tests.fakes.elevenlabs import FakeElevenLabs, FakeElevenLabsHttp, TtsFaults, sound_of
+from tests.fakes.elevenlabs import FakeElevenLabs, TtsFaults, sound_of
+from tests.fakes.elevenlabs_http import FakeElevenLabsHttp
 from tests.fakes.speech_http import FakePolly
 
 WORDS = "Hello there."
@@ -28,8 +30,8 @@ def test_elevenlabs_client_speaks_with_the_fake() -> None:
     async def run() -> bytes:
         async with FakeElevenLabsHttp() as fake:
             asked = {"text": WORDS, "model_id": "eleven_flash_v2_5", "output_format": "ulaw_8000"}
-            stream = client(fake).text_to_speech.stream("george", **asked)
-            return b"".join([piece async for piece in stream])
+            stream = client(fake).text_to_speech.stream_with_timestamps("george", **asked)
+            return b"".join([base64.b64decode(one.audio_base_64) async for one in stream])
 
     assert asyncio.run(run()) == sound_of(WORDS)
 
@@ -117,7 +119,7 @@ def test_elevenlabs_client_sends_what_we_send() -> None:
         async with FakeElevenLabsHttp() as fake:
             settings = eleven.VoiceSettings(speed=1.1)
             asked = {"text": WORDS, "model_id": "eleven_flash_v2_5", "output_format": "ulaw_8000"}
-            stream = client(fake).text_to_speech.stream("george", **asked, voice_settings=settings)
+            stream = client(fake).text_to_speech.stream_with_timestamps("george", **asked, voice_settings=settings)
             [piece async for piece in stream]
             return json.loads(fake.exchanges[0].body)
 

@@ -28,7 +28,8 @@ from agent.tts import sound_alone
 from tests.fakes.assemblyai_tts import FakeAssemblyAITts
 from tests.fakes.aura import FakeAura, FakeFluxTts
 from tests.fakes.cartesia import FakeSonic
-from tests.fakes.elevenlabs import FakeDialogue, FakeElevenLabs, FakeElevenLabsHttp, TtsFaults, sound_of
+from tests.fakes.elevenlabs import FakeDialogue, FakeElevenLabs, TtsFaults, sound_of
+from tests.fakes.elevenlabs_http import FakeElevenLabsHttp
 from tests.fakes.speech_http import FakeOpenAISpeech, FakePolly
 from tests.waiting import HANG
 

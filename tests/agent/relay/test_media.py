@@ -110,10 +110,12 @@ def test_mp3_is_played_with_pyav() -> None:
         ({}, "https://[", "must be an https"),
         ({}, "http://127.0.0.1:1/a", "cannot be fetched"),
         ({}, "http://127.0.0.1:1/\ud83d", "cannot be fetched"),
-        ({}, "http://169.254.169.254/latest/meta-data", "not be a link-local address"),
-        ({}, "https://169.254.169.254/latest/meta-data", "not be a link-local address"),
-        ({}, "http://[fe80::1]/a", "not be a link-local address"),
-        ({}, "http://[::ffff:169.254.169.254]/a", "not be a link-local address"),
+        ({}, "http://169.254.169.254/latest/meta-data", "not be an address where a cloud"),
+        ({}, "https://169.254.169.254/latest/meta-data", "not be an address where a cloud"),
+        ({}, "http://[fe80::1]/a", "not be an address where a cloud"),
+        ({}, "http://[::ffff:169.254.169.254]/a", "not be an address where a cloud"),
+        ({}, "https://[fd00:ec2::254]/latest/meta-data", "not be an address where a cloud"),
+        ({}, "https://[64:ff9b::a9fe:a9fe]/latest/meta-data", "not be an address where a cloud"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_played_is_told_in_words(files: dict[str, bytes], url: str, why: str) -> None:

@@ -5,6 +5,7 @@ from math import inf
 import pytest
 
 from agent.floor import lexicon_of
+from agent.forms.telephone import ExpectedNumber
 from agent.phrases import phrases_of
 from agent.turn_taking.endpointing import COUNTED, OVERDUE, PARTS, UNFINISHED, UNPUNCTUATED, WHOLE, Endpointing
 from agent.turn_taking.expect import AnswerProgress, Expected, Kind, characters, kind_of, progress
@@ -297,3 +298,45 @@ def test_a_vote_counts_for_the_silence_that_it_is_about() -> None:
     assert subject.endpointing.vote is None, "the caller has gone on since"
     subject.vote(0.95, 2.6)
     assert subject.endpointing.vote == 0.95
+
+
+@pytest.mark.parametrize(
+    ("country", "text", "whole"),
+    [
+        ("US", "415 555 013", False),
+        ("US", "It's 415 555 0132.", True),
+        ("US", "1 415 555 013", False),
+        ("US", "four one five, double five five, oh one three two", True),
+        ("US", "plus four four, 20 7946 0018", True),
+        ("GB", "020 7946 001", False),
+        ("GB", "020 7946 0018", True),
+        ("FR", "06 12 34 56 78", True),
+        ("DE", "0151 1234567", False),
+        ("DE", "0151 12345678", True),
+        ("DE", "030 12345678", False),  # a fixed line of Germany may have more digits
+        ("US", "123 456 7890", False),  # no number
+        ("XX", "415 555 0132", False),
+    ],
+)
+def test_a_telephone_number_is_whole_by_the_numbers_of_its_country(country: str, text: str, *, whole: bool) -> None:
+    expected = ExpectedNumber(Kind.DIGITS, country=country)
+    found, told = progress(expected, text, LEXICON)
+    assert found is (AnswerProgress.WHOLE if whole else AnswerProgress.PART)
+    assert told == f"digits {characters(text, LEXICON, letters=False)}"
+    assert delay(text, expected=expected, lexicon=LEXICON) == (WHOLE if whole else PARTS)
+    assert delay(text, ends_turns=True, expected=expected, lexicon=LEXICON) == (0.0 if whole else PARTS)
+    if whole:
+        assert delay(text, ends_turns=True, ended=False, expected=expected, lexicon=LEXICON) == COUNTED
+
+
+def test_a_field_for_a_telephone_number_tells_how_long_an_answer_is_that_looks_like_one() -> None:
+    fields = (ExpectedNumber(Kind.DIGITS, country="US"),)
+    assert delay("415 555 0132", lexicon=LEXICON, fields=fields) == WHOLE
+    assert delay("415 555 01", lexicon=LEXICON, fields=fields) == PARTS
+
+
+def test_the_keys_of_a_telephone_number_are_a_turn_when_it_is_complete() -> None:
+    subject = machine()
+    subject.expect(ExpectedNumber(Kind.DIGITS, country="US"))
+    told = [one for at, key in enumerate("4155550132") for one in subject.press(key, 2.5 + 0.1 * at)]
+    assert answered(tuple(told)) == ["[pressed 4 1 5 5 5 5 0 1 3 2]"]

@@ -3,6 +3,7 @@
 import pytest
 
 from agent.hearing.echo_path import Path
+from agent.turn_taking.expect import Expected, Kind
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.parties import BORNE
 from agent.turn_taking.table import Action, State
@@ -58,3 +59,27 @@ def test_an_echo_is_no_murmur_of_the_caller() -> None:
     subject.hear_line(Path.ECHO)
     assert actions(final(subject, "Today before", 1.9, 1.5)) == (Action.KEEP,)
     assert actions(begins(subject, 4.0)) == (Action.PAUSE,)
+
+
+@pytest.mark.parametrize("text", ["O-O-K", "M-M-I-C!", "i c", "M, M."])
+def test_a_hum_that_was_written_as_letters_is_a_murmur_however_long(text: str) -> None:
+    subject = murmured()
+    begins(subject, 4.0)
+    assert interim(subject, text, 5.0) == ()
+    ends(subject, 5.6)
+    assert actions(final(subject, text, 6.0)) == (Action.KEEP,)
+
+
+@pytest.mark.parametrize("text", ["S-C-H-M", "S C H M I D T", "I, I", "B 4"])
+def test_letters_that_say_something_interrupt(text: str) -> None:
+    subject = speaking()
+    begins(subject, 1.0)
+    ends(subject, 2.6)
+    assert Action.CUT in actions(final(subject, text, 3.0))
+
+
+def test_letters_answer_an_agent_that_expects_some() -> None:
+    subject = speaking()
+    subject.expect(Expected(Kind.SPELLING))
+    begins(subject, 1.0)
+    assert Action.CUT in actions(interim(subject, "B-C", 1.8))

@@ -141,7 +141,7 @@ def test_a_cost_that_rests_on_an_unchecked_price_says_so() -> None:
 
 def test_the_day_adds_up_and_begins_anew_at_midnight() -> None:
     now = NOON
-    expenses = Expenses(PriceTable(OWN), lambda: now, SpentToday(10, 1))
+    expenses = Expenses(PriceTable(OWN), lambda: now, {"": SpentToday(10, 1)})
     one = expenses.open("a", bill())
     now += timedelta(seconds=90)
     assert expenses.spent() == SpentToday(pytest.approx(11.5), pytest.approx(1.12))

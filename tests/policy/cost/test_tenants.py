@@ -11,9 +11,10 @@ from sipgw.config.config import AgentConfig, ConfigError, parse
 from sipgw.config.cost import PriceOptions
 from sipgw.config.records import StoreOptions
 from sipgw.config.tenants import TenantOptions, tenant_of
-from sipgw.policy.cost.cost import Bill, Expenses, spent_by_tenants
+from sipgw.policy.cost.cost import Bill, Expenses, spent_since_midnight
 from sipgw.policy.cost.prices import PriceTable
-from sipgw.policy.cost.tenants import budget, refusal
+from sipgw.policy.cost.tenants import TenantLimits
+from sipgw.policy.inbound.limits import SpentToday
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CallRecord
 
@@ -28,36 +29,38 @@ def bill(tenant: str, minutes: int, *, of_call: bool = True) -> Bill:
 
 
 def test_calls_and_money_of_one_tenant_are_not_those_of_another() -> None:
-    expenses = Expenses(PRICES, lambda: NOON, of_tenants={"globex": 100.0})
+    expenses = Expenses(PRICES, lambda: NOON, {"globex": SpentToday(0, 100.0)})
+    refusal = TenantLimits(expenses, expenses.spent).refusal
     both = (ACME, GLOBEX)
-    assert refusal("acme", both, expenses) is None
+    assert refusal("acme", both) is None
     expenses.open("a", bill("globex", 60))
-    assert refusal("acme", both, expenses) is None
+    assert refusal("acme", both) is None
     expenses.open("b", bill("acme", 2))
-    full = refusal("acme", both, expenses)
+    full = refusal("acme", both)
     assert full is not None and full.reason == "the tenant acme has 1 calls ([[tenants]] max_calls)"
-    assert refusal("globex", both, expenses) is None and refusal("", both, expenses) is None
+    assert refusal("globex", both) is None and refusal("", both) is None
     expenses.close("b")
-    assert refusal("acme", both, expenses) is None
+    assert refusal("acme", both) is None
     expenses.open("report b", bill("acme", 1, of_call=False))
-    assert refusal("acme", both, expenses) is None, "work after a call is no call"
+    assert refusal("acme", both) is None, "work after a call is no call"
 
 
 def test_a_running_call_counts_and_midnight_begins_anew() -> None:
     now = [NOON]
-    expenses = Expenses(PRICES, lambda: now[0], of_tenants={"acme": 0.5})
-    assert budget("acme", (ACME,), expenses) is None
+    expenses = Expenses(PRICES, lambda: now[0], {"acme": SpentToday(0, 0.5)})
+    budget = TenantLimits(expenses, expenses.spent).budget
+    assert budget("acme", (ACME,)) is None
     expenses.open("b", bill("acme", 2))
-    over = budget("acme", (ACME,), expenses)
+    over = budget("acme", (ACME,))
     assert over is not None and over.rule == "money_per_day" and over.status == 503
     expenses.close("b")
-    assert budget("acme", (ACME,), expenses) is not None
+    assert budget("acme", (ACME,)) is not None
     now[0] += timedelta(days=1)
-    assert budget("acme", (ACME,), expenses) is None
+    assert budget("acme", (ACME,)) is None
 
 
 def test_what_a_day_has_cost_is_known_after_a_restart(tmp_path: Path) -> None:
-    async def run() -> dict[str, float]:
+    async def run() -> dict[str, SpentToday]:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
             async with store.write() as session:
                 for number, (tenant, cost, days) in enumerate(
@@ -66,9 +69,13 @@ def test_what_a_day_has_cost_is_known_after_a_restart(tmp_path: Path) -> None:
                     names = {"trunk": "t", "caller": "a", "called": "b", "ending": "x", "cause": "x"}
                     began = NOON - timedelta(days=days)
                     session.add(CallRecord(id=f"{number}", began=began, cost=cost, tenant=tenant, **names))
-            return await spent_by_tenants(store, NOON)
+            return await spent_since_midnight(store, NOON)
 
-    assert asyncio.run(run()) == {"acme": 3.0, "globex": 8.0}
+    assert {tenant: spent.money for tenant, spent in asyncio.run(run()).items()} == {
+        "": 27.0,
+        "acme": 3.0,
+        "globex": 8.0,
+    }
 
 
 @pytest.mark.parametrize(

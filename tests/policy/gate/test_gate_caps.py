@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from sipgw.policy.gate import audit
 from sipgw.policy.gate.gate import GateRefusal
 from sipgw.policy.gate.rules import GateRequest, Permit
 from tests.gate_world import ALWAYS, CALIFORNIA, NOON, World, run
+from tests.waiting import HANG, until, within
 
 
 @pytest.fixture
@@ -124,6 +127,51 @@ def test_no_call_without_its_line_in_the_audit(world: World) -> None:
             assert isinstance(found, GateRefusal)
             assert found.rule == "audit"
             assert "cannot be written: Is a directory" in found.reason
+
+    run(scene())
+
+
+@pytest.mark.faults("C15")
+def test_a_disk_that_does_not_answer_stops_no_call_and_nobody_is_called(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "DISK_LIMIT", 0.05)
+    answers = threading.Event()
+
+    async def scene() -> None:
+        async with world.up():
+            audit.DISK.submit(answers.wait, HANG)
+            found = await within(world.dial())
+            assert isinstance(found, GateRefusal) and found.unable
+            assert found.reason.endswith("cannot be written: the disk did not answer within 0.05 s")
+            answers.set()
+            monkeypatch.setattr(audit, "DISK_LIMIT", HANG)
+            assert await within(world.dial()) == Permit(CALIFORNIA)
+
+    run(scene())
+
+
+def test_a_dial_that_is_cancelled_while_its_line_is_written_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, answers, write = threading.Event(), threading.Event(), audit.Audit._write
+
+    def slow(self: audit.Audit, line: audit.Line) -> int:
+        size = write(self, line)
+        written.set()
+        answers.wait(HANG)
+        return size
+
+    async def scene() -> None:
+        async with world.up(per_number_per_day=1):
+            monkeypatch.setattr(audit.Audit, "_write", slow)
+            async with asyncio.TaskGroup() as group:
+                dial = group.create_task(world.dial())
+                await until(written.is_set)
+                dial.cancel()
+            answers.set()
+            monkeypatch.undo()
+            assert (await world.refused())[0] == "cap_number"
 
     run(scene())
 

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 import trustme
 
+from agent import pinned
 from sipgw.config.stir import unusable
 from sipgw.policy.stir import certificates
 from sipgw.policy.stir.certificates import LARGEST, Certificates, Unfetched, load_roots
@@ -53,11 +54,11 @@ def fetch(
         async with server(answer, *(names or ("certs.example.net",))) as (port, heard, authority):
             looked_up = []
 
-            async def address_of(_: object, host: str, __: int) -> str:
+            async def addresses_of(_: object, host: str, *__: object) -> list[str]:
                 looked_up.append(host)
-                return "127.0.0.1"
+                return ["127.0.0.1"]
 
-            monkeypatch.setattr(certificates, "address_of", address_of)
+            monkeypatch.setattr(pinned, "addresses_of", addresses_of)
             monkeypatch.setattr(certificates, "unusable", lambda url: "")
             context = ssl.create_default_context()
             authority.configure_trust(context)

@@ -207,12 +207,13 @@ def test_whenever_the_gateway_is_killed_the_next_start_has_every_call_once(tmp_p
         (tmp_path / "run").mkdir()
         async with keeping(tmp_path / "run") as world:
             world.tell(a_call("whole", TURNS))
-            world.tell(a_call("cut", TURNS)[:-1])
+            world.tell(a_call("cut", TURNS, identity={"number": "7", "stir": {"result": "pending"}})[:-1])
             last = [
                 CallReported("cut", at(40), CallerSaid("Thank", True)),
                 CallReported("cut", at(41), AgentSays("Good")),
             ]
             world.tell(last)
+            await writer.SPOOL.run(int)  # the thread has appended them
             for moment in range(8):
                 shutil.copytree(tmp_path / "run", tmp_path / f"killed-{moment}")
                 await (written(world) if moment == 5 else asyncio.sleep(0.004))
@@ -230,6 +231,8 @@ def test_whenever_the_gateway_is_killed_the_next_start_has_every_call_once(tmp_p
             assert len(calls["whole"]["turns"][1]["tools"]) == 1
             cut = calls["cut"]
             assert (cut["ending"], cut["cause"], cut["ended"]) == ("interrupted", writer.INTERRUPTED, at(41))
+            no_verdict = {"result": "unverified", "reason": writer.INTERRUPTED}
+            assert cut["identity"] == {"number": "7", "stir": no_verdict}
             assert [(one["caller"], one["said"]) for one in cut["turns"]][-1] == ("Thank", "Good")
 
 

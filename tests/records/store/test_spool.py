@@ -38,7 +38,8 @@ def test_the_spool_is_cut_into_segments_and_read_over_their_borders(
     while one.behind:
         entries, place = one.read(40)
         read += [entry["call"] for entry in entries]
-        one.done(place)
+        one.place = place
+        one.done()
     assert read == [str(number) for number in range(100)]
     one.tidy()
     assert list((tmp_path / "0").glob("*.jsonl")) == []

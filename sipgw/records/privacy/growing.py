@@ -1,0 +1,43 @@
+"""Text that grows by pieces, e.g. the words of a turn, without what is private in it. Sans-IO."""
+
+from sipgw.records.privacy.redaction import Redact, Redactor
+
+REACH = 300
+"""Characters over which one private thing may be spread: 34 spoken letters and digits of an IBAN, and words between."""
+
+
+class GrowingText:
+    """The redacted text so far. A number may be spread over several pieces, so each new piece is looked at together
+    with the end of the text; the text before is settled, and is never looked at again. The work therefore grows with
+    the text, and not with its square.
+    """
+
+    def __init__(self, most: int) -> None:
+        """It takes no more pieces when it has `most` characters; nor does it take more of one piece."""
+        self.shown = ""
+        """The redacted text."""
+        self._most = most
+        self._settled = ""
+        """The redacted beginning."""
+        self._end = ""
+        """The unredacted end."""
+
+    def add(self, piece: str, redact: Redact) -> None:
+        """Append a piece of text, behind a space."""
+        if len(self._settled) + len(self._end) >= self._most:
+            return
+        piece = piece[: self._most]
+        self._end += f" {piece}" if self._settled or self._end else piece
+        if len(self._end) > 2 * REACH:
+            self._settle(redact)
+        self.shown = self._settled + redact(self._end)
+
+    def _settle(self, redact: Redact) -> None:
+        """Settle the text up to the last `REACH` characters, or up to a private thing that reaches into these."""
+        cut = self._end.rfind(" ", 0, len(self._end) - REACH)
+        for found in redact.find(self._end) if isinstance(redact, Redactor) else ():
+            if found.start < cut < found.end:
+                cut = found.start
+        if cut > 0:
+            self._settled += redact(self._end[:cut])
+            self._end = self._end[cut:]

@@ -1,0 +1,106 @@
+"""A disk of the spool that does not answer stops no call: one thread waits for it, and only what needs a row waits."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from sipgw.bounds import FULL
+from sipgw.config.records import StoreOptions
+from sipgw.events import Event, Watchers
+from sipgw.records.artifacts.artifact import Artifacts
+from sipgw.records.artifacts.recordings import NO_ROW, CallRecording
+from sipgw.records.cdr import writer
+from sipgw.records.cdr.writer import CdrWriter
+from sipgw.records.store.spool import Spool
+from sipgw.records.store.store import Store
+from tests.cdr_events import a_call, call_began
+from tests.waiting import HANG, until, within
+
+pytestmark = pytest.mark.faults("C15")
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The disk answers nothing until this is set."""
+    answers, write = threading.Event(), Spool._write
+
+    def hanging(spool: Spool, line: bytes) -> None:
+        assert threading.current_thread() is not threading.main_thread(), "all calls would wait for it"
+        answers.wait(HANG)
+        write(spool, line)
+
+    monkeypatch.setattr(Spool, "_write", hanging)
+    monkeypatch.setattr(writer, "GATHER", 0.005)
+    monkeypatch.setattr(writer, "GOODBYE", 0.05)
+    yield answers
+    answers.set()
+
+
+def test_calls_go_on_and_their_records_follow_when_the_disk_answers(tmp_path: Path, disk: threading.Event) -> None:
+    async def run() -> None:
+        watchers = Watchers[Event]()
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, CdrWriter(store, watchers) as kept:
+            for number in range(3):
+                for event in a_call(f"{number}@x"):
+                    watchers.tell(event)
+            assert kept.behind
+            disk.set()
+            await within(kept.written())
+            assert len(await store.calls()) == 3
+
+    asyncio.run(run())
+
+
+def test_a_recording_begins_when_the_disk_has_its_row(tmp_path: Path, disk: threading.Event) -> None:
+    async def run() -> None:
+        watchers, channel, other = Watchers[Event](), Mock(), Mock()
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, CdrWriter(store, watchers) as kept:
+            artifacts = Artifacts(kept.keep)
+            watchers.tell(call_began("a@1"))
+            waits = CallRecording(str(tmp_path / "x.wav"), call="a@1", artifacts=artifacts)
+            over = CallRecording(str(tmp_path / "y.wav"), call="b@2", artifacts=artifacts)
+            for recording, sound in ((waits, channel), (over, other)):
+                recording.attach(sound)
+                recording.begin()
+                sound.record.assert_not_called()
+            assert over.as_dict()["recording"]["problem"] == NO_ROW
+            over.end()
+            disk.set()
+            await until(lambda: waits.began)
+            channel.record.assert_called_once()
+            await within(kept.written())
+            other.record.assert_not_called()
+            waits.end()
+
+    asyncio.run(run())
+
+
+def test_the_gateway_stops_though_the_disk_never_answers(tmp_path: Path, disk: threading.Event) -> None:
+    async def run() -> None:
+        watchers = Watchers[Event]()
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, CdrWriter(store, watchers):
+            watchers.tell(call_began("a@1"))
+
+    asyncio.run(within(run()))
+
+
+def test_what_waits_for_the_disk_has_a_bound_and_a_counter(
+    tmp_path: Path, disk: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer.SPOOL, "waiting", 10)
+
+    async def run() -> None:
+        watchers, before = Watchers[Event](), FULL["records"]
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, CdrWriter(store, watchers) as kept:
+            for number in range(30):
+                watchers.tell(call_began(f"{number}@x"))
+            assert FULL["records"] >= before + 15
+            assert kept.keep({"call": "x"}).result().startswith("too much work"), "so nothing is recorded"
+            disk.set()
+            await within(kept.written())
+
+    asyncio.run(run())
