@@ -119,7 +119,7 @@ async def main(folder: Path, wanted: list[str]) -> None:
             await page.context.clear_cookies()
     async with (
         opened('[embed]\norigins = ["http://127.0.0.1:9"]') as (gateway, url, window),
-        Dashboard(gateway, WebOptions(host="0.0.0.0", port=0)) as new,
+        Dashboard(gateway, WebOptions(host="0.0.0.0", port=0)) as new,  # type: ignore[arg-type]
     ):
         for look, theme, size in looks:
             page = await window(theme, size)

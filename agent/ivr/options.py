@@ -5,8 +5,6 @@ from typing import Annotated, Literal
 
 from annotated_types import Gt
 
-from agent.providers.extra import FIXED
-
 
 @dataclass(frozen=True)
 class IvrOptions:
@@ -15,9 +13,9 @@ class IvrOptions:
     press_keys: bool = False
     """Whether the agent may press keys: menus are then no answering machines, and it waits in queues. Not with `brain`
     or `realtime`."""
-    pause: float = field(default=2.0, metadata=FIXED)
+    pause: float = field(default=2.0, metadata={"fixed": True})
     """Seconds of silence after which a menu has said everything: the model is asked once for all of it."""
-    loops: int = field(default=3, metadata=FIXED)
+    loops: int = field(default=3, metadata={"fixed": True})
     """How often the same menu is answered; when it comes once more, the limit is reached."""
     limit: Annotated[float, Gt(0)] = 900
     """Time in menus and queues, together, after which the limit is reached: ``"15m"``. Time with a person does not

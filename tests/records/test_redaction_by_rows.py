@@ -125,11 +125,12 @@ def test_what_is_found_at_the_end_of_a_call_is_covered_before_anybody_hears_it(
             async with redactor:
                 await recorded(call_recording)
                 await until(lambda: call_recording.began)
+                assert call_recording.began
                 at = call_recording.began + timedelta(seconds=5)
                 here.watchers.tell(CallAnswered("a@1", call_recording.began))
                 here.watchers.tell(CallReported("a@1", at, AgentSays("It is 4111 1111 1111 1111.")))
                 limits = SimpleNamespace(admit=AsyncMock(side_effect=RuntimeError))
-                session.services = SimpleNamespace(limits=limits)  # type: ignore[assignment]
+                session.services = SimpleNamespace(limits=limits, tenants=AsyncMock())  # type: ignore[assignment]
                 ended = lambda how: here.watchers.tell(CallEnded("a@1", at, how, {}))  # noqa: E731
                 monkeypatch.setattr(session, "_end", ended)
                 connection = SimpleNamespace(close=AsyncMock())

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import event
 
 from sipgw.config.records import StoreOptions
-from sipgw.events import Watchers
+from sipgw.events import Event, Watchers
 from sipgw.records.cdr import writer
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store.store import Store
@@ -21,7 +21,7 @@ def test_records_go_on_after_the_file_was_emptied(tmp_path: Path, monkeypatch: A
     monkeypatch.setattr(writer, "RETRY", (0.02,))
 
     async def scenario() -> list[str]:
-        watchers = Watchers()
+        watchers = Watchers[Event]()
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, CdrWriter(store, watchers) as kept:
             async with asyncio.timeout(HANG):
                 for one in a_call("before"):
@@ -43,7 +43,7 @@ def test_a_write_asks_nothing_of_a_database_that_took_the_last_one(tmp_path: Pat
     asked: list[str] = []
 
     async def scenario() -> None:
-        watchers = Watchers()
+        watchers = Watchers[Event]()
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, CdrWriter(store, watchers) as kept:
             event.listen(store._engine.sync_engine, "before_cursor_execute", lambda *all_: asked.append(all_[2]))
             for one in a_call():
