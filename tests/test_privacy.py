@@ -2,10 +2,13 @@
 
 import asyncio
 import random
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -16,11 +19,13 @@ from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.deepgram_listen import DeepgramOptions
 from sipgw.config.config import ConfigError, GatewayConfig, parse
 from sipgw.config.records import NAMES_NEED, PrivacyOptions, english_models
+from sipgw.records.privacy import names
 from sipgw.records.privacy.at_provider import at_providers
 from sipgw.records.privacy.digits import enough, runs
 from sipgw.records.privacy.redaction import redacted, redactor_for
 from tests.cloud import cloud
 from tests.phone import calling
+from tests.waiting import HANG
 
 ALL = ("cards", "aadhaar", "ssn", "iban", "phones", "emails")
 
@@ -180,6 +185,34 @@ def test_names_are_found_by_presidio() -> None:
         "my name is [name] and I live in Boston"
     )
     assert redacted("what is the status of my order", ("names",)) == "what is the status of my order"
+
+
+def test_the_model_of_names_is_loaded_before_calls_and_takes_one_text_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded, working, both = list[str](), threading.Lock(), threading.Barrier(2)
+
+    def analyze(**_: object) -> list[object]:
+        assert working.acquire(blocking=False), "two texts at a time"
+        working.release()
+        return []
+
+    def model() -> object:
+        loaded.append("model")
+        return SimpleNamespace(analyze=analyze)
+
+    def redact(text: str) -> None:
+        both.wait(HANG)
+        for number in range(50):
+            redacted(f"{text} {number}", ("names",))
+
+    monkeypatch.setattr(names, "_analyzer", model)
+    names.load({"cards"})
+    assert loaded == []
+    names.load({"cards", "names"})
+    assert loaded == ["model"]
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(redact, ("I am Ann.", "I am Ben.")))
 
 
 def test_names_need_a_model_that_is_installed_and_none_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from sipgw.calls.machine_phrases import ASKS, HELLO, HOLDS, LEAVES, POLITE, SCRE
 from sipgw.calls.screen_phrases import Further, further
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from media.tones import Tone, Tones
 
@@ -106,6 +106,18 @@ class _Sound:
     """The beep that is not judged yet."""
 
 
+class _Tones:
+    """Finds tones from when what looks for them can be made."""
+
+    def __init__(self, make: "Callable[[], Tones | None]") -> None:
+        self._make = make
+        self._tones: Tones | None = None
+
+    def feed(self, ulaw: bytes) -> "Iterable[Tone]":
+        self._tones = self._tones or self._make()
+        return self._tones.feed(ulaw) if self._tones is not None else ()
+
+
 class AnsweringMachineDetector:
     """Decides from sound and words. `who` is the present decision, `why` its reason in a few words."""
 
@@ -123,8 +135,7 @@ class AnsweringMachineDetector:
         self.refused = False
         """Whether it said that nobody takes the call."""
         self._menus = menus
-        self._make_tones = tones or _new_tones
-        self._tones: Tones | None = None
+        self._tones = _Tones(tones or _new_tones)
         self._voice = VoiceActivity()
         self._sound = _Sound()
         self._begun = False
@@ -139,8 +150,7 @@ class AnsweringMachineDetector:
             piece = ulaw[at : at + PIECE]
             self._sound.heard += len(piece) / 8000
             self._voice.feed(piece)
-            self._tones = self._tones or self._make_tones()
-            for tone in self._tones.feed(piece) if self._tones is not None else ():
+            for tone in self._tones.feed(piece):
                 self._sound.toned = self._sound.heard
                 self._sound.ends_in_tone |= tone.over and tone.seconds >= WORD
                 self._judge_tone(tone)

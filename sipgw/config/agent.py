@@ -46,13 +46,13 @@ class LanguageOptions:
     tts: str = ""
     """Another provider for the voice, such as ``cartesia``; empty for the agent's own."""
     sentences: dict[Sentence, str] = field(default_factory=dict, hash=False)
-    """Sentences that replace the stock sentences of the language: `filler` (a tool takes long),
-    `reprompt` (is somebody there?), `again` (please say it once more), `hardly` (the caller can hardly be heard),
-    `goodbye` (the model hangs up without a word), `goodbye_silence` (nobody speaks), `goodbye_overtime` (the call has
-    lasted long enough, or cost enough), `apology` (a provider fails), `connecting` (then there is somebody to transfer
-    the caller to), `not_connected` (a transfer failed), `not_done` (what a key stands for failed), `emergency` (to
-    callers who need an ambulance, the police or the fire brigade, whom the agent cannot call; {{emergency_number}} is
-    the number of the caller's country, if it is known)."""
+    """Sentences that replace the stock sentences of the language. `filler`: a tool takes long. `reprompt`: the agent
+    asks whether somebody is there. `again`: the agent asks the caller to repeat. `hardly`: the caller can hardly be
+    heard. `goodbye`: the model hangs up without a word. `goodbye_silence`: nobody speaks. `goodbye_overtime`: the call
+    has lasted long enough, or cost enough. `apology`: a provider fails; `connecting`: then there is somebody to
+    transfer the caller to. `not_connected`: a transfer failed. `not_done`: the action of a key failed. `emergency`: a
+    caller needs an ambulance, the police or the fire brigade, and the agent cannot call them; {{emergency_number}} is
+    the number of the caller's country, if it is known."""
 
     def __post_init__(self) -> None:
         if self.code not in PHRASES:
@@ -149,8 +149,8 @@ class AgentOptions:
     hand_over: tuple[str, ...] = ()
     """Names of the agents to which it may hand a call over, with everything that was said; empty: none."""
     ambience: str = ""
-    """A sound that callers hear under the agent and while it is silent, in a loop: a mono 8 kHz mu-law WAV file of at
-    most 130 s, such as an office. It is neither recorded nor heard by the recogniser; people to whom callers are
+    """A sound that callers hear under the agent and while it is silent, in a loop, such as an office. A mono 8 kHz
+    mu-law WAV file of at most 130 s. It is neither recorded nor heard by the recogniser; people to whom callers are
     transferred are without it. Empty: none."""
     thinking_sound: str = ""
     """The same for the sound that callers hear while the agent or a tool takes long, such as typing. Not with

@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 import structlog
 
 from agent.hearing import voice
-from agent.pool import Pool
+from agent.pool import LOADING, Pool
 from agent.providers.local.host import LocalSpeech
 from agent.records import Used
 from media.process.engine import MediaEngine
@@ -58,6 +58,7 @@ from sipgw.records.artifacts.audio_redactor import AudioRedactor, RecordedCall
 from sipgw.records.artifacts.maintenance import Maintenance
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.evidence import CallEvidence
+from sipgw.records.privacy import names
 from sipgw.records.store.store import Store
 from sipgw.records.webhooks.deliveries import Deliveries, Target
 from sipgw.records.webhooks.mail import Mailer
@@ -143,7 +144,7 @@ class Gateway:
             engine = await self._begin_media()
             agent_providers = await enter(AgentProviders(self.open_providers))
             providers = await self._hire(agent_providers, self.agents)
-            await VOICES.run(voice.load)
+            await self._load_models()
             await engine.ready()
             load = LoadMeter(self.admission.capacity, lambda: engine.processes)
             self.watchers.add(load.watch)
@@ -320,6 +321,10 @@ class Gateway:
             log.warning("a cap counts an upper bound", reason=note)
         if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
             srtp.check()
+
+    async def _load_models(self) -> None:
+        await VOICES.run(voice.load)
+        await LOADING.run(names.load, {kind for one in self._configs().values() for kind in one.privacy.redact})
 
     def _targets(self, store: Store) -> list[Target]:
         """The targets of events: the webhooks, and owners by mail."""

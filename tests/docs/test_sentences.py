@@ -1,6 +1,7 @@
 """The pages are for readers who are no native speakers: no sentence is long, in tables neither."""
 
 import re
+import runpy
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -62,6 +63,12 @@ neither. Is. This.
 | a cell; is not | this |
 """
     assert [words(one) for one in sentences(text)] == [8, 8, 8, 2, 2, 2, 1]
+
+
+def test_no_sentence_of_the_options_is_long() -> None:
+    """The page of the options is drawn from their docstrings."""
+    drawn = runpy.run_path(str(ROOT / "docs" / "_site" / "reference.py"))["configuration"]()
+    assert [one for one in sentences(drawn) if words(one) > LIMIT] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,7 +1,10 @@
-"""The flows that begin and end a visit, search, and a tenant's pages: by keyboard alone, and accessible."""
+"""The flows that begin and end a visit, search, a call that an operator takes over, and a tenant's pages: by keyboard
+alone, and accessible.
+"""
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +13,10 @@ from sipgw.records.store.tables import CallRecord
 from sipgw.web.accounts import Accounts
 from sipgw.web.server import Dashboard
 from tests.cdr_events import START, add_call
+from tests.web.gateway_view import live_call
 from tests.web.sample_gateway import SCRIPT
-from tests.web.test_browser import AXE, FAULTS, SIGNED, Window, window
-from tests.web.test_campaigns_browser import press_until
+from tests.web.test_browser import AXE, FAULTS, PAGES, SIGNED, TAKING, Window, becomes, window
+from tests.web.test_campaigns_browser import press_until, reach
 
 pytestmark = pytest.mark.programs("chromium")
 LOOKS = pytest.mark.parametrize(("theme", "width"), [("light", 1200), ("dark", 1200), ("light", 390), ("dark", 390)])
@@ -93,6 +97,54 @@ def test_what_was_said_is_found_and_opened_by_keyboard(tmp_path: Path, theme: st
             await press_until(page, "[name=agent]")
             await fits(there)
             assert there.wrong == []
+
+    asyncio.run(look())
+
+
+def test_a_call_is_steered_taken_over_given_back_and_ended_by_keyboard(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path, busy=False) as there:
+            page = there.page
+            await page.add_init_script(TAKING)
+            talking: Any = there.gateway.begin(live_call()).context.conversation
+            await there.go("/live")
+            await press_until(page, "[data-act]")
+            await fits(there)
+            await reach(page, "[data-do=say] textarea")
+            await page.keyboard.type("Ann comes in a minute.")
+            await press_until(page, "[data-do=say] button")
+            await there.sees("dialog [data-said]", "It will be said.")
+            await reach(page, "select[data-mode]")
+            await page.keyboard.press("Home")
+            assert await page.input_value("select[data-mode]") == "listen", "who hears her is chosen before"
+            await page.keyboard.press("End")
+            await press_until(page, "[data-take]")
+            await becomes(page, "!!window.grant")
+            await page.evaluate("grant()")
+            await there.sees("[data-take]", "Give back to the agent")
+            await fits(there)
+            await page.keyboard.press("Enter")
+            await there.sees("[data-take]", "Take over")
+            await press_until(page, "[data-do=end]")
+            await there.sees("dialog [data-said]", "Ended.")
+            assert talking.did == [("say", "Ann comes in a minute."), ("end", "you ended the call")]
+            await page.keyboard.press("Escape")
+            assert await page.evaluate("'act' in document.activeElement.dataset"), "back where it was"
+            assert there.wrong == []
+
+    asyncio.run(look())
+
+
+def test_the_page_that_is_open_stands_in_the_strip_of_pages_of_a_phone(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path, busy=False, viewport={"width": 390, "height": 800}) as there:
+            for entry in PAGES:
+                await there.go(entry.path)
+                link = await there.page.locator("nav [aria-current]").bounding_box()
+                strip = await there.page.locator(".side nav").bounding_box()
+                assert link and strip
+                assert strip["x"] <= link["x"] + 1, entry.title
+                assert link["x"] + link["width"] <= strip["x"] + strip["width"], entry.title
 
     asyncio.run(look())
 

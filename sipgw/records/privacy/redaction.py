@@ -6,14 +6,15 @@ by Luhn, Aadhaar by Verhoeff, IBAN by ISO 7064), so that order numbers stay.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import phonenumbers
 from stdnum import iban, luhn, verhoeff
 from stdnum.us import ssn
 
-from sipgw.config.records import Kind, PrivacyOptions, Sink, english_models
+from sipgw.config.records import Kind, PrivacyOptions, Sink
+from sipgw.records.privacy import names
 from sipgw.records.privacy.digits import DigitRun, enough, runs
 
 Redact = Callable[[str], str]
@@ -236,21 +237,7 @@ def _is_phone(number: str, country: str) -> bool:
 
 
 def _names(text: str, _said: list[DigitRun], _country: str) -> Iterator[Found]:
-    for one in _analyzer().analyze(text=text, entities=["PERSON"], language="en"):
-        yield Found(one.start, one.end, "[name]")
-
-
-@cache
-def _analyzer() -> Any:
-    """Presidio with an installed model; the first text loads it, which takes seconds. Without a model name Presidio
-    would download its default during a call.
-    """
-    from presidio_analyzer import AnalyzerEngine
-    from presidio_analyzer.nlp_engine import NlpEngineProvider
-
-    models = [{"lang_code": "en", "model_name": english_models()[0]}]
-    provider = NlpEngineProvider(nlp_configuration={"nlp_engine_name": "spacy", "models": models})
-    return AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=["en"])
+    return (Found(start, end, "[name]") for start, end in names.places(text))
 
 
 def _of(run: DigitRun, start: int, end: int, shown: str) -> Found:

@@ -80,8 +80,9 @@ $("listen").addEventListener("click", async () => {
 });
 
 $("take").addEventListener("click", async ({ currentTarget: button }) => {
+  if (button.ariaDisabled === "true") return;
   if (back) { back(); speaking(null); tell("The agent speaks again."); return; }
-  button.disabled = true;
+  button.ariaDisabled = "true"; // not `disabled`, which would take the keyboard's focus away
   tell("Asking for the microphone …");
   try {
     const stop = await wanted(takeOver(call, $("mode").value, $("audio"), $("level=own"), (why) => { if (back) { speaking(null); tell(why, false); } }));
@@ -95,7 +96,7 @@ $("take").addEventListener("click", async ({ currentTarget: button }) => {
   } catch (error) {
     tell(reason(error), false);
   }
-  button.disabled = false;
+  button.ariaDisabled = null;
 });
 
 $("mode").addEventListener("change", async ({ currentTarget: { value } }) => {
