@@ -19,9 +19,9 @@ import structlog
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import RootModel, model_validator
 
+from agent.authorities import tls
 from agent.errors import first
 from agent.mcp_options import McpOptions
-from agent.providers.connections import tls
 from agent.tools import KEY, Tool, ToolError, UnknownOutcome
 
 log = structlog.get_logger()

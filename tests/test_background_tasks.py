@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import httpx
 import pytest
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from media.process.engine import MediaEngine, MediaOptions
 from media.process.supervisor import RESTART_PAUSE

@@ -1,19 +1,11 @@
-"""Connections to providers: certificates are read once, and connections are opened before they are needed."""
+"""Connections to providers: they are opened before they are needed."""
 
 import asyncio
 import contextlib
-import functools
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
-
-
-@functools.cache
-def tls() -> ssl.SSLContext:
-    """The authorities that this machine trusts; to read them takes 40 ms."""
-    return ssl.create_default_context()
 
 
 class Warming:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
+from agent.authorities import tls
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.connections import Warming, tls
+from agent.providers.connections import Warming
 from agent.providers.elevenlabs import IN_URL, NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
 from agent.providers.elevenlabs_alignment import AlignedText
 from agent.providers.extra import in_query

@@ -8,8 +8,9 @@ from typing import ClassVar
 import httpx2
 import structlog
 
+from agent.authorities import tls
 from agent.errors import ProviderError
-from agent.providers.connections import Warming, tls
+from agent.providers.connections import Warming
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.tts_session import SpeakOptions
 

@@ -16,9 +16,10 @@ from typing import Any, ClassVar, Literal, Self
 import httpx2
 import structlog
 
+from agent.authorities import tls
 from agent.errors import ProviderError
 from agent.limits import FIRST_TOKEN, GAP
-from agent.providers.connections import Warming, tls
+from agent.providers.connections import Warming
 from agent.providers.dialect import Dialect, is_too_long, latest, limit_name
 from agent.providers.extra import FIXED, Limits, ProviderOptions, merged
 from agent.providers.faults import http_fault, quoted, wait_of

@@ -17,7 +17,7 @@ from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.uri import WebSocketURI, parse_uri
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from agent.providers.faults import seconds_of
 
 MAX_MESSAGE = 1 << 20

@@ -12,10 +12,10 @@ from importlib.util import find_spec
 
 import httpx2
 
+from agent.authorities import tls
 from agent.line import SAMPLE_RATE
 from agent.pinned import PrivateAddress, ask, not_of_cloud
 from agent.pool import Pool, PoolFullError
-from agent.providers.connections import tls
 from agent.relay.call import is_local
 from agent.relay.messages import RelayFault
 from agent.resample import Decimator

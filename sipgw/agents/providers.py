@@ -9,11 +9,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
+from agent.authorities import tls
 from agent.llm import DistantModel, LanguageModel
 from agent.meter import MeteredLlm, metered_stt, metered_tts
 from agent.pool import LOADING
 from agent.providers.circuit_breaker import CircuitBreaker
-from agent.providers.connections import tls
 from agent.providers.failover import FailoverLlm, FailoverOptions, FailoverTts
 from agent.providers.failover_realtime import RealtimeProviders
 from agent.providers.failover_stt import FailoverStt

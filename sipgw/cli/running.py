@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx2
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from agent.records import AgentSays, CallerSaid
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig

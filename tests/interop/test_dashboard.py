@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from agent.records import AgentSays, TurnEnded
 from sipgw.config.config import parse
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event

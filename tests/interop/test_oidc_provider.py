@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from tests.ports import free_ports
 from tests.waiting import HANG
 from tests.web.gateway_view import Visit, visit

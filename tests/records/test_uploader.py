@@ -12,7 +12,7 @@ from sqlalchemy import event
 from sqlalchemy import text as sql
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from sipgw.config.storage import StorageOptions
 from sipgw.records.artifacts import artifact as artifacts
 from sipgw.records.artifacts.call_files import object_of, on_disk

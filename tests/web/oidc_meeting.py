@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from tests.fakes.identity_provider import IdentityProvider
 from tests.web.gateway_view import Visit, visit
 

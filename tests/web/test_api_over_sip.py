@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from sipgw.config.config import GatewayConfig
 from sipgw.config.people import PersonOptions
 from sipgw.config.web import WebOptions

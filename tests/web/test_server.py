@@ -13,7 +13,7 @@ import structlog
 import uvicorn
 from typer.testing import CliRunner
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from sipgw.cli.main import app
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions

@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from sipgw.calls.listeners import MOST
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from media.recording.wav import header
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.uploader import Uploader

@@ -13,9 +13,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
+from agent.authorities import tls
 from agent.pinned import PrivateAddress, ask
 from agent.pool import Pool, PoolFullError
-from agent.providers.connections import tls
 from sipgw.bounds import FULL
 from sipgw.config.errors import OperatorError
 from sipgw.config.stir import unusable

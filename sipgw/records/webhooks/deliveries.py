@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from sipgw.bounds import FULL
 from sipgw.config.records import WebhookOptions
 from sipgw.records.privacy.redaction import Redact, in_json

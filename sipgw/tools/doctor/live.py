@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from agent.providers.provider import Provider
 from agent.providers.sse import DONE, Events
 

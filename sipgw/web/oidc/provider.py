@@ -9,9 +9,9 @@ from urllib.parse import quote_plus, urlsplit
 
 import httpx2
 
+from agent.authorities import tls
 from agent.pinned import PrivateAddress, anywhere, ask, public
 from agent.pool import Pool, PoolFullError
-from agent.providers.connections import tls
 from sipgw.config.errors import OperatorError
 from sipgw.config.networks import is_loopback
 from sipgw.config.oidc import OidcOptions, unusable

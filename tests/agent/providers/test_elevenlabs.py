@@ -10,8 +10,8 @@ import pytest
 from elevenlabs.client import AsyncElevenLabs
 from elevenlabs.core import ApiError
 
+from agent.authorities import tls
 from agent.errors import ProviderError
-from agent.providers.connections import tls
 from agent.providers.elevenlabs import ElevenLabsOptions, body_fault
 from agent.providers.elevenlabs_tts import ElevenLabsTts
 from agent.tts import sound_alone

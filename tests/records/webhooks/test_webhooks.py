@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 from agent.records import ToolRun
 from sipgw.config.config import ConfigError, parse
 from sipgw.config.records import PrivacyOptions, StoreOptions, WebhookOptions

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx2
 
-from agent.providers.connections import tls
+from agent.authorities import tls
 
 CONNECT_LIMIT = 2.0
 """Seconds until the connection must stand."""
