@@ -48,7 +48,7 @@ def test_its_ports_are_those_of_the_code() -> None:
 
 
 def test_its_figures_stand_on_the_page_of_performance() -> None:
-    for figure in ("1.3 ms", "40 MiB", "17 KiB a call", "0.7 % of a core"):
+    for figure in ("1.3 ms", "40 MiB", "17 KiB a call", "0.5 % of a core"):
         assert figure in TEXT and figure in PERFORMANCE, figure
     assert "100 calls/s for 60 s | 0 failed" in PERFORMANCE
 
