@@ -178,7 +178,7 @@ def test_bad_calls_stand_out_and_calls_out_are_titled_by_whom_they_call(tmp_path
             assert '<span class="badge" data-level="bad">no sound</span>' in text
             assert '<span class="badge" data-level="wait">no answer</span>' in text
             assert '<span class="badge" data-level="">caller hung up</span>' in text
-            assert '#phone-outgoing"/></svg><span class="unseen"> to</span> </span>+44' in text
+            assert '#phone-outgoing"/></svg><span class="unseen"> to</span></span> <a href="/calls/out">+44' in text
             assert '<a href="/calls/good">+15550100</a>' in text and "0.5000 EUR" in text
             bad = (await there.browser.get("/calls", params={"bad": "1"})).text
             assert "/calls/mute" in bad and "/calls/good" not in bad
