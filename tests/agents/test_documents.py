@@ -127,8 +127,13 @@ def test_no_text_makes_a_parser_raise_anything_else(content: bytes, kind: str) -
 
 
 def test_a_marked_section_without_a_name_is_told_as_no_html() -> None:
-    with pytest.raises(DocumentError, match="no HTML"):
-        chunks_of("a.html", b"<p>text <![<")
+    """The parser of Python 3.14 reads the text in front of it."""
+    try:
+        found = chunks_of("a.html", b"<p>text <![<")
+    except DocumentError as error:
+        assert "no HTML" in str(error)
+    else:
+        assert [text for _, text in found] == ["text"]
 
 
 WHOLE = pdf([["First line.", "Second."], ["On page two."]])
