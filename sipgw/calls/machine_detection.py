@@ -104,6 +104,8 @@ class _Sound:
     """Speech since the last words that were final."""
     beep: _Beep | None = None
     """The beep that is not judged yet."""
+    tones: "Tones | None" = None
+    """What looks for tones, once it can be had."""
 
 
 class AnsweringMachineDetector:
@@ -123,8 +125,7 @@ class AnsweringMachineDetector:
         self.refused = False
         """Whether it said that nobody takes the call."""
         self._menus = menus
-        self._make_tones = tones or _new_tones
-        self._tones: Tones | None = None
+        self._tones = tones or _new_tones
         self._voice = VoiceActivity()
         self._sound = _Sound()
         self._begun = False
@@ -139,8 +140,8 @@ class AnsweringMachineDetector:
             piece = ulaw[at : at + PIECE]
             self._sound.heard += len(piece) / 8000
             self._voice.feed(piece)
-            self._tones = self._tones or self._make_tones()
-            for tone in self._tones.feed(piece) if self._tones is not None else ():
+            self._sound.tones = self._sound.tones or self._tones()
+            for tone in self._sound.tones.feed(piece) if self._sound.tones is not None else ():
                 self._sound.toned = self._sound.heard
                 self._sound.ends_in_tone |= tone.over and tone.seconds >= WORD
                 self._judge_tone(tone)
