@@ -83,20 +83,24 @@ async def _start(command: Sequence[str], stream: str) -> tuple[Process, asyncio.
 
 async def _watched(process: Process, let_go: Callable[[], None], *work: Coroutine[Any, Any, None]) -> int:
     """Wait for the end of `process`, with `work` beside it. Whoever does not wait lets it go, and then kills it."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(bounded(one, None, "a process is not watched")) for one in work]
-        try:
-            return await process.wait()
-        finally:
-            if process.returncode is None:
-                let_go()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), PARTING)
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-            for task in tasks:
-                task.cancel()
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(bounded(one, None, "a process is not watched")) for one in work]
+            try:
+                return await process.wait()
+            finally:
+                if process.returncode is None:
+                    let_go()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(process.wait(), PARTING)
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+                for task in tasks:
+                    task.cancel()
+    finally:
+        for one in work:
+            one.close()  # where it was cancelled before it began
 
 
 class GatewayProcess(KeptProcess):
