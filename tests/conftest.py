@@ -48,7 +48,9 @@ class Failures:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self._config.get_terminal_writer().line(f"FAILED {report.nodeid} ({report.when})")
+            terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+            terminal.ensure_newline()
+            terminal.write_line(f"FAILED {report.nodeid} ({report.when})")
 
 
 def pytest_configure(config: pytest.Config) -> None:

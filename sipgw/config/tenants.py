@@ -23,7 +23,7 @@ class TenantOptions:
     """The caller IDs of its calls out, the first one by default; each must be one of its trunk. Empty: its keys make no
     calls."""
     max_calls: Annotated[int, Ge(0)] = 0
-    """Calls at the same time at one gateway, in both directions; 0: no limit."""
+    """Calls at the same time, in both directions, at all gateways with one Redis; 0: no limit."""
     money_per_day: Annotated[float, Ge(0)] = 0
     """The highest cost of its calls of a day, in the currency of the prices; then no call is taken or made. 0: no
     limit."""

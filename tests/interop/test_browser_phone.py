@@ -51,9 +51,11 @@ def test_a_call_from_the_page_by_keyboard(gateway: Served, tmp_path: Path) -> No
         expect(page.locator("[data-quality]")).to_contain_text("connection")
         for key in "7#":
             press(page, page.get_by_role("button", name=key, exact=True))
-        # Told when the next turn begins, which is that of the keys.
-        expect(page.locator("[data-state]")).to_contain_text("The last answer took", timeout=HANG * 1000)
         expect(page.locator("[data-words] [data-who=key]").first).to_contain_text("You pressed")
+        # The answer to the keys: the keyboard is slow, so that of the words may be over before them.
+        answer = page.locator("[data-words] [data-who=key] ~ [data-who=agent]").first
+        expect(answer).to_be_visible(timeout=HANG * 1000)
+        expect(page.locator("[data-state]")).to_contain_text("The last answer took", timeout=HANG * 1000)
         stats = page.evaluate(STATS)
         loudest = float(page.locator("[data-heard]").get_attribute("data-most") or 0)
         press(page, page.get_by_role("button", name="Hang up"))
