@@ -119,6 +119,7 @@ class CallSession:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 stack.push_async_callback(self._uncount)
+                stack.push_async_callback(self.services.tenants.over, self.info.id)
                 stack.callback(self._end_recording)
                 stack.callback(lambda: self._end(disposition))
                 stack.push_async_callback(connection.close)
@@ -150,10 +151,12 @@ class CallSession:
         return await within_budget(self, self._hold(connection))
 
     async def _originate(self, connection: CallConnection) -> Disposition:
-        declined = await self.services.admit(self.info.id, self.info.tenant)
-        self._begin()
+        try:
+            declined = await self.services.admit(self.info.id, self.info.tenant)
+        finally:
+            self._begin()  # also if somebody stops it meanwhile
         if declined is not None:
-            return Disposition("refused", declined.reason)
+            return Disposition("not_placed", declined.reason)
         disposition = await within_budget(self, self._hold(connection))
         if disposition.kind in ("caller_hung_up", "answered_elsewhere"):
             return Disposition("callee_hung_up", disposition.cause)
@@ -217,7 +220,6 @@ class CallSession:
         self.context.call_recording.end()  # that of the end: `_begin` has made it
 
     async def _uncount(self) -> None:
-        await self.services.tenants.over(self.info.id)
         if self._counted is not None:
             await self.services.limits.over(self._counted, self.info.id)
 

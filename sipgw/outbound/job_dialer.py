@@ -231,12 +231,17 @@ class JobDialer:
             return refused
         try:
             held.placed = self._places.originate(request_of(held.job))
-        except NoRoom as error:  # other gateways may have room
-            self._look[held.job.campaign] = asyncio.get_running_loop().time() + FULL_PAUSE
-            return Disposition("not_placed", str(error))
+        except NoRoom as error:
+            return self._later(held, Disposition("not_placed", str(error)))
         except (NotDialled, VariableError) as error:
             return Disposition("failed", str(error))
-        return await held.placed.ended()
+        ending = await held.placed.ended()
+        return self._later(held, ending) if ending.kind == "not_placed" else ending
+
+    def _later(self, held: ClaimedJob, ending: Disposition) -> Disposition:
+        """There is no room for calls of its campaign for a while; other gateways may have some."""
+        self._look[held.job.campaign] = asyncio.get_running_loop().time() + FULL_PAUSE
+        return ending
 
     def _outdated(self, held: ClaimedJob) -> Disposition | None:
         """Why a job is not dialled although it is due."""

@@ -3,16 +3,22 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
 from sipgw.config.cost import PriceOptions
 from sipgw.config.inbound import LimitOptions
+from sipgw.config.outbound import RetryOptions
 from sipgw.config.tenants import TenantOptions
 from sipgw.config.trunks import TrunkOptions
+from sipgw.events import Disposition
+from sipgw.outbound.retries import next_step
+from sipgw.policy.inbound.limits import Declined
 from sipgw.sip.endpoint import CallFailed
 from tests.cloud import Cloud, cloud
 from tests.fakes.elevenlabs import sound_of
@@ -165,3 +171,36 @@ def test_whoever_is_told_that_the_day_is_spent_hears_the_whole_sentence(tmp_path
             assert sound_of(sentence.strip()).strip(b"\xff")[-800:] in heard
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["other gateways have its calls", "stopped meanwhile"])
+def test_a_call_out_that_its_tenant_has_no_room_for_is_tried_again(tmp_path: Path, stopped: bool) -> None:
+    """Redis knows the calls of a tenant at other gateways, and its answer takes time."""
+
+    async def scenario() -> tuple[Disposition, str]:
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def admit(*_: object) -> Declined:
+            asked.set()
+            await answer.wait()
+            return Declined("overload", "max_calls", "the tenant acme has 1 calls")
+
+        office = TrunkOptions("office", "peer", networks=("127.0.0.1/32",), domain="127.0.0.1:9")
+        async with cloud(tmp_path, [], [], trunks=(office,), change=tenant(max_calls=1)) as world:
+            world.gateway.services.tenants.admit = admit  # type: ignore[method-assign]
+            call = world.gateway.originate(OriginateRequest("+14155550100", "agent", trunk="office"))
+            await asked.wait()
+            if stopped:
+                call.stop("somebody stops it")
+            else:
+                answer.set()
+            ended = await call.ended()
+            async with asyncio.timeout(HANG):
+                while not (found := await world.gateway.store.calls()):
+                    await asyncio.sleep(0.02)
+        return ended, found[0]["ending"]
+
+    ended, kept = asyncio.run(scenario())
+    assert kept == ended.kind, "the call has a record"
+    if not stopped:
+        assert next_step(RetryOptions(), ended, 1, datetime.now(UTC)).state == "planned"
