@@ -22,6 +22,8 @@ OVERHEAD = {"AES_CM_128_HMAC_SHA1_80": 10, "AES_CM_128_HMAC_SHA1_32": 4, "AEAD_A
 """By suite: the bytes that a packet of RTP is longer than in clear, without a key identifier."""
 SIGNATURE = "srtp_err_status_t(*)(struct srtp_ctx_t_ *, void *, int *)"
 """Of the functions of libsrtp 2 that the path in C calls."""
+CONTEXT = "struct srtp_ctx_t_ * *"
+"""What a session of pylibsrtp keeps."""
 REMOVED = 16
 """Streams that are remembered after they were removed."""
 WRAP = 1300.0
@@ -100,12 +102,12 @@ def _addresses(session: "pylibsrtp.Session", name: str) -> tuple[int, int]:
     try:
         from pylibsrtp._binding import ffi, lib
 
-        function = ffi.addressof(lib, name)
-        if ffi.typeof(function).cname != SIGNATURE:
+        # pylibsrtp tells the session nowhere; without it Python encrypts.
+        function, context = ffi.addressof(lib, name), session._srtp  # noqa: SLF001
+        if (ffi.typeof(function).cname, ffi.typeof(context).cname) != (SIGNATURE, CONTEXT):
             return 0, 0
-        context = session._srtp  # noqa: SLF001  pylibsrtp tells it nowhere; without it Python encrypts
         return int(ffi.cast("uintptr_t", context[0])), int(ffi.cast("uintptr_t", function))
-    except (ImportError, AttributeError):
+    except (ImportError, AttributeError, TypeError):
         return 0, 0
 
 

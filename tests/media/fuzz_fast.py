@@ -58,6 +58,8 @@ def main() -> None:
         left = [before + side.left for before, side in zip(left, both.sides, strict=True)]
     if packets < LEAST * float(sys.argv[1]):
         sys.exit(f"only {packets} packets in {sys.argv[1]} s")
+    if left[0] > 0.95 * left[1]:
+        sys.exit(f"C took hardly anything: it left {left[0]} of {left[1]} to Python")
     shares = f"C left {left[0]} of {left[1]} that came to a socket to Python"
     print(f"{packets} packets in {rounds} sequences, each to both: no difference; {shares}")
 

@@ -10,12 +10,13 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal
-from unittest.mock import Mock, patch
+from typing import Any, Literal, cast
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pylibsrtp import SRTP_MAX_TRAILER_LEN
 
 from media import g711
 from media.fast import base, fallback, used, why_not
@@ -26,7 +27,7 @@ from media.process.wire import Kind
 from media.recording import tap
 from media.rtp import packet, receiver_stats
 from media.rtp import packet as rtp
-from media.rtp.srtp import OVERHEAD, PROFILES
+from media.rtp.srtp import OVERHEAD, PROFILES, _addresses
 from media.session import session
 from sipgw.config.config import ConfigError, parse
 from tests.media.twins import KEYS, STEPS, WEIGHTS, Twins
@@ -106,11 +107,22 @@ def test_an_encrypted_or_bridged_call_in_order_is_left_to_c(suite: str, bridged:
         ours, reference = both.sides
         assert reference.left == 200
         assert ours.left <= 20
-        served = Mock(side_effect=AssertionError("by Python"))
-        with patch.object(ours.worker, "_serve", served):
+        with patch.object(ours.worker, "_serve") as served:
             both.step("slot", 2)
+        served.assert_not_called()
     finally:
         both.close()
+
+
+def test_a_libsrtp_session_of_another_shape_is_not_used_in_c() -> None:
+    from pylibsrtp import Policy, Session
+    from pylibsrtp._binding import ffi
+
+    real = Session(Policy(bytes(30), Policy.SSRC_ANY_OUTBOUND))
+    assert all(_addresses(real, "srtp_protect"))
+    at = real._srtp
+    for other in (at[0], ffi.new("srtp_t **", at), (at,), None, 1, ffi.new("int *")):
+        assert _addresses(cast("Any", SimpleNamespace(_srtp=other)), "srtp_protect") == (0, 0)
 
 
 @native
@@ -278,7 +290,8 @@ def test_c_has_the_numbers_of_python() -> None:
         "BIN": playout_buffer.BIN, "WINDOW": playout_buffer.WINDOW, "QUANTILE": playout_buffer.QUANTILE,
         "FORGET": playout_buffer.FORGET, "SLACK": playout_buffer.SLACK, "HOLD": hold.HOLD, "MEMORY": plc.MEMORY,
         "QUIET_LEVEL": g711.QUIET_LEVEL, "FRAME_SECONDS": g711.FRAME_SECONDS,
-        "OVERHEAD_MAX": max(OVERHEAD.values()), "ALAW": session.ALAW, "TAP_OUT": tap._OUT,
+        "OVERHEAD_MAX": max(OVERHEAD.values()), "TRAILER_MAX": SRTP_MAX_TRAILER_LEN, "ALAW": session.ALAW,
+        "TAP_OUT": tap._OUT,
         "SOUND": wire.Kind.SOUND, "SOUND_SIZE": wire.SOUND.size, "MESSAGE": wire._HEADER.size,
     }  # fmt: skip
     assert {name: found.get(name) for name in expected} == expected
