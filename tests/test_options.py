@@ -100,6 +100,13 @@ def test_the_answer_to_an_old_key_is_a_whole_sentence_that_holds_in_an_agents_fi
         assert str(caught.value).endswith(says)
 
 
+@pytest.mark.parametrize("old", ["agent.apology", "agent.emergency", "cost.goodbye"])
+def test_the_advised_sentence_can_be_written(old: str) -> None:
+    _, _, key = renames()[old].rpartition(" as ")
+    config = parse(f'[[languages]]\ncode = "en"\n{key} = "One moment."', "x.toml", {})
+    assert "One moment." in str(config.languages[0].sentences)
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("600ms", 0.6), ("8s", 8.0), ("1.5 m", 90.0), ("1h", 3600.0), (3, 3.0)])
 def test_durations_become_seconds(text: object, seconds: float) -> None:
     assert build(Outer, {"wait": text}, {}).wait == pytest.approx(seconds)

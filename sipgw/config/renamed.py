@@ -5,6 +5,7 @@ from functools import cache
 from agent.providers.provider import CONSTANT
 from sipgw.config.registry import every
 
+OF_LANGUAGE = "no key any more: write it for each entry of [[languages]], as sentences.{}"
 INSTEAD = {
     "agent.ears": "stt",
     "agent.model": "llm",
@@ -50,9 +51,9 @@ INSTEAD = {
     "languages.connecting": "[languages.sentences] connecting",
     "languages.not_connected": "[languages.sentences] not_connected",
     "languages.not_done": "[languages.sentences] not_done",
-    "agent.apology": "[languages.sentences] apology",
-    "agent.emergency": "[languages.sentences] emergency",
-    "cost.goodbye": "[languages.sentences] goodbye_overtime",
+    "agent.apology": OF_LANGUAGE.format("apology"),
+    "agent.emergency": OF_LANGUAGE.format("emergency"),
+    "cost.goodbye": OF_LANGUAGE.format("goodbye_overtime"),
     "agent.thinking_after": CONSTANT,
     "turns.learned_pause_limit": CONSTANT,
     "turns.wait_limit": CONSTANT,
