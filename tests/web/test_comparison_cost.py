@@ -1,9 +1,11 @@
 """What a comparison of prompts uses of providers counts as what calls use, and ends it where no more may be paid."""
 
 import asyncio
+import contextlib
 import itertools
 import sys
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -139,18 +141,22 @@ def test_its_cost_is_written_down_while_it_goes_on_so_a_kill_does_not_lose_it(tm
     asyncio.run(look())
 
 
-class Slow:
-    """A database that has written what it was given, and says so only when it is let go."""
+@contextlib.contextmanager
+def slow_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+    """The database has written a cost, and says so only when it is let go: the events of both."""
+    written, let_go = asyncio.Event(), asyncio.Event()
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("sipgw.web.comparisons.paid", self.paid)
-        self.written, self.let_go = asyncio.Event(), asyncio.Event()
-
-    async def paid(self, *given: Any) -> int:
+    async def slow(*given: Any) -> int:
         row = await paid(*given)
-        self.written.set()
-        await self.let_go.wait()
+        written.set()
+        await let_go.wait()
         return row
+
+    monkeypatch.setattr("sipgw.web.comparisons.paid", slow)
+    try:
+        yield written, let_go
+    finally:
+        let_go.set()
 
 
 def test_what_it_uses_counts_at_once_however_slow_the_database_is(
@@ -161,11 +167,10 @@ def test_what_it_uses_counts_at_once_however_slow_the_database_is(
     async def look() -> None:
         program = uses(250, 500, 1500, then="time.sleep(600)", last=50)
         async with visit(tmp_path, PRICES) as there, comparing(there, program) as made:
-            expenses, slow = clocked(there), Slow(monkeypatch)
-            number = await saved(there, "You mend.")
-            assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 202
-            await until(lambda: expenses.spent().money == pytest.approx(2.3))  # it was ended, and told its last use
-            slow.let_go.set()
+            expenses, number = clocked(there), await saved(there, "You mend.")
+            with slow_database(monkeypatch):
+                assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 202
+                await until(lambda: expenses.spent().money == pytest.approx(2.3))  # it was ended, and told its last use
             await until(lambda: made.latest("repairs").state != "running")  # type: ignore[union-attr]
             assert "[limits] money_per_day" in made.latest("repairs").problem  # type: ignore[union-attr]
             assert (await spent_since_midnight(there.gateway.store, datetime.now(UTC)))[""].money == pytest.approx(2.3)
@@ -180,13 +185,12 @@ def test_one_that_ends_while_its_cost_is_written_has_one_row(tmp_path: Path, mon
         program = uses(250, then="time.sleep(600)", last=500)
         async with visit(tmp_path, PRICES) as there:
             async with asyncio.TaskGroup() as group, comparing(there, program) as made:
-                expenses, slow = clocked(there), Slow(monkeypatch)
-                number = await saved(there, "You mend.")
-                assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 202
-                await within(slow.written.wait())
-                closing = group.create_task(made.__aexit__(None, None, None))
-                await until(lambda: expenses.spent().money == pytest.approx(0.75))
-                slow.let_go.set()
+                expenses, number = clocked(there), await saved(there, "You mend.")
+                with slow_database(monkeypatch) as (written, _):
+                    assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 202
+                    await within(written.wait())
+                    closing = group.create_task(made.__aexit__(None, None, None))
+                    await until(lambda: expenses.spent().money == pytest.approx(0.75))
                 await closing
             async with there.gateway.store.read() as session:
                 (row,) = await session.scalars(select(ExpenseRecord))
