@@ -42,7 +42,7 @@ OWN = {
     "sipgw/calls/dispatch.py": "a call: its session is the boundary",
     "sipgw/calls/session.py": "a task of one call",
     "sipgw/records/store/searching.py": "the time limit of one search, in no group",
-    "sipgw/web/comparisons.py": "`_run` is the boundary of one comparison",
+    "sipgw/web/comparisons.py": "`_run` is the boundary of one comparison; `write` contains each write, in no group",
     "sipgw/sip/streams.py": "one attempt to connect, in no group: its error goes to the attempt",
 }
 """Files with tasks that have another boundary."""

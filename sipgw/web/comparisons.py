@@ -29,6 +29,7 @@ from sipgw.policy.cost.cost import Bill, Cost, paid
 from sipgw.policy.cost.prices import PriceTable
 from sipgw.records.artifacts.files import DiskPool
 from sipgw.records.store.store import Store
+from sipgw.sip.boundaries import contained
 from sipgw.web.gateway_view import GatewayView
 
 log = structlog.get_logger()
@@ -39,6 +40,8 @@ ENDING = 5.0
 """Seconds that it has to tell what it has used, when it is to end."""
 OUTPUT = 8 << 20
 """Bytes that are read of its result."""
+PAUSE = 1.0
+"""Seconds between two writes of its cost."""
 NICE = 19
 """It yields to the calls of the gateway."""
 SHIPPED = "ear"
@@ -70,14 +73,16 @@ class Comparison:
 
 
 class _Charge:
-    """What one comparison has used, and its row in the database. The row is written as the comparison goes on, so a
-    kill does not lose it.
+    """What one comparison has used. It counts at once; `write` writes it into one row of the database beside the
+    comparison, as it goes on, so a kill does not lose it.
     """
 
     def __init__(self, store: Store, prices: PriceTable, began: datetime) -> None:
         self.bill = Bill(prices, "", "", began, of_call=False)
         self._store = store
         self._row: int | None = None
+        self._news = asyncio.Event()
+        self._over = asyncio.Event()
 
     def cost(self) -> Cost:
         """The cost so far."""
@@ -86,16 +91,37 @@ class _Charge:
     def used(self, line: bytes) -> None:
         """The process has told in that line what it has used. Raises ValueError."""
         self.bill.used(_used(line))
+        self._news.set()
 
-    async def keep(self) -> None:
-        """Write down the cost so far."""
+    def end(self) -> None:
+        """Nothing more is used: let `write` end."""
+        self._over.set()
+        self._news.set()
+
+    async def write(self) -> None:
+        """Write the cost down whenever there is more of it, and once more after `end`. Do not cancel it: a first write
+        that is cancelled may have made a row that the next would not know.
+        """
+        over = False
+        while not over:
+            await self._news.wait()
+            self._news.clear()
+            over = self._over.is_set()
+            with contained("cost of a comparison not written"):
+                await self._keep()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PAUSE):
+                    await self._over.wait()
+
+    async def _keep(self) -> None:
         cost = self.cost()
         if not cost.used:
             return
         try:
             self._row = await paid(self._store, ACCOUNT, cost, datetime.now(UTC), self._row)
         except (SQLAlchemyError, OSError) as error:
-            log.warning("cost of a comparison not written", cost=cost.total, cause=str(error).splitlines()[0][:200])
+            cause = str(error).partition("\n")[0][:200]
+            log.warning("cost of a comparison not written", cost=cost.total, cause=cause)
 
 
 class Comparisons:
@@ -206,7 +232,6 @@ class Comparisons:
             charge.used(line)
             if over := self._gateway.budget():
                 raise ComparisonRefusedError(f"it was ended: {over.reason}")
-            await charge.keep()
 
 
 @contextlib.asynccontextmanager
@@ -214,12 +239,15 @@ async def _charged(gateway: GatewayView, made: Comparison) -> AsyncIterator[_Cha
     """What the block uses counts for the limits of the day and is written down."""
     charge = _Charge(gateway.store, gateway.expenses.prices, made.began)
     gateway.expenses.open(ACCOUNT, charge.bill)
+    loop = asyncio.get_running_loop()
+    writing = loop.create_task(charge.write(), name=f"cost of a {ACCOUNT}")  # in no group, which could cancel it
     try:
         yield charge
     finally:
         gateway.expenses.close(ACCOUNT)
         made.cost = charge.cost().total
-        await charge.keep()
+        charge.end()
+        await asyncio.wait((writing,))  # also if this is cancelled, `writing` goes on to its end
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 A page of a call asks for twenty of them; reading and compressing them each time took most of the server's work for it.
 """
 
+import asyncio
 import gzip
 import hashlib
 import mimetypes
@@ -35,6 +36,8 @@ class StaticFiles:
     def __init__(self, folder: Path) -> None:
         self._paths = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
         self._read: dict[str, StaticFile] = {}
+        self._reading = asyncio.Lock()
+        """One file is read at a time, so each is read once however many ask for it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -46,8 +49,7 @@ class StaticFiles:
             return PlainTextResponse("Not Found", 404)
         if request.method not in ("GET", "HEAD"):
             return PlainTextResponse("Method Not Allowed", 405)
-        if (file := self._read.get(name)) is None:
-            file = self._read[name] = await READING.run(read, self._paths[name])
+        file = self._read.get(name) or await self._first(name)
         headers = {"ETag": file.tag, "Vary": "Accept-Encoding"}
         if file.tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
@@ -55,6 +57,13 @@ class StaticFiles:
         if packed:
             headers["Content-Encoding"] = "gzip"
         return Response(file.packed if packed else file.plain, media_type=file.kind, headers=headers)
+
+    async def _first(self, name: str) -> StaticFile:
+        """A file that was not read when it was asked for. Raises OSError, `PoolFullError`."""
+        async with self._reading:
+            if name not in self._read:
+                self._read[name] = await READING.run(read, self._paths[name])
+            return self._read[name]
 
 
 def read(path: Path) -> StaticFile:

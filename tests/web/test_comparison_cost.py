@@ -1,20 +1,27 @@
 """What a comparison of prompts uses of providers counts as what calls use, and ends it where no more may be paid."""
 
 import asyncio
+import contextlib
 import itertools
 import sys
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from agent.records import Used
 from sipgw.agents.products import prices_of
-from sipgw.policy.cost.cost import Bill, Expenses, spent_since_midnight
+from sipgw.policy.cost.cost import Bill, Cost, Expenses, paid, spent_since_midnight
+from sipgw.policy.cost.prices import PriceTable
 from sipgw.records.store.tables import ExpenseRecord
-from tests.waiting import HANG, until
+from sipgw.web.comparisons import Comparison, _charged
+from tests.virtual import run
+from tests.waiting import HANG, until, within
 from tests.web.gateway_view import Visit, visit
 from tests.web.test_prompts import API, agent_file, compared, comparing, post, saved
 
@@ -132,6 +139,88 @@ def test_its_cost_is_written_down_while_it_goes_on_so_a_kill_does_not_lose_it(tm
                 assert len(list(await session.scalars(select(ExpenseRecord)))) == 1
 
     asyncio.run(look())
+
+
+@contextlib.contextmanager
+def slow_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+    """The database has written a cost, and says so only when it is let go: the events of both."""
+    written, let_go = asyncio.Event(), asyncio.Event()
+
+    async def slow(*given: Any) -> int:
+        row = await paid(*given)
+        written.set()
+        await let_go.wait()
+        return row
+
+    monkeypatch.setattr("sipgw.web.comparisons.paid", slow)
+    try:
+        yield written, let_go
+    finally:
+        let_go.set()
+
+
+def test_what_it_uses_counts_at_once_however_slow_the_database_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent_file(tmp_path)
+
+    async def look() -> None:
+        program = uses(250, 500, 1500, then="time.sleep(600)", last=50)
+        async with visit(tmp_path, PRICES) as there, comparing(there, program) as made:
+            expenses, number = clocked(there), await saved(there, "You mend.")
+            with slow_database(monkeypatch):
+                assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 202
+                await until(lambda: expenses.spent().money == pytest.approx(2.3))  # it was ended, and told its last use
+            await until(lambda: made.latest("repairs").state != "running")  # type: ignore[union-attr]
+            assert "[limits] money_per_day" in made.latest("repairs").problem  # type: ignore[union-attr]
+            assert (await spent_since_midnight(there.gateway.store, datetime.now(UTC)))[""].money == pytest.approx(2.3)
+
+    asyncio.run(look())
+
+
+def test_one_that_ends_while_its_cost_is_written_has_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent_file(tmp_path)
+
+    async def look() -> None:
+        program = uses(250, then="time.sleep(600)", last=500)
+        async with visit(tmp_path, PRICES) as there:
+            async with asyncio.TaskGroup() as group, comparing(there, program) as made:
+                expenses, number = clocked(there), await saved(there, "You mend.")
+                with slow_database(monkeypatch) as (written, _):
+                    assert (await post(there, f"{API}/versions/{number}/comparison"))[0] == 202
+                    await within(written.wait())
+                    closing = group.create_task(made.__aexit__(None, None, None))
+                    await until(lambda: expenses.spent().money == pytest.approx(0.75))
+                await closing
+            async with there.gateway.store.read() as session:
+                (row,) = await session.scalars(select(ExpenseRecord))
+            assert row.cost == pytest.approx(0.75)
+
+    asyncio.run(look())
+
+
+def test_its_cost_is_written_at_most_once_a_second_and_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[float, float, int | None]] = []
+
+    async def fake(store: object, what: str, cost: Cost, now: datetime, row: int | None) -> int:
+        written.append((asyncio.get_running_loop().time(), cost.used["llm acme/one tokens_out"], row))
+        return 7
+
+    monkeypatch.setattr("sipgw.web.comparisons.paid", fake)
+    gateway: Any = SimpleNamespace(store=None, expenses=Expenses(PriceTable(()), lambda: datetime.now(UTC)))
+
+    async def scenario() -> None:
+        began = asyncio.get_running_loop().time()
+        async with _charged(gateway, Comparison(1, "ear")) as charge:
+            for _ in range(25):
+                charge.used(b'{"part": "llm", "name": "acme/one", "unit": "tokens_out", "amount": 1}')
+                await asyncio.sleep(0.125)
+            await asyncio.sleep(60)
+        assert [(at - began, *more) for at, *more in written] == [
+            (0, 1, None), (1, 8, 7), (2, 16, 7), (3, 24, 7), (4, 25, 7), (63.125, 25, 7),
+        ]  # fmt: skip
+
+    run(scenario())
 
 
 @pytest.mark.parametrize("error", [RuntimeError("closed"), TimeoutError("the disk did not answer")])

@@ -120,8 +120,11 @@ def test_a_call_is_steered_taken_over_given_back_and_ended_by_keyboard(tmp_path:
             await page.keyboard.press("End")
             await press_until(page, "[data-take]")
             await becomes(page, "!!window.grant")
+            look = "getComputedStyle(document.querySelector('[data-take]')).opacity"
+            assert await page.evaluate(look) == "0.55", "it looks busy, as a disabled button does"
             await page.evaluate("grant()")
             await there.sees("[data-take]", "Give back to the agent")
+            assert await page.evaluate(look) == "1"
             await fits(there)
             await page.keyboard.press("Enter")
             await there.sees("[data-take]", "Take over")

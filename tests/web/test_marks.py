@@ -91,3 +91,15 @@ def test_a_call_without_a_waveform_is_heard_from_its_lines_all_the_same(tmp_path
             assert [line for line in there.wrong if "404" not in line] == []
 
     asyncio.run(look())
+
+
+def test_a_mark_is_heard_also_before_its_line_is_made(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with window(tmp_path) as there:
+            await drawn(there, "light", 1280)
+            await there.page.evaluate("document.querySelector('[data-part=events]').replaceChildren()")
+            await there.page.locator('.mark[aria-label*="echo −31 dB"]').click()
+            assert await there.page.evaluate("document.querySelector('audio').currentTime") > 22
+            assert there.wrong == []
+
+    asyncio.run(look())

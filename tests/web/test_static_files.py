@@ -2,12 +2,14 @@
 
 import asyncio
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from sipgw.web.static_files import StaticFiles
+from sipgw.web import static_files
+from sipgw.web.static_files import StaticFile, StaticFiles
 
 SCRIPT = "export const one = 1; // a comment\n" * 100
 
@@ -48,5 +50,27 @@ def test_what_is_no_file_of_the_folder_is_not_found(tmp_path: Path, path: str) -
             assert (await there.post("/one.js")).status_code == 405
             head = await there.head("/one.js")
             assert head.status_code == 200
+
+    asyncio.run(look())
+
+
+def test_many_browsers_at_once_get_all_files_and_each_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Path] = []
+
+    def counted(path: Path, read: Callable[[Path], StaticFile] = static_files.read) -> StaticFile:
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(static_files, "read", counted)
+
+    async def look() -> None:
+        async with browser(tmp_path) as there:
+            paths = ["/one.js", "/vendor/small.css"] * 100
+            async with asyncio.TaskGroup() as group:
+                asked = [group.create_task(there.get(path)) for path in paths]
+            assert [one.result().status_code for one in asked] == [200] * 200
+            assert sorted(path.name for path in reads) == ["one.js", "small.css"]
 
     asyncio.run(look())

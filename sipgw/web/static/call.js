@@ -80,9 +80,9 @@ function choose(chosen) {
 function pressed(chosen) {
   hear(chosen[0].t);
   choose(chosen);
-  const row = lineOf(chosen[0]);
-  row.scrollIntoView({ block: "center" });
-  row.querySelector("button").focus({ preventScroll: true });
+  const row = lineOf(chosen[0]); // undefined until the lines are made
+  row?.scrollIntoView({ block: "center" });
+  row?.querySelector("button").focus({ preventScroll: true });
 }
 
 function show(message) {
