@@ -3,11 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
+from media.process.channel import Channel, MediaDown
 from sipgw.bounds import FULL
 from sipgw.config.records import StoreOptions
 from sipgw.events import Event, Watchers
@@ -15,7 +17,8 @@ from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.recordings import NO_ROW, CallRecording
 from sipgw.records.cdr import writer
 from sipgw.records.cdr.writer import CdrWriter
-from sipgw.records.store.spool import Spool
+from sipgw.records.store.artifact_states import ArtifactState
+from sipgw.records.store.spool import Entry, Spool
 from sipgw.records.store.store import Store
 from tests.cdr_events import a_call, call_began
 from tests.waiting import HANG, until, within
@@ -75,6 +78,43 @@ def test_a_recording_begins_when_the_disk_has_its_row(tmp_path: Path, disk: thre
             await within(kept.written())
             other.record.assert_not_called()
             waits.end()
+
+    asyncio.run(run())
+
+
+def test_a_row_that_is_kept_when_the_channel_has_closed_begins_no_recording() -> None:
+    """A call that has ended waits for transfers and for goodbyes before its record is written."""
+    row, states = Future[str](), list[str]()
+
+    def keep(entry: Entry) -> Future[str]:
+        states.append(entry["artifact"]["state"])
+        return row
+
+    async def run() -> None:
+        channel, recording = Mock(), CallRecording("/x.wav", call="a@1", artifacts=Artifacts(keep))
+        with recording.attached(channel):
+            recording.begin()
+        row.set_result("")
+        await asyncio.sleep(0)  # the thread tells the loop
+        channel.record.assert_not_called()
+        assert recording.as_dict() == {"recording": {"file": "/x.wav", "problem": NO_ROW}}
+        recording.end()
+        assert states[-1] == ArtifactState.TO_DELETE
+
+    asyncio.run(run())
+
+
+def test_a_media_process_that_has_died_begins_no_recording() -> None:
+    async def run() -> None:
+        channel = Channel(1, lambda event: None, lambda message: True, lambda number: None)
+        recording = CallRecording("/x.wav", call="a@1")
+        recording.attach(channel)
+        channel.died("killed")
+        with pytest.raises(MediaDown):
+            await channel.opened()
+        recording.begin()
+        assert recording.as_dict() == {"recording": {"file": "/x.wav", "problem": "the media process is not running"}}
+        recording.end()
 
     asyncio.run(run())
 
