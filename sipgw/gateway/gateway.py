@@ -56,7 +56,7 @@ from sipgw.policy.stir.opening import signer_of, verifier_of
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.audio_redactor import AudioRedactor, RecordedCall
 from sipgw.records.artifacts.maintenance import Maintenance
-from sipgw.records.cdr.writer import CdrWriter
+from sipgw.records.cdr.writer import SPOOL, CdrWriter
 from sipgw.records.evidence import CallEvidence
 from sipgw.records.privacy import names
 from sipgw.records.store.store import Store
@@ -146,7 +146,7 @@ class Gateway:
             providers = await self._hire(agent_providers, self.agents)
             await self._load_models()
             await engine.ready()
-            load = LoadMeter(self.admission.capacity, lambda: engine.processes)
+            load = LoadMeter(self.admission.capacity, lambda: engine.processes, SPOOL)
             self.watchers.add(load.watch)
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
