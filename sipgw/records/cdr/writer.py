@@ -112,20 +112,30 @@ class CdrWriter:
             await asyncio.sleep(GATHER)
 
     def _note(self, event: Event) -> None:
-        self._hand_over(lambda: self._encoder.entry(event))
+        missed = tuple(self._encoder.missed.values())
+        try:
+            self._hand_over(lambda: self._encoder.entry(event, missed))
+        except PoolFullError:
+            self._encoder.miss(event)
+        else:
+            self._encoder.missed.clear()
 
     def keep(self, entry: Entry) -> Future[str]:
         """Append an entry to the spool. The future has the reason why it is not on the disk, or ""; it never raises."""
-        return self._hand_over(lambda: entry)
+        try:
+            return self._hand_over(lambda: entry)
+        except PoolFullError as full:
+            return known(str(full))
 
     def _hand_over(self, entry: Callable[[], Entry | None]) -> Future[str]:
+        """Have the thread append an entry. Raises `PoolFullError`, which it counts."""
         try:
             kept = SPOOL.submit(self._take, entry)
         except PoolFullError as full:
             FULL["records"] += 1
             if SPOOL.refused % 1000 == 1:
                 log.error("records are lost", lost=SPOOL.refused, cause=str(full))  # noqa: TRY400
-            return known(str(full))
+            raise
         self._handed += 1
         self._wake.set()
         self._kept.set()

@@ -9,18 +9,20 @@ from unittest.mock import Mock
 
 import pytest
 
+from agent.records import CallerSaid, HandedOver
 from media.process.channel import Channel, MediaDown
 from sipgw.bounds import FULL
 from sipgw.config.records import StoreOptions
-from sipgw.events import Event, Watchers
+from sipgw.events import CallEnded, CallReported, Disposition, Event, Watchers
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.recordings import NO_ROW, CallRecording
 from sipgw.records.cdr import writer
+from sipgw.records.cdr.encoder import CdrEncoder
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store.artifact_states import ArtifactState
 from sipgw.records.store.spool import Entry, Spool
 from sipgw.records.store.store import Store
-from tests.cdr_events import a_call, call_began
+from tests.cdr_events import a_call, at, call_began
 from tests.waiting import HANG, until, within
 
 pytestmark = pytest.mark.faults("C15")
@@ -144,3 +146,41 @@ def test_what_waits_for_the_disk_has_a_bound_and_a_counter(
             await within(kept.written())
 
     asyncio.run(run())
+
+
+PRIVATE = "my code is 4711"
+
+
+def said(call: str) -> Event:
+    return CallReported(call, at(3), CallerSaid(PRIVATE, True))
+
+
+def test_words_whose_policy_found_no_room_are_not_kept(
+    tmp_path: Path, disk: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent of a call is in its first event and in each handover; other agents may keep every word."""
+    monkeypatch.setattr(writer.SPOOL, "waiting", 3)
+    handed_over = CallReported("goes on", at(2), HandedOver("careful", "agent", ""))
+    ended = CallEnded("ended", at(2), Disposition("caller_hung_up", ""), {})
+
+    async def run() -> None:
+        watchers = Watchers[Event]()
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, CdrWriter(store, watchers) as kept:
+            for call in ("goes on", "ended", "fills", "the pool"):
+                watchers.tell(call_began(call))
+            for lost in (call_began("unknown"), handed_over, ended):
+                watchers.tell(lost)
+            disk.set()
+            await within(kept.written())
+            for call in ("goes on", "unknown", "fills"):
+                watchers.tell(said(call))
+            await within(kept.written())
+            turns = {call: (await store.call(call) or {}).get("turns") for call in ("goes on", "fills")}
+            assert [one["caller"] for one in turns["goes on"]] == [""]
+            assert [one["caller"] for one in turns["fills"]] == [PRIVATE]
+            assert sorted(kept._encoder._going) == ["fills", "goes on", "the pool"]
+
+    asyncio.run(run())
+    entry = CdrEncoder(lambda _: str).entry(said("unknown"))
+    assert entry is not None
+    assert entry["turn"]["caller"] == ""
