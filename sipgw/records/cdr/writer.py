@@ -35,6 +35,8 @@ REST = 0.25
 """Seconds from one transaction to the next, unless a batch of `spool.BATCH` bytes waits: each costs 5 ms."""
 SPOOL = Pool("the spool", workers=1, waiting=10_000)
 """One thread redacts the events of all calls, and reads and writes the files of the spool: all in order."""
+FSYNC = Pool("fsync of the spool", workers=1, waiting=64)
+"""Its thread waits for the disk, so that the row of a recording need not wait."""
 SYNC = 1.0
 """Seconds between two fsyncs of the spool."""
 RETRY = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -272,7 +274,8 @@ class CdrWriter:
             await asyncio.sleep(SYNC)
             self._kept.clear()
             try:
-                await SPOOL.run(self._spool.sync)
+                await FSYNC.run(self._spool.sync)
+                await SPOOL.run(self._spool.tidy)
                 again = self.behind
             except (OSError, NotBegun) as error:
                 again = True

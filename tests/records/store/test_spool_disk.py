@@ -1,6 +1,7 @@
 """A disk of the spool that does not answer stops no call: one thread waits for it, and only what needs a row waits."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -144,6 +145,35 @@ def test_what_waits_for_the_disk_has_a_bound_and_a_counter(
             assert kept.keep({"call": "x"}).result().startswith("too much work"), "so nothing is recorded"
             disk.set()
             await within(kept.written())
+
+    asyncio.run(run())
+
+
+def test_a_recording_begins_at_once_though_the_disk_takes_long_for_an_fsync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, answers, fsync = threading.Event(), threading.Event(), os.fsync
+
+    def slow(file: int) -> None:
+        synced.set()
+        answers.wait(HANG)
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    monkeypatch.setattr(writer, "SYNC", 0.0)
+
+    async def run() -> None:
+        watchers = Watchers[Event]()
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, CdrWriter(store, watchers) as kept:
+            watchers.tell(call_began("a@1"))
+            await until(synced.is_set)
+            recording = CallRecording(str(tmp_path / "x.wav"), call="a@1", artifacts=Artifacts(kept.keep))
+            recording.attach(Mock())
+            recording.begin()
+            await until(lambda: recording.began)
+            assert not answers.is_set()
+            recording.end()
+            answers.set()
 
     asyncio.run(run())
 
