@@ -144,7 +144,7 @@ class Gateway:
             engine = await self._begin_media()
             agent_providers = await enter(AgentProviders(self.open_providers))
             providers = await self._hire(agent_providers, self.agents)
-            await self._load_models()
+            await self._load_models(self._configs())
             await engine.ready()
             load = LoadMeter(self.admission.capacity, lambda: engine.processes, SPOOL)
             self.watchers.add(load.watch)
@@ -202,6 +202,7 @@ class Gateway:
         before = {name: one.config for name, one in now.items() if name != DEFAULT}
         found = changes(self.agents.config, config, before, others)
         configs = {name: one.config for name, one in agents.all.items()}
+        await self._load_models(configs)
         read = await self._parts.knowledge.load(configs, fresh=False)
         # An unchanged provider keeps its connections.
         kept = [name for name, one in agents.all.items() if name in now and now[name].config == one.config]
@@ -322,9 +323,9 @@ class Gateway:
         if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
             srtp.check()
 
-    async def _load_models(self) -> None:
+    async def _load_models(self, configs: Mapping[str, AgentConfig]) -> None:
         await VOICES.run(voice.load)
-        await LOADING.run(names.load, {kind for one in self._configs().values() for kind in one.privacy.redact})
+        await LOADING.run(names.load, {kind for one in configs.values() for kind in one.privacy.redact})
 
     def _targets(self, store: Store) -> list[Target]:
         """The targets of events: the webhooks, and owners by mail."""
