@@ -101,12 +101,13 @@ class Gateway:
         self.agents = Agents(config, agents or {})
         self.watchers = Watchers[Event]()
         self.evidence = CallEvidence(config.capture, self.agents)
+        kept = KeptAlarms(Path(f"{config.store.path}.alarms"), {trunk.name for trunk in config.trunks})
         alarms = CallAlarms(
             config.alarms,
             self.watchers.tell,
             lambda: self.services.expenses.spent().money,
             config.cost.currency,
-            KeptAlarms(Path(f"{config.store.path}.alarms"), {trunk.name for trunk in config.trunks}),
+            kept,
         )
         self.watchers.add(alarms.watch)  # first: an alarm is told before the end of the call that raises it
         self.watchers.add(self.evidence.watch)
@@ -124,6 +125,7 @@ class Gateway:
             alarms.of,
         )
         self._stack = contextlib.AsyncExitStack()
+        self._stack.push_async_callback(kept.settled)  # after the last call
         self._group = asyncio.TaskGroup()
         self.registry = CallRegistry()
         self._running: RunningParts | None = None
