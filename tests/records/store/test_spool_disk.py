@@ -205,7 +205,7 @@ def test_words_whose_policy_found_no_room_are_not_kept(
             for call in ("goes on", "unknown", "fills"):
                 watchers.tell(said(call))
             await within(kept.written())
-            turns = {call: (await store.call(call) or {}).get("turns") for call in ("goes on", "fills")}
+            turns = {call: (await store.call(call) or {})["turns"] for call in ("goes on", "fills")}
             assert [one["caller"] for one in turns["goes on"]] == [""]
             assert [one["caller"] for one in turns["fills"]] == [PRIVATE]
             assert sorted(kept._encoder._going) == ["fills", "goes on", "the pool"]
