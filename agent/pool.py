@@ -47,13 +47,18 @@ class Pool:
         """Tasks that wait for the result of their work."""
         self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._changed = threading.Condition()
-        self._threads = 0
+        self._threads = list[threading.Thread]()
         POOLS[name] = self
 
     @property
     def queued(self) -> int:
         """Pieces of work that wait."""
         return len(self._queue)
+
+    @property
+    def threads(self) -> list[int]:
+        """The ids of its threads in the system. A thread never ends."""
+        return [one.native_id for one in list(self._threads) if one.native_id is not None]
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have `function` called in a thread, with the context variables of now. Raises `PoolFullError`.
@@ -70,9 +75,10 @@ class Pool:
                     "more pieces of work wait"
                 )
             self._queue.append((work, call))
-            if self._threads < min(self.workers, self.busy + len(self._queue)):
-                self._threads += 1
-                threading.Thread(target=self._work, name=f"{self.name} {self._threads}", daemon=True).start()
+            if (number := len(self._threads)) < min(self.workers, self.busy + len(self._queue)):
+                thread = threading.Thread(target=self._work, name=f"{self.name} {number + 1}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
             self._changed.notify()
         return work
 

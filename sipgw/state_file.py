@@ -12,7 +12,7 @@ from agent.pool import NotBegun, Pool, PoolFullError
 log = structlog.get_logger()
 
 LARGEST = 16 << 20
-"""Bytes of a file that is read."""
+"""Bytes of a file that is read, unless its reader asks for more."""
 LIMIT = 5.0
 """Seconds that the disk has when the process stops."""
 DISK = Pool("files of state", workers=1, waiting=256)
@@ -30,11 +30,11 @@ class StateFile:
         self._waiting = False
         """Whether the thread will write the content."""
 
-    def read(self) -> bytes | None:
+    def read(self, most: float = LARGEST) -> bytes | None:
         """What was put last; None if there is no file. It waits for the disk: call it only at the start. Raises
-        OSError, and ValueError for a file that is too large.
+        OSError, and ValueError for a file of more than `most` bytes.
         """
-        return DISK.submit(self._read).result()
+        return DISK.submit(self._read, most).result()
 
     def put(self, content: str) -> None:
         """Replace the content soon; an empty content deletes the file. Never raises, and never waits for the disk."""
@@ -54,10 +54,10 @@ class StateFile:
             async with asyncio.timeout(LIMIT):
                 await DISK.run(int)
 
-    def _read(self) -> bytes | None:
+    def _read(self, most: float) -> bytes | None:
         try:
-            if self.path.stat().st_size > LARGEST:
-                raise ValueError(f"more than {LARGEST >> 20} MiB")
+            if self.path.stat().st_size > most:
+                raise ValueError(f"more than {most / (1 << 20):g} MiB")
             return self.path.read_bytes()
         except FileNotFoundError:
             return None

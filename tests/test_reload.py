@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from sipgw.config.records import PrivacyOptions, RecordingOptions
 from sipgw.console import err
 from sipgw.events import CallEnded
 from sipgw.gateway.reload import changes
+from sipgw.records.privacy import names
 from sipgw.sip.endpoint_options import EndpointOptions
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
@@ -143,6 +145,24 @@ def test_what_a_cap_counts_without_a_price_is_told_on_reload(tmp_path: Path) -> 
 
 
 @pytest.mark.faults("H16")
+def test_a_model_that_a_reload_asks_for_is_loaded_before_a_call_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> list[tuple[set[str], bool, bool]]:
+        async with cloud(tmp_path, [], []) as world:
+            gateway, loaded = world.gateway, []
+
+            def load(kinds: set[str]) -> None:
+                used = any("emails" in one.config.privacy.redact for one in gateway.agents.all.values())
+                loaded.append((kinds, used, threading.current_thread() is threading.main_thread()))
+
+            monkeypatch.setattr(names, "load", load)
+            await gateway.reload(replace(gateway.config, privacy=PrivacyOptions(redact=("emails",))), {})
+            return loaded
+
+    assert asyncio.run(scenario()) == [({"emails"}, False, False)]
+
+
 def test_a_language_that_nobody_speaks_is_told_on_reload(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with cloud(tmp_path, [], []) as world:

@@ -9,6 +9,8 @@ import structlog
 
 from sipgw import state_file
 from sipgw.state_file import DISK, StateFile
+from sipgw.trunks.kept_alarms import KeptAlarms, RaisedAlarms
+from tests.cloud import cloud
 from tests.waiting import HANG, within
 
 pytestmark = pytest.mark.faults("C15")
@@ -53,6 +55,35 @@ def test_the_process_stops_though_the_disk_does_not_answer(
     assert not disk.is_set()
 
 
+def test_the_gateway_waits_at_its_end_for_what_its_last_calls_have_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops, write, settled = threading.Event(), StateFile._write, StateFile.settled
+
+    def slow(file: StateFile) -> None:
+        stops.wait(HANG)
+        write(file)
+
+    async def settles(file: StateFile) -> None:
+        if file.path.suffix == ".alarms":
+            stops.set()
+        await settled(file)
+
+    async def scenario() -> None:
+        async with cloud(tmp_path, [], []) as world:
+            file = Path(f"{world.gateway.config.store.path}.alarms")
+            monkeypatch.setattr(StateFile, "_write", slow)
+            monkeypatch.setattr(StateFile, "settled", settles)
+            KeptAlarms(file, ()).write({"office": RaisedAlarms(frozenset({"slow"}), [frozenset({"slow"})])})
+        assert stops.is_set()
+        assert file.exists()
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        stops.set()
+
+
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     file = StateFile(tmp_path / "file" / "x", "x not kept")
@@ -62,8 +93,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert [log["event"] for log in logs] == ["x not kept"]
 
 
-def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_file, "LARGEST", 1 << 20)
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"1" * ((1 << 20) + 1))
     with pytest.raises(ValueError, match="more than 1 MiB"):
-        StateFile(tmp_path / "x", "x not kept").read()
+        StateFile(tmp_path / "x", "x not kept").read(1 << 20)

@@ -248,8 +248,11 @@ class Channel:
         self._order(Kind.LISTEN, bytes([on]))
 
     def record(self, path: str) -> None:
-        """Begin to record both directions into a new file (Opus if it ends in ``.opus``, else WAV); see `Recorded`."""
-        self._order(Kind.RECORD, wire.pack_json({"do": "begin", "path": path}))
+        """Begin to record both directions into a new file (Opus if it ends in ``.opus``, else WAV); see `Recorded`.
+        Raises `MediaDown`.
+        """
+        if not self._order(Kind.RECORD, wire.pack_json({"do": "begin", "path": path})):
+            raise MediaDown("the media process is not running")
 
     def pause_recording(self) -> None:
         """Keep no sound: recordings and live listeners get silence, captures only the headers of packets."""

@@ -245,8 +245,7 @@ class CallSession:
         except (media.PortsExhausted, media.MediaDown) as error:
             connection.refuse(503, RETRY_AFTER)
             return Disposition("failed" if self.info.direction == "out" else "refused", str(error))
-        with closing(channel):
-            self.context.call_recording.attach(channel)
+        with closing(channel), self.context.call_recording.attached(channel):
             self.context.line.attach(channel)
             if (refused := connection.prepare(channel)) is not None:
                 return refused

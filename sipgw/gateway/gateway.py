@@ -56,7 +56,7 @@ from sipgw.policy.stir.opening import signer_of, verifier_of
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.audio_redactor import AudioRedactor, RecordedCall
 from sipgw.records.artifacts.maintenance import Maintenance
-from sipgw.records.cdr.writer import CdrWriter
+from sipgw.records.cdr.writer import SPOOL, CdrWriter
 from sipgw.records.evidence import CallEvidence
 from sipgw.records.privacy import names
 from sipgw.records.store.store import Store
@@ -101,12 +101,13 @@ class Gateway:
         self.agents = Agents(config, agents or {})
         self.watchers = Watchers[Event]()
         self.evidence = CallEvidence(config.capture, self.agents)
+        kept = KeptAlarms(Path(f"{config.store.path}.alarms"), {trunk.name for trunk in config.trunks})
         alarms = CallAlarms(
             config.alarms,
             self.watchers.tell,
             lambda: self.services.expenses.spent().money,
             config.cost.currency,
-            KeptAlarms(Path(f"{config.store.path}.alarms"), {trunk.name for trunk in config.trunks}),
+            kept,
         )
         self.watchers.add(alarms.watch)  # first: an alarm is told before the end of the call that raises it
         self.watchers.add(self.evidence.watch)
@@ -124,6 +125,7 @@ class Gateway:
             alarms.of,
         )
         self._stack = contextlib.AsyncExitStack()
+        self._stack.push_async_callback(kept.settled)  # after the last call
         self._group = asyncio.TaskGroup()
         self.registry = CallRegistry()
         self._running: RunningParts | None = None
@@ -144,9 +146,9 @@ class Gateway:
             engine = await self._begin_media()
             agent_providers = await enter(AgentProviders(self.open_providers))
             providers = await self._hire(agent_providers, self.agents)
-            await self._load_models()
+            await self._load_models(self._configs())
             await engine.ready()
-            load = LoadMeter(self.admission.capacity, lambda: engine.processes)
+            load = LoadMeter(self.admission.capacity, lambda: engine.processes, SPOOL)
             self.watchers.add(load.watch)
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
@@ -202,6 +204,7 @@ class Gateway:
         before = {name: one.config for name, one in now.items() if name != DEFAULT}
         found = changes(self.agents.config, config, before, others)
         configs = {name: one.config for name, one in agents.all.items()}
+        await self._load_models(configs)
         read = await self._parts.knowledge.load(configs, fresh=False)
         # An unchanged provider keeps its connections.
         kept = [name for name, one in agents.all.items() if name in now and now[name].config == one.config]
@@ -322,9 +325,9 @@ class Gateway:
         if any(trunk.srtp != "off" for trunk in self.admission.trunks.all):
             srtp.check()
 
-    async def _load_models(self) -> None:
+    async def _load_models(self, configs: Mapping[str, AgentConfig]) -> None:
         await VOICES.run(voice.load)
-        await LOADING.run(names.load, {kind for one in self._configs().values() for kind in one.privacy.redact})
+        await LOADING.run(names.load, {kind for one in configs.values() for kind in one.privacy.redact})
 
     def _targets(self, store: Store) -> list[Target]:
         """The targets of events: the webhooks, and owners by mail."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from dataclasses import asdict
 
 import structlog
@@ -34,8 +35,8 @@ class Outcomes:
         """Read the outcomes that earlier processes have left; `write` writes them, too. For the start."""
         for path in sorted(self._jobs.folder.glob("*.json")):
             file = StateFile(path, "outcomes that are written are not deleted")
-            try:
-                found = [JobOutcome(**one) for one in json.loads(file.read() or b"[]")]
+            try:  # however large it is: who is in it would be called again
+                found = [JobOutcome(**one) for one in json.loads(file.read(math.inf) or b"[]")]
             except (OSError, ValueError, TypeError) as error:
                 log.warning("outcomes of calls out cannot be read", file=str(path), cause=str(error)[:200])
                 continue

@@ -52,6 +52,10 @@ class KeptAlarms:
         }
         self._file.put(json.dumps(kept))
 
+    async def settled(self) -> None:
+        """Wait until the file has what was written last, if its disk answers."""
+        await self._file.settled()
+
 
 def _faults(names: Sequence[str]) -> frozenset[Fault]:
     """The faults of those names; of others, which another release may have, nothing is known here."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from sipgw.calls.session import STOPPED
 from sipgw.events import CallAnswered, Disposition, Watchers
 from sipgw.outbound.job_dialer import JobDialer, Pace
 from sipgw.outbound.jobs import Campaign, Job, JobOutcome, Jobs
-from sipgw.outbound.outcomes import LAST
-from sipgw.state_file import DISK
+from sipgw.outbound.outcomes import LAST, Outcomes
+from sipgw.state_file import DISK, LARGEST
 from tests.virtual import run
 from tests.waiting import HANG
 
@@ -184,3 +185,14 @@ def test_what_the_database_never_takes_and_files_that_cannot_be_read_hold_up_not
 
     dialling(table, act)
     assert table.told[0] == "claim 7"
+
+
+def test_outcomes_of_an_earlier_process_are_read_however_many_they_are(tmp_path: Path) -> None:
+    """The people in them would be called again."""
+    outcome = JobOutcome(7, "earlier", "done", "")
+    (tmp_path / "earlier.json").write_text(json.dumps([asdict(outcome)]) + " " * LARGEST)
+    table = Table(tmp_path, "now")
+    outcomes = Outcomes(table)
+    outcomes.take_up()
+    run(outcomes.write())
+    assert table.told == ["earlier 7 done "]

@@ -58,8 +58,7 @@ class Audit:
             for month in (before, now):
                 if month is now or (self.folder / _name(month)).exists():
                     self._turn_to(month)
-                    for line in self._catch_up():
-                        self._taken(line)
+                    self._take_all(*self._catch_up())
         except OSError as error:
             raise AuditError(f"the audit {self.folder} cannot be used: {error.strerror or error}") from None
 
@@ -85,8 +84,7 @@ class Audit:
                 lines = list[Line]()
                 try:
                     await self._lock(now)
-                    for others in await _on_disk(self._catch_up):
-                        self._taken(others)
+                    self._take_all(*await _on_disk(self._catch_up))
                     yield lines.append
                     for line in lines:
                         self._read[self._name] += await _on_disk(self._write, line)  # else it is read as one of others
@@ -125,10 +123,12 @@ class Audit:
             self._close()
             self._file, self._name = file, name
 
-    def _catch_up(self) -> list[bytes]:
-        """The lines that others have written."""
+    def _catch_up(self) -> tuple[list[bytes], int]:
+        """The lines that others have written, and the position after them. It changes nothing: if nobody waits for the
+        result any more, the next decision reads the same lines.
+        """
         found = list[bytes]()
-        read = self._read.setdefault(self._name, 0)
+        read = self._read.get(self._name, 0)
         while data := os.pread(self._file, 1 << 20, read):
             end = data.rfind(b"\n") + 1
             if not end:
@@ -136,15 +136,18 @@ class Audit:
                     os.write(self._file, b"\n")
                     continue
                 end = len(data)
-            read = self._read[self._name] = read + end
+            read += end
             found += data[:end].splitlines()
-        return found
+        return found, read
 
-    def _taken(self, line: bytes) -> None:
-        try:
-            self._take(json.loads(line))
-        except (ValueError, KeyError, TypeError):
-            log.warning("a line of the audit is not understood", file=self._name)
+    def _take_all(self, lines: list[bytes], read: int) -> None:
+        """Take these lines, which end at `read`."""
+        for line in lines:
+            try:
+                self._take(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                log.warning("a line of the audit is not understood", file=self._name)
+        self._read[self._name] = read
 
     def _write(self, line: Line) -> int:
         """Write it; returns its bytes."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from agent.pool import Pool
 from media.process import cores
 from media.process.supervisor import ProcessState
 from sipgw.events import CallBegan, Event
@@ -17,9 +18,11 @@ EVERY = 1.0
 class LoadMeter:
     """Tells `capacity.headroom` what is measured. `watch` must get all events; `run` is a task."""
 
-    def __init__(self, capacity: Capacity, media: Callable[[], Iterable[ProcessState]]) -> None:
+    def __init__(self, capacity: Capacity, media: Callable[[], Iterable[ProcessState]], *beside: Pool) -> None:
+        """The threads of the pools `beside` compute in Python for calls: while they do, the main thread cannot."""
         self._capacity = capacity
         self._media = media
+        self._beside = beside
         self._begun = asyncio.Event()
 
     def watch(self, event: Event) -> None:
@@ -46,20 +49,25 @@ class LoadMeter:
     def _spent(self) -> dict[tuple[str, int], float]:
         """Seconds for which each process, by name and process id, has run or has waited for a core.
 
-        Of this one its main thread counts. Of the machine it is the time for which all cores were busy.
+        Of this one its main thread counts, and the threads beside it while they run. Of the machine it is the time for
+        which all cores were busy.
         """
         gateway = _busy(f"/proc/self/task/{threading.get_native_id()}/schedstat")
-        found = {("gateway", 0): time.thread_time() if gateway is None else gateway, ("the machine", 0): cores.busy()}
+        if gateway is None:
+            gateway = time.thread_time()
+        for thread in (one for pool in self._beside for one in pool.threads):
+            gateway += _busy(f"/proc/self/task/{thread}/schedstat", waiting=False) or 0.0
+        found = {("gateway", 0): gateway, ("the machine", 0): cores.busy()}
         for process in self._media():
             if process.pid:
                 found[f"media {process.number}", process.pid] = _busy(f"/proc/{process.pid}/schedstat")
         return {one: spent for one, spent in found.items() if spent is not None}
 
 
-def _busy(file: str) -> float | None:
+def _busy(file: str, *, waiting: bool = True) -> float | None:
     """Linux tells nanoseconds of running and of waiting (Documentation/scheduler/sched-stats.rst); None elsewhere."""
     try:
         ran, waited, _ = Path(file).read_text().split()
     except (OSError, ValueError):
         return None
-    return (int(ran) + int(waited)) / 1e9
+    return (int(ran) + int(waited) * waiting) / 1e9

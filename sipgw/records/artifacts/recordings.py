@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
@@ -75,6 +76,15 @@ class CallRecording:
         self._channel = channel
         self._tell()
 
+    @contextlib.contextmanager
+    def attached(self, channel: Channel) -> Iterator[None]:
+        """Control the sound of `channel`, which is closed after the block: a row that is kept later finds no sound."""
+        self.attach(channel)
+        try:
+            yield
+        finally:
+            self._channel = None
+
     def begin(self) -> None:
         """Record the sound of the channel from now on, or from the caller's consent on."""
         self._answered = True
@@ -129,7 +139,7 @@ class CallRecording:
     def _record(self, problem: str) -> None:
         """Record, now that the disk has the row of the file, or has not: then it has this `problem`."""
         if not (self.artifact and self._channel) or self.artifact.state is not ArtifactState.WRITING:
-            return  # the call is over
+            return  # there is no sound any more
         if problem:
             self.artifact.end(ArtifactState.TO_DELETE)
             self.artifact = None

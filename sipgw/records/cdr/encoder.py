@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from agent.records import (
     TurnDecided,
     TurnEnded,
 )
+from sipgw.bounds import BoundedTable
 from sipgw.events import (
     FAILED,
     CallAnswered,
@@ -45,6 +46,8 @@ WORDS = 20_000
 """Characters of one text that are kept."""
 LARGEST = 50_000
 """Characters of one JSON value that are kept."""
+MISSED = 10_000
+"""Calls whose missed events are remembered."""
 DEEPEST = 12
 """Levels of one JSON value that are kept."""
 ABOUT = ("direction", "trunk", "agent", "caller", "called")
@@ -85,16 +88,28 @@ class CdrEncoder:
         self.reports = reports
         self._redactor = redactor
         self._going: dict[str, CallInProgress] = {}
+        self.missed = BoundedTable[str, Event]("records", MISSED)
+        """Events of calls for which there was no room, and without which later ones cannot be understood."""
 
-    def entry(self, event: Event) -> Entry | None:
-        """The entry for `event`; None if nothing is kept."""
+    def miss(self, event: Event) -> None:
+        """There is no room for `event`."""
+        if isinstance(event, CallEnded) or (isinstance(event, CallReported) and isinstance(event.report, HandedOver)):
+            self.missed[event.call] = event
+
+    def entry(self, event: Event, missed: Iterable[Event] = ()) -> Entry | None:
+        """The entry for `event`; None if nothing is kept. It comes after the `missed` events."""
+        for one in missed:
+            if isinstance(one, CallEnded):
+                self._going.pop(one.call, None)
+            elif one.call in self._going:
+                self._going[one.call].redact = _nothing  # another agent talks, whose policy is not known
         if isinstance(event, CallMeasured):
             return None  # the timeline keeps it, and the record has its summary
         at = event.at.isoformat()
         if isinstance(event, CallBegan):
             going = self._going[event.call] = CallInProgress(event.identity, self._redactor(event.agent))
             return self._began(event, at, going) | {"told": "initiated"}
-        going = self._going.get(event.call) or CallInProgress({}, self._redactor(""))
+        going = self._going.get(event.call) or CallInProgress({}, _nothing)  # its policy is not known
         if isinstance(event, CallReported):
             kept = self._reported(event.report, at, going)
         elif isinstance(event, CallEnded):
@@ -171,6 +186,11 @@ class CdrEncoder:
                 about = kept_json(report._asdict(), going.redact)
                 return {"event": {"kind": _kind(report), "at": at, "about": about}}
         return None
+
+
+def _nothing(_: str) -> str:
+    """For words of which nobody knows which of them are private."""
+    return ""
 
 
 def _turn(at: str, going: CallInProgress) -> Entry:

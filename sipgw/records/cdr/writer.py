@@ -35,6 +35,8 @@ REST = 0.25
 """Seconds from one transaction to the next, unless a batch of `spool.BATCH` bytes waits: each costs 5 ms."""
 SPOOL = Pool("the spool", workers=1, waiting=10_000)
 """One thread redacts the events of all calls, and reads and writes the files of the spool: all in order."""
+FSYNC = Pool("fsync of the spool", workers=1, waiting=64)
+"""Its thread waits for the disk, so that the row of a recording need not wait."""
 SYNC = 1.0
 """Seconds between two fsyncs of the spool."""
 RETRY = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -112,20 +114,30 @@ class CdrWriter:
             await asyncio.sleep(GATHER)
 
     def _note(self, event: Event) -> None:
-        self._hand_over(lambda: self._encoder.entry(event))
+        missed = tuple(self._encoder.missed.values())
+        try:
+            self._hand_over(lambda: self._encoder.entry(event, missed))
+        except PoolFullError:
+            self._encoder.miss(event)
+        else:
+            self._encoder.missed.clear()
 
     def keep(self, entry: Entry) -> Future[str]:
         """Append an entry to the spool. The future has the reason why it is not on the disk, or ""; it never raises."""
-        return self._hand_over(lambda: entry)
+        try:
+            return self._hand_over(lambda: entry)
+        except PoolFullError as full:
+            return known(str(full))
 
     def _hand_over(self, entry: Callable[[], Entry | None]) -> Future[str]:
+        """Have the thread append an entry. Raises `PoolFullError`, which it counts."""
         try:
             kept = SPOOL.submit(self._take, entry)
         except PoolFullError as full:
             FULL["records"] += 1
             if SPOOL.refused % 1000 == 1:
                 log.error("records are lost", lost=SPOOL.refused, cause=str(full))  # noqa: TRY400
-            return known(str(full))
+            raise
         self._handed += 1
         self._wake.set()
         self._kept.set()
@@ -262,7 +274,8 @@ class CdrWriter:
             await asyncio.sleep(SYNC)
             self._kept.clear()
             try:
-                await SPOOL.run(self._spool.sync)
+                await FSYNC.run(self._spool.sync)
+                await SPOOL.run(self._spool.tidy)
                 again = self.behind
             except (OSError, NotBegun) as error:
                 again = True

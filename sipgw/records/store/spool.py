@@ -41,7 +41,8 @@ class SpoolPosition(NamedTuple):
 
 
 class Spool:
-    """The spool folder of one gateway. Its functions wait for the disk: all but `resume` belong in one thread."""
+    """The spool folder of one gateway. Its functions wait for the disk: all but `resume` and `sync` belong in one
+    thread."""
 
     def __init__(self, folder: Path, lock: int) -> None:
         """`lock` is the locked descriptor of its ``id``; it is closed with the spool."""
@@ -141,10 +142,18 @@ class Spool:
             (self._folder / _name(self.place.segment)).unlink(missing_ok=True)
 
     def sync(self) -> None:
-        """Have the disk keep all that was appended, and `tidy`. Raises OSError."""
-        if self._file is not None:
-            os.fsync(self._file)
-        self.tidy()
+        """Have the disk keep all that was appended to the present segment. Raises OSError.
+
+        This may take long: it opens the file by itself, so that another thread may append meanwhile.
+        """
+        try:
+            file = os.open(self._folder / _name(self._segment), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # nothing was appended, or all of it is in the database
+            return
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
 
     def close(self) -> None:
         """Give the folder free for another gateway."""

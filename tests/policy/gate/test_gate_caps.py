@@ -176,6 +176,33 @@ def test_a_dial_that_is_cancelled_while_its_line_is_written_counts(
     run(scene())
 
 
+def test_lines_of_another_process_count_though_the_dial_that_read_them_was_cancelled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, answers, catch_up = threading.Event(), threading.Event(), audit.Audit._catch_up
+
+    def slow(self: audit.Audit) -> tuple[list[bytes], int]:
+        found = catch_up(self)
+        read.set()
+        answers.wait(HANG)
+        return found
+
+    async def scene() -> None:
+        other = World(world.folder)
+        async with world.up(per_number_per_day=1), other.up(per_number_per_day=1):
+            assert isinstance(await other.dial(), Permit)
+            monkeypatch.setattr(audit.Audit, "_catch_up", slow)
+            async with asyncio.TaskGroup() as group:
+                dial = group.create_task(world.dial("+14155550101"))
+                await until(read.is_set)
+                dial.cancel()
+            answers.set()
+            monkeypatch.undo()
+            assert (await world.refused())[0] == "cap_number"
+
+    run(scene())
+
+
 def test_a_line_that_was_cut_off_by_a_crash_costs_only_itself(world: World) -> None:
     async def scene() -> None:
         async with world.up(per_number_per_day=1):

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from agent.pool import Pool
 from media.process.supervisor import ProcessState
 from sipgw.events import CallBegan
 from sipgw.policy.inbound.capacity import Capacity
 from sipgw.policy.inbound.load_meter import LoadMeter
-from tests.waiting import until
+from tests.waiting import HANG, until
 
 BEGAN = CallBegan("call", datetime.now(UTC), "in", "pbx", "agent", "anna", "agent", {})
 
@@ -61,7 +62,7 @@ def test_a_busy_process_is_seen_and_a_gateway_without_calls_measures_nothing(mon
 
 
 def test_without_the_figures_of_linux_its_own_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sipgw.policy.inbound.load_meter._busy", lambda file: None)
+    monkeypatch.setattr("sipgw.policy.inbound.load_meter._busy", lambda file, **_: None)
     monkeypatch.setattr("media.process.cores.busy", lambda: None)
     spent = LoadMeter(Capacity("auto", 0.1), lambda: [ProcessState(1, 1, 0, 0.0)])._spent()
     assert spent.keys() == {("gateway", 0)}
@@ -76,3 +77,19 @@ def test_a_process_that_was_started_again_is_another_one() -> None:
     before = usage._spent()
     states = [ProcessState(1, second)]
     assert (usage._spent().keys() & before.keys()) == {("gateway", 0), ("the machine", 0)}
+
+
+def test_a_thread_that_computes_beside_the_main_thread_counts() -> None:
+    """It holds the interpreter: what it computes the main thread cannot."""
+    pool = Pool("computes", 1, 1)
+    usage = LoadMeter(Capacity("auto", 0.1), list, pool)
+
+    def computes() -> float:
+        before = time.thread_time()
+        while (spent := time.thread_time() - before) < 0.05:
+            pass
+        return spent
+
+    before = usage._spent()["gateway", 0]
+    spent = pool.submit(computes).result(HANG)
+    assert usage._spent()["gateway", 0] - before > spent / 2, "Linux tells it at the end of a slice"

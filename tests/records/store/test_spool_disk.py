@@ -1,23 +1,29 @@
 """A disk of the spool that does not answer stops no call: one thread waits for it, and only what needs a row waits."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
+from agent.records import CallerSaid, HandedOver
+from media.process.channel import Channel, MediaDown
 from sipgw.bounds import FULL
 from sipgw.config.records import StoreOptions
-from sipgw.events import Event, Watchers
+from sipgw.events import CallEnded, CallReported, Disposition, Event, Watchers
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.recordings import NO_ROW, CallRecording
 from sipgw.records.cdr import writer
+from sipgw.records.cdr.encoder import CdrEncoder
 from sipgw.records.cdr.writer import CdrWriter
-from sipgw.records.store.spool import Spool
+from sipgw.records.store.artifact_states import ArtifactState
+from sipgw.records.store.spool import Entry, Spool
 from sipgw.records.store.store import Store
-from tests.cdr_events import a_call, call_began
+from tests.cdr_events import a_call, at, call_began
 from tests.waiting import HANG, until, within
 
 pytestmark = pytest.mark.faults("C15")
@@ -79,6 +85,43 @@ def test_a_recording_begins_when_the_disk_has_its_row(tmp_path: Path, disk: thre
     asyncio.run(run())
 
 
+def test_a_row_that_is_kept_when_the_channel_has_closed_begins_no_recording() -> None:
+    """A call that has ended waits for transfers and for goodbyes before its record is written."""
+    row, states = Future[str](), list[str]()
+
+    def keep(entry: Entry) -> Future[str]:
+        states.append(entry["artifact"]["state"])
+        return row
+
+    async def run() -> None:
+        channel, recording = Mock(), CallRecording("/x.wav", call="a@1", artifacts=Artifacts(keep))
+        with recording.attached(channel):
+            recording.begin()
+        row.set_result("")
+        await asyncio.sleep(0)  # the thread tells the loop
+        channel.record.assert_not_called()
+        assert recording.as_dict() == {"recording": {"file": "/x.wav", "problem": NO_ROW}}
+        recording.end()
+        assert states[-1] == ArtifactState.TO_DELETE
+
+    asyncio.run(run())
+
+
+def test_a_media_process_that_has_died_begins_no_recording() -> None:
+    async def run() -> None:
+        channel = Channel(1, lambda event: None, lambda message: True, lambda number: None)
+        recording = CallRecording("/x.wav", call="a@1")
+        recording.attach(channel)
+        channel.died("killed")
+        with pytest.raises(MediaDown):
+            await channel.opened()
+        recording.begin()
+        assert recording.as_dict() == {"recording": {"file": "/x.wav", "problem": "the media process is not running"}}
+        recording.end()
+
+    asyncio.run(run())
+
+
 def test_the_gateway_stops_though_the_disk_never_answers(tmp_path: Path, disk: threading.Event) -> None:
     async def run() -> None:
         watchers = Watchers[Event]()
@@ -104,3 +147,70 @@ def test_what_waits_for_the_disk_has_a_bound_and_a_counter(
             await within(kept.written())
 
     asyncio.run(run())
+
+
+def test_a_recording_begins_at_once_though_the_disk_takes_long_for_an_fsync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, answers, fsync = threading.Event(), threading.Event(), os.fsync
+
+    def slow(file: int) -> None:
+        synced.set()
+        answers.wait(HANG)
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    monkeypatch.setattr(writer, "SYNC", 0.0)
+
+    async def run() -> None:
+        watchers = Watchers[Event]()
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, CdrWriter(store, watchers) as kept:
+            watchers.tell(call_began("a@1"))
+            await until(synced.is_set)
+            recording = CallRecording(str(tmp_path / "x.wav"), call="a@1", artifacts=Artifacts(kept.keep))
+            recording.attach(Mock())
+            recording.begin()
+            await until(lambda: recording.began)
+            assert not answers.is_set()
+            recording.end()
+            answers.set()
+
+    asyncio.run(run())
+
+
+PRIVATE = "my code is 4711"
+
+
+def said(call: str) -> Event:
+    return CallReported(call, at(3), CallerSaid(PRIVATE, True))
+
+
+def test_words_whose_policy_found_no_room_are_not_kept(
+    tmp_path: Path, disk: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent of a call is in its first event and in each handover; other agents may keep every word."""
+    monkeypatch.setattr(writer.SPOOL, "waiting", 3)
+    handed_over = CallReported("goes on", at(2), HandedOver("careful", "agent", ""))
+    ended = CallEnded("ended", at(2), Disposition("caller_hung_up", ""), {})
+
+    async def run() -> None:
+        watchers = Watchers[Event]()
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, CdrWriter(store, watchers) as kept:
+            for call in ("goes on", "ended", "fills", "the pool"):
+                watchers.tell(call_began(call))
+            for lost in (call_began("unknown"), handed_over, ended):
+                watchers.tell(lost)
+            disk.set()
+            await within(kept.written())
+            for call in ("goes on", "unknown", "fills"):
+                watchers.tell(said(call))
+            await within(kept.written())
+            turns = {call: (await store.call(call) or {})["turns"] for call in ("goes on", "fills")}
+            assert [one["caller"] for one in turns["goes on"]] == [""]
+            assert [one["caller"] for one in turns["fills"]] == [PRIVATE]
+            assert sorted(kept._encoder._going) == ["fills", "goes on", "the pool"]
+
+    asyncio.run(run())
+    entry = CdrEncoder(lambda _: str).entry(said("unknown"))
+    assert entry is not None
+    assert entry["turn"]["caller"] == ""
