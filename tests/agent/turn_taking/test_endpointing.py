@@ -344,6 +344,23 @@ def test_a_field_for_a_telephone_number_tells_how_long_an_answer_is_that_looks_l
 
 
 @pytest.mark.parametrize(
+    ("fields", "text", "whole"),
+    [
+        ((Expected(Kind.DIGITS, 6), ExpectedNumber(Kind.DIGITS, country="US")), "415 555 0132", True),
+        ((Expected(Kind.DIGITS, 6), ExpectedNumber(Kind.DIGITS, country="US")), "415 555", False),
+        ((Expected(Kind.DIGITS, 12), ExpectedNumber(Kind.DIGITS, country="US")), "415 555 0132", False),
+        ((Expected(Kind.DIGITS, 6), Expected(Kind.DIGITS, 10)), "4 1 5 5 5 5 0 1 3 2", True),
+        ((Expected(Kind.DIGITS, 6), Expected(Kind.DIGITS, 10)), "4 1 5 5 5 5", False),
+        ((Expected(Kind.DIGITS, 6), Expected(Kind.SPELLING, 10)), "4 1 5 5 5 5", True),
+    ],
+)
+def test_an_answer_is_whole_when_it_is_the_beginning_of_no_longer_one(
+    fields: tuple[Expected, ...], text: str, *, whole: bool
+) -> None:
+    assert delay(text, lexicon=LEXICON, fields=fields) == (WHOLE if whole else PARTS)
+
+
+@pytest.mark.parametrize(
     ("country", "keys"),
     [
         ("US", "14155550132"), ("FR", "0612345678"), ("BE", "0470123456"),
