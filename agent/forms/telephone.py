@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from agent.forms.spoken import digits_of, with_signs
@@ -34,7 +33,6 @@ def number_of(digits: str, country: str) -> "PhoneNumber | None":
     return number if phonenumbers.is_valid_number(number) else None
 
 
-@lru_cache(256)
 def is_complete(digits: str, country: str) -> bool:
     """Whether `digits` are a valid number, and with one more digit would be too long for a number of its type.
 
