@@ -39,7 +39,7 @@ and Oracle."""
 MOST = 4
 """Addresses of a name that are tried."""
 ATTEMPT = 1.0
-"""Seconds in which an address must be connected if there is another one."""
+"""Seconds in which an address must be connected if there is another one, or less by the limit of the client."""
 
 
 class PrivateAddress(Exception):  # noqa: N818  an outcome
@@ -48,10 +48,10 @@ class PrivateAddress(Exception):  # noqa: N818  an outcome
 
 def public(address: str) -> bool:
     """Whether `address` is one of the public Internet."""
-    found = _meant(ipaddress.ip_address(address))
-    return (
-        found.is_global and not found.is_multicast and not any(found in network for network in (*_INSIDE, *_OF_CLOUDS))
-    )
+    written = ipaddress.ip_address(address)
+    found = _meant(written)
+    inside = any(one in network for one in {written, found} for network in (*_INSIDE, *_OF_CLOUDS))
+    return found.is_global and not found.is_multicast and not inside
 
 
 def not_of_cloud(address: str) -> bool:
@@ -109,7 +109,8 @@ async def ask(
     *others, last = await addresses_of(names, url.host, port, allowed)
     for address in others:
         request = pinned(client, method, url, address, **more)
-        request.extensions["timeout"]["connect"] = ATTEMPT
+        limits = request.extensions["timeout"]
+        limits["connect"] = min(ATTEMPT, limits["connect"] or ATTEMPT)
         with contextlib.suppress(httpx2.ConnectError, httpx2.ConnectTimeout):  # nothing has been sent
             return await client.send(request, stream=True, auth=auth, follow_redirects=False)
     request = pinned(client, method, url, last, **more)

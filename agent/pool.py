@@ -13,6 +13,10 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
 
+import structlog
+
+log = structlog.get_logger()
+
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -147,7 +151,9 @@ LOADING = Pool("what is loaded once", workers=2, waiting=64)
 class Loaded(Generic[T]):
     """What takes long to load the first time: once, in the threads of `LOADING`, however many need it at a time."""
 
-    def __init__(self, load: Callable[[], T]) -> None:
+    def __init__(self, name: str, load: Callable[[], T]) -> None:
+        """`name` is for the log, which tells why it could not be loaded."""
+        self._name = name
         self._load = load
         self._work: Future[T] | None = None
 
@@ -155,6 +161,11 @@ class Loaded(Generic[T]):
         """Have it loaded, without waiting for it; once more if that has failed. Raises `NotBegun`."""
         if self._work is None or (self._work.done() and self._work.exception() is not None):
             self._work = LOADING.submit(self._load)
+            self._work.add_done_callback(self._report)
+
+    def _report(self, work: Future[T]) -> None:
+        if (error := work.exception()) is not None:
+            log.warning("not loaded: calls do without it", what=self._name, cause=repr(error))
 
     @property
     def value(self) -> T | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from agent.forms.spoken import digits_of, with_signs
@@ -34,11 +33,11 @@ def number_of(digits: str, country: str) -> "PhoneNumber | None":
     return number if phonenumbers.is_valid_number(number) else None
 
 
-@lru_cache(256)
 def is_complete(digits: str, country: str) -> bool:
     """Whether `digits` are a valid number, and with one more digit would be too long for a number of its type.
 
-    Countries whose numbers of a type have any length, as the fixed lines of Germany, never have a complete one.
+    Countries whose numbers of a type have any length, as the fixed lines of Germany, never have a complete one. What
+    begins with the country's own code may be the beginning of a number that is said with it.
     """
     import phonenumbers
     from phonenumbers.phonenumberutil import ValidationResult, is_possible_number_for_type_with_reason
@@ -47,7 +46,22 @@ def is_complete(digits: str, country: str) -> bool:
         return False
     longer = phonenumbers.parse(digits + "0", country or None)
     reason = is_possible_number_for_type_with_reason(longer, phonenumbers.number_type(number))
-    return bool(reason == ValidationResult.TOO_LONG)
+    own = str(phonenumbers.country_code_for_region(country))
+    return bool(reason == ValidationResult.TOO_LONG) and not (digits.startswith(own) and may_go_on(digits))
+
+
+def may_go_on(digits: str) -> bool:
+    """Whether `digits`, if the first of them are a country code, may be the beginning of a longer number."""
+    import phonenumbers
+    from phonenumbers.phonenumberutil import ValidationResult, is_possible_number_with_reason
+
+    if digits.startswith("+") or is_complete(f"+{digits}", ""):
+        return False
+    try:
+        longer = phonenumbers.parse(f"+{digits}0")
+    except phonenumbers.NumberParseException:  # no country has such a code
+        return False
+    return bool(is_possible_number_with_reason(longer) != ValidationResult.TOO_LONG)
 
 
 @dataclass(frozen=True)
@@ -67,3 +81,8 @@ class ExpectedNumber(Expected):
     def is_whole(self, text: str, have: int) -> bool:
         """See `Expected.is_whole`."""
         return is_complete(dialled(text, self.languages), self.country)
+
+    def ends_with(self, keys: str) -> bool:
+        """See `Expected.ends_with`; a number that another country's code may begin goes on until a pause."""
+        number = dialled(keys, self.languages)
+        return is_complete(number, self.country) and not may_go_on(number)

@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Protocol
 
-from agent.turn_taking.expect import IN_PARTS, NO_WORDS, OPEN, AnswerProgress, Expected, Kind, kind_of, progress
+from agent.turn_taking.expect import (
+    IN_PARTS,
+    NO_WORDS,
+    OPEN,
+    AnswerProgress,
+    Expected,
+    Kind,
+    characters,
+    kind_of,
+    progress,
+)
 from agent.turn_taking.lexicon import Lexicon
 from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.words import SENTENCE_ENDS
@@ -85,7 +95,11 @@ class Endpointing:
         if kind is Kind.OPEN:
             return OPEN
         known = {one for one in self.fields if one.kind is kind and one.has_end}
-        return known.pop() if len(known) == 1 else Expected(kind)
+        have = characters(text, self.lexicon, letters=kind is Kind.SPELLING)
+        left = [one for one in known if not one.is_whole(text, have)]  # what it may still become
+        if len(left) > 1:
+            return Expected(kind)
+        return left[0] if left else max(known, key=lambda one: one.length or have, default=Expected(kind))
 
     def delay(self, text: str, *, ended: bool, others: bool = False) -> tuple[float, str, str]:
         """Seconds of silence behind `text` that end the turn, what was expected and what else speaks for it.

@@ -62,6 +62,10 @@ class Expected:
         """Whether `text`, which has so many digits or letters, is all of it."""
         return self.length is not None and have >= self.length
 
+    def ends_with(self, keys: str) -> bool:
+        """Whether these pressed `keys` are all of it, and nobody needs to wait for another one."""
+        return self.is_whole(keys, len(keys))
+
     def __post_init__(self) -> None:
         if self.length is not None and not 1 <= self.length <= 64:
             raise ValueError("length is from 1 to 64")

@@ -11,6 +11,8 @@ LONGEST_PHRASE = 4
 """Words of the longest phrase."""
 LETTERS = 3
 """So many different letters without a word may be a hum, or a short word that was not understood ("M-M-I-C")."""
+LONGEST_HUM = 4
+"""So many letters in all, unless they are one letter again and again; more are spelled ("H-A-N-N-A-H")."""
 _BETWEEN_LETTERS = str.maketrans(dict.fromkeys("-.,!", " "))
 
 
@@ -58,8 +60,10 @@ def _says(words: Sequence[str], phrases: PhraseSet, *, final: bool) -> bool:
 
 def _is_hum(text: str) -> bool:
     """Whether `text` is nothing but a few letters, some of which are no words by themselves, as "I" is one."""
-    letters = set(text.lower().translate(_BETWEEN_LETTERS).split())
-    return len(letters) <= LETTERS and letters.issubset(ascii_lowercase) and not letters.issubset("aeiouy")
+    spelled = text.lower().translate(_BETWEEN_LETTERS).split()
+    letters = set(spelled)
+    few = len(letters) <= LETTERS and (len(spelled) <= LONGEST_HUM or len(letters) == 1)
+    return few and letters.issubset(ascii_lowercase) and not letters.issubset("aeiouy")
 
 
 @dataclass(frozen=True)

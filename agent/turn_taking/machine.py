@@ -112,9 +112,9 @@ class TurnMachine(Transitions):
             return self._complete(now, "#")
         self._keys.press(key, now)
         decisions = self._handle(Event.KEY, now, Evidence("interrupted", because="a key"))
-        expected, count = self.endpointing.expected, len(self._keys.pressed)
-        if expected.kind is Answer.DIGITS and expected.is_whole(self._keys.pressed, count):
-            return (*decisions, *self._complete(now, f"{count} keys"))
+        expected, pressed = self.endpointing.expected, self._keys.pressed
+        if expected.kind is Answer.DIGITS and expected.ends_with(pressed):
+            return (*decisions, *self._complete(now, f"{len(pressed)} keys"))
         return decisions
 
     def press_apart(self, now: float) -> Decisions:

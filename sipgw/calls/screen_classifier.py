@@ -145,6 +145,6 @@ def _weights() -> "tuple[Floats, float]":
         return told["weights"].astype(np.float32), float(told["bias"])
 
 
-TONES = Loaded(_new_tones)
-ENCODER = Loaded(lambda: is_screen("Hello?"))
+TONES = Loaded("what looks for tones", _new_tones)
+ENCODER = Loaded("the encoder of call screens", lambda: is_screen("Hello?"))
 """The encoder reads its files with the first sentence that it gets."""

@@ -52,6 +52,16 @@ def test_the_own_network_and_the_internet_are_not_a_cloud(address: str) -> None:
     assert not_of_cloud(address)
 
 
+@pytest.mark.parametrize("address", ["::8.8.8.8", "::ffff:0:8.8.8.8", "64:ff9b:1::8.8.8.8"])
+def test_old_ways_to_write_an_address_are_no_address_of_the_internet(address: str) -> None:
+    assert not public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1"])
+def test_ways_to_write_an_address_that_are_in_use_are_of_the_internet(address: str) -> None:
+    assert public(address)
+
+
 class Hosts:
     """Hosts at addresses, of which those of `dead` cannot be connected."""
 
@@ -68,9 +78,9 @@ class Hosts:
             raise self._dead[host]
         return httpx2.Response(200)
 
-    def asked(self) -> int:
+    def asked(self, limit: float | None = 5) -> int:
         async def scene() -> int:
-            async with httpx2.AsyncClient(transport=httpx2.MockTransport(self.answer), timeout=5) as client:
+            async with httpx2.AsyncClient(transport=httpx2.MockTransport(self.answer), timeout=limit) as client:
                 url = httpx2.URL("https://hooks.example/call")
                 return (await ask(client, "POST", url, NAMES, anywhere, content=b"{}")).status_code
 
@@ -91,6 +101,13 @@ def test_the_last_address_has_the_whole_time_and_tells_why_it_failed(monkeypatch
     with pytest.raises(httpx2.ConnectError, match="refused"):
         hosts.asked()
     assert hosts.tried == [("192.0.2.1", ATTEMPT), ("192.0.2.2", 5)]
+
+
+def test_no_address_has_longer_than_the_limit_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in (0.5, None):
+        hosts = Hosts(monkeypatch, ["192.0.2.1", "192.0.2.2"], {"192.0.2.1": httpx2.ConnectTimeout("timeout")})
+        assert hosts.asked(limit) == 200
+        assert hosts.tried == [("192.0.2.1", limit or ATTEMPT), ("192.0.2.2", limit)]
 
 
 def test_what_may_have_been_sent_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:

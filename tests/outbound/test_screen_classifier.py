@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from agent.errors import ProviderError
 from agent.pool import Loaded
@@ -151,7 +152,7 @@ def test_the_weights_tell_screens_from_people() -> None:
 def test_no_call_waits_for_the_files_that_the_encoder_reads_with_its_first_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(screen_classifier, "ENCODER", Loaded(lambda: screen_classifier.is_screen("Hello?")))
+    monkeypatch.setattr(screen_classifier, "ENCODER", Loaded("encoder", lambda: screen_classifier.is_screen("Hello?")))
     load_encoder()
     screen_classifier._weights()
     assert screen_classifier.known_screen(KNOWN, True) is None
@@ -174,7 +175,7 @@ def test_no_call_waits_until_what_looks_for_tones_is_loaded(monkeypatch: pytest.
         loads.append(let_go.wait(HANG))
         return Tones
 
-    monkeypatch.setattr(screen_classifier, "TONES", Loaded(load))
+    monkeypatch.setattr(screen_classifier, "TONES", Loaded("tones", load))
     monkeypatch.setattr(screen_classifier, "installed", lambda: False)
 
     async def scenario() -> AnsweredParty:
@@ -190,3 +191,25 @@ def test_no_call_waits_until_what_looks_for_tones_is_loaded(monkeypatch: pytest.
 
     assert asyncio.run(scenario()) is AnsweredParty.FAX
     assert loads == [True], "once for all calls"
+
+
+def test_the_log_tells_why_nothing_looks_for_tones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faxes are talked to, and no beep is heard, until it can be loaded."""
+
+    def load() -> type[Tones]:
+        raise ImportError("numpy was built for another ABI")
+
+    monkeypatch.setattr(screen_classifier.TONES, "_load", load)
+    monkeypatch.setattr(screen_classifier.TONES, "_work", None)
+    monkeypatch.setattr(screen_classifier, "installed", lambda: False)
+
+    async def scenario() -> None:
+        screen_classifier.prepare()
+        await until(lambda: told)
+
+    with capture_logs() as told:
+        asyncio.run(scenario())
+    assert [(one["what"], one["cause"]) for one in told] == [
+        ("what looks for tones", "ImportError('numpy was built for another ABI')")
+    ]
+    assert screen_classifier.tones() is None

@@ -316,6 +316,14 @@ def test_a_vote_counts_for_the_silence_that_it_is_about() -> None:
         ("DE", "030 12345678", False),  # a fixed line of Germany may have more digits
         ("US", "123 456 7890", False),  # no number
         ("XX", "415 555 0132", False),
+        ("IN", "91 74108 164", False),  # the rest of a number with the country's code may follow
+        ("IN", "91 74108 16458", True),
+        ("IN", "74108 16458", True),
+        ("PL", "48 501 234 5", False),
+        ("PL", "48 501 234 567", True),
+        ("PL", "501 234 567", True),
+        ("BE", "32 470 12 34", False),
+        ("BE", "32 470 12 34 56", True),
     ],
 )
 def test_a_telephone_number_is_whole_by_the_numbers_of_its_country(country: str, text: str, *, whole: bool) -> None:
@@ -335,8 +343,48 @@ def test_a_field_for_a_telephone_number_tells_how_long_an_answer_is_that_looks_l
     assert delay("415 555 01", lexicon=LEXICON, fields=fields) == PARTS
 
 
-def test_the_keys_of_a_telephone_number_are_a_turn_when_it_is_complete() -> None:
+@pytest.mark.parametrize(
+    ("fields", "text", "whole"),
+    [
+        ((Expected(Kind.DIGITS, 6), ExpectedNumber(Kind.DIGITS, country="US")), "415 555 0132", True),
+        ((Expected(Kind.DIGITS, 6), ExpectedNumber(Kind.DIGITS, country="US")), "415 555", False),
+        ((Expected(Kind.DIGITS, 12), ExpectedNumber(Kind.DIGITS, country="US")), "415 555 0132", False),
+        ((Expected(Kind.DIGITS, 6), Expected(Kind.DIGITS, 10)), "4 1 5 5 5 5 0 1 3 2", True),
+        ((Expected(Kind.DIGITS, 6), Expected(Kind.DIGITS, 10)), "4 1 5 5 5 5", False),
+        ((Expected(Kind.DIGITS, 6), Expected(Kind.SPELLING, 10)), "4 1 5 5 5 5", True),
+    ],
+)
+def test_an_answer_is_whole_when_it_is_the_beginning_of_no_longer_one(
+    fields: tuple[Expected, ...], text: str, *, whole: bool
+) -> None:
+    assert delay(text, lexicon=LEXICON, fields=fields) == (WHOLE if whole else PARTS)
+
+
+@pytest.mark.parametrize(
+    ("country", "keys"),
+    [
+        ("US", "14155550132"), ("FR", "0612345678"), ("BE", "0470123456"),
+        ("IN", "917410816458"), ("PL", "48501234567"), ("US", "011442079460018"), ("PL", "00442079460018"),
+    ],
+)  # fmt: skip
+def test_the_keys_of_a_telephone_number_are_a_turn_when_no_number_goes_on_from_there(country: str, keys: str) -> None:
     subject = machine()
-    subject.expect(ExpectedNumber(Kind.DIGITS, country="US"))
-    told = [one for at, key in enumerate("4155550132") for one in subject.press(key, 2.5 + 0.1 * at)]
-    assert answered(tuple(told)) == ["[pressed 4 1 5 5 5 5 0 1 3 2]"]
+    subject.expect(ExpectedNumber(Kind.DIGITS, country=country))
+    told = [one for at, key in enumerate(keys) for one in subject.press(key, 2.5 + 0.1 * at)]
+    assert answered(tuple(told)) == [f"[pressed {' '.join(keys)}]"]
+
+
+@pytest.mark.parametrize(
+    ("country", "keys"),
+    [("US", "447911123456"), ("US", "4155550132"), ("IN", "442079460018"), ("IN", "7410816458")],
+)
+def test_the_keys_of_a_telephone_number_that_may_begin_with_the_code_of_a_country_end_by_a_pause(
+    country: str, keys: str
+) -> None:
+    """4479111234 is a number of the United States, and the beginning of one of the United Kingdom."""
+    subject = machine()
+    subject.expect(ExpectedNumber(Kind.DIGITS, country=country))
+    told = [one for at, key in enumerate(keys) for one in subject.press(key, 2.5 + 0.1 * at)][:-1]
+    assert answered(tuple(told)) == [], "not before the last key"
+    assert wait(subject, 2.5 + 0.1 * (len(keys) - 1) + OPTIONS.digit_pause - 0.1) == []
+    assert [text for *_, text, _ in wait(subject, 9.0)] == [f"[pressed {' '.join(keys)}]"]
