@@ -187,7 +187,7 @@ def test_a_call_out_that_its_tenant_has_no_room_for_is_tried_again(tmp_path: Pat
 
         office = TrunkOptions("office", "peer", networks=("127.0.0.1/32",), domain="127.0.0.1:9")
         async with cloud(tmp_path, [], [], trunks=(office,), change=tenant(max_calls=1)) as world:
-            world.gateway.services.tenants.admit = admit  # type: ignore[method-assign]
+            world.gateway.services.tenants.admit = admit  # type: ignore[assignment, method-assign]
             call = world.gateway.originate(OriginateRequest("+14155550100", "agent", trunk="office"))
             await asked.wait()
             if stopped:
