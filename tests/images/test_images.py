@@ -33,7 +33,7 @@ def absent() -> str:
     return "" if built else "no image is built: make images"
 
 
-pytestmark = pytest.mark.skipif(bool(absent()), reason=absent())
+pytestmark = [pytest.mark.skipif(bool(absent()), reason=absent()), pytest.mark.programs("baresip")]
 
 SECRETS = {
     "PUBLIC_ADDRESS": "127.0.0.1",
