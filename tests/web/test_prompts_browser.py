@@ -40,7 +40,7 @@ def test_a_draft_is_written_and_published_by_keyboard(tmp_path: Path) -> None:
             await press_until(page, "[data-publish]")
             await there.sees("dialog h2", "Publish version 2?")
             await page.keyboard.press("Escape")
-            assert await page.evaluate("'publish' in document.activeElement.dataset"), "back where it was"
+            await page.wait_for_function("'publish' in document.activeElement.dataset")  # back where it was
             await page.keyboard.press("Enter")
             await press_until(page, "[data-do]")
             await there.sees("#text + p", "in use")
