@@ -36,7 +36,8 @@ price = 1.0
 per = 1000
 """
 USES = """
-import json, sys, time
+import json, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored where the tests run
 usage = open(sys.argv[sys.argv.index("--usage") + 1], "a", buffering=1)
 def use(tokens):
     usage.write(json.dumps({{"part": "llm", "name": "acme/one", "unit": "tokens_out", "amount": tokens}}) + "\\n")
