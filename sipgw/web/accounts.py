@@ -22,6 +22,7 @@ from sipgw.records.store.store import Store
 from sipgw.web.principal import ROLES, SCOPES, Role
 from sipgw.web.refusals import HourRefusals
 from sipgw.web.sessions import Session, Vouched
+from sipgw.web.sign_outs import SignOuts
 from sipgw.web.tables import ApiKey, AuditEntry, SessionRecord, User
 
 log = structlog.get_logger()
@@ -67,6 +68,7 @@ class Accounts:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._refusals = HourRefusals()
+        self.sign_outs = SignOuts(store)
 
     async def users(self) -> dict[str, str]:
         """Everybody's role by name."""
@@ -162,11 +164,6 @@ class Accounts:
         except SQLAlchemyError as error:
             log.warning("session not kept", cause=str(error).splitlines()[0])
             return True
-
-    async def end(self, token: str) -> None:
-        """Erase the session whose token has this digest."""
-        async with self._store.write() as database:
-            await database.execute(delete(SessionRecord).where(SessionRecord.token == token))
 
     async def add_key(self, name: str, scopes: Collection[str], tenant: str = "") -> str:
         """Create a key. Only this method returns it. Raises `AccountError`."""

@@ -57,6 +57,7 @@ class Authentication:
     async def prepare(self) -> None:
         """Store the configured password, check whether the first password is still to be set, and load the sessions."""
         options, accounts = self._options, self.accounts
+        await accounts.sign_outs.take_up()
         self._open, self._looked = not options.needs_sign_in and await accounts.empty(), _now()
         if self._open:
             return
@@ -100,7 +101,7 @@ class Authentication:
     async def _session(self, cookie: str, now: float) -> Session | None:
         """The session of a cookie. One that began at another gateway, or before a restart, is in the database."""
         session = self.sessions.find(cookie, now)
-        if session is None and not self.sessions.over(cookie) and (kept := await self.accounts.session(digest(cookie))):
+        if session is None and (kept := await self.accounts.session(digest(cookie))) and not self._left(cookie):
             self.sessions.add(kept)
             session = self.sessions.find(cookie, now)
         if session is not None and now - session.kept >= KEEP_EVERY:
@@ -109,6 +110,10 @@ class Authentication:
                 self.sessions.end(session)
                 return None
         return session
+
+    def _left(self, cookie: str) -> bool:
+        """Whether its user has ended the session of this cookie, whatever the database has."""
+        return self.sessions.over(cookie) or digest(cookie) in self.accounts.sign_outs
 
     def _role(self, session: Session) -> Role | None:
         """The role now: that of somebody whom a provider vouched for is as the configuration has it today."""
@@ -150,9 +155,10 @@ class Authentication:
         return await self.enter(name, role, tenant=tenant)
 
     async def sign_out(self, cookie: str) -> None:
-        """End a session. Raises `SQLAlchemyError`: then it is over here, but would be back after a restart."""
+        """End a session. Raises `SQLAlchemyError`: then it is over here, also after a restart, and elsewhere as soon as
+        the database answers."""
         self.sessions.close(cookie)
-        await self.accounts.end(digest(cookie))
+        await self.accounts.sign_outs.end(digest(cookie))
 
     async def set_up(self, token: str, password: str, address: str) -> str | None:
         """Set the first password, once; returns the token for the cookie, or None if `token` is not the right one.

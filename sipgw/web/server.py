@@ -122,11 +122,14 @@ class Dashboard:
         server = _Server(config)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         feeding = group.create_task(lasting(self._feed.run, "the live pages are not told"), name="dashboard feed")
+        ends = auth.accounts.sign_outs.run
+        writing = group.create_task(lasting(ends, "sign-outs are not written"), name="sign-outs")
         serving = partial(_serve, server, listening)
         group.create_task(lasting(serving, "the dashboard does not answer"), name="dashboard")
 
         def stop() -> None:
             feeding.cancel()
+            writing.cancel()
             self._feed.close()
             server.stop()
 

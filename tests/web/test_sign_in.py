@@ -245,25 +245,6 @@ def test_a_session_counts_at_every_gateway_of_the_database(tmp_path: Path) -> No
     asyncio.run(look())
 
 
-def test_who_signs_out_while_the_database_is_away_is_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def look() -> None:
-        async with visit(tmp_path, PASSWORD) as there:
-            await sign_in(there)
-            token, kept = await there.token(), dict(there.browser.cookies)
-
-            async def away(_: str) -> None:
-                raise OperationalError("delete", {}, OSError("no route to the database"))
-
-            with monkeypatch.context() as patch:
-                patch.setattr(there.auth.accounts, "end", away)
-                answer = await there.browser.post("/sign-out", headers=token)
-                assert (answer.status_code, "Max-Age=0" in answer.headers["set-cookie"]) == (503, True)
-            there.browser.cookies.update(kept)
-            assert (await there.browser.get("/trunks")).status_code == 303, "its row is still there"
-
-    asyncio.run(look())
-
-
 class Tokens:
     def __init__(self) -> None:
         self.made = 0
