@@ -34,6 +34,7 @@ from sipgw.config.inbound import AccountOptions, AdmissionOptions, LimitOptions
 from sipgw.config.knowledge import KnowledgeOptions
 from sipgw.config.log import LogOptions
 from sipgw.config.messages import MailOptions, MessageOptions
+from sipgw.config.oidc import check_groups
 from sipgw.config.options import DEFAULT_FILE, Keys, OptionError, build, merged
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.people import PersonOptions, TransferOptions
@@ -50,7 +51,7 @@ from sipgw.config.report import ReportOptions
 from sipgw.config.scope import LIVE
 from sipgw.config.stir import StirOptions
 from sipgw.config.storage import StorageOptions
-from sipgw.config.tenants import TenantOptions
+from sipgw.config.tenants import TenantOptions, check_tenants
 from sipgw.config.trunks import TrunkOptions
 from sipgw.config.web import WebOptions
 from sipgw.sip.endpoint_options import EndpointOptions
@@ -171,6 +172,8 @@ class GatewayConfig(AgentConfig):
         ):
             _once(what, names)
         self._check_embed()
+        check_tenants(self.webhooks, self.tenants)
+        check_groups(self.web.oidc, [(tenant.name, tenant.groups) for tenant in self.tenants])
         if self.alarms.mail_to and not self.mail.host:
             raise ValueError("[alarms] mail_to needs a server that takes mail: [mail] host")
         trunks = {trunk.name: trunk for trunk in self.trunks}

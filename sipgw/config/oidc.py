@@ -1,7 +1,8 @@
 """Options of the sign-in by an identity provider (OpenID Connect Core 1.0)."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from annotated_types import Gt, MaxLen
@@ -9,6 +10,8 @@ from annotated_types import Gt, MaxLen
 from sipgw.config.networks import is_loopback
 
 LONGEST_URL = 2048
+Role = Literal["viewer", "operator", "admin"]
+"""From the least to the most."""
 
 
 def unusable(url: str) -> str:
@@ -48,7 +51,7 @@ class OidcOptions:
     groups_claim: Annotated[str, MaxLen(100)] = "groups"
     """The claim that holds the groups of a user: a list or one text. ``email`` counts only with `email_verified`."""
     viewers: tuple[str, ...] = ()
-    """Groups whose members look. A user in no group of the three lists does not get in."""
+    """Groups whose members look. A user in no group of the three lists, and in none of a tenant, does not get in."""
     operators: tuple[str, ...] = ()
     """Groups whose members act on calls."""
     admins: tuple[str, ...] = ()
@@ -70,24 +73,37 @@ class OidcOptions:
             raise ValueError("url: it has a query")
         if "openid" not in self.scopes:
             raise ValueError('scopes must contain "openid"')
-        if not all((*self.viewers, *self.operators, *self.admins, self.name_claim, self.groups_claim)):
-            raise ValueError("a group or claim has no name")
-        if not self.viewers + self.operators + self.admins:
-            raise ValueError("nobody could sign in: name a group in viewers, operators or admins")
+        if not (self.name_claim and self.groups_claim):
+            raise ValueError("a claim has no name")
+
+    @property
+    def groups(self) -> dict[str, Role]:
+        """The role of each group."""
+        lists: tuple[tuple[Role, tuple[str, ...]], ...] = (
+            ("viewer", self.viewers), ("operator", self.operators), ("admin", self.admins),
+        )  # fmt: skip
+        return {group: role for role, listed in lists for group in listed}
 
     @property
     def redirect_uri(self) -> str:
         """Where the provider sends browsers back to."""
         return f"{self.url.rstrip('/')}/sign-in/oidc/callback"
 
-    def with_role(self, groups: frozenset[str]) -> tuple[str, ...]:
-        """Those of `groups` that have a role."""
-        return tuple(sorted(groups.intersection(self.viewers + self.operators + self.admins)))
 
-    def role(self, groups: frozenset[str]) -> Literal["viewer", "operator", "admin"] | None:
-        """The highest role of a member of `groups`; None for nobody of ours."""
-        if groups.intersection(self.admins):
-            return "admin"
-        if groups.intersection(self.operators):
-            return "operator"
-        return "viewer" if groups.intersection(self.viewers) else None
+def role_in(known: Mapping[str, Role], groups: frozenset[str]) -> Role | None:
+    """The highest role of a member of `groups`; None for nobody of theirs."""
+    held = {known[one] for one in groups if one in known}
+    return next((role for role in reversed(get_args(Role)) if role in held), None)
+
+
+def check_groups(oidc: OidcOptions, tenants: Sequence[tuple[str, Mapping[str, Role]]]) -> None:
+    """Check the groups of all together. Raises `ValueError`."""
+    seen = dict[str, str]()
+    for place, groups in (("[web.oidc]", oidc.groups), *((f"[[tenants]] {name!r}", one) for name, one in tenants)):
+        for group in groups:
+            if not group:
+                raise ValueError(f"{place}: a group has no name")
+            if (before := seen.setdefault(group, place)) != place:
+                raise ValueError(f"the group {group!r} is in {before} and in {place}: its members could not sign in")
+    if oidc.issuer and not seen:
+        raise ValueError("[web.oidc]: nobody could sign in: name a group in viewers, operators or admins")

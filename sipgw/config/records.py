@@ -186,6 +186,8 @@ class WebhookOptions:
     """The events that it receives."""
     agents: tuple[str, ...] = ()
     """Whose calls; empty for all."""
+    tenant: str = ""
+    """The tenant that it belongs to: it gets the events of this tenant's calls alone, and no alarms."""
     timeout: float = field(default=10.0, metadata=FIXED)
     """Seconds for one try, all in all: a server that takes longer should answer at once and work afterwards."""
     concurrency: int = field(default=8, metadata=FIXED)

@@ -2,11 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from annotated_types import Ge
 
+from sipgw.config.oidc import Role
+from sipgw.config.records import WebhookOptions
+
+LONGEST = 63
+"""Letters of the name of a webhook and of its tenant."""
 NAME = r"[a-z0-9][a-z0-9-]{0,39}"
 """A regular expression of the names of tenants."""
 
@@ -27,10 +32,30 @@ class TenantOptions:
     money_per_day: Annotated[float, Ge(0)] = 0
     """The highest cost of its calls of a day, in the currency of the prices; then no call is taken or made. 0: no
     limit."""
+    groups: dict[str, Role] = field(default_factory=dict, hash=False)
+    """Groups of the identity provider (``[web.oidc]``) whose members are its people, each with their role:
+    ``{ desk = "operator" }``."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME, self.name):
             raise ValueError(f"name {self.name!r} must be 1 to 40 small letters, digits and hyphens")
+
+
+def check_tenants(webhooks: Sequence[WebhookOptions], tenants: Sequence[TenantOptions]) -> None:
+    """Check whose webhooks these are. Raises `ValueError`."""
+    own = {one.name: one.agents for one in tenants}
+    for hook in webhooks:
+        if hook.tenant and hook.tenant not in own:
+            raise ValueError(f"[[webhooks]] {hook.name!r} names a tenant {hook.tenant!r} that is not there")
+        if len(hook.tenant) + len(hook.name) > LONGEST:
+            raise ValueError(f"[[webhooks]] {hook.name!r}: name and tenant have more than {LONGEST} letters together")
+        if hook.tenant and (foreign := set(hook.agents) - set(own[hook.tenant])):
+            raise ValueError(f"[[webhooks]] {hook.name!r}: {min(foreign)!r} is no agent of {hook.tenant!r}")
+
+
+def tenant_named(name: str, tenants: Sequence[TenantOptions]) -> TenantOptions:
+    """The tenant of that name; one that the configuration no longer has owns nothing."""
+    return next((one for one in tenants if one.name == name), TenantOptions(name, ()))
 
 
 def tenant_of(agent: str, tenants: Sequence[TenantOptions]) -> str:

@@ -5,13 +5,16 @@ import hashlib
 import hmac
 import secrets
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.bounds import FULL
+from sipgw.config.tenants import TenantOptions
 from sipgw.config.web import WebOptions
 from sipgw.web.accounts import ADMIN, SIGN_IN, SIGNED_IN, Accounts, Key
+from sipgw.web.group_access import Access, GroupAccess
 from sipgw.web.principal import ALL, NOBODY, Principal, Role
 from sipgw.web.sessions import Session, Sessions, Vouched, digest
 from sipgw.web.throttle import KNOWN, SignInThrottle
@@ -37,8 +40,9 @@ BY_PROVIDER = "oidc:"
 class Authentication:
     """Authenticates requests and signs users in and out."""
 
-    def __init__(self, options: WebOptions, accounts: Accounts) -> None:
+    def __init__(self, options: WebOptions, accounts: Accounts, tenants: Sequence[TenantOptions] = ()) -> None:
         self.accounts = accounts
+        self.groups = GroupAccess(options.oidc, tenants)
         self._open = False
         self._looked = 0.0
         """The last check, without sign-in, whether a password is stored."""
@@ -95,8 +99,10 @@ class Authentication:
         if await self.is_open():
             return self._here
         session = await self._session(cookie, _today()) if cookie else None
-        role = self._role(session) if session else None
-        return Principal.signed(session.name, role, session.csrf, session.tenant) if session and role else NOBODY
+        access = self._access(session) if session else None
+        return (
+            Principal.signed(session.name, access.role, session.csrf, access.tenant) if session and access else NOBODY
+        )
 
     async def _session(self, cookie: str, now: float) -> Session | None:
         """The session of a cookie. One that began at another gateway, or before a restart, is in the database."""
@@ -115,13 +121,13 @@ class Authentication:
         """Whether its user has ended the session of this cookie, whatever the database has."""
         return self.sessions.over(cookie) or digest(cookie) in self.accounts.sign_outs
 
-    def _role(self, session: Session) -> Role | None:
-        """The role now: that of somebody whom a provider vouched for is as the configuration has it today."""
+    def _access(self, session: Session) -> Access | None:
+        """The access now: that of somebody whom a provider vouched for is as the configuration has it today."""
         if session.vouched is None:
-            return session.role
+            return Access(session.role, session.tenant)
         oidc, age = self._options.oidc, _today() - session.began
         same = session.vouched.issuer == oidc.issuer and age <= oidc.session_limit
-        return oidc.role(frozenset(session.vouched.groups)) if same else None
+        return self.groups.of(frozenset(session.vouched.groups)) if same else None
 
     async def _key(self, text: str) -> Key | None:
         """The API key with this secret, or None. Known keys work also while the database does not answer."""

@@ -26,6 +26,8 @@ AWAY = "The identity provider cannot be used now. The log of the gateway says wh
 NOT_YOURS = "This sign-in did not begin in this browser, or took longer than ten minutes. Begin again at {url}"
 NO_ROLE = "The identity provider knows you, but none of your groups may use this dashboard. Ask who runs the gateway."
 
+SEVERAL = "Your groups belong to more than one company here, so you cannot be let in. Ask who runs the gateway."
+
 
 @router.get(PATH)
 async def begin(request: Request, app: Here, next: str = "/") -> Response:  # noqa: A002  the name in the address
@@ -89,15 +91,18 @@ async def _identity(provider: OidcProvider, code: str, iss: str, flow: SignIn) -
 
 
 async def _enter(request: Request, app: App, who: OidcIdentity, where: str) -> Response:
-    options = _provider(app).options
-    role, name, came = options.role(who.groups), f"{BY_PROVIDER}{who.handle}", address(request)
+    options, groups = _provider(app).options, app.auth.groups
+    access, name, came = groups.of(who.groups), f"{BY_PROVIDER}{who.handle}", address(request)
     detail = f"{who.subject} of {options.issuer}"
-    if role is None:
-        await app.auth.accounts.refused(name, came, f"no group with a role: {detail}")
-        return sign_in_page(request, where, NO_ROLE, 403)
+    if access is None:
+        several = [one.tenant or "all" for one in groups.all(who.groups)]
+        why = f"groups of more than one tenant, {', '.join(several)}" if several else "no group with a role"
+        await app.auth.accounts.refused(name, came, f"{why}: {detail}")
+        return sign_in_page(request, where, SEVERAL if several else NO_ROLE, 403)
     app.auth.by_provider.succeeded(came, _now())
-    vouched = Vouched(options.issuer, who.subject, options.with_role(who.groups))
-    token = await app.auth.enter(name, role, vouched)
+    vouched = Vouched(options.issuer, who.subject, groups.known(who.groups))
+    token = await app.auth.enter(name, access.role, vouched, access.tenant)
+    role = f"{access.role} of {access.tenant}" if access.tenant else access.role
     await app.auth.accounts.note(name, SIGNED_IN, role, detail, came)
     # No redirection: the browser came from another site, so it would not send the cookie, which is SameSite=Strict.
     made = page(request, "signed_in.html", title="Signed in", next=where)

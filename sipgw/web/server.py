@@ -96,7 +96,7 @@ class Dashboard:
     async def __aenter__(self) -> Self:
         if not self._options.enabled:
             return self
-        auth = Authentication(self._options, Accounts(self._gateway.store))
+        auth = Authentication(self._options, Accounts(self._gateway.store), self._gateway.config.tenants)
         await auth.prepare()
         listening = listen(self._options)
         self._stack.callback(listening.close)

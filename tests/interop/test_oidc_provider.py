@@ -13,7 +13,7 @@ import pytest
 from agent.authorities import tls
 from tests.ports import free_ports
 from tests.waiting import HANG
-from tests.web.gateway_view import Visit, visit
+from tests.web.gateway_view import Visit, live_call, visit
 from tests.web.oidc_meeting import BACK, URL
 
 pytestmark = pytest.mark.programs("oidc-provider")
@@ -58,13 +58,14 @@ async def through(browser: httpx.AsyncClient, url: str, *, consents: bool = True
 
 
 def meet(
-    folder: Path, issuer: str, look: Callable[[Visit, httpx.AsyncClient], Awaitable[None]], secret: str = ""
-) -> None:
+    folder: Path, issuer: str, look: Callable[[Visit, httpx.AsyncClient], Awaitable[None]], secret: str = "",
+    tenants: str = "",
+) -> None:  # fmt: skip
     more = 'client_secret = "${ANOTHER}"\n' if secret else ""
     toml = f'[web.oidc]\nissuer = "{issuer}"\nclient_id = "dashboard"\nurl = "{URL}"\noperators = ["phones"]\n{more}'
 
     async def run() -> None:
-        async with visit(folder, toml) as there, httpx.AsyncClient(timeout=HANG, verify=tls()) as outside:
+        async with visit(folder, toml + tenants) as there, httpx.AsyncClient(timeout=HANG, verify=tls()) as outside:
             await look(there, outside)
 
     asyncio.run(run())
@@ -101,3 +102,27 @@ def test_who_is_in_no_group_or_does_not_consent_does_not_get_in(tmp_path: Path) 
 
     with provider(groups=("sales",)) as issuer:
         meet(tmp_path, issuer, look)
+
+
+def test_a_person_of_a_tenant_sees_its_calls_alone(tmp_path: Path) -> None:
+    async def look(there: Visit, outside: httpx.AsyncClient) -> None:
+        for number, tenant in enumerate(("acme", "globex", "")):
+            there.gateway.begin(live_call(number, f"caller-{tenant or 'nobody'}", tenant=tenant))
+        assert (await there.browser.get(await through(outside, await sent(there)))).status_code == 200
+        live = (await there.browser.get("/live")).text
+        assert [one for one in ("acme", "globex", "nobody") if f"caller-{one}" in live] == ["acme"]
+        assert (await there.browser.get("/trunks")).status_code == 404
+
+    tenants = '[[tenants]]\nname = "acme"\nagents = []\ngroups = { acme-desk = "operator" }\n'
+    with provider(groups=("acme-desk", "unknown")) as issuer:
+        meet(tmp_path, issuer, look, tenants=tenants)
+
+
+def test_a_person_of_two_tenants_gets_into_none(tmp_path: Path) -> None:
+    async def look(there: Visit, outside: httpx.AsyncClient) -> None:
+        assert (await there.browser.get(await through(outside, await sent(there)))).status_code == 403
+        assert (await there.browser.get("/live")).status_code == 303
+
+    tenants = '[[tenants]]\nname = "acme"\nagents = []\ngroups = { acme-desk = "operator" }\n'
+    with provider(groups=("acme-desk", "phones")) as issuer:
+        meet(tmp_path, issuer, look, tenants=tenants)

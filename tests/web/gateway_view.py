@@ -46,6 +46,7 @@ from sipgw.web.accounts import Accounts
 from sipgw.web.app import application
 from sipgw.web.authentication import Authentication
 from sipgw.web.feed import Feed
+from sipgw.web.overview import Overviews
 
 TRUNK = TrunkOptions("office", "peer", networks=("127.0.0.1/32",))
 
@@ -162,6 +163,7 @@ class FakeGatewayView:
     sip_port: int = 5060
     others: Mapping[str, AgentConfig] = field(default_factory=dict)
     """Agents beside that of the configuration."""
+    trunks: tuple[str, ...] = ("office",)
 
     @cached_property
     def expenses(self) -> Expenses:
@@ -194,7 +196,7 @@ class FakeGatewayView:
         return [GatewayCalls("here", False, {call: live.row() for call, live in self.calls.items()})]
 
     def status(self) -> list[TrunkStatus]:
-        return [TrunkStatus("office", "", "", "up", "", len(self.calls))]
+        return [TrunkStatus(name, "", "", "up", "", len(self.calls)) for name in self.trunks]
 
     def stop(self, call: str, cause: str) -> None:
         self.calls.pop(call).context.stop(Disposition("ended_here", cause))
@@ -221,6 +223,7 @@ class Visit:
     browser: httpx.AsyncClient
     feed: Feed
     auth: Authentication
+    overviews: Overviews
 
     async def token(self, path: str = "/") -> dict[str, str]:
         """The header that a script of the page sends along."""
@@ -240,7 +243,7 @@ async def visit(
     async with Store(StoreOptions(str(folder / "test.db")), config.storage) as store:
         gateway = FakeGatewayView(config, store, others=load_agents(folder / "agents", config, variables))
         feed = Feed(lambda: gateway.calls)
-        auth = Authentication(config.web, Accounts(store))
+        auth = Authentication(config.web, Accounts(store), config.tenants)
         await auth.prepare()
         served = application(gateway, config.web, feed, auth, gateway.files(file, variables))
         transport = httpx.ASGITransport(served)
@@ -248,4 +251,4 @@ async def visit(
             served.state.app.prompts.comparisons,
             httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as browser,
         ):
-            yield Visit(gateway, browser, feed, auth)
+            yield Visit(gateway, browser, feed, auth, served.state.app.overviews)

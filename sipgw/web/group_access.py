@@ -1,0 +1,40 @@
+"""What the groups of an identity provider allow: a role at the installation, or at one tenant. Sans-IO."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sipgw.config.oidc import OidcOptions, role_in
+from sipgw.config.tenants import TenantOptions
+from sipgw.web.principal import Role
+
+
+class Access(NamedTuple):
+    """What somebody may do."""
+
+    role: Role
+    tenant: str
+    """Empty: of no tenant, so all is seen."""
+
+
+@dataclass(frozen=True)
+class GroupAccess:
+    """The groups as the configuration has them."""
+
+    oidc: OidcOptions
+    tenants: Sequence[TenantOptions] = ()
+
+    def all(self, groups: frozenset[str]) -> list[Access]:
+        """The access by each: the installation and the tenants that have one of `groups`."""
+        places = (("", self.oidc.groups), *((one.name, one.groups) for one in self.tenants))
+        asked = [(name, role_in(known, groups)) for name, known in places]
+        return [Access(role, tenant) for tenant, role in asked if role]
+
+    def of(self, groups: frozenset[str]) -> Access | None:
+        """The only access; None for nobody of ours, and for a member of two, who would see the calls of one of them."""
+        found = self.all(groups)
+        return found[0] if len(found) == 1 else None
+
+    def known(self, groups: frozenset[str]) -> tuple[str, ...]:
+        """Those of `groups` that have a role somewhere."""
+        return tuple(sorted(one for one in groups if self.all(frozenset((one,)))))
