@@ -10,7 +10,7 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Self
@@ -28,7 +28,7 @@ from sipgw.config.records import WebhookOptions
 from sipgw.records.privacy.redaction import Redact, in_json
 from sipgw.records.store.spool import Entry
 from sipgw.records.store.store import Store
-from sipgw.records.store.tables import DeliveryRecord
+from sipgw.records.store.tables import CallRecord, DeliveryRecord
 from sipgw.records.webhooks.mail import PARKED, SETTLES, TOO_MANY, Mailer
 from sipgw.records.webhooks.webhooks import PostFailed, post, signature
 from sipgw.sip.boundaries import lasting
@@ -46,6 +46,8 @@ MOST_WAITING = 100_000
 """Maximum rows for one target: a day of 10,000 calls. Further ones are dropped, so that they do not fill the disk."""
 COUNT_AGAIN = 30.0
 """Seconds until the rows of a full target are counted again: no records are written during the count."""
+BATCH = 500
+"""Records in one question to the database."""
 LEASE = 120.0
 """Seconds for which this gateway claims a delivery."""
 LOOK = 30.0
@@ -89,14 +91,14 @@ class Deliveries:
     ) -> None:
         """`redactor` returns the redactor of texts for an agent's name."""
         self._store = store
-        self._targets = targets
+        self._targets = [_of_tenant(target) for target in targets]
         self._redactor = redactor
         self._send = send
         self._now = now
         self._sleep = sleep
-        self._news = {target.name: asyncio.Event() for target in targets}
-        self._idle = {target.name: False for target in targets}
-        self._rooms = {target.name: _QueueRoom() for target in targets}
+        self._news = {target.name: asyncio.Event() for target in self._targets}
+        self._idle = {target.name: False for target in self._targets}
+        self._rooms = {target.name: _QueueRoom() for target in self._targets}
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -118,7 +120,9 @@ class Deliveries:
 
     async def add(self, session: AsyncSession, entries: Sequence[Entry], gateway: str = "") -> None:
         """Queue the webhooks for `entries`, which have been written; `gateway` has the files of their calls."""
-        rows = [row for entry in entries if "told" in entry for row in self._rows(entry, gateway)]
+        told = [entry for entry in entries if "told" in entry]
+        tenants = await self._tenants(session, told)
+        rows = [row for entry in told for row in self._rows(entry, gateway, tenants.get(_record(entry), ""))]
         wanted = Counter(row["target"] for row in rows)
         full = {name for name, number in wanted.items() if not await self._takes(session, name, number)}
         rows = [row for row in rows if row["target"] not in full]
@@ -131,6 +135,16 @@ class Deliveries:
                     row, due = DeliveryRecord, self._now() + SETTLES
                     parked = row.target == target.name, row.call.in_(ended), row.tries == 0, row.due > due
                     await session.execute(update(row).where(*parked).values(due=due))
+
+    async def _tenants(self, session: AsyncSession, told: Sequence[Entry]) -> dict[str, str]:
+        """Whose call each record is, as the database has it; empty if no target asks."""
+        found: dict[str, str] = {}
+        if any(isinstance(one, WebhookOptions) and one.tenant for one in self._targets):
+            records, call = list({_record(entry) for entry in told}), CallRecord
+            for at in range(0, len(records), BATCH):
+                query = select(call.id, call.tenant).where(call.id.in_(records[at : at + BATCH]))
+                found |= {row.id: row.tenant for row in await session.execute(query)}
+        return found
 
     async def _mark_first(self, session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
         """Tell each mail whether it is the first of its call, which all wait for the end of."""
@@ -170,9 +184,9 @@ class Deliveries:
             self._idle[name] = False
             news.set()
 
-    def _rows(self, entry: Entry, gateway: str) -> list[dict[str, Any]]:
+    def _rows(self, entry: Entry, gateway: str, tenant: str) -> list[dict[str, Any]]:
         agent = entry.get("about", {}).get("agent", "")
-        targets = [target for target in self._targets if _wants(target, entry["told"], agent)]
+        targets = [target for target in self._targets if _wants(target, entry["told"], agent, tenant)]
         if not targets:
             return []
         made, identity = self._now(), secrets.token_hex(16)
@@ -309,9 +323,22 @@ class Deliveries:
             task.cancel()
 
 
-def _wants(target: Target, told: str, agent: str) -> bool:
+def _of_tenant(target: Target) -> Target:
+    """With the name of its tenant in front: what waits for a webhook goes to no other tenant that it is given to."""
+    if isinstance(target, WebhookOptions) and target.tenant:
+        return replace(target, name=f"{target.tenant}/{target.name}")
+    return target
+
+
+def _record(entry: Entry) -> str:
+    return str(entry.get("record", entry["call"]))
+
+
+def _wants(target: Target, told: str, agent: str, tenant: str) -> bool:
     if isinstance(target, Mailer):
         return bool(target.addressed(told, agent).to)
+    if target.tenant and (target.tenant != tenant or told == "alarm"):  # an alarm counts the calls of all
+        return False
     return told in target.events and (not target.agents or agent in target.agents)
 
 

@@ -164,5 +164,5 @@ def test_an_alarm_names_its_trunk_though_the_name_looks_like_a_number(tmp_path: 
     encoder = CdrEncoder(lambda agent: redact)
     entry = encoder.entry(TrunkAlarm("c", START, trunk, "one_way", True, 12, 50))
     assert entry is not None
-    (row,) = Deliveries(None, [replace(TARGET, events=("alarm",))], lambda agent: redact)._rows(entry, "")  # type: ignore[arg-type]
+    (row,) = Deliveries(None, [replace(TARGET, events=("alarm",))], lambda agent: redact)._rows(entry, "", "")  # type: ignore[arg-type]
     assert (entry["event"]["about"]["trunk"], json.loads(row["body"])["data"]["trunk"]) == (trunk, trunk)
