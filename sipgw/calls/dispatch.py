@@ -10,12 +10,12 @@ from sipgw.agents.agents import checked
 from sipgw.calls.dialed_connection import DialedConnection
 from sipgw.calls.info import CallInfo
 from sipgw.calls.registry import CallHandle, CallRegistry
-from sipgw.calls.request import OriginateRequest
+from sipgw.calls.request import OriginateRequest, for_tenant
 from sipgw.calls.services import CallServices
 from sipgw.calls.session import CallConnection, CallSession
 from sipgw.calls.sip_connection import SipConnection, SipLeg
 from sipgw.config.numbers import known
-from sipgw.config.tenants import tenant_of
+from sipgw.config.tenants import tenant_named, tenant_of
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
 from sipgw.policy.inbound.admission import Admission
@@ -83,6 +83,8 @@ class CallDispatcher:
         `NoRoom` (the gateway stops, is full, or has spent what a day may cost).
         """
         services = self.services.snapshot()
+        if request.tenant:
+            request = for_tenant(request, tenant_named(request.tenant, services.agents.config.tenants))
         agent = services.agents.all.get(request.agent)
         if agent is None:
             there = ", ".join(sorted(services.agents.all))

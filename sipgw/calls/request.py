@@ -1,9 +1,11 @@
 """The request for an outgoing call."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sipgw.config.gate import Purpose
+from sipgw.config.tenants import TenantOptions
+from sipgw.trunks.route_selector import NotDialled
 
 RING_TIMEOUT = 45.0
 """Longest ringing in seconds; voice mail answers earlier almost everywhere."""
@@ -30,3 +32,17 @@ class OriginateRequest:
     """The campaign that the call is a part of, for the gate."""
     call: str = ""
     """The identity of the call; empty: a new one."""
+    tenant: str = ""
+    """On whose behalf it is made; empty: that of the installation itself."""
+
+
+def for_tenant(request: OriginateRequest, tenant: TenantOptions) -> OriginateRequest:
+    """The call as `tenant` may make it: with one of its agents and one of its numbers. Raises `NotDialled`."""
+    numbers = tenant.numbers
+    if request.agent not in tenant.agents:
+        raise NotDialled(f"there is no agent {request.agent!r}")
+    if not numbers or (request.caller_id and request.caller_id not in numbers):
+        raise NotDialled("this is none of your numbers ([[tenants]] numbers)")
+    if request.trunk:
+        raise NotDialled("the trunk is chosen by the installation")
+    return replace(request, caller_id=request.caller_id or numbers[0], tenant=tenant.name)

@@ -20,6 +20,7 @@ from sipgw.calls.session import STOPPED
 from sipgw.config.config import GatewayConfig
 from sipgw.config.outbound import RetryOptions
 from sipgw.events import CallAnswered, Disposition, Event, Watchers
+from sipgw.outbound.campaign_names import owner
 from sipgw.outbound.jobs import LEASE, Campaign, Job, JobOutcome, Jobs, TooSoonError
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, JobResult, next_step
@@ -345,6 +346,7 @@ def request_of(job: Job) -> OriginateRequest:
     return OriginateRequest(
         job.number, job.agent, job.variables, job.trunk, consent=job.consent,
         purpose="campaign" if job.campaign else "callback", campaign=job.campaign,
+        tenant=owner(job.campaign),
     )  # fmt: skip
 
 

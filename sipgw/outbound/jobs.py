@@ -35,8 +35,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.bounds import FULL
+from sipgw.outbound.campaign_names import LONGEST, CampaignNames
 from sipgw.outbound.retries import JobResult, JobState
-from sipgw.records.store.engine import Database
+from sipgw.records.store.store import Store
 from sipgw.records.store.tables import Base
 
 LEASE = 60.0
@@ -65,7 +66,8 @@ class Campaign(Base):
     """How the rows of a campaign are dialled. The pace holds for all gateways together."""
 
     __tablename__ = "campaigns"
-    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(LONGEST), primary_key=True)
+    """See `sipgw.outbound.campaign_names`."""
     state: Mapped[str] = mapped_column(String(16), default="running")
     """``running``; ``paused``: no new calls, and running calls go on; ``stopped``: running calls are ended, too."""
     concurrent: Mapped[int] = mapped_column(default=5)
@@ -93,7 +95,7 @@ class Job(Base):
         Index("jobs_held", "campaign", "lease", sqlite_where=HELD, postgresql_where=HELD),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
-    campaign: Mapped[str] = mapped_column(String(64), index=True)
+    campaign: Mapped[str] = mapped_column(String(LONGEST), index=True)
     """Empty for callbacks."""
     key: Mapped[str] = mapped_column(String(320))
     """Two jobs of a campaign with the same key are the same job."""
@@ -146,10 +148,17 @@ class TooSoonError(Exception):
 class Jobs:
     """The jobs in the database. Every method may raise `SQLAlchemyError`."""
 
-    def __init__(self, store: Database, holder: str) -> None:
-        """`holder` names this process. It is different for each process that ever runs."""
+    def __init__(self, store: Store, holder: str, tenant: str = "") -> None:
+        """`holder` names this process. It is different for each process that ever runs. With a `tenant`: its campaigns
+        alone; the database hides the others."""
         self._store = store
+        self._view = store.of(tenant) if tenant else store
         self.holder = holder
+        self.names = CampaignNames(tenant)
+
+    def of(self, tenant: str) -> "Jobs":
+        """Those of `tenant` alone."""
+        return Jobs(self._store, self.holder, tenant)
 
     async def add(self, job: Job) -> tuple[int, bool]:
         """Plan a job. Returns its id, and False if it was planned before."""
@@ -159,7 +168,7 @@ class Jobs:
                 await session.flush()
                 return job.id, True
         except IntegrityError:
-            async with self._store.read() as session:
+            async with self._view.read() as session:
                 same = select(Job.id).where(Job.campaign == job.campaign, Job.key == job.key)
                 return (await session.scalars(same)).one(), False
 
@@ -197,6 +206,7 @@ class Jobs:
         Returns how many were new. Raises `IntegrityError` if another process plans the same campaign at the same
         time; the caller may try again then.
         """
+        self.names.check(campaign.name)
         count = 0
         async with self._store.write() as session:
             await session.merge(campaign)
@@ -211,7 +221,7 @@ class Jobs:
 
     async def known(self, campaign: str, jobs: Sequence[Job]) -> int:
         """How many of `jobs` the campaign has already."""
-        async with self._store.read() as session:
+        async with self._view.read() as session:
             return sum(
                 [len(await self._keys(session, campaign, jobs[at : at + BATCH])) for at in range(0, len(jobs), BATCH)]
             )
@@ -224,16 +234,22 @@ class Jobs:
 
     async def set_state(self, campaign: str, state: CampaignState) -> bool:
         """Set the state of a campaign. Returns False if there is no such campaign."""
+        self.names.check(campaign)
         async with self._store.write() as session:
             done: Any = await session.execute(update(Campaign).where(Campaign.name == campaign).values(state=state))
             return bool(done.rowcount)
+
+    async def has(self, campaign: str) -> bool:
+        """Whether there is such a campaign."""
+        async with self._view.read() as session:
+            return await session.scalar(select(Campaign.name).where(Campaign.name == campaign)) is not None
 
     async def campaigns(self, *, only_open: bool = False) -> list[Campaign]:
         """The campaigns by name; with `only_open` those that have jobs that are not over."""
         query = select(Campaign).order_by(Campaign.name)
         if only_open:
             query = query.where(exists(select(Job.id).where(Job.campaign == Campaign.name, OPEN)))
-        async with self._store.read() as session:
+        async with self._view.read() as session:
             return list(await session.scalars(query))
 
     @property
@@ -292,7 +308,7 @@ class Jobs:
 
     async def calls(self, campaign: str, now: datetime) -> int:
         """How many calls of a campaign ring or are answered, in all processes that live."""
-        async with self._store.read() as session:
+        async with self._view.read() as session:
             return int(await session.scalar(self._calls(campaign, now)) or 0)
 
     async def renew(self, ids: Sequence[int], now: datetime) -> set[int]:
@@ -336,7 +352,7 @@ class Jobs:
 
     async def all(self, campaign: str) -> list[Job]:
         """The jobs of a campaign, or the callbacks (``""``), in the order in which they were planned."""
-        async with self._store.read() as session:
+        async with self._view.read() as session:
             return list(await session.scalars(select(Job).where(Job.campaign == campaign).order_by(Job.id)))
 
     async def forget(self, numbers: Sequence[str]) -> int:
@@ -358,7 +374,7 @@ class Jobs:
     async def states(self) -> dict[str, dict[str, int]]:
         """How many jobs each campaign has in each state. The callbacks have the name ``""``."""
         found: dict[str, dict[str, int]] = {}
-        async with self._store.read() as session:
+        async with self._view.read() as session:
             counted = select(Job.campaign, Job.state, func.count()).group_by(Job.campaign, Job.state)
             for campaign, state, count in await session.execute(counted):
                 found.setdefault(campaign, {})[state] = count
@@ -367,12 +383,12 @@ class Jobs:
     async def failures(self, most: int) -> list[Job]:
         """The latest jobs of campaigns that have failed for good."""
         query = select(Job).where(Job.campaign != "", Job.state == "failed").order_by(Job.id.desc()).limit(most)
-        async with self._store.read() as session:
+        async with self._view.read() as session:
             return list(await session.scalars(query))
 
     async def open(self, campaign: str) -> tuple[int, float]:
         """How many jobs are not over, and when the first of them is due (seconds since 1970; 0 if there is none)."""
         query = select(func.count(), func.min(Job.due)).where(Job.campaign == campaign, OPEN)
-        async with self._store.read() as session:
+        async with self._view.read() as session:
             count, first = (await session.execute(query)).one()
         return int(count), float(first or 0.0)

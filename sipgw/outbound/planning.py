@@ -19,6 +19,7 @@ from sipgw.calls.originator import OutboundGate
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.outbound.campaign import CampaignRow, FileError, InvalidRow, columns, read, unused
+from sipgw.outbound.campaign_names import LONGEST, CampaignNames
 from sipgw.outbound.jobs import Campaign, Job, Jobs
 from sipgw.policy.gate.rules import GateRequest, Permit
 from sipgw.records.store.engine import Database
@@ -52,6 +53,13 @@ class CampaignRequest:
     attempts: int = 3
     busy: float = 300.0
     no_answer: float = 1800.0
+    tenant: str = ""
+    """Whose campaign it is; empty: that of the installation itself."""
+
+    @property
+    def full(self) -> str:
+        """Its name in the database."""
+        return CampaignNames(self.tenant).full(self.name)
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ class Plan:
         """The row of the campaign, which runs."""
         wanted = self.request
         return Campaign(
-            name=wanted.name, state="running", concurrent=wanted.concurrent, per_second=self.per_second,
+            name=wanted.full, state="running", concurrent=wanted.concurrent, per_second=self.per_second,
             attempts=wanted.attempts, busy=wanted.busy, no_answer=wanted.no_answer,
         )  # fmt: skip
 
@@ -92,6 +100,10 @@ def plan(
     """The calls to the people in `lines` of a CSV file, due `now`. Raises `FileError`."""
     if not NAME.fullmatch(wanted.name) or wanted.name == CALLBACKS:
         raise FileError(f"{wanted.name[:80]!r} is no name for a campaign; use letters, digits, spaces and . @ + - _")
+    if len(wanted.full) > LONGEST:
+        raise FileError(
+            f"the name of the campaign has more than {LONGEST - len(wanted.full) + len(wanted.name)} letters"
+        )
     definition = {**agents, DEFAULT: agents.get(DEFAULT, config)}.get(wanted.agent)
     if definition is None:
         raise FileError(f"there is no agent {wanted.agent!r}; there are {', '.join(sorted({*agents, DEFAULT}))}")
@@ -105,7 +117,7 @@ def plan(
     found = list(read(chain([header], source), options, way))
     jobs = [
         Job(
-            campaign=wanted.name, key=row.number, line=row.line, number=row.number, agent=wanted.agent, trunk=only,
+            campaign=wanted.full, key=row.number, line=row.line, number=row.number, agent=wanted.agent, trunk=only,
             variables=dict(row.variables), consent=wanted.consent, due=now.timestamp(),
         )
         for row in found if isinstance(row, CampaignRow)
@@ -147,7 +159,7 @@ async def decisions(gate: OutboundGate, planned: Plan) -> list[GateVerdict]:
         if asyncio.get_running_loop().time() > until:
             break
         told = await gate.judge(
-            GateRequest(job.number, planned.trunk, wanted.agent, "campaign", wanted.consent or None, wanted.name)
+            GateRequest(job.number, planned.trunk, wanted.agent, "campaign", wanted.consent or None, wanted.full)
         )
         if isinstance(told, Permit):
             decision = GateVerdict("now", "", "")

@@ -16,6 +16,7 @@ from sipgw import __version__
 from sipgw.agents.prompt_files import PromptFiles
 from sipgw.calls.browser_phone import BrowserPhone
 from sipgw.config.web import WebOptions
+from sipgw.outbound.jobs import Jobs
 from sipgw.records.store.object_store import ObjectError
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import (
@@ -100,6 +101,7 @@ def application(
         OidcProvider(options.oidc) if options.oidc.issuer else None,
         PlacedCalls(gateway.store),
         PromptEditing(prompt_files, Comparisons(gateway)),
+        Jobs(gateway.store, ""),
     )
     made.state.phone = BrowserPhone(gateway)
     visits = Visits(gateway.store, gateway.config.embed)

@@ -16,6 +16,7 @@ from sipgw.web.models import Done
 from sipgw.web.principal import Principal, requires_scope
 from sipgw.web.sign_in import address
 from sipgw.web.state import App, Here
+from sipgw.web.tenant_view import by_tenant
 
 LONGEST = models.LONGEST
 SHOWN = 50
@@ -66,14 +67,16 @@ async def progress(jobs: Jobs) -> list[CampaignProgress]:
         if name:
             waits = counts.get("planned", 0) + counts.get("dialling", 0)
             state = states.get(name, "paused") if waits else "over"
-            found.append(CampaignProgress(name, state, counts, [job for job in failed if job.campaign == name]))
+            own = [job for job in failed if job.campaign == name]
+            found.append(CampaignProgress(jobs.names.shown(name), state, counts, own))
     return found
 
 
 @router.get("")
+@by_tenant
 async def campaigns(app: Here, _who: Reader) -> models.AllCampaigns:
     """The campaigns, and how far each is."""
-    found = await progress(Jobs(app.gateway.store, ""))
+    found = await progress(app.jobs)
     shown = [
         models.CampaignCounts.model_validate({"name": one.name, "state": one.state, **one.states}) for one in found
     ]
@@ -81,12 +84,13 @@ async def campaigns(app: Here, _who: Reader) -> models.AllCampaigns:
 
 
 @router.post("/dry-run", responses=problems(409, 413))
+@by_tenant
 async def dry_run(app: Here, _who: Campaigner, wanted: models.CampaignFile) -> models.DryRun:
     """What starting this campaign would do: rows that are left out, the gate's present decisions, the cost. Nothing is
     kept and nobody is called."""
     planned, confirm = await _planned(app, wanted)
     judged = await decisions(app.gateway.gate, planned)
-    known = await Jobs(app.gateway.store, "").known(wanted.name, planned.jobs)
+    known = await app.jobs.known(planned.request.full, planned.jobs)
     return models.DryRun(
         confirm=confirm, numbers=len(planned.jobs), known=known, left_out=len(planned.broken),
         broken=[models.BrokenRow(line=one.line, problem=one.problem) for one in planned.broken[:SHOWN]],
@@ -97,6 +101,7 @@ async def dry_run(app: Here, _who: Campaigner, wanted: models.CampaignFile) -> m
 
 
 @router.post("", status_code=201, responses=problems(409, 413))
+@by_tenant
 async def start(request: Request, app: Here, who: Campaigner, wanted: models.CampaignStart) -> models.Started:
     """Start a campaign that was checked by a dry run; the gateways of this database call the numbers."""
     planned, confirm = await _planned(app, wanted)
@@ -104,26 +109,32 @@ async def start(request: Request, app: Here, who: Campaigner, wanted: models.Cam
         raise HTTPException(409, "this is not what was checked: make the dry run again")
     if not planned.jobs:
         raise HTTPException(409, "there is nobody to call in it")
-    new = await begin(Jobs(app.gateway.store, ""), planned)
+    new = await begin(app.jobs, planned)
     detail = f"{new} new numbers, agent {wanted.agent}"
-    await app.auth.accounts.note(who.name, "started a campaign", wanted.name, detail, address(request))
+    await app.auth.accounts.note(who.name, "started a campaign", planned.request.full, detail, address(request))
     return models.Started(name=wanted.name, new=new)
 
 
-@router.post("/{name}/state", responses=problems(404))
+@router.post("/{name:path}/state", responses=problems(404))
+@by_tenant
 async def change_state(
     request: Request, app: Here, who: Campaigner, name: Name, what: models.ChangeState
 ) -> Done:  # fmt: skip
     """Pause, resume or stop a campaign."""
-    if not await Jobs(app.gateway.store, "").set_state(name, what.state):
+    full = app.jobs.names.full(name)
+    if not await app.jobs.set_state(full, what.state):
         raise HTTPException(404, "there is no such campaign")
-    await app.auth.accounts.note(who.name, ACTIONS[what.state], name, address=address(request))
+    await app.auth.accounts.note(who.name, ACTIONS[what.state], full, address=address(request))
     return Done(id=name)
 
 
 async def _planned(app: App, wanted: models.CampaignFile) -> tuple[Plan, str]:
     """The plan, and its digest. Raises a 409 for a file or settings that cannot be used."""
-    asked = CampaignRequest(**wanted.model_dump(exclude={"file", "confirm"}))
+    asked = CampaignRequest(**wanted.model_dump(exclude={"file", "confirm"}), tenant=app.jobs.names.tenant)
+    if asked.tenant and asked.agent not in app.gateway.agents.all:
+        raise HTTPException(409, f"there is no agent {asked.agent!r}; there are {', '.join(app.gateway.agents.all)}")
+    if asked.tenant and asked.trunk:
+        raise HTTPException(409, "the trunk is chosen by the installation")
     agents = {name: one.config for name, one in app.gateway.agents.all.items()}
     lines, now = io.StringIO(wanted.file, newline=""), datetime.now(UTC)
 

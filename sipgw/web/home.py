@@ -2,10 +2,10 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.calls.browser_phone import missing
@@ -17,7 +17,7 @@ from sipgw.web.plot import Plot, plot
 from sipgw.web.principal import ViewerRole
 from sipgw.web.provider_stats import PARTS
 from sipgw.web.state import App, Here, page
-from sipgw.web.tenant_view import by_tenant
+from sipgw.web.tenant_view import TenantGateway, by_tenant
 
 router = APIRouter()
 
@@ -37,23 +37,36 @@ class Light(NamedTuple):
     """Empty: nobody knows."""
     told: str
     link: str
+    """Empty: the page that would tell more is not for this person."""
+
+
+class Reach(NamedTuple):
+    """How the agents are called."""
+
+    numbers: list[str]
+    dial: str = ""
+    """A SIP address for softphones nearby; empty if they may not call."""
+    phone: bool = False
+    """Whether the page of the phone can be used."""
+    choice: str = ""
+    """What the agent consists of."""
+    notes: tuple[str, ...] = ()
 
 
 @router.get("/")
 @by_tenant
 async def home(request: Request, app: Here, who: ViewerRole, span: Span = "day") -> Response:
-    """The page; its script asks for it again and again. Tenants begin with their calls instead."""
-    if who.tenant:
-        return RedirectResponse("/calls", 303)
+    """The page; its script asks for it again and again."""
     found: Overview | None = None
     with contextlib.suppress(SQLAlchemyError):  # told on the page
         found = await app.overviews.of(app.gateway.store, span)
     rows = [session.row() for session in app.gateway.calls.values()]
-    trunks = [trunk_light(status) for status in app.gateway.status()]
-    providers = list(_providers(app, found)) if found else []
+    trunks = [trunk_light(status, "" if who.tenant else "/trunks") for status in app.gateway.status()]
+    providers = list(_providers(app, found, "" if who.tenant else "/providers")) if found else []
     spent = (found.cost if found else 0.0) + sum(row["cost"] or 0.0 for row in rows)
     attention = [
         *_gateway(app, found, spent),
+        *_tenant(app, who.tenant, spent),
         *(light for light in (*trunks, *providers) if light.state in ("down", "wait")),
     ]
     attention.sort(key=lambda one: one.state != "down")
@@ -63,12 +76,19 @@ async def home(request: Request, app: Here, who: ViewerRole, span: Span = "day")
         providers=providers, waits=waits, calls=calls, ringing=sum(row["state"] == "ringing" for row in rows),
         running=len(rows), spent=spent,
         estimated=any(row["estimated"] for row in rows) or bool(found and found.estimated),
-        dial=dialled(app.gateway.config, app.gateway.sip_port), phone=not missing(app.gateway.config.browser),
-        choice=str(app.gateway.agents.all[DEFAULT].choice), notes=app.gateway.agents.notes,
+        reach=_reach(app, who.tenant),
     )  # fmt: skip
 
 
-def trunk_light(status: TrunkStatus) -> Light:
+def _reach(app: App, tenant: str) -> Reach:
+    gateway = app.gateway
+    if tenant:
+        return Reach(cast(TenantGateway, gateway).numbers)
+    phone, choice = not missing(gateway.config.browser), str(gateway.agents.all[DEFAULT].choice)
+    return Reach([], dialled(gateway.config, gateway.sip_port), phone, choice, tuple(gateway.agents.notes))
+
+
+def trunk_light(status: TrunkStatus, link: str) -> Light:
     """How a trunk is."""
     alarm = next((one for one in status.sound if one.raised), None)
     state: State
@@ -82,10 +102,10 @@ def trunk_light(status: TrunkStatus) -> Light:
         state, told = "up", status.registration or "reachable"
     else:
         state, told = "", "takes calls; not asked how it is (options_every)"
-    return Light(status.name, state, told, "/trunks")
+    return Light(status.name, state, told, link)
 
 
-def _providers(app: App, found: Overview) -> Iterator[Light]:
+def _providers(app: App, found: Overview, page: str) -> Iterator[Light]:
     """The lights of the parts of each agent: by the records, and by what this process has seen."""
     now = app.overviews.now()
     several = len(app.gateway.agents.all) > 1
@@ -101,7 +121,7 @@ def _providers(app: App, found: Overview) -> Iterator[Light]:
                 told = f"failed {failed.times} times in a day, last: {failed.cause}"
                 told = told.replace("failed 1 times", "failed once")
             label = f"{NAMES[part]} {agent.choice.of(part)}"
-            link = f"/calls/{failed.call}" if failed else "/providers"
+            link = f"/calls/{failed.call}" if failed else page
             yield Light(f"{name}: {label}" if several else label, state, told, link)
 
 
@@ -120,6 +140,18 @@ def _gateway(app: App, found: Overview | None, spent: float) -> Iterator[Light]:
     today = found.today if found else TimeStep(app.overviews.now())
     if alarms.share and today.calls >= alarms.least and today.bad >= alarms.share * today.calls:
         yield Light("Calls", "down", f"{today.bad} of {today.calls} calls of today went badly", "#worst")
+
+
+def _tenant(app: App, tenant: str, spent: float) -> Iterator[Light]:
+    """What keeps a tenant from having calls."""
+    if not tenant:
+        return
+    options, currency = cast(TenantGateway, app.gateway).options, app.gateway.config.cost.currency
+    if options.money_per_day and spent >= options.money_per_day:
+        told = f"today's calls have cost {options.money_per_day:.2f} {currency}: no call is taken until midnight"
+        yield Light("Cost", "down", told, "/calls")
+    if options.max_calls and len(app.gateway.calls) >= options.max_calls:
+        yield Light("Calls", "wait", f"{options.max_calls} calls go on: no further call is taken", "/live")
 
 
 def _plots(steps: list[TimeStep]) -> tuple[Plot, Plot]:

@@ -4,11 +4,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.jobs import Job
 from sipgw.policy.gate.audit import latest
 from sipgw.web.campaigns import LONGEST, CampaignProgress, progress
 from sipgw.web.principal import ViewerRole
 from sipgw.web.state import READING, Here, page
+from sipgw.web.tenant_view import by_tenant
 
 router = APIRouter()
 
@@ -19,19 +20,19 @@ CALLBACKS = 200
 
 
 @router.get("/outbound")
-async def outbound(request: Request, app: Here, _who: ViewerRole) -> Response:
-    """The page."""
+@by_tenant
+async def outbound(request: Request, app: Here, who: ViewerRole) -> Response:
+    """The page. The decisions of the gate are about the calls of all, so a tenant does not see them."""
     problem, callbacks, campaigns = "", list[Job](), list[CampaignProgress]()
-    jobs = Jobs(app.gateway.store, "")
     try:
-        callbacks = await jobs.all("")
-        campaigns = await progress(jobs)
+        callbacks = await app.jobs.all("")
+        campaigns = await progress(app.jobs)
     except SQLAlchemyError:
         problem = "The database does not answer."
-    decisions = await READING.run(latest, app.gateway.config.audit_folder, DECISIONS)
+    decisions = [] if who.tenant else await READING.run(latest, app.gateway.config.audit_folder, DECISIONS)
+    ways = [] if who.tenant else [trunk.name for trunk in app.gateway.config.trunks if trunk.domain_uri is not None]
     return page(
         request, "outbound.html", title="Outbound", problem=problem, callbacks=list(reversed(callbacks))[:CALLBACKS],
         campaigns=campaigns, decisions=decisions, agents=list(app.gateway.agents.all),
-        trunks=[status.name for status in app.gateway.status()], longest=LONGEST,
-        ways=[trunk.name for trunk in app.gateway.config.trunks if trunk.domain_uri is not None],
+        trunks=[] if who.tenant else [status.name for status in app.gateway.status()], longest=LONGEST, ways=ways,
     )  # fmt: skip

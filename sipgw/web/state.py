@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection
 from agent.pool import Pool
 from sipgw import __version__
 from sipgw.agents.prompt_files import PromptFiles
+from sipgw.outbound.jobs import Jobs
 from sipgw.records.store.searching import Searches
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web.authentication import Authentication
@@ -69,6 +70,8 @@ class App:
     """The identity provider, if people can sign in by one."""
     placed: PlacedCalls
     prompts: PromptEditing
+    jobs: Jobs
+    """Campaigns and callbacks; to a tenant only its own."""
     searches: Searches = field(default_factory=Searches)
 
     @staticmethod
@@ -76,7 +79,8 @@ class App:
         """The one that serves this request: to a tenant with the tenant's own calls only."""
         found: App = request.app.state.app
         if tenant := Principal.of(request).tenant:
-            return replace(found, gateway=cast(GatewayView, TenantGateway(found.gateway, tenant)))
+            view = cast(GatewayView, TenantGateway(found.gateway, tenant))
+            return replace(found, gateway=view, jobs=found.jobs.of(tenant))
         return found
 
 
@@ -108,7 +112,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
 
 
 def _navigation(app: App, who: Principal) -> list[Page]:
-    """The pages that somebody can open; a tenant has no home page."""
+    """The pages that somebody can open."""
     if not who.tenant:
         return list(app.navigation)
     paths = {
@@ -117,7 +121,7 @@ def _navigation(app: App, who: Principal) -> list[Page]:
         for route in one.router.routes
         if getattr(route, "endpoint", None) in OPEN
     }
-    return [one for one in app.navigation if one.path in paths - {"/"}]
+    return [one for one in app.navigation if one.path in paths]
 
 
 def people(app: App) -> list[str]:

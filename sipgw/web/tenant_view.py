@@ -5,6 +5,7 @@ every route. So a new route is closed to tenants until it has `by_tenant`, and t
 """
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -14,11 +15,11 @@ from sqlalchemy import select
 from starlette.requests import HTTPConnection
 
 from sipgw.calls.registry import CallHandle
-from sipgw.calls.request import OriginateRequest
+from sipgw.calls.request import OriginateRequest, for_tenant
 from sipgw.calls.session import CallSession
-from sipgw.config.tenants import TenantOptions
+from sipgw.config.tenants import tenant_named
+from sipgw.outbound.campaign_names import CampaignNames
 from sipgw.records.store.tables import CallRecord
-from sipgw.trunks.route_selector import NotDialled
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.gateway_view import GatewayView
 from sipgw.web.principal import Principal
@@ -29,10 +30,13 @@ OPEN = set[Callable[..., Any]]()
 """The endpoints that tenants reach."""
 CALL = ("call", "id")
 """Names of parameters in paths that stand for a call."""
+CAMPAIGN = "name"
+"""The same for a campaign."""
 
 
 def by_tenant(endpoint: F) -> F:
-    """Open a route to tenants: it must reach calls by its `App` alone, and name one only in its path, as `CALL`."""
+    """Open a route to tenants: it must reach calls and campaigns by its `App` alone, and name one only in its path, as
+    `CALL` or `CAMPAIGN`."""
     OPEN.add(endpoint)
     return endpoint
 
@@ -48,6 +52,9 @@ async def within_tenant(connection: HTTPConnection) -> None:
     for name in CALL:
         if (call := connection.path_params.get(name)) is not None and not await view.has(call):
             raise HTTPException(404, "nothing is known of this call")
+    jobs = connection.app.state.app.jobs.of(who.tenant)
+    if (campaign := connection.path_params.get(CAMPAIGN)) is not None and not await jobs.has(jobs.names.full(campaign)):
+        raise HTTPException(404, "there is no such campaign")
 
 
 class TenantGateway:
@@ -58,11 +65,12 @@ class TenantGateway:
         self._tenant = tenant
         self.store = gateway.store.of(tenant)
         self.evidence, self.admission = gateway.evidence, gateway.admission  # asked of the call in the path only
-        named = [one for one in gateway.config.tenants if one.name == tenant]
-        self._options = named[0] if named else TenantOptions(tenant, ())
-        self.config = replace(gateway.config, people=())
+        self.gate = gateway.gate
+        self.options = tenant_named(tenant, gateway.config.tenants)
+        alarms = replace(gateway.config.alarms, cost=0, mail_to=())
+        self.config = replace(gateway.config, people=(), alarms=alarms)
         self.agents = copy.copy(gateway.agents)
-        self.agents.all = {name: one for name, one in self.agents.all.items() if name in self._options.agents}
+        self.agents.all = {name: one for name, one in self.agents.all.items() if name in self.options.agents}
 
     async def has(self, call: str) -> bool:
         """Whether the call is one of the tenant, now or in the records."""
@@ -81,8 +89,18 @@ class TenantGateway:
         return {call: one for call, one in self._gateway.calls.items() if one.info.tenant == self._tenant}
 
     def status(self) -> list[TrunkStatus]:
-        """Trunks are those of the installation."""
-        return []
+        """How its trunks are: those that routes name for its agents alone. What they count of all calls is left out."""
+        routes = [one for one in self.agents.routes if one.trunk]
+        own = {one.trunk for one in routes if one.agent in self.options.agents}
+        own -= {one.trunk for one in routes if one.agent not in self.options.agents}
+        calls = Counter(one.info.trunk.name for one in self.calls.values())
+        return [replace(one, calls=calls[one.name], sound=()) for one in self._gateway.status() if one.name in own]
+
+    @property
+    def numbers(self) -> list[str]:
+        """The numbers at which its agents answer, and those of its calls out."""
+        routes = [one for one in self.agents.routes if one.agent in self.options.agents]
+        return list(dict.fromkeys([*(number for one in routes for number in one.called), *self.options.numbers]))
 
     def stop(self, call: str, cause: str) -> None:
         """End one of its calls."""
@@ -91,11 +109,5 @@ class TenantGateway:
 
     def originate(self, request: OriginateRequest) -> CallHandle:
         """Make a call with one of its agents and one of its numbers. Raises `VariableError`, `NotDialled`."""
-        numbers = self._options.numbers
-        if request.agent not in self.agents.all:
-            raise NotDialled(f"there is no agent {request.agent!r}")
-        if not numbers or (request.caller_id and request.caller_id not in numbers):
-            raise NotDialled("this is none of your numbers ([[tenants]] numbers)")
-        if request.trunk or request.campaign:
-            raise NotDialled("trunk and campaign are chosen by the installation")
-        return self._gateway.originate(replace(request, caller_id=request.caller_id or numbers[0]))
+        campaign = CampaignNames(self._tenant).full(request.campaign) if request.campaign else ""
+        return self._gateway.originate(for_tenant(replace(request, campaign=campaign), self.options))

@@ -38,11 +38,11 @@ def test_many_browsers_ask_the_database_once(tmp_path: Path, monkeypatch: pytest
                     browsers.create_task(kept.of(store, "day"))
             once = len(asked)
             assert (await kept.of(store, "day")).today.calls == 8 and len(asked) == once
-            kept._kept["day"] = -1.0, kept._kept["day"][1]  # it is old
+            kept._kept["", "day"] = -1.0, kept._kept["", "day"][1]  # it is old
             monkeypatch.setattr(module, "REST", 1e9)
             await kept.of(store, "day")
             assert len(asked) == 2 * once
-            assert kept._kept["day"][0] > asyncio.get_running_loop().time() + 1e6, "what took long is kept long"
+            assert kept._kept["", "day"][0] > asyncio.get_running_loop().time() + 1e6, "what took long is kept long"
 
     asyncio.run(look())
 

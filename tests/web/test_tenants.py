@@ -2,13 +2,17 @@
 
 import asyncio
 import contextlib
+import json
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from sipgw.config.config import AgentConfig
@@ -21,14 +25,30 @@ from sipgw.web.tenant_view import OPEN
 from tests.cdr_events import add_call
 from tests.web.gateway_view import Visit, live_call, visit
 
-NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+NOW = datetime(2025, 11, 24, 12, 0, tzinfo=UTC)
 TOML = """
 [web]
 password = "${PASSWORD}"
+[[routes]]
+agent = "sales-acme"
+called = ["+15550100"]
+trunk = "trunk-acme"
+[[routes]]
+agent = "sales-globex"
+called = ["+15550200"]
+trunk = "trunk-globex"
+[[routes]]
+agent = "sales-initech"
+trunk = "trunk-both"
+called = ["+15550300"]
+[[routes]]
+agent = "sales-acme"
+trunk = "trunk-both"
 [[tenants]]
 name = "acme"
 agents = ["sales-acme"]
 numbers = ["+15550111"]
+money_per_day = 5
 [[tenants]]
 name = "globex"
 agents = ["sales-globex"]
@@ -37,6 +57,8 @@ numbers = ["+15550222"]
 HOLDERS = ("acme", "globex", "initech")
 """Two tenants; what the third has belongs to the installation itself."""
 FOREIGN = HOLDERS[1:]
+SECRET = (*FOREIGN, "+15550200", "+15550222", "+15550300", "trunk-both")
+"""What is of others, or is shared with them."""
 KINDS = ("live", "past", "trace")
 """Calls that go on, calls of the records, and calls of which only the evidence of this process tells."""
 PUBLIC = ("/healthz", "/readyz", "/sign-in", "/setup", "/sign-out", "/embed", "/static", "/api/v1/openapi.json")
@@ -58,8 +80,15 @@ async def fill(there: Visit) -> None:
         there.gateway.evidence.watch(CallBegan(*event))  # type: ignore[arg-type]
         async with there.gateway.store.write() as session:
             session.add(EventRecord(call=row.id, at=NOW, kind="transferred", about={"to": holder}))
-            session.add(Campaign(name=f"campaign-{holder}"))
-            session.add(Job(campaign=f"campaign-{holder}", key="k", number=holder, agent=agent, due=0.0))
+            name = f"{tenant}/campaign-{holder}" if tenant else f"campaign-{holder}"
+            session.add(Campaign(name=name))
+            session.add(Job(campaign=name, key="k", number=f"number-{holder}", agent=agent, due=0.0))
+            promised = {"campaign": "", "agent": agent, "due": 0.0, "call": row.id, "variables": {"topic": holder}}
+            session.add(Job(key=f"{row.id} 1", number=f"back-{holder}", **promised))
+    folder = there.gateway.config.audit_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    line = {"at": NOW.isoformat(), "number": "number-globex", "permitted": True, "reason": "globex", "agent": "globex"}
+    (folder / f"{NOW:%Y-%m}.jsonl").write_text(json.dumps(line) + "\n")
 
 
 @contextlib.asynccontextmanager
@@ -67,6 +96,8 @@ async def shared(folder: Path) -> AsyncIterator[tuple[Visit, list[dict[str, str]
     """A gateway of two tenants; and the headers of a person and of a program of the first, who may do everything."""
     async with visit(folder, TOML) as there:
         there.gateway.others = {f"sales-{holder}": AgentConfig() for holder in HOLDERS}
+        there.gateway.trunks = (*(f"trunk-{holder}" for holder in HOLDERS), "trunk-both")
+        there.gateway.config = replace(there.gateway.config, store=there.gateway.store.options)
         async with there.gateway.evidence.timelines.kept_in(folder / "calls", Artifacts()):
             await fill(there)
             accounts = there.auth.accounts
@@ -101,7 +132,8 @@ def addresses(path: str, holder: str) -> list[str]:
     """The addresses of a route with what `holder` has."""
     calls = [f"{kind}-{holder}" for kind in KINDS]
     made = {
-        path.replace("{name}", f"campaign-{holder}").replace("{agent}", f"sales-{holder}").replace("{version}", "1")
+        path.replace("{name:path}", name).replace("{agent}", f"sales-{holder}").replace("{version}", "1")
+        for name in (f"campaign-{holder}", f"{holder}/campaign-{holder}", f"acme/../{holder}/campaign-{holder}")
     }
     for name in ("{call:path}", "{id:path}", "{call}", "{id}"):
         made = {one.replace(name, call) for one in made for call in calls}
@@ -164,10 +196,12 @@ def test_no_route_tells_a_tenant_anything_of_the_others(tmp_path: Path) -> None:
                             page = "Authorization" in headers and not address.startswith(("/api/", "/metrics"))
                             assert allowed or answer.status_code in ((303, 401) if page else (404,)), told
                             known = answer.text.replace(address, "")
-                            assert "globex" not in known and "initech" not in known, told
+                            assert not [one for one in SECRET if one in known], told
             assert walked > 40
             assert (await there.browser.get("/calls", headers=callers[0])).status_code == 200, "signed in to the end"
             assert len(there.gateway.calls) == len(HOLDERS) and not there.gateway.errands
+            async with there.gateway.store.read() as session:
+                assert set(await session.scalars(select(Campaign.state))) == {"running"}
 
     asyncio.run(look())
 
@@ -197,8 +231,59 @@ def test_a_tenant_has_all_of_its_own(tmp_path: Path) -> None:
             assert ['href="/live"' in titles, 'href="/trunks"' in titles, 'href="/configuration"' in titles] == [
                 True, False, False,
             ]  # fmt: skip
-            home = await get("/", headers=person)
-            assert (home.status_code, home.headers["location"]) == (303, "/calls")
+
+    asyncio.run(look())
+
+
+def figures(page: str) -> list[str]:
+    return re.findall(r"<strong>(.*?)</strong>", page, re.DOTALL)
+
+
+def test_the_home_page_of_a_tenant_counts_its_calls_and_names_its_numbers_and_trunks(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with shared(tmp_path) as (there, (person, _)):
+            now = datetime.now(UTC)
+            for holder, share in (("acme", 1.25), ("globex", 70.0), ("initech", 800.0)):
+                row = CallRecord(
+                    id=f"today-{holder}", trunk="x", agent=f"sales-{holder}", caller=f"today-{holder}", called="+1",
+                    began=now, ended=now, answered=now, ending="failed", cause=f"broke-{holder}", cost=share,
+                    costs={"llm": share}, tenant="" if holder == "initech" else holder,
+                )  # fmt: skip
+                await add_call(there.gateway.store, row, [{"caller": "x", "said": "y", "latency_ms": {"total": 700}}])
+                about = {"part": "llm", "cause": f"refused-{holder}"}
+                async with there.gateway.store.write() as session:
+                    session.add(EventRecord(call=row.id, at=now, kind="provider_failed", about=about))
+            page = (await there.browser.get("/", headers=person)).text
+            running, today, wait, cost = figures(page)
+            assert [running, today, wait] == ["1", "1", "0.7 s"] and "1.25" in cost
+            for word in ("today-acme", "refused-acme", "+15550100", "+15550111", "trunk-acme"):
+                assert word in page, word
+            assert not [word for word in SECRET if word in page] and 'href="/trunks"' not in page
+            assert "no call is taken" not in page
+            async with there.gateway.store.write() as session:
+                await session.execute(update(CallRecord).where(CallRecord.id == "today-acme").values(cost=5.0))
+            there.overviews._kept.clear()
+            assert "no call is taken until midnight" in (await there.browser.get("/", headers=person)).text
+
+    asyncio.run(look())
+
+
+def test_the_figures_of_one_home_page_are_not_shown_to_another(tmp_path: Path) -> None:
+    """They are kept for a while, for each tenant by itself."""
+
+    async def look() -> None:
+        async with visit(tmp_path, TOML) as there:
+            now = datetime.now(UTC)
+            for number, tenant in enumerate(("acme", "acme", "globex", "")):
+                row = CallRecord(id=f"call-{number}", trunk="x", agent="x", caller="x", called="x", tenant=tenant)
+                row.began = row.ended = now
+                await add_call(there.gateway.store, row, [])
+            for _ in range(2):
+                found = [
+                    (await there.overviews.of(store, "day")).today.calls
+                    for store in (there.gateway.store, *(there.gateway.store.of(one) for one in HOLDERS))
+                ]
+                assert found == [4, 2, 1, 0]
 
     asyncio.run(look())
 
@@ -212,7 +297,7 @@ def test_a_tenant_has_all_of_its_own(tmp_path: Path) -> None:
         ({"agent": "sales-globex"}, 409),
         ({"agent": "agent"}, 409),
         ({"trunk": "office"}, 409),
-        ({"campaign": "campaign-globex"}, 409),
+        ({"campaign": "spring"}, 201),
     ],
 )
 def test_a_tenant_calls_with_its_own_agents_and_numbers(tmp_path: Path, wanted: dict[str, str], status: int) -> None:

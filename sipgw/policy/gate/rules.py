@@ -175,12 +175,17 @@ def consent(case: GateCase) -> GateRefusal | None:
         why = "every call needs it ([gate] consent)"
     elif options.consent == "promotional" and dial.purpose in options.promotional:
         why = f"a {dial.purpose} is promotion, which needs it ([gate] consent)"
-    elif dial.campaign and any(fnmatchcase(dial.campaign, pattern) for pattern in options.consent_campaigns):
+    elif dial.campaign and any(_is_meant(dial.campaign, pattern) for pattern in options.consent_campaigns):
         why = f"the campaign {dial.campaign!r} needs it ([gate] consent_campaigns)"
     if not why:
         return None
     knows = "has not agreed" if dial.consent is False else "is not known to have agreed"
     return GateRefusal("consent", f"the person at {case.number} {knows} to be called, and {why}")
+
+
+def _is_meant(campaign: str, pattern: str) -> bool:
+    """Whether a pattern fits a campaign; the tenant before the name of one does not take it out."""
+    return fnmatchcase(campaign, pattern) or fnmatchcase(campaign.rpartition("/")[2], pattern)
 
 
 def india(case: GateCase) -> GateRefusal | None:

@@ -43,6 +43,7 @@ class Database:
     def __init__(self, options: StoreOptions, tenant: str = "") -> None:
         """With a `tenant`: only its records, see `sipgw.records.store.tenancy`."""
         self.options = options
+        self.tenant = tenant
         self._engine = _engine(options, tenant)
         self._tenants: dict[str, Database] = {}
         self._file: tuple[int, int] | None = None

@@ -51,6 +51,20 @@ def _condition(table: str, tenant: str, place: str) -> str:
     if table == "calls":
         return f"tenant = '{tenant}'"
     if table in OF_CALLS:
-        own = f"owner.id = {place}.\"{table}\".call AND owner.tenant = '{tenant}'"
-        return f"EXISTS (SELECT 1 FROM {place}.calls AS owner WHERE {own})"  # noqa: S608  nothing from outside
+        return _call(table, tenant, place)
+    if table == "campaigns":
+        return _begins("name", tenant)
+    if table == "jobs":  # a callback is of whoever's call it was promised in, or was made for it last
+        return f"({_begins('campaign', tenant)} OR (campaign = '' AND {_call(table, tenant, place)}))"
     return "1 = 0"
+
+
+def _call(table: str, tenant: str, place: str) -> str:
+    """Whether the call of a row is one of the tenant."""
+    own = f"owner.id = {place}.\"{table}\".call AND owner.tenant = '{tenant}'"
+    return f"EXISTS (SELECT 1 FROM {place}.calls AS owner WHERE {own})"  # noqa: S608  nothing from outside
+
+
+def _begins(column: str, tenant: str) -> str:
+    """Whether a name is ``TENANT/NAME``, see `sipgw.outbound.campaign_names`."""
+    return f"substr({column}, 1, {len(tenant) + 1}) = '{tenant}/'"

@@ -85,7 +85,7 @@ async function wanted() {
   const given = new FormData(form);
   return {
     name: given.get("name").trim(), file: await given.get("file").text(), agent: given.get("agent"),
-    trunk: given.get("trunk"), consent: given.has("consent"), concurrent: Number(given.get("concurrent")),
+    trunk: given.get("trunk") ?? "", consent: given.has("consent"), concurrent: Number(given.get("concurrent")),
     per_second: Number(given.get("per_second")), attempts: Number(given.get("attempts")),
     busy: 60 * given.get("busy"), no_answer: 60 * given.get("no_answer"),
   };

@@ -15,7 +15,7 @@ form?.addEventListener("submit", async (event) => {
   said.textContent = "Calling …";
   try {
     const call = await send("POST", "/api/v1/calls", {
-      to: given.get("to"), agent: given.get("agent"), trunk: given.get("trunk"), consent: given.has("consent"),
+      to: given.get("to"), agent: given.get("agent"), trunk: given.get("trunk") ?? "", consent: given.has("consent"),
     });
     const link = document.createElement("a");
     link.href = `/calls/${encodeURIComponent(call.id)}`;

@@ -200,7 +200,8 @@ def test_consent_is_needed_for_promotion_or_for_every_call_of_an_agent(world: Wo
             )
             assert "has not agreed" in (await world.refused(purpose="campaign", consent=False))[1]
             assert await world.dial(purpose="campaign", consent=True) == Permit(CALIFORNIA)
-            assert "the campaign 'survey-2' needs it" in (await world.refused(campaign="survey-2"))[1]
+            for campaign in ("survey-2", "acme/survey-2"):
+                assert f"the campaign '{campaign}' needs it" in (await world.refused(campaign=campaign))[1]
             assert "every call needs it" in (await world.refused(agent="strict"))[1]
 
     world.agents["strict"] = GateOptions(consent="always")

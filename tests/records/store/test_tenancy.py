@@ -41,8 +41,11 @@ async def fill(store: Store) -> None:
             session.add(User(name=said, role="viewer", password="x", tenant=holder))
             session.add(ApiKey(id=f"k{holder}", name=said, scopes=[], secret=said, made=START, tenant=holder))
             session.add(AuditEntry(at=START, who=said, action="x", target=said, detail=said, address="x"))
-            session.add(Campaign(name=said))
-            session.add(Job(campaign=said, key="k", number=said, agent=said, due=0.0))
+            name = f"{holder}/{said}" if holder else said
+            session.add(Campaign(name=name))
+            session.add(Job(campaign=name, key="k", number=said, agent=said, due=0.0))
+            session.add(Job(campaign="", key=said, number=said, agent=said, due=0.0, call=call.id))
+            session.add(Job(campaign="", key=f"{said} x", number=said, agent=said, due=0.0, call="unknown"))
 
 
 async def rows(store: Store, statement: Any) -> Sequence[Any]:
@@ -61,7 +64,9 @@ async def sees_only_its_own(store: Store) -> None:
                 told = str(await rows(own, statement))
                 assert not [one for one in foreign if one in told], (holder, table.name)
                 full |= {table.name} if SECRET[holder] in told else set()
-        assert full == {"calls", "turns", "tool_calls", "events", "artifacts", "reports"}
+        of_calls = {"calls", "turns", "tool_calls", "events", "artifacts", "reports"}
+        assert full == {*of_calls, "campaigns", "jobs"}
+        assert len(await rows(own, select(Job))) == 2, "one of its campaign, and one promised in its call"
         call = CallRecord
         near = select(call.id).cte("near")
         for counted in (
