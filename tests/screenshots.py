@@ -116,6 +116,8 @@ async def main(folder: Path, wanted: list[str]) -> None:
             await page.press("[name=password]", "Enter")
             await page.wait_for_selector("tbody tr")
             await page.screenshot(path=folder / f"tenant-{look}.png")
+            await page.goto(f"{url}/")
+            await page.screenshot(path=folder / f"tenant-home-{look}.png")
             await page.context.clear_cookies()
     async with (
         opened('[embed]\norigins = ["http://127.0.0.1:9"]') as (gateway, url, window),

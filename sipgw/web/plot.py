@@ -35,11 +35,11 @@ def plot(*series: tuple[str, str, Values]) -> Plot:
 
 
 def rounded_up(value: float) -> float:
-    """The next of 1, 2, 4, 5, 10 times a power of ten, so that half of it is a round number, too; at least 2."""
+    """The next of 1, 2, 4, 6, 8, 10 times a power of ten, so that half of it is a round number, too; at least 2."""
     power = 1.0
     while power * 10 < value:
         power *= 10
-    return next((step * power for step in (1, 2, 4, 5, 10) if step * power >= max(value, 2)), 10 * power)
+    return next((step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= max(value, 2)), 10 * power)
 
 
 def _pieces(values: Values, top: float) -> list[str]:
