@@ -178,7 +178,8 @@ def test_a_tenant_reaches_its_own_pages_by_keyboard(tmp_path: Path, theme: str, 
             await there.go("/calls")
             await sign_in(there, "eve")
             await there.sees("h1", "Calls")
-            assert await page.locator("nav[aria-label=Pages] a").all_text_contents() == ["Live", "Calls"]
+            pages = await page.locator("nav[aria-label=Pages] a").all_text_contents()
+            assert pages == ["Home", "Live", "Calls", "Outbound"]
             assert await page.locator("tbody tr").count() == 1, "the calls of others are not there"
             await fits(there)
             await press_until(page, "tbody a")
@@ -187,6 +188,11 @@ def test_a_tenant_reaches_its_own_pages_by_keyboard(tmp_path: Path, theme: str, 
             await press_until(page, 'nav [href="/live"]')
             await there.sees("[data-live-count]", "0")
             await fits(there)
+            for path, heading in (("/outbound", "Outbound"), ("/", "Home")):
+                await press_until(page, f'nav [href="{path}"]')
+                await there.sees("h1", heading)
+                await fits(there)
+            await there.sees("[data-fresh=lights] code", "+15550111")
             assert there.wrong == []
             await there.go("/prompts")
             await there.sees("h1", "Not possible")
