@@ -74,7 +74,7 @@ def _written(told: dict[str, Any]) -> str:
 
 
 def _read(lines: str) -> Iterator[dict[str, Any]]:
-    for line in lines.splitlines():
+    for line in lines.split("\n"):  # other line breaks may stand in the JSON of a line: U+2028 in the name of a file
         try:
             told = json.loads(line)
         except (ValueError, RecursionError):

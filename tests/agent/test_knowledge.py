@@ -39,6 +39,12 @@ def test_passages_are_data_in_a_block_of_their_own_that_no_text_can_end() -> Non
     assert with_passages("When?", [], set()) == "When?"
 
 
+def test_a_line_break_of_unicode_in_the_name_of_a_file_hides_no_passage() -> None:
+    broken = HOURS._replace(file="hours\u2028old.md")
+    _, (told,) = without_passages(with_passages("When?", [broken], set()))
+    assert told["id"] == broken.name
+
+
 def test_a_passage_is_told_once_and_what_was_sent_stays_the_beginning() -> None:
     history = History("p")
     history.ask("When do you open?")

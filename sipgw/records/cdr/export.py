@@ -17,7 +17,8 @@ FIELDS = (
     "cost", "recording", "turns", "transcript", "report", "summary", "outcome", "achieved",
 )  # fmt: skip
 AT_ONCE = 200
-_FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d[\d ]*$)")
+_FORMULA = re.compile(r"[=@\t\r\n\uff1d\uff20\uff0b\uff0d]|[+-](?!\d[\d ]*$)")
+"""How a formula begins; some spreadsheets read the full-width signs of East Asian text as the others."""
 
 
 async def as_json(
