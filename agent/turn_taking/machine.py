@@ -113,7 +113,8 @@ class TurnMachine(Transitions):
         self._keys.press(key, now)
         decisions = self._handle(Event.KEY, now, Evidence("interrupted", because="a key"))
         expected, pressed = self.endpointing.expected, self._keys.pressed
-        if expected.kind is Answer.DIGITS and expected.ends_with(pressed):
+        self._keys.whole = expected.kind is Answer.DIGITS and expected.is_whole(pressed, len(pressed))
+        if self._keys.whole and expected.ends_with(pressed):
             return (*decisions, *self._complete(now, f"{len(pressed)} keys"))
         return decisions
 
@@ -280,7 +281,7 @@ class TurnMachine(Transitions):
 
     def _expire(self, event: Event, now: float) -> Decisions:
         if event is Event.KEYS:
-            return self._complete(now, f"{1000 * self.options.digit_pause:.0f} ms without a key")
+            return self._complete(now, f"{1000 * self.key_pause:.0f} ms without a key")
         if event is Event.SILENCE:
             return self._ask(now)
         if event is Event.DONE:

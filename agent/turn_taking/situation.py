@@ -218,7 +218,7 @@ class Situation:
     @property
     def key_pause(self) -> float:
         """Seconds after which pressed keys are complete."""
-        return self.options.digit_pause
+        return self._keys.pause(self.options.digit_pause)
 
     def _judge(self, new: str, words: Words, now: float) -> tuple[Verdict, str]:
         agent = self._agent

@@ -61,7 +61,7 @@ def test_an_echo_is_no_murmur_of_the_caller() -> None:
     assert actions(begins(subject, 4.0)) == (Action.PAUSE,)
 
 
-@pytest.mark.parametrize("text", ["O-O-K", "M-M-I-C!", "i c", "M, M.", "M-M-M-M-M"])
+@pytest.mark.parametrize("text", ["O-O-K", "M-M-I-C!", "i c", "M, M.", "M-M-M-M-M", "M-H-M"])
 def test_a_hum_that_was_written_as_letters_is_a_murmur_however_long(text: str) -> None:
     subject = murmured()
     begins(subject, 4.0)
@@ -70,7 +70,9 @@ def test_a_hum_that_was_written_as_letters_is_a_murmur_however_long(text: str) -
     assert actions(final(subject, text, 6.0)) == (Action.KEEP,)
 
 
-@pytest.mark.parametrize("text", ["S-C-H-M", "S C H M I D T", "H-A-N-N-A-H", "O, T, T, O, T", "I, I", "B 4"])
+@pytest.mark.parametrize(
+    "text", ["S-C-H-M", "S C H M I D T", "H-A-N-N-A-H", "E-M-M-A", "D-H-L", "D H L.", "O, T, T, O, T", "I, I", "B 4"]
+)
 def test_letters_that_say_something_interrupt(text: str) -> None:
     subject = speaking()
     begins(subject, 1.0)
