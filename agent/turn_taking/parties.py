@@ -33,9 +33,11 @@ BACKGROUND = 1.0
 behind the line brings about one in ten seconds, a single noise 0.1."""
 FORGOTTEN = 4.0
 """Seconds of quiet after which a voice of which no words came does not matter any more."""
-BORNE = 1.2
+BORNE, LONGEST_BORNE = 1.2, 1.8
 """Seconds of a voice, or since its last words, over which a reply goes on if the caller only shows that they listen: by
-then the words of an interruption have been reported."""
+then most recognisers have reported the words of an interruption; and the same of the slowest recogniser."""
+SLOWER = 0.3
+"""Seconds by which the first words of a voice may come later than those of earlier ones."""
 LONGEST_SILENCE = 60.0
 """Seconds of silence after which the caller is asked at the latest, unless the first question comes later still."""
 PUT_OFF = 3
@@ -74,9 +76,13 @@ class CallerVoice:
     """When it did so first after the last words: the caller probably goes on."""
     background: float = 0.0
     """Seconds of steady speech or music behind the caller, or in their place."""
-    borne: float = 0.0
-    """Seconds of it without words over which a reply goes on: none until the caller has only shown in one that they
-    listen, and none again once they interrupt."""
+    listens: bool = False
+    """Whether the caller has only shown in a reply that they listen, and has not interrupted since: the next one goes on
+    over their voice for a while."""
+    lag: float = 0.0
+    """Seconds from the beginning of a voice to its first words, the longest of this call."""
+    told: float = -inf
+    """Which voice brought words last: when it began."""
     spoke: float = -inf
     """When a certain one of `SPEECH` had ended last: until then it was no silence, though no words came of it."""
 
@@ -138,6 +144,17 @@ class CallerVoice:
         """It goes on and on without words: it is a background."""
         if self.since is not None:
             self.since, self.until, self.background = None, now, inf
+
+    def worded(self, now: float) -> None:
+        """Words of it came."""
+        if self.told < self.began:
+            self.told, self.lag = self.began, max(self.lag, now - self.began)
+
+    @property
+    def bearing(self) -> float:
+        """Seconds of it, or since its last words, over which a reply goes on: words of an interruption need as long as
+        those of other voices did."""
+        return max(BORNE, min(self.lag + SLOWER, LONGEST_BORNE)) if self.listens else inf
 
     def settle(self) -> None:
         """Whatever it was until now, it has been dealt with."""
