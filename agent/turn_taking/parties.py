@@ -77,8 +77,8 @@ class CallerVoice:
     background: float = 0.0
     """Seconds of steady speech or music behind the caller, or in their place."""
     listens: bool = False
-    """Whether the caller has only shown in a reply that they listen, and has not interrupted since: the next one goes on
-    over their voice for a while."""
+    """Whether the caller has only shown in a reply that they listen, not interrupted since then: a reply goes on over
+    their next voices for a while."""
     lag: float = 0.0
     """Seconds from the beginning of a voice to its first words, the longest of this call."""
     told: float = -inf
