@@ -13,7 +13,7 @@ from agent.turn_taking.words import EARLY, QUESTIONS, SENTENCE_ENDS, words_of
 SHORT_WORDS = 2
 """So many different words may be a backchannel although some of them say something; more only if none does."""
 MISHEARD = 1
-"""So many words that say something, of a caller who only showed that they listen, are rather a murmur again."""
+"""So many different words that say something, of a caller who only showed that they listen, are a murmur again."""
 SHORT_SOUND = 1.0
 """Seconds of voice that a backchannel takes at most."""
 REPEATED = 3
@@ -85,7 +85,7 @@ def judge(text: str, scene: Scene, lexicon: Lexicon, *, final: bool, eager: bool
         return Verdict.CALLER, "a number"
     if scene.asks:
         return Verdict.CALLER, "into a question"
-    misheard = scene.listens and whole and len(content) <= MISHEARD and not text.rstrip().endswith(QUESTIONS)
+    misheard = scene.listens and whole and len(set(content)) <= MISHEARD and not text.rstrip().endswith(QUESTIONS)
     listens = misheard or lexicon.listens(text, final=whole)
     if len(said) > SHORT_WORDS and not listens and (content or whole):
         return Verdict.CALLER, f"{len(words)} words"

@@ -45,7 +45,7 @@ class Transitions(Situation):
             self._settle_aside(now, ASIDE_KEPT)
         if broke := next((one for one in actions if one in (Action.CUT, Action.DISCARD)), None):
             self._agent.broke = broke
-            self._voice.listens = False
+            self._voice.listens &= self._voice.began < self._agent.since + CROSSED  # else they interrupt
             self._turn = self._turn._replace(more=True)
         decisions = tuple(self._decide(action, event, now, evidence) for action in actions)
         self._agent.owes &= not {Action.GREET, Action.ANSWER}.intersection(actions)

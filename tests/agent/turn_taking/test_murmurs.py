@@ -39,6 +39,20 @@ def test_an_interruption_cuts_at_its_words_and_the_next_voice_pauses_at_once_aga
     assert actions(begins(subject, 8.0)) == (Action.PAUSE,)
 
 
+def test_a_caller_who_goes_on_with_their_turn_into_the_beginning_of_a_reply_still_listens() -> None:
+    subject = murmured()
+    subject.done(3.0)
+    final(subject, "One.", 3.5)
+    assert subject.state is State.THINKING
+    subject.says(STATEMENT, "", 4.0)
+    begins(subject, 4.3)
+    ends(subject, 4.8)
+    assert Action.CUT in actions(final(subject, "Where is my order?", 5.2))
+    assert [action for _, action, *_ in wait(subject, 7.0)] == [Action.ANSWER]
+    subject.says(STATEMENT, "", 7.0)
+    assert begins(subject, 9.0) == ()
+
+
 def test_words_that_may_be_an_interruption_pause() -> None:
     subject = murmured()
     begins(subject, 4.0)
