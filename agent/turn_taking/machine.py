@@ -84,7 +84,7 @@ class TurnMachine(Transitions):
             if words.final:
                 self._log.hear(words, now, self.lexicon.numerals)
             return self._nothing(now) if words.final and not words.others else ()
-        self._voice.worded(now)
+        self._voice.manner.worded(self._voice.began, now)
         known, self._silence.early = self._log.text, self._silence.early or not (words.final or words.eager)
         if not words_of(new := self._heard(words, now)):
             return ()

@@ -1,6 +1,6 @@
 """The state of both parties: the caller's voice, the agent's words, and the present silence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
@@ -50,6 +50,30 @@ DEAF_AFTER = 4
 
 
 @dataclass
+class Manner:
+    """How the caller takes a reply, and how long the recogniser takes for the words of a voice."""
+
+    listens: bool = False
+    """Whether the caller has only shown in a reply that they listen, not interrupted since then: a reply goes on over
+    their next voices for a while."""
+    lag: float = 0.0
+    """Seconds from the beginning of a voice to its first words, the longest of this call."""
+    told: float = -inf
+    """Which voice brought words last: when it began."""
+
+    def worded(self, began: float, now: float) -> None:
+        """Words of the voice came that began then."""
+        if self.told < began:
+            self.told, self.lag = began, max(self.lag, now - began)
+
+    @property
+    def bearing(self) -> float:
+        """Seconds of a voice, or since its last words, over which a reply goes on: words of an interruption need as
+        long as those of other voices did."""
+        return max(BORNE, min(self.lag + SLOWER, LONGEST_BORNE)) if self.listens else inf
+
+
+@dataclass
 class CallerVoice:
     """The caller's voice."""
 
@@ -76,13 +100,7 @@ class CallerVoice:
     """When it did so first after the last words: the caller probably goes on."""
     background: float = 0.0
     """Seconds of steady speech or music behind the caller, or in their place."""
-    listens: bool = False
-    """Whether the caller has only shown in a reply that they listen, not interrupted since then: a reply goes on over
-    their next voices for a while."""
-    lag: float = 0.0
-    """Seconds from the beginning of a voice to its first words, the longest of this call."""
-    told: float = -inf
-    """Which voice brought words last: when it began."""
+    manner: Manner = field(default_factory=Manner)
     spoke: float = -inf
     """When a certain one of `SPEECH` had ended last: until then it was no silence, though no words came of it."""
 
@@ -144,17 +162,6 @@ class CallerVoice:
         """It goes on and on without words: it is a background."""
         if self.since is not None:
             self.since, self.until, self.background = None, now, inf
-
-    def worded(self, now: float) -> None:
-        """Words of it came."""
-        if self.told < self.began:
-            self.told, self.lag = self.began, max(self.lag, now - self.began)
-
-    @property
-    def bearing(self) -> float:
-        """Seconds of it, or since its last words, over which a reply goes on: words of an interruption need as long as
-        those of other voices did."""
-        return max(BORNE, min(self.lag + SLOWER, LONGEST_BORNE)) if self.listens else inf
 
     def settle(self) -> None:
         """Whatever it was until now, it has been dealt with."""

@@ -195,7 +195,7 @@ class Situation:
         """Seconds after a voice that paused the agent in which its words must come."""
         voice = self._voice
         if not self._agent.asks and (voice.agrees or voice.length(self._entered) < SHORT_SOUND):
-            return LEAST_CONFIRM if voice.listens else SHORT_CONFIRM
+            return LEAST_CONFIRM if voice.manner.listens else SHORT_CONFIRM
         return self.options.confirm_after_quiet + HANGOVER
 
     @property
@@ -214,7 +214,7 @@ class Situation:
     @property
     def bearing(self) -> float:
         """Seconds of a voice over which a reply goes on."""
-        return self._voice.bearing
+        return self._voice.manner.bearing
 
     @property
     def key_pause(self) -> float:
@@ -251,7 +251,7 @@ class Situation:
         until = self._entered if self.state is State.PAUSED else agent.until
         return Scene(
             said, agent.asks, speaking, max(0.0, min(ended, now) - until), voice.length(now), voice.path,
-            voice.apart(ended, now), voice.opened - began, voice.listens,
+            voice.apart(ended, now), voice.opened - began, voice.manner.listens,
         )  # fmt: skip
 
     @property

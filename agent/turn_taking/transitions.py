@@ -45,7 +45,7 @@ class Transitions(Situation):
             self._settle_aside(now, ASIDE_KEPT)
         if broke := next((one for one in actions if one in (Action.CUT, Action.DISCARD)), None):
             self._agent.broke = broke
-            self._voice.listens &= self._voice.began < self._agent.since + CROSSED  # else they interrupt
+            self._voice.manner.listens &= self._voice.began < self._agent.since + CROSSED  # else they interrupt
             self._turn = self._turn._replace(more=True)
         decisions = tuple(self._decide(action, event, now, evidence) for action in actions)
         self._agent.owes &= not {Action.GREET, Action.ANSWER}.intersection(actions)
@@ -58,7 +58,7 @@ class Transitions(Situation):
 
     def _voiced(self, now: float, evidence: Evidence) -> Decisions:
         """The caller speaks; a reply may bear it for a while."""
-        borne = self.state is State.SPEAKING and self._voice.listens
+        borne = self.state is State.SPEAKING and self._voice.manner.listens
         return () if borne else self._handle(Event.VOICE, now, evidence)
 
     def _decide(self, action: Action, event: Event, now: float, evidence: Evidence) -> Decision:
@@ -87,7 +87,7 @@ class Transitions(Situation):
             self._log.set_aside(said=agent.said if verdict is Verdict.ECHO else "")
         if verdict is Verdict.BACKCHANNEL and self.state in (State.SPEAKING, State.PAUSED):
             if self.lexicon.listens(new):
-                voice.listens = True
+                voice.manner.listens = True
             elif words.final and voice.began <= agent.since + CROSSED:
                 self._learn(now)
         if not words.final:

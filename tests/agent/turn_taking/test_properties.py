@@ -301,7 +301,7 @@ def never_over_a_certain_voice(call: Call) -> None:
     subject, log = call.subject, call.subject._log
     if call.voice is None or subject.state in (State.ANNOUNCING, State.CLOSING, State.ENDED):
         return
-    borne = subject._voice.bearing if subject._voice.listens else 0.0
+    borne = subject._voice.manner.bearing if subject._voice.manner.listens else 0.0
     assert borne == 0.0 or BORNE <= borne <= LONGEST_BORNE
     if subject.state is State.SPEAKING and call.now < max(call.voice, log.last_at) + borne:
         return
