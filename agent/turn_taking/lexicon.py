@@ -1,6 +1,6 @@
 """Short phrases of the caller's languages, and the meaning of a text that consists of them. Sans-IO."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from string import ascii_lowercase
@@ -9,10 +9,8 @@ from agent.turn_taking.words import QUESTIONS, words_of
 
 LONGEST_PHRASE = 4
 """Words of the longest phrase."""
-LETTERS = 3
-"""So many different letters without a word may be a hum, or a short word that was not understood ("M-M-I-C")."""
-LONGEST_HUM = 4
-"""So many letters in all, unless they are one letter again and again; more are spelled ("H-A-N-N-A-H")."""
+NAMES = {"c": "see", "m": "mm", "o": "oh"}
+"""Letters whose names a recogniser writes for a sound or a word that is said like them ("M-M-I-C")."""
 _BETWEEN_LETTERS = str.maketrans(dict.fromkeys("-.,!", " "))
 
 
@@ -58,12 +56,9 @@ def _says(words: Sequence[str], phrases: PhraseSet, *, final: bool) -> bool:
     return False
 
 
-def _is_hum(text: str) -> bool:
-    """Whether `text` is nothing but a few letters, some of which are no words by themselves, as "I" is one."""
-    spelled = text.lower().translate(_BETWEEN_LETTERS).split()
-    letters = set(spelled)
-    few = len(letters) <= LETTERS and (len(spelled) <= LONGEST_HUM or len(letters) == 1)
-    return few and letters.issubset(ascii_lowercase) and not letters.issubset("aeiouy")
+def _named(letters: Iterable[str]) -> list[str]:
+    """What these letters sound like, each by its name."""
+    return [NAMES.get(letter, letter) for letter in letters]
 
 
 @dataclass(frozen=True)
@@ -101,6 +96,12 @@ class Lexicon:
         return PhraseSet(self.nods | self.fillers | self.little)
 
     @cached_property
+    def _hummed(self) -> PhraseSet:
+        """Sounds and words that show that the caller listens, also letter by letter ("O-K", "M-H-M")."""
+        whole = self.nods | self.fillers
+        return PhraseSet(whole.union(" ".join(_named(one)) for one in whole if one.isalpha()))
+
+    @cached_property
     def _nodding(self) -> PhraseSet:
         return PhraseSet(self.nods)
 
@@ -135,7 +136,16 @@ class Lexicon:
     def listens(self, text: str, *, final: bool = True) -> bool:
         """Whether `text`, while the agent speaks and asks nothing, shows only that the caller listens: it agrees, or is
         a hum that a recogniser has written as letters."""
-        return self.agrees(text, final=final) or _is_hum(text)
+        return self.agrees(text, final=final) or self._is_hum(text)
+
+    def _is_hum(self, text: str) -> bool:
+        """Whether `text` is nothing but letters that sound like an acknowledgement, and spell no other word."""
+        letters = text.lower().translate(_BETWEEN_LETTERS).split()
+        if not set(ascii_lowercase).issuperset(letters):
+            return False
+        words = _named(letters)
+        others = left_over(words, PhraseSet(self._hummed | self.little))
+        return not others and _says(words, self._hummed, final=True)
 
     def answers_yes_or_no(self, text: str) -> bool:
         """Whether `text` says yes or no, and nothing that needs more words."""

@@ -84,6 +84,7 @@ class TurnMachine(Transitions):
             if words.final:
                 self._log.hear(words, now, self.lexicon.numerals)
             return self._nothing(now) if words.final and not words.others else ()
+        self._voice.manner.worded(self._voice.began, now)
         known, self._silence.early = self._log.text, self._silence.early or not (words.final or words.eager)
         if not words_of(new := self._heard(words, now)):
             return ()
@@ -113,7 +114,8 @@ class TurnMachine(Transitions):
         self._keys.press(key, now)
         decisions = self._handle(Event.KEY, now, Evidence("interrupted", because="a key"))
         expected, pressed = self.endpointing.expected, self._keys.pressed
-        if expected.kind is Answer.DIGITS and expected.ends_with(pressed):
+        self._keys.whole = expected.kind is Answer.DIGITS and expected.is_whole(pressed, len(pressed))
+        if self._keys.whole and expected.ends_with(pressed):
             return (*decisions, *self._complete(now, f"{len(pressed)} keys"))
         return decisions
 
@@ -280,7 +282,7 @@ class TurnMachine(Transitions):
 
     def _expire(self, event: Event, now: float) -> Decisions:
         if event is Event.KEYS:
-            return self._complete(now, f"{1000 * self.options.digit_pause:.0f} ms without a key")
+            return self._complete(now, f"{1000 * self.key_pause:.0f} ms without a key")
         if event is Event.SILENCE:
             return self._ask(now)
         if event is Event.DONE:

@@ -1,6 +1,6 @@
 """The state of both parties: the caller's voice, the agent's words, and the present silence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
@@ -33,9 +33,11 @@ BACKGROUND = 1.0
 behind the line brings about one in ten seconds, a single noise 0.1."""
 FORGOTTEN = 4.0
 """Seconds of quiet after which a voice of which no words came does not matter any more."""
-BORNE = 1.2
+BORNE, LONGEST_BORNE = 1.2, 1.8
 """Seconds of a voice, or since its last words, over which a reply goes on if the caller only shows that they listen: by
-then the words of an interruption have been reported."""
+then most recognisers have reported the words of an interruption; and the same of the slowest recogniser."""
+SLOWER = 0.3
+"""Seconds by which the first words of a voice may come later than those of earlier ones."""
 LONGEST_SILENCE = 60.0
 """Seconds of silence after which the caller is asked at the latest, unless the first question comes later still."""
 PUT_OFF = 3
@@ -45,6 +47,30 @@ HARDLY_AFTER = 2
 that has never reported anything is taken for deaf."""
 DEAF_AFTER = 4
 """The same for one that has reported something before: it may leave out the voices of a room."""
+
+
+@dataclass
+class Manner:
+    """How the caller takes a reply, and how long the recogniser takes for the words of a voice."""
+
+    listens: bool = False
+    """Whether the caller has only shown in a reply that they listen, not interrupted since then: a reply goes on over
+    their next voices for a while."""
+    lag: float = 0.0
+    """Seconds from the beginning of a voice to its first words, the longest of this call."""
+    told: float = -inf
+    """Which voice brought words last: when it began."""
+
+    def worded(self, began: float, now: float) -> None:
+        """Words of the voice came that began then."""
+        if self.told < began:
+            self.told, self.lag = began, max(self.lag, now - began)
+
+    @property
+    def bearing(self) -> float:
+        """Seconds of a voice, or since its last words, over which a reply goes on: words of an interruption need as
+        long as those of other voices did."""
+        return max(BORNE, min(self.lag + SLOWER, LONGEST_BORNE)) if self.listens else inf
 
 
 @dataclass
@@ -74,9 +100,7 @@ class CallerVoice:
     """When it did so first after the last words: the caller probably goes on."""
     background: float = 0.0
     """Seconds of steady speech or music behind the caller, or in their place."""
-    borne: float = 0.0
-    """Seconds of it without words over which a reply goes on: none until the caller has only shown in one that they
-    listen, and none again once they interrupt."""
+    manner: Manner = field(default_factory=Manner)
     spoke: float = -inf
     """When a certain one of `SPEECH` had ended last: until then it was no silence, though no words came of it."""
 

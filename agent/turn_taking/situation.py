@@ -27,8 +27,9 @@ from agent.turn_taking.words import Echo, WordLog, Words, words_of
 
 SHORT_SOUND = 0.6
 """Seconds of a voice that may be a backchannel; the words of a longer one are waited for."""
-SHORT_CONFIRM = 0.4
-"""Seconds after such a voice, into a statement, in which its words must come; or more words, if they only agree."""
+SHORT_CONFIRM, LEAST_CONFIRM = 0.4, 0.3
+"""Seconds after such a voice, into a statement, in which its words must come; or more words, if they only agree.
+The same with a caller who only shows that they listen: as soon as the end of the voice is noticed."""
 LONGEST_PAUSE = 10.0
 """Seconds of a certain voice in a reply after which its words would have been reported: they are not recognised."""
 HANGOVER = 0.3
@@ -194,7 +195,7 @@ class Situation:
         """Seconds after a voice that paused the agent in which its words must come."""
         voice = self._voice
         if not self._agent.asks and (voice.agrees or voice.length(self._entered) < SHORT_SOUND):
-            return SHORT_CONFIRM
+            return LEAST_CONFIRM if voice.manner.listens else SHORT_CONFIRM
         return self.options.confirm_after_quiet + HANGOVER
 
     @property
@@ -213,12 +214,12 @@ class Situation:
     @property
     def bearing(self) -> float:
         """Seconds of a voice over which a reply goes on."""
-        return self._voice.borne or inf
+        return self._voice.manner.bearing
 
     @property
     def key_pause(self) -> float:
         """Seconds after which pressed keys are complete."""
-        return self.options.digit_pause
+        return self._keys.pause(self.options.digit_pause)
 
     def _judge(self, new: str, words: Words, now: float) -> tuple[Verdict, str]:
         agent = self._agent
@@ -250,7 +251,7 @@ class Situation:
         until = self._entered if self.state is State.PAUSED else agent.until
         return Scene(
             said, agent.asks, speaking, max(0.0, min(ended, now) - until), voice.length(now), voice.path,
-            voice.apart(ended, now), voice.opened - began,
+            voice.apart(ended, now), voice.opened - began, voice.manner.listens,
         )  # fmt: skip
 
     @property

@@ -10,7 +10,7 @@ from agent.turn_taking.decision import NAMES, Decision, Decisions
 from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.expect import IN_PARTS, OPEN
 from agent.turn_taking.judging import Verdict
-from agent.turn_taking.parties import BORNE, AnsweredTurn
+from agent.turn_taking.parties import AnsweredTurn
 from agent.turn_taking.situation import HANGOVER, LAG, SPEAKS, THINKS, Situation
 from agent.turn_taking.table import TABLE, Action, Event, State
 from agent.turn_taking.words import Words
@@ -45,7 +45,7 @@ class Transitions(Situation):
             self._settle_aside(now, ASIDE_KEPT)
         if broke := next((one for one in actions if one in (Action.CUT, Action.DISCARD)), None):
             self._agent.broke = broke
-            self._voice.borne = 0.0
+            self._voice.manner.listens &= self._voice.began < self._agent.since + CROSSED  # else they interrupt
             self._turn = self._turn._replace(more=True)
         decisions = tuple(self._decide(action, event, now, evidence) for action in actions)
         self._agent.owes &= not {Action.GREET, Action.ANSWER}.intersection(actions)
@@ -58,7 +58,7 @@ class Transitions(Situation):
 
     def _voiced(self, now: float, evidence: Evidence) -> Decisions:
         """The caller speaks; a reply may bear it for a while."""
-        borne = self.state is State.SPEAKING and self._voice.borne > 0.0
+        borne = self.state is State.SPEAKING and self._voice.manner.listens
         return () if borne else self._handle(Event.VOICE, now, evidence)
 
     def _decide(self, action: Action, event: Event, now: float, evidence: Evidence) -> Decision:
@@ -87,7 +87,7 @@ class Transitions(Situation):
             self._log.set_aside(said=agent.said if verdict is Verdict.ECHO else "")
         if verdict is Verdict.BACKCHANNEL and self.state in (State.SPEAKING, State.PAUSED):
             if self.lexicon.listens(new):
-                voice.borne = BORNE
+                voice.manner.listens = True
             elif words.final and voice.began <= agent.since + CROSSED:
                 self._learn(now)
         if not words.final:

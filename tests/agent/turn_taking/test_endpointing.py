@@ -358,33 +358,3 @@ def test_an_answer_is_whole_when_it_is_the_beginning_of_no_longer_one(
     fields: tuple[Expected, ...], text: str, *, whole: bool
 ) -> None:
     assert delay(text, lexicon=LEXICON, fields=fields) == (WHOLE if whole else PARTS)
-
-
-@pytest.mark.parametrize(
-    ("country", "keys"),
-    [
-        ("US", "14155550132"), ("FR", "0612345678"), ("BE", "0470123456"),
-        ("IN", "917410816458"), ("PL", "48501234567"), ("US", "011442079460018"), ("PL", "00442079460018"),
-    ],
-)  # fmt: skip
-def test_the_keys_of_a_telephone_number_are_a_turn_when_no_number_goes_on_from_there(country: str, keys: str) -> None:
-    subject = machine()
-    subject.expect(ExpectedNumber(Kind.DIGITS, country=country))
-    told = [one for at, key in enumerate(keys) for one in subject.press(key, 2.5 + 0.1 * at)]
-    assert answered(tuple(told)) == [f"[pressed {' '.join(keys)}]"]
-
-
-@pytest.mark.parametrize(
-    ("country", "keys"),
-    [("US", "447911123456"), ("US", "4155550132"), ("IN", "442079460018"), ("IN", "7410816458")],
-)
-def test_the_keys_of_a_telephone_number_that_may_begin_with_the_code_of_a_country_end_by_a_pause(
-    country: str, keys: str
-) -> None:
-    """4479111234 is a number of the United States, and the beginning of one of the United Kingdom."""
-    subject = machine()
-    subject.expect(ExpectedNumber(Kind.DIGITS, country=country))
-    told = [one for at, key in enumerate(keys) for one in subject.press(key, 2.5 + 0.1 * at)][:-1]
-    assert answered(tuple(told)) == [], "not before the last key"
-    assert wait(subject, 2.5 + 0.1 * (len(keys) - 1) + OPTIONS.digit_pause - 0.1) == []
-    assert [text for *_, text, _ in wait(subject, 9.0)] == [f"[pressed {' '.join(keys)}]"]

@@ -5,7 +5,7 @@ import pytest
 from agent.hearing.echo_path import Path
 from agent.turn_taking.expect import Expected, Kind
 from agent.turn_taking.machine import TurnMachine
-from agent.turn_taking.parties import BORNE
+from agent.turn_taking.parties import BORNE, LONGEST_BORNE, SLOWER
 from agent.turn_taking.table import Action, State
 from tests.agent.turn_taking.calling import STATEMENT, actions, begins, ends, final, interim, speaking, wait
 
@@ -39,6 +39,20 @@ def test_an_interruption_cuts_at_its_words_and_the_next_voice_pauses_at_once_aga
     assert actions(begins(subject, 8.0)) == (Action.PAUSE,)
 
 
+def test_a_caller_who_goes_on_with_their_turn_into_the_beginning_of_a_reply_still_listens() -> None:
+    subject = murmured()
+    subject.done(3.0)
+    final(subject, "One.", 3.5)
+    assert subject.state is State.THINKING
+    subject.says(STATEMENT, "", 4.0)
+    begins(subject, 4.3)
+    ends(subject, 4.8)
+    assert Action.CUT in actions(final(subject, "Where is my order?", 5.2))
+    assert [action for _, action, *_ in wait(subject, 7.0)] == [Action.ANSWER]
+    subject.says(STATEMENT, "", 7.0)
+    assert begins(subject, 9.0) == ()
+
+
 def test_words_that_may_be_an_interruption_pause() -> None:
     subject = murmured()
     begins(subject, 4.0)
@@ -54,6 +68,34 @@ def test_a_voice_pauses_that_brings_no_more_words(words: str, since: float) -> N
     assert wait(subject, since + BORNE)[0][:2] == (pytest.approx(since + BORNE), Action.PAUSE)
 
 
+@pytest.mark.parametrize(("lag", "longest"), [(0.5, BORNE), (1.2, 1.2 + SLOWER), (5.0, LONGEST_BORNE)])
+def test_a_slow_recogniser_is_given_as_long_for_its_words_as_it_took_before(lag: float, longest: float) -> None:
+    subject = speaking()
+    subject.hear_line(Path.CLEAN)
+    begins(subject, 1.0)
+    ends(subject, 1.5)
+    final(subject, "Okay.", 1.0 + lag)
+    begins(subject, 10.0)
+    assert wait(subject, 10.0 + longest)[0][:2] == (pytest.approx(10.0 + longest), Action.PAUSE)
+
+
+def test_a_single_misheard_word_of_a_listening_caller_is_a_murmur_and_two_interrupt() -> None:
+    for text, action in (("God it thanks.", Action.KEEP), ("Ma-a-a-i-c", Action.KEEP), ("God it went.", Action.CUT)):
+        subject = murmured()
+        begins(subject, 4.0)
+        ends(subject, 5.1)
+        assert action in actions(final(subject, text, 5.4)), text
+
+
+def test_a_reply_that_has_paused_for_a_listening_caller_goes_on_when_their_voice_has_ended() -> None:
+    subject = murmured()
+    begins(subject, 4.0)
+    (at, *_), *_ = wait(subject, 4.0 + BORNE)
+    assert interim(subject, "Right", at + 0.1) == ()
+    assert ends(subject, at + 0.2) == ()
+    assert actions(subject.handle_timer(at + 0.5)) == (Action.RESUME,)
+
+
 def test_an_echo_is_no_murmur_of_the_caller() -> None:
     subject = speaking()
     subject.hear_line(Path.ECHO)
@@ -61,7 +103,7 @@ def test_an_echo_is_no_murmur_of_the_caller() -> None:
     assert actions(begins(subject, 4.0)) == (Action.PAUSE,)
 
 
-@pytest.mark.parametrize("text", ["O-O-K", "M-M-I-C!", "i c", "M, M.", "M-M-M-M-M"])
+@pytest.mark.parametrize("text", ["O-O-K", "M-M-I-C!", "i c", "M, M.", "M-M-M-M-M", "M-H-M"])
 def test_a_hum_that_was_written_as_letters_is_a_murmur_however_long(text: str) -> None:
     subject = murmured()
     begins(subject, 4.0)
@@ -70,7 +112,9 @@ def test_a_hum_that_was_written_as_letters_is_a_murmur_however_long(text: str) -
     assert actions(final(subject, text, 6.0)) == (Action.KEEP,)
 
 
-@pytest.mark.parametrize("text", ["S-C-H-M", "S C H M I D T", "H-A-N-N-A-H", "O, T, T, O, T", "I, I", "B 4"])
+@pytest.mark.parametrize(
+    "text", ["S-C-H-M", "S C H M I D T", "H-A-N-N-A-H", "E-M-M-A", "D-H-L", "D H L.", "O, T, T, O, T", "I, I", "B 4"]
+)
 def test_letters_that_say_something_interrupt(text: str) -> None:
     subject = speaking()
     begins(subject, 1.0)

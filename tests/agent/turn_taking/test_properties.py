@@ -11,7 +11,7 @@ from agent.hearing.echo_path import Path
 from agent.turn_taking.decision import Decisions
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
-from agent.turn_taking.parties import BORNE, LONGEST_SILENCE, PUT_OFF, WORDLESS
+from agent.turn_taking.parties import BORNE, LONGEST_BORNE, LONGEST_SILENCE, PUT_OFF, WORDLESS
 from agent.turn_taking.situation import HANGOVER, LAG, THINKS
 from agent.turn_taking.table import ENDLESS, Action, State
 from agent.turn_taking.words import Words
@@ -297,12 +297,12 @@ def held(events: list[tuple[str, float]], *, ends_turns: bool, path: Path | None
 def never_over_a_certain_voice(call: Call) -> None:
     """The agent's sound has stopped, but for what nobody may interrupt, for the first 0.3 s after a turn's end, for
     words that it cannot hear the caller, over a voice that brought no more words after the recogniser had said that
-    they were all, and for `BORNE` over one of a caller who has only shown that they listen."""
+    they were all, and for `LONGEST_BORNE` at most over one of a caller who has only shown that they listen."""
     subject, log = call.subject, call.subject._log
     if call.voice is None or subject.state in (State.ANNOUNCING, State.CLOSING, State.ENDED):
         return
-    borne = subject._voice.borne
-    assert borne in (0.0, BORNE)
+    borne = subject._voice.manner.bearing if subject._voice.manner.listens else 0.0
+    assert borne == 0.0 or BORNE <= borne <= LONGEST_BORNE
     if subject.state is State.SPEAKING and call.now < max(call.voice, log.last_at) + borne:
         return
     if call.now < subject._turn.at + HANGOVER or call.now - call.voice >= ENDLESS or call.told:
