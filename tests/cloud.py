@@ -1,9 +1,11 @@
 """A gateway on the cloud providers' real protocols, served by the strict fakes."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from agent.limits import GAP
 from agent.providers.assemblyai_session import AssemblyAIOptions
@@ -23,6 +25,7 @@ from sipgw.sip.uri import Uri
 from tests.fakes.assemblyai import FakeAssemblyAI, Faults, Said
 from tests.fakes.elevenlabs import FakeElevenLabs, TtsFaults
 from tests.fakes.openai import FakeOpenAI, Reply
+from tests.fakes.websocket import Session
 from tests.waiting import HANG, PROVIDERS, patient
 
 
@@ -38,6 +41,24 @@ class Cloud:
     @property
     def target(self) -> Uri:
         return Uri("sip", "agent", "127.0.0.1", self.gateway.endpoint.port)
+
+    @contextlib.contextmanager
+    def letting_it_ring(self) -> Iterator[None]:
+        """The agent answers no call meanwhile: its recogniser is slow to begin."""
+        answers = asyncio.Event()
+        send = self.stt.send
+
+        async def slow(session: Session, message: dict[str, Any]) -> None:
+            if message["type"] == "Begin":
+                await answers.wait()
+            await send(session, message)
+
+        self.stt.send = slow  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            self.stt.send = send  # type: ignore[method-assign]
+            answers.set()
 
 
 def reports(observer: Callable[[Report], None]) -> Watcher:

@@ -46,6 +46,7 @@ async def configured(
     trunk: Callable[[TrunkOptions], TrunkOptions] = lambda trunk: trunk,
     deaf: bool = False,
     ca: str = "",
+    extensions: tuple[str, ...] = ("2??",),
 ) -> AsyncIterator[Cloud]:
     """Run the gateway with this configuration; its names lead to the loopback by a DNS of its own, its public address
     is the loopback, a carrier's networks are the one that it is played from, and `ca` is whom it believes."""
@@ -57,7 +58,7 @@ async def configured(
         public = "127.0.0.1" if config.sip.public_address else ""
         tls = replace(config.sip.tls, port=0, ca=ca)
         sip = replace(base.sip, dns=(server.address,), public_address=public, tls=tls)
-        gate = replace(config.gate, windows=ALWAYS, extensions=("2??",), per_number_per_day=99)
+        gate = replace(config.gate, windows=ALWAYS, extensions=extensions, per_number_per_day=99)
         return replace(base, trunks=trunks, accounts=config.accounts, admission=config.admission, sip=sip, gate=gate)
 
     async with (

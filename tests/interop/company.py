@@ -7,7 +7,7 @@ then takes as long as the longest of them, and what one call does to another wou
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,6 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession
 from sipgw.sip.leg import Leg
 from tests.cloud import Cloud
-from tests.fakes.websocket import Session
 from tests.interop.desks import DeskCall, Desks, Sound, hums, rings, until
 from tests.waiting import HANG
 
@@ -65,28 +64,10 @@ class Company:
         """Wait until a call of the agent rings."""
         await until(lambda: self.world.gateway.calls[placed.id].context.state is SessionState.RINGING)
 
-    @contextlib.contextmanager
-    def letting_it_ring(self) -> Iterator[None]:
-        """The agent answers no call meanwhile: its recogniser is slow to begin."""
-        answers = asyncio.Event()
-        send = self.world.stt.send
-
-        async def slow(session: Session, message: dict[str, Any]) -> None:
-            if message["type"] == "Begin":
-                await answers.wait()
-            await send(session, message)
-
-        self.world.stt.send = slow  # type: ignore[method-assign]
-        try:
-            yield
-        finally:
-            self.world.stt.send = send  # type: ignore[method-assign]
-            answers.set()
-
     async def faster(self, caller: str, group: str, phone: str) -> dict[str, Any]:
         """A phone of a group picks up while the agent rings, too; the record of the agent's call."""
         self.desks.takes[phone] = rings
-        with self.letting_it_ring():
+        with self.world.letting_it_ring():
             async with asyncio.TaskGroup() as calling:
                 ringing = calling.create_task(self.desks.rung(phone))
                 calls = calling.create_task(self.desks.call(caller, group))
