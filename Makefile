@@ -112,9 +112,9 @@ images: $(VENV)/.tested
 
 # Known weaknesses of what is installed (where PyPI's database can be reached), and the list of it as CycloneDX.
 audit: $(VENV)/.tested
-	$(BIN)/pip-audit --requirement requirements.lock --disable-pip --progress-spinner off
+	$(BIN)/pip-audit --requirement requirements.lock --requirement requirements-build.lock --disable-pip --progress-spinner off
 	@mkdir -p build
-	$(BIN)/cyclonedx-py requirements requirements.lock --output-reproducible --output-file build/sbom.json
+	cat requirements.lock requirements-build.lock | $(BIN)/cyclonedx-py requirements - --output-reproducible --output-file build/sbom.json
 
 format: $(VENV)/.tested
 	$(BIN)/ruff format .

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.agents.agents import Agents
 from sipgw.config.agent_files import parse_agent
 from sipgw.config.config import GatewayConfig, parse
-from sipgw.config.masking import MASK, masked, masked_table, secrets_of
+from sipgw.config.masking import MASK, masked, masked_table, secrets_of, too_short
 from sipgw.config.options import Option, options_of
 from sipgw.config.show import as_toml, effective
 from sipgw.gateway.reload import changes
@@ -137,3 +138,16 @@ def test_the_support_bundle_has_no_secret_of_an_argument_in_its_log() -> None:
     with zipfile.ZipFile(io.BytesIO(bundle({"sipgw": CONFIG}, [], log=log))) as file:
         assert file.read("log.txt").decode() == "mcp server ended: npx server --api-key ***"
         assert json.loads(file.read("config/sipgw.json"))["mcp"][0]["command"] == [MASK] * 4
+
+
+def test_a_password_that_is_part_of_many_words_is_not_masked_in_texts_but_named() -> None:
+    text = '[openai]\napi_key = "${KEY}"\n[mail]\nhost = "mail.example"\nsender = "a@b.example"\npassword = "${MAIL}"\n'
+    text += '[[mcp]]\nname = "crm"\ntools = ["*"]\ncommand = ["serve"]\nenv = ["DEBUG=${DEBUG}"]\n'
+    config = parse(text, "sipgw.toml", {"KEY": "x", "MAIL": "long enough", "DEBUG": "1"})
+    assert secrets_of(config) == {"long enough"}
+    assert too_short(config) == {"KEY"}, "a variable of a program may be short"
+    with zipfile.ZipFile(io.BytesIO(bundle({"sipgw": config}, [], log="1 extra line"))) as file:
+        assert file.read("log.txt").decode() == "1 extra line"
+        assert json.loads(file.read("config/sipgw.json"))["openai"]["api_key"] == MASK
+    (note,) = (one for one in Agents(config, {}).notes if "characters" in one)
+    assert note == "KEY has fewer than 4 characters, so logs and reports may show it: take a longer one"

@@ -27,7 +27,7 @@ from sipgw.agents.providers import choose, products
 from sipgw.config.agent import AgentOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
-from sipgw.config.masking import secrets_of
+from sipgw.config.masking import SHORTEST_SECRET, secrets_of, too_short
 from sipgw.config.records import PrivacyOptions, Sink
 from sipgw.config.tenants import tenant_of
 from sipgw.records.privacy.at_provider import left_in
@@ -44,6 +44,7 @@ VARIABLES = ("business", "caller", "dialled", "trunk", "date", "time", "weekday"
 MOST_VARIABLES = 50
 LONGEST_VALUE = 500
 """Maximum characters of a value of a call."""
+UNMASKED = f"{{}} has fewer than {SHORTEST_SECRET} characters, so logs and reports may show it: take a longer one"
 
 _OWN = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
@@ -79,13 +80,14 @@ class AgentDefinition:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on providers that were chosen without a key or against it, or that leave a setting unheeded, and on
-        models that end soon."""
+        """Sentences on providers that were chosen without a key or against it, or that leave a setting unheeded, on
+        models that end soon, and on secrets that are too short."""
         return (
             *self.choice.notes,
             *without_keyterms(self.config, self.choice),
             *left_in(self.config, self.choice.stt, self.choice.realtime),
             *deprecations.endings(self.config, self.choice, deprecations.today()),
+            *(UNMASKED.format(name) for name in sorted(too_short(self.config))),
         )
 
     @cached_property

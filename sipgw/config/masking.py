@@ -18,6 +18,8 @@ from sipgw.config.options import REFERENCE, Option, options_of
 MASK = "***"
 SHORTEST = 6
 """Characters from which on a value in the query of a URL, or of a variable, is taken for a secret."""
+SHORTEST_SECRET = 4
+"""Characters from which on a password or key is masked in texts: a shorter one is part of many words."""
 TOKEN = 16
 """Characters from which on a part of the path of a URL is taken for a secret."""
 PRIVATE = re.compile(
@@ -111,20 +113,37 @@ def _references(value: Any, written: Any) -> Iterator[tuple[str, str]]:
 def secrets_of(options: Any, written: Any = None) -> frozenset[str]:
     """Every text that nothing may repeat: passwords, keys, tokens, also in URLs and by references.
 
-    `written` is what the file says of the table `options`; a configuration knows its own.
+    `written` is what the file says of the table `options`; a configuration knows its own. Without those that are
+    `too_short`.
     """
-    written = getattr(options, "written", None) if written is None else written
     found: set[str] = set()
+    for option, value, text in _changed(options, written):
+        found |= _declared(option, value) | _in_texts(value, text)
+        found |= {one for _, one in _references(value, text) if option.hidden and len(one) >= SHORTEST}
+    return frozenset(one for one in found if len(one) >= SHORTEST_SECRET)
+
+
+def too_short(options: Any) -> frozenset[str]:
+    """The variables whose values are passwords or keys that `secrets_of` leaves out."""
+    return frozenset(
+        name
+        for option, value, text in _changed(options, None)
+        if option.secret and isinstance(value, str) and len(value) < SHORTEST_SECRET
+        for name, _ in _references(value, text)
+    )
+
+
+def _changed(options: Any, written: Any) -> Iterator[tuple[Option, Any, Any]]:
+    """Each option that has not its default, with its value and what the file says, also those of tables in tables."""
+    written = getattr(options, "written", None) if written is None else written
     for name, option in options_of(type(options)).items():
         value, text = getattr(options, name), inside(written, name)
         tables = [value] if is_dataclass(value) else value if isinstance(value, tuple) else []
         for at, item in enumerate(tables):
             if is_dataclass(item):
-                found |= secrets_of(item, text if item is value else inside(text, at))
+                yield from _changed(item, text if item is value else inside(text, at))
         if not is_dataclass(value) and value != option.default:
-            found |= _declared(option, value) | _in_texts(value, text)
-            found |= {one for _, one in _references(value, text) if option.hidden and len(one) >= SHORTEST}
-    return frozenset(found - {""})
+            yield option, value, text
 
 
 def _declared(option: Option, value: Any) -> set[str]:
