@@ -288,8 +288,8 @@ def test_the_time_that_an_agent_is_told_is_that_of_the_owner_and_not_of_the_mach
 def test_an_agent_hides_the_secrets_of_the_gateway_too() -> None:
     trunk = '[[trunks]]\nname = "a"\nmode = "register"\nregistrar = "10.0.0.5"\nuser = "me"\npassword = "${P}"\n'
     main = parse(MAIN + trunk, "sipgw.toml", {"E": "secret", "P": "of the trunk"})
-    own = parse_agent('[deepgram]\napi_key = "${D}"\n', Path("agents/sales.toml"), main, {"D": "own"})
-    assert Agents(main, {"sales": own}).known("sales").secrets == {"secret", "of the trunk", "own"}
+    own = parse_agent('[deepgram]\napi_key = "${D}"\n', Path("agents/sales.toml"), main, {"D": "own key"})
+    assert Agents(main, {"sales": own}).known("sales").secrets == {"secret", "of the trunk", "own key"}
 
 
 def test_an_agents_turn_detection_of_another_type_takes_nothing_of_the_gateways() -> None:
