@@ -15,6 +15,7 @@ from sipgw.config.config import load
 from sipgw.config.records import StoreOptions
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import ExpenseRecord
+from sipgw.web import comparisons
 from sipgw.web.comparisons import EVAL, Comparisons
 from tests.fakes.http import Exchange
 from tests.fakes.openai import FakeOpenAI, Reply
@@ -56,6 +57,7 @@ def test_two_prompts_of_an_agent_are_compared_by_the_real_command(
 ) -> None:
     files(tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(comparisons, "NICE", 0)  # one that yields to every other program would take longer than a hang
     assert EVAL[0] == sys.executable
 
     async def compare() -> None:
