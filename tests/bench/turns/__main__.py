@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.bench.turns.agent_side import judges_turns
 from tests.bench.turns.bars import ALL, AREA, FAKES, PARTS, SINGLE, Step, gates, judged, measured, over_rtp
 from tests.bench.turns.cpu import call_second
-from tests.bench.turns.recognisers import KINDS, Voted
+from tests.bench.turns.recognisers import KINDS, Embedded, Voted
 from tests.bench.turns.sets import Figures
 
 
@@ -37,10 +37,19 @@ def main() -> int:
     parser.add_argument("--set", choices=list(ALL), action="append", help="one, or several")
     parser.add_argument("--calls", action="store_true", help="the eight single calls alone")
     parser.add_argument("--rtp", action="store_true", help="in real time through a gateway, over SIP and RTP")
+    parser.add_argument(
+        "--decoding",
+        type=float,
+        metavar="SECONDS",
+        help="charge `embedded` this for each decoding, instead of its CPU time",
+    )
     parser.add_argument("--keep", type=Path, help="write the figures to this TOML file")
     told = parser.parse_args()
     if told.rtp and told.keep:
         parser.error("--keep: only figures on virtual time are kept, not those of --rtp")
+    if told.rtp and told.decoding is not None:
+        parser.error("--decoding: it is for virtual time alone, not for --rtp")
+    Embedded.decoding = told.decoding
     kinds = told.recogniser or (list(KINDS) if told.whole else list(FAKES))
     without = "only on virtual time" if told.rtp else "" if judges_turns(Voted.turn_model) else "not installed"
     if without and Voted.name in kinds:

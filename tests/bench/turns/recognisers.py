@@ -2,14 +2,14 @@
 
 The fakes are given each word once it has been said, if it is loud and clear enough; they see silence only as it
 passes, and never where the caller's turn really ends. The embedded one really computes: its CPU time is charged to the
-virtual clock, as if it had a core of its own.
+virtual clock, as if it had a core of its own; or a fixed time, which no other program on the machine changes.
 """
 
 import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.bench.turns.agent_side import Onset, embedded, is_dictation, transcript, words_of
 from tests.bench.turns.corpus import DIGITS, LETTERS, RATE
@@ -24,6 +24,8 @@ UNFINISHED = "a an the and or but to of in for with your my that this is are was
 DANGLING = frozenset(words_of(UNFINISHED))
 """Words that end no sentence."""
 SPELT = frozenset([*DIGITS, *LETTERS, "oh"])
+A_WORD = 0.012
+"""Seconds that the embedded recogniser takes for each word that it writes."""
 
 
 class Recogniser:
@@ -214,6 +216,8 @@ class Embedded(Recogniser):
 
     name = "embedded"
     ends_turns = False
+    decoding: ClassVar[float | None] = None
+    """Seconds that are charged for each decoding, besides `A_WORD` for each word; None: the CPU time that it took."""
 
     def __init__(self, wire: Wire) -> None:
         super().__init__(wire)
@@ -249,7 +253,8 @@ class Embedded(Recogniser):
             return
         began = time.process_time()
         text = self._whisper.transcribe(self._listener.cut(start, end), self._listener.wanted).text
-        spent = time.process_time() - began
+        took = time.process_time() - began
+        spent = took if self.decoding is None else self.decoding + A_WORD * len(text.split())
         self._free_at = loop.time() + spent
         loop.call_at(self._free_at, lambda: self._take(self._listener.turns.understood(end, text)))
 
