@@ -40,7 +40,7 @@ class Light(NamedTuple):
     """Empty: the page that would tell more is not for this person."""
 
 
-class Reach(NamedTuple):
+class DialTargets(NamedTuple):
     """How the agents are called."""
 
     numbers: list[str]
@@ -80,12 +80,12 @@ async def home(request: Request, app: Here, who: ViewerRole, span: Span = "day")
     )  # fmt: skip
 
 
-def _reach(app: App, tenant: str) -> Reach:
+def _reach(app: App, tenant: str) -> DialTargets:
     gateway = app.gateway
     if tenant:
-        return Reach(cast(TenantGateway, gateway).numbers)
+        return DialTargets(cast(TenantGateway, gateway).numbers)
     phone, choice = not missing(gateway.config.browser), str(gateway.agents.all[DEFAULT].choice)
-    return Reach([], dialled(gateway.config, gateway.sip_port), phone, choice, tuple(gateway.agents.notes))
+    return DialTargets([], dialled(gateway.config, gateway.sip_port), phone, choice, tuple(gateway.agents.notes))
 
 
 def trunk_light(status: TrunkStatus, link: str) -> Light:
