@@ -133,9 +133,7 @@ class AmdTalk:
         """
         found = names_screen(said.text)
         if self._judge.doubted and said.final:
-            self._take(
-                said, self._screening.told, self._needs.known(said.text, True) if self._needs.resembles else None
-            )
+            self._take(said, self._screening.told, self._needs.known(said.text, True))
         elif self._needs.resembles is None or self._judge.who in RECORDED or not (found or self._is_whole(said)):
             self._take(said, self._screening.told, None)
         elif found and not self._looked_up:
