@@ -73,8 +73,8 @@ def follow(control: CallControl, who: AnsweredParty) -> None:
     with contextlib.suppress(CallControlRefused):  # it is ending already
         if who is AnsweredParty.SCREEN:
             control.wait()
-        elif who in (AnsweredParty.HUMAN, AnsweredParty.UNKNOWN):
-            control.stop_waiting(sure=who is AnsweredParty.HUMAN)
+        elif who is AnsweredParty.HUMAN:
+            control.stop_waiting()
 
 
 def tell_screen(control: CallControl, purpose: str) -> None:
@@ -128,13 +128,10 @@ class AmdTalk:
 
         That is looked up once for a sentence, which holds up all calls by some milliseconds; how it goes on is compared
         in a thread, one state at a time, and those that come meanwhile are left out. At a tone it is looked up again:
-        a screen that records names does not wait until the recogniser is sure that they are its last words. A verdict
-        of unfinished words is looked up once more when they are final.
+        a screen that records names does not wait until the recogniser is sure that they are its last words.
         """
         found = names_screen(said.text)
-        if self._judge.doubted and said.final:
-            self._take(said, self._screening.told, self._needs.known(said.text, True))
-        elif self._needs.resembles is None or self._judge.who in RECORDED or not (found or self._is_whole(said)):
+        if self._needs.resembles is None or self._judge.who in RECORDED or not (found or self._is_whole(said)):
             self._take(said, self._screening.told, None)
         elif found and not self._looked_up:
             meant = self._needs.known(said.text, self._is_whole(said))
@@ -172,10 +169,8 @@ class AmdTalk:
         while True:
             said, told = await self._sentences.get()
             meant = await resembles(said.text, self._is_whole(said))
-            # Words from before a screen or a menu are not those of the person after it; the newest words of a sentence
-            # say what it is.
-            newest = said.final or (meant is not False and self._sentences.empty())
-            if not self._judge.decided and self._judge.who not in RECORDED and newest:
+            # Words from before a screen or a menu are not those of the person after it.
+            if not self._judge.decided and self._judge.who not in RECORDED and (said.final or meant is not False):
                 self._take(said, told, meant)
 
     def _found(self) -> None:

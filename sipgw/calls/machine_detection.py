@@ -7,7 +7,7 @@ two and waits; a machine goes on, says the phrases of `machine_phrases`, and bee
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from agent.ivr.phrases import asks_for_keys, asks_to_wait
 from agent.vad import HANGOVER, VoiceActivity
@@ -106,25 +106,6 @@ class _Sound:
     """The beep that is not judged yet."""
 
 
-class _Verdict(NamedTuple):
-    """What was known at a time."""
-
-    who: AnsweredParty
-    found: dict[str, int]
-    beep: _Beep | None
-    beeped: bool
-
-
-@dataclass
-class _Sentence:
-    """What is being said, until it is final."""
-
-    begun: bool = False
-    """Whether it began as a call screen's."""
-    before: _Verdict | None = None
-    """What was known before it was the first to be taken for a call screen's; None if it was not."""
-
-
 class _Tones:
     """Finds tones from when what looks for them can be made."""
 
@@ -157,7 +138,8 @@ class AnsweringMachineDetector:
         self._tones = _Tones(tones or _new_tones)
         self._voice = VoiceActivity()
         self._sound = _Sound()
-        self._sentence = _Sentence()
+        self._begun = False
+        """Whether what is being said began as a call screen's."""
         self._found: dict[str, int] = {}
         """The evidence of a machine by its key, and what it weighs."""
 
@@ -180,38 +162,36 @@ class AnsweringMachineDetector:
     def understand(self, text: str, *, final: bool = True, told: bool = True, meant: bool | None = None) -> bool:
         """Take words that were heard, as soon as there are some; returns whether `who` has changed.
 
-        Words that are not `final` may be continued: a sentence that begins like a machine's may be a call screen's, and
-        one that begins like a call screen's may be a machine's or a person's. So that verdict is taken back if the
-        whole sentence is none of a screen.
+        Words that are not `final` may be continued: a sentence that begins like a machine's may be a call screen's.
         `told`: whether a call screen has been told who calls; before that only a greeting is the person's. `meant`:
         whether they mean what a call screen says, in whichever words (`sipgw.calls.screen_classifier`); None: that is
         not known, and patterns decide. A person who comes after a screen asks who it is, too, so it means nothing then.
         """
         before = self.who
         plain = _plain(text)
-        whole = final and any(map(str.isalnum, plain))
-        if whole:
+        if final and any(map(str.isalnum, plain)):
             self._sound.wordless = 0.0
         leaves = _LEAVES.search(plain) is not None
-        screen = self._screen(text, meant if before is not AnsweredParty.SCREEN or (whole and self.doubted) else None)
-        if whole and not screen:
-            self._take_back()
-        begun, held = self._sentence.begun, self._sentence.before
-        self._sentence = _Sentence() if final else _Sentence(begun or bool(screen), held)
+        screen = "" if before is AnsweredParty.MENU else _screen(plain)
+        if meant is not None and before not in (AnsweredParty.MENU, AnsweredParty.SCREEN):
+            screen = (screen or " ".join(text.split())[:SHOWN]) if meant and not leaves else ""
         if self._menus and not screen:
-            waits = final and self.who is AnsweredParty.UNKNOWN and asks_to_wait(text)
+            waits = final and before is AnsweredParty.UNKNOWN and asks_to_wait(text)
             if waits or asks_for_keys(plain):
                 self._decide(AnsweredParty.MENU, "it asks to wait" if waits else "it asks for a key")
                 return self.who is not before
-        if screen and before is not AnsweredParty.SCREEN:
-            self._begin_screen(screen, final=final)
-            return self.who is not before
+        begun, self._begun = self._begun, not final and (self._begun or bool(screen))
         if screen:
-            self.asks += final and told and any(_ASKS[what].search(plain) for what in ("name", "reason"))
-            return False
+            if before is not AnsweredParty.SCREEN:
+                self._found, self._sound.beep, self.beeped = dict.fromkeys(self._found, 0), None, False
+                self.asks, self.refused = self.asks + 1, False
+                self._decide(AnsweredParty.SCREEN, f"it said {screen!r}")
+            elif final and told:
+                self.asks += any(_ASKS[what].search(plain) for what in ("name", "reason"))
+            return self.who is not before
         if not final and not leaves:
             plain = _UNFINISHED.sub(" ", plain)
-        if final and self.who is AnsweredParty.SCREEN and not begun:
+        if final and before is AnsweredParty.SCREEN and not begun:
             self._follow(plain, told=told)
         for phrase in _STRONG.findall(plain):
             self._evidence(2, f"it said {phrase!r}", "strong")
@@ -219,27 +199,6 @@ class AnsweringMachineDetector:
             # Companies say in menus and queues, too, whom one has reached, and that it will be as soon as possible.
             self._evidence(1, f"it said {phrase!r}", "weak" if self._menus else phrase)
         return self.who is not before
-
-    def _screen(self, text: str, meant: bool | None) -> str:
-        """The words by which a call screen is told; empty if there are none. `meant` as in `understand`."""
-        plain = _plain(text)
-        if self.who is AnsweredParty.MENU or (meant and _LEAVES.search(plain)):
-            return ""
-        found = _screen(plain)
-        return found if meant is None else (found or " ".join(text.split())[:SHOWN]) if meant else ""
-
-    def _begin_screen(self, said: str, *, final: bool) -> None:
-        if not final:
-            self._sentence.before = _Verdict(self.who, self._found, self._sound.beep, self.beeped)
-        self._found, self._sound.beep, self.beeped = dict.fromkeys(self._found, 0), None, False
-        self.asks, self.refused = self.asks + 1, False
-        self._decide(AnsweredParty.SCREEN, f"it said {said!r}")
-
-    def _take_back(self) -> None:
-        """The whole sentence is none of a call screen: what was known before it holds again."""
-        if self._sentence.before is not None and self.who is AnsweredParty.SCREEN:
-            self.who, self._found, self._sound.beep, self.beeped = self._sentence.before
-            self.why = "the whole sentence is none of a call screen"
 
     def _follow(self, plain: str, *, told: bool) -> None:
         """Take words after those of a call screen: it goes on, or a person has come."""
@@ -249,11 +208,6 @@ class AnsweringMachineDetector:
             what = further(plain)
             self.asks += told and what is Further.AGAIN
             self.refused |= what is Further.REFUSED
-
-    @property
-    def doubted(self) -> bool:
-        """Whether it is a call screen by the words of a sentence that is not over yet."""
-        return self._sentence.before is not None
 
     @property
     def ends_in_tone(self) -> bool:

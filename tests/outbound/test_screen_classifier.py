@@ -18,21 +18,12 @@ from sipgw.calls import screen_classifier
 from sipgw.calls.amd import AmdSetup, AmdTalk
 from sipgw.calls.machine_detection import AnsweredParty, AnsweringMachineDetector, names_screen
 from sipgw.calls.phone_line import PhoneLine
-from sipgw.calls.request import OriginateRequest
-from sipgw.events import AnsweredBy
-from tests.bench.answering import silence, tone
-from tests.callee import callee
-from tests.fakes.assemblyai import Said
-from tests.fakes.elevenlabs import sound_of
-from tests.fakes.openai import Reply
-from tests.outbound.test_answering_machines import Interrupted, Wire, playing, with_purpose
-from tests.outbound.test_call_out import NUMBER, calling_out
-from tests.outbound.test_machine_detection import talk
+from tests.bench.answering import tone
+from tests.outbound.test_answering_machines import Interrupted, Wire
 from tests.waiting import HANG, until
 
 UNFORESEEN = "I'm answering for the owner of this phone. Give me a name and a topic, and they will hear about it."
 POLITE = "Parker and Sons. May I have your name and the reason for your call?"
-SECRETARY = "Please state your name and the reason for your call to me, I am the secretary, what can I do for you?"
 KNOWN = "Please state your name and the reason for your call."
 
 
@@ -83,64 +74,6 @@ def test_a_person_who_says_what_the_patterns_know_is_none() -> None:
     assert talked({KNOWN: False}, CallerSaid(KNOWN, final=False), CallerSaid(KNOWN, final=True)) == []
     assert talked({KNOWN: True}, CallerSaid(KNOWN, final=False)) == [AnsweredParty.SCREEN]
     assert talked({KNOWN: False}, CallerSaid(KNOWN, final=True), ready=False) == [AnsweredParty.SCREEN]
-
-
-def test_a_verdict_of_unfinished_words_is_taken_back_when_the_whole_sentence_is_none_of_a_screen() -> None:
-    whole = f"{KNOWN} I am Mr Miller's secretary, what can I do for you?"
-    said = (CallerSaid(KNOWN, final=False), CallerSaid(whole, final=True))
-    assert talked({KNOWN: True, whole: False}, *said) == [AnsweredParty.SCREEN, AnsweredParty.UNKNOWN]
-    assert talked({KNOWN: True, whole: True}, *said) == [AnsweredParty.SCREEN]
-    assert talked({}, *said) == [AnsweredParty.SCREEN], "patterns decide if it is not known"
-
-
-@pytest.mark.slow
-def test_a_person_who_began_as_a_call_screen_does_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over SIP and RTP: the model gets the whole sentence, and the call goes on."""
-    monkeypatch.setattr("sipgw.calls.agent_setup.known_screen", lambda text, final: text != SECRETARY)
-    answer = sound_of("It is Acme Store.").strip(b"\xff")
-
-    async def scenario() -> None:
-        async with (
-            callee(sound=playing(silence(0.5) + talk(2.5) + silence(30))) as person,
-            calling_out(
-                tmp_path, person, change=with_purpose, said=[Said(SECRETARY, 500, 3000)],
-                replies=[Reply(text=["It is Acme Store."])] * 3,
-            ) as (world, told),
-        ):  # fmt: skip
-            placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
-            await until(lambda: bool(person.phones) and answer in person.phones[0].heard())
-            person.legs[0].hangup()
-            assert (await placed.ended()).kind == "callee_hung_up"
-            asked = [one["content"] for one in world.llm.requests[-1]["messages"] if one["role"] == "user"]
-            assert asked == [SECRETARY]
-            found = [event.who for event in told if isinstance(event, AnsweredBy)]
-            assert found[found.index("screen") + 1] in ("unknown", "human")
-
-    asyncio.run(scenario())
-
-
-def test_a_machine_that_began_as_a_screen_is_a_machine_with_the_evidence_from_before() -> None:
-    one, whole = AnsweringMachineDetector(), f"{KNOWN} Somebody rings you when they are not in the car."
-    assert not one.understand("You've reached Ann.")
-    assert one.understand(KNOWN, final=False, meant=True) and one.who is AnsweredParty.SCREEN
-    assert one.understand(f"{whole} I am away from my desk.", meant=False) and one.who is AnsweredParty.MACHINE
-
-
-def test_a_verdict_of_a_whole_sentence_is_not_taken_back() -> None:
-    one = AnsweringMachineDetector()
-    assert one.understand(KNOWN, final=False, meant=True)
-    assert not one.understand(KNOWN, meant=True)
-    assert not one.understand("Thank you.", told=False, meant=False)
-    assert one.who is AnsweredParty.SCREEN
-
-
-def test_the_end_of_a_sentence_is_not_lost_behind_its_first_words_that_are_still_being_compared() -> None:
-    """They are compared in a thread: the verdict came when the whole sentence was waiting behind them."""
-    whole = f"{KNOWN} I am Mr Miller's secretary."
-    said = (CallerSaid(f"{KNOWN} I", final=False), CallerSaid(whole, final=True))
-    first = CallerSaid("Please state your name and the reason", final=False)
-    meant: dict[str, bool | None] = {first.text: False, said[0].text: True, whole: False}
-    assert talked(meant, first, *said, slow=True) == []
 
 
 def test_a_sentence_is_looked_up_at_once_only_once() -> None:
