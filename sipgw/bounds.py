@@ -17,8 +17,9 @@ WHAT = (
     "networks of addresses",
     "keys that were good", "signatures of callers", "certificates of signers", "fetches of certificates",
     "mails of an hour", "connections of browsers", "packets of calls", "bundles of calls", "identities of calls",
-    "questions about documents", "ended sessions", "addresses that have signed in", "refused calls", "prices",
-    "results of tools", "secrets of a call", "pieces of speech", "words for a browser", "sound for a listener",
+    "questions about documents", "ended sessions", "sign-outs that wait", "addresses that have signed in",
+    "refused calls", "prices", "results of tools", "secrets of a call", "pieces of speech",
+    "words for a browser", "sound for a listener",
     "sound and keys of a call",
     "messages of a brain",
 )  # fmt: skip

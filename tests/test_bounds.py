@@ -253,6 +253,7 @@ BOUNDS = [
     Bound("sipgw.records.store.spool:WAITING", "records", records),
     Bound("sipgw.calls.listeners:MOST", "live listeners of a call", listeners),
     Bound("sipgw.config.browser:BrowserOptions", "browser calls", browser_calls),
+    Bound("sipgw.web.sign_outs:MOST", "sign-outs that wait", "web/test_sign_outs.py::test_no_more_wait_than_the_bound"),
     Bound("sipgw.config.embed:EmbedOptions", "calls of visitors", "web/test_embed.py::test_no_more_calls_at_once"),
     Bound(
         "sipgw.web.connections:PER_ADDRESS",

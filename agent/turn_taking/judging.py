@@ -8,12 +8,10 @@ from math import inf
 from agent.hearing.echo_path import Path
 from agent.turn_taking.expect import BETWEEN, REPEATS
 from agent.turn_taking.lexicon import Lexicon
-from agent.turn_taking.words import EARLY, QUESTIONS, SENTENCE_ENDS, words_of
+from agent.turn_taking.words import EARLY, SENTENCE_ENDS, words_of
 
 SHORT_WORDS = 2
 """So many different words may be a backchannel although some of them say something; more only if none does."""
-MISHEARD = 1
-"""So many different words that say something, of a caller who only showed that they listen, are a murmur again."""
 SHORT_SOUND = 1.0
 """Seconds of voice that a backchannel takes at most."""
 REPEATED = 3
@@ -57,8 +55,6 @@ class Scene:
     """Seconds between the end of the words and the caller's voice; 0 if they came with it."""
     late: float = -inf
     """Seconds by which the caller began to speak behind the first of the words, or more; below 0 before it."""
-    listens: bool = False
-    """Whether the caller has lately only shown that they listen: a single word that says something may be misheard."""
 
 
 def judge(text: str, scene: Scene, lexicon: Lexicon, *, final: bool, eager: bool = False) -> tuple[Verdict, str]:
@@ -85,8 +81,7 @@ def judge(text: str, scene: Scene, lexicon: Lexicon, *, final: bool, eager: bool
         return Verdict.CALLER, "a number"
     if scene.asks:
         return Verdict.CALLER, "into a question"
-    misheard = scene.listens and whole and len(set(content)) <= MISHEARD and not text.rstrip().endswith(QUESTIONS)
-    listens = misheard or lexicon.listens(text, final=whole)
+    listens = lexicon.listens(text, final=whole)
     if len(said) > SHORT_WORDS and not listens and (content or whole):
         return Verdict.CALLER, f"{len(words)} words"
     if not final:

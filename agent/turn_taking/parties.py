@@ -36,6 +36,8 @@ FORGOTTEN = 4.0
 BORNE, LONGEST_BORNE = 1.2, 1.8
 """Seconds of a voice, or since its last words, over which a reply goes on if the caller only shows that they listen: by
 then most recognisers have reported the words of an interruption; and the same of the slowest recogniser."""
+LONGEST_LAG = 2.5
+"""Seconds after which the first words of a voice tell nothing of the recogniser: it waited for the end of the voice."""
 SLOWER = 0.3
 """Seconds by which the first words of a voice may come later than those of earlier ones."""
 LONGEST_SILENCE = 60.0
@@ -64,7 +66,9 @@ class Manner:
     def worded(self, began: float, now: float) -> None:
         """Words of the voice came that began then."""
         if self.told < began:
-            self.told, self.lag = began, max(self.lag, now - began)
+            self.told = began
+            if now - began <= LONGEST_LAG:
+                self.lag = max(self.lag, now - began)
 
     @property
     def bearing(self) -> float:

@@ -251,7 +251,7 @@ class Situation:
         until = self._entered if self.state is State.PAUSED else agent.until
         return Scene(
             said, agent.asks, speaking, max(0.0, min(ended, now) - until), voice.length(now), voice.path,
-            voice.apart(ended, now), voice.opened - began, voice.manner.listens,
+            voice.apart(ended, now), voice.opened - began,
         )  # fmt: skip
 
     @property

@@ -23,7 +23,8 @@ CROSSED = 1.0
 """Seconds of a reply in which words that say something are the rest of the turn before it, whatever they do to it."""
 NOTABLE = 0.7
 """Seconds of a pause inside a turn that tell that the caller makes such pauses; shorter ones are waited for anyway."""
-TURN_WORDS = (Event.WORDS, Event.EAGER, Event.ENDPOINT, Event.KEY, Event.KEYS)
+KEYS = (Event.KEY, Event.KEYS)
+TURN_WORDS = (Event.WORDS, Event.EAGER, Event.ENDPOINT, *KEYS)
 
 
 class Transitions(Situation):
@@ -45,7 +46,8 @@ class Transitions(Situation):
             self._settle_aside(now, ASIDE_KEPT)
         if broke := next((one for one in actions if one in (Action.CUT, Action.DISCARD)), None):
             self._agent.broke = broke
-            self._voice.manner.listens &= self._voice.began < self._agent.since + CROSSED  # else they interrupt
+            crossed = self._voice.began < self._agent.since + CROSSED and not self._interrupts
+            self._voice.manner.listens &= goes_on and event not in KEYS and crossed  # else they interrupt
             self._turn = self._turn._replace(more=True)
         decisions = tuple(self._decide(action, event, now, evidence) for action in actions)
         self._agent.owes &= not {Action.GREET, Action.ANSWER}.intersection(actions)

@@ -50,7 +50,7 @@ class SignOuts:
             await self._erase(token)
         except SQLAlchemyError:
             if len(self._left) >= MOST:
-                FULL["ended sessions"] += 1
+                FULL["sign-outs that wait"] += 1
                 raise
             self._left[token] = None
             self._news.set()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sipgw.calls.session import CallSession
+from sipgw.sip import transferor
 from sipgw.sip.message import Response
 from sipgw.sip.sdp import Sdp
 from tests.cloud import Cloud
@@ -213,8 +214,11 @@ def test_the_agent_parks_its_caller(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("busy", "ends"), [(False, "transferred"), (True, "transfer_failed")])
-def test_a_blind_transfer_that_is_confirmed_loses_nobody(tmp_path: Path, busy: bool, ends: str) -> None:
+def test_a_blind_transfer_that_is_confirmed_loses_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy: bool, ends: str
+) -> None:
     """`confirm_blind_transfer`: it reports once the person was bridged; a busy one gives the caller back."""
+    monkeypatch.setattr(transferor, "ANSWER_TIME", -1.0)  # it takes no second to answer here
 
     async def scenario() -> None:
         to = lambda one: replace(one, transfer_to="200")  # noqa: E731

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
+from sipgw.bounds import FULL
 from sipgw.web import sign_outs
 from sipgw.web.sign_outs import SignOuts
 from sipgw.web.tables import SessionRecord
@@ -113,16 +114,18 @@ def test_one_that_is_read_at_this_moment_is_over_too(tmp_path: Path, monkeypatch
     asyncio.run(look())
 
 
-def test_beyond_the_bound_none_is_forgotten_silently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_wait_than_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sign_outs, "MOST", 1)
     monkeypatch.setattr(SignOuts, "_erase", away)
 
     async def look() -> None:
         async with visit(tmp_path, PASSWORD) as there:
             ends = there.auth.accounts.sign_outs
+            before = FULL["sign-outs that wait"]
             for token in ("a" * 64, "b" * 64):
                 with pytest.raises(OperationalError):
                     await ends.end(token)
             assert "a" * 64 in ends and "b" * 64 not in ends
+            assert FULL["sign-outs that wait"] == before + 1
 
     asyncio.run(look())

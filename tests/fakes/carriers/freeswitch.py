@@ -94,10 +94,8 @@ class FreeSwitch(Pbx):
         It writes the status of a failure twice, and then gives the caller back to the agent without any signalling.
         """
         status = "200 OK"
-        if self.confirms:
-            await asyncio.sleep(1.2)  # it rings
-            if any(f"sip:{one}@" in self.transferred[-1] for one in self.busy):
-                status = "486 486"
+        if self.confirms and any(f"sip:{one}@" in self.transferred[-1] for one in self.busy):
+            status = "486 486"
         fields = (("Event", "refer"), ("Subscription-State", "terminated;reason=noresource"))
         body = f"SIP/2.0 {status}\r\n".encode()
         await self.request(call, "NOTIFY", fields, body, "message/sipfrag;version=2.0")
