@@ -8,6 +8,7 @@ media at the end.
 import sys
 import threading
 import time
+from math import inf
 
 import pjsua2 as pj
 
@@ -66,7 +67,7 @@ def main() -> None:
     while time.monotonic() < until or (enough.is_alive() and call.isActive()):
         endpoint.libHandleEvents(50)
         if time.monotonic() > half and call.isActive():
-            half = until
+            half = inf
             call.reinvite(pj.CallOpParam(True))  # a session refresh, with keys again
     if call.isActive():
         print(call.dump(True, "  "), flush=True)
