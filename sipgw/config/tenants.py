@@ -45,9 +45,11 @@ def check_tenants(webhooks: Sequence[WebhookOptions], tenants: Sequence[TenantOp
     """Check whose webhooks these are. Raises `ValueError`."""
     own = {one.name: one.agents for one in tenants}
     for hook in webhooks:
+        if "/" in hook.name:
+            raise ValueError(f"[[webhooks]] {hook.name!r}: a name has no slash, which stands behind a tenant's")
         if hook.tenant and hook.tenant not in own:
             raise ValueError(f"[[webhooks]] {hook.name!r} names a tenant {hook.tenant!r} that is not there")
-        if len(hook.tenant) + len(hook.name) > LONGEST:
+        if hook.tenant and len(hook.tenant) + len(hook.name) > LONGEST:
             raise ValueError(f"[[webhooks]] {hook.name!r}: name and tenant have more than {LONGEST} letters together")
         if hook.tenant and (foreign := set(hook.agents) - set(own[hook.tenant])):
             raise ValueError(f"[[webhooks]] {hook.name!r}: {min(foreign)!r} is no agent of {hook.tenant!r}")
