@@ -102,6 +102,10 @@ class Lexicon:
         return PhraseSet(whole.union(" ".join(_named(one)) for one in whole if one.isalpha()))
 
     @cached_property
+    def _humming(self) -> PhraseSet:
+        return PhraseSet(self._hummed | self.little)
+
+    @cached_property
     def _nodding(self) -> PhraseSet:
         return PhraseSet(self.nods)
 
@@ -144,8 +148,7 @@ class Lexicon:
         if not set(ascii_lowercase).issuperset(letters):
             return False
         words = _named(letters)
-        others = left_over(words, PhraseSet(self._hummed | self.little))
-        return not others and _says(words, self._hummed, final=True)
+        return not left_over(words, self._humming) and _says(words, self._hummed, final=True)
 
     def answers_yes_or_no(self, text: str) -> bool:
         """Whether `text` says yes or no, and nothing that needs more words."""
