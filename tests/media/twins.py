@@ -221,6 +221,8 @@ class Twins:
         second = "127.0.0.2" if host != "::1" else host
         from_host = "127.0.0.1" if host == "::" else host
         self.remotes = [_socket(from_host), _socket(from_host), _socket(second)]
+        self.control = _socket(from_host)
+        """Where reports go: the port after that of the sound may be a port of sound of the other process."""
         self.host = from_host
         self.sides = [Side(path, host, self), Side(fallback.FastPath, host, self)]
         self.streams = [[10 + number, 65_500, (1 << 32) - 2000] for number in range(CALLS)]
@@ -240,7 +242,7 @@ class Twins:
         keys = KEYS[which // len(FORMATS) % len(KEYS)]
         self.phones[number - 1].agree(keys)
         order = {"format": FORMATS[which % len(FORMATS)], "host": self.host, "port": self.remotes[0].getsockname()[1],
-                 "control": None,
+                 "control": self.control.getsockname()[:2],
                  "keys": keys.encode() if keys else None,
                  "send": which % 17 != 5, "receive": which % 13 != 5}  # fmt: skip
         for side in self.sides:
@@ -314,18 +316,20 @@ class Twins:
         differs = {name: (value, other.get(name)) for name, value in one.items() if value != other.get(name)}
         assert differs == {}, differs
         assert one.keys() == other.keys()
-        for remote in self.remotes:
-            got: dict[int, list[bytes]] = {port: [] for side in self.sides for port in side.ports}
+        for remote in (*self.remotes, self.control):
+            got: dict[int, list[bytes]] = {}
             with suppress(BlockingIOError):
                 while True:
                     data, (_, port, *_) = remote.recvfrom(2000)
                     got.setdefault(port, []).append(data)
-            ours, reference = ([got[port] for port in side.ports] for side in self.sides)
+            ours, reference = (
+                [got.get(at, []) for port in side.ports for at in (port, port + 1)] for side in self.sides
+            )
             assert ours == reference
 
     def close(self) -> None:
         for side in self.sides:
             side.close()
-        for remote in self.remotes:
+        for remote in (*self.remotes, self.control):
             remote.close()
         self._open.close()
