@@ -318,7 +318,7 @@ class FluxSession(_DeepgramSession):
         self._finished, self._text = -1, ""
 
     def hint(self, said: str, wanted: Expected) -> str:
-        """Allow longer pauses and spelling while the caller dictates; after the next sentence everything is as before."""
+        """Allow longer pauses and spelling while the caller dictates, until the end of the next sentence."""
         options, dictated = self._options, wanted.kind in IN_PARTS
         if not dictated and not self._dictated:
             return ""

@@ -128,7 +128,7 @@ class Utterance:
         return max(kept, key=lambda span: span[1] - span[0], default=None)
 
     def thing(self, about: frozenset[str]) -> str:
-        """Remaining words when the question's frame and the words `about` the tool are taken away; empty for nothing."""
+        """Remaining words without the question's frame and the words `about` the tool; empty for nothing."""
         called = re.search(
             r"(?i:\b(?:called|titled|entitled|named))\s+(?:it's\s+)?(?P<thing>[^.?!;]{1,120})", self.text
         )
