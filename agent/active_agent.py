@@ -37,7 +37,7 @@ class AgentRole:
     name: str = "agent"
     tools: Sequence[Tool] = ()
     languages: tuple[str, ...] = ("en",)
-    """Those that it speaks; it begins in the first."""
+    """Languages that the agent speaks; it begins in the first."""
     keyterms: tuple[str, ...] = ()
     """Words that its callers are likely to say."""
     colleagues: Mapping[str, str] = field(default_factory=dict)
@@ -47,9 +47,11 @@ class AgentRole:
     paces: bool = False
     """Whether it may tell what it expects of the caller, and that it waits for them."""
     form: FormSetting = field(default_factory=FormSetting)
-    """What the fields of its tools' forms are read by."""
+    """Parser of the form fields of its tools, with its settings."""
     judge: Judge | None = None
-    """Who judges whether the caller has agreed, where no model of its own does; with None only a plain yes counts."""
+    """Model that judges whether the caller has agreed, where no model of its own does; with None only a plain yes
+    counts.
+    """
     find: Find = nothing
     """Finds what its documents say."""
 

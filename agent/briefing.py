@@ -62,7 +62,7 @@ class BriefingVerdict(Enum):
 
 
 async def summary_of(llm: LanguageModel, messages: Sequence[Message], said: BriefingPhrases) -> str:
-    """What the conversation is about, in one sentence by the model; empty if it fails or takes too long."""
+    """Topic of the conversation, in one sentence by the model; empty if it fails or takes too long."""
     # As a conversation of its own: asked within that with the caller, a model goes on speaking to the caller.
     asked: list[Message] = [
         {"role": "system", "content": said.summarise},
@@ -85,7 +85,7 @@ def _transcript(messages: Sequence[Message]) -> Iterator[str]:
 
 
 def verdict_of(text: str, phrases: Phrases) -> BriefingVerdict | None:
-    """What the words say about it; a "no" among them counts more than a "yes", and None is neither.
+    """Verdict in the words; a "no" among them counts more than a "yes", and None is neither.
 
     A yes is nothing but one: "okay, who is calling" and "sorry, I cannot right now" connect nobody.
     """
@@ -96,7 +96,7 @@ def verdict_of(text: str, phrases: Phrases) -> BriefingVerdict | None:
 
 
 def without_echo(heard: Sequence[tuple[str, float]], said: Sequence[tuple[str, float]], phrases: Phrases) -> str:
-    """Those words of `heard` that are not `said` ones coming back; each with the time of its end.
+    """Words of `heard` that are not an echo of `said`; each with the time of its end.
 
     One that says yes may be the echo of any that does, since it may be misheard; so with a no, and with digits.
     """

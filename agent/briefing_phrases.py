@@ -22,7 +22,7 @@ class BriefingPhrases:
 
     @property
     def summarise(self) -> str:
-        """What the model is asked."""
+        """Request to the model for a summary."""
         return SUMMARISE.format(language=self.language)
 
 

@@ -59,7 +59,7 @@ class CallControl:
 
     @property
     def state(self) -> State:
-        """Who has the floor."""
+        """Present holder of the floor."""
         return self._floor.turns.state
 
     @property
@@ -71,7 +71,7 @@ class CallControl:
 
     @property
     def messages(self) -> list[Message]:
-        """What has been said so far, as a model wants it."""
+        """Messages so far, as a model wants them."""
         return self._agent.history.messages()
 
     def say(self, text: str) -> None:

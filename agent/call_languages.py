@@ -28,7 +28,7 @@ NAMES = {
     "pt": "Portuguese",
     "it": "Italian",
 }
-"""What the languages are called, as the model is told."""
+"""Names of the languages, as the model is told."""
 
 
 class CallLanguages:
@@ -80,7 +80,7 @@ class CallLanguages:
 
     @property
     def manner(self) -> str:
-        """What the model is told; empty if there is nothing to choose."""
+        """Instructions for the model on the choice of language; empty if there is nothing to choose."""
         if self.known == ("en",):
             return ""
         told = f"You are speaking {NAMES[self.now]} with the caller: answer in {NAMES[self.now]}, whatever language "

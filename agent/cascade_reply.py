@@ -62,7 +62,7 @@ class Preparation:
         # As the history is now: the final words may enter it before the task takes its first step.
         draft = agent.history.draft(text, instead)
         self.found: asyncio.Future[Sequence[Passage]] = asyncio.get_running_loop().create_future()
-        """What stands in the documents about it: looked up before the model is asked."""
+        """Passages of the documents about it: looked up before the model is asked."""
         self._thought = Ahead(self._think(draft), agent.spawn)
 
     async def _think(self, draft: Draft) -> AsyncGenerator[Piece, None]:
@@ -101,7 +101,7 @@ class CascadeReply(Reply):
         super().__init__(agent, turn, now)
         self._agent: CascadeAgent = agent
         self._notice = ""
-        """What was said of `Agent.notice`."""
+        """Text of `Agent.notice` that was said."""
 
     async def run(self, prepared: Preparation | None) -> None:
         """Answer what the history holds. Raises `ProviderError`."""

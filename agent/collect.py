@@ -50,7 +50,7 @@ def collected(arguments: type[BaseModel]) -> Mapping[str, FormField]:
 
 
 def _nested(one: FieldInfo) -> Iterable[Any]:
-    """What the parts of a union are annotated with."""
+    """Annotations of the parts of a union."""
     return (meta for part in get_args(one.annotation) for meta in get_args(part))
 
 
@@ -59,7 +59,9 @@ def _field_of(metadata: Iterable[Any]) -> FormField | None:
 
 
 def expectations(tools: Iterable[type[BaseModel]], setting: FormSetting) -> tuple[Expected, ...]:
-    """What the parameters are, where they say so: ``Annotated[str, Expected(Kind.DIGITS, 10)]``, or by their fields."""
+    """Expected answers for the parameters, where they say so: ``Annotated[str, Expected(Kind.DIGITS, 10)]``, or by
+    their fields.
+    """
     found: list[Expected] = []
     for arguments in tools:
         found += (
@@ -100,7 +102,7 @@ class Collector:
             self.expect(field.expects(self.setting))
 
     async def missing(self, values: BaseModel, given: Mapping[str, Any], consent: Consent) -> dict[str, Any] | None:
-        """What the model is told to do before a tool may run with `values`; None when the caller has confirmed them.
+        """Instructions for the model before a tool may run with `values`; None when the caller has confirmed them.
 
         `given` are the values as the tool gets them. Raises `ValueError` for one that is wrong.
         """

@@ -158,7 +158,7 @@ class Consent:
         self.phrases = phrases_of(("en",))
         """The small words of the languages that the caller may speak."""
         self.judge = judge
-        """Who judges answers; None for nobody."""
+        """Model that judges answers; None if there is none."""
         self.answer_stands: Callable[[], float | None] = lambda: 0.0
         """When the caller's last words were answered; None if they have said more since than stands in the memory."""
         self._history = history
@@ -173,7 +173,7 @@ class Consent:
         return ConsentQuestion(self._history.place)
 
     def said_since(self, question: ConsentQuestion) -> str:
-        """What the agent has said since then, as the caller heard it, up to their last words."""
+        """Words of the agent since then, as the caller heard them, up to their last words."""
         return self._history.exchange_since(question.place).said
 
     async def answer(

@@ -54,7 +54,7 @@ class DtmfCollector:
         return True
 
     def tool(self) -> Tool:
-        """What the model asks for keys with."""
+        """Tool by which the model asks for keys."""
 
         @tool(timeout=LONGEST, waits_for_caller=True)
         async def collect_digits(

@@ -44,7 +44,7 @@ def lexicon_of(phrases: Phrases) -> Lexicon:
 
 
 class Floor:
-    """Whose turn it is, and what is being said."""
+    """State of the turn, and of the words that are being said."""
 
     def __init__(self, options: TurnOptions, phrases: Phrases) -> None:
         self.turns = TurnMachine(options, 0.0)
@@ -56,7 +56,7 @@ class Floor:
         """Replies thrown away since the caller was answered last."""
         self.replying: asyncio.Task[None] | None = None
         self.broken: tuple[Part, ProviderError] | None = None
-        """What could not be opened."""
+        """Part that could not be opened, and its error."""
         self.changed = asyncio.Event()
         self.over: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.unattended = False
@@ -113,7 +113,7 @@ class Listening:
         return wanted if not self.even else EVEN if wanted is not None or not before else None
 
     def lapse(self, now: float) -> list[Change]:
-        """What changed because nothing came until `now`."""
+        """Changes because nothing came until `now`."""
         return self._note(self.voice.lapse(now))
 
     def _note(self, changes: list[Change]) -> list[Change]:
@@ -123,7 +123,7 @@ class Listening:
         return changes
 
     def followed(self, changes: list[Change]) -> list[tuple[bool | None, float]]:
-        """What the recogniser has to know of these changes: arguments of `agent.stt.SpeechToText.follow_voice`."""
+        """Part of these changes that the recogniser has to know: arguments of `agent.stt.SpeechToText.follow_voice`."""
         before, self._among = self._among, self.voice.others
         if not self._among:
             return [(None, 0.0)] if before else []

@@ -39,7 +39,7 @@ class Sentence:
     """Where sound stands among its own that has none of its words, and how many samples of it."""
     complete: bool = False
     heard: str | None = None
-    """What of it the caller heard once that is decided; None while it counts as heard."""
+    """Part that the caller heard once that is decided; None while it counts as heard."""
     ask: Callable[[int], None] | None = None
     """Asks the voice what was heard, after so many samples of its own; the answer comes later, by `hear`."""
     aside: bool = False
@@ -85,7 +85,7 @@ class UserTurn:
     text: str = ""
     """Empty as long as nobody has written it down."""
     found: Sequence[Passage] = ()
-    """What stands in the documents about it."""
+    """Passages of the documents about it."""
 
 
 class Draft(NamedTuple):
@@ -93,7 +93,7 @@ class Draft(NamedTuple):
 
     messages: list[Message]
     found: dict[int, Sequence[Passage]]
-    """What was found for the caller's messages, by their places."""
+    """Passages for the caller's messages, by their places."""
 
     @property
     def words(self) -> list[str]:
@@ -119,7 +119,7 @@ class Exchange(NamedTuple):
     before: str
     """All before the caller's last words, a line for each who spoke."""
     said: str
-    """What the agent said of that, as the caller heard it."""
+    """Words of the agent in it, as the caller heard them."""
     answer: str
     """The caller's last words, if they have heard words of the model before; empty for none."""
     first: bool
@@ -133,7 +133,7 @@ class History:
 
     def __init__(self, prompt: str) -> None:
         self.prompt = prompt
-        """What the model is told; another agent that takes over has its own."""
+        """Prompt of the model; another agent that takes over has its own."""
         self.manner = ""
         """In which language it is to answer; empty for whichever it likes."""
         self._entries: list[UserTurn | AssistantTurn] = []
@@ -151,7 +151,7 @@ class History:
         return len(self._entries)
 
     def exchange_since(self, place: int) -> Exchange:
-        """What was said since `place`, as the caller heard it, up to their last words."""
+        """Exchange since `place`, as the caller heard it, up to their last words."""
         entries = self._entries[place:]
         while entries and isinstance(entries[-1], AssistantTurn):
             entries.pop()
@@ -246,7 +246,7 @@ class History:
                     sentence.heard = heard_part(sentence, sentence.spoken(heard.samples))
 
     def heard_from(self, utterance: int) -> str:
-        """What the caller heard from `utterance` on."""
+        """Text that the caller heard from `utterance` on."""
         return heard_text([sentence for sentence in self._sentences() if sentence.utterance >= utterance])
 
     def find(self, passages: Sequence[Passage]) -> Sequence[Passage]:

@@ -26,7 +26,7 @@ OPEN = 5.0
 
 @contextmanager
 def boundary(provider: str) -> Iterator[None]:
-    """Whatever is raised within leaves as `ProviderError`; what should not have been raised is logged in full."""
+    """Convert every error of the block to `ProviderError`; what should not have been raised is logged in full."""
     try:
         yield
     except ProviderError:

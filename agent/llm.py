@@ -56,7 +56,7 @@ class ToolCall(NamedTuple):
     name: str
     arguments: str
     extra: Mapping[str, Any] | None = None
-    """What the server that made the call wants to have back with it; in messages it is called ``extra_content``."""
+    """Data that the server wants back with this call; in messages it is called ``extra_content``."""
 
 
 class Usage(NamedTuple):
@@ -83,7 +83,7 @@ class LanguageModel(Protocol):
 
     @property
     def name(self) -> str:
-        """Who it is, for logs and bills."""
+        """Name of provider and model, for logs and bills."""
         ...
 
     def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:

@@ -45,7 +45,7 @@ class McpServer:
 
     def __init__(self, options: McpOptions) -> None:
         self.tools: list[Tool] = []
-        """What may be called; those known from before while the server is away."""
+        """Tools that may be called; those known from before while the server is away."""
         self._options = options
         self._client: Any = None
         self._connected = asyncio.Event()
@@ -193,7 +193,7 @@ REFUSED = (-32601, -32602)
 
 
 def arguments_of(schema: Mapping[str, Any]) -> type[RootModel[dict[str, Any]]]:
-    """What validates arguments by a server's JSON schema. Raises `ValueError` for a schema that cannot be used."""
+    """Validator of arguments by a server's JSON schema. Raises `ValueError` for a schema that cannot be used."""
     if len(json.dumps(schema)) > MOST_SCHEMA or schema.get("type") != "object":
         raise ValueError("its schema is too long, or not one of an object")
     try:
@@ -234,7 +234,7 @@ def _first(errors: Iterable[Any], count: int = 3) -> list[Any]:
 
 
 def _value(result: Any) -> Any:
-    """What a tool said, as JSON or text. Raises `ToolError` if it said that it failed."""
+    """Result of a tool, as JSON or text. Raises `ToolError` if it said that it failed."""
     text = "\n".join(part.text for part in result.content if getattr(part, "type", "") == "text")
     if result.is_error:
         raise ToolError(text[:500] or "it failed")

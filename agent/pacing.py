@@ -23,7 +23,7 @@ Length = Annotated[int, Field(description="How many digits or letters it has; 0 
 def pacing(
     turns: Callable[[], TurnMachine], asked: Callable[[str], None], setting: Callable[[], FormSetting] = FormSetting
 ) -> tuple[Callable[[Expected], None], list[Tool]]:
-    """What notes an expected answer with the turn machine of the call, and the tools `expect` and `wait`.
+    """Function that notes an expected answer with the turn machine of the call, and the tools `expect` and `wait`.
 
     `asked` is told what the agent says when something is expected. `setting` tells how numbers are read.
     """

@@ -21,7 +21,7 @@ class ProviderSession(Protocol):
 
     @property
     def name(self) -> str:
-        """Who it is, for logs and bills."""
+        """Name of provider and model, for logs and bills."""
         ...
 
     async def open(self) -> None:

@@ -22,7 +22,9 @@ class Passage(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What tells it from others, also from those of another agent and of the same place at another time."""
+        """Name that distinguishes the passage from others, also from those of another agent and of the same place at
+        another time.
+        """
         text = f"{self.agent}\0{self.heading}\0{self.text}".encode("utf-8", "replace")
         return f"{self.file}#{self.chunk}-{hashlib.sha256(text).hexdigest()[:8]}"
 

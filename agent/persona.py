@@ -40,8 +40,7 @@ class Persona:
     not_done: str = _EN["not_done"]
     """Said when such a tool fails."""
     emergency: str = ""
-    """What the tool `emergency` gives back: the agent cannot call the emergency services. Empty: there is no such tool.
-    """
+    """Result of the tool `emergency`: the agent cannot call the emergency services. Empty: there is no such tool."""
     opening: str = ""
     """Said when it takes a call over from another agent; empty: it goes on as if nothing had happened."""
     translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

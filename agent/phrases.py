@@ -13,23 +13,24 @@ class Phrases:
     """Words of one language, or of several together; lower case, without accents removed."""
 
     greetings: frozenset[str] = frozenset()
-    """What callers say when a call is answered; the agent's own greeting is the reply to it."""
+    """Greetings of callers when a call is answered; the agent's own greeting is the reply to them."""
     backchannels: frozenset[str] = frozenset()
     """Sounds that are no answer to anything."""
     assent: frozenset[str] = frozenset()
-    """What says "I am listening" while the agent speaks, but answers it when it has asked something."""
+    """Phrases that mean "I am listening" while the agent speaks, and "yes" after a question of the agent."""
     digits: frozenset[str] = frozenset()
     """Digits, and what stands between the parts of an address, as words."""
     refusal: frozenset[str] = frozenset()
-    """What says no to a question."""
+    """Phrases that mean "no" to a question."""
     readiness: frozenset[str] = frozenset()
-    """What says yes to "shall I connect you?", beside `assent`; whole phrases."""
+    """Phrases that mean "yes" to "shall I connect you?", beside `assent`; whole phrases."""
     consent: frozenset[str] = frozenset()
-    """What says yes to "shall I do that?", beside `assent`; whole phrases of up to four words."""
+    """Phrases that mean "yes" to "shall I do that?", beside `assent`; whole phrases of up to four words."""
     courtesy: frozenset[str] = frozenset()
-    """What may stand beside a yes or a no and changes nothing; whole phrases."""
+    """Phrases beside a yes or a no that change nothing; whole phrases."""
     understanding: frozenset[str] = frozenset()
-    """What shows, beside `assent`, `consent` and `courtesy`, that the caller listens; words and whole phrases."""
+    """Phrases that show, beside `assent`, `consent` and `courtesy`, that the caller listens; words and whole phrases.
+    """
     little: frozenset[str] = frozenset()
     """Words that say nothing by themselves beside those: "that" in "that makes sense"."""
     interrupts: frozenset[str] = frozenset()

@@ -23,8 +23,9 @@ _LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
 """The same, by a translator of the own network (RFC 8215)."""
 
 _INSIDE = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")))
-"""What `is_global` takes for public in some versions of Python: addresses of one network (RFC 6890, RFC 8215, RFC 3879)
-and old ways to write those of IPv4."""
+"""Networks that `is_global` takes for public in some versions of Python: addresses of one network (RFC 6890, RFC 8215,
+RFC 3879) and old ways to write those of IPv4.
+"""
 
 _OF_CLOUDS = tuple(
     map(

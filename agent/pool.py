@@ -149,7 +149,9 @@ LOADING = Pool("what is loaded once", workers=2, waiting=64)
 
 
 class Loaded(Generic[T]):
-    """What takes long to load the first time: once, in the threads of `LOADING`, however many need it at a time."""
+    """Resource that takes long to load the first time: once, in the threads of `LOADING`, however many need it at a
+    time.
+    """
 
     def __init__(self, name: str, load: Callable[[], T]) -> None:
         """`name` is for the log, which tells why it could not be loaded."""

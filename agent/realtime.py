@@ -15,7 +15,7 @@ class Brief:
     instructions: str
     """The system prompt."""
     greeting: str = ""
-    """What is said first, word for word; empty: the caller begins."""
+    """First words, word for word; empty: the caller begins."""
     tools: Sequence[ToolSchema] = ()
     """As for a `agent.llm.LanguageModel`."""
 
@@ -55,7 +55,7 @@ class Consumed(NamedTuple):
     unit: Literal["seconds", "tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out"]
     amount: float
     product: str = ""
-    """Whose price it has, if that is another one's than the session's."""
+    """Product whose price applies, if that is another one's than the session's."""
 
 
 class Reopened(NamedTuple):
@@ -76,7 +76,7 @@ class RealtimeModel(AudioInput, Protocol):
 
     @property
     def product(self) -> str:
-        """Whose price it has: provider and model."""
+        """Name by which it is priced: provider and model."""
         ...
 
     async def open(self) -> None:
@@ -123,10 +123,10 @@ class RealtimeModel(AudioInput, Protocol):
 
 
 class RenewableRealtime(RealtimeModel, Protocol):
-    """What hears and speaks in one call: another session of a provider follows one that is lost, or is not wanted."""
+    """Speech-to-speech model of one call: another session of a provider follows one that is lost, or is not wanted."""
 
     brief: Callable[[], Brief]
-    """What the next session is to be; to be set before `open`."""
+    """Brief of the next session; to be set before `open`."""
 
     @property
     def full_duplex(self) -> bool:

@@ -77,7 +77,7 @@ class RealtimeConversation(BaseConversation):
         self._speech_output = RealtimeOutput(line, session)
         self._session = session
         self._playing = role.name, role.languages[0]
-        """Whom the session plays, and in which language."""
+        """Agent that the session plays, and its language."""
         self._handed_over = False
         """Whether the next session is that of another agent."""
         agent = Agent(
@@ -94,16 +94,16 @@ class RealtimeConversation(BaseConversation):
         session.brief = self._brief
         agent.corrected = self._correct
         self._correction = ""
-        """What the session was told wrong: the result of a tool that turned out otherwise."""
+        """Result of a tool that the session was told, and that turned out otherwise."""
         self._opening = role.persona.notice or role.persona.greeting
-        """What the session says by itself when it begins, as long as nobody has asked for it."""
+        """First words of the session, as long as nobody has asked for it."""
         self._current: RealtimeReply | None = None
         self._onset: float | None = None
         """Where in the sound the caller began, if nothing has been answered since."""
         self._words = ""
-        """What the caller said, until it is answered."""
+        """Words of the caller, until they are answered."""
         self._answered: tuple[UserTurn, RealtimeReply] | None = None
-        """What was answered last, and the answer."""
+        """Turn that was answered last, and the answer."""
         self._unwanted = ""
         """The reply to a recording that was thrown away last."""
 
@@ -162,7 +162,7 @@ class RealtimeConversation(BaseConversation):
         self._session.instruct(self._told(self._agent.history.messages()[0]))
 
     def _fail(self, part: Part, error: ProviderError) -> None:
-        """Whatever fails, it is the one provider: nothing can be said with it any more."""
+        """End the conversation after an error of any part: there is one provider only."""
         super()._fail("realtime", error)
 
     def _blamed(self, error: ProviderError) -> Part:

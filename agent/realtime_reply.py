@@ -64,7 +64,7 @@ class RealtimeOutput(Utterances):
 
 
 class RealtimeReply(Reply):
-    """What the session says in one turn, and the tools that it calls. Cancelling `follow` ends it for us."""
+    """Words and tool calls of the session in one turn. Cancelling `follow` ends it for us."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ WORDS = {
     "connecting": "I am sorry, I have a technical problem. One moment, please.",
     "moment": "One moment, please.",
 }
-"""What is said in each."""
+"""Words of each recording."""
 
 
 @cache
@@ -22,7 +22,7 @@ def recorded(name: str) -> bytes:
 
 
 def moment(language: str) -> tuple[str, bytes]:
-    """What covers a wait: words and their sound, or where they are not recorded in `language` a sound without words."""
+    """Words and sound that cover a wait; a sound without words if they are not recorded in `language`."""
     return (WORDS["moment"], recorded("moment")) if language == "en" else ("", _waiting())
 
 

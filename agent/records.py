@@ -1,4 +1,4 @@
-"""What a conversation reports while it goes on, and the record of each turn."""
+"""Reports of a conversation while it goes on, and the record of each turn."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -77,14 +77,14 @@ class Turn:
 
     caller: str = ""
     said: str = ""
-    """What the agent meant to say."""
+    """Text that the agent meant to say."""
     heard: str = ""
-    """What of it the caller heard."""
+    """Part of it that the caller heard."""
     interrupted: bool = False
     agent: str = ""
-    """Who answered, at its end."""
+    """Agent that answered, at the end of the turn."""
     language: str = ""
-    """What was spoken, an ISO 639-1 code."""
+    """Language that was spoken, an ISO 639-1 code."""
     tools: list[ToolRun] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
     """The passages of documents that the agent had for it: ``file``, ``heading``, ``chunk`` and ``score``."""
@@ -168,7 +168,7 @@ class Used(NamedTuple):
 
     part: Part
     name: str
-    """Whose price it has: the provider that did the work and its model, as ``"openai/gpt-4.1-mini"``."""
+    """Name by which it is priced: the provider that did the work and its model, as ``"openai/gpt-4.1-mini"``."""
     unit: Literal["seconds", "tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out", "characters"]
     """Seconds of sound heard, tokens, or characters spoken."""
     amount: float
@@ -188,7 +188,7 @@ class HandedOver(NamedTuple):
     agent: str
     before: str
     reason: str
-    """What the caller wants, in the words of the agent `before`."""
+    """Wish of the caller, in the words of the agent `before`."""
 
 
 Report = (

@@ -49,11 +49,11 @@ class CallEnding:
 
     outcome: Outcome | None = None
     people: Mapping[str, str] = field(default_factory=dict)
-    """Whom callers can be transferred to, by name, and what each is there for."""
+    """People to whom callers can be transferred, by name, and what each is there for."""
     call: str = ""
     """The id of the tool call that decided it; empty if none did. Its message tells what became of it."""
     to: str = ""
-    """Whom the caller is to be transferred to; empty for anybody."""
+    """Person to whom the caller is to be transferred; empty for anybody."""
     connect: Callable[[str], Awaitable[bool]] | None = None
     """Transfers the caller; None if there is nobody to transfer to."""
     connecting: bool = False
@@ -121,7 +121,7 @@ class CallEnding:
 
 
 async def unsaid(text: str) -> None:
-    """What tools say while there is no reply."""
+    """Take words of tools while there is no reply."""
 
 
 @dataclass(kw_only=True)
@@ -140,7 +140,7 @@ class Agent:
     left: set[asyncio.Task[None]] = field(default_factory=set)
     """Runs of other tools whose replies were broken off; they end with the call."""
     late: list[Late] = field(default_factory=list)
-    """What the model has not been told yet."""
+    """Results that the model has not been told yet."""
     arrived: Callable[[], None] = lambda: None
     """Is told of each result that comes late."""
     say: Callable[[str], Awaitable[None]] = unsaid
@@ -152,17 +152,18 @@ class Agent:
     tools_run: Callable[[bool], None] = lambda runs: None
     """Is told whether tools of the present reply run, each time that this or what is being said has changed."""
     opening: str = ""
-    """What is said next, before the model is asked: the first words of an agent that has taken over."""
+    """First words of the next reply, before the model is asked: the first words of an agent that has taken over."""
     notice: str = ""
-    """What somebody who may have come must hear: said before the next words, and again before later ones until it was
-    heard."""
+    """Notice that somebody who may have joined must hear: said before the next words, and again before later ones until
+    it was heard.
+    """
 
     def __post_init__(self) -> None:
         self.toolbox.consent = Consent(self.history, self.judge)
 
     @property
     def judge(self) -> Judge | None:
-        """Who judges whether an answer is a yes; None where there is no model that could be asked by itself."""
+        """Judge of an answer to a question of consent; None where there is no model that could be asked by itself."""
         return None
 
     def told_tools(self) -> None:
@@ -170,7 +171,7 @@ class Agent:
         self.tools_run(self.running > 0)
 
     def take_back(self) -> None:
-        """What was decided about the call does not happen: the caller has spoken into it, and wants to stay."""
+        """Cancel the decision to end or transfer the call: the caller has spoken into it, and wants to stay."""
         if self.call_ending.outcome is not None:
             call, self.call_ending.outcome, self.call_ending.call = self.call_ending.call, None, ""
             self.tell_of(call, TAKEN_BACK, failed=True)

@@ -64,5 +64,5 @@ class Decimator:
         return bytes(audioop.lin2lin(audioop.mul(total, 4, 2.0), 4, 2))
 
     def finish(self) -> bytes:
-        """What silence after the last sample brings out."""
+        """Last samples, as if silence followed."""
         return self.feed(bytes(len(self._taps) - 2))

@@ -38,7 +38,9 @@ class SpeechOutput(Utterances):
         self._covering: asyncio.TimerHandle | None = None
         self._ahead: tuple[str, Ahead[Speech]] | None = None
         self._before = ""
-        """What the voice was given since the caller last heard all that was said: its intonation goes on from there."""
+        """Text that the voice was given since the caller last heard all that was said: its intonation goes on from
+        there.
+        """
 
     def begin(self, text: str) -> Sentence:
         """See `Utterances.begin`."""
@@ -47,7 +49,7 @@ class SpeechOutput(Utterances):
         return super().begin(text)
 
     def speak_in(self, language: str) -> None:
-        """What is said from now on is in `language` (ISO 639-1)."""
+        """Speak in `language` (ISO 639-1) from now on."""
         self.forget()
         self.language, self._before = language, ""
 
@@ -126,7 +128,7 @@ class SpeechOutput(Utterances):
         return self._synthesise(spoken, before)
 
     def _spoken(self, text: str) -> str:
-        """What the voice is given for `text`: nothing without a letter or digit, of which voices make no sound."""
+        """Text that the voice is given for `text`: nothing without a letter or digit, of which voices make no sound."""
         spoken = speakable(text, self.language)
         return spoken if any(map(str.isalnum, spoken)) else ""
 

@@ -49,7 +49,7 @@ class AudioInput(Protocol):
 
     @property
     def name(self) -> str:
-        """Who it is, for logs and bills."""
+        """Name of provider and model, for logs and bills."""
         ...
 
     def send_audio(self, ulaw: bytes) -> None:

@@ -18,7 +18,7 @@ class SwitchingTts:
 
     @property
     def name(self) -> str:
-        """Who speaks now."""
+        """Name of the present voice."""
         return self._made[self._key].name
 
     def change(self, key: Hashable, make: Callable[[], TextToSpeech]) -> None:

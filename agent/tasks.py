@@ -49,7 +49,7 @@ class Tasks:
 
     @contextlib.contextmanager
     def boundary(self) -> Iterator[None]:
-        """What the block raises goes to `crashed`."""
+        """Context that passes errors of the block to `crashed`."""
         try:
             yield
         except Exception as error:  # an error of our own, or of a callback of the embedding program

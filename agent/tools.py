@@ -82,7 +82,7 @@ class Tool:
     timeout: float = 8.0
     """Seconds until the call is given up."""
     filler: str = ""
-    """What is said when it takes long; empty for the agent's own filler."""
+    """Words of the agent while the tool takes long; empty for the agent's own filler."""
     side_effect: bool = False
     """Whether it changes something: then it is never run on a guess nor broken off once begun, and in one call the
     same arguments run it once, however often the model asks."""
@@ -251,14 +251,14 @@ class Toolbox:
         """The identity of the call, a part of every idempotency key."""
         self._done: dict[str, asyncio.Future[ToolRun]] = {}
         self.consent = Consent(History(""))
-        """What the caller has said yes to; by a memory in which nobody says anything, nothing."""
+        """Consents of the caller; none while the history is empty."""
         self.vault = Vault()
         self.collector = Collector()
         self.offer(tools)
 
     @property
     def expected(self) -> tuple[Expected, ...]:
-        """What the parameters of the tools are, where they say so."""
+        """Expected answers for the parameters of the tools, where they say so."""
         return expectations((one.arguments for one in self._tools.values()), self.collector.setting)
 
     def offer(self, tools: Iterable[Tool]) -> None:
@@ -377,7 +377,7 @@ async def _carry_out(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun
 
 
 def result_text(run: ToolRun, note: str = "") -> str:
-    """What the model is told of a run, with a `note` on it: JSON, bounded."""
+    """Text of a run for the model, with a `note` on it: JSON, bounded."""
     value = {"error": run.error} if run.error else run.result
     value = {"note": note, "result": value} if note else value
     return json.dumps(value, ensure_ascii=False)[:RESULT_LIMIT]

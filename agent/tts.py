@@ -31,7 +31,7 @@ class TextToSpeech(Protocol):
 
     @property
     def name(self) -> str:
-        """Who it is, for logs and bills."""
+        """Name of provider and model, for logs and bills."""
         ...
 
     async def open(self) -> None:

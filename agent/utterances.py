@@ -15,7 +15,7 @@ class Utterances:
         self.next = 1
         """The number of the next utterance."""
         self.language = "en"
-        """What is said is in this language (ISO 639-1)."""
+        """Language of the words from now on (ISO 639-1)."""
         self._line = line
         self._finished = 0
         self._silent = asyncio.Event()

@@ -10,7 +10,7 @@ from media.process.channel import Quality
 from sipgw.sip.boundaries import contained
 
 Fault = Literal["one_way", "foreign", "quality", "failed", "slow"]
-"""What may be wrong with a call: see `sipgw.trunks.call_alarms`."""
+"""Possible faults of a call: see `sipgw.trunks.call_alarms`."""
 FAILED = ("failed", "refused", "interrupted", "line_lost", "transfer_failed")
 """Endings of calls that failed."""
 FAULT_WORDS: dict[str, str] = {
@@ -59,7 +59,7 @@ class CallBegan(NamedTuple):
     call_id: str = ""
     """The Call-ID that it came in with, which other calls may have too."""
     tenant: str = ""
-    """Whose call it is; empty: that of the installation itself."""
+    """Tenant whose call it is; empty: that of the installation itself."""
 
 
 class CallRinging(NamedTuple):
@@ -207,7 +207,7 @@ class DocumentsUnread(NamedTuple):
     at: datetime
     agent: str
     files: int
-    """Those without passages."""
+    """Number of files without passages."""
 
 
 class SoundWithheld(NamedTuple):

@@ -31,7 +31,7 @@ class StateFile:
         """Whether the thread will write the content."""
 
     def read(self, most: float = LARGEST) -> bytes | None:
-        """What was put last; None if there is no file. It waits for the disk: call it only at the start. Raises
+        """Content of the last `put`; None if there is no file. It waits for the disk: call it only at the start. Raises
         OSError, and ValueError for a file of more than `most` bytes.
         """
         return DISK.submit(self._read, most).result()

@@ -37,7 +37,7 @@ _POSTAL_CODES = {
 
 
 _ALIASES = {"UK": "GB"}
-"""What people write for codes of ISO 3166-1."""
+"""Common other spellings of codes of ISO 3166-1."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class FormField:
     """One kind of field; subclasses say what differs. Text is read as it stands."""
 
     expected: ClassVar[Expected] = OPEN
-    """What the recogniser and the turn machine are told when the agent asks for it."""
+    """Expected answer for the recogniser and the turn machine, while the agent asks for this field."""
     kind: ClassVar[str] = ""
     schema: ClassVar[Mapping[str, Any]] = {}
-    """What is added to the JSON schema of the type."""
+    """Additions to the JSON schema of the type."""
 
     def expects(self, setting: FormSetting) -> Expected:
         """The same, as it is in one call."""
@@ -81,7 +81,7 @@ class FormField:
         return value
 
     def parts(self, value: Any, setting: FormSetting) -> dict[str, str]:
-        """What has to be said back: each part by its name ("" for the whole), as it is said."""
+        """Parts that the agent has to say back: each part by its name ("" for the whole), as it is said."""
         return {"": str(value)}
 
     def stands(self, said: str, spoken: str, setting: FormSetting) -> bool:

@@ -67,7 +67,7 @@ class ValueToConfirm(NamedTuple):
 
     @property
     def slot(self) -> tuple[str, str, str]:
-        """What another value of it would replace."""
+        """Slot of the value: another value of the same slot replaces it."""
         return self.field, self.kind, self.name
 
     def is_like(self, other: "ValueToConfirm") -> bool:

@@ -16,7 +16,7 @@ _SIGN_WORDS = {
     "hi": {".": "डॉट;dot", "+": "प्लस;plus", "@": "ऐट;एट;at", "_": "अंडरस्कोर;underscore", "-": "हाइफ़न;डैश;dash"},
 }
 SIGNS = {code: {sign: words.partition(";")[0] for sign, words in signs.items()} for code, signs in _SIGN_WORDS.items()}
-"""What the signs of addresses and numbers are called."""
+"""Spoken names of the signs in addresses and numbers."""
 _DIGITS = {
     "en": "zero|oh|nought one two three four five six seven eight nine",
     "es": "cero un|uno dos tres cuatro cinco seis siete ocho nueve",

@@ -43,7 +43,7 @@ class Behind:
         return False
 
     def hear_again(self) -> None:
-        """What went on is told; the next sound may be the caller again."""
+        """Forget the sound that was reported; the next sound may be the caller again."""
         self._power, self._slots = 0.0, 0
 
     def level(self, *, alone: bool) -> float | None:

@@ -9,7 +9,7 @@ CERTAIN = 0.8
 
 
 class Kind(Enum):
-    """What has changed."""
+    """Kind of a change."""
 
     VOICE_STARTED = "the caller speaks"
     """Certain: if the agent speaks, its reply should stop now; a short word alone does not get here then."""

@@ -21,7 +21,7 @@ LEAST_KEPT = 50
 EVERY = 20
 """Slots of the agent's speech between two estimates."""
 FLOOR = -55
-"""What is below does not count, dBm0."""
+"""Level below which sound does not count, dBm0."""
 FAINTEST = -50
 """The level in dBm0 that the loudest of an echo has at least: what is quieter is the noise of the line."""
 HEARD = -45

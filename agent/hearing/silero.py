@@ -43,7 +43,7 @@ class Silero:
 
 
 class SileroState:
-    """What the model remembers of one stream."""
+    """State of the model for one stream."""
 
     def __init__(self) -> None:
         self.memory = np.zeros((2, 1, 128), np.float32)

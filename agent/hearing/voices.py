@@ -100,5 +100,5 @@ class Voices:
         return any(began - EARLY <= at <= until + LATE for began, until in self._times)
 
     def forget(self) -> None:
-        """Whoever speaks next is the caller, however quiet."""
+        """Forget the caller's voice: any next voice is the caller, however quiet."""
         self.background, self._behind = Background(), Behind()

@@ -96,12 +96,12 @@ _AWAY = re.compile(
     r"|\bes tut mir (?:\w+ )?leid\b|\bentschuldigen sie mich\b|\bje (?:suis (?:\w+ )?désolée?\b|m'excuse\b)"
     r"|मुझे खेद"
 )
-"""What persons and recordings alike say of themselves who leave the caller to wait, or are sorry that they must."""
+"""Phrases by which both persons and recordings ask the caller to wait, or apologise for it."""
 _OWN = re.compile(
     r"\b(?:i|we|he|she|let me|let us|let's|did you|have you)(?:'ll|'d|'m|'ve| will| would| can| could| just| then"
     r"| have to| had to| need to| want to| am going to| going to)* (?:press|dial|push|enter|hit|key in)\b"
 )
-"""What a person does with keys, or asks about them: menus say what the caller is to do."""
+"""Phrases by which a person speaks of keys, or asks about them: menus say what the caller is to do."""
 _END = re.compile(r"(?<=[.?!।])\s+")
 LITTLE = 3
 """Words of a sentence that say nothing beside one that asks to wait."""

@@ -21,8 +21,7 @@ from agent.providers.tool_calls import MAX_ARGUMENTS, ToolCalls, TooMuchError
 SDK = ("anthropic", "anthropic.resources.messages", "httpcore2")
 """The modules that a client uses; to import them takes seconds on a small machine."""
 EXTRA = "anthropic"
-"""Under which a tool call holds what was thought before it: it goes back with the call, or the next request is refused.
-"""
+"""Key of a tool call that holds the thinking before it: it goes back with the call, or the next request is refused."""
 ALWAYS = ("claude-opus-5-5", "claude-fable", "claude-mythos")
 """How the names of the models begin that refuse every request in which they are not to think."""
 CACHED = {"type": "ephemeral"}

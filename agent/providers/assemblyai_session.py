@@ -118,7 +118,7 @@ class AssemblyAIOptions(ListenOptions):
         return tuple(dict.fromkeys(code for code in (self.language, *self.languages) if code))[:LANGUAGES]
 
     def usual(self) -> dict[str, Any]:
-        """What a session is told to undo `dictation`; of a model with modes no silence that was not configured."""
+        """Parameters that undo `dictation`; of a model with modes no silence that was not configured."""
         least, most = self.extra.get(LEAST), self.extra.get(MOST)
         told: dict[str, Any] = {"keyterms_prompt": list(self.keyterms)}
         if self.has_modes:
@@ -128,7 +128,7 @@ class AssemblyAIOptions(ListenOptions):
         return told | _given(min_turn_silence=least, max_turn_silence=most)
 
     def dictation(self) -> dict[str, Any]:
-        """What a session is told while something is dictated."""
+        """Parameters of a session while the caller dictates."""
         told = self.usual()
         told["keyterms_prompt"] = list(dict.fromkeys((*self.keyterms, *SPELLED)))[:100]
         if self.has_modes:
@@ -312,7 +312,7 @@ class AssemblyAISttSession(SttSession):
 
 
 def _given(**values: Any) -> dict[str, Any]:
-    """What has a value."""
+    """The options that have a value."""
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -36,7 +36,7 @@ LANGUAGES = {
     "it": "italian",
     "pt": "portuguese",
 }
-"""What the service calls those that its voices speak; Universal-Streaming understands the same."""
+"""Names of the languages that the service's voices speak; Universal-Streaming understands the same."""
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ class InkSession(SttSession):
         self._text = ""
 
     def hint(self, said: str, wanted: Expected) -> str:
-        """Whoever dictates may pause for longer; after the next sentence everything is as before."""
+        """Allow longer pauses while the caller dictates, until the end of the next sentence."""
         options, dictated = self._options, wanted.kind in IN_PARTS
         if not dictated and not self._dictated:
             return ""

@@ -31,10 +31,10 @@ KEYTERM = 100
 """Characters of a key term at most: Flux refuses the session for a longer one, or a blank one."""
 
 FLUX_REDACT = ("numbers", "aggressive_numbers")
-"""What Flux can take out, one of them: numbers of several digits, or every number."""
+"""Kinds of redaction that Flux offers, of which one is used: numbers of several digits, or every number."""
 
 FLUX_LANGUAGES = ("en", "es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl")
-"""What ``flux-general-multi`` knows (developers.deepgram.com/docs/flux/language-prompting, November 2026)."""
+"""Languages of ``flux-general-multi`` (developers.deepgram.com/docs/flux/language-prompting, November 2026)."""
 
 ENGLISH, MULTI = "flux-general-en", "flux-general-multi"
 
@@ -270,7 +270,7 @@ class FluxSession(_DeepgramSession):
 
     @property
     def model(self) -> str:
-        """That of the session; the multilingual one hears English a little worse."""
+        """Model of the session; the multilingual one hears English a little worse."""
         options = self._options
         multi = options.model.endswith("-multi") or self._codes not in ((), ("en",))
         return MULTI if multi else options.model
@@ -318,7 +318,7 @@ class FluxSession(_DeepgramSession):
         self._finished, self._text = -1, ""
 
     def hint(self, said: str, wanted: Expected) -> str:
-        """Whoever dictates may pause for longer and spells; after the next sentence everything is as before."""
+        """Allow longer pauses and spelling while the caller dictates, until the end of the next sentence."""
         options, dictated = self._options, wanted.kind in IN_PARTS
         if not dictated and not self._dictated:
             return ""

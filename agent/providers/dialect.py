@@ -13,7 +13,7 @@ OPTIONAL = (
     *("stream_options", "reasoning_effort", "reasoning", "temperature", "parallel_tool_calls", "store"),
     *("response_format", "text"),
 )
-"""What a reply can do without."""
+"""Parameters that a reply does not need."""
 
 _LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _UNKNOWN = re.compile(
@@ -79,7 +79,7 @@ def is_too_long(words: str) -> bool:
 
 
 def latest(messages: Sequence[Any]) -> list[Any]:
-    """What the messages begin with, and the latest turns: no more than half of all; the last turn at least.
+    """First messages, and the latest turns: no more than half of all; the last turn at least.
 
     A turn begins with words of the caller, so no tool call is parted from its result.
     """

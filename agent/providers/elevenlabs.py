@@ -1,4 +1,4 @@
-"""What the ways to ElevenLabs share: options, messages and the meaning of its errors.
+"""Code shared by the protocols of ElevenLabs: options, messages and the meaning of its errors.
 
 https://elevenlabs.io/docs/api-reference/text-to-speech
 """

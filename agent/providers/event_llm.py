@@ -23,7 +23,7 @@ class EventReader(ABC):
 
     @abstractmethod
     def read(self, event: Any) -> tuple[list[Piece], bool]:
-        """What one event brings, and whether it is the last. Raises `ProviderError`."""
+        """Pieces that one event brings, and whether it is the last. Raises `ProviderError`."""
 
     @abstractmethod
     def is_calling(self, event: Any) -> bool:
@@ -47,7 +47,7 @@ class EventLlm(ABC):
 
     @abstractmethod
     def _reader(self) -> EventReader:
-        """What reads one reply."""
+        """A reader of one reply."""
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """Stream a reply. Tool calls come when it is complete, so never from one that broke off.

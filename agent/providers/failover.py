@@ -31,7 +31,7 @@ UNKNOWN = Inquiry(lambda _samples, _told: None)
 """A sentence of two voices: neither knows what was heard of it."""
 
 GO_ON = "[A fault cut your last words off. Go on exactly where they stop, and repeat nothing of them.]"
-"""What another model is told when one broke off in the middle of a reply."""
+"""Instruction to another model when one broke off in the middle of a reply."""
 
 _log = structlog.get_logger()
 
@@ -227,7 +227,7 @@ class FailoverTts:
 
 
 def unsaid(text: str, samples: int, rate: float) -> str:
-    """What of `text` had not been spoken after `samples`, at `rate` samples for a character; from a word on."""
+    """Rest of `text` that had not been spoken after `samples`, at `rate` samples for a character; from a word on."""
     at = int(samples / rate)
     if at >= len(text):
         return ""

@@ -49,7 +49,7 @@ class FailoverRealtime:
         self._realtimes = realtimes(agent)
         self._of = realtimes
         self._next_agent = ""
-        """Who takes the call over, as long as they have not."""
+        """Agent that takes the call over; empty when it has done so."""
         self._report = report
         self._live: RealtimeModel | None = None
         self._number = 0
@@ -61,7 +61,7 @@ class FailoverRealtime:
 
     @property
     def name(self) -> str:
-        """Who hears and speaks now."""
+        """Provider and model that hear and speak now."""
         return self._live.name if self._live else "realtime"
 
     @property

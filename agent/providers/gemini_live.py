@@ -85,7 +85,7 @@ class GeminiSession(RealtimeSession):
         """The one being made, or that the server thinks is being played."""
         self._sound = Decimator(STEP)
         self._said = ("", 0.0)
-        """What the caller said that is not told to be complete, and where in the sound it ended."""
+        """Words of the caller that are not yet reported as complete, and where in the sound they ended."""
         self._tools: dict[str, str] = {}
         """Names of the calls that wait for their result."""
         self._taken_back: dict[str, str] = {}

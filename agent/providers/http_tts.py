@@ -36,7 +36,7 @@ class Decoder:
 
 
 class HttpSpeech(ABC):
-    """What one provider wants to be asked, and how its answers are to be read. Does no input or output."""
+    """Requests of one provider, and the reading of its answers. Does no input or output."""
 
     name: ClassVar[str]
     """The provider's name in the configuration."""
@@ -54,7 +54,7 @@ class HttpSpeech(ABC):
         """URL, headers and body of the POST that has `text` spoken."""
 
     def decoder(self) -> Decoder:
-        """What reads one sentence."""
+        """Decoder of one sentence."""
         return Decoder()
 
     def refusal(self, status: int, body: bytes, fields: Mapping[str, str]) -> ProviderError:

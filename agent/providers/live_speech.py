@@ -1,4 +1,4 @@
-"""Who speaks in a full-duplex session, by its sound and its transcripts: the service tells of no turns. Sans-IO."""
+"""Detect the speaker in a full-duplex session by its sound and transcripts: the service tells of no turns. Sans-IO."""
 
 from array import array
 from enum import Enum

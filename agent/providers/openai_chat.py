@@ -139,7 +139,7 @@ class OpenAILlm:
             return None
 
     def _pieces(self, chunk: Any, calls: ToolCalls) -> list[Text | Usage | _Finish]:
-        """What one chunk, or one whole body, holds; an empty `_Finish` stands for a fragment of a tool call."""
+        """Pieces of one chunk, or of one whole body; an empty `_Finish` stands for a fragment of a tool call."""
         if error := field_of(chunk, "error"):
             raise ProviderError(self.name, f"broke off: {self._client.quoted(field_of(error, 'message') or error)}")
         choices = field_of(chunk, "choices")

@@ -1,5 +1,5 @@
-"""What the language models share that are asked by OpenAI's or Anthropic's package: options, connections, time limits
-and the meaning of errors.
+"""Code shared by the language models with OpenAI's or Anthropic's package: options, connections, time limits and the
+meaning of errors.
 
 One generator makes both packages: their clients, responses and errors have the same names and shapes.
 """
@@ -90,7 +90,7 @@ class OpenAIOptions(ModelOptions):
     """Which of OpenAI's interfaces: chat completions, which all servers have, or responses."""
     model: str = "gpt-6-luna"
     max_tokens_name: Literal["auto", "max_completion_tokens", "max_tokens"] = field(default="auto", metadata=FIXED)
-    """What a chat completions server calls `max_tokens`; `auto` goes by the address and learns from a refusal."""
+    """Name of `max_tokens` on a chat completions server; `auto` goes by the address and learns from a refusal."""
     usage: bool = field(default=True, metadata=FIXED)
     """Whether to ask for the number of tokens (`stream_options`)."""
     decided: ClassVar = (

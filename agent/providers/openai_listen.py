@@ -31,7 +31,7 @@ SILENT = 400
 UNTURNED = "gpt-realtime-whisper"
 TRANSCRIBED = "conversation.item.input_audio_transcription"
 PIECES = 16
-"""Whose text may still come; the oldest of more are given up."""
+"""Most pieces whose text may still come; the oldest of more are given up."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class OpenAISttSession(SttSession):
         self._codes = (options.language,) if options.language else options.languages
         self._keyterms = options.keyterms
         self._pieces = BoundedTable[str, Piece]("pieces of speech", PIECES)
-        """Those whose text has not been passed on, in the order in which they were spoken."""
+        """Pieces whose text has not been passed on, in the order in which they were spoken."""
         self._begun = False
 
     def set_language(self, language: str) -> str:

@@ -165,11 +165,11 @@ class OpenAILiveSession(RealtimeSession):
             self._go_on()
 
     def prompt(self, instructions: str, *, aside: bool = False) -> None:
-        """What the model is to say, at a time of its own."""
+        """Give the model an instruction for its next words, at a time of its own."""
         self._append("commentary", instructions)
 
     def tell(self, text: str) -> None:
-        """What the caller did, for both models."""
+        """Report an action of the caller to both models."""
         content = [{"type": "input_text", "text": text}]
         self.send("response.item.create", item={"type": "message", "role": "user", "content": content})
         self.prompt(TOLD.format(text=text))

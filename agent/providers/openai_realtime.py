@@ -90,7 +90,7 @@ class OpenAIRealtimeOptions(RealtimeOptions):
 
     @property
     def hints(self) -> dict[str, Any]:
-        """What the transcript is told of words and languages; the model that answers takes neither."""
+        """Settings of the transcript for words and languages; the model that answers takes neither."""
         known = {"keywords": list(self.keyterms), "languages": list(self.languages)}
         return {key: value for key, value in known.items() if value and self.transcription in HINTED}
 
@@ -161,7 +161,7 @@ class OpenAIRealtimeSession(RealtimeSession):
         self._go_on()
 
     def tell(self, text: str) -> None:
-        """What the caller wrote, so to speak."""
+        """Pass on text as words of the caller."""
         content = [{"type": "input_text", "text": text}]
         self.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
         self._responses.owe()
@@ -205,7 +205,7 @@ class OpenAIRealtimeSession(RealtimeSession):
         return [RealtimeBegun()]
 
     def _input(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
-        """What was heard of the caller."""
+        """Events from the caller's transcript."""
         now = self.backlog.sent / SAMPLE_RATE
         match kind:
             case "input_audio_buffer.speech_started":
@@ -224,7 +224,7 @@ class OpenAIRealtimeSession(RealtimeSession):
         return []
 
     def _charged(self, fields: dict[str, Any]) -> list[Consumed]:
-        """What a transcript has cost: its model has a price of its own. What is not told is all sound since the last.
+        """Cost of a transcript: its model has a price of its own. What is not told is all sound since the last.
 
         Tokens of input that are not named text count as the dearer sound.
         """

@@ -49,7 +49,7 @@ class PollyOptions(SpeakOptions):
 
     @property
     def endpoint(self) -> str:
-        """That of the region, if no other is given."""
+        """Address of the service: by the region, if no other is given."""
         return self.url.rstrip("/") or f"https://polly.{self.region}.amazonaws.com"
 
     def through(self, proxy: str) -> Self:
@@ -126,7 +126,7 @@ _PASSING = {
     "ServiceUnavailableException": 503,
     "ServiceUnavailable": 503,
 }
-"""What the kinds of refusals that pass would be elsewhere."""
+"""Status codes for the kinds of temporary refusals."""
 
 
 class PollyTts(HttpTts):

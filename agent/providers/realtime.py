@@ -1,4 +1,4 @@
-"""What the protocols of speech-to-speech providers share, without input and output."""
+"""Code shared by the protocols of speech-to-speech providers, without input and output."""
 
 import json
 from abc import ABC, abstractmethod
@@ -78,7 +78,7 @@ class RealtimeSession(ABC):
 
     @property
     def product(self) -> str:
-        """Whose price it has: provider and model."""
+        """Name by which it is priced: provider and model."""
         return f"{self.name}/{self.limits.model}"
 
     def request(self) -> tuple[str, dict[str, str]]:
@@ -123,7 +123,7 @@ class RealtimeSession(ABC):
         """Change the system prompt."""
 
     def lapse(self) -> list[SessionEvent]:
-        """What it means that of the caller's sound so much was sent, and nothing came."""
+        """Events after the caller's sound was sent for this long without an answer."""
         return []
 
     def receive(self, message: str | bytes) -> list[SessionEvent]:

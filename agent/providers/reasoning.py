@@ -16,7 +16,7 @@ ROOM = 2000
 """Tokens added to the limit of a reply for what is thought before it; more takes longer than a caller waits."""
 
 SPENT = "used up the limit of tokens before it was done: lower reasoning_effort or raise max_tokens"
-"""What is wrong with a reply that has reached its limit without a word, or within a tool call."""
+"""Message for a reply that has reached its limit without a word, or within a tool call."""
 
 _REASONS = re.compile(r"(gpt-(5\.[6-9]|[6-9]|\d\d)|gemini-([3-9]|\d\d))(?![0-9])")
 

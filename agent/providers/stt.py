@@ -1,4 +1,5 @@
-"""What the protocols of streaming STT share, without input and output: the caller's sound, and the shape of a session.
+"""Code shared by the protocols of streaming STT, without input and output: the caller's sound, and the shape of a
+session.
 
 Positions are samples since the first `hear`; a session of the provider counts from its own first sample.
 """
@@ -269,12 +270,13 @@ class SttSession(ABC):
         self.ignored = 0
         """Messages that made no sense."""
         self.changes: list[str | None] = []
-        """What it has not been told of another language and other words since its request; None: it takes another
-        session."""
+        """Changes of language and words since its request that the session has not been told; None: it takes another
+        session.
+        """
 
     @property
     def product(self) -> str:
-        """Whose price the session has: provider and model; empty if it is always that of the options."""
+        """Name by which the session is priced: provider and model; empty if it is always that of the options."""
         return ""
 
     @property
@@ -351,7 +353,7 @@ _CODES: dict[int | str, tuple[str, str, bool]] = {
 
 
 def continued(said: str, more: str) -> str:
-    """What the caller says, with the next piece of it."""
+    """Words of the caller, continued by the next piece."""
     return (said + more)[-MOST_SAID:]
 
 

@@ -148,7 +148,7 @@ class TtsSession(ABC):
         return []
 
     def overdue(self, sentence: str) -> list[SpeechEvent]:
-        """What to do when nothing comes of a sentence that is not over: its end may be told in no other way."""
+        """Events for a sentence that is not over and brings nothing more: its end may be told in no other way."""
         return []
 
     def receive(self, message: str | bytes) -> list[SpeechEvent]:

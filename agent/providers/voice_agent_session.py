@@ -24,7 +24,7 @@ from agent.stt import Onset, Transcript
 
 SOUND = {"encoding": "audio/pcmu"}
 PARAMETERS = ("input", "output", "pre_connect_requests")
-"""What `extra` may have at its top. Others than the service knows make it refuse the session."""
+"""Keys that `extra` may have at its top. Others than the service knows make it refuse the session."""
 LANGUAGES = 10
 """Languages told at most, as to AssemblyAI's STT."""
 CATCH_UP = SAMPLE_RATE * 3 // 4

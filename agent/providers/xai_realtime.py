@@ -47,7 +47,7 @@ class XaiOptions(OpenAIRealtimeOptions):
 
     @property
     def hints(self) -> dict[str, Any]:
-        """What the transcript is told of words and of the language, if there is one only."""
+        """Settings of the transcript for words, and for the language, if there is one only."""
         language = self.languages[0] if len(self.languages) == 1 else ""
         known = {"keyterms": list(self.keyterms), "language_hint": language}
         return {key: value for key, value in known.items() if value}
@@ -61,7 +61,7 @@ class XaiSession(OpenAIRealtimeSession):
     def __init__(self, options: XaiOptions, brief: Brief) -> None:
         super().__init__(options, brief)
         self._said = Transcript("", True, True, 0.0)
-        """What the caller said, as far as the server has told that it is complete; empty after it was passed on."""
+        """Words of the caller, if the server has reported them as complete; empty after they were passed on."""
         self._settled = ""
         """The caller's item of which no more is passed on."""
         self._item = ""

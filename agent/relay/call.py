@@ -24,7 +24,7 @@ class RelayCall:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Those of the request for the websocket."""
+        """Headers of the request for the websocket."""
         return {"X-Twilio-Signature": messages.signature(self.url, self.key)} if self.key else {}
 
 

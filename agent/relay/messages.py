@@ -74,7 +74,7 @@ Command = Play | SendDigits | SwitchLanguage | End
 
 
 def read(message: str | bytes) -> Token | Command | None:
-    """What the server wants; None if nothing. Raises `RelayFault`."""
+    """Command of the server; None if nothing. Raises `RelayFault`."""
     if len(message) > LONGEST:
         raise RelayFault(f"a message has at most {LONGEST} characters")
     try:

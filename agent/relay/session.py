@@ -58,7 +58,7 @@ class Relay:
         self.gone: Callable[[], None] = lambda: None
         """Is told that the connection was lost; `recover` may be called."""
         self.language: Callable[[], str] = lambda: "en"
-        """What the caller speaks (ISO 639-1)."""
+        """Language of the caller (ISO 639-1)."""
         self.refused = 0
         """Messages of the server that were not followed."""
         self._told = told

@@ -80,9 +80,9 @@ class Uninterrupted(NamedTuple):
 
 
 Command = wire.Command | Uninterrupted
-"""What is to be done in its place among the words."""
+"""Command to be followed in its place among the words."""
 PASSING = (wire.Token, wire.Play, Uninterrupted)
-"""What is dropped with a reply that is broken off; all else is followed in any case."""
+"""Messages that are dropped with a reply that is broken off; all else is followed in any case."""
 
 
 @dataclass
@@ -98,7 +98,7 @@ class RelayTalk:
     """The text of the reply, as it came."""
     length: int = 0
     language: str = ""
-    """That of the last token, if it told one."""
+    """Language of the last token, if it had one."""
     preemptible: bool = False
     """Whether what it has sent last gives way to what it sends next."""
     preempts: bool = False

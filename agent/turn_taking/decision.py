@@ -23,14 +23,14 @@ NAMES = {
 
 
 class Decision(NamedTuple):
-    """What to do, and why."""
+    """An action and its reason."""
 
     action: Action
     evidence: Evidence
     text: str = ""
     """For `Action.PREPARE`, `Action.ANSWER` and `Action.TELL`: what the caller said and got no answer to."""
     instead: str = ""
-    """What of it was answered before by a reply that was thrown away: `text` takes its place in the memory."""
+    """Text that was answered before by a reply that was thrown away: `text` takes its place in the memory."""
     event: Event | None = None
     """The event of the table that led to it; None for the driver's own decisions."""
 

@@ -72,9 +72,9 @@ class Endpointing:
     longest_silence: float = inf
     """Seconds of silence after which it then ends any turn; infinite if it has no limit."""
     expected: Expected = OPEN
-    """What the agent has asked for in what it says or said last."""
+    """Answer that the agent's present or last words ask for."""
     fields: tuple[Expected, ...] = ()
-    """What the tools of the agent take: how long an answer is that looks like one of them."""
+    """Answers that the tools of the agent take: how long an answer is that looks like one of them."""
     lexicon: Lexicon = NO_WORDS
     """The small words of the languages that the caller may speak."""
     trusted: bool = False
@@ -88,7 +88,7 @@ class Endpointing:
     _punctuates: bool = field(default=False, repr=False)
 
     def wanted(self, text: str) -> Expected:
-        """What the words are an answer to: what was asked for, else what they look like."""
+        """Expected answer for the words: what was asked for, else what they look like."""
         if self.expected.kind is not Kind.OPEN:
             return self.expected
         kind = kind_of(text, self.lexicon.digits)

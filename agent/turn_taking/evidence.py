@@ -16,13 +16,13 @@ class Evidence:
     silence: float | None = None
     """How long the caller had been silent."""
     sound: str = ""
-    """What the sound was, of `agent.hearing.changes.SoundEvidence`."""
+    """Kind of the sound, of `agent.hearing.changes.SoundEvidence`."""
     expected: str = ""
-    """What the agent had asked for, and how much of it there was."""
+    """Answer that the agent had asked for, and how much of it there was."""
     model: float | None = None
     """Probability that the turn was complete, of the model of sound."""
     because: str = ""
-    """What else spoke for it."""
+    """Further evidence for the decision."""
 
     def __str__(self) -> str:
         """Such as "ended: silence 420 ms, expected digits 6 of 10"."""

@@ -22,7 +22,7 @@ class Kind(Enum):
 
 
 IN_PARTS = (Kind.DIGITS, Kind.SPELLING, Kind.EMAIL)
-"""What people say in parts, with pauses of a second between."""
+"""Kinds that people say in parts, with pauses of a second between."""
 NO_WORDS = Lexicon()
 REPEATS = {
     **dict.fromkeys(("double", "doble", "doppel", "doppelt", "duplo", "dupla", "doppio", "doppia"), 2),
@@ -33,11 +33,11 @@ AT = frozenset(("at", "arroba", "arobase", "ät", "klammeraffe", "chiocciola"))
 DOT = frozenset(("dot", "punto", "point", "punkt", "ponto"))
 BETWEEN = AT.union(DOT, ("dash", "hyphen", "underscore", "slash", "guion", "barra", "tiret", "bindestrich", "traço"),
                    ("trattino",))  # fmt: skip
-"""What stands between the parts of a number or an address, as words."""
+"""Words between the parts of a number or an address, as words."""
 AND = frozenset(("and", "und", "et", "y", "e"))
-"""What stands between tens and a digit."""
+"""Words between tens and a digit."""
 NAMES = frozenset(("as", "in", "like", "for", "wie", "von", "comme", "como", "come", "de", "di"))
-"""What stands between a letter and its name."""
+"""Words between a letter and its name."""
 VOWELS = frozenset("aeiouyàèéóôù")
 """Letters that are words by themselves, as "I": they are letters only beside others, or named, or alone."""
 PROVIDER = 2
@@ -71,7 +71,7 @@ class Expected:
             raise ValueError("length is from 1 to 64")
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
-        """What a model is told of such a text: the pattern of a row of digits."""
+        """JSON schema of such a text for a model: the pattern of a row of digits."""
         schema: dict[str, Any] = handler(core_schema)
         if schema.get("type") == "string" and self.kind is Kind.DIGITS and self.length:
             schema["pattern"] = f"^[0-9]{{{self.length}}}$"
@@ -140,7 +140,7 @@ def _is_address(text: str) -> bool:
 
 
 def kind_of(text: str, numerals: Collection[str] = ()) -> Kind:
-    """What `text` looks like: digits, an address of e-mail, single letters; else `Kind.OPEN`.
+    """Kind of answer that `text` looks like: digits, an address of e-mail, single letters; else `Kind.OPEN`.
 
     `numerals` are digits as words, of a recogniser that writes no figures.
     """

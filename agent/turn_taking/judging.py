@@ -40,7 +40,7 @@ class Scene:
     """The situation in which the words come."""
 
     said: str
-    """What the agent is saying or said last: a sentence and the one before."""
+    """Present or last words of the agent: a sentence and the one before."""
     asks: bool
     """Whether that asks the caller something."""
     speaking: bool
@@ -58,7 +58,7 @@ class Scene:
 
 
 def judge(text: str, scene: Scene, lexicon: Lexicon, *, final: bool, eager: bool = False) -> tuple[Verdict, str]:
-    """What these words are, and by which evidence.
+    """Verdict on these words, and its evidence.
 
     What counts are the words that do not acknowledge: one of them that interrupts, or any if there are more than two
     words. Whoever says a number chooses or dictates something. While the last word may be cut off, or

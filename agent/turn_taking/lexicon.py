@@ -24,7 +24,7 @@ class PhraseSet(frozenset[str]):
 
 
 def left_over(words: Sequence[str], phrases: PhraseSet, *, final: bool = True) -> list[str]:
-    """Those of `words` that belong to none of the `phrases`: as few as possible, in order.
+    """Words of `words` that belong to none of the `phrases`: as few as possible, in order.
 
     Of words that are not `final` the last one may be cut off.
     """
@@ -57,7 +57,7 @@ def _says(words: Sequence[str], phrases: PhraseSet, *, final: bool) -> bool:
 
 
 def _named(letters: Iterable[str]) -> list[str]:
-    """What these letters sound like, each by its name."""
+    """Words that these letters sound like, each by its name."""
     return [NAMES.get(letter, letter) for letter in letters]
 
 
@@ -68,7 +68,7 @@ class Lexicon:
     fillers: frozenset[str] = frozenset()
     """Sounds that answer nothing, as "hmm"."""
     greetings: frozenset[str] = frozenset()
-    """What callers say when a call is answered; the agent's greeting is the reply to it."""
+    """Greetings of callers when a call is answered; the agent's greeting is the reply to them."""
     nods: frozenset[str] = frozenset()
     """Words and phrases that agree or show that the caller listens."""
     little: frozenset[str] = frozenset()

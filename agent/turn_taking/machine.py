@@ -339,7 +339,7 @@ class TurnMachine(Transitions):
     # Judgement
 
     def _heard(self, words: Words, now: float) -> str:
-        """What of the recogniser's turn is not answered, and no echo."""
+        """Words of the recogniser's turn that are neither answered nor an echo."""
         self._log.hear(words, now, self.lexicon.numerals)
         return self._log.leave_out(lambda echo, text, unanswered: self._is_echo(echo, text, unanswered, now))
 

@@ -90,7 +90,7 @@ class CallerVoice:
     until: float = -inf
     """When the last sound of it arrived, once it has ended."""
     probability: float = 1.0
-    """That it is one."""
+    """Probability that it is one."""
     evidence: str = ""
     path: Path | None = None
     """Whether the agent's sound comes back; None if that is not measured."""
@@ -168,7 +168,7 @@ class CallerVoice:
             self.since, self.until, self.background = None, now, inf
 
     def settle(self) -> None:
-        """Whatever it was until now, it has been dealt with."""
+        """Forget the voice until now: it has been dealt with."""
         self.unheard, self.noticed = 0.0, False
 
     def length(self, now: float) -> float:
@@ -186,7 +186,7 @@ class CallerVoice:
 
 @dataclass
 class Statement:
-    """What the agent is saying or said last."""
+    """Present or last words of the agent."""
 
     said: str = ""
     """A sentence and the one before in the same reply."""
@@ -201,7 +201,7 @@ class Statement:
     owes: bool = False
     """Whether the greeting has been put off for words that were said into the notice before it."""
     broke: Action | None = None
-    """What words did to it, or to the reply before anything was heard; the recogniser may take them back."""
+    """Action by which words changed it, or the reply before anything was heard; the recogniser may take them back."""
     aside: str = ""
     """Words of the caller over which it went on."""
     aside_at: float = -inf

@@ -65,7 +65,7 @@ class Situation:
 
     @property
     def said(self) -> str:
-        """What the agent is saying or said last."""
+        """Present or last words of the agent."""
         return self._agent.said
 
     @property
@@ -245,7 +245,7 @@ class Situation:
         return judging.echo(text, self._scene(echo.said, echo.began, echo.ended, now)) is not None
 
     def _scene(self, said: str, began: float, ended: float, now: float) -> Scene:
-        """What went on when the sound of words `began` and `ended` that came while the agent `said` that."""
+        """Scene when the sound of words `began` and `ended` that came while the agent `said` that."""
         agent, voice = self._agent, self._voice
         speaking = self.state in (*SPEAKS, State.PAUSED)
         until = self._entered if self.state is State.PAUSED else agent.until

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class State(Enum):
-    """Whose turn it is."""
+    """State of the turn."""
 
     LISTENING = "listening"
     HEARING = "hearing the caller"
@@ -62,7 +62,7 @@ class Event(Enum):
 
 
 class Action(Enum):
-    """What to do."""
+    """Action to take."""
 
     PREPARE = "prepare a reply that may be thrown away"
     ANSWER = "reply"

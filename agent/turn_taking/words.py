@@ -66,13 +66,13 @@ class Echo(NamedTuple):
     ended: float
     """When their sound had ended."""
     said: str
-    """What the agent was saying."""
+    """Present words of the agent."""
     began: float
     """When the first of them had begun."""
 
 
 class _Known(NamedTuple):
-    """What of a turn is answered: the words as they were then, from the first one on."""
+    """Answered part of a turn: the words as they were then, from the first one on."""
 
     words: tuple[str, ...] = ()
     until: float = inf
@@ -99,13 +99,15 @@ class _Spoken:
     answered: int = 0
     """How many of the present words those are."""
     before: _Known = NOTHING
-    """What was known before it was answered last."""
+    """Known words before the last answer."""
     undone: int = 0
     """How many of the present words that is."""
     aside: int = 0
     """How many, from the first one on, are no words of the caller for all that is known."""
     passed: str = ""
-    """What was set aside last that was no echo: the same again needs no answer, whatever the agent does by then."""
+    """Last words that were set aside without being an echo: the same again needs no answer, whatever the agent does by
+    then.
+    """
     assents: bool = False
     """Whether they agreed to a notice, and are set aside as long as they do."""
     echoes: list[Echo] = field(default_factory=list)
@@ -126,7 +128,7 @@ class _Spoken:
 
 
 class _Unit(NamedTuple):
-    """What transcripts are compared by: a word, or one figure of a number."""
+    """Unit by which transcripts are compared: a word, or one figure of a number."""
 
     text: str
     word: int
@@ -216,7 +218,7 @@ class WordLog:
 
     @property
     def text(self) -> str:
-        """What is not answered yet."""
+        """Words that are not answered yet."""
         return " ".join(rest for one in self._spoken if (rest := one.rest))
 
     @property
@@ -324,7 +326,7 @@ class WordLog:
 
     @property
     def passed(self) -> str:
-        """What of the recogniser's present turn was set aside before."""
+        """Part of the recogniser's present turn that was set aside before."""
         return self._heard.passed if self._heard is not None else ""
 
     @property
@@ -333,7 +335,7 @@ class WordLog:
         return self._heard is not None and self._heard.assents
 
     def give_back(self) -> None:
-        """What was taken last was not answered after all."""
+        """Note that the words taken last were not answered after all."""
         for one in self._spoken:
             one.known, one.answered = one.before, one.undone
 

@@ -1,4 +1,4 @@
-"""What happens after a hold: a second or more without sound. Times are in seconds, lengths of sound in samples."""
+"""Playout after a hold: a second or more without sound. Times are in seconds, lengths of sound in samples."""
 
 from collections import deque
 from collections.abc import Iterable

@@ -44,7 +44,7 @@ SLACK = 0.005
 
 @dataclass(slots=True)
 class PlayoutJitterStats(base.PlayoutJitterStats):
-    """What was done to the sound, in frames of 20 ms if nothing else is said."""
+    """Changes of the sound, in frames of 20 ms if nothing else is said."""
 
     played: int = 0
     concealed: int = 0

@@ -17,7 +17,7 @@ class State(Enum):
 
 
 class Event(Enum):
-    """What changes the state."""
+    """Event that changes the state."""
 
     INSERTED = "silence is inserted because no sound comes"
     HOLD_ENDED = "sound comes after a second or more, and there is a surplus"
@@ -29,7 +29,7 @@ class Event(Enum):
 
 
 class Do(Enum):
-    """What else is done."""
+    """Additional action of a transition."""
 
     CHECK_CLOCK = "the clock of the sender is watched for half a second"
     PACE = "sound is put out at twice the pace of time at most"

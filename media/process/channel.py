@@ -198,7 +198,7 @@ class Channel:
         self._order(Kind.DIGITS, wire.pack_json([keys, tone, pause]))
 
     def heard(self) -> Heard:
-        """What the other side has heard by now, an estimate: all that was sent until `remote_delay` seconds ago.
+        """Sound that the other side has heard by now, an estimate: all that was sent until `remote_delay` seconds ago.
 
         Sound that was sent since then is still on its way, and will be heard even after `stop`.
         """

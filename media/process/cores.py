@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 GROUP = Path("/sys/fs/cgroup")
-"""That of a container (Documentation/admin-guide/cgroup-v2.rst)."""
+"""Control group of a container (Documentation/admin-guide/cgroup-v2.rst)."""
 STAT = Path("/proc/stat")
 """Time of each core by kind of work (proc_stat(5))."""
 IDLE, STEAL = slice(3, 5), 8

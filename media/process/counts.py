@@ -1,4 +1,4 @@
-"""What a media process counts beside its calls."""
+"""Counts of a media process beside those of its calls."""
 
 from dataclasses import dataclass, field
 from typing import Any

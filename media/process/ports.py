@@ -15,7 +15,7 @@ REST = 3.0
 
 
 MAPPED = "::ffff:"
-"""What an IPv6 socket has before an IPv4 address."""
+"""Prefix of IPv4 addresses on an IPv6 socket."""
 _SIOCGSTAMPNS = 0x8907
 _TIMESPEC = struct.Struct("qq")
 

@@ -193,7 +193,9 @@ class Worker:
                 self._release(channel)
 
     def _by_path(self, work: str, *on: Any) -> Any:
-        """What the packet path leaves to Python. A fault in C costs no call: from then on Python does everything."""
+        """Do the work that the packet path leaves to Python. A fault in C costs no call: from then on Python does
+        everything.
+        """
         try:
             return getattr(self._path, work)(*on)
         except Exception as error:

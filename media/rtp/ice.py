@@ -30,7 +30,7 @@ _ATTRIBUTE = struct.Struct("!HH")
 
 
 class IceCredentials(NamedTuple):
-    """What the checks of the other side must have."""
+    """Credentials that checks of the other side must have."""
 
     username: str
     """Our user fragment, a colon, and theirs (RFC 8445 §7.2.2)."""

@@ -101,7 +101,7 @@ def fraction_lost(before: Tally, after: Tally) -> int:
 
 
 class RtcpReportState:
-    """What our reports tell about the received streams: since the last report, and in the whole call."""
+    """Content of our reports about the received streams: since the last report, and in the whole call."""
 
     def __init__(self) -> None:
         self._reception = ReceiverStats(0)

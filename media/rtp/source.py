@@ -63,7 +63,7 @@ class Seen(Enum):
 
 
 class Do(Enum):
-    """What else is done when a packet is accepted."""
+    """Additional action when a packet is accepted."""
 
     SEND = "our sound is sent there from now on"
 

@@ -23,7 +23,7 @@ OVERHEAD = {"AES_CM_128_HMAC_SHA1_80": 10, "AES_CM_128_HMAC_SHA1_32": 4, "AEAD_A
 SIGNATURE = "srtp_err_status_t(*)(struct srtp_ctx_t_ *, void *, int *)"
 """Of the functions of libsrtp 2 that the path in C calls."""
 CONTEXT = "struct srtp_ctx_t_ * *"
-"""What a session of pylibsrtp keeps."""
+"""C type of the state of a session of pylibsrtp."""
 REMOVED = 16
 """Streams that are remembered after they were removed."""
 WRAP = 1300.0

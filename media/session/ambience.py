@@ -30,7 +30,7 @@ class Backdrop(base.Backdrop):
 
     def __init__(self) -> None:
         self.ambience: Ambience | None = None
-        """What is heard all the time; None for nothing."""
+        """Sound in the background all the time; None for silence."""
         self.thinks = False
         """Whether the caller waits for the agent."""
         self._thinking: Ambience | None = None

@@ -46,7 +46,7 @@ def together(one: bytes, other: bytes) -> bytes:
 
 
 class ThirdSide:
-    """What the third hears: the `media.session.relay.FrameSource` of their session."""
+    """Source of the sound for the third party: the `media.session.relay.FrameSource` of their session."""
 
     __slots__ = ("take",)
 

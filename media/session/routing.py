@@ -1,10 +1,10 @@
-"""Who hears whom in a conference of three: see `media.session.mixer`."""
+"""Routes of sound in a conference of three: see `media.session.mixer`."""
 
 from enum import IntFlag
 
 
 class Route(IntFlag):
-    """Who hears whom in a conference."""
+    """Routes of sound in a conference."""
 
     AGENT_TO_CALLER = 1
     THIRD_TO_CALLER = 2

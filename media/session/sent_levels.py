@@ -1,4 +1,4 @@
-"""What is sent under the agent's sound, and how loud the agent was while sound was received: evidence of echo.
+"""Sound sent under the agent's sound, and levels of the agent while sound was received: evidence of echo.
 
 Sans-IO.
 """

@@ -50,7 +50,7 @@ class Agreed(base.Agreed):
 
     def __init__(self, sends: Format | None = None, receives: Format | None = None) -> None:
         self.sends = sends
-        """That we send; None if we agreed to send nothing."""
+        """Format that we send; None if we agreed to send nothing."""
         self.receives = receives
         self.sent_code, self.received_code = _code(sends), _code(receives)
 

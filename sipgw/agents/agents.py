@@ -58,7 +58,7 @@ class AgentDefinition:
     config: AgentConfig
     """The options of its calls."""
     gateway: GatewayConfig
-    """That of the gateway."""
+    """Configuration of the gateway."""
 
     @cached_property
     def choice(self) -> ProviderChoice:
@@ -186,7 +186,7 @@ class Agents:
         return self.known(agent).config.report.wanted
 
     def owner(self, agent: str) -> Owner:
-        """Who gets the messages that the agent of that name takes; nobody for an unknown name."""
+        """Owner of the messages that the agent of that name takes; nobody for an unknown name."""
         known = self.all.get(agent) or self._gone.get(agent)
         if known is None:
             return Owner(())
@@ -238,7 +238,7 @@ def _check_variables(one: AgentDefinition, _: Others) -> None:
 
 
 def _check_prefetch(one: AgentDefinition, _: Others) -> None:
-    """What can be known before the MCP servers are asked."""
+    """Check the options of `prefetch` before the MCP servers are asked."""
     options, own = one.config.prefetch, {tool.name: tool for tool in one.tools}
     where, tool = f"agent {one.name}: [prefetch] tool = {options.tool!r}", own.get(options.tool)
     if options.tool and tool is None and one.config.agent.tools and not one.config.mcp:

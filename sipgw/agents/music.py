@@ -21,7 +21,7 @@ def hold_music(path: str) -> bytes:
 
 
 def sounds_under(options: AgentOptions) -> tuple[bytes, bytes, float]:
-    """What is heard under the agent, while it thinks, and after how long; as loud as they should be.
+    """Sounds under the agent and while it thinks, and the seconds before the second one; as loud as they should be.
 
     Raises `ValueError`.
     """

@@ -27,7 +27,7 @@ def product(config: AgentConfig, part: str, name: str) -> str:
 
 
 def charged(config: AgentConfig, part: Part, name: str) -> Iterator[Product]:
-    """What is paid for when a provider of the configuration is used."""
+    """Products that are paid for when a provider of the configuration is used."""
     record = provider(part, name)
     options = config.table(record.section)
     yield part, record.product(options), (*UNITS[part], *record.units)

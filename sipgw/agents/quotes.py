@@ -18,7 +18,7 @@ _RELATIVE = {
     -1: "yesterday|gestern|hier|ayer|ontem|ieri|कल",
 }
 _DAYS = {days: re.compile(rf"(?<!\w)(?:{words})(?!\w)") for days, words in _RELATIVE.items()}
-"""What people say for a day, by its number of days from that of the call."""
+"""Common expressions for a day, by its number of days from that of the call."""
 
 
 def states(quote: str, value: object, began: datetime | None = None) -> bool:

@@ -68,7 +68,7 @@ class _Asked(NamedTuple):
     minimum: float | None = None
     maximum: float | None = None
     denial: tuple[Source, ...] = ()
-    """Whose words prove that it is false, if these are others."""
+    """Sources whose words prove that it is false, if these are others."""
     judged: bool = False
     """Whether it is a judgement on the call, in words of the owner's that no tool returns."""
 
@@ -83,8 +83,8 @@ def form_of(options: ReportOptions) -> ReplyForm:
 
 
 def messages_of(options: ReportOptions, call: dict[str, Any], language: str) -> list[Message]:
-    """What the model is told of `call`, a record with its turns; `language` is that of the summary, unless the options
-    name one.
+    """Messages to the model about `call`, a record with its turns; `language` is that of the summary, unless the
+    options name one.
     """
     schema = json.dumps(form_of(options)["function"]["parameters"], ensure_ascii=False)
     about = {
@@ -252,7 +252,7 @@ def _type(asked: _Asked) -> TypeAdapter[Any]:
 
 
 def texts(turn: dict[str, Any], by: Source, *, errors: bool) -> Iterator[str]:
-    """What was said in a turn, or returned by its tools; their `errors` often repeat what a caller claimed."""
+    """Texts of a turn, and of the results of its tools; their `errors` often repeat what a caller claimed."""
     match by:
         case "caller":
             yield turn["caller"]

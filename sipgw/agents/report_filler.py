@@ -218,7 +218,7 @@ class ReportFiller:
             )
 
     def _most(self, agent: AgentDefinition, messages: list[Message], form: ReplyForm) -> float:
-        """What a report may cost at most, roughly: letters of some scripts are several bytes, and tokens."""
+        """Most that a report may cost, roughly: letters of some scripts are several bytes, and tokens."""
         asked = "".join([*(one["content"] for one in messages), str(form)])
         tokens = len(asked.encode("utf-8", "replace")) / (CHARACTERS_PER_TOKEN / 2)
         costs, now = [], datetime.now(UTC)

@@ -40,9 +40,9 @@ class Claim(NamedTuple):
     quote: str
     by: Source
     text: str
-    """What the quoted words stand in."""
+    """Text around the quoted words."""
     before: str
-    """What the caller had heard of the agent last, if the quote is the caller's: "Yes, please" needs it."""
+    """Last words of the agent that the caller had heard, if the quote is the caller's: "Yes, please" needs it."""
 
 
 def claims_of(options: ReportOptions, turns: Turns, content: Mapping[str, Any]) -> dict[str, Claim]:
@@ -70,7 +70,7 @@ def judge_form(claims: Mapping[str, Claim]) -> ReplyForm:
 
 
 def judge_messages(claims: Mapping[str, Claim]) -> list[Message]:
-    """What the judge is told."""
+    """Messages for the judge."""
     schema = json.dumps(judge_form(claims)["function"]["parameters"], ensure_ascii=False)
     told = {name: {key: part for key, part in one._asdict().items() if part != ""} for name, one in claims.items()}
     return [

@@ -167,7 +167,7 @@ class AgentSetup:
         return made
 
     def _told_brain(self, agent: str) -> RelayCall:
-        """What the server that is the brain of the agent of that name is told of this call."""
+        """Request to the server that is the brain of the agent of that name, about this call."""
         info, options = self.context.info, self.services.agents.all[agent].config.agent
         return relay_call(info.id, info.identity, info.direction, options, self.values(agent))
 

@@ -57,7 +57,7 @@ class AmdSetup:
     tell: Callable[[str], None] = lambda purpose: None
     """Has the agent say `purpose` to a call screen."""
     purpose: str = ""
-    """What is said to a call screen; only what follows it can be the person. Empty: what follows its own words."""
+    """Text for a call screen; only what follows it can be the person. Empty: what follows its own words."""
     menus: bool = False
     """Whether a menu is no machine, because the agent walks through it."""
     resembles: Resembles | None = None
@@ -95,11 +95,11 @@ class AmdTalk:
         self._given_up = ""
         """Why nobody is waited for any more."""
         self._sentences: asyncio.Queue[tuple[CallerSaid, bool]] = asyncio.Queue(SENTENCES)
-        """What is to be compared, and whether the screen had been told by then."""
+        """Sentences to compare, and whether the screen had been told before."""
         self._looked_up = False
         """Whether the sentence that is being said was looked up at once."""
         self._growing: CallerSaid | None = None
-        """What is being said, as far as it is known; None between sentences."""
+        """Sentence that is being said, as far as it is known; None between sentences."""
         # Sound comes in the context of the media process's connection, which belongs to no call.
         self._log = log.bind(**structlog.contextvars.get_contextvars())
 

@@ -58,7 +58,7 @@ class PromptDraft(NamedTuple):
     """A prompt that is tried out."""
 
     name: str
-    """What was called, in the records."""
+    """Name in the records."""
     prompt: str
 
 
@@ -82,7 +82,7 @@ class PendingOperator(NamedTuple):
 
 
 def missing(options: BrowserOptions) -> str:
-    """What to do before there can be calls from a browser; empty if nothing."""
+    """Advice before there can be calls from a browser; empty if nothing."""
     if not options.max_calls:
         return OFF
     return "" if find_spec("aiortc") else MISSING
@@ -100,7 +100,7 @@ class BrowserPhone:
 
     @property
     def missing(self) -> str:
-        """What to do before there can be calls; empty if nothing."""
+        """Advice before there can be calls; empty if nothing."""
         return missing(self._gateway.config.browser)
 
     async def place(

@@ -35,7 +35,7 @@ NOTED = 4000
 
 
 class Mode(Enum):
-    """Who hears whom while a third is in the call."""
+    """Routes of sound while a third is in the call."""
 
     LISTEN = "listen"
     """The third hears caller and agent, and nobody hears them."""
@@ -56,7 +56,7 @@ class Rules(NamedTuple):
 
     routes: Route
     note: str = ""
-    """What the agent is told when it begins; ``{who}`` is the third."""
+    """Note for the agent when it begins; ``{who}`` is the third."""
 
 
 _R = Route
@@ -114,13 +114,13 @@ class Third:
     stack: contextlib.AsyncExitStack
     """Hangs them up."""
     scribes: list[asyncio.Task[None]]
-    """Who write down what is said in this mode."""
+    """Tasks that write down the words in this mode."""
     hear: Callable[[bytes], None]
     """Takes their sound, in modes that write it down."""
     held: bool = False
     """Whether they have put the call on hold: their PBX may play music."""
     noted: str = ""
-    """What was said while the agent was silent."""
+    """Words that were said while the agent was silent."""
 
     @property
     def name(self) -> str:
@@ -129,7 +129,7 @@ class Third:
 
     @property
     def routes(self) -> Route:
-        """Who hears whom now. While the third holds, their music is for a caller alone with them, as in a bridge."""
+        """Present routes of sound. While the third holds, a caller alone with them hears music, as in a bridge."""
         routes = MODES[self.mode].routes
         return routes if silent(self.mode) or not self.held else routes & ~_SPEAKS
 

@@ -93,7 +93,7 @@ class CallInfo:
     call_id: str = ""
     """The Call-ID that the call came in with; empty for other calls."""
     tenant: str = ""
-    """Whose call it is, see `sipgw.config.tenants`; stays what it was when the call began."""
+    """Tenant whose call it is, see `sipgw.config.tenants`; stays what it was when the call began."""
     answered: datetime | None = None
     replaced_by: list[dict[str, Any]] = field(default_factory=list)
     """The later callers after a transfer at the other side, in their order: see `Identity.as_dict`."""

@@ -305,7 +305,7 @@ def names_screen(text: str) -> bool:
 
 
 def hints(text: str) -> list[float]:
-    """What the patterns find in a text, each from 0 to 1, and whether it is a question, and how long."""
+    """Results of the patterns for a text, each from 0 to 1, and whether it is a question, and how long."""
     plain = _plain(text)
     patterns = (_SCREEN, *_ASKS.values(), _POLITE, _STRONG, _WEAK, _HOLDS, _LEAVES, _HELLO)
     found = [float(one.search(plain) is not None) for one in patterns]

@@ -123,8 +123,9 @@ ASKS = {
     r"|após o (?:sinal|bip)|aguarde|na linha|dopo il (?:segnale|tono)|(?:resti|rimanga|attenda) in|attenda"
     r"|(?:टोन|बीप) के बाद|लाइन पर|प्रतीक्षा",
 }
-"""What a call screen asks for, and on whose behalf: two of these make one, unless neither is a name or a reason, or it
-is `POLITE`."""
+"""Subjects that a call screen asks for, and on whose behalf: two of these make one, unless neither is a name or a
+reason, or it is `POLITE`.
+"""
 POLITE = (
     r"\b(?:may|can|could|might) (?:i|we|you)\b|who(?:'s| is) calling|what(?:'s| is| was) your name|darf ich"
     r"|k[öo]nn(?:en|ten) sie|puis-je"

@@ -23,7 +23,7 @@ Matter = Annotated[str, Field(description="What it is about, in one or two sente
 
 
 def about_messages(options: MessageOptions, now: datetime, *, calling: bool) -> str:
-    """What the agent is told about messages in a call at the aware time `now`; empty: it takes none.
+    """Instructions for the agent about messages in a call at the aware time `now`; empty: it takes none.
 
     In a call of ours (`calling`) the hours do not matter.
     """

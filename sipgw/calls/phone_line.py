@@ -61,9 +61,9 @@ class Joined:
 
     line: "PhoneLine"
     routes: Route = Route(0)  # noqa: RUF009  immutable
-    """Who hears whom in a conference; nothing in a bridge."""
+    """Routes of sound in a conference; nothing in a bridge."""
     music: bytes = b""
-    """What the caller hears while they do not hear the agent."""
+    """Sound for the caller while they do not hear the agent."""
     consults: bool = False
     """Whether the agent speaks with them alone, so that a hold of this side does not matter to it."""
 

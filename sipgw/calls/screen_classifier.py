@@ -42,7 +42,7 @@ CELLS = 1 << 13
 LETTERS = (4, 5)
 """How many letters in a row are looked at."""
 HINT = 1.0
-"""What a pattern that is there weighs before the weights."""
+"""Value of a pattern that is found, before the weights."""
 LEAST = -0.6
 """The sum above which words are a screen's: people who ask for a name and a reason lie well below it."""
 SURE = 1.0
@@ -113,7 +113,7 @@ def is_screen(text: str, final: bool = True) -> bool:
 
 
 def features(text: str) -> "Floats":
-    """What the weights are for: the vector of the sentence, its words and letters, its patterns.
+    """Input of the weights: the vector of the sentence, its words and letters, its patterns.
 
     Raises `ProviderError`.
     """

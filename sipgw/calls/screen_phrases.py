@@ -73,9 +73,9 @@ TONE = re.compile(
     r"\b(?:the|a) (?:tone|beep|signal)\b|signalton|piepton|nach dem ton|le (?:bip|signal)|la tonalité"
     r"|(?:la señal|el tono)|o (?:sinal|bip)\b|il (?:segnale|bip|tono)\b|टोन|बीप"
 )
-"""What a prompt says that ends with a tone."""
+"""Phrases of a prompt that ends with a tone."""
 
 
 def further(plain: str) -> Further:
-    """What a call screen means by these words, in lower case, that follow its request."""
+    """Meaning of these words of a call screen, in lower case, that follow its request."""
     return next((what for what, one in _FURTHER if one.search(plain)), Further.OTHER)

@@ -174,6 +174,6 @@ class Edge(KeptProcess):
 
 
 async def _relay(lines: asyncio.StreamReader) -> None:
-    """What Kamailio writes goes to our log."""
+    """Write the lines of Kamailio to our log."""
     async for line in lines:
         log.info("kamailio", line=line.decode(errors="replace").strip())

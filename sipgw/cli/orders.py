@@ -5,8 +5,9 @@ import signal
 import socket
 
 READY, STOP, RELOAD = b"r", b"s", b"h"
-"""What is said on the link between a worker and its parent. Signals are not for workers: a terminal or a service
-manager sends the same one to the parent and to them, and a second one hangs up."""
+"""Messages on the link between a worker and its parent. Signals are not for workers: a terminal or a service manager
+sends the same one to the parent and to them, and a second one hangs up.
+"""
 
 
 def listen_to_signals(stop: asyncio.Event, hurry: asyncio.Event, reload: asyncio.Event) -> None:

@@ -21,8 +21,9 @@ class PriceOptions:
     """``trunk``, ``stt`` (seconds of sound), ``llm`` (tokens), ``tts`` (characters), ``realtime`` (seconds, and
     tokens)."""
     name: str
-    """Whose price it is: the name of a trunk, or provider and model as ``"openai/gpt-6-luna"``; ``*`` stands for
-    anything."""
+    """Owner of the price: the name of a trunk, or provider and model as ``"openai/gpt-6-luna"``; ``*`` stands for
+    anything.
+    """
     unit: Unit
     price: Annotated[float, Ge(0)]
     per: Annotated[float, Gt(0)] = 1

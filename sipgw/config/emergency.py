@@ -10,19 +10,19 @@ from urllib.parse import unquote
 EVERYWHERE = frozenset({"112", "911"})
 """Numbers that every telephone takes for an emergency call (3GPP TS 22.101 §10.1.1)."""
 UNKNOWN = frozenset({"000", "08", "110", "999", "118", "119"})
-"""Those that a telephone which does not know its country takes for one, too (the same)."""
+"""Further emergency numbers of a telephone that does not know its country (the same)."""
 LONGEST = 6
 """Digits of the longest emergency number in the metadata of `phonenumbers`."""
 _SEPARATORS = re.compile(r"[\s().\-/]")
 _DIALLED = re.compile(r"[+0-9*#]+")
 _AFTER = re.compile(r"(?<=[0-9])[,;pwxPWX].*", re.DOTALL)
-"""What is dialled after the number: a pause with further keys, or parameters."""
+"""Suffix that is dialled after the number: a pause with further keys, or parameters."""
 _PAUSE = re.compile(r"[,;pwPW]")
 """A pause for the dial tone behind the digit of an outside line: all of it is one number then."""
 _SERVICE = r"(?:[*#]{1,2}[0-9]{2,4}[*#]|\*[0-9]{2}|141|1470|3651|183[12]|18[46])?"
 """Codes before a number that show or hide the caller: ``*31#``, ``#31#``, ``*67``; UK, FR, AU, JP."""
 _BEFORE = re.compile(rf"(?:0{{0,2}}|[89]){_SERVICE}(?:0{{0,2}}|[89]|\+|011)")
-"""What may stand before an emergency number: digits for an outside line, a code, an international prefix."""
+"""Prefix that may stand before an emergency number: digits for an outside line, a code, an international prefix."""
 _BEFORE_ANYWHERE = re.compile(r"[*#]{0,2}(?:[0-9]|00)?")
 """The same before 112 and 911: whichever digit or key a PBX has for an outside line."""
 _LONG_DISTANCE = re.compile(r"[09]?1")

@@ -116,5 +116,5 @@ class LimitOptions:
 
     @property
     def blocked_networks(self) -> tuple[str, ...]:
-        """Those of `blocked` that are meant as networks: no number has a colon, a slash or two dots in it."""
+        """Entries of `blocked` that are networks: no number has a colon, a slash or two dots in it."""
         return tuple(one for one in self.blocked if set(one) & set(":/") or re.fullmatch(r"\d+(\.[\d*]*){2,}", one))

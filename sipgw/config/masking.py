@@ -1,4 +1,4 @@
-"""What may be shown of a configuration. Every page, command, file and log line that shows an option uses this rule:
+"""Rule for showing a configuration. Every page, command, file and log line that shows an option uses this rule:
 
 - The texts of an option that its class hides (`Option.hidden`) are ``***``.
 - A text that refers to variables is shown as it is written, with its references: ``${NAME}``.

@@ -17,7 +17,7 @@ from media.recording.tap import Keep, TapOptions
 
 POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://")
 PLACES = ("call", "began", "trunk", "caller")
-"""What may stand in braces in the name of a file."""
+"""Names in braces in the name of a file."""
 LONGEST = 120
 """Characters of a file's name without its ending."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9@+_-]+")
@@ -185,7 +185,7 @@ class WebhookOptions:
     events: tuple[Told, ...] = get_args(Told)
     """The events that it receives."""
     agents: tuple[str, ...] = ()
-    """Whose calls; empty for all."""
+    """Agents whose calls are sent; empty for all."""
     tenant: str = ""
     """The tenant that it belongs to: it gets the events of this tenant's calls alone, and no alarms."""
     timeout: float = field(default=10.0, metadata=FIXED)

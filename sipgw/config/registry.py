@@ -63,7 +63,7 @@ RESERVED = frozenset(
 )
 """The gateway's own tables."""
 METHODS = frozenset(["audit_folder", "codes", "having", "table", "written"])
-"""What a configuration has beside its tables."""
+"""Attributes of a configuration beside its tables."""
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 

@@ -92,7 +92,7 @@ def _placed(section: str, new: str) -> str:
 
 
 def instead(path: tuple[str | int, ...]) -> str:
-    """What to write for the key at `path`, as in `sipgw.config.options.OptionError`; empty if it is no old key."""
+    """New key for the key at `path`, as in `sipgw.config.options.OptionError`; empty if it is no old key."""
     names = [name for name in path if isinstance(name, str)]
     # Tables stand in the file of an agent, too, below the keys of [agent].
     found = renames().get(".".join(names)) or renames().get(names[-1] if names else "", "")

@@ -30,8 +30,9 @@ class ReportFieldOptions:
     maximum: float | None = None
     """The highest value of an `integer` or `number`."""
     proof: Annotated[tuple[Source, ...], Len(1)] = SOURCES
-    """Whose words prove it: those of the caller, what the caller heard of the agent, results of tools. What a caller
-    must not be able to claim, such as a payment, is proven by ``["tool"]`` alone."""
+    """Sources whose words prove it: those of the caller, what the caller heard of the agent, results of tools. What a
+    caller must not be able to claim, such as a payment, is proven by ``["tool"]`` alone.
+    """
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name in _TAKEN:
@@ -59,7 +60,7 @@ class ReportOptions:
     outcomes: Annotated[tuple[Annotated[str, Len(1, 100)], ...], MaxLen(50)] = ()
     """The possible outcomes of a call, one of which the report names; empty: it names none."""
     proof: Annotated[tuple[Source, ...], Len(1)] = ("agent", "tool")
-    """Whose words prove the outcome, and that the goal was achieved. With ``caller`` callers can claim them."""
+    """Sources whose words prove the outcome, and that the goal was achieved. With ``caller`` callers can claim them."""
     fields: Annotated[tuple[ReportFieldOptions, ...], MaxLen(40)] = ()
     """Further values that the report has of each call."""
 

@@ -62,7 +62,7 @@ def changes(
 
 
 def _changes(agent: str, before: AgentConfig, after: AgentConfig, names: Iterable[str]) -> Iterator[OptionChange]:
-    """Those of the tables `names`; what concerns the gateway as a whole is told once, with its own agent's file."""
+    """Changes of the tables `names`; what concerns the gateway as a whole is told once, with its own agent's file."""
     for name in names:
         sides = (_Side(getattr(side, name), inside(side.written, name)) for side in (before, after))
         for path, one, other in _compare((name,), *sides):
@@ -97,7 +97,7 @@ class _Side(NamedTuple):
     written: Any
 
     def at(self, key: str | int) -> "_Side":
-        """What is in it."""
+        """Value at the key."""
         value = self.value[key] if isinstance(key, int) else getattr(self.value, key)
         return _Side(value, inside(self.written, key))
 

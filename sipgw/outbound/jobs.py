@@ -157,7 +157,7 @@ class Jobs:
         self.names = CampaignNames(tenant)
 
     def of(self, tenant: str) -> "Jobs":
-        """Those of `tenant` alone."""
+        """Jobs of `tenant` alone."""
         return Jobs(self._store, self.holder, tenant)
 
     async def add(self, job: Job) -> tuple[int, bool]:

@@ -54,7 +54,7 @@ class CampaignRequest:
     busy: float = 300.0
     no_answer: float = 1800.0
     tenant: str = ""
-    """Whose campaign it is; empty: that of the installation itself."""
+    """Tenant whose campaign it is; empty: that of the installation itself."""
 
     @property
     def full(self) -> str:
@@ -136,7 +136,7 @@ async def begin(jobs: Jobs, planned: Plan) -> int:
 
 @dataclass
 class GateVerdict:
-    """What the gate decides now about some numbers of a plan, by one rule."""
+    """Present decision of the gate on some numbers of a plan, by one rule."""
 
     verdict: Verdict
     """``later``: the gateway asks again by itself, for example when the calling hours begin."""
@@ -180,7 +180,7 @@ class Estimate(NamedTuple):
 
 
 async def estimate(store: Database, agent: str) -> Estimate | None:
-    """What an answered call of the agent costs; None if there was none with a cost. May raise `SQLAlchemyError`."""
+    """Cost of an answered call of the agent; None if there was none with a cost. May raise `SQLAlchemyError`."""
     call = CallRecord
     needed = call.direction, call.cost, call.answered, call.ended, call.began
     latest = select(*needed).where(call.agent == agent).order_by(call.began.desc()).limit(LATEST).subquery()

@@ -63,7 +63,7 @@ class AddressWatch:
                     usage.moved(seen.address[0], now)
 
     def _look(self, before: _Seen | None, peer: Peer) -> _Seen | None:
-        """What is seen by one more look; while no way leads to `peer`, all stays as it was."""
+        """State after one more look; while no way leads to `peer`, all stays as it was."""
         address, there = self._core.environment.address(peer), peer.host.partition("%")[0]
         if ip_address(address[0]).is_loopback and not (is_address(there) and ip_address(there).is_loopback):
             return before

@@ -97,7 +97,7 @@ class Stream(asyncio.Protocol):
         self._early: bytearray | None = None
         """Bytes that came between the end of the TLS handshake and its handling here."""
         self._waiting: list[bytes] = []
-        """What is to be sent when it is open."""
+        """Data to be sent when it is open."""
 
     @property
     def up(self) -> bool:

@@ -19,7 +19,7 @@ ENDED_KEPT = 256
 
 
 class DialogUsage(Protocol):
-    """What a dialog is used for (RFC 5057): it takes the requests inside the dialog. Here always a call."""
+    """Use of a dialog (RFC 5057): it takes the requests inside the dialog. Here always a call."""
 
     dialog: Dialog | None
 

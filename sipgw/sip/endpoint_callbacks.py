@@ -1,4 +1,4 @@
-"""What the application gives to an endpoint.
+"""Callbacks of the application, for an endpoint.
 
 Round each callback that answers a request is an error boundary: an error is logged, and the other side gets an answer.
 """

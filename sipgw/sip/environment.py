@@ -8,7 +8,7 @@ from sipgw.sip.uri import Uri
 
 
 class Environment(NamedTuple):
-    """What the core needs to know from outside. No function here sends anything, waits or calls the core back."""
+    """Data from outside the core. No function here sends anything, waits or calls the core back."""
 
     token: Callable[[], str]
     """A new random string of token characters."""

@@ -107,7 +107,7 @@ class Failover:
         self._heard: _Branch | None = None
         """The branch whose response was passed last."""
         self._refusal: tuple[_Branch, Response] | None = None
-        """What is passed if no other branch answers."""
+        """Refusal that is passed on if no other branch answers."""
         self._patience: Timer | None = None
         self._limit: Timer | None = None
         self._stage = FailoverState.TRYING

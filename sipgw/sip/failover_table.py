@@ -13,7 +13,7 @@ class FailoverState(Enum):
 
 
 class FailoverEvent(Enum):
-    """What happens to the request."""
+    """Event of the request."""
 
     GIVE_UP = "its user gives it up, or its time limit has passed"
     PROVISIONAL = "a branch brings 1xx"
@@ -25,7 +25,7 @@ class FailoverEvent(Enum):
 
 
 class FailoverAction(Enum):
-    """What a transition of the request does."""
+    """Action of a transition of the request."""
 
     PASS = "pass the response to the user"  # noqa: S105
     CHOOSE = "pass the response, and cancel the other branches once this one rings, or cancel it if another one rings"
@@ -86,7 +86,7 @@ class BranchState(Enum):
 
 
 class BranchEvent(Enum):
-    """What happens to a branch."""
+    """Event of a branch."""
 
     PROVISIONAL = "1xx"
     CHOSEN = "101-199, and it is the branch that counts"

@@ -207,7 +207,7 @@ class Malformed:
 
 
 class Addresses(tuple[NameAddr, ...]):
-    """Those addresses of a header that can be read, in their order."""
+    """Addresses of a header that can be read, in their order."""
 
     malformed: Malformed | None
     """The first that cannot be read."""

@@ -23,7 +23,7 @@ NOWHERE = ("0.0.0.0", "::")
 
 
 class Ice(NamedTuple):
-    """What a check of the other side must have."""
+    """Credentials of ICE that a check of the other side must have."""
 
     username: str
     """Our user fragment, a colon, and theirs (RFC 8445 §7.2.2)."""
@@ -87,7 +87,7 @@ def kept(last: Media | None) -> list[str]:
 
 
 def agreed(ours: _Ours | None) -> Ice | None:
-    """What their checks must have once our answer is sent."""
+    """Credentials that their checks must have once our answer is sent."""
     return Ice(f"{ours.user}:{ours.theirs}", ours.password) if ours and ours.user else None
 
 

@@ -43,13 +43,15 @@ UNDERSTOOD = {
 
 
 Verdict = Literal["verified", "passed", "failed", "unverified", "unsigned"]
-"""What rules ask for: our own check of the signature has `passed`, `failed` or could not be made (`unverified`), there
-was none to check (`unsigned`); beside that the number is `verified`, by us or by the carrier (`verstat`)."""
+"""Verdict on a caller number, for rules: our own check of the signature has `passed`, `failed` or could not be made
+(`unverified`), there was none to check (`unsigned`); beside that the number is `verified`, by us or by the carrier
+(`verstat`).
+"""
 
 
 @dataclass(frozen=True)
 class Stir:
-    """What our own check of the signed caller number (RFC 8224) has found."""
+    """Result of our own check of the signed caller number (RFC 8224)."""
 
     result: Literal["pending", "passed", "failed", "unverified"]
     """``failed``: it is signed, and not for this call or not by a believed signer. ``unverified``: nobody can tell.

@@ -51,7 +51,7 @@ class InviteClient(InviteDialog):
         self._failover: Failover | None = None
         self._acks: dict[str, tuple[Request, Peer]] = {}
         self._cancelled: Ended | None = None
-        """What ends the call once the cancelled INVITE has its final response."""
+        """Ending of the call once the cancelled INVITE has its final response."""
         self._timer: Timer | None = None
 
     @classmethod

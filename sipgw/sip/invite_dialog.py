@@ -27,7 +27,7 @@ TELL_AGAIN = (4.0, 300.0)
 
 
 class InviteDialog(CallState):
-    """What both sides of a call have in common."""
+    """Common part of both sides of a call."""
 
     def __init__(self, core: Core, invite: Request) -> None:
         super().__init__(core, invite)

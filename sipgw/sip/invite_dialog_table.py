@@ -6,7 +6,7 @@ from sipgw.sip.events import Phase
 
 
 class InviteEvent(Enum):
-    """What brings a call from one phase to the next."""
+    """Event that changes the phase of a call."""
 
     PROVISIONAL = "101-199"
     ANSWER = "we send 2xx"
@@ -17,7 +17,7 @@ class InviteEvent(Enum):
 
 
 class InviteAction(Enum):
-    """What a step does besides."""
+    """Additional action of a step."""
 
     CANCEL = "send CANCEL"
     REFUSE = "refuse the INVITE"

@@ -33,7 +33,7 @@ class InviteServer(InviteDialog):
         self.transaction = transaction
         """The server transaction of the INVITE."""
         self._hung_up = Ended("gateway", "BYE")
-        """What ends the call once the ACK has come."""
+        """Ending of the call once the ACK has come."""
         self._final: bytes | None = None
         """Our description in the 200 that waits for PRACKs."""
         self._minute: Timer | None = None

@@ -13,7 +13,7 @@ MAX_HOPS = 16
 """Addresses of one name that are used."""
 SERVICE = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
 NAPTR_SERVICE = {"SIP+D2U": "udp", "SIP+D2T": "tcp"}
-"""What a ``sip:`` URI may be led to. TLS is not in it: it changes which media a carrier accepts, so it is asked for."""
+"""NAPTR services for a ``sip:`` URI. TLS is not among them: a carrier takes other media with it, so it is asked for."""
 
 
 class DnsQuestion(NamedTuple):

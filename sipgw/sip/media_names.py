@@ -73,5 +73,5 @@ def _names(description: bytes | None) -> list[_Named]:
 
 
 def _is_name(host: str) -> bool:
-    """What ends in a number is an address, if only a misspelt one (RFC 1123 §2.1)."""
+    """Whether it is a name. A host that ends in a number is an address, if only a misspelt one (RFC 1123 §2.1)."""
     return not is_address(host) and not host.removesuffix(".").rpartition(".")[2].isdigit()

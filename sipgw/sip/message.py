@@ -140,7 +140,7 @@ class Headers:
 
 @dataclass(frozen=True)
 class Message(ABC):
-    """What requests and responses share. Every field is read when it is asked for.
+    """Common part of requests and responses. Every field is read when it is asked for.
 
     Of a message that `sipgw.sip.parse` let through, Via, From, To, Call-ID and CSeq can be read; what else is broken
     says so where it is asked for. On one that was not let through, the properties raise `FieldError`.
@@ -309,7 +309,7 @@ def response_to(
 
 
 SLIP = "; \t"
-"""What a To may end with that has to go before a tag is added."""
+"""Characters at the end of a To that are removed before a tag is added."""
 _NAMES = {
     "via": "Via", "record-route": "Record-Route", "from": "From", "to": "To", "call-id": "Call-ID", "cseq": "CSeq",
 }  # fmt: skip

@@ -8,7 +8,7 @@ from sipgw.sip.sdes import Secured
 
 @dataclass(frozen=True)
 class Negotiated:
-    """What both sides agreed on."""
+    """Agreement of both sides."""
 
     sdp: bytes = field(repr=False)
     """Our description: the answer, or the offer that was answered."""
@@ -29,8 +29,9 @@ class Negotiated:
     """Payload type of the telephone events that come, where it is another: each direction has its own (RFC 3264
     §5.1)."""
     ice: Ice | None = None
-    """What the other side's connectivity checks must have, if ICE was agreed (RFC 8839); their addresses then come from
-    these checks, and `remote_address` holds until then."""
+    """Credentials of the other side's connectivity checks, if ICE was agreed (RFC 8839); their addresses then come from
+    these checks, and `remote_address` holds until then.
+    """
 
     @property
     def on_hold(self) -> bool:

@@ -11,7 +11,7 @@ from sipgw.sip.sdes import Policy
 from sipgw.sip.sdp import ConnectionLine, Media, Sdp, SdpError
 
 ENCODINGS = {"PCMU": "0", "PCMA": "8"}
-"""What we speak, the preferred first: mu-law is what the speech services speak, so it is never transcoded."""
+"""Encodings that we use, the preferred first: speech services use mu-law, so it is never transcoded."""
 DTMF = "101"
 PTIME = 20
 """Milliseconds of sound in each packet of ours."""
@@ -39,7 +39,7 @@ class LocalMedia:
     """Our side of the stream in one call leg. Offers and answers are made of this and of nothing else."""
 
     address: str
-    """What the other side sends to: a literal IP address; `sipgw.sip.sdp.UNKNOWN` in the offer of a new call."""
+    """Address for the other side: a literal IP address; `sipgw.sip.sdp.UNKNOWN` in the offer of a new call."""
     port: int
     tls: bool = field(kw_only=True)
     """Whether the signalling of the leg is encrypted on its way. If not, what we offer holds keys only where SRTP is
@@ -85,7 +85,7 @@ Protection = tuple[str, bool]
 
 
 def offers(local: LocalMedia) -> tuple[bytes, ...]:
-    """What we offer for a new session: the first, and after a 488 the next.
+    """Our offers for a new session: the first, and after a 488 the next.
 
     Where SRTP is optional the first is what Asterisk takes whether it encrypts or not (RFC 8643); FreeSWITCH wants
     RTP/SAVP if it is to encrypt, and nothing of keys if it is not.
@@ -284,7 +284,9 @@ def _offered_keys(media: Media) -> tuple[str, ...]:
 
 
 def _codecs(media: Media) -> list[tuple[str, str]]:
-    """What we speak of `media`, encoding and payload type, in its own order. Raises `NotAcceptable` if nothing."""
+    """Codecs of `media` that we support, encoding and payload type, in its own order. Raises `NotAcceptable` if
+    nothing.
+    """
     named = [(*media.encodings.get(payload, ("", 0)), payload) for payload in media.formats if _payload_type(payload)]
     spoken = [(name, payload) for name, rate, payload in named if name in ENCODINGS and rate == 8000]
     if not spoken:

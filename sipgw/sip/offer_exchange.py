@@ -39,7 +39,7 @@ class _Change(NamedTuple):
     """Takes whether the other side has taken it; and the time."""
 
     def described(self, present: bytes) -> bytes:
-        """What we offer, while our description is `present`."""
+        """Our offer, while our description is `present`."""
         if self.sdp is not None:
             return self.sdp
         return Sdp.parse(present).moved(self.host).to_bytes() if self.host else present

@@ -15,7 +15,7 @@ class OfferState(Enum):
 
 
 class OfferEvent(Enum):
-    """What happens to an offer."""
+    """Event of an offer."""
 
     EXCHANGED = "the offer of the INVITE is answered, early or by its 2xx"
     OFFER_IN_2XX = "our 2xx to a request without an offer makes one"

@@ -1,4 +1,4 @@
-"""What the core hands to its driver: packets to send, host names to resolve, requests to judge, REGISTER requests."""
+"""Output of the core for its driver: packets to send, host names to resolve, requests to judge, REGISTER requests."""
 
 from typing import NamedTuple
 

@@ -55,7 +55,7 @@ class Passport:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What a compact PASSporT leaves out (RFC 8224 §6.2.3): the numbers of From and To, and the time of Date."""
+    """Parts that a compact PASSporT leaves out (RFC 8224 §6.2.3): the numbers of From and To, and the time of Date."""
 
     orig: str
     dest: str

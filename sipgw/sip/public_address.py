@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sipgw.sip.dialog import Peer, is_private
 
 MAX_KEPT = 1000
-"""What observers told, each also by transport; of others on the Internet it still counts for all of it."""
+"""Most reports of observers that are kept, each also by transport; of others on the Internet it counts for all."""
 
 MAX_UPLINKS = 16
 """Addresses of ours for which the report of all of the Internet is kept; of more, the oldest is forgotten."""

@@ -231,7 +231,7 @@ class Registration:
         self._change(RegistrationState.REGISTERED, f"registered for {seconds} s")
 
     def _granted_seconds(self, response: Response) -> int:
-        """What the registrar granted to our Contact (§10.2.4); it may be less than was asked for, even nothing."""
+        """Seconds that the registrar granted to our Contact (§10.2.4), perhaps fewer than we asked for, even none."""
         ours = self._failover.request.contact if self._failover else None
         for contact in response.contacts:
             if ours and _place(contact.uri) == _place(ours.uri):

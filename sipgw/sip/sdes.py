@@ -91,7 +91,7 @@ def chosen(values: Iterable[str], secret: bytes) -> tuple[Crypto, Secured] | Non
 
 
 def accepted(values: tuple[str, ...], offered: tuple[str, ...]) -> Secured | None:
-    """What the `values` of an answer to our `offered` ones agree on, or None (RFC 4568 §5.1.3)."""
+    """Keys on which the `values` of an answer to our `offered` ones agree, or None (RFC 4568 §5.1.3)."""
     theirs = Crypto.parse(values[0]) if len(values) == 1 else None
     if theirs is None:
         return None

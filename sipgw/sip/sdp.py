@@ -9,7 +9,7 @@ MAX_LINES = 500
 UNKNOWN = "0.0.0.0"
 """The address in an offer of ours whose way is not known yet: `addressed` puts the address of the way in its place."""
 ICE = ("ice-", "candidate:")
-"""What the attributes of ICE begin with (RFC 8839 §5)."""
+"""Beginnings of the names of ICE's attributes (RFC 8839 §5)."""
 
 
 class SdpError(ValueError):

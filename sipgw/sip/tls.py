@@ -30,10 +30,11 @@ class TlsOptions:
     ca: str = ""
     """PEM file with the authorities, or the self-signed certificates, that we trust; empty: those of the system."""
     verify: Literal["name", "authority"] = "name"
-    """What the certificate of a server must show: `name`, that it is for the host we call; `authority`, only that
-    somebody in `ca` vouches for it, as for a PBX that is called by its address."""
+    """Check of the certificate of a server: `name`, that it is for the host we call; `authority`, only that somebody in
+    `ca` vouches for it, as for a PBX that is called by its address.
+    """
     clients: Literal["any", "verified"] = "any"
-    """Who may connect to us: `verified`, only those with a certificate that somebody in `ca` vouches for."""
+    """Clients that may connect to us: `verified`, only those with a certificate that somebody in `ca` vouches for."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

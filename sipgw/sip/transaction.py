@@ -24,7 +24,7 @@ class TransactionState(Enum):
 
 
 class TransactionEvent(Enum):
-    """What happens to a transaction."""
+    """Event of a transaction."""
 
     RESEND = "timer A, E or G"
     TIMEOUT = "timer B, F or H"
@@ -38,7 +38,7 @@ class TransactionEvent(Enum):
 
 
 class TransactionAction(Enum):
-    """What a transition does."""
+    """Action of a transition."""
 
     SEND = "send what came with the event"
     RESEND = "send the last message again"

@@ -78,7 +78,7 @@ class Transferee:
 
 
 def _asked(request: Request) -> ReferRequested | int:
-    """What a REFER asks for, or the status with which it is refused."""
+    """Request of a REFER, or the status with which it is refused."""
     values = request.headers.lines("refer-to")
     try:
         (value,) = values  # §2.4.1: exactly one

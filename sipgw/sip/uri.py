@@ -65,7 +65,7 @@ class Uri:
 
     @classmethod
     def opaque(cls, text: str) -> "Uri":
-        """What stands in the place of a URI and is none: it can be shown and echoed, and nothing can be sent there."""
+        """Text in the place of a URI that is no URI: it can be shown and echoed, and nothing can be sent there."""
         return cls("", user=text)
 
     def __str__(self) -> str:

@@ -53,7 +53,7 @@ class BadCalls(Protocol):
 
     @property
     def fault(self) -> str:
-        """What was wrong."""
+        """Name of the fault."""
 
     @property
     def bad(self) -> int:
@@ -85,7 +85,7 @@ class Trunk(Protocol):
 
     @property
     def calls(self) -> int:
-        """Those that go on."""
+        """Number of present calls."""
 
     @property
     def sound(self) -> Iterable[BadCalls]:

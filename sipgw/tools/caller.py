@@ -110,7 +110,7 @@ class Script(Protocol):
     """The next action of the caller; called every 20 ms."""
 
     def next(self, now: float, agent_audio: AgentAudioMonitor) -> Action | None:
-        """What to do now, or None."""
+        """Action at the time `now`, or None."""
         ...
 
 

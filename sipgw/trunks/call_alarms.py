@@ -44,7 +44,7 @@ FOREIGN = 50
 
 
 def faults_of(media: Mapping[str, Any], mos: float) -> frozenset[Fault]:
-    """What was wrong with the sound of an answered call; `media` is what its record has of it.
+    """Faults in the sound of an answered call; `media` is what its record has of it.
 
     ``one_way``: nothing was received, or the other side reports at least half of our packets lost. ``foreign``:
     packets from an address that is not the other side's were refused. ``quality``: a MOS below `mos`.

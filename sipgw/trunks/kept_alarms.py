@@ -14,11 +14,11 @@ log = structlog.get_logger()
 
 
 class RaisedAlarms(NamedTuple):
-    """Those of one trunk."""
+    """Raised alarms of one trunk."""
 
     faults: frozenset[Fault]
     latest: Sequence[frozenset[Fault]]
-    """What was wrong with each of its latest calls, the oldest first."""
+    """Faults in the sound of each of its latest calls, the oldest first."""
 
 
 class KeptAlarms:

@@ -234,7 +234,7 @@ class Accounts:
             return list(await session.scalars(latest.order_by(func.max(entry.id).desc()).limit(most)))[::-1]
 
     async def audit_entries(self, limit: int = 200) -> list[AuditEntry]:
-        """What was done last, newest first."""
+        """Latest entries, newest first."""
         async with self._store.read() as session:
             return list(await session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit)))
 

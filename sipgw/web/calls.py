@@ -72,7 +72,7 @@ class CallSearchForm(BaseModel):
         )
 
     def wanted(self) -> CallFilter:
-        """What the store is asked for."""
+        """Filter for the store."""
         return ListFilter(
             since=_midnight(self.since) if self.since else None,
             until=_midnight(self.until + timedelta(days=1)) if self.until else None,

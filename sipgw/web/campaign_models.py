@@ -54,7 +54,7 @@ class BrokenRow(BaseModel):
 
 
 class GateDecision(BaseModel):
-    """What the gate decides now about some numbers, by one rule."""
+    """Present decision of the gate on some numbers, by one rule."""
 
     verdict: Verdict = Field(description="later: the gateway asks the gate again by itself; never: it is not called")
     rule: str = Field(description="empty if every rule permits the call")
@@ -64,7 +64,7 @@ class GateDecision(BaseModel):
 
 
 class CostEstimate(BaseModel):
-    """What the campaign may cost."""
+    """Possible cost of the campaign."""
 
     total: float = Field(description="if everybody answers whom the gate does not refuse for good")
     per_call: float = Field(description="the mean of earlier answered calls of the agent")
@@ -74,7 +74,7 @@ class CostEstimate(BaseModel):
 
 
 class DryRun(BaseModel):
-    """What would be done. Nothing was."""
+    """Effect of a campaign, without a start."""
 
     confirm: str = Field(description="give it when the campaign is started; it fits only the same file and settings")
     numbers: int = Field(description="rows that would be called")
@@ -114,7 +114,7 @@ class AllCampaigns(BaseModel):
 
 
 class ChangeState(Given):
-    """What becomes of a campaign."""
+    """Change of the state of a campaign."""
 
     state: CampaignState = Field(
         description="paused: no new calls, running ones go on; stopped: these are ended, too; running: goes on"

@@ -86,8 +86,9 @@ async def campaigns(app: Here, _who: Reader) -> models.AllCampaigns:
 @router.post("/dry-run", responses=problems(409, 413))
 @by_tenant
 async def dry_run(app: Here, who: Campaigner, wanted: models.CampaignFile) -> models.DryRun:
-    """What starting this campaign would do: rows that are left out, the gate's present decisions, the cost. Nothing is
-    kept and nobody is called. A tenant is not told the gate's decisions, which count the calls of all."""
+    """Result of a start of this campaign, without the start: rows that are left out, the gate's present decisions, the
+    cost. Nothing is kept and nobody is called. A tenant is not told the gate's decisions, which count the calls of all.
+    """
     planned, confirm = await _planned(app, wanted)
     judged = [] if who.tenant else await decisions(app.gateway.gate, planned)
     known = await app.jobs.known(planned.request.full, planned.jobs)

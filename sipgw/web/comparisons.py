@@ -69,12 +69,12 @@ class Comparison:
     result: Mapping[str, Any] = field(default_factory=dict)
     """See `sipgw.tools.evaluation.report.as_dict`."""
     cost: float = 0.0
-    """What it has cost, in the currency of the prices."""
+    """Cost so far, in the currency of the prices."""
 
 
 class _Charge:
-    """What one comparison has used. It counts at once; `write` writes it into one row of the database beside the
-    comparison, as it goes on, so a kill does not lose it.
+    """Usage of one comparison. It counts at once; `write` writes it into one row of the database beside the comparison,
+    as it goes on, so a kill does not lose it.
     """
 
     def __init__(self, store: Store, prices: PriceTable, began: datetime) -> None:
@@ -150,7 +150,7 @@ class Comparisons:
         await self._group.__aexit__(*error)
 
     def latest(self, agent: str) -> Comparison | None:
-        """That of `agent`."""
+        """Latest comparison of `agent`."""
         return self._latest.get(agent)
 
     def begin(self, config: Path, agent: str, version: int, prompts: Mapping[str, str]) -> Comparison:
@@ -236,7 +236,7 @@ class Comparisons:
 
 @contextlib.asynccontextmanager
 async def _charged(gateway: GatewayView, made: Comparison) -> AsyncIterator[_Charge]:
-    """What the block uses counts for the limits of the day and is written down."""
+    """Count the usage of the block for the limits of the day, and write it down."""
     charge = _Charge(gateway.store, gateway.expenses.prices, made.began)
     gateway.expenses.open(ACCOUNT, charge.bill)
     loop = asyncio.get_running_loop()

@@ -54,7 +54,7 @@ async def configuration(request: Request, app: Here, _who: AdminRole) -> Respons
 
 @router.get("/configuration/audit")
 async def audit(request: Request, app: Here, _who: AdminRole) -> Response:
-    """Who did what."""
+    """Page of the audit log."""
     return page(request, "audit.html", title="Audit", audit_entries=await app.auth.accounts.audit_entries())
 
 

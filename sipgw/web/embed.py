@@ -26,7 +26,7 @@ from sipgw.web.visitors import SESSION_LIFE, NoSession, TooManyCalls, Visitors
 UNKNOWN = "0.0.0.0"
 """Counts as the address of all visitors whose proxy does not tell one."""
 KINDS = ("caller", "agent", "interrupted", "answered", "ended")
-"""What visitors are told of their call: no names of tools, no causes of faults."""
+"""Kinds of messages that visitors get about their call: no names of tools, no causes of faults."""
 
 
 def _visitors(request: HTTPConnection) -> Visitors:
@@ -125,7 +125,7 @@ async def call_events(call: str, app: Here, visitors: There, key: Key = "") -> R
 
 
 def for_visitors(message: dict[str, Any]) -> dict[str, Any] | None:
-    """What a visitor gets of a message of the call's page; None if nothing."""
+    """Message for a visitor, made of a message of the call's page; None if nothing."""
     if message["kind"] not in KINDS:
         return None
     return {"kind": "ended"} if message["kind"] == "ended" else message

@@ -1,4 +1,4 @@
-"""What the groups of an identity provider allow: a role at the installation, or at one tenant. Sans-IO."""
+"""Rights of the groups of an identity provider: a role at the installation, or at one tenant. Sans-IO."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sipgw.web.principal import Role
 
 
 class Access(NamedTuple):
-    """What somebody may do."""
+    """Rights of a user."""
 
     role: Role
     tenant: str
@@ -36,5 +36,5 @@ class GroupAccess:
         return found[0] if len(found) == 1 else None
 
     def known(self, groups: frozenset[str]) -> tuple[str, ...]:
-        """Those of `groups` that have a role somewhere."""
+        """Groups of `groups` that have a role somewhere."""
         return tuple(sorted(one for one in groups if self.all(frozenset((one,)))))

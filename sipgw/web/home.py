@@ -49,7 +49,7 @@ class DialTargets(NamedTuple):
     phone: bool = False
     """Whether the page of the phone can be used."""
     choice: str = ""
-    """What the agent consists of."""
+    """Parts of the agent."""
     notes: tuple[str, ...] = ()
 
 
@@ -126,7 +126,7 @@ def _providers(app: App, found: Overview, page: str) -> Iterator[Light]:
 
 
 def _gateway(app: App, found: Overview | None, spent: float) -> Iterator[Light]:
-    """What is wrong with the gateway as a whole."""
+    """Faults of the gateway as a whole."""
     engine, alarms = app.gateway.evidence.engine, app.gateway.config.alarms
     if found is None:
         yield Light("Records", "down", NO_DATABASE, "/")
@@ -143,7 +143,7 @@ def _gateway(app: App, found: Overview | None, spent: float) -> Iterator[Light]:
 
 
 def _tenant(app: App, tenant: str, spent: float) -> Iterator[Light]:
-    """What keeps a tenant from having calls."""
+    """Faults that keep a tenant from having calls."""
     if not tenant:
         return
     options, currency = cast(TenantGateway, app.gateway).options, app.gateway.config.cost.currency

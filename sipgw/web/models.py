@@ -240,7 +240,7 @@ class End(Given):
 
 
 class Transfer(Given):
-    """Whom a call is transferred to."""
+    """Target of a transfer."""
 
     to: Annotated[str, StringConstraints(max_length=200)] = Field(
         "", description="a name of [[people]]; empty: any person who is free"
@@ -248,7 +248,7 @@ class Transfer(Given):
 
 
 class TakeOver(Given):
-    """Who is called to take the agent's place."""
+    """Person who is called to take the agent's place."""
 
     who: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=VISIBLE)] = Field(
         description="a name of [[people]], or a user of [[accounts]]"
@@ -256,14 +256,14 @@ class TakeOver(Given):
 
 
 class Join(TakeOver):
-    """Who is called to be in the call beside caller and agent."""
+    """Person who is called to join the call beside caller and agent."""
 
     mode: Mode = Field(Mode.CONFERENCE, description=MODE, strict=False)
     brief: bool = Field(False, description="whether a person with the mode warm is briefed first, and may decline")
 
 
 class ChangeMode(Given):
-    """Who hears whom from now on."""
+    """Change of the routes of sound."""
 
     mode: Mode = Field(description=MODE, strict=False)
 

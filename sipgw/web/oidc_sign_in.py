@@ -77,7 +77,7 @@ async def callback(
 
 
 async def _identity(provider: OidcProvider, code: str, iss: str, flow: SignIn) -> OidcIdentity:
-    """Who the code stands for. Raises `OidcError`, `UntrustedToken`."""
+    """Identity for which the code stands. Raises `OidcError`, `UntrustedToken`."""
     options = provider.options
     if (iss or (await provider.metadata()).names_itself) and iss != options.issuer:  # RFC 9207 §2.4
         raise UntrustedToken("the answer is that of another issuer")

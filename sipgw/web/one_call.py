@@ -163,7 +163,7 @@ async def one_call(call: str, request: Request, app: Here, _who: ViewerRole) -> 
 
 
 async def known(app: App, call: str) -> dict[str, Any]:
-    """What is known of a call. Raises 404."""
+    """Known facts of a call. Raises 404."""
     found = await app.gateway.evidence.timelines.of(call)
     if found is None or "began" not in found:
         record = await app.gateway.store.call(call)
@@ -203,7 +203,7 @@ async def _compressed(request: Request, whole: Response) -> Response:
 
 
 async def _costs(app: App, call: str, live: CallSession | None) -> dict[str, Any] | None:
-    """What the call costs, in parts, and what was used: see `sipgw.policy.cost.cost.Cost.as_dict`."""
+    """Costs of the call, in parts, and its usage: see `sipgw.policy.cost.cost.Cost.as_dict`."""
     if live is not None:
         return live.context.cost.as_dict() if live.context.cost else None
     async with app.gateway.store.read() as session:

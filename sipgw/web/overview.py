@@ -1,5 +1,5 @@
-"""What the home page tells of the records: calls, failures, latency and cost. The database does the counting, over at
-most the latest `MOST` calls; a restart changes nothing.
+"""Figures of the home page about the records: calls, failures, latency and cost. The database does the counting, over
+at most the latest `MOST` calls; a restart changes nothing.
 """
 
 import asyncio

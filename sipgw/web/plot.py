@@ -20,7 +20,7 @@ class PlotLine(NamedTuple):
 
 
 class Plot(NamedTuple):
-    """What a template needs."""
+    """Values for the template of a plot."""
 
     lines: list[PlotLine]
     top: float

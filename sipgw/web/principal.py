@@ -31,7 +31,7 @@ class Principal:
     signed_in: bool = True
     """False where nobody has to sign in."""
     tenant: str = ""
-    """Whose calls it reaches, see `sipgw.web.tenant_view`; empty: all."""
+    """Tenant whose calls it reaches, see `sipgw.web.tenant_view`; empty: all."""
 
     @staticmethod
     def of(request: HTTPConnection) -> "Principal":

@@ -19,7 +19,7 @@ class HourRefusals:
         self._counts: Counter[str] = Counter()
 
     def line(self, address: str, now: float) -> str | None:
-        """What to add to the line of this refusal, at `now` in seconds since 1970; None if it gets no line."""
+        """Addition to the line of this refusal, at `now` in seconds since 1970; None if it gets no line."""
         if now // HOUR != self._hour:
             self._hour, self._lines = now // HOUR, 0
             self._counts.clear()

@@ -18,12 +18,12 @@ MOST = 1000
 
 @dataclass(frozen=True)
 class Vouched:
-    """What an identity provider has said of somebody."""
+    """Statement of an identity provider about a user."""
 
     issuer: str
     subject: str
     groups: tuple[str, ...]
-    """Those that had a role."""
+    """Groups of the user that had a role."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Session:
     vouched: Vouched | None = None
     """None for a local user."""
     tenant: str = ""
-    """That of its user."""
+    """Tenant of its user."""
 
 
 class Sessions:
@@ -99,5 +99,5 @@ class Sessions:
 
 
 def digest(token: str) -> str:
-    """What is stored of a token."""
+    """Stored digest of a token."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -46,16 +46,16 @@ class Page(NamedTuple):
 
 
 class PromptEditing(NamedTuple):
-    """What the page of prompts works with."""
+    """Parts for the page of prompts."""
 
     files: PromptFiles | None
-    """Those of the agents; None if the gateway was started without any."""
+    """Prompt files of the agents; None if the gateway was started without any."""
     comparisons: Comparisons
 
 
 @dataclass(frozen=True)
 class App:
-    """What every page can reach."""
+    """Parts that every page can reach."""
 
     gateway: GatewayView
     feed: Feed
@@ -125,7 +125,7 @@ def _navigation(app: App, who: Principal) -> list[Page]:
 
 
 def people(app: App) -> list[str]:
-    """Whom callers can be transferred to by name."""
+    """Names of the people to whom callers can be transferred."""
     return list(dict.fromkeys(one.name for one in app.gateway.config.people))
 
 

@@ -17,7 +17,7 @@ class User(Base):
     password: Mapped[str] = mapped_column(String(200))
     """Its Argon2id hash."""
     tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
-    """Whose calls the user sees; empty: all."""
+    """Tenant whose calls the user sees; empty: all."""
 
 
 class SessionRecord(Base):
@@ -34,9 +34,9 @@ class SessionRecord(Base):
     issuer: Mapped[str] = mapped_column(String(2048), default="")
     subject: Mapped[str] = mapped_column(String(255), default="")
     groups: Mapped[list[str]] = mapped_column(JSON, default=list)
-    """What an identity provider has vouched for; empty for local users."""
+    """Groups that an identity provider has vouched for; empty for local users."""
     tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
-    """That of its user."""
+    """Tenant of its user."""
 
 
 class ApiKey(Base):
@@ -51,7 +51,7 @@ class ApiKey(Base):
     """SHA-256 of the secret part, which has 256 random bits, so a slow hash gains nothing."""
     made: Mapped[datetime] = mapped_column(UtcDateTime)
     tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
-    """Whose calls it reaches; empty: all."""
+    """Tenant whose calls it reaches; empty: all."""
 
 
 class AuditEntry(Base):

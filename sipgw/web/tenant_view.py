@@ -1,4 +1,4 @@
-"""What a tenant's people and programs reach: the routes that are open to them, and the gateway with its own calls only.
+"""Reach of a tenant's people and programs: the routes that are open to them, and the gateway with its own calls only.
 
 `App.of` gives every route of a tenant's request this view instead of the gateway, and `within_tenant` stands before
 every route. So a new route is closed to tenants until it has `by_tenant`, and then has nothing of others in its hands.

@@ -25,7 +25,7 @@ Level = Literal["bad", "wait", ""]
 
 
 class Trouble(NamedTuple):
-    """What was wrong with a call."""
+    """Faults of a call."""
 
     level: Level
     """``bad``: something failed; ``wait``: worth a look; empty: nothing."""
@@ -36,7 +36,7 @@ class Trouble(NamedTuple):
 
 
 class CallFaults(NamedTuple):
-    """What other tables have of a call's faults."""
+    """Faults of a call in other tables."""
 
     failure: str = ""
     """Why a provider failed, for the first time."""
@@ -45,7 +45,7 @@ class CallFaults(NamedTuple):
 
 
 def judged(call: Mapping[str, Any], faults: CallFaults | None = None) -> Trouble:
-    """What was wrong with a call; `call` has the columns of its record."""
+    """Faults of a call; `call` has the columns of its record."""
     ending, cause = str(call["ending"]), str(call["cause"])
     failure, slowest = faults or CallFaults()
     words = ending.replace("_", " ")

@@ -45,7 +45,7 @@ class Pauses:
 
 
 class Act(Enum):
-    """What to do."""
+    """Action to take."""
 
     ONSET = "tell that the caller speaks, from `start` on"
     DECODE = "understand the sound from `start` to `end` and give the text back under `end`"
@@ -56,7 +56,7 @@ class Act(Enum):
 
 
 class EndpointStep(NamedTuple):
-    """What to do, and what it is about. Positions are samples since the session began."""
+    """Action and its subject. Positions are samples since the session began."""
 
     act: Act
     start: int
@@ -83,9 +83,9 @@ class Endpointer:
         self._asked = -1
         """The end of the sound that the last guess is about."""
         self._guess: str | None = None
-        """What was understood of it; None while that is not known, or no longer of use."""
+        """Text understood of it; None while that is not known, or no longer of use."""
         self._pieces: dict[int, str | None] = {}
-        """What was cut off, by its end, and its text once it is known."""
+        """Pieces that were cut off, by their ends, and their texts once they are known."""
         self._early = 0
         """The end of the words that were understood before there is a pause."""
         self._quietest = (1.0, 0)

@@ -65,7 +65,7 @@ class LocalSpeechOptions:
 
 @dataclass
 class Inbox:
-    """What came for one session; an error or None ends it."""
+    """Messages for one session; an error or None ends it."""
 
     messages: asyncio.Queue[Message | ProviderError | None] = field(default_factory=lambda: asyncio.Queue(INBOX))
 

@@ -25,7 +25,7 @@ class Listener:
     def __init__(self, silero: Silero, pauses: Pauses) -> None:
         self.turns = Endpointer(pauses)
         self.wanted = Kind.OPEN
-        """What the caller was asked for."""
+        """Kind of answer that the caller was asked for."""
         self._silero = silero
         self._state = SileroState()
         self._kept = bytearray()

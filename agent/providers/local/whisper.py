@@ -49,7 +49,7 @@ off sentence often gets a point. Of recorded sentences whole ones have 0.77 and 
 LEAST_ALIGNED = 40
 """Frames that an alignment looks at, at least."""
 _PHANTOMS = frozenset({"you", "thank you", "thanks for watching", "bye", "thank you for watching", "so", "oh"})
-"""What Whisper says when it hears nothing."""
+"""Texts that Whisper writes for silence."""
 _DIGITS = frozenset(
     f"{space}{word}" for word in [*"0123456789", "double", "triple", "Double", "Triple"] for space in ("", "Ġ")
 )
@@ -64,7 +64,7 @@ _BEGIN, _END, _UNTIMED = "<|startoftranscript|>", "<|endoftext|>", "<|notimestam
 
 
 class Transcription(NamedTuple):
-    """What was understood."""
+    """Text that was understood."""
 
     text: str
     score: float

@@ -10,7 +10,7 @@ MAX_BODY = 1 << 22
 
 
 class Kind(IntEnum):
-    """What a message is. The upper half goes from the speech process to the gateway."""
+    """Kind of a message. The upper half goes from the speech process to the gateway."""
 
     LISTEN = 1
     SOUND = 2

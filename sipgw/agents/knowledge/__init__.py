@@ -1,1 +1,1 @@
-"""What an agent knows from a folder of documents: reading it, finding passages, and the rows that keep them."""
+"""Knowledge of an agent from a folder of documents: reading it, finding passages, and the rows that keep them."""

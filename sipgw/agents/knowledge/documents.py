@@ -167,7 +167,7 @@ def read_markdown(content: bytes) -> list[Section]:
 
 
 _WRITTEN = {"softbreak": " ", "hardbreak": " ", "html_inline": " ", "image": " "}
-"""What stands for parts of a line that are no text."""
+"""Replacements for parts of a line that are no text."""
 
 
 def read_html(content: bytes) -> list[Section]:
@@ -271,4 +271,4 @@ READERS: dict[str, Callable[[bytes], list[Section]]] = {
     "html": read_html,
     "htm": read_html,
 }
-"""What reads a file, by the end of its name."""
+"""Readers of files, by the ends of their names."""

@@ -42,9 +42,9 @@ class Encoder(Protocol):
     """Makes unit vectors of texts."""
 
     name: str
-    """What it is, for the rows: vectors of different encoders cannot be compared."""
+    """Name of the encoder, for the rows: vectors of different encoders cannot be compared."""
     product: str
-    """What is paid for, as ``"openai/text-embedding-3-small"``; empty: it costs nothing."""
+    """Product that is paid for, as ``"openai/text-embedding-3-small"``; empty: it costs nothing."""
     payer: str
     """A digest of the key that pays; empty: none does."""
     width: int
@@ -55,7 +55,7 @@ class Encoder(Protocol):
         ...
 
     async def question(self, texts: Sequence[str], report: Report) -> Vectors:
-        """Those of the readings of a question. Raises `ProviderError`, and `agent.pool.NotBegun`."""
+        """Vectors of the readings of a question. Raises `ProviderError`, and `agent.pool.NotBegun`."""
         ...
 
     async def close(self) -> None:
@@ -178,7 +178,7 @@ class ServiceEncoder:
 
 
 def encoder_of(config: AgentConfig) -> Encoder:
-    """That of an agent with documents."""
+    """Encoder of an agent with documents."""
     options = config.knowledge
     if options.embeddings == "local":
         return LocalEncoder()

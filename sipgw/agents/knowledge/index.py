@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # a gateway without documents does not load numpy
 Vectors: TypeAlias = "npt.NDArray[np.float32]"
 """Unit vectors, one a row."""
 SHARED = 0.5
-"""What all of the question's words in a passage add to its likeness at most."""
+"""Most that the question's words in a passage add to its likeness."""
 OFTEN, LENGTH = 1.2, 0.75
 """How much a word counts that a passage has often, and how much less one of a long passage: k1 and b of BM25."""
 STEM = 6
@@ -37,7 +37,7 @@ class IndexEntry(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What its vector stands for."""
+        """Words that its vector stands for."""
         return f"{self.heading.replace(' › ', ', ')}: {self.text}" if self.heading else self.text
 
 

@@ -40,7 +40,7 @@ class FolderFile(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What there is in a folder."""
+    """Files of a folder."""
 
     folder: Path
     """Its absolute path."""
@@ -77,7 +77,7 @@ def listing(folder: Path) -> Listing:
 
 
 def _paths(folder: Path) -> Iterator[Path]:
-    """What looks like a document; nothing behind symbolic links, which may lead out of the folder."""
+    """Paths of possible documents; nothing behind symbolic links, which may lead out of the folder."""
 
     def refuse(error: OSError) -> None:
         raise KnowledgeError(f"[knowledge] folder: {error.filename}: {error.strerror}")

@@ -1,4 +1,4 @@
-"""What the vectors of an agent's documents need. It loads nothing of that."""
+"""Requirements of the vectors of an agent's documents. It loads nothing of that."""
 
 from importlib.util import find_spec
 

@@ -59,7 +59,7 @@ _LATER = "not all of {folder} was read in time; the next reload or `sipgw knowle
 
 
 class Reading(NamedTuple):
-    """What came of reading a folder."""
+    """Result of reading a folder."""
 
     found: Index
     where: str
@@ -99,7 +99,7 @@ class Shelf:
     store: Store
     expenses: Expenses
     gateway: Callable[[], str]
-    """Whose folders these are: another gateway has others, also by the same paths."""
+    """Name of the gateway that owns these folders: another gateway has others, also by the same paths."""
     over: Callable[[], str] = lambda: ""
     """Why nothing more may be paid for today; empty if something may."""
     patience: float = PATIENCE
@@ -107,7 +107,7 @@ class Shelf:
     asked: int = 0
     """Questions that were looked up."""
     failed: int = 0
-    """Those without an answer: a service failed, or it took too long."""
+    """Files without an answer: a service failed, or it took too long."""
     _books: dict[str, Book] = field(default_factory=dict)
     _encoders: dict[tuple[str, str], Encoder] = field(default_factory=dict)
     _group: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
@@ -148,7 +148,7 @@ class Shelf:
         self.read_on(agents)
 
     def encoders(self) -> list[Encoder]:
-        """Those that are open."""
+        """Open encoders."""
         return list(self._encoders.values())
 
     def read_on(self, agents: Mapping[str, AgentConfig]) -> None:

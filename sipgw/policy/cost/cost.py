@@ -52,11 +52,11 @@ class Bill:
     """The end of the first leg, if another leg has replaced it (REFER)."""
     further: list[FurtherLeg] = field(default_factory=list)
     tenant: str = ""
-    """Who pays it; empty: the installation itself."""
+    """Tenant that pays it; empty: the installation itself."""
     of_call: bool = True
     """Whether it is that of a call, and not of work after one."""
     told: Callable[[Used], None] | None = None
-    """Who else is told what is used."""
+    """Further callback for usage."""
     _own: FurtherLeg | None = None
     """The present leg of the call, if it is no longer the first."""
     _amounts: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))

@@ -91,7 +91,7 @@ class Headroom:
                 yield name, process.busy_now
 
     def fullest(self, now: int) -> tuple[str, float, int] | None:
-        """What has room for the fewest calls beside those of `now`: its name, its busy part, and the room.
+        """Resource with room for the fewest calls beside those of `now`: its name, its busy part, and the room.
 
         None before enough was measured.
         """

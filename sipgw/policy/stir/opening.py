@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def signer_of(options: StirOptions) -> "StirSigner | None":
-    """What signs the numbers of calls out; None without a key."""
+    """Signer for the numbers of outgoing calls; None without a key."""
     if not options.key:
         return None
     from sipgw.policy.stir.signer import StirSigner
@@ -23,7 +23,7 @@ def signer_of(options: StirOptions) -> "StirSigner | None":
 async def verifier_of(
     options: StirOptions, cluster: Cluster | None, stack: contextlib.AsyncExitStack
 ) -> "StirVerifier | None":
-    """What verifies the numbers of callers, as long as `stack` is open; None without roots."""
+    """Verifier for the numbers of callers, as long as `stack` is open; None without roots."""
     if not options.roots:
         return None
     from sipgw.policy.stir.verifier import StirVerifier

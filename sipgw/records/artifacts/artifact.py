@@ -71,7 +71,7 @@ class Artifacts:
         return begun
 
     def close(self, path: str) -> None:
-        """That one is not written any more."""
+        """Note that the file at `path` is not written any more."""
         self.open.pop(path, None)
         self._ended.pop(path, None)
         self._ended[path] = time.monotonic()

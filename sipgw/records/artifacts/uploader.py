@@ -36,7 +36,7 @@ CLAIM = timedelta(hours=1)
 
 
 class Uploaded(NamedTuple):
-    """What became of one upload."""
+    """Outcome of one upload."""
 
     problem: str = ""
     away: bool = False

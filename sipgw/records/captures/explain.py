@@ -18,7 +18,7 @@ class CallFinding(NamedTuple):
     what: str
     evidence: tuple[str, ...]
     fix: str
-    """What to change; empty if nothing is wrong."""
+    """Advice on a change; empty if nothing is wrong."""
     bad: bool = True
     """Whether it is a problem."""
 

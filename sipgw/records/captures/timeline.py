@@ -54,7 +54,7 @@ MODES = {
     "notes": "speaks with the caller; the agent writes it down",
     "take_over": "speaks with the caller in the agent's place",
 }
-"""What a `sipgw.calls.conference.Mode` means, for the page of a call."""
+"""Texts on the modes of `sipgw.calls.conference.Mode`, for the page of a call."""
 TURNS = 1000
 EVENTS = 1000
 MEASURED = 1440

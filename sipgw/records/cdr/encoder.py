@@ -201,8 +201,7 @@ def _turn(at: str, going: CallInProgress) -> Entry:
 
 
 def _about(event: Event, going: CallInProgress) -> dict[str, Any]:
-    """What a webhook is about. An alarm concerns a trunk, or the day: who gets it need not be told of the call that
-    raised it."""
+    """Subject of a webhook. An alarm concerns a trunk, or the day: its recipient need not know which call raised it."""
     if isinstance(event, TrunkAlarm):
         return {"trunk": text(event.trunk, 64)}
     return {} if isinstance(event, CostAlarm) else going.about

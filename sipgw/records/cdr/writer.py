@@ -71,7 +71,7 @@ class CdrWriter:
         self._handed = 0
         """Entries and events that were given to the thread."""
         self._taken = 0
-        """Those that it has taken."""
+        """Number of rows that it has taken."""
         self._spool: Spool
         self._writer: Writer
         self._wake = asyncio.Event()

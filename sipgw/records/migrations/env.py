@@ -1,4 +1,4 @@
-"""What Alembic runs: on the connection that it is given, in that connection's transaction."""
+"""Entry point of Alembic: on the connection that it is given, in that connection's transaction."""
 
 from typing import Any, Literal
 

@@ -7,7 +7,7 @@ from sipgw.config.registry import provider
 
 
 def left_in(config: AgentConfig, stt: Sequence[str], realtime: Sequence[str]) -> Iterator[str]:
-    """What the chosen providers do not take out although `at_provider` is set; each in a sentence."""
+    """Kinds of data that the chosen providers do not remove although `at_provider` is set; each in a sentence."""
     part = "realtime" if realtime else "stt"
     for record in (provider(part, name) for name in realtime or stt) if config.privacy.at_provider else ():
         options = config.table(record.section)

@@ -26,7 +26,7 @@ class PromptVersion(Base):
     made_by: Mapped[str] = mapped_column(String(64))
     made: Mapped[datetime] = mapped_column(UtcDateTime)
     published_by: Mapped[str | None] = mapped_column(String(64))
-    """Who published it last."""
+    """User who published it last."""
     published: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
@@ -37,7 +37,7 @@ class Prompts:
         self._store = store
 
     async def versions(self, agent: str) -> Sequence[PromptVersion]:
-        """Those of `agent`, newest first."""
+        """Versions of the prompt of `agent`, newest first."""
         query = select(PromptVersion).where(PromptVersion.agent == agent).order_by(PromptVersion.id.desc())
         async with self._store.read() as session:
             return list(await session.scalars(query.limit(KEPT)))

@@ -94,7 +94,7 @@ class CallRecord(Base):
     gateway: Mapped[str] = mapped_column(String(32), default="", server_default="")
     """The gateway of the record: see `sipgw.records.store.spool`."""
     tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
-    """Whose call it is; empty: that of the installation itself."""
+    """Tenant whose call it is; empty: that of the installation itself."""
     # Each list is newest first within what it is filtered by.
     __table_args__ = (
         Index("calls_by_time", "began", "id"),
@@ -229,7 +229,7 @@ class ReportRecord(Base):
 
 
 class DocumentRecord(Base):
-    """What was read out of a document, for a folder of `[knowledge]`; it is read again when its content has changed."""
+    """Text of a document, for a folder of `[knowledge]`; it is read again when its content has changed."""
 
     __tablename__ = "documents"
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -246,7 +246,7 @@ class DocumentRecord(Base):
 
 
 class ExpenseRecord(Base):
-    """What was paid for outside of calls: documents that were read."""
+    """Expense outside of calls: documents that were read."""
 
     __tablename__ = "expenses"
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -1,4 +1,5 @@
-"""What a tenant can read: views with the names of the tables, which hide them on the connections of a tenant.
+"""Access of a tenant to the database: views with the names of the tables, which hide them on the connections of a
+tenant.
 
 The database binds every query to them, however it is written: by ORM, Core or as text. A table that `_condition` does
 not name is empty for tenants, so a new one is closed until somebody opens it. These connections only read.

@@ -137,7 +137,7 @@ class Deliveries:
                     await session.execute(update(row).where(*parked).values(due=due))
 
     async def _tenants(self, session: AsyncSession, told: Sequence[Entry]) -> dict[str, str]:
-        """Whose call each record is, as the database has it; empty if no target asks."""
+        """Tenant of each record, as the database has it; empty if no target asks."""
         found: dict[str, str] = {}
         if any(isinstance(one, WebhookOptions) and one.tenant for one in self._targets):
             records, call = list({_record(entry) for entry in told}), CallRecord

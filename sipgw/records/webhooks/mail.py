@@ -80,19 +80,19 @@ class Mailer:
 
     options: MailOptions
     owner: Callable[[str], Owner]
-    """Whom the messages of the agent of that name go to; asked when a message is taken."""
+    """Owner of the messages of the agent of that name; asked when a message is taken."""
     store: Store
     alarms: tuple[str, ...] = ()
-    """Whom alarms go to."""
+    """Addresses for alarms."""
     name: str = "[mail]"
-    """What its deliveries are kept under; no webhook may have this name."""
+    """Name under which its deliveries are kept; no webhook may have this name."""
     concurrency: int = 2
     lease: float = LONGEST + 60
     now: Callable[[], float] = time.monotonic
     _hour: tuple[Buckets, Bucket] = field(default_factory=_per_hour)
 
     def addressed(self, told: str, agent: str) -> Owner:
-        """Whom an event goes to, and how; nobody if it is not mailed."""
+        """Recipients of an event, and the format; nobody if it is not mailed."""
         if told == "alarm":
             return Owner(self.alarms)
         return self.owner(agent) if told == "message" else Owner(())
@@ -195,7 +195,7 @@ def _mark(alone: int) -> str:
 
 
 def _failed(error: Exception, alone: int) -> PostFailed:
-    """What comes of an error after so many tries without the recording."""
+    """Failure to raise for an error; `alone` is the number of tries without the recording."""
     codes = [getattr(error, "smtp_code", 0)]
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         codes = [code for code, _ in error.recipients.values()]

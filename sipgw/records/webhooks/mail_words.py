@@ -1,4 +1,4 @@
-"""What a mail about a message says, in the languages of its owners."""
+"""Words of mails about messages, in the languages of their owners."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ class MailWords(NamedTuple):
     number: str
     urgency: str
     levels: tuple[str, str, str]
-    """What low, normal and urgent are called."""
+    """Names of the levels low, normal and urgent."""
     taken: str
     recording: str
     """Said in all mails of a call but the first."""

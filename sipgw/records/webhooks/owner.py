@@ -1,11 +1,11 @@
-"""Who gets the messages of an agent by mail."""
+"""Recipients of the messages of an agent by mail."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who gets the messages of an agent, and how."""
+    """Recipients of the messages of an agent, and how."""
 
     to: tuple[str, ...]
     covers: bool = True

@@ -32,7 +32,7 @@ NO_TOOL = "it called no tool: the server has to call the tool that it is given"
 
 
 class Tried(Protocol):
-    """What is tried."""
+    """Subject of a trial."""
 
     record: Provider
 
@@ -111,7 +111,7 @@ def _nowhere(record: Provider) -> str:
 
 
 def bears(fault: ConnectionFault, trial: Trial) -> None:
-    """Whatever point the fault happens at: it does its work or raises `ProviderError`, in time, and leaves nothing."""
+    """Check that at any point of the fault it does its work or raises `ProviderError`, in time, and leaves nothing."""
     whole, points = trial.served()
     for after in points:
         _at(after, partial(_borne, trial, fault, after, whole))
@@ -191,7 +191,7 @@ async def flooded(made: Any, seconds: int) -> int:
 
 
 def bounds_what_comes(trial: Trial) -> None:
-    """What a server sends without end, and nobody reads, is not hoarded."""
+    """Check that data without end, which nobody reads, is not kept."""
 
     async def work(made: Any) -> int:
         with measured() as grown:
@@ -243,7 +243,7 @@ def tells_no_stale_sound(trial: Trial) -> None:
 
 
 def told_of(found: object) -> str:
-    """What came of it, in words."""
+    """Outcome in words."""
     match found:
         case ExerciseResult():
             called = "".join(f", {name}({arguments[:100]})" for name, arguments in found.calls)

@@ -130,7 +130,7 @@ class EmbeddedTrial:
 
 
 async def _heard(stt: Any, ulaw: bytes, reached: Reached) -> ExerciseResult:
-    """What it hears until the turn ends behind the speech."""
+    """Result of recognition until the turn ends behind the speech."""
     text: list[str] = []
     sound = ulaw + b"\xff" * SILENCE
 

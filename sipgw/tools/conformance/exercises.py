@@ -1,4 +1,4 @@
-"""What is done with a provider of each part, from `open` to its first result, as a call does it."""
+"""Exercises with a provider of each part, from `open` to its first result, as a call does it."""
 
 import asyncio
 import contextlib
@@ -45,7 +45,7 @@ TOOL: ToolSchema = {
     },
 }
 RESULT, FAILURE = '{"status": "shipped"}', '{"error": "it failed (KeyError)"}'
-"""What the tool gives, and what is told if it raises."""
+"""Result of the tool, and the message if it raises."""
 ENDED = "its events end before `close`, and without a `ProviderError`"
 
 
@@ -65,11 +65,11 @@ FILLED = 2.0
 
 
 class NonconformingError(Exception):
-    """What the provider does wrong."""
+    """Error of the provider."""
 
 
 class ExerciseResult(NamedTuple):
-    """What came of it."""
+    """Outcome of an exercise."""
 
     text: str = ""
     sound: bytes = b""
@@ -130,7 +130,7 @@ def _reply(llm: Any, messages: list[Message]) -> AsyncGenerator[Any, None]:
 
 
 def make(record: Provider, options: Any) -> Any:
-    """What serves one call."""
+    """Provider for one call."""
     made = record.make(options)
     return made(Brief(PROMPT, SENTENCES[0], [TOOL])) if record.part == "realtime" else made
 

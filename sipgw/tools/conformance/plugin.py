@@ -104,7 +104,7 @@ class CheckItem(pytest.Item):
         self.check()
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
-        """What is wrong, without a traceback of the kit."""
+        """Text of the failure, without a traceback of the kit."""
         if excinfo.typename == "NonconformingError":
             return f"{self.name}: {excinfo.value}"
         return str(super().repr_failure(excinfo))

@@ -11,7 +11,7 @@ from typing import Self
 
 
 class ConnectionFault(Enum):
-    """What happens to a connection."""
+    """Fault of a connection."""
 
     NONE = "nothing"
     CUT = "reset"

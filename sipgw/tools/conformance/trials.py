@@ -69,9 +69,9 @@ class Trial:
     def __init__(self, record: Provider, server: Server) -> None:
         self.record, self._server = record, server
         self.options = record.options()
-        """Those of the last run."""
+        """Options of the last run."""
         self.proxy: Proxy
-        """That of the last run."""
+        """Proxy of the last run."""
         with contextlib.suppress(ImportError):  # a check will tell
             record.load(record.options())
 
@@ -84,7 +84,7 @@ class Trial:
         reached: Callable[[], object] | None = None,
         **changed: Any,
     ) -> tuple[T | ProviderError, Proxy]:
-        """What became of `work` with a new provider, and the proxy. `changed` are other options."""
+        """Outcome of `work` with a new provider, and the proxy. `changed` are other options."""
         return watched(partial(self._run, work, fault, after, reached, changed), HastyLoop())
 
     async def _run(
@@ -127,8 +127,9 @@ class Trial:
         return self.run(partial(exercises.use, self.record), fault, after, **more)
 
     def served(self) -> tuple[ExerciseResult, list[int]]:
-        """What comes of it with a server that serves it, and after which pieces of that something is to go wrong. One
-        is a session's call of its tool."""
+        """Result with a server that serves it, and the numbers of pieces after which a fault is to happen. One is a
+        session's call of its tool.
+        """
         called: list[int] = []
         found, proxy = self.run(lambda made: exercises.use(self.record, made, lambda: called.append(self.proxy.pieces)))
         if isinstance(found, ProviderError):

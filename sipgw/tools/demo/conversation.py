@@ -46,7 +46,7 @@ class Cue:
 
 
 PHONE_NUMBER = "4155550123"
-"""What ``phone_number.wav`` says."""
+"""Number in ``phone_number.wav``."""
 AGAIN = 2
 """How often the caller says a number again."""
 SCRIPT = (
@@ -131,9 +131,9 @@ class DemoPrinter:
     def __init__(self, out: Console) -> None:
         self.result = DemoResult()
         self.saying = ""
-        """What the agent has begun to say since the caller last spoke, and ..."""
+        """Words of the agent since the caller last spoke, and ..."""
         self.said = ""
-        """... what of it the caller has heard to its end."""
+        """... the part of them that the caller has heard to its end."""
         self._out = out
 
     def watch(self, event: Event) -> None:

@@ -25,7 +25,7 @@ LOST = 0.9
 
 
 class ReceivedAudio(NamedTuple):
-    """What the test call brought."""
+    """Audio of the test call."""
 
     sent: int
     """Packets of ours."""
@@ -131,7 +131,7 @@ class AudioPorts:
         return self.heard(ssrc, count, encoding)
 
     def heard(self, ssrc: int, sent: int, encoding: str) -> ReceivedAudio:
-        """What has come so far."""
+        """Audio so far."""
         came = [(data, source) for data, source in self.sound.came if not rtcp.is_rtcp(data)]
         plain = [(self.srtp.unprotect(data, 0.0) if self.srtp else data, source) for data, source in came]
         packets = [(packet, source) for data, source in plain if data and (packet := rtp.parse(data))]

@@ -88,7 +88,7 @@ class DoctorEndpoint:
         return SipExchange(asked.request, asked.peer, matched, strays, asked.failure)
 
     def responses(self) -> list[Response]:
-        """What came back since `begin`, in order."""
+        """Responses since `begin`, in order."""
         read = (_read(traced.data) for traced in self._trail if traced.direction == "in")
         return [message for message in read if isinstance(message, Response)]
 

@@ -33,7 +33,7 @@ class Finding:
 
 
 def good(id_: str, about: str, evidence: str) -> Finding:
-    """What works."""
+    """Finding of a part that works."""
     return Finding(id_, "ok", about, _line(evidence))
 
 

@@ -22,7 +22,7 @@ LATEST = 50
 
 
 async def examine(options: StoreOptions, trunks: Sequence[str], alarms: AlarmOptions) -> list[Finding]:
-    """What was wrong with the sound of the latest calls of `trunks`; nothing without records. It only reads."""
+    """Faults in the sound of the latest calls of `trunks`; nothing without records. It only reads."""
     if not _kept(options):
         return []
     try:

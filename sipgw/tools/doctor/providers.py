@@ -89,7 +89,7 @@ async def _recorded(config: AgentConfig, part: str, name: str, folder: Path) -> 
 
 
 async def examined(config: AgentConfig, part: str, name: str, tools: Sequence[ToolSchema] = ()) -> Finding:
-    """What the provider `name` of a part does with one small request; `tools` are offered to a language model."""
+    """Finding on the provider `name` of a part, from one small request; `tools` are offered to a language model."""
     about, section = f"{name} ({part})", f"[{registry.provider(part, name).section}]"
     provider = made(config, part, name)
     if part == "realtime":
@@ -149,7 +149,7 @@ TOOLS: tuple[ToolSchema, ...] = (
         },
     },
 )
-"""What the LLM is offered when its messages are recorded."""
+"""Tools for the LLM when its messages are recorded."""
 REFUSALS = (
     ("provider.key", r"key|http 40[13]|unauthori[sz]ed|authentication|credentials?|does not permit|token|signature"),
     ("provider.payment", r"payment|http 402|quota|balance|credits?"),

@@ -68,7 +68,7 @@ def _challenge(response: Response | None) -> Challenge | None:
 
 
 def judge(rounds: list[Round], trunk: TrunkOptions) -> list[Finding]:
-    """What the answers mean. Sans-IO."""
+    """Meaning of the answers. Sans-IO."""
     about, last = trunk.name, rounds[-1]
     response, evidence = last.exchange.response, f"REGISTER as {trunk.user}: {last.exchange.shown}"
     if response is None:

@@ -17,7 +17,7 @@ PROVIDERS = "providers"
 
 @dataclass(frozen=True)
 class ExaminationOptions:
-    """What is to be examined."""
+    """Options of an examination."""
 
     trunk: str = ""
     """The name of one trunk; empty for all of them, this machine and the providers; `PROVIDERS` for these alone."""

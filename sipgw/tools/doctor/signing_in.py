@@ -11,7 +11,7 @@ IDS = {
 
 
 async def examine(options: OidcOptions) -> Finding:
-    """What is wrong with the provider, or that nothing is."""
+    """Finding on the identity provider."""
     from sipgw.web.oidc.identity import signing_keys
     from sipgw.web.oidc.provider import OidcError, OidcProvider
 

@@ -13,7 +13,7 @@ CONTENT = b"sipgw doctor"
 
 
 async def examine(options: StorageOptions) -> Finding:
-    """What is wrong with the storage, or that nothing is."""
+    """Finding on the storage."""
     from sipgw.records.store.object_store import ObjectError, ObjectStore
 
     objects, key = ObjectStore(options), f"{options.prefix}doctor-{secrets.token_hex(8)}"

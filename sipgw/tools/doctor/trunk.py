@@ -94,7 +94,7 @@ async def _answers(
     number: str,
     patience: DoctorTimeouts,
 ) -> AsyncIterator[Finding]:
-    """What the other side says to OPTIONS, REGISTER and a call."""
+    """Answers of the other side to OPTIONS, REGISTER and a call."""
     exchange = await _options(endpoint, trunk, way.hop, patience)
     for finding in _of_options(exchange, way.hop, config, trunk):
         yield finding

@@ -28,7 +28,7 @@ _END = re.compile(r"[.!?।]+(?=\s|$)")
 
 @dataclass(frozen=True)
 class ByEarOptions:
-    """What the agent's words must be like; 0 is any."""
+    """Requirements on the agent's words; 0 is any."""
 
     readable: bool = False
     """No markup, list marks, emojis, links, dates in digits and abbreviations."""
@@ -47,8 +47,7 @@ class ByEarOptions:
 
 
 def unfit(wanted: ByEarOptions, sentences: Sequence[str], turns: Sequence[str], items: Sequence[str]) -> list[str]:
-    """What cannot be followed by ear, a clause for each: in the `sentences` as the model wrote them and in whole
-    `turns`."""
+    """Clauses on text that ears cannot follow: in the `sentences` as the model wrote them and in whole `turns`."""
     faults = [fault for text in sentences if wanted.readable for fault in _unreadable(text)]
     return [*faults, *(f"{fault}: {text!r}" for text in turns for fault in _too_much(wanted, text, items))]
 

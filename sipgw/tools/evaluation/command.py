@@ -69,7 +69,7 @@ def eval_command(
 
 
 def counted(file: Path) -> UsageReport:
-    """What writes down whatever is used. Where nobody can read it any more, the evaluation ends: nobody would count
+    """Report that writes down all usage. Where nobody can read it any more, the evaluation ends: nobody would count
     what else it costs.
     """
     try:

@@ -24,12 +24,12 @@ Judge = Callable[[str, str], Awaitable[str]]
 
 @dataclass
 class ConversationLog:
-    """What a call was like inside, from what the gateway tells."""
+    """Course of a call, from what the gateway tells."""
 
     words: list[tuple[str, str]] = field(default_factory=list)
-    """Who (``caller``, ``agent``) said what, and what of it the caller ``heard`` where they cut in."""
+    """Words with their speaker (``caller``, ``agent``), and the part that the caller ``heard`` where they cut in."""
     turns: list[str] = field(default_factory=list)
-    """What the agent meant to say in each turn."""
+    """Text that the agent meant to say in each turn."""
     runs: list[ToolRun] = field(default_factory=list)
     """Of the tools that returned."""
     handed_over: bool = False
@@ -66,7 +66,7 @@ class ConversationLog:
 
     @property
     def said(self) -> str:
-        """What the agent said, lower case."""
+        """Words of the agent, lower case."""
         return " ".join(text for who, text in self.words if who == "agent").lower()
 
 
@@ -79,7 +79,7 @@ class ConversationResult:
     verdict: CallVerdict
     call: Call
     faults: tuple[str, ...]
-    """What was not as expected; empty if everything was."""
+    """Unmet expectations; empty if there are none."""
 
     @property
     def waits(self) -> list[float]:
@@ -127,7 +127,7 @@ async def compared(
 
 
 def unexpected(options: CallOptions, happened: ConversationLog, verdict: CallVerdict, wanted: EvalSet) -> list[str]:
-    """What of a call of the set is not as expected, a clause for each."""
+    """Unmet expectations of a call of the set, a clause for each."""
     sentences = [text for who, text in happened.words if who == "agent"]
     faults = [*verdict.broken, *unfit(wanted.by_ear, sentences, happened.turns, options.items)]
     faults += [f"{name} was not called" for name in options.tools if name not in happened.tools]

@@ -90,9 +90,9 @@ class CallOptions:
     says: tuple[str, ...] = ()
     """Words that the agent must have said."""
     entities: tuple[EntityOptions, ...] = ()
-    """What it must have said in one of the accepted forms, however digits are grouped."""
+    """Facts that it must have said in one of the accepted forms, however digits are grouped."""
     items: tuple[str, ...] = ()
-    """What a list may consist of; ``by_ear.items`` limits how many of them are said at once."""
+    """Possible items of a list; ``by_ear.items`` limits how many of them are said at once."""
     never: tuple[str, ...] = ()
     """Words that it must not have said, besides those of the whole set."""
     handed_over: bool | None = None
@@ -111,13 +111,13 @@ class CallOptions:
 
     @property
     def label(self) -> str:
-        """What it is called in reports."""
+        """Name in reports."""
         return self.name or self.scenario
 
 
 @dataclass(frozen=True)
 class GoalOptions:
-    """What must be reached over the whole set; 1 is anything."""
+    """Goals over the whole set; 1 is anything."""
 
     words: float = 1.0
     """Part of the words that may be wrong."""
@@ -141,13 +141,13 @@ class EvalSet:
     forbidden: tuple[str, ...] = ()
     """Words that the agent must not say in any call."""
     by_ear: ByEarOptions = field(default_factory=ByEarOptions)
-    """What its words must be like in every call."""
+    """Requirements on its words in every call."""
     tools: str = ""
     """Tools for its calls in the place of the agent's own: a Python file beside the set."""
     languages: tuple[LanguageOptions, ...] = ()
     """Languages in the place of the agent's own."""
     people: tuple[PersonOptions, ...] = ()
-    """Whom callers can be handed over to, in the place of those of the configuration; nobody is called."""
+    """People to whom callers can be handed over, in the place of those of the configuration; nobody is called."""
     goals: GoalOptions = field(default_factory=GoalOptions)
 
     def __post_init__(self) -> None:

@@ -35,13 +35,13 @@ class Contestant:
 
 @dataclass
 class ContestantResult:
-    """What became of a contestant."""
+    """Result of a contestant."""
 
     name: str
     parts: str
     """Its STT, LLM and TTS, in words."""
     stt_per_minute: float | None
-    """What its STT cost; None if there is no price."""
+    """Cost of its STT per minute; None if there is no price."""
     hearings: list[Hearing] = field(default_factory=list)
     calls: list[ConversationResult] = field(default_factory=list)
 
@@ -177,7 +177,7 @@ def _with_parts_of(wanted: EvalSet, folder: Path, config: GatewayConfig) -> Gate
 
 
 def _minute(config: GatewayConfig, stt: str) -> float | None:
-    """What a minute of this STT costs."""
+    """Cost of a minute of this STT."""
     now = datetime.now(UTC)
     bill = Bill(PriceTable(config.prices), "in", "", now)
     bill.used(Used("stt", product(config, "stt", stt), "seconds", 60))
@@ -186,5 +186,5 @@ def _minute(config: GatewayConfig, stt: str) -> float | None:
 
 
 def embedded() -> Contestant:
-    """What there is without any key."""
+    """Contestant that needs no key."""
     return Contestant("embedded", GatewayConfig(agent=EMBEDDED))

@@ -1,4 +1,4 @@
-"""What ``sipgw init`` writes: the agent's lines and those of a recipe into the configuration, secrets into ``.env``."""
+"""Output of ``sipgw init``: the agent's lines and those of a recipe into the configuration, secrets into ``.env``."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _PLAIN = re.compile(r"[\w.+/=:@-]+", re.ASCII)
 
 @dataclass(frozen=True)
 class Answers:
-    """What is to be written; empty is left out."""
+    """Values to write; empty is left out."""
 
     recipe: str = HERE
     business: str = ""
@@ -43,7 +43,7 @@ class Answers:
 
     @property
     def steps(self) -> str:
-        """What the recipe says at its top: what is to be set on the other side. It is in the configuration, too."""
+        """Steps at the top of the recipe: what is to be set on the other side. It is in the configuration, too."""
         lines = self._recipe.splitlines()
         end = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
         return "\n".join(line.removeprefix("# ").removeprefix("#") for line in lines[:end])

@@ -30,7 +30,7 @@ LINES = {
     "pbx": "a PBX: the agent is one of its extensions",
     "carrier": "a carrier: the agent has a telephone number",
 }
-"""Who calls the agent, and what it takes."""
+"""Choices of the line: callers of the agent, and the requirements."""
 RECIPES_OF = {
     "here": {HERE: ""},
     "softphone": {"linphone": "Linphone, Zoiper, baresip, a desk phone"},
@@ -228,7 +228,7 @@ def _set_up(server: str, output: Path) -> None:
 
 
 async def _try_line(answers: Answers, given: dict[str, str]) -> None:
-    """What `sipgw doctor` finds about the trunk."""
+    """Print the findings of `sipgw doctor` on the trunk."""
     config = parse(answers.text, "sipgw.toml", environment() | given)
     for trunk in config.trunks:
         before = ""

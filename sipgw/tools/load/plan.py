@@ -30,7 +30,7 @@ class Level:
     """The longest silence of the wire within a call."""
 
     def broken(self, step: "LoadStep") -> list[str]:
-        """What `step` did not keep, in words."""
+        """Limits that `step` broke, in words."""
         faults = []
         if (turn := percentile(step.latencies, 0.95) or 0.0) > self.turn:
             faults.append(f"turn latency p95 {turn * 1000:.0f} ms > {self.turn * 1000:.0f} ms")
@@ -56,7 +56,7 @@ class Level:
 
 @dataclass
 class LoadStep:
-    """What was measured with one number of calls."""
+    """Measurements with one number of calls."""
 
     wanted: int
     held: int = 0
@@ -81,7 +81,7 @@ class LoadStep:
     generator: float = 0.0
     """CPU of the callers, in cores."""
     broken: list[str] = field(default_factory=list)
-    """What broke, in words."""
+    """Broken limits, in words."""
 
     @property
     def loss(self) -> float:

@@ -10,7 +10,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 class ProcessUsage(NamedTuple):
-    """What a family of processes has used."""
+    """Usage of a family of processes."""
 
     cpu: float
     """Seconds."""

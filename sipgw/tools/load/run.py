@@ -36,7 +36,7 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """What is to be done."""
+    """Plan of a load test."""
 
     steps: tuple[int, ...] = ()
     """Calls of each step, as far as nothing breaks; empty for a ramp to `most`."""
@@ -60,7 +60,7 @@ class LoadPlan:
 
 @dataclass
 class LoadOutcome:
-    """What came of it."""
+    """Outcome of a load test."""
 
     steps: list[LoadStep] = field(default_factory=list)
     before: ProcessUsage | None = None

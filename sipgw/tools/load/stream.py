@@ -37,7 +37,7 @@ def wall() -> float:
 
 @dataclass
 class StreamCounts:
-    """What was measured since the last look."""
+    """Measurements since the last look."""
 
     errors: "array[float]" = field(default_factory=lambda: array("f"))
     """For each received packet: seconds of deviation from the grid of its RTP timestamps."""

@@ -39,7 +39,7 @@ SPEECH = ("ask_order.wav", "order_number.wav", "interrupt.wav")
 
 @dataclass(frozen=True)
 class WorkerJob:
-    """What a worker does."""
+    """Job of a worker."""
 
     target: str
     host: str
@@ -53,7 +53,7 @@ class WorkerJob:
 
 @dataclass
 class Window:
-    """What happened in a second."""
+    """Events of one second."""
 
     held: int = 0
     setups: list[float] = field(default_factory=list)
@@ -130,7 +130,7 @@ class Callers:
             stream.close()
 
     def window(self) -> Window:
-        """What happened since the last one."""
+        """Events since the last window."""
         window, tally = self._window, self._tally
         window.latencies, window.unanswered = tally.latencies, tally.unanswered
         window.sent, window.received, window.lost, window.gap = tally.sent, tally.received, tally.lost, tally.gap

@@ -43,7 +43,7 @@ class CallItem(pytest.Item):
             raise DifferentError("\n".join(lines))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
-        """What is different, without a traceback."""
+        """Differences, without a traceback."""
         if excinfo.typename in ("DifferentError", "BundleError"):
             return f"{self.path}\n{excinfo.value}"
         return str(super().repr_failure(excinfo))

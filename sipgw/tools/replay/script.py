@@ -34,7 +34,7 @@ class RecordedAnswer:
     pieces: list[Frame] = field(default_factory=list)
     ended: Frame = field(default_factory=lambda: {"broken_off": True, "waited": 0.0})
     heard: Frame | None = None
-    """What a voice told when it was asked what was heard."""
+    """Answer of a voice to the question how much was heard."""
     used: bool = False
 
 

@@ -57,7 +57,7 @@ class ScenarioRun:
     steps: ScenarioScript
     caller_speech: CallerSpeech
     memory: list[str] = field(default_factory=list)
-    """What the agent remembers in the end."""
+    """Memory of the agent at the end."""
     ending: str = ""
     """How the conversation ended."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -77,14 +77,14 @@ class ScenarioRun:
 
     @property
     def config(self) -> GatewayConfig:
-        """Who answers, if the scenario has replies."""
+        """Configuration of the agent that answers, if the scenario has replies."""
         agent, tools = self.scenario.agent, self.scenario.agent.tools
         agent = replace(agent, tools=str(self.folder / tools) if tools else "", stt="local", llm="local")
         agent = replace(agent, tts="local", brain="")
         return GatewayConfig(agent=agent, turns=self.scenario.turns, languages=self.scenario.languages)
 
     def agent_of(self, config: GatewayConfig) -> GatewayConfig:
-        """Who answers in a gateway of `config`."""
+        """Configuration of the agent that answers in a gateway of `config`."""
         if not self.scenario.replies:
             return replace(config)  # an object of its own: its providers are found by it
         if self.scenario.speech:
@@ -122,7 +122,7 @@ class SimulatedGateway(Gateway):
         self._tell = tell
         self._used = used
         self._agents: dict[str, str] = {}
-        """Who took each call."""
+        """Agent that took each call."""
         self.watchers.add(self._note)
 
     def used(self, report: Used) -> None:

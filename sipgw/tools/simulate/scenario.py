@@ -104,9 +104,9 @@ class Step:
     within_ms: float = 0.0
     """The agent must be heard within so many milliseconds after this; 0: no limit."""
     heard: tuple[str, ...] = ()
-    """What the agent must say after this, before the next step."""
+    """Words that the agent must say after this, before the next step."""
     absent: tuple[str, ...] = ()
-    """What it must not say then."""
+    """Words that it must not say then."""
     tool_called: tuple[str, ...] | None = None
     """Exactly the tools that must be called then, in order."""
 
@@ -160,7 +160,7 @@ class Scenario:
     turns: TurnOptions = field(default_factory=TurnOptions)
     languages: tuple[LanguageOptions, ...] = ()
     memory: tuple[str, ...] = ()
-    """What the agent remembers in the end, to the word: ``caller: …`` and ``agent: …`` in turn; empty: not checked."""
+    """Memory of the agent at the end, to the word: ``caller: …`` and ``agent: …`` in turn; empty: not checked."""
     ending: str = ""
     """The ending of the conversation, such as ``silence``; empty: not checked."""
 

@@ -22,7 +22,7 @@ class CompletedStep(NamedTuple):
 
 
 class GatewayReport(NamedTuple):
-    """What the gateway reported."""
+    """Reports of the gateway."""
 
     at: float
     report: Report
@@ -87,7 +87,7 @@ class ScenarioScript:
         return Say(sound)
 
     def _missing(self, step: Step, now: float, agent_audio: AgentAudioMonitor) -> str:
-        """What the caller still waits for."""
+        """Event for which the caller still waits."""
         if step.goes_on:
             return "" if now >= agent_audio.spoken_until + step.goes_on else "too early"
         if step.during:

@@ -46,7 +46,7 @@ class CallVerdict:
     """Steps that were not reached."""
     ending: str
     missed: tuple[str, ...] = ()
-    """What the scenario expects and did not happen."""
+    """Expected events that did not happen."""
 
     @property
     def broken(self) -> list[str]:

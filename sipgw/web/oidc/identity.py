@@ -1,4 +1,4 @@
-"""Who an ID token says that somebody is (OpenID Connect Core §2, §3.1.3.7). Sans-IO."""
+"""Identity in an ID token (OpenID Connect Core §2, §3.1.3.7). Sans-IO."""
 
 import hashlib
 from collections.abc import Mapping
@@ -38,9 +38,9 @@ class OidcIdentity:
     """Somebody whom the provider vouches for."""
 
     subject: str
-    """What never changes of them, at this provider."""
+    """Identifier that never changes, at this provider."""
     name: str
-    """What people call them, and can change; at most 50 printable characters."""
+    """Name of the person, who can change it; at most 50 printable characters."""
     groups: frozenset[str]
 
     @property

@@ -42,7 +42,7 @@ class OidcError(OperatorError):
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a discovery document says (OpenID Connect Discovery 1.0 §3)."""
+    """Content of a discovery document (OpenID Connect Discovery 1.0 §3)."""
 
     authorization_endpoint: str
     token_endpoint: str

@@ -12,14 +12,14 @@ LONGEST = 15
 
 @dataclass(frozen=True)
 class Callback:
-    """What is known of the call back so far; empty strings are unknown."""
+    """Known parts of the call back; empty strings are unknown."""
 
     phone: str = ""
     """Digits as dictated so far, perhaps with a leading ``+``."""
     when: str = ""
     """The time in the caller's words."""
     topic: str = ""
-    """What it is about."""
+    """Topic of the call back."""
 
     @property
     def phone_complete(self) -> bool:

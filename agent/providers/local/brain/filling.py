@@ -86,7 +86,7 @@ def volunteered(
 
 
 def _saying(said: Utterance) -> str:
-    """What is to be told, behind "tell her that"."""
+    """Message to pass on, behind "tell her that"."""
     found = SAYING.search(said.text)
     return said.take(*found.span("saying")).strip(" ,") if found and said.free(*found.span("saying")) else ""
 

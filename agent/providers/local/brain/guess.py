@@ -1,4 +1,4 @@
-"""What an utterance most probably wants: the outcome of understanding it."""
+"""Most probable intent of an utterance: the outcome of understanding it."""
 
 from typing import NamedTuple
 

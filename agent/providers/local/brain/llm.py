@@ -102,7 +102,9 @@ class LocalLlm:
 
 
 def _verdict(messages: Sequence[Message]) -> str:
-    """What `agent.consent.judged` asks: it understands plain answers only, and takes nothing else for a yes."""
+    """Answer to the question of `agent.consent.judged`: it understands plain answers only, and takes nothing else for a
+    yes.
+    """
     about = json.loads(messages[-1]["content"])
     before, answer = about["said_before"], about["caller_answered"]
     arguments = json.loads(about["action"].partition(" ")[2])

@@ -26,7 +26,7 @@ TIMES = {"double": 2, "triple": 3, "treble": 3}
 SOUNDS_LIKE = {"for": 4, "fore": 4, "to": 2, "too": 2, "ate": 8, "won": 1, "tree": 3, "sex": 6}
 """Words that a recogniser writes for a digit; believed only in the middle or at the end of a row of digits."""
 FILLERS = frozenset({"uh", "um", "er", "erm", "uhm", "and", "then", "dash", "hyphen", "space", ",", ".", "-", "(", ")"})
-"""What may stand between two digits of one number."""
+"""Words allowed between two digits of one number."""
 
 
 class FoundDigits(NamedTuple):
@@ -144,7 +144,7 @@ def _cardinal(tokens: _Tokens, at: int) -> tuple[str, int]:
 
 
 def _hundreds(tokens: _Tokens, at: int) -> tuple[int, int]:
-    """What follows "thousand": "three hundred forty six", "and five", or nothing."""
+    """Value after "thousand": "three hundred forty six", "and five", or nothing."""
     hundreds, after = _small(tokens, at)
     if hundreds is not None and tokens.word(after) == "hundred":
         rest, after = _rest(tokens, after + 1)
@@ -153,7 +153,7 @@ def _hundreds(tokens: _Tokens, at: int) -> tuple[int, int]:
 
 
 def _rest(tokens: _Tokens, at: int) -> tuple[int, int]:
-    """What follows "hundred"; a digit with further digits behind it starts a new group ("eight hundred, five five")."""
+    """Value after "hundred"; a digit with further digits behind it starts a new group ("eight hundred, five five")."""
     joined = tokens.word(at) == "and"
     value, after = _small(tokens, at + 1 if joined else at)
     if value is None or (value < 10 and not joined and tokens.is_number(tokens.past_fillers(after))):

@@ -45,20 +45,20 @@ _OWN_WISHES = frozenset({"order_status", "callback", "human", "goodbye", "order_
 
 
 class Task(Enum):
-    """What the caller is being helped with."""
+    """Task for which the caller needs help."""
 
     ORDER = "order"
     CALLBACK = "call back"
 
 
 class OrderDialogue:
-    """What a call has come to; `agent.providers.local.brain.dialogue` tells it what was said."""
+    """State of the dialogue in a call; `agent.providers.local.brain.dialogue` tells it what was said."""
 
     def __init__(self, tools: frozenset[str], business: str = "") -> None:
         self._tools = tools
         self._business = business
         self.own_abilities: tuple[str, ...] = ()
-        """What the tools of the agent's owner can do."""
+        """Abilities of the tools of the agent's owner."""
         self._task: Task | None = None
         self.asked: Ask | None = None
         """The question that the caller may be answering."""

@@ -18,7 +18,7 @@ DEEPEST = 3
 
 
 class Form(Enum):
-    """What the value of a parameter looks like in speech."""
+    """Spoken form of the value of a parameter."""
 
     CHOICE = "one of a few"
     YES_NO = "yes or no"
@@ -63,7 +63,7 @@ class Parameter(NamedTuple):
 
     @property
     def question(self) -> str:
-        """What the caller is asked for it, by its description: "Please tell me how many people."."""
+        """Question to the caller for it, by its description: "Please tell me how many people."."""
         told = re.split(r"(?<=[^.])[.;:(?\n]", self.description.strip())[0].strip()[:100]
         told = _lowered(told) or self.name.replace("_", " ").strip() or "value"
         if self.form is Form.YES_NO:
@@ -91,7 +91,7 @@ class OwnTool(NamedTuple):
 
     @property
     def ability(self) -> str:
-        """What it does, to go on after "I can"."""
+        """Ability of the tool, to go on after "I can"."""
         words = self.summary.split()
         if not words or not re.fullmatch(r"[A-Za-z][a-z-]+", words[0]):
             return f"help you with {self.name.replace('_', ' ')}"
@@ -177,7 +177,7 @@ def listed(items: tuple[str, ...] | list[str], last: str = "or") -> str:
 
 
 def own_tool(schema: ToolSchema) -> OwnTool | None:
-    """What `schema` describes; None if it is malformed."""
+    """Tool that `schema` describes; None if it is malformed."""
     function = schema.get("function") if isinstance(schema, Mapping) else None
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         return None

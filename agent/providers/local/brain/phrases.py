@@ -1,4 +1,4 @@
-"""What the brain says, and how it knows from the words that were heard what it has asked."""
+"""Phrases of the brain, by which it also knows from the words that were heard what it has asked."""
 
 import re
 from collections.abc import Sequence

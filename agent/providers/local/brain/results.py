@@ -127,7 +127,7 @@ def _day(text: str) -> date | None:
 
 
 class ToolOutcome(Enum):
-    """What became of a run of an owner's tool."""
+    """Outcome of a run of an owner's tool."""
 
     DONE = "it has a result"
     ASKS_CONSENT = "not done: the caller must say yes first"
@@ -150,7 +150,7 @@ LISTED = 4
 
 
 def outcome(result: object) -> ToolOutcome:
-    """What became of the run with that `result`."""
+    """Outcome of the run with that `result`."""
     if not isinstance(result, Mapping):
         return ToolOutcome.DONE
     if result == json.loads(RUNNING):
@@ -217,7 +217,7 @@ def _entry(value: object) -> str:
 
 
 def _facts(tool: OwnTool, arguments: Mapping[str, Any], about: str, result: Mapping[str, Any]) -> list[str]:
-    """What an object tells beyond the arguments."""
+    """Facts of an object beyond the arguments."""
     echoed = {said(value).lower() for value in arguments.values()}
     facts = []
     for key, value in list(result.items())[:40]:

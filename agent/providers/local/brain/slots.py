@@ -35,7 +35,7 @@ _LINK = re.compile(
 )
 _BARE_TIME = re.compile(rf"(?:around |about |at |maybe |uh |um )?({_HOUR}{_MINUTES})(?: works| please| is fine)?[.!]?")
 _ANNOTATION = re.compile(r"[\[(*][^\])*0-9]{1,60}[\])*]")
-"""What recognisers write for sounds that are not words: "[inaudible]", "(coughs)", "*music*"."""
+"""Marks that recognisers write for sounds that are not words: "[inaudible]", "(coughs)", "*music*"."""
 _TOPIC = re.compile(r"\b(?:about|regarding|concerning) (?P<topic>(?:my|the|an?|our|your|some) [a-z' ]{2,60})")
 
 _NO = re.compile(
@@ -53,14 +53,14 @@ _LEADING = re.compile(r"(?:(?:oh|uh|um|well|so|er|hmm|ah|and)\b[\s,.]*)*")
 
 
 class Slots(NamedTuple):
-    """What one utterance says besides its intent."""
+    """Details of one utterance besides its intent."""
 
     digits: str
     """The longest row of digits outside a time, ``""`` if there is none."""
     when: str
     """The time as said, e.g. ``tomorrow morning at ten``, ``""`` if there is none."""
     topic: str
-    """What follows "about", ``""`` if nothing does."""
+    """Words after "about", ``""`` if nothing does."""
     answer: bool | None
     """True for yes, False for no, None for neither."""
     keypad: bool

@@ -23,17 +23,17 @@ PLAIN = 0.6
 POSSIBLE = 0.27
 """Likeness from which the caller is asked whether the tool is meant."""
 SHARED, MEMBER, MOST_SHARED, MOST_MEMBERS = 0.08, 0.16, 0.2, 0.24
-"""What a shared word and a named member of an enumeration add, and the most of each."""
+"""Score of a shared word and of a named member of an enumeration, and the most of each."""
 MEANT, APART = 0.5, 0.15
 """Likeness from which a member of an enumeration is meant, and how much less the next one has to be like."""
 REPLACED = 0.05
-"""What a name that is replaced by a noun takes away."""
+"""Penalty for a name that is replaced by a noun."""
 TELLS = 0.2
-"""What "tell her that ..." adds to a tool that takes a person and a message."""
+"""Score of "tell her that ..." for a tool that takes a person and a message."""
 UNDOES = 0.2
-"""What a verb that undoes takes away unless the caller uses one."""
+"""Penalty for a verb that undoes unless the caller uses one."""
 GIVES, ASKS = 0.06, 0.2
-"""What a number that is said adds to a tool that requires one, and what a question for the number takes away."""
+"""Score of a spoken number for a tool that requires one, and penalty of a question for the number."""
 _ASKS_NUMBER = re.compile(r"\bhow (?:much|many|long|far|old|high)\b")
 _UNDOING = re.compile(r"(?:cancel|delete|remove|stop|change|update|unsubscribe|return|close|end)\b")
 _UNDONE = re.compile(rf"\b(?:{_UNDOING.pattern}|off|new|different|rid|drop|no|can't|cannot|instead|move|switch|undo)\b")

@@ -45,7 +45,7 @@ _REFUSED = re.compile(r"^wrong arguments: ([\w.]+)")
 
 
 class DialogueStage(Enum):
-    """What the caller's next words are about while a tool is being prepared."""
+    """Subject of the caller's next words while a tool is being prepared."""
 
     ASKED = "the parameter that was asked for"
     OFFERED = "the tool with all it needs, which waits for a yes"
@@ -54,7 +54,7 @@ class DialogueStage(Enum):
 
 
 class ToolDialogue:
-    """What has been said about the owner's tools in one call.
+    """Dialogue about the owner's tools in one call.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class ToolDialogue:
 
     @property
     def abilities(self) -> tuple[str, ...]:
-        """What the tools can do, to go on after "I can"."""
+        """Abilities of the tools, to go on after "I can"."""
         return tuple(one.ability for one in self._tools.values())[:NAMED]
 
     # What the caller says
@@ -227,7 +227,7 @@ class ToolDialogue:
         return next((one for one in self._tool.parameters if one.form is Form.THING), None)
 
     def _change(self, text: str) -> ScriptedReply:
-        """What was read back is not right: ask for the parameter that is named, or the only one."""
+        """Correct a value that was read back: ask for the parameter that is named, or the only one."""
         words = words_in(text) - FUNCTION
         told = [one for one in self._tool.parameters if one.name in self._given]
         named = [one for one in told if words & one.words] or (told if len(told) == 1 else [])

@@ -1,4 +1,4 @@
-"""What a caller said to a tool: the words by kind, and those that nothing has taken yet. Sans-IO."""
+"""Words of a caller to a tool, by kind, and the words that nothing has taken yet. Sans-IO."""
 
 import re
 from collections.abc import Iterator
@@ -102,7 +102,7 @@ class Utterance:
         return ""
 
     def place(self, prepositions: str) -> str:
-        """What follows one of the `prepositions`, alternatives of a regular expression; empty for none. It is taken."""
+        """Words after one of the `prepositions`, alternatives of a regular expression; empty for none. It is taken."""
         before = rf"(?i:\b(?:{prepositions})\s+(?:the\s+)?)"
         named = r"(?:[0-9]{1,5}[a-z]?\s+)?[A-Z][\w'-]*(?:\s+(?:of\s+)?[A-Z][\w'-]*){0,4}(?:\s+[0-9]{1,5}[a-z]?\b)?"
         patterns = [rf"{before}(?P<name>{named})"]
@@ -128,7 +128,7 @@ class Utterance:
         return max(kept, key=lambda span: span[1] - span[0], default=None)
 
     def thing(self, about: frozenset[str]) -> str:
-        """What is left when the question's frame and the words `about` the tool are taken away; empty for nothing."""
+        """Remaining words without the question's frame and the words `about` the tool; empty for nothing."""
         called = re.search(
             r"(?i:\b(?:called|titled|entitled|named))\s+(?:it's\s+)?(?P<thing>[^.?!;]{1,120})", self.text
         )

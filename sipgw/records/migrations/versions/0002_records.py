@@ -87,7 +87,7 @@ def _make_tables() -> None:
 
 
 def _move() -> None:
-    """What was said stands in the calls of the first release as JSON."""
+    """Move the turns, which the first release kept as JSON in its calls."""
     connection = op.get_bind()
     meta = sa.MetaData()
     calls, turns, tools = (sa.Table(name, meta, autoload_with=connection) for name in ("calls", "turns", "tool_calls"))

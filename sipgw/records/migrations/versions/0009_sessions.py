@@ -1,4 +1,4 @@
-"""Who is signed in to the dashboard, so that a restart signs nobody out."""
+"""Sessions of the dashboard, so that a restart signs nobody out."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Who spoke in a turn, in which language, and how many replies were thrown away before any of them was heard."""
+"""Speaker and language of a turn, and the number of replies that were thrown away before any of them was heard."""
 
 import sqlalchemy as sa
 from alembic import op

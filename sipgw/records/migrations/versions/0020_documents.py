@@ -1,4 +1,4 @@
-"""What was read out of documents, and which passages an agent had for a turn."""
+"""Text of documents, and which passages an agent had for a turn."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What is paid for outside of calls, and when documents were last used."""
+"""Expenses outside of calls, and when documents were last used."""
 
 import sqlalchemy as sa
 from alembic import op

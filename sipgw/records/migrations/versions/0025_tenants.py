@@ -1,4 +1,4 @@
-"""Whose calls, users and keys they are."""
+"""Tenants of calls, users and keys."""
 
 import sqlalchemy as sa
 from alembic import op

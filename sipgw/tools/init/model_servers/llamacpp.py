@@ -30,7 +30,7 @@ class LlamaCpp:
         self._requests = requests
 
     absent = f"start it with `{START}`, or name its address with --url"
-    """What to do when nothing answers."""
+    """Advice when nothing answers."""
 
     async def models(self) -> list[ServedModel]:
         """See `ModelServer`. Waits for a model that is just being loaded."""

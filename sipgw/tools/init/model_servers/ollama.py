@@ -30,7 +30,7 @@ class Ollama:
         self._requests = requests
 
     absent = "install it from https://ollama.com/download, start it with `ollama serve`, or name its address with --url"
-    """What to do when nothing answers."""
+    """Advice when nothing answers."""
 
     async def models(self) -> list[ServedModel]:
         """See `ModelServer`."""

@@ -1,4 +1,4 @@
-"""What both servers have in common: models, requests with a time limit, and errors that say what to do."""
+"""Code shared by both servers: models, requests with a time limit, and errors that say what to do."""
 
 import asyncio
 import contextlib
@@ -58,11 +58,11 @@ class ModelServer(Protocol):
         ...
 
     def notes(self, model: ServedModel) -> AsyncIterator[str]:
-        """What should be set on the server before calls come, a sentence each."""
+        """Advice on settings of the server before calls come, a sentence each."""
         ...
 
     def advice(self, problem: str) -> str:
-        """What to do when `model` did not call a tool for `problem`."""
+        """Advice when `model` did not call a tool for `problem`."""
         ...
 
 
@@ -124,12 +124,12 @@ class Requests:
 
 
 def printable(value: Any) -> str:
-    """What a server tells, on one line and without control characters, which a terminal would obey."""
+    """Text of a server, on one line and without control characters, which a terminal would obey."""
     return "".join(char if char.isprintable() else " " for char in str(value)[:200])
 
 
 def error_words(value: Any) -> str:
-    """What a server tells of an error: ``{"error": "…"}`` or ``{"error": {"message": "…"}}``."""
+    """Text of a server's error: ``{"error": "…"}`` or ``{"error": {"message": "…"}}``."""
     error = value.get("error") if isinstance(value, dict) else None
     if isinstance(error, dict):
         error = error.get("message")

@@ -58,7 +58,7 @@ def _values(url: str, model: ServedModel) -> Values:
 
 
 def _read(output: Path) -> str:
-    """What a file says. Raises `ServerError` if it cannot be changed, before anything takes minutes."""
+    """Text of a file. Raises `ServerError` if it cannot be changed, before anything takes minutes."""
     try:
         text = output.read_text(encoding="utf-8") if output.exists() else ""
         tomllib.loads(text)

@@ -38,7 +38,7 @@ class TrialError(Exception):
 
 
 class TrialResult(NamedTuple):
-    """What was found."""
+    """Result of a trial."""
 
     call: str
     """The tool call that it made, for people."""
