@@ -103,8 +103,6 @@ class CdrEncoder:
                 self._going.pop(one.call, None)
             elif one.call in self._going:
                 self._going[one.call].redact = _nothing  # another agent talks, whose policy is not known
-        if isinstance(event, CallMeasured):
-            return None  # the timeline keeps it, and the record has its summary
         at = event.at.isoformat()
         if isinstance(event, CallBegan):
             going = self._going[event.call] = CallInProgress(event.identity, self._redactor(event.agent))
@@ -186,6 +184,14 @@ class CdrEncoder:
                 about = kept_json(report._asdict(), going.redact)
                 return {"event": {"kind": _kind(report), "at": at, "about": about}}
         return None
+
+
+def is_kept(event: Event) -> bool:
+    """Whether the CDR has something of `event`. The timeline keeps measurements, and pages follow unfinished words."""
+    if isinstance(event, CallReported):
+        report = event.report
+        return not (isinstance(report, ToolStarted) or (isinstance(report, CallerSaid) and not report.final))
+    return not isinstance(event, CallMeasured)
 
 
 def _nothing(_: str) -> str:

@@ -1,10 +1,12 @@
-"""The CDR writer: a watcher that writes the record of every call; no call waits for it. Events go to the spool at once,
-in a thread that waits for the disk, and from there to the database, in order and once. While the database is
-locked, full or gone the spool grows; after a kill the next start continues and closes the interrupted calls.
+"""The CDR writer: a watcher that writes the record of every call; no call waits for it. A thread that waits for the
+disk appends the events of each `TOGETHER` to the spool; from there they go to the database, in order and once. While
+the database is locked, full or gone the spool grows; after a kill the next start continues and closes the interrupted
+calls.
 """
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -18,7 +20,7 @@ from agent.pool import NotBegun, Pool, PoolFullError
 from sipgw.bounds import FULL
 from sipgw.events import Event, Watchers
 from sipgw.records.artifacts.artifact import KILLED, known, recover
-from sipgw.records.cdr.encoder import ABOUT, CdrEncoder, ended_entry, report_entry
+from sipgw.records.cdr.encoder import ABOUT, CdrEncoder, ended_entry, is_kept, report_entry
 from sipgw.records.privacy.redaction import Redact
 from sipgw.records.store.engine import StoreError, refused
 from sipgw.records.store.spool import BATCH, Entry, Spool, SpoolPosition
@@ -29,8 +31,13 @@ from sipgw.sip.boundaries import contained, lasting
 
 log = structlog.get_logger()
 
+TOGETHER = 0.02
+"""Seconds in which events come together for the thread: each handing over costs as much as an event. A kill loses those
+of this time."""
 GATHER = 0.05
 """Seconds in which entries come together for one transaction."""
+WAITING = 10_000
+"""Events that may wait for the thread."""
 REST = 0.25
 """Seconds from one transaction to the next, unless a batch of `spool.BATCH` bytes waits: each costs 5 ms."""
 SPOOL = Pool("the spool", workers=1, waiting=10_000)
@@ -68,8 +75,14 @@ class CdrWriter:
         self._watchers = watchers
         self._deliveries = deliveries
         self._encoder = CdrEncoder(redactor, reports)
+        self._gathered = deque[Callable[[], Entry | None]]()
+        """The events that the thread has not taken yet, in order."""
+        self._timer: asyncio.TimerHandle | None = None
+        """Set while they gather."""
+        self._asked: Future[str] | None = None
+        """The thread is to take them until this is done."""
         self._handed = 0
-        """Entries and events that were given to the thread."""
+        """Entries and events for the thread."""
         self._taken = 0
         """Number of rows that it has taken."""
         self._spool: Spool
@@ -114,37 +127,55 @@ class CdrWriter:
             await asyncio.sleep(GATHER)
 
     def _note(self, event: Event) -> None:
+        if not is_kept(event):
+            return
         missed = tuple(self._encoder.missed.values())
-        try:
-            self._hand_over(lambda: self._encoder.entry(event, missed))
-        except PoolFullError:
+        if len(self._gathered) >= WAITING:
             self._encoder.miss(event)
-        else:
-            self._encoder.missed.clear()
+            self._count_lost("the disk of the spool does not answer")
+            return
+        self._encoder.missed.clear()
+        self._gathered.append(lambda: self._encoder.entry(event, missed))
+        self._expect()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TOGETHER, self._hand_over)
 
     def keep(self, entry: Entry) -> Future[str]:
         """Append an entry to the spool. The future has the reason why it is not on the disk, or ""; it never raises."""
         try:
-            return self._hand_over(lambda: entry)
+            kept = SPOOL.submit(self._take, lambda: entry)
         except PoolFullError as full:
+            self._count_lost(str(full))
             return known(str(full))
+        self._expect()
+        return kept
 
-    def _hand_over(self, entry: Callable[[], Entry | None]) -> Future[str]:
-        """Have the thread append an entry. Raises `PoolFullError`, which it counts."""
-        try:
-            kept = SPOOL.submit(self._take, entry)
-        except PoolFullError as full:
-            FULL["records"] += 1
-            if SPOOL.refused % 1000 == 1:
-                log.error("records are lost", lost=SPOOL.refused, cause=str(full))  # noqa: TRY400
-            raise
+    def _expect(self) -> None:
         self._handed += 1
         self._wake.set()
         self._kept.set()
-        return kept
 
-    def _take(self, entry: Callable[[], Entry | None]) -> str:
-        """In the thread: append an entry; returns the reason why it is not on the disk, or ""."""
+    def _count_lost(self, cause: str) -> None:
+        FULL["records"] += 1
+        if FULL["records"] % 1000 == 1:
+            log.error("records are lost", lost=FULL["records"], cause=cause)
+
+    def _hand_over(self) -> None:
+        """Have the thread take what has gathered: once for all of it, since each time wakes the thread."""
+        self._timer = None
+        with contextlib.suppress(PoolFullError):
+            if self._asked is None or self._asked.done():
+                self._asked = SPOOL.submit(self._take)
+                return
+        self._timer = asyncio.get_running_loop().call_later(TOGETHER, self._hand_over)
+
+    def _take(self, last: Callable[[], Entry | None] | None = None) -> str:
+        """In the thread: append what has gathered, then `last`; returns why this is not on the disk, or ""."""
+        while self._gathered:
+            self._take_one(self._gathered.popleft())
+        return "" if last is None else self._take_one(last)
+
+    def _take_one(self, entry: Callable[[], Entry | None]) -> str:
         problem = "an error that stands in the log"
         with contained("record not kept"):
             found = entry()
@@ -292,6 +323,8 @@ class CdrWriter:
                 await self.written()
         if self.behind:
             log.error("records are left for the next start", folder=str(self._store.options.spool_folder))
+        if self._timer:
+            self._timer.cancel()
         for task in tasks:
             task.cancel()
 

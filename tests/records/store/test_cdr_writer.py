@@ -213,6 +213,7 @@ def test_whenever_the_gateway_is_killed_the_next_start_has_every_call_once(tmp_p
                 CallReported("cut", at(41), AgentSays("Good")),
             ]
             world.tell(last)
+            await until(lambda: not world.writer._gathered)
             await writer.SPOOL.run(int)  # the thread has appended them
             for moment in range(8):
                 shutil.copytree(tmp_path / "run", tmp_path / f"killed-{moment}")
