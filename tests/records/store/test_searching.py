@@ -86,10 +86,11 @@ def test_a_search_that_takes_too_long_is_ended_and_the_next_one_is_made(
 
 def test_few_search_for_words_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "LIMIT", 0.2)
-    refused = []
+    refused = list[str]()
+    others = list[str]()
 
     async def look(store: Store, searches: Searches) -> None:
-        async def search(wanted: CallFilter) -> None:
+        async def search(wanted: CallFilter, refused: list[str]) -> None:
             try:
                 await searches.page(store, wanted, 50, "")
             except SearchRefused as reason:
@@ -97,8 +98,9 @@ def test_few_search_for_words_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
 
         async with asyncio.TaskGroup() as group:
             for _ in range(5):
-                group.create_task(search(Endless(words="x")))
-            group.create_task(search(CallFilter(number="a")))
+                group.create_task(search(Endless(words="x"), refused))
+            group.create_task(search(CallFilter(number="a"), others))
 
     with_calls(tmp_path, look)
+    assert searching.TOO_MANY not in others, "it may be too slow on a busy machine"
     assert sorted(refused) == [searching.TOO_MANY] * 3 + [searching.TOO_SLOW] * 2
