@@ -21,9 +21,10 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.outbound import RetryOptions
 from sipgw.events import CallAnswered, Disposition, Event, Watchers
 from sipgw.outbound.campaign_names import owner
-from sipgw.outbound.jobs import LEASE, Campaign, Job, JobOutcome, Jobs, TooSoonError
+from sipgw.outbound.jobs import LEASE, JobOutcome, Jobs, TooSoonError
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, JobResult, next_step
+from sipgw.outbound.tables import Campaign, Job
 from sipgw.records.store.store import Store
 from sipgw.sip.boundaries import bounded, contained, lasting
 from sipgw.trunks.route_selector import NoRoom, NotDialled

@@ -20,7 +20,8 @@ from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.outbound.campaign import CampaignRow, FileError, InvalidRow, columns, read, unused
 from sipgw.outbound.campaign_names import LONGEST, CampaignNames
-from sipgw.outbound.jobs import Campaign, Job, Jobs
+from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.tables import Campaign, Job
 from sipgw.policy.gate.rules import GateRequest, Permit
 from sipgw.records.store.engine import Database
 from sipgw.records.store.tables import CallRecord

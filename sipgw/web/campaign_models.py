@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from sipgw.config.agent_files import DEFAULT
-from sipgw.outbound.jobs import CampaignState
 from sipgw.outbound.planning import Verdict
+from sipgw.outbound.tables import CampaignState
 from sipgw.web.models import Given
 
 LONGEST = 1_000_000

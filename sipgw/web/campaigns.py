@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Request, Security
 
 from agent.pool import Pool
 from sipgw.outbound.campaign import FileError
-from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.planning import CampaignRequest, GateVerdict, Plan, begin, decisions, estimate, plan
+from sipgw.outbound.tables import Job
 from sipgw.web import campaign_models as models
 from sipgw.web.api import BEARER, PREFIX, Reader, problems
 from sipgw.web.models import Done
@@ -42,7 +43,7 @@ class CampaignProgress(NamedTuple):
 
     name: str
     state: str
-    """See `sipgw.outbound.jobs.Campaign.state`; ``over`` if no job is left."""
+    """See `sipgw.outbound.tables.Campaign.state`; ``over`` if no job is left."""
     states: dict[str, int]
     failures: list[Job]
 

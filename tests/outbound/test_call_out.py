@@ -29,7 +29,7 @@ from sipgw.events import (
     Event,
 )
 from sipgw.outbound.job_dialer import request_of
-from sipgw.outbound.jobs import Job
+from sipgw.outbound.tables import Job
 from sipgw.policy.gate.rules import GateRefusal, GateRequest
 from sipgw.records.artifacts.retention import forget
 from sipgw.records.store.calls import CallFilter

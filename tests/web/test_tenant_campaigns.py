@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from sipgw.config.config import AgentConfig
 from sipgw.outbound.job_dialer import request_of
-from sipgw.outbound.jobs import Campaign, Job
+from sipgw.outbound.tables import Campaign, Job
 from sipgw.records.store.tables import CallRecord
 from sipgw.web.principal import ALL
 from sipgw.web.tables import AuditEntry
