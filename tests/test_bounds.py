@@ -249,6 +249,16 @@ async def waiting_for_a_connection(folder: Path, patch: pytest.MonkeyPatch) -> A
 BOUNDS = [
     Bound("sipgw.outbound.jobs:MOST_OF_ONE", "callbacks", callbacks_of_one),
     Bound("sipgw.outbound.jobs:MOST_CALLBACKS", "callbacks", callbacks_of_all),
+    Bound(
+        "sipgw.outbound.jobs:MOST_CAMPAIGNS",
+        "campaigns of tenants",
+        "web/test_tenant_campaigns.py::test_a_tenant_has_so_many_campaigns_and_rows_and_room_again_when_it_deletes_one",
+    ),
+    Bound(
+        "sipgw.outbound.jobs:MOST_ROWS",
+        "campaigns of tenants",
+        "web/test_tenant_campaigns.py::test_a_tenant_has_so_many_campaigns_and_rows_and_room_again_when_it_deletes_one",
+    ),
     Bound("sipgw.records.webhooks.deliveries:MOST_WAITING", "webhooks", webhooks),
     Bound("sipgw.records.store.spool:WAITING", "records", records),
     Bound("sipgw.calls.listeners:MOST", "live listeners of a call", listeners),

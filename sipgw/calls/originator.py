@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -55,6 +55,9 @@ class OutboundGate(Protocol):
 
     async def judge(self, request: GateRequest, *, later: bool = False) -> Permit | GateRefusal:
         """The decision that `permit` would make; it is neither counted nor audited."""
+
+    async def judge_all(self, dials: Sequence[GateRequest], *, alone: bool = False) -> list[Permit | GateRefusal]:
+        """The same about many calls; with `alone` by the number, the hour and the configuration only."""
 
 
 class NotPermitted(NotDialled):

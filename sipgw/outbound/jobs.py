@@ -30,6 +30,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.bounds import FULL
+from sipgw.config.errors import OperatorError
 from sipgw.outbound.campaign_names import CampaignNames
 from sipgw.outbound.retries import JobResult, JobState
 from sipgw.outbound.tables import HELD, OPEN, Campaign, CampaignState, Job
@@ -47,6 +48,10 @@ OVERDUE = 30 * 86400.0
 """The same of one that nobody dials, because `[callbacks] dial` is off or no trunk dials any more."""
 LOCK = 0x51B6A7F
 """Number of the lock that lets one gateway at a time promise a callback in PostgreSQL."""
+MOST_CAMPAIGNS = 200
+"""Campaigns of a tenant, those that are over included."""
+MOST_ROWS = 1_000_000
+"""Rows of all campaigns of a tenant together."""
 BATCH = 200
 """Jobs that are planned in one step: the loop of a gateway goes on between two."""
 
@@ -64,6 +69,10 @@ class JobOutcome:
     call: str = ""
     over: bool = True
     """Whether the call has ended; otherwise somebody has answered it."""
+
+
+class TooManyCampaignsError(OperatorError):
+    """The campaigns of a tenant would have more rows than they may; the message says what to do."""
 
 
 class TooSoonError(Exception):
@@ -133,12 +142,15 @@ class Jobs:
     async def start(self, campaign: Campaign, jobs: Sequence[Job]) -> int:
         """Let a campaign run with this pace, and plan those of `jobs` that are not planned yet: all or none.
 
-        Returns how many were new. Raises `IntegrityError` if another process plans the same campaign at the same
-        time; the caller may try again then.
+        Returns how many were new. Raises `TooManyCampaignsError`; `IntegrityError` if another process plans the same
+        campaign at the same time: the caller may try again then.
         """
         self.names.check(campaign.name)
         count = 0
         async with self._store.write() as session:
+            if self.names.tenant and self._store.options.url:  # who counts at the same moment waits
+                mine = {"number": LOCK, "tenant": self.names.tenant}
+                await session.execute(text("SELECT pg_advisory_xact_lock(:number, hashtext(:tenant))"), mine)
             await session.merge(campaign)
             for at in range(0, len(jobs), BATCH):
                 some = jobs[at : at + BATCH]
@@ -147,7 +159,20 @@ class Jobs:
                 session.add_all(new)
                 await session.flush()
                 count += len(new)
+            if self.names.tenant:
+                await self._bounded(session)
         return count
+
+    async def _bounded(self, session: AsyncSession) -> None:
+        """Raises `TooManyCampaignsError`, which undoes what `session` has added."""
+        for rows, most in ((Campaign.name, MOST_CAMPAIGNS), (Job.campaign, MOST_ROWS)):
+            mine = rows.startswith(self.names.full(""), autoescape=True)
+            if (await session.scalar(select(func.count()).where(mine)) or 0) > most:
+                FULL["campaigns of tenants"] += 1
+                raise TooManyCampaignsError(
+                    f"your campaigns would be more than {MOST_CAMPAIGNS}, or have more than {MOST_ROWS:,} numbers: "
+                    "delete one that is over"
+                )
 
     async def known(self, campaign: str, jobs: Sequence[Job]) -> int:
         """How many of `jobs` the campaign has already."""
@@ -168,6 +193,20 @@ class Jobs:
         async with self._store.write() as session:
             done: Any = await session.execute(update(Campaign).where(Campaign.name == campaign).values(state=state))
             return bool(done.rowcount)
+
+    async def remove(self, campaign: str) -> bool:
+        """Delete a campaign and its rows, so its file may be called again. Returns False if it runs or is paused, has
+        calls, or is not there."""
+        self.names.check(campaign)
+        mine = Job.campaign == campaign
+        async with self._store.write() as session:
+            state = await session.scalar(select(Campaign.state).where(Campaign.name == campaign).with_for_update())
+            waits = await session.scalar(select(exists().where(mine, HELD if state == "stopped" else or_(OPEN, HELD))))
+            if state is None or waits:
+                return False
+            await session.execute(delete(Job).where(mine))
+            await session.execute(delete(Campaign).where(Campaign.name == campaign))
+            return True
 
     async def has(self, campaign: str) -> bool:
         """Whether there is such a campaign."""

@@ -378,6 +378,8 @@ def test_a_campaign_of_a_tenant_calls_with_its_agents_and_shows_its_number(tmp_p
             assert (await ended(world, job("spring"))).kind == "busy"
             shown = [Identity.of(leg.request).number for leg in person.legs]
             assert shown == ["+14155550177", "+14155550199"]
+            assert (await ended(world, job("", trunk="carrier"))).kind == "busy"
+            assert Identity.of(person.legs[-1].request).number == "+14155550177", "it is a callback of a tenant"
             assert {one["tenant"] for one in await records(world.gateway)} == {"acme"}, "it is its agent's call"
 
     asyncio.run(scenario())

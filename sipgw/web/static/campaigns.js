@@ -141,16 +141,17 @@ if (form) {
   });
 }
 
-const stop = document.querySelector("[data-campaign-stop]");
+const pathOf = (card) => `${PATH}/${encodeURIComponent(card.dataset.campaign)}`;
 
 async function become(card, state) {
   const said = card.querySelector("[data-campaign-said]"), buttons = [...card.querySelectorAll("[data-becomes]")];
   for (const button of buttons) button.disabled = true;
   try {
-    await send("POST", `${PATH}/${encodeURIComponent(card.dataset.campaign)}/state`, { state });
+    await send("POST", `${pathOf(card)}/state`, { state });
     card.querySelector("[data-campaign-is]").textContent = state;
     tell(said, { running: "It goes on.", paused: "No new calls; running calls go on.", stopped: "No new calls; its running calls are ended." }[state], "good");
     for (const button of buttons) button.hidden = button.dataset.becomes === state || (button.dataset.becomes === "paused" && state === "stopped");
+    card.querySelector("[data-delete]").hidden = state !== "stopped";
   } catch (error) {
     tell(said, error.message, "bad");
   }
@@ -158,15 +159,40 @@ async function become(card, state) {
   buttons.find((button) => !button.hidden)?.focus();
 }
 
-for (const button of document.querySelectorAll("[data-becomes]")) {
-  button.addEventListener("click", () => {
-    const card = button.closest("[data-campaign]");
-    if (button.dataset.becomes !== "stopped") return become(card, button.dataset.becomes);
-    stop.querySelector("h2").textContent = `Stop ${card.dataset.campaign}?`;
-    stop.returnValue = "";
-    stop.onclose = () => stop.returnValue === "stop" && become(card, "stopped");
-    stop.showModal();
+async function remove(card) {
+  const said = card.querySelector("[data-campaign-said]");
+  try {
+    await send("DELETE", pathOf(card));
+    card.replaceChildren(said);
+    tell(said, `${card.dataset.campaign} is deleted.`, "good");
+    said.tabIndex = -1;
+    said.focus();
+  } catch (error) {
+    tell(said, error.message, "bad");
+  }
+}
+
+function ask(dialog, title, then) {
+  dialog.querySelector("h2").textContent = title;
+  dialog.returnValue = "";
+  dialog.onclose = () => dialog.returnValue === "yes" && then();
+  dialog.showModal();
+}
+
+for (const dialog of document.querySelectorAll("[data-campaign-stop], [data-campaign-delete]")) {
+  dialog.querySelector("[data-keep]").addEventListener("click", () => dialog.close());
+  dialog.querySelector("[data-end]").addEventListener("click", () => dialog.close("yes"));
+}
+
+for (const card of document.querySelectorAll("[data-campaign]")) {
+  const name = card.dataset.campaign;
+  for (const button of card.querySelectorAll("[data-becomes]")) {
+    button.addEventListener("click", () => {
+      if (button.dataset.becomes !== "stopped") return become(card, button.dataset.becomes);
+      ask(document.querySelector("[data-campaign-stop]"), `Stop ${name}?`, () => become(card, "stopped"));
+    });
+  }
+  card.querySelector("[data-delete]")?.addEventListener("click", () => {
+    ask(document.querySelector("[data-campaign-delete]"), `Delete ${name}?`, () => remove(card));
   });
 }
-stop?.querySelector("[data-keep]").addEventListener("click", () => stop.close());
-stop?.querySelector("[data-stop]").addEventListener("click", () => stop.close("stop"));
