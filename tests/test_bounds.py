@@ -47,6 +47,7 @@ from sipgw.telemetry.metrics import Metrics
 from sipgw.web import placed
 from sipgw.web.feed import WAITING, Feed
 from sipgw.web.placed import PlacedCalls
+from sipgw.web.principal import NOBODY
 from sipgw.web.sessions import Sessions
 from tests import fill_bounds
 from tests.outbound.test_jobs import NOW, US
@@ -167,7 +168,7 @@ async def keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(placed, "MOST", 3)
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
         for number in range(6):
-            await PlacedCalls(store).claim("crm", str(number), "call")
+            await PlacedCalls(store).claim(NOBODY, str(number), "call")
 
 
 async def callers(folder: Path, patch: pytest.MonkeyPatch) -> None:

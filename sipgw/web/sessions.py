@@ -23,7 +23,7 @@ class Vouched:
     issuer: str
     subject: str
     groups: tuple[str, ...]
-    """Those that had a role."""
+    """All, also those without a role: the configuration may give them one later."""
 
 
 @dataclass

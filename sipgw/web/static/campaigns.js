@@ -48,6 +48,14 @@ function cost(found) {
   return `about ${money(found.total)} if everybody answers: ${money(found.per_call)} a call, the mean of ${calls} ${found.direction}`;
 }
 
+/** What the button does: who is never called is left out, and where the gate was not asked about all it is a guess. */
+function beginning(fresh, numbers, judged, never) {
+  if (!fresh) return "Start: go on with the campaign";
+  if (!never) return `Start: call ${many(fresh, "number", "numbers")}`;
+  if (judged === numbers && fresh === numbers) return `Start: call ${many(numbers - never, "number", "numbers")}`;
+  return `Start: call at most ${many(Math.min(fresh, judged === numbers ? numbers - never : fresh), "number", "numbers")}`;
+}
+
 function show(told) {
   const parts = [], fresh = told.numbers - told.known;
   const facts = make("dl", undefined, { class: "facts" });
@@ -58,7 +66,8 @@ function show(told) {
   };
   fact("Numbers", told.known ? `${many(fresh, "new one", "new ones")}, ${told.known.toLocaleString()} of an earlier run` : told.numbers.toLocaleString());
   fact("Rows that are left out", told.left_out.toLocaleString());
-  fact("First trunk", `${told.trunk}, ${many(told.per_second, "new call", "new calls")} in a second`);
+  const pace = `${many(told.per_second, "new call", "new calls")} in a second`;
+  fact(told.trunk ? "First trunk" : "Pace", told.trunk ? `${told.trunk}, ${pace}` : pace);
   fact("Cost", cost(told.cost));
   parts.push(facts);
   if (told.unused.length) parts.push(make("p", `The agent has no variable for: ${told.unused.join(", ")}.`, { class: "note" }));
@@ -73,10 +82,12 @@ function show(told) {
       one.lines.join(", ") + (one.numbers > one.lines.length ? " …" : ""),
     ])));
   }
-  plan.querySelector("h3").textContent = told.numbers ? "This would be done" : "There is nobody to call in this file";
+  const never = told.decisions.filter((one) => one.verdict === "never").reduce((sum, one) => sum + one.numbers, 0);
+  const nobody = told.judged === told.numbers && never === told.numbers;
+  plan.querySelector("h3").textContent = !told.numbers ? "There is nobody to call in this file" : nobody ? "Nobody in this file may be called" : "This would be done";
   plan.querySelector("div").replaceChildren(...parts);
-  start.hidden = !told.numbers;
-  start.textContent = fresh ? `Start: call ${many(fresh, "number", "numbers")}` : "Start: go on with the campaign";
+  start.hidden = nobody;
+  start.textContent = beginning(fresh, told.numbers, told.judged, never);
   plan.hidden = false;
   plan.querySelector("h3").focus();
 }
