@@ -32,13 +32,8 @@ class PlacedCalls:
         try:
             async with self._store.write() as session:
                 await session.execute(delete(PlacedCall).where(PlacedCall.at < now - KEPT))
-                oldest = (
-                    select(PlacedCall.at)
-                    .where(PlacedCall.who == name)
-                    .order_by(PlacedCall.at.desc())
-                    .offset(MOST - 1)
-                    .limit(1)
-                )
+                own = select(PlacedCall.at).where(PlacedCall.who == name).order_by(PlacedCall.at.desc())
+                oldest = own.offset(MOST - 1).limit(1)
                 forgotten = delete(PlacedCall).where(PlacedCall.who == name, PlacedCall.at <= oldest.scalar_subquery())
                 gone: Any = await session.execute(forgotten)
                 FULL["idempotency keys"] += gone.rowcount

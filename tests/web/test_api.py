@@ -17,6 +17,7 @@ from sipgw.records.store.tables import CallRecord, ReportRecord
 from sipgw.web import placed
 from sipgw.web.accounts import Accounts
 from sipgw.web.placed import PlacedCalls
+from sipgw.web.principal import Principal
 from sipgw.web.tables import PlacedCall
 from tests.cdr_events import add_call
 from tests.web.gateway_view import Visit, live_call, visit

@@ -52,7 +52,7 @@ function cost(found) {
 function beginning(fresh, numbers, judged, never) {
   if (!fresh) return "Start: go on with the campaign";
   if (!never) return `Start: call ${many(fresh, "number", "numbers")}`;
-  if (judged === numbers && fresh === numbers) return `Start: call ${many(numbers - never, "number", "numbers")}`;
+  if (judged === numbers && fresh === numbers) return `Start: call ${(numbers - never).toLocaleString()} of ${many(numbers, "number", "numbers")}`;
   return `Start: call at most ${many(Math.min(fresh, judged === numbers ? numbers - never : fresh), "number", "numbers")}`;
 }
 
