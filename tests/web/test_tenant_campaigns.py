@@ -141,12 +141,12 @@ def test_a_dry_run_tells_a_tenant_what_rules_say_of_its_numbers_and_nothing_of_o
         async with companies(tmp_path) as (there, acme, _, house):
             await there.gateway.gate.own.add("+14155550101", "cli", note="the lawyer wrote")
             people = FILE + "+442079460018\n"
-            told = (await acme.dry_run(file=people)).json()
+            told = (await acme.dry_run(file=people, consent=True)).json()
             found = {one["rule"]: (one["verdict"], one["numbers"]) for one in told["decisions"]}
             assert found == {"": ("now", 2), "country": ("never", 1)}
             assert told["trunk"] == ""
             assert "lawyer" not in str(told) and "carrier" not in str(told)
-            whole = (await house.dry_run(file=people)).json()
+            whole = (await house.dry_run(file=people, consent=True)).json()
             assert {one["rule"] for one in whole["decisions"]} == {"", "country", "do_not_call"}
             assert (whole["trunk"], "lawyer" in str(whole)) == ("carrier", True)
 
