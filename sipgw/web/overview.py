@@ -224,8 +224,8 @@ async def _failures(session: AsyncSession, now: datetime) -> dict[tuple[str, str
 
 
 async def _worst(session: AsyncSession, since: datetime, until: datetime) -> list[BadCall]:
-    """The worst calls of a day: those in which nothing was heard or a provider failed, then other failures, and
-    those that waited longest for an answer."""
+    """The worst calls of a day: those in which nothing was heard, then those in which a provider failed, other
+    failures, and those that waited longest for an answer."""
     call, turn = CallRecord, TurnRecord
     since, _ = await _bounded(session, since)
     day = call.began >= since, call.began < until, call.ended.is_not(None)

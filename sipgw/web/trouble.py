@@ -85,8 +85,7 @@ def broken() -> ColumnElement[bool]:
 
 def gravity() -> ColumnElement[int]:
     """How bad a broken call was, for SQL; the least number is the worst. Unanswered calls come last."""
-    ours = or_(mute(), provider_failed())
-    return case((CallRecord.answered.is_(None), 2), (ours, 0), else_=1)
+    return case((CallRecord.answered.is_(None), 3), (mute(), 0), (provider_failed(), 1), else_=2)
 
 
 async def faults_of(session: AsyncSession, calls: Sequence[str]) -> dict[str, CallFaults]:
