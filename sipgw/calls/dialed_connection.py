@@ -62,8 +62,7 @@ class DialedConnection(SipLeg):
         except CallFailed as failed:
             return disposition_of(failed.ended)
         except NotPermitted as denied:
-            denial = denied.denial
-            return Disposition("not_permitted", denial.told(self._context.info.tenant), denial.again)
+            return Disposition("not_permitted", str(denied), denied.denial.again)
         except NotDialled as error:
             return Disposition("failed", str(error))
         self._leg, trunk = made.leg, info.trunk

@@ -90,6 +90,7 @@ class CallDispatcher:
             there = "" if request.tenant else f"; there are {', '.join(sorted(services.agents.all))}"
             raise NotDialled(f"there is no agent {request.agent!r}{there}")
         tenant = tenant_of(request.agent, services.agents.config.tenants)
+        request = replace(request, tenant=tenant)
         if tenant and request.purpose == "callback":
             numbers = tenant_named(tenant, services.agents.config.tenants).numbers
             if not numbers:

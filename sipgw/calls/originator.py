@@ -63,8 +63,8 @@ class OutboundGate(Protocol):
 class NotPermitted(NotDialled):
     """The gate denied the call."""
 
-    def __init__(self, denial: GateRefusal) -> None:
-        super().__init__(denial.reason)
+    def __init__(self, denial: GateRefusal, tenant: str) -> None:
+        super().__init__(denial.told(tenant))
         self.denial = denial
 
 
@@ -129,7 +129,7 @@ class Originator:
         busy: list[str] = []
         request = GateRequest(
             wanted.number, self.first(wanted.trunk), wanted.agent, wanted.purpose, wanted.consent or None,
-            wanted.campaign, wanted.caller_id,
+            wanted.campaign, wanted.caller_id, tenant=wanted.tenant,
         )  # fmt: skip
         request = request._replace(number=await self._permitted(request))
 
@@ -184,7 +184,7 @@ class Originator:
             return request.number
         judged = await self.gate.permit(request)
         if isinstance(judged, GateRefusal):
-            raise NotPermitted(judged)
+            raise NotPermitted(judged, request.tenant)
         return judged.number
 
     async def _try(

@@ -42,6 +42,8 @@ class GateRequest(NamedTuple):
     """The requested caller ID; the trunk decides."""
     counted: bool = False
     """Whether it was permitted on another trunk before, which failed: the caps have counted it."""
+    tenant: str = ""
+    """Whose call it is: see `GateRefusal.told`."""
 
 
 class Permit(NamedTuple):
