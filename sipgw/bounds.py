@@ -10,11 +10,11 @@ from agent.bounds import FULL, BoundedTable
 __all__ = ["FULL", "WHAT", "BoundedTable"]
 
 WHAT = (
-    "callbacks", "webhooks", "records", "browser calls", "calls of visitors", "live listeners of a call",
-    "browsers that look on", "changes for a browser", "sessions", "tries to sign in", "idempotency keys",
-    "callers whose calls are counted", "Call-IDs", "SIP messages of calls", "capture files", "artifacts",
-    "spans of recordings", "files to delete", "addresses that were let in", "strangers that are told of", "nonces",
-    "networks of addresses",
+    "callbacks", "campaigns of tenants", "webhooks", "records", "browser calls", "calls of visitors",
+    "live listeners of a call", "browsers that look on", "changes for a browser", "sessions", "tries to sign in",
+    "idempotency keys", "callers whose calls are counted", "Call-IDs", "SIP messages of calls", "capture files",
+    "artifacts", "spans of recordings", "files to delete", "addresses that were let in", "strangers that are told of",
+    "nonces", "networks of addresses",
     "keys that were good", "signatures of callers", "certificates of signers", "fetches of certificates",
     "mails of an hour", "connections of browsers", "packets of calls", "bundles of calls", "identities of calls",
     "questions about documents", "ended sessions", "sign-outs that wait", "addresses that have signed in",

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sipgw.records.store.tables import CallRecord
 from sipgw.web.accounts import Accounts
 from sipgw.web.server import Dashboard
 from tests.cdr_events import START, add_call
+from tests.gate_world import ALWAYS
 from tests.web.gateway_view import FakeGatewayView
 from tests.web.sample_calls import SLOW
 from tests.web.sample_gateway import served
@@ -37,10 +39,10 @@ TOML = """
 password = "${TRUNK_PASSWORD}"
 [[tenants]]
 name = "acme"
-agents = []
+agents = ["agent"]
 numbers = ["+15550111"]
 """
-PEOPLE = b"number,name\n+14155550101,Ann\nbroken,Bob\n+442079460018,Carol\n"
+PEOPLE = b"number,name\n+14155550101,Ann\nbroken,Bob\n+442079460018,Carol\n+12045550100,Dan\n"
 PROMPTS = ("You answer the telephone of a bookshop.", "You answer the telephone of a bookshop.\nSay prices as words.")
 
 
@@ -65,6 +67,7 @@ async def taken(page: Any, url: str, name: str, file: Path) -> None:
     if name == "campaign":
         people = {"name": "spring.csv", "mimeType": "text/csv", "buffer": PEOPLE}
         await page.set_input_files("[name=file]", people)
+        await page.check("[data-campaign-form] [name=consent]")
         await page.click("[data-campaign-form] > button")
         await page.locator("[data-campaign-plan]").scroll_into_view_if_needed()
         await page.wait_for_timeout(300)
@@ -90,7 +93,9 @@ async def main(folder: Path, wanted: list[str]) -> None:
     """Take them."""
     folder.mkdir(parents=True, exist_ok=True)
     looks = [("light", "light", WIDE), ("dark", "dark", WIDE), ("phone", "light", NARROW)]
-    async with opened() as (_, url, window):
+    async with opened() as (gateway, url, window):
+        gate = replace(gateway.config.gate, countries=("US", "GB"), windows=ALWAYS)
+        gateway.config = replace(gateway.config, gate=gate)
         for look, theme, size in looks:
             page = await window(theme, size)
             for name in PAGES:

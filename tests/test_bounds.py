@@ -47,6 +47,7 @@ from sipgw.telemetry.metrics import Metrics
 from sipgw.web import placed
 from sipgw.web.feed import WAITING, Feed
 from sipgw.web.placed import PlacedCalls
+from sipgw.web.principal import NOBODY
 from sipgw.web.sessions import Sessions
 from tests import fill_bounds
 from tests.outbound.test_jobs import NOW, US
@@ -167,7 +168,7 @@ async def keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(placed, "MOST", 3)
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
         for number in range(6):
-            await PlacedCalls(store).claim("crm", str(number), "call")
+            await PlacedCalls(store).claim(NOBODY, str(number), "call")
 
 
 async def callers(folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -249,6 +250,16 @@ async def waiting_for_a_connection(folder: Path, patch: pytest.MonkeyPatch) -> A
 BOUNDS = [
     Bound("sipgw.outbound.jobs:MOST_OF_ONE", "callbacks", callbacks_of_one),
     Bound("sipgw.outbound.jobs:MOST_CALLBACKS", "callbacks", callbacks_of_all),
+    Bound(
+        "sipgw.outbound.jobs:MOST_CAMPAIGNS",
+        "campaigns of tenants",
+        "web/test_tenant_campaigns.py::test_a_tenant_has_so_many_campaigns_and_rows_and_room_again_when_it_deletes_one",
+    ),
+    Bound(
+        "sipgw.outbound.jobs:MOST_ROWS",
+        "campaigns of tenants",
+        "web/test_tenant_campaigns.py::test_a_tenant_has_so_many_campaigns_and_rows_and_room_again_when_it_deletes_one",
+    ),
     Bound("sipgw.records.webhooks.deliveries:MOST_WAITING", "webhooks", webhooks),
     Bound("sipgw.records.store.spool:WAITING", "records", records),
     Bound("sipgw.calls.listeners:MOST", "live listeners of a call", listeners),

@@ -10,7 +10,7 @@ from sipgw.agents.agents import checked
 from sipgw.calls.dialed_connection import DialedConnection
 from sipgw.calls.info import CallInfo
 from sipgw.calls.registry import CallHandle, CallRegistry
-from sipgw.calls.request import OriginateRequest, for_tenant
+from sipgw.calls.request import NO_NUMBERS, OriginateRequest, for_tenant
 from sipgw.calls.services import CallServices
 from sipgw.calls.session import CallConnection, CallSession
 from sipgw.calls.sip_connection import SipConnection, SipLeg
@@ -87,9 +87,15 @@ class CallDispatcher:
             request = for_tenant(request, tenant_named(request.tenant, services.agents.config.tenants))
         agent = services.agents.all.get(request.agent)
         if agent is None:
-            there = ", ".join(sorted(services.agents.all))
-            raise NotDialled(f"there is no agent {request.agent!r}; there are {there}")
+            there = "" if request.tenant else f"; there are {', '.join(sorted(services.agents.all))}"
+            raise NotDialled(f"there is no agent {request.agent!r}{there}")
         tenant = tenant_of(request.agent, services.agents.config.tenants)
+        request = replace(request, tenant=tenant)
+        if tenant and request.purpose == "callback":
+            numbers = tenant_named(tenant, services.agents.config.tenants).numbers
+            if not numbers:
+                raise NotDialled(NO_NUMBERS)
+            request = replace(request, caller_id=numbers[0])
         if full := self._admission.capacity.full(asyncio.get_running_loop().time()):
             raise NoRoom(full)
         if (spent := services.refusal(tenant) or services.budget()) is not None:

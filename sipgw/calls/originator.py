@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -56,12 +56,15 @@ class OutboundGate(Protocol):
     async def judge(self, request: GateRequest, *, later: bool = False) -> Permit | GateRefusal:
         """The decision that `permit` would make; it is neither counted nor audited."""
 
+    async def judge_all(self, dials: Sequence[GateRequest], *, alone: bool = False) -> list[Permit | GateRefusal]:
+        """The same about many calls; with `alone` by the number, the hour and the configuration only."""
+
 
 class NotPermitted(NotDialled):
     """The gate denied the call."""
 
-    def __init__(self, denial: GateRefusal) -> None:
-        super().__init__(denial.reason)
+    def __init__(self, denial: GateRefusal, tenant: str) -> None:
+        super().__init__(denial.told(tenant))
         self.denial = denial
 
 
@@ -126,7 +129,7 @@ class Originator:
         busy: list[str] = []
         request = GateRequest(
             wanted.number, self.first(wanted.trunk), wanted.agent, wanted.purpose, wanted.consent or None,
-            wanted.campaign, wanted.caller_id,
+            wanted.campaign, wanted.caller_id, tenant=wanted.tenant,
         )  # fmt: skip
         request = request._replace(number=await self._permitted(request))
 
@@ -181,7 +184,7 @@ class Originator:
             return request.number
         judged = await self.gate.permit(request)
         if isinstance(judged, GateRefusal):
-            raise NotPermitted(judged)
+            raise NotPermitted(judged, request.tenant)
         return judged.number
 
     async def _try(

@@ -7,6 +7,7 @@ from sipgw.config.gate import Purpose
 from sipgw.config.tenants import TenantOptions
 from sipgw.trunks.route_selector import NotDialled
 
+NO_NUMBERS = "you have no number to call from: ask who runs the gateway for one ([[tenants]] numbers)"
 RING_TIMEOUT = 45.0
 """Longest ringing in seconds; voice mail answers earlier almost everywhere."""
 
@@ -39,9 +40,11 @@ class OriginateRequest:
 def for_tenant(request: OriginateRequest, tenant: TenantOptions) -> OriginateRequest:
     """The call as `tenant` may make it: with one of its agents and one of its numbers. Raises `NotDialled`."""
     numbers = tenant.numbers
+    if not numbers:
+        raise NotDialled(NO_NUMBERS)
     if request.agent not in tenant.agents:
         raise NotDialled(f"there is no agent {request.agent!r}")
-    if not numbers or (request.caller_id and request.caller_id not in numbers):
+    if request.caller_id and request.caller_id not in numbers:
         raise NotDialled("this is none of your numbers ([[tenants]] numbers)")
     if request.trunk:
         raise NotDialled("the trunk is chosen by the installation")

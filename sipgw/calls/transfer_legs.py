@@ -114,7 +114,7 @@ class TransferLegs:
             return target
         judged = await gate.permit(GateRequest(target.number, info.trunk.name, info.agent, "transfer", consent=True))
         if isinstance(judged, GateRefusal):
-            raise NotDialled(judged.reason)
+            raise NotDialled(judged.told(info.tenant))
         return target.permitted(judged.number, info.trunk)
 
     @contextlib.asynccontextmanager

@@ -22,9 +22,10 @@ from sipgw.console import ConfigFile, err, one_line_errors, out
 from sipgw.gateway.gateway import Gateway
 from sipgw.outbound.campaign import FileError
 from sipgw.outbound.job_dialer import LOOK, OutboundDialer
-from sipgw.outbound.jobs import CampaignState, Jobs
+from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.planning import CALLBACKS, CampaignRequest, Plan, begin, plan
 from sipgw.outbound.retries import JobState
+from sipgw.outbound.tables import CampaignState
 from sipgw.records.store.store import Store
 from sipgw.telemetry import log
 

@@ -7,6 +7,7 @@ from sipgw.agents.agents import AgentDefinition
 from sipgw.calls.context import CallContext
 from sipgw.calls.originator import Originator
 from sipgw.calls.services import CallTools
+from sipgw.config.tenants import tenant_named, tenant_of
 from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.promises import CallbackContext, callback_tool
 from sipgw.policy.gate.rules import GateRefusal, GateRequest
@@ -14,11 +15,15 @@ from sipgw.records.store.store import Store
 
 
 def callback_tools(store: Store, originator: Originator) -> CallTools:
-    """Makes `sipgw.outbound.promises.callback_tool`; where no trunk can dial, a person has to keep the promise."""
+    """Makes `sipgw.outbound.promises.callback_tool`; where no trunk can dial, or a tenant has no
+    number, a person has to keep the promise."""
 
     def tools(call: CallContext, agent: AgentDefinition) -> list[Tool]:
         options, info = agent.config.callbacks, call.info
-        options = replace(options, dial=options.dial and bool(originator.first()))
+        tenants = agent.gateway.tenants
+        tenant = tenant_of(info.agent, tenants)
+        shows = not tenant or bool(tenant_named(tenant, tenants).numbers)  # otherwise it has no number to call from
+        options = replace(options, dial=options.dial and shows and bool(originator.first()))
 
         async def asking() -> CallbackContext:
             verified = await call.verified()

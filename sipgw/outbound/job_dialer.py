@@ -21,9 +21,10 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.outbound import RetryOptions
 from sipgw.events import CallAnswered, Disposition, Event, Watchers
 from sipgw.outbound.campaign_names import owner
-from sipgw.outbound.jobs import LEASE, Campaign, Job, JobOutcome, Jobs, TooSoonError
+from sipgw.outbound.jobs import LEASE, JobOutcome, Jobs, TooSoonError
 from sipgw.outbound.outcomes import Outcomes
 from sipgw.outbound.retries import NOT_TRIED, JobResult, next_step
+from sipgw.outbound.tables import Campaign, Job
 from sipgw.records.store.store import Store
 from sipgw.sip.boundaries import bounded, contained, lasting
 from sipgw.trunks.route_selector import NoRoom, NotDialled
@@ -186,6 +187,7 @@ class JobDialer:
         running = {one.name: Pace.of(one) for one in found if one.state == "running" and self._only in ("", one.name)}
         callbacks = {name: pace for name, pace in self._paces.items() if not name}
         self._paces = callbacks | running
+        self._look = {name: at for name, at in self._look.items() if name in self._paces}
         stopped = {one.name for one in found if one.state == "stopped"}
         for held in self._held.values():
             if held.placed and held.job.campaign in stopped:
@@ -240,8 +242,10 @@ class JobDialer:
         return self._later(held, ending) if ending.kind == "not_placed" else ending
 
     def _later(self, held: ClaimedJob, ending: Disposition) -> Disposition:
-        """There is no room for calls of its campaign for a while; other gateways may have some."""
-        self._look[held.job.campaign] = asyncio.get_running_loop().time() + FULL_PAUSE
+        """There is no room for calls of its campaign for a while; other gateways may have some. Other callbacks go on:
+        they may be those of a tenant that has room."""
+        if held.job.campaign:
+            self._look[held.job.campaign] = asyncio.get_running_loop().time() + FULL_PAUSE
         return ending
 
     def _outdated(self, held: ClaimedJob) -> Disposition | None:

@@ -8,16 +8,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
-    JSON,
     ColumnElement,
     Float,
-    Index,
     Select,
-    String,
-    UniqueConstraint,
     and_,
     cast,
     delete,
@@ -32,13 +28,13 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.bounds import FULL
-from sipgw.outbound.campaign_names import LONGEST, CampaignNames
+from sipgw.config.errors import OperatorError
+from sipgw.outbound.campaign_names import CampaignNames
 from sipgw.outbound.retries import JobResult, JobState
+from sipgw.outbound.tables import HELD, OPEN, Campaign, CampaignState, Job
 from sipgw.records.store.store import Store
-from sipgw.records.store.tables import Base
 
 LEASE = 60.0
 """Seconds after which another process may claim a job whose lease was not renewed."""
@@ -52,73 +48,12 @@ OVERDUE = 30 * 86400.0
 """The same of one that nobody dials, because `[callbacks] dial` is off or no trunk dials any more."""
 LOCK = 0x51B6A7F
 """Number of the lock that lets one gateway at a time promise a callback in PostgreSQL."""
+MOST_CAMPAIGNS = 200
+"""Campaigns of a tenant, those that are over included."""
+MOST_ROWS = 1_000_000
+"""Rows of all campaigns of a tenant together."""
 BATCH = 200
 """Jobs that are planned in one step: the loop of a gateway goes on between two."""
-CampaignState = Literal["running", "paused", "stopped"]
-OPEN = text("state IN ('planned', 'dialling')")
-"""Jobs that are dialled and not over. It is text because a database uses a partial index only for exactly the condition
-of the index."""
-HELD = text("lease > 0")
-"""Jobs with a call, ringing or answered; also the jobs of processes that were killed."""
-
-
-class Campaign(Base):
-    """How the rows of a campaign are dialled. The pace holds for all gateways together."""
-
-    __tablename__ = "campaigns"
-    name: Mapped[str] = mapped_column(String(LONGEST), primary_key=True)
-    """See `sipgw.outbound.campaign_names`."""
-    state: Mapped[str] = mapped_column(String(16), default="running")
-    """``running``; ``paused``: no new calls, and running calls go on; ``stopped``: running calls are ended, too."""
-    concurrent: Mapped[int] = mapped_column(default=5)
-    """Calls at the same time."""
-    per_second: Mapped[float] = mapped_column(Float, default=1.0)
-    """New calls."""
-    attempts: Mapped[int] = mapped_column(default=3)
-    """Calls to one number in all."""
-    busy: Mapped[float] = mapped_column(Float, default=300.0)
-    """Seconds until a busy number is called again."""
-    no_answer: Mapped[float] = mapped_column(Float, default=1800.0)
-    """Seconds until a number that did not answer is called again."""
-    next: Mapped[float] = mapped_column(Float, default=0.0)
-    """Earliest time of the next new call, in seconds since 1970."""
-
-
-class Job(Base):
-    """A call to be made. Times are seconds since 1970, so that every database compares them in the same way."""
-
-    __tablename__ = "jobs"
-    __table_args__ = (
-        UniqueConstraint("campaign", "key"),
-        # Finished jobs are never read again. The index has only the open ones, in the order in which they are dialled.
-        Index("jobs_open", "campaign", "due", "id", sqlite_where=OPEN, postgresql_where=OPEN),
-        Index("jobs_held", "campaign", "lease", sqlite_where=HELD, postgresql_where=HELD),
-    )
-    id: Mapped[int] = mapped_column(primary_key=True)
-    campaign: Mapped[str] = mapped_column(String(LONGEST), index=True)
-    """Empty for callbacks."""
-    key: Mapped[str] = mapped_column(String(320))
-    """Two jobs of a campaign with the same key are the same job."""
-    line: Mapped[int] = mapped_column(default=0)
-    """Line number in the campaign's file."""
-    number: Mapped[str] = mapped_column(String(64))
-    agent: Mapped[str] = mapped_column(String(40))
-    trunk: Mapped[str] = mapped_column(String(64), default="")
-    variables: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
-    consent: Mapped[bool] = mapped_column(default=False)
-    due: Mapped[float] = mapped_column(Float, index=True)
-    state: Mapped[str] = mapped_column(String(16), default="planned")
-    """``planned``, ``dialling``, ``done`` or ``failed``; ``by_hand`` if a person makes the call and no gateway does."""
-    attempts: Mapped[int] = mapped_column(default=0)
-    """Calls that were made for it."""
-    reason: Mapped[str] = mapped_column(String(500), default="")
-    """How the last call ended, or why no call was made."""
-    call: Mapped[str] = mapped_column(String(255), default="")
-    """The identity of the last call, as in the records."""
-    holder: Mapped[str] = mapped_column(String(40), default="")
-    """The process that claimed the job last."""
-    lease: Mapped[float] = mapped_column(Float, default=0.0)
-    """When the claim ends if it is not renewed; 0 if no process has a call for it."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +69,10 @@ class JobOutcome:
     call: str = ""
     over: bool = True
     """Whether the call has ended; otherwise somebody has answered it."""
+
+
+class TooManyCampaignsError(OperatorError):
+    """The campaigns of a tenant would have more rows than they may; the message says what to do."""
 
 
 class TooSoonError(Exception):
@@ -203,12 +142,15 @@ class Jobs:
     async def start(self, campaign: Campaign, jobs: Sequence[Job]) -> int:
         """Let a campaign run with this pace, and plan those of `jobs` that are not planned yet: all or none.
 
-        Returns how many were new. Raises `IntegrityError` if another process plans the same campaign at the same
-        time; the caller may try again then.
+        Returns how many were new. Raises `TooManyCampaignsError`; `IntegrityError` if another process plans the same
+        campaign at the same time: the caller may try again then.
         """
         self.names.check(campaign.name)
         count = 0
         async with self._store.write() as session:
+            if self.names.tenant and self._store.options.url:  # who counts at the same moment waits
+                mine = {"number": LOCK, "tenant": self.names.tenant}
+                await session.execute(text("SELECT pg_advisory_xact_lock(:number, hashtext(:tenant))"), mine)
             await session.merge(campaign)
             for at in range(0, len(jobs), BATCH):
                 some = jobs[at : at + BATCH]
@@ -217,7 +159,20 @@ class Jobs:
                 session.add_all(new)
                 await session.flush()
                 count += len(new)
+            if self.names.tenant:
+                await self._bounded(session)
         return count
+
+    async def _bounded(self, session: AsyncSession) -> None:
+        """Raises `TooManyCampaignsError`, which undoes what `session` has added."""
+        for rows, most in ((Campaign.name, MOST_CAMPAIGNS), (Job.campaign, MOST_ROWS)):
+            mine = rows.startswith(self.names.full(""), autoescape=True)
+            if (await session.scalar(select(func.count()).where(mine)) or 0) > most:
+                FULL["campaigns of tenants"] += 1
+                raise TooManyCampaignsError(
+                    f"your campaigns would be more than {MOST_CAMPAIGNS}, or have more than {MOST_ROWS:,} numbers: "
+                    "delete one that is over"
+                )
 
     async def known(self, campaign: str, jobs: Sequence[Job]) -> int:
         """How many of `jobs` the campaign has already."""
@@ -238,6 +193,20 @@ class Jobs:
         async with self._store.write() as session:
             done: Any = await session.execute(update(Campaign).where(Campaign.name == campaign).values(state=state))
             return bool(done.rowcount)
+
+    async def remove(self, campaign: str) -> bool:
+        """Delete a campaign and its rows, so its file may be called again. Returns False if it runs or is paused, has
+        calls, or is not there."""
+        self.names.check(campaign)
+        mine = Job.campaign == campaign
+        async with self._store.write() as session:
+            state = await session.scalar(select(Campaign.state).where(Campaign.name == campaign).with_for_update())
+            waits = await session.scalar(select(exists().where(mine, HELD if state == "stopped" else or_(OPEN, HELD))))
+            if state is None or waits:
+                return False
+            await session.execute(delete(Job).where(mine))
+            await session.execute(delete(Campaign).where(Campaign.name == campaign))
+            return True
 
     async def has(self, campaign: str) -> bool:
         """Whether there is such a campaign."""

@@ -20,7 +20,8 @@ from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.outbound.campaign import CampaignRow, FileError, InvalidRow, columns, read, unused
 from sipgw.outbound.campaign_names import LONGEST, CampaignNames
-from sipgw.outbound.jobs import Campaign, Job, Jobs
+from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.tables import Campaign, Job
 from sipgw.policy.gate.rules import GateRequest, Permit
 from sipgw.records.store.engine import Database
 from sipgw.records.store.tables import CallRecord
@@ -30,6 +31,8 @@ CALLBACKS = "callbacks"
 NAME = re.compile(r"(?=.*\w)[\w .@+-]{1,64}")
 JUDGED = 1000
 """Most numbers of a plan that the gate is asked about."""
+AT_ONCE = 100
+"""Numbers of one question to the gate."""
 JUDGING = 5.0
 """Seconds for all of these questions together."""
 LATEST, EARLIER = 2000, 200
@@ -149,23 +152,30 @@ class GateVerdict:
 
 
 async def decisions(gate: OutboundGate, planned: Plan) -> list[GateVerdict]:
-    """The gate's present decisions, which are neither counted nor audited, and its hook is not asked.
+    """The gate's present decisions, which are neither counted nor audited, and its hook is not asked. Those about the
+    calls of a tenant are by the number, the hour and the configuration alone: lists and counts are of all.
 
-    At most `JUDGED` numbers are asked about, evenly over the file, and within `JUDGING` seconds.
+    At most `JUDGED` numbers are asked about, evenly over the file, and within `JUDGING` seconds. Raises what
+    `sipgw.policy.gate.gate.Gate.judge_all` raises.
     """
     wanted, found = planned.request, dict[tuple[Verdict, str], GateVerdict]()
     step, until = -(-len(planned.jobs) // JUDGED) or 1, asyncio.get_running_loop().time() + JUDGING
-    for job in planned.jobs[::step]:
+    asked = planned.jobs[::step]
+    for at in range(0, len(asked), AT_ONCE):
         if asyncio.get_running_loop().time() > until:
             break
-        told = await gate.judge(
+        some = asked[at : at + AT_ONCE]
+        dials = [
             GateRequest(job.number, planned.trunk, wanted.agent, "campaign", wanted.consent or None, wanted.full)
-        )
-        if isinstance(told, Permit):
-            decision = GateVerdict("now", "", "")
-        else:
-            decision = GateVerdict("later" if told.again or told.unable else "never", told.rule, told.reason)
-        found.setdefault((decision.verdict, decision.rule), decision).lines.append(job.line)
+            for job in some
+        ]
+        for job, told in zip(some, await gate.judge_all(dials, alone=bool(wanted.tenant)), strict=True):
+            if isinstance(told, Permit):
+                decision = GateVerdict("now", "", "")
+            else:
+                later = told.again or told.unable
+                decision = GateVerdict("later" if later else "never", told.rule, told.told(wanted.tenant))
+            found.setdefault((decision.verdict, decision.rule), decision).lines.append(job.line)
     return list(found.values())
 
 

@@ -14,7 +14,8 @@ from sipgw.config.hours import zone_named
 from sipgw.config.numbers import NumberError, e164
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.tables import Job
 from sipgw.outbound.when import WhenError, due, spoken
 
 log = structlog.get_logger()

@@ -85,7 +85,7 @@ async def place(request: Request, app: Here, who: Caller, wanted: models.Place) 
     key, call = request.headers.get(KEY, ""), secrets.token_hex(12)
     if len(key) > LONGEST_KEY:
         raise HTTPException(400, f"{KEY} has more than {LONGEST_KEY} characters")
-    if key and (before := await app.placed.claim(who.name, key, call)):
+    if key and (before := await app.placed.claim(who, key, call)):
         return models.Placed(id=before)
     call_request = OriginateRequest(
         wanted.to, wanted.agent, wanted.variables, wanted.trunk, wanted.caller_id, consent=wanted.consent,
@@ -96,7 +96,7 @@ async def place(request: Request, app: Here, who: Caller, wanted: models.Place) 
         made = app.gateway.originate(call_request).id
     except (VariableError, NotDialled) as error:
         if key:
-            await app.placed.give_up(who.name, key)
+            await app.placed.give_up(who, key)
         await _note(request, app, who, "asked for a call that was not made", wanted.to, str(error))
         raise HTTPException(503 if isinstance(error, NoRoom) else 409, str(error)) from None
     await _note(request, app, who, "made a call", wanted.to, wanted.agent)

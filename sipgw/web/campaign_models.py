@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from sipgw.config.agent_files import DEFAULT
-from sipgw.outbound.jobs import CampaignState
 from sipgw.outbound.planning import Verdict
+from sipgw.outbound.tables import CampaignState
 from sipgw.web.models import Given
 
 LONGEST = 1_000_000
@@ -82,7 +82,7 @@ class DryRun(BaseModel):
     broken: list[BrokenRow] = Field(description="the first rows that are left out")
     left_out: int = Field(description="all rows that are left out")
     unused: list[str] = Field(description="columns that the agent has no variable for")
-    trunk: str = Field(description="the trunk that is tried first")
+    trunk: str = Field(description="the trunk that is tried first; empty for tenants")
     per_second: float
     judged: int = Field(description="numbers that the gate was asked about")
     decisions: list[GateDecision]

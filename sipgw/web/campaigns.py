@@ -7,9 +7,12 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Depends, HTTPException, Path, Request, Security
 
 from agent.pool import Pool
+from sipgw.calls.request import NO_NUMBERS
+from sipgw.config.tenants import tenant_named
 from sipgw.outbound.campaign import FileError
-from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.jobs import Jobs, TooManyCampaignsError
 from sipgw.outbound.planning import CampaignRequest, GateVerdict, Plan, begin, decisions, estimate, plan
+from sipgw.outbound.tables import Job
 from sipgw.web import campaign_models as models
 from sipgw.web.api import BEARER, PREFIX, Reader, problems
 from sipgw.web.models import Done
@@ -42,7 +45,7 @@ class CampaignProgress(NamedTuple):
 
     name: str
     state: str
-    """See `sipgw.outbound.jobs.Campaign.state`; ``over`` if no job is left."""
+    """See `sipgw.outbound.tables.Campaign.state`; ``over`` if no job is left."""
     states: dict[str, int]
     failures: list[Job]
 
@@ -63,8 +66,9 @@ async def progress(jobs: Jobs) -> list[CampaignProgress]:
     counted = await jobs.states()
     states = {one.name: one.state for one in await jobs.campaigns()}
     found = []
-    for name, counts in sorted(counted.items()):
+    for name in sorted({*counted, *states}):
         if name:
+            counts = counted.get(name, {})
             waits = counts.get("planned", 0) + counts.get("dialling", 0)
             state = states.get(name, "paused") if waits else "over"
             own = [job for job in failed if job.campaign == name]
@@ -87,15 +91,15 @@ async def campaigns(app: Here, _who: Reader) -> models.AllCampaigns:
 @by_tenant
 async def dry_run(app: Here, who: Campaigner, wanted: models.CampaignFile) -> models.DryRun:
     """Result of a start of this campaign, without the start: rows that are left out, the gate's present decisions, the
-    cost. Nothing is kept and nobody is called. A tenant is not told the gate's decisions, which count the calls of all.
-    """
+    cost. Nothing is kept and nobody is called. Decisions about calls of a tenant leave out the lists and counts, which
+    are of all."""
     planned, confirm = await _planned(app, wanted)
-    judged = [] if who.tenant else await decisions(app.gateway.gate, planned)
+    judged = await decisions(app.gateway.gate, planned)
     known = await app.jobs.known(planned.request.full, planned.jobs)
     return models.DryRun(
         confirm=confirm, numbers=len(planned.jobs), known=known, left_out=len(planned.broken),
         broken=[models.BrokenRow(line=one.line, problem=one.problem) for one in planned.broken[:SHOWN]],
-        unused=list(planned.unused), trunk=planned.trunk, per_second=planned.per_second,
+        unused=list(planned.unused), trunk="" if who.tenant else planned.trunk, per_second=planned.per_second,
         judged=sum(len(one.lines) for one in judged), decisions=[_shown(one) for one in judged],
         cost=await _cost(app, planned, known, judged),
     )  # fmt: skip
@@ -110,7 +114,10 @@ async def start(request: Request, app: Here, who: Campaigner, wanted: models.Cam
         raise HTTPException(409, "this is not what was checked: make the dry run again")
     if not planned.jobs:
         raise HTTPException(409, "there is nobody to call in it")
-    new = await begin(app.jobs, planned)
+    try:
+        new = await begin(app.jobs, planned)
+    except TooManyCampaignsError as full:
+        raise HTTPException(409, str(full)) from None
     detail = f"{new} new numbers, agent {wanted.agent}"
     await app.auth.accounts.note(who.name, "started a campaign", planned.request.full, detail, address(request))
     return models.Started(name=wanted.name, new=new)
@@ -129,6 +136,20 @@ async def change_state(
     return Done(id=name)
 
 
+@router.delete("/{name:path}", responses=problems(404, 409))
+@by_tenant
+async def remove(request: Request, app: Here, who: Campaigner, name: Name) -> Done:
+    """Delete a campaign that is over or stopped, with its numbers: a further start with the same file calls them
+    again."""
+    full = app.jobs.names.full(name)
+    if not await app.jobs.has(full):
+        raise HTTPException(404, "there is no such campaign")
+    if not await app.jobs.remove(full):
+        raise HTTPException(409, "stop the campaign first, and wait until its calls have ended")
+    await app.auth.accounts.note(who.name, "deleted a campaign", full, address=address(request))
+    return Done(id=name)
+
+
 async def _planned(app: App, wanted: models.CampaignFile) -> tuple[Plan, str]:
     """The plan, and its digest. Raises a 409 for a file or settings that cannot be used."""
     asked = CampaignRequest(**wanted.model_dump(exclude={"file", "confirm"}), tenant=app.jobs.names.tenant)
@@ -136,6 +157,8 @@ async def _planned(app: App, wanted: models.CampaignFile) -> tuple[Plan, str]:
         raise HTTPException(409, f"there is no agent {asked.agent!r}; there are {', '.join(app.gateway.agents.all)}")
     if asked.tenant and asked.trunk:
         raise HTTPException(409, "the trunk is chosen by the installation")
+    if asked.tenant and not tenant_named(asked.tenant, app.gateway.config.tenants).numbers:
+        raise HTTPException(409, NO_NUMBERS)
     agents = {name: one.config for name, one in app.gateway.agents.all.items()}
     lines, now = io.StringIO(wanted.file, newline=""), datetime.now(UTC)
 

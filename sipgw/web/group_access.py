@@ -34,7 +34,3 @@ class GroupAccess:
         """The only access; None for nobody of ours, and for a member of two, who would see the calls of one of them."""
         found = self.all(groups)
         return found[0] if len(found) == 1 else None
-
-    def known(self, groups: frozenset[str]) -> tuple[str, ...]:
-        """Groups of `groups` that have a role somewhere."""
-        return tuple(sorted(one for one in groups if self.all(frozenset((one,)))))

@@ -100,7 +100,7 @@ async def _enter(request: Request, app: App, who: OidcIdentity, where: str) -> R
         await app.auth.accounts.refused(name, came, f"{why}: {detail}")
         return sign_in_page(request, where, SEVERAL if several else NO_ROLE, 403)
     app.auth.by_provider.succeeded(came, _now())
-    vouched = Vouched(options.issuer, who.subject, groups.known(who.groups))
+    vouched = Vouched(options.issuer, who.subject, tuple(sorted(who.groups)))
     token = await app.auth.enter(name, access.role, vouched, access.tenant)
     role = f"{access.role} of {access.tenant}" if access.tenant else access.role
     await app.auth.accounts.note(name, SIGNED_IN, role, detail, came)

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.outbound.jobs import Job
+from sipgw.outbound.tables import Job
 from sipgw.policy.gate.audit import latest
 from sipgw.web.campaigns import LONGEST, CampaignProgress, progress
 from sipgw.web.principal import ViewerRole

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CallRecord, EventRecord, ExpenseRecord, TurnRecord, columns
-from sipgw.web.trouble import PROVIDER_FAILED, SLOW, Trouble, broken, faults_of, judged
+from sipgw.web.trouble import PROVIDER_FAILED, SLOW, Trouble, broken, faults_of, gravity, judged
 
 MOST = 20_000
 """Calls that count, the latest, so that the work of the database has a bound."""
@@ -224,11 +224,12 @@ async def _failures(session: AsyncSession, now: datetime) -> dict[tuple[str, str
 
 
 async def _worst(session: AsyncSession, since: datetime, until: datetime) -> list[BadCall]:
-    """The worst calls of a day: those in which something failed, then those that waited longest for an answer."""
+    """The worst calls of a day: those in which nothing was heard, then those in which a provider failed, other
+    failures, and those that waited longest for an answer."""
     call, turn = CallRecord, TurnRecord
     since, _ = await _bounded(session, since)
     day = call.began >= since, call.began < until, call.ended.is_not(None)
-    query = select(call).where(*day, broken()).order_by(call.answered.is_(None), call.began.desc()).limit(WORST)
+    query = select(call).where(*day, broken()).order_by(gravity(), call.began.desc()).limit(WORST)
     rows = [columns(row) for row in await session.scalars(query)]
     if len(rows) < WORST:
         slowest = func.max(turn.latency_ms["total"].as_float())

@@ -1,5 +1,6 @@
 """Calls with an Idempotency-Key: each is made once, however often and at whichever process it is requested."""
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,12 +9,13 @@ from sqlalchemy.exc import IntegrityError
 
 from sipgw.bounds import FULL
 from sipgw.records.store.store import Store
+from sipgw.web.principal import Principal
 from sipgw.web.tables import PlacedCall
 
 KEPT = 24 * 3600.0
 """Seconds for which a key is known."""
 MOST = 10_000
-"""Number of remembered keys; the oldest are forgotten first."""
+"""Number of remembered keys of one person or program; the oldest are forgotten first."""
 
 
 class PlacedCalls:
@@ -22,24 +24,31 @@ class PlacedCalls:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def claim(self, who: str, key: str, call: str) -> str:
+    async def claim(self, who: Principal, key: str, call: str) -> str:
         """Claim a key for `call`. Returns the identity of an earlier call with this key, or an empty string. The claim
         is stored before the call is made, so that nobody is called twice if the process ends in between.
         """
-        now = datetime.now(UTC).timestamp()
+        now, name = datetime.now(UTC).timestamp(), _name(who)
         try:
             async with self._store.write() as session:
                 await session.execute(delete(PlacedCall).where(PlacedCall.at < now - KEPT))
-                oldest = select(PlacedCall.at).order_by(PlacedCall.at.desc()).offset(MOST - 1).limit(1)
-                gone: Any = await session.execute(delete(PlacedCall).where(PlacedCall.at <= oldest.scalar_subquery()))
+                own = select(PlacedCall.at).where(PlacedCall.who == name).order_by(PlacedCall.at.desc())
+                oldest = own.offset(MOST - 1).limit(1)
+                forgotten = delete(PlacedCall).where(PlacedCall.who == name, PlacedCall.at <= oldest.scalar_subquery())
+                gone: Any = await session.execute(forgotten)
                 FULL["idempotency keys"] += gone.rowcount
-                session.add(PlacedCall(who=who, key=key, call=call, at=now))
+                session.add(PlacedCall(who=name, key=key, call=call, at=now))
         except IntegrityError:
             async with self._store.read() as session:
-                return (await session.get_one(PlacedCall, (who, key))).call
+                return (await session.get_one(PlacedCall, (name, key))).call
         return ""
 
-    async def give_up(self, who: str, key: str) -> None:
+    async def give_up(self, who: Principal, key: str) -> None:
         """The call was not made: release the key for another request."""
         async with self._store.write() as session:
-            await session.execute(delete(PlacedCall).where(PlacedCall.who == who, PlacedCall.key == key))
+            await session.execute(delete(PlacedCall).where(PlacedCall.who == _name(who), PlacedCall.key == key))
+
+
+def _name(who: Principal) -> str:
+    """Who the keys belong to: people of two tenants may have one name at an identity provider."""
+    return hashlib.sha256(f"{who.tenant}/{who.name}".encode()).hexdigest() if who.tenant else who.name

@@ -23,7 +23,7 @@ class Vouched:
     issuer: str
     subject: str
     groups: tuple[str, ...]
-    """Groups of the user that had a role."""
+    """Groups of the user, also those without a role: the configuration may give them one later."""
 
 
 @dataclass

@@ -45,30 +45,35 @@ class SignOuts:
             self._news.set()
 
     async def end(self, token: str) -> None:
-        """Erase the session whose token has this digest. Raises `SQLAlchemyError`; then it waits here."""
-        try:
+        """Erase the session whose token has this digest. It waits here from the beginning, so it is not lost if the
+        database fails or hangs, or if the caller is cancelled. Raises `SQLAlchemyError`."""
+        if len(self._left) >= MOST:
+            FULL["sign-outs that wait"] += 1
             await self._erase(token)
-        except SQLAlchemyError:
-            if len(self._left) >= MOST:
-                FULL["sign-outs that wait"] += 1
-                raise
-            self._left[token] = None
-            self._news.set()
+            return
+        self._left[token] = None
+        try:
             try:
-                await DISK.run(_touch, self._folder, token)
+                await asyncio.shield(asyncio.wrap_future(DISK.submit(_touch, self._folder, token)))
             except (OSError, PoolFullError) as error:
                 log.error("a sign-out is lost if the gateway stops before the database answers", cause=str(error))  # noqa: TRY400
-            raise
+            await self._end(token)
+        finally:
+            if token in self._left:
+                self._news.set()
 
     async def write(self) -> None:
         """Erase all that wait. Raises `SQLAlchemyError`."""
         for token in list(self._left):
-            await self._erase(token)
-            try:
-                await DISK.run(_remove, self._folder, token)
-            except (OSError, PoolFullError) as error:  # it is erased once more after the next start
-                log.warning("the file of a sign-out stays", cause=str(error))
-            self._left.pop(token, None)
+            await self._end(token)
+
+    async def _end(self, token: str) -> None:
+        await self._erase(token)
+        try:
+            await DISK.run(_remove, self._folder, token)
+        except (OSError, PoolFullError) as error:  # it is erased once more after the next start
+            log.warning("the file of a sign-out stays", cause=str(error))
+        self._left.pop(token, None)
 
     async def run(self) -> None:
         """Write for ever."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.events import FAILED
@@ -72,11 +72,20 @@ def provider_failed() -> ColumnElement[bool]:
     return select(event.id).where(event.call == CallRecord.id, event.kind == PROVIDER_FAILED).exists()
 
 
+def mute() -> ColumnElement[bool]:
+    """What `silent` says, for SQL."""
+    sent, received = CallRecord.media["sent"].as_float(), CallRecord.media["received"].as_float()
+    return and_(func.coalesce(sent, 0) >= SHORTEST, func.coalesce(received, 0) == 0)
+
+
 def broken() -> ColumnElement[bool]:
     """Whether the call is ``bad``, for SQL."""
-    sent, received = CallRecord.media["sent"].as_float(), CallRecord.media["received"].as_float()
-    mute = and_(func.coalesce(sent, 0) >= SHORTEST, func.coalesce(received, 0) == 0)
-    return or_(CallRecord.ending.in_(FAILED), mute, provider_failed())
+    return or_(CallRecord.ending.in_(FAILED), mute(), provider_failed())
+
+
+def gravity() -> ColumnElement[int]:
+    """How bad a broken call was, for SQL; the least number is the worst. Unanswered calls come last."""
+    return case((CallRecord.answered.is_(None), 3), (mute(), 0), (provider_failed(), 1), else_=2)
 
 
 async def faults_of(session: AsyncSession, calls: Sequence[str]) -> dict[str, CallFaults]:

@@ -131,7 +131,7 @@ def test_what_may_cost_too_much_is_not_read_in(tmp_path: Path, why: str) -> None
     async def scenario() -> None:
         folder = documents(tmp_path, hours=HOURS)
         prices = (PriceOptions("llm", "openai/*", "tokens_in", 1.0, 10),)
-        more = {"over": lambda: "the calls of today have taken 5.00"} if why == "day" else {}
+        more = {"over": lambda: "the calls of today have taken all that they may"} if why == "day" else {}
         async with FakeEmbeddings() as server:
             config = service(folder, tmp_path, server, cost=1.0 if why == "cost" else 100.0).having(prices=prices)
             async with shelved(config, **more) as one:

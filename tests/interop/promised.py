@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, true, update
 
-from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.tables import Job
 from tests.interop.stack import Stack
 from tests.waiting import HANG
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sipgw.config.records import StoreOptions
-from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.tables import Job
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.store import Store
 from sipgw.sip.dialog import Peer

@@ -14,7 +14,8 @@ from sipgw.config.records import StoreOptions
 from sipgw.events import Disposition
 from sipgw.outbound import job_dialer
 from sipgw.outbound.job_dialer import JobDialer, Pace
-from sipgw.outbound.jobs import Job, Jobs
+from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.tables import Job
 from sipgw.records.store import postgresql
 from sipgw.records.store.store import Store
 from sipgw.web.accounts import Accounts

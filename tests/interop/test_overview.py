@@ -16,7 +16,7 @@ __all__ = ["server"]
 pytestmark = [pytest.mark.programs("postgresql"), pytest.mark.slow]
 
 
-@pytest.mark.parametrize("scenario", [sample_days.hold, sample_days.hold_many])
+@pytest.mark.parametrize("scenario", [sample_days.hold, sample_days.hold_worst, sample_days.hold_many])
 def test_what_is_told_of_two_days(tmp_path: Path, server: Server, scenario: Callable[[Store], Awaitable[None]]) -> None:
     async def look() -> None:
         async with Store(StoreOptions(url=server.url, path=str(tmp_path / "x.db"))) as store:

@@ -16,7 +16,8 @@ from sipgw.config.gate import GateOptions
 from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
 from sipgw.outbound.job_dialer import JobDialer
-from sipgw.outbound.jobs import Campaign, Job, Jobs
+from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.tables import Campaign, Job
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.gate import Gate, GateRefusal
 from sipgw.policy.gate.rules import GateRequest, Permit

@@ -29,7 +29,7 @@ from sipgw.events import (
     Event,
 )
 from sipgw.outbound.job_dialer import request_of
-from sipgw.outbound.jobs import Job
+from sipgw.outbound.tables import Job
 from sipgw.policy.gate.rules import GateRefusal, GateRequest
 from sipgw.records.artifacts.retention import forget
 from sipgw.records.store.calls import CallFilter
@@ -378,6 +378,12 @@ def test_a_campaign_of_a_tenant_calls_with_its_agents_and_shows_its_number(tmp_p
             assert (await ended(world, job("spring"))).kind == "busy"
             shown = [Identity.of(leg.request).number for leg in person.legs]
             assert shown == ["+14155550177", "+14155550199"]
+            assert (await ended(world, job("", trunk="carrier"))).kind == "busy"
+            assert Identity.of(person.legs[-1].request).number == "+14155550177", "it is a callback of a tenant"
+            await world.gateway.gate.own.add(NUMBER, "cli", note="the lawyer wrote")
+            listed = await ended(world, job("acme/spring"))
+            assert (listed.kind, listed.cause) == ("not_permitted", "the number is on a do-not-call list")
+            assert "lawyer" not in str(await records(world.gateway))
             assert {one["tenant"] for one in await records(world.gateway)} == {"acme"}, "it is its agent's call"
 
     asyncio.run(scenario())

@@ -12,10 +12,11 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
 from sipgw.config.records import StoreOptions
 from sipgw.events import CallAnswered, Disposition
-from sipgw.outbound.job_dialer import JobDialer, OutboundDialer
+from sipgw.outbound.job_dialer import JobDialer, OutboundDialer, Pace
 from sipgw.outbound.jobs import Jobs
 from sipgw.sip import boundaries
 from sipgw.sip.leg import Leg
+from sipgw.trunks.route_selector import NoRoom
 from tests.callee import Callee, callee
 from tests.outbound.test_call_out import calling_out
 from tests.outbound.test_callbacks import QUICK, job, until
@@ -114,3 +115,32 @@ def test_an_error_in_a_step_ends_no_call(step: str, tmp_path: Path, monkeypatch:
         assert ("one 7 done callee hung up: BYE" in table.told) == (step != "outcome"), "it has no outcome, and ends"
 
     dialling(table, act)
+
+
+def test_a_callback_that_finds_no_room_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = House.originate
+
+    def full_for_7(self: House, request: OriginateRequest) -> Call:
+        if request.number.endswith("7"):
+            raise NoRoom("the tenant acme has 1 calls ([[tenants]] max_calls)")
+        return right(self, request)
+
+    monkeypatch.setattr(House, "originate", full_for_7)
+    table = Table(tmp_path, "one", 7, 8)
+
+    async def act(gateway: House, task: asyncio.Task[None]) -> None:
+        await asyncio.sleep(2)
+        assert len(gateway.placed) == 1, "the callback of another tenant is made a second later"
+
+    dialling(table, act)
+
+
+def test_nothing_is_kept_of_campaigns_that_are_over(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        table = Table(tmp_path, "one")
+        dialer = JobDialer(table, House(), Pace(), lambda: NOW)  # type: ignore[arg-type]
+        dialer._look = {f"acme/{number}": 5.0 for number in range(100)} | {"": 7.0}
+        await dialer._read_campaigns()
+        assert dialer._look == {"": 7.0}
+
+    run(scenario())

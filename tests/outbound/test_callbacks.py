@@ -19,8 +19,9 @@ from sipgw.config.gate import GateOptions
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.outbound import RetryOptions
 from sipgw.outbound.job_dialer import JobDialer, OutboundDialer, Pace
-from sipgw.outbound.jobs import LEASE, Job, Jobs
+from sipgw.outbound.jobs import LEASE, Jobs
 from sipgw.outbound.retries import SOON
+from sipgw.outbound.tables import Job
 from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
 from sipgw.sip.leg import Leg
 from sipgw.trunks.route_selector import NoRoom

@@ -21,7 +21,8 @@ from sipgw.config.records import StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.campaign import CampaignRow, FileError, InvalidRow, read, unused
 from sipgw.outbound.job_dialer import JobDialer
-from sipgw.outbound.jobs import Campaign, Job, Jobs, TooSoonError
+from sipgw.outbound.jobs import Jobs, TooSoonError
+from sipgw.outbound.tables import Campaign, Job
 from sipgw.records.store.store import Store
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg

@@ -16,8 +16,9 @@ from sipgw.config.outbound import RetryOptions
 from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
-from sipgw.outbound.jobs import LEASE, Campaign, Job, JobOutcome, Jobs
+from sipgw.outbound.jobs import LEASE, JobOutcome, Jobs
 from sipgw.outbound.retries import SOON, JobResult, next_step
+from sipgw.outbound.tables import Campaign, Job
 from sipgw.records.artifacts.maintenance import delete_old
 from sipgw.records.store.store import Store
 

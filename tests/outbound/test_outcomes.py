@@ -13,8 +13,9 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import STOPPED
 from sipgw.events import CallAnswered, Disposition, Watchers
 from sipgw.outbound.job_dialer import JobDialer, Pace
-from sipgw.outbound.jobs import Campaign, Job, JobOutcome, Jobs
+from sipgw.outbound.jobs import JobOutcome, Jobs
 from sipgw.outbound.outcomes import LAST, Outcomes
+from sipgw.outbound.tables import Campaign, Job
 from sipgw.state_file import DISK, LARGEST
 from tests.virtual import run
 from tests.waiting import HANG

@@ -1,6 +1,7 @@
 """The plan of a campaign, which the command line and the dashboard make by the same function."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from sipgw.config.config import GatewayConfig, parse
 from sipgw.config.records import StoreOptions
 from sipgw.outbound.campaign import FileError
 from sipgw.outbound.jobs import BATCH, Jobs
-from sipgw.outbound.planning import CampaignRequest, Plan, begin, decisions, plan
+from sipgw.outbound.planning import AT_ONCE, CampaignRequest, Plan, begin, decisions, plan
 from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
 from sipgw.records.store.store import Store
 
@@ -64,6 +65,7 @@ class Judge:
 
     def __init__(self) -> None:
         self.asked: list[GateRequest] = []
+        self.most = 0
 
     async def permit(self, request: GateRequest) -> Permit | GateRefusal:
         raise AssertionError("a plan makes no call")
@@ -73,6 +75,10 @@ class Judge:
         if int(request.number) % 4 == 1:
             return GateRefusal("window", "too early", again=NOW)
         return GateRefusal("never", f"not {request.number}") if int(request.number) % 2 else Permit(request.number)
+
+    async def judge_all(self, dials: Sequence[GateRequest], *, alone: bool = False) -> list[Permit | GateRefusal]:
+        self.most = max(self.most, len(dials))
+        return [await self.judge(one) for one in dials]
 
 
 def test_the_gate_is_asked_as_for_a_call_of_this_campaign_and_the_answers_are_counted_by_rule() -> None:
@@ -91,7 +97,7 @@ def test_of_a_long_file_the_gate_is_asked_about_some_numbers_from_all_of_it() ->
     gate = Judge()
     told = asyncio.run(decisions(gate, planned(numbers(2500))))
     lines = sorted(line for one in told for line in one.lines)
-    assert len(gate.asked) == len(lines) == 834
+    assert (len(gate.asked), gate.most) == (834, AT_ONCE) and len(lines) == 834
     assert (lines[0], lines[-1]) == (2, 2501)
 
 

@@ -13,9 +13,10 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.job_dialer import OutboundDialer
-from sipgw.outbound.jobs import MOST_OF_ONE, Job, Jobs
+from sipgw.outbound.jobs import MOST_OF_ONE, Jobs
 from sipgw.outbound.promises import CallbackContext, callback_tool
 from sipgw.outbound.retries import JobResult
+from sipgw.outbound.tables import Job
 from sipgw.records.store.store import Store
 from tests.outbound.test_jobs import INBOUND, NOW, SECOND, US, job, with_store
 

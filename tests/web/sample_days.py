@@ -88,6 +88,17 @@ async def hold(store: Store) -> None:
     assert day.calls and not day.limited and not day.today_limited
 
 
+async def hold_worst(store: Store) -> None:
+    """The worst call is the first that is named, however many were less bad after it."""
+    async with store.write() as session:
+        session.add(call("mute", 3, media={"sent": 400, "received": 0}))
+        session.add_all(call(f"lost-{number}", 1 + number / 10, "line_lost") for number in range(6))
+        session.add_all(call(f"rung-{number}", 0.1 + number / 10, "failed", answered=None) for number in range(6))
+    async with store.read() as session:
+        day = await overview(session, NOW, "day")
+    assert [one.call["id"] for one in day.worst["today"]] == ["mute", "lost-0", "lost-1", "lost-2"]
+
+
 async def hold_many(store: Store) -> None:
     """Of more calls than count, the latest are told, and that it is not all."""
     async with store.write() as session:

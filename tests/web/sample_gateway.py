@@ -14,7 +14,8 @@ from sipgw.config.agent_files import load_agents
 from sipgw.config.config import load
 from sipgw.config.records import StoreOptions
 from sipgw.events import CallBegan, CallReported
-from sipgw.outbound.jobs import Campaign, Job, Jobs
+from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.tables import Campaign, Job
 from sipgw.policy.cost.cost import Cost
 from sipgw.policy.inbound.refusals import RefusalEntry
 from sipgw.records.artifacts.artifact import Artifacts

@@ -17,6 +17,7 @@ from sipgw.records.store.tables import CallRecord, ReportRecord
 from sipgw.web import placed
 from sipgw.web.accounts import Accounts
 from sipgw.web.placed import PlacedCalls
+from sipgw.web.principal import Principal
 from sipgw.web.tables import PlacedCall
 from tests.cdr_events import add_call
 from tests.web.gateway_view import Visit, live_call, visit
@@ -308,14 +309,18 @@ def test_keys_are_known_for_a_day_and_up_to_a_number(tmp_path: Path, monkeypatch
     async def look() -> None:
         async with visit(tmp_path) as there:
             calls, store = PlacedCalls(there.gateway.store), there.gateway.store
+            crm = Principal.signed("crm", "operator", "")
             async with store.write() as session:
                 old = datetime.now(UTC).timestamp() - placed.KEPT - 1
                 session.add(PlacedCall(who="crm", key="old", call="long ago", at=old))
-            assert await calls.claim("crm", "old", "anew") == ""
+            assert await calls.claim(crm, "old", "anew") == ""
             for number in range(4):
-                assert await calls.claim("crm", str(number), f"call {number}") == ""
-            assert await calls.claim("other", "3", "theirs") == "", "a key is of whoever asks by it"
-            assert await calls.claim("crm", "3", "once more") == "call 3"
+                assert await calls.claim(crm, str(number), f"call {number}") == ""
+            for who in (Principal.signed("other", "operator", ""), Principal.signed("crm", "operator", "", "acme")):
+                assert await calls.claim(who, "3", "theirs") == "", "a key is of whoever asks by it"
+                assert await calls.claim(who, "3", "again") == "theirs"
+                await calls.give_up(who, "3")
+            assert await calls.claim(crm, "3", "once more") == "call 3"
             async with store.read() as session:
                 assert len(list(await session.scalars(select(PlacedCall)))) == 3
 

@@ -76,7 +76,7 @@ def test_a_file_is_checked_and_the_campaign_started_by_keyboard(tmp_path: Path) 
             ):  # fmt: skip
                 assert words in shown, shown
             assert await Jobs(there.gateway.store, "").campaigns() == [], "a check starts nothing"
-            await there.sees("[data-campaign-start]", "Start: call 3 numbers")
+            await there.sees("[data-campaign-start]", "Start: call 2 of 3 numbers")
             await press_until(page, "[data-campaign-start]")
             await there.sees(SAID, "spring 2026 runs with 3 new numbers. See how far it is")
             await page.keyboard.press("Enter")
@@ -97,9 +97,12 @@ def test_a_plan_and_the_question_before_a_stop_are_accessible_and_fit(tmp_path: 
         async with window(tmp_path, toml=TOML, color_scheme=theme, viewport=size) as there:
             await checked(there)
             await there.page.click("summary:text('Pace and repetition')")
-            for opened in (PLAN, "[data-campaign-stop]"):
-                if opened != PLAN:
+            for opened in (PLAN, "[data-campaign-stop]", "[data-campaign-delete]"):
+                if opened == "[data-campaign-stop]":
                     await there.page.click(f"{WINTER} [data-becomes=stopped]")
+                elif opened == "[data-campaign-delete]":
+                    await there.page.click("[data-campaign-stop] [data-end]")
+                    await there.page.click(f"{WINTER} [data-delete]")
                 await playwright.expect(there.page.locator(opened)).to_be_visible()
                 await there.page.evaluate(AXE)
                 assert await there.page.evaluate(FAULTS) == []
@@ -118,6 +121,8 @@ def test_what_was_changed_after_the_check_must_be_checked_again(tmp_path: Path) 
             await there.page.click("[data-campaign-form] > button")
             await playwright.expect(there.page.locator(PLAN)).to_be_visible()
             assert "consent" in await there.page.inner_text(PLAN), "the gate refuses them without it"
+            await there.sees(f"{PLAN} h3", "Nobody in this file may be called")
+            assert not await there.page.locator("[data-campaign-start]").is_visible()
 
     asyncio.run(look())
 
@@ -168,10 +173,16 @@ def test_a_campaign_is_paused_resumed_and_stopped_by_keyboard(tmp_path: Path) ->
             await page.keyboard.press("Escape")
             assert await stored() == "running", "only asked"
             await press_until(page, "[data-becomes=stopped]")
-            await press_until(page, "[data-stop]")
+            await press_until(page, "[data-campaign-stop] [data-end]")
             await there.sees(state, "stopped")
             assert await stored() == "stopped"
-            assert await page.locator(f"{WINTER} [data-becomes]:visible").all_text_contents() == ["Resume"]
+            assert await page.locator(f"{WINTER} button:visible").all_text_contents() == ["Resume", "Delete"]
+            await press_until(page, "[data-delete]")
+            await there.sees("[data-campaign-delete] h2", "Delete winter appointments?")
+            await press_until(page, "[data-campaign-delete] [data-end]")
+            await there.sees(f"{WINTER} [data-campaign-said]", "winter appointments is deleted.")
+            assert await page.evaluate("document.activeElement.textContent") == "winter appointments is deleted."
+            assert await Jobs(there.gateway.store, "").campaigns() == []
             assert there.wrong == []
 
     asyncio.run(look())

@@ -17,7 +17,7 @@ from tests.web import sample_days
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", [sample_days.hold, sample_days.hold_many])
+@pytest.mark.parametrize("scenario", [sample_days.hold, sample_days.hold_worst, sample_days.hold_many])
 def test_what_is_told_of_two_days(tmp_path: Path, scenario: Callable[[Store], Awaitable[None]]) -> None:
     async def look() -> None:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:

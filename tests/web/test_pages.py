@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.outbound.jobs import Job
+from sipgw.outbound.tables import Job
 from sipgw.records.store.tables import CallRecord
 from sipgw.trunks.call_alarms import BadCalls
 from sipgw.trunks.watch import TrunkStatus

@@ -62,6 +62,33 @@ def test_the_session_is_over_before_and_after_a_restart(tmp_path: Path, monkeypa
     asyncio.run(look())
 
 
+def test_one_that_is_cancelled_while_the_database_hangs_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, PASSWORD) as there:
+            await sign_in(there)
+            stolen, asked = dict(there.browser.cookies), asyncio.Event()
+
+            async def hangs(_: SignOuts, token: str) -> None:
+                asked.set()
+                await asyncio.Event().wait()
+
+            with monkeypatch.context() as now:
+                now.setattr(SignOuts, "_erase", hangs)
+                async with asyncio.TaskGroup() as group:
+                    leaving = group.create_task(there.auth.sign_out(next(iter(stolen.values()))))
+                    await asked.wait()
+                    leaving.cancel()
+            assert await kept(there) == 1
+        async with visit(tmp_path, PASSWORD) as again:
+            assert not await opens(again, stolen), "its file was there before the database was asked"
+            await again.auth.accounts.sign_outs.write()
+            assert await kept(again) == 0
+
+    asyncio.run(look())
+
+
 def test_it_is_over_everywhere_as_soon_as_the_database_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sign_outs, "AGAIN", 0.01)
 

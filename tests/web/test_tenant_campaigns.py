@@ -3,15 +3,19 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from sipgw.bounds import FULL
+from sipgw.calls.request import NO_NUMBERS
 from sipgw.config.config import AgentConfig
+from sipgw.outbound import jobs
 from sipgw.outbound.job_dialer import request_of
-from sipgw.outbound.jobs import Campaign, Job
+from sipgw.outbound.tables import Campaign, Job
 from sipgw.records.store.tables import CallRecord
 from sipgw.web.principal import ALL
 from sipgw.web.tables import AuditEntry
@@ -89,9 +93,9 @@ def test_tenants_have_campaigns_of_one_name_and_neither_reaches_that_of_the_othe
                 targets = set(
                     await session.scalars(select(AuditEntry.target).where(AuditEntry.target.contains("winter")))
                 )
-                jobs = list(await session.scalars(select(Job).where(Job.campaign == "globex/winter")))
+                rows = list(await session.scalars(select(Job).where(Job.campaign == "globex/winter")))
             assert targets == set(found), "the audit log says whose"
-            assert {request_of(job).tenant for job in jobs} == {"globex"}
+            assert {request_of(job).tenant for job in rows} == {"globex"}
 
     asyncio.run(look())
 
@@ -114,6 +118,74 @@ def test_a_tenant_calls_with_its_agents_alone(tmp_path: Path, changes: dict[str,
             given = {"name": "x", "file": FILE, "confirm": "x", "agent": "sales-acme"} | changes
             assert (await acme.post("", **given)).status_code == 409
             assert await house.campaigns() == {}
+
+    asyncio.run(look())
+
+
+def test_a_tenant_without_numbers_starts_nothing_and_learns_why(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with companies(tmp_path) as (there, acme, _, house):
+            confirm = (await acme.dry_run()).json()["confirm"]
+            tenants = tuple(replace(one, numbers=()) for one in there.gateway.config.tenants)
+            there.gateway.config = replace(there.gateway.config, tenants=tenants)
+            given = {"name": "winter", "file": FILE, "agent": "sales-acme", "confirm": confirm}
+            for answer in (await acme.dry_run(), await acme.post("", **given)):
+                assert (answer.status_code, answer.json()["detail"]) == (409, NO_NUMBERS)
+            assert await house.campaigns() == {}, "no row is burned"
+
+    asyncio.run(look())
+
+
+def test_a_dry_run_tells_a_tenant_what_rules_say_of_its_numbers_and_nothing_of_others(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with companies(tmp_path) as (there, acme, _, house):
+            await there.gateway.gate.own.add("+14155550101", "cli", note="the lawyer wrote")
+            people = FILE + "+442079460018\n"
+            told = (await acme.dry_run(file=people, consent=True)).json()
+            found = {one["rule"]: (one["verdict"], one["numbers"]) for one in told["decisions"]}
+            assert found == {"": ("now", 2), "country": ("never", 1)}
+            assert told["trunk"] == ""
+            assert "lawyer" not in str(told) and "carrier" not in str(told)
+            whole = (await house.dry_run(file=people, consent=True)).json()
+            assert {one["rule"] for one in whole["decisions"]} == {"", "country", "do_not_call"}
+            assert (whole["trunk"], "lawyer" in str(whole)) == ("carrier", True)
+
+    asyncio.run(look())
+
+
+def test_a_tenant_has_so_many_campaigns_and_rows_and_room_again_when_it_deletes_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "MOST_CAMPAIGNS", 2)
+    monkeypatch.setattr(jobs, "MOST_ROWS", 5)
+
+    async def look() -> None:
+        async with companies(tmp_path) as (there, acme, globex, house):
+            full = FULL["campaigns of tenants"]
+            assert (await acme.start()).status_code == (await acme.start(name="spring")).status_code == 201
+            third = await acme.start(name="autumn")
+            assert (third.status_code, "delete one that is over" in third.json()["detail"]) == (409, True)
+            more = await acme.start(name="spring", file=FILE + "+14155550103\n+14155550104\n")
+            assert (more.status_code, FULL["campaigns of tenants"] - full) == (409, 2)
+            assert await acme.campaigns() == {"winter": "running", "spring": "running"}, "all or nothing"
+            assert (await globex.start()).status_code == 201, "each has a bound of its own"
+            for name in ("one", "two", "three"):
+                assert (await house.start(name=name)).status_code == 201, "the operator has none"
+
+            async def delete(name: str) -> int:
+                address = f"{PATH}/{name}"
+                return int((await there.browser.delete(address, headers=acme.headers)).status_code)
+
+            assert [await delete(name) for name in ("winter", "globex/winter", "one", "gone")] == [409, 404, 404, 404]
+            await acme.post("/winter/state", state="stopped")
+            assert (await delete("winter"), await delete("winter")) == (200, 404)
+            assert await acme.campaigns() == {"spring": "running"}
+            assert await globex.campaigns() == {"winter": "running"}
+            again = await acme.start(name="autumn")
+            assert (again.status_code, again.json()["new"]) == (201, 2)
+            async with there.gateway.store.read() as session:
+                noted = select(AuditEntry.target).where(AuditEntry.action == "deleted a campaign")
+                assert list(await session.scalars(noted)) == ["acme/winter"]
 
     asyncio.run(look())
 

@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from sipgw.config.config import AgentConfig
 from sipgw.events import CallBegan
-from sipgw.outbound.jobs import Campaign, Job
+from sipgw.outbound.tables import Campaign, Job
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.store.tables import CallRecord, EventRecord
 from sipgw.web.principal import ALL

@@ -84,6 +84,15 @@ class OwnList:
             row = (await session.execute(_FIND.where(_TABLE.c.number == number))).first()
             return None if row is None else DncEntry(*row)
 
+    async def find_all(self, numbers: Sequence[str]) -> dict[str, DncEntry]:
+        """The entries of those of these E.164 numbers that have one. Raises `SQLAlchemyError`."""
+        found = list[DncEntry]()
+        async with self._store.read() as session:
+            for start in range(0, len(numbers), CHUNK):
+                some = _FIND.where(_TABLE.c.number.in_(numbers[start : start + CHUNK]))
+                found += [DncEntry(*row) for row in await session.execute(some)]
+        return {one.number: one for one in found}
+
     def _in_file(self, number: str) -> DncEntry | None:
         there = Path(self._path).stat()
         if self._opened != (there.st_dev, there.st_ino):  # SQLite would go on with a deleted file

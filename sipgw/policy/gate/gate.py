@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,13 +11,14 @@ from typing import Any, Self
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from agent.pool import Pool
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.gate.audit import Audit, AuditError
 from sipgw.policy.gate.caps import Caps
-from sipgw.policy.gate.dnc import FileLists, OwnList
+from sipgw.policy.gate.dnc import DncEntry, FileLists, OwnList
 from sipgw.policy.gate.hook import Hook
 from sipgw.policy.gate.rules import (
     AFTER_LISTS,
@@ -44,6 +45,7 @@ def _utc() -> datetime:
     return datetime.now(UTC)
 
 
+MANY = Pool("dry runs of calls out", workers=1, waiting=8)
 HOOK_LIMIT = 2.0
 """Seconds that the hook may take: the person who is waited for in a transfer waits, too."""
 
@@ -152,22 +154,55 @@ class Gate:
         self._unable[key] = (since, now)
         return refused._replace(again=now + min(max(now - since, SOON), LONGEST))
 
+    async def judge_all(self, dials: Sequence[GateRequest], *, alone: bool = False) -> list[Permit | GateRefusal]:
+        """The present decisions about many calls, without counting, auditing or hooks; the rules run in a thread, and
+        lists and counts are asked once. With `alone` they are not asked: then only the rules of `rules.OF_THE_NUMBER`
+        decide. Raises `SQLAlchemyError` if the list cannot be read, `PoolFullError`.
+        """
+        now, held = self._now(), self._options()
+        first = await MANY.run(lambda: [_first(dial, held, self._trunks, now) for dial in dials])
+        entries = dict[str, DncEntry]()
+        if not alone:
+            entries = await self.own.find_all([one.number for one in first if isinstance(one, GateCase)])
+            await self._fresh(held)
+
+        def refused(case: GateCase | GateRefusal) -> GateCase | GateRefusal:
+            if isinstance(case, GateRefusal) or case.parsed is None:
+                return case
+            listed = None if alone else self._on_list(case.number, entries.get(case.number))
+            return listed or refusal(case, AFTER_LISTS) or case
+
+        judged = await MANY.run(lambda: [refused(case) for case in first])
+        lost = None if alone else await self._counts_lost(now)
+
+        def counted(case: GateCase) -> Permit | GateRefusal:
+            return Permit(case.number) if alone or case.parsed is None else lost or self._counted(case)
+
+        return [one if isinstance(one, GateRefusal) else counted(one) for one in judged]
+
+    async def _counts_lost(self, now: datetime) -> GateRefusal | None:
+        """Read the counts of other gateways; returns the refusal if that fails."""
+        try:
+            if self._database is not None:
+                async with self._database.turn(now):
+                    return None
+        except (SQLAlchemyError, TimeoutError) as error:
+            return _uncounted(error)
+        return None
+
     async def _judged(
         self, dial: GateRequest, now: datetime, *, ask: bool = True, later: bool = False
     ) -> GateCase | GateRefusal:
         """Everything but the caps."""
         try:
             held = self._options()
-            options = held.get(dial.agent, held[""])
-            case = understood(dial, options, self._trunks(dial.trunk), now)
+            case = _first(dial, held, self._trunks, now)
             if isinstance(case, GateRefusal) or case.parsed is None:
                 return case
-            if (found := refusal(case, BEFORE_LISTS)) is not None:
-                return found
             if dial.purpose == "transfer":  # to somebody of ours
                 return case
             found = await self._listed(case.number, held) or refusal(case, AFTER_LISTS, later=later)
-            if found is None and ask and (hook := self._hook(options)) is not None:
+            if found is None and ask and (hook := self._hook(case.options)) is not None:
                 found = await hook.refusal(dial._replace(number=case.number))
         except Exception as error:  # the gate fails closed, whatever is wrong
             log.exception("the gate failed")
@@ -189,13 +224,21 @@ class Gate:
             return GateRefusal(
                 "failed", f"our own do-not-call list cannot be read, {why}, so nobody is called", unable=True
             )
-        if entry is not None:
-            return GateRefusal(
-                "do_not_call", f"{number} is on our own do-not-call list {entry}; sipgw dnc remove takes it off"
-            )
+        if entry is None:
+            await self._fresh(held)
+        return self._on_list(number, entry)
+
+    async def _fresh(self, held: Mapping[str, GateOptions]) -> None:
         self._files.become(_files(held))
         await self._files.fresh()
-        return self._files.refusal(number)
+
+    def _on_list(self, number: str, entry: DncEntry | None) -> GateRefusal | None:
+        """The refusal by our own list, which has `entry`, or by a file."""
+        if entry is None:
+            return self._files.refusal(number)
+        return GateRefusal(
+            "do_not_call", f"{number} is on our own do-not-call list {entry}; sipgw dnc remove takes it off"
+        )
 
     def _counting(
         self, judged: GateCase | GateRefusal, now: datetime
@@ -216,6 +259,20 @@ class Gate:
             self._caps.note(str(line["number"]), at)
         else:
             self._caps.seen(at)
+
+
+def _first(
+    dial: GateRequest,
+    held: Mapping[str, GateOptions],
+    trunks: Callable[[str], TrunkOptions | None],
+    now: datetime,
+) -> GateCase | GateRefusal:
+    """The rules that come before the lists."""
+    options = held.get(dial.agent, held[""])
+    case = understood(dial, options, trunks(dial.trunk), now)
+    if isinstance(case, GateRefusal) or case.parsed is None:
+        return case
+    return refusal(case, BEFORE_LISTS) or case
 
 
 def _files(held: Mapping[str, GateOptions]) -> Iterator[tuple[str, str]]:

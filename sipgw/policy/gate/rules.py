@@ -42,6 +42,8 @@ class GateRequest(NamedTuple):
     """The requested caller ID; the trunk decides."""
     counted: bool = False
     """Whether it was permitted on another trunk before, which failed: the caps have counted it."""
+    tenant: str = ""
+    """Whose call it is: see `GateRefusal.told`."""
 
 
 class Permit(NamedTuple):
@@ -60,6 +62,26 @@ class GateRefusal(NamedTuple):
     """The time to ask again; None: not before the configuration or the lists change."""
     unable: bool = False
     """Whether the only reason is that the gate could not do its work."""
+
+    def told(self, tenant: str) -> str:
+        """The reason as the records of `tenant` have it: lists, counts and faults are of all, so only their kind is
+        told. The audit has the reason itself."""
+        return self.reason if not tenant or self.rule in OF_THE_NUMBER else FOR_TENANTS.get(self.rule, NOT_NOW)
+
+
+OF_THE_NUMBER = frozenset(
+    ("emergency", "number", "purpose", "premium", "never", "country", "window", "consent", "india")
+)
+"""Rules that judge by the number, the hour and the configuration alone."""
+FOR_TENANTS = {
+    "do_not_call": "the number is on a do-not-call list",
+    "do_not_call_file": "the number is on a do-not-call list",
+    "cap_number": "the number was called as often as it may be",
+    "cap_day": "as many calls were made today as may be",
+    "hook": "a rule of the installation does not let the number be called",
+}
+"""What tenants are told instead of the reason of the other rules."""
+NOT_NOW = "the installation cannot judge the call now"
 
 
 class GateCase(NamedTuple):

@@ -150,7 +150,6 @@ class InboundLimits:
         spent = self._spent()
         for name, used in (("minutes_per_day", spent.minutes), ("money_per_day", spent.money)):
             if 0 < getattr(options, name) <= used:
-                return Declined(
-                    options.answer_spent, name, f"the calls of today have taken {used:.2f} ([limits] {name})"
-                )
+                why = f"the calls of today have taken all that they may ([limits] {name})"  # the sum is of all tenants
+                return Declined(options.answer_spent, name, why)
         return None

@@ -18,7 +18,7 @@ DECLARED = (
     "sipgw.records.store.prompts",
     "sipgw.web.tables",
     "sipgw.policy.gate.dnc",
-    "sipgw.outbound.jobs",
+    "sipgw.outbound.tables",
     "sipgw.policy.gate.shared_counts",
 )
 """Modules that declare tables."""

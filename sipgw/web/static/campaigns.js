@@ -48,6 +48,14 @@ function cost(found) {
   return `about ${money(found.total)} if everybody answers: ${money(found.per_call)} a call, the mean of ${calls} ${found.direction}`;
 }
 
+/** What the button does: who is never called is left out, and where the gate was not asked about all it is a guess. */
+function beginning(fresh, numbers, judged, never) {
+  if (!fresh) return "Start: go on with the campaign";
+  if (!never) return `Start: call ${many(fresh, "number", "numbers")}`;
+  if (judged === numbers && fresh === numbers) return `Start: call ${(numbers - never).toLocaleString()} of ${many(numbers, "number", "numbers")}`;
+  return `Start: call at most ${many(Math.min(fresh, judged === numbers ? numbers - never : fresh), "number", "numbers")}`;
+}
+
 function show(told) {
   const parts = [], fresh = told.numbers - told.known;
   const facts = make("dl", undefined, { class: "facts" });
@@ -58,7 +66,8 @@ function show(told) {
   };
   fact("Numbers", told.known ? `${many(fresh, "new one", "new ones")}, ${told.known.toLocaleString()} of an earlier run` : told.numbers.toLocaleString());
   fact("Rows that are left out", told.left_out.toLocaleString());
-  fact("First trunk", `${told.trunk}, ${many(told.per_second, "new call", "new calls")} in a second`);
+  const pace = `${many(told.per_second, "new call", "new calls")} in a second`;
+  fact(told.trunk ? "First trunk" : "Pace", told.trunk ? `${told.trunk}, ${pace}` : pace);
   fact("Cost", cost(told.cost));
   parts.push(facts);
   if (told.unused.length) parts.push(make("p", `The agent has no variable for: ${told.unused.join(", ")}.`, { class: "note" }));
@@ -73,10 +82,12 @@ function show(told) {
       one.lines.join(", ") + (one.numbers > one.lines.length ? " …" : ""),
     ])));
   }
-  plan.querySelector("h3").textContent = told.numbers ? "This would be done" : "There is nobody to call in this file";
+  const never = told.decisions.filter((one) => one.verdict === "never").reduce((sum, one) => sum + one.numbers, 0);
+  const nobody = told.judged === told.numbers && never === told.numbers;
+  plan.querySelector("h3").textContent = !told.numbers ? "There is nobody to call in this file" : nobody ? "Nobody in this file may be called" : "This would be done";
   plan.querySelector("div").replaceChildren(...parts);
-  start.hidden = !told.numbers;
-  start.textContent = fresh ? `Start: call ${many(fresh, "number", "numbers")}` : "Start: go on with the campaign";
+  start.hidden = nobody;
+  start.textContent = beginning(fresh, told.numbers, told.judged, never);
   plan.hidden = false;
   plan.querySelector("h3").focus();
 }
@@ -141,16 +152,17 @@ if (form) {
   });
 }
 
-const stop = document.querySelector("[data-campaign-stop]");
+const pathOf = (card) => `${PATH}/${encodeURIComponent(card.dataset.campaign)}`;
 
 async function become(card, state) {
   const said = card.querySelector("[data-campaign-said]"), buttons = [...card.querySelectorAll("[data-becomes]")];
   for (const button of buttons) button.disabled = true;
   try {
-    await send("POST", `${PATH}/${encodeURIComponent(card.dataset.campaign)}/state`, { state });
+    await send("POST", `${pathOf(card)}/state`, { state });
     card.querySelector("[data-campaign-is]").textContent = state;
     tell(said, { running: "It goes on.", paused: "No new calls; running calls go on.", stopped: "No new calls; its running calls are ended." }[state], "good");
     for (const button of buttons) button.hidden = button.dataset.becomes === state || (button.dataset.becomes === "paused" && state === "stopped");
+    card.querySelector("[data-delete]").hidden = state !== "stopped";
   } catch (error) {
     tell(said, error.message, "bad");
   }
@@ -158,15 +170,40 @@ async function become(card, state) {
   buttons.find((button) => !button.hidden)?.focus();
 }
 
-for (const button of document.querySelectorAll("[data-becomes]")) {
-  button.addEventListener("click", () => {
-    const card = button.closest("[data-campaign]");
-    if (button.dataset.becomes !== "stopped") return become(card, button.dataset.becomes);
-    stop.querySelector("h2").textContent = `Stop ${card.dataset.campaign}?`;
-    stop.returnValue = "";
-    stop.onclose = () => stop.returnValue === "stop" && become(card, "stopped");
-    stop.showModal();
+async function remove(card) {
+  const said = card.querySelector("[data-campaign-said]");
+  try {
+    await send("DELETE", pathOf(card));
+    card.replaceChildren(said);
+    tell(said, `${card.dataset.campaign} is deleted.`, "good");
+    said.tabIndex = -1;
+    said.focus();
+  } catch (error) {
+    tell(said, error.message, "bad");
+  }
+}
+
+function ask(dialog, title, then) {
+  dialog.querySelector("h2").textContent = title;
+  dialog.returnValue = "";
+  dialog.onclose = () => dialog.returnValue === "yes" && then();
+  dialog.showModal();
+}
+
+for (const dialog of document.querySelectorAll("[data-campaign-stop], [data-campaign-delete]")) {
+  dialog.querySelector("[data-keep]").addEventListener("click", () => dialog.close());
+  dialog.querySelector("[data-end]").addEventListener("click", () => dialog.close("yes"));
+}
+
+for (const card of document.querySelectorAll("[data-campaign]")) {
+  const name = card.dataset.campaign;
+  for (const button of card.querySelectorAll("[data-becomes]")) {
+    button.addEventListener("click", () => {
+      if (button.dataset.becomes !== "stopped") return become(card, button.dataset.becomes);
+      ask(document.querySelector("[data-campaign-stop]"), `Stop ${name}?`, () => become(card, "stopped"));
+    });
+  }
+  card.querySelector("[data-delete]")?.addEventListener("click", () => {
+    ask(document.querySelector("[data-campaign-delete]"), `Delete ${name}?`, () => remove(card));
   });
 }
-stop?.querySelector("[data-keep]").addEventListener("click", () => stop.close());
-stop?.querySelector("[data-stop]").addEventListener("click", () => stop.close("stop"));

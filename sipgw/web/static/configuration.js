@@ -1,4 +1,5 @@
 // Finds options: every word that is typed must stand in the name of the table, or in the name, the value or the meaning of an option.
+// "[limits] money_per_day" and "limits.money_per_day" are two words each, as they stand in the documentation and in errors.
 
 const field = document.querySelector("[data-find]"), told = document.querySelector("[data-found]");
 const tables = [...document.querySelectorAll("details[data-table]")].map((table) => ({
@@ -7,7 +8,7 @@ const tables = [...document.querySelectorAll("details[data-table]")].map((table)
 }));
 
 function find() {
-  const wanted = field.value.toLowerCase().split(/\s+/).filter(Boolean), has = (text) => wanted.every((word) => text.includes(word));
+  const wanted = field.value.toLowerCase().split(/[\s.=[\]]+/).filter(Boolean), has = (text) => wanted.every((word) => text.includes(word));
   let found = 0;
   for (const { table, name, options, open } of tables) {
     const whole = wanted.length > 0 && has(name);

@@ -70,7 +70,7 @@ def test_the_bill_stands_in_the_record_in_the_event_and_in_the_live_call(tmp_pat
         ({"cost": CostOptions(per_call=0.29)}, "the call has cost 0.30 of 0.29 ([cost] per_call)"),
         (
             {"limits": LimitOptions(money_per_day=0.25)},
-            "the calls of today have taken 0.30 ([limits] money_per_day)",
+            "the calls of today have taken all that they may ([limits] money_per_day)",
         ),
     ],
 )

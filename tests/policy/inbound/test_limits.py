@@ -101,12 +101,12 @@ def test_minutes_and_money_of_a_day() -> None:
     assert limits.admit(ANN, 0) is None
     spent = SpentToday(minutes=100)
     assert limits.admit(ANN, 0) == Declined(
-        "spoken", "minutes_per_day", "the calls of today have taken 100.00 ([limits] minutes_per_day)"
+        "spoken", "minutes_per_day", "the calls of today have taken all that they may ([limits] minutes_per_day)"
     )
     spent = SpentToday(minutes=99, money=5.004)
     declined = limits.admit(ANN, 0)
     assert declined
-    assert declined.reason == "the calls of today have taken 5.00 ([limits] money_per_day)"
+    assert declined.reason == "the calls of today have taken all that they may ([limits] money_per_day)"
 
 
 def test_each_answer_has_its_status() -> None:

@@ -75,7 +75,7 @@ CASES = [
     ("refused", "1 at once speak at agent already ([[limits.people]])", "the number called was busy"),
     ("refused", "+1 has 1 calls at the same time ([limits] at_once_per_number)", "had other calls here"),
     ("refused", "+1 has called 2 times within 3600 s ([limits] per_number)", "had called too often"),
-    ("refused", "the calls of today have taken 0.02 ([limits] minutes_per_day)", "the day had taken"),
+    ("refused", "the calls of today have taken all that they may ([limits] minutes_per_day)", "the day had taken"),
     ("refused", "for a reason that nobody has thought of", "the reason stands below"),
     ("callee_hung_up", "callee: BYE", "person called hung up"),
     ("busy", "callee: 486 (Busy Here)", "busy"),

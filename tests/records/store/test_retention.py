@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from sipgw.cli.main import app
 from sipgw.config.config import ConfigError, parse
 from sipgw.config.records import RetentionOptions, StoreOptions
-from sipgw.outbound.jobs import Job
+from sipgw.outbound.tables import Job
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.rules import Permit
 from sipgw.records.artifacts import hosts

@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from sipgw.config.records import StoreOptions
-from sipgw.outbound.jobs import Campaign, Job
+from sipgw.outbound.tables import Campaign, Job
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.searching import Searches
 from sipgw.records.store.store import Store
