@@ -210,6 +210,10 @@ class Sound:
         header = struct.pack("!BBHII", 0x80, 0, number, 160 * number, self.ssrc)
         self.sock.sendto(header + b"\xff" * 160, ("127.0.0.1", to))
 
+    def ready(self) -> bytes:
+        """A packet that has come; nothing if there is none."""
+        return self.sock.recv(2000) if select.select([self.sock], [], [], 0)[0] else b""
+
     def hears(self) -> bytes:
         """The next packet that comes."""
         assert select.select([self.sock], [], [], HANG)[0], "no sound came"
