@@ -210,10 +210,6 @@ class Sound:
         header = struct.pack("!BBHII", 0x80, 0, number, 160 * number, self.ssrc)
         self.sock.sendto(header + b"\xff" * 160, ("127.0.0.1", to))
 
-    def ready(self) -> bytes:
-        """A packet that has come; nothing if there is none."""
-        return self.sock.recv(2000) if select.select([self.sock], [], [], 0)[0] else b""
-
     def hears(self) -> bytes:
         """The next packet that comes."""
         assert select.select([self.sock], [], [], HANG)[0], "no sound came"
@@ -251,12 +247,17 @@ def moved(call: Dialog, number: int, to: Sound) -> None:
 
 def counted(gateway: Served, call: Dialog) -> dict[str, Any]:
     """What the record says of its packets, once it has ended."""
+    return dict(recorded(gateway, call)["media"])
+
+
+def recorded(gateway: Served, call: Dialog) -> dict[str, Any]:
+    """The record of a call, which ends by this."""
     call.bye()
     until = time.monotonic() + HANG
     while time.monotonic() < until:
         for one in gateway.calls(1, HANG):
             if call.id in one["id"]:
-                return dict(one["media"])
+                return one
         time.sleep(0.05)
     raise AssertionError("no record")
 
