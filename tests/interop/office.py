@@ -113,7 +113,9 @@ def configured(config: GatewayConfig, recipe: GatewayConfig, tls: int, ca: Path)
     secure = replace(trunk, name=SECURE, user=SECURE, registrar=f"127.0.0.1:{tls};transport=tls", srtp="required")
     people = (
         PersonOptions("sales", "210", trunk="asterisk"),
+        PersonOptions("helper", "231", trunk="asterisk"),
         PersonOptions("manager", "211", trunk="asterisk", mode="attended"),
+        PersonOptions("deputy", "233", trunk="asterisk", mode="attended"),
         PersonOptions("boss", "212", trunk="asterisk", mode="attended"),
         PersonOptions("parking", "760", trunk="asterisk", mode="refer"),
     )
