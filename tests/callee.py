@@ -58,7 +58,12 @@ class Callee:
         assert self._group is not None
         self._group.create_task(self._talk(leg, early=0.5))
 
-    async def _talk(self, leg: Leg, early: float) -> None:
+    def play_early_and_refuse(self, leg: Leg) -> None:
+        """183 with an announcement of half a second, then 486."""
+        assert self._group is not None
+        self._group.create_task(self._talk(leg, early=0.5, refused=486))
+
+    async def _talk(self, leg: Leg, early: float, refused: int = 0) -> None:
         loop = asyncio.get_running_loop()
         transport, phone = await loop.create_datagram_endpoint(lambda: Phone(self.sound), ("127.0.0.1", 0))
         self.phones.append(phone)
@@ -72,7 +77,10 @@ class Callee:
                 if early:
                     leg.progress(agreed.sdp)
                     await asyncio.sleep(early)
-                leg.answer(agreed.sdp)
+                if refused:
+                    leg.reject(refused)
+                else:
+                    leg.answer(agreed.sdp)
                 await leg.over(HANG)
                 talking.cancel()
 

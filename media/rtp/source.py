@@ -4,13 +4,14 @@ RFC 7362 warns of latching; RTP Bleed (AST-2017-005) was such an attack. The rul
 signalling announced are always accepted, and move the call back to it. Another source is considered only while nothing
 comes from the present one, only in the first seconds after signalling spoke, and only after a steady run of packets
 that come no faster than speech. A source that a re-INVITE moved the call away from has to wait for that; until the new
-address sends its first packet, the sound that it goes on with is heard, and ours goes to the new address. Later only
+address sends its first packet, what it sends is heard, and our sound goes to the new address. Later only
 one other source is followed: another port of the same host on which the same stream continues after it fell silent,
 because a NAT has given it a new port. `TABLE` has all the rules.
 """
 
 from collections.abc import Mapping
 from enum import Enum
+from math import inf
 from typing import NamedTuple
 
 from media.fast import base
@@ -55,7 +56,7 @@ class Seen(Enum):
     ANNOUNCED = "a packet of the announced address"
     STEADY = "one more after enough of the announced address"
     FOUND = "a packet of the other source that was accepted"
-    FORMER = "the stream goes on that the call was moved away from"
+    FORMER = "it comes from where the call was moved away from, and only from there"
     CHECKED = "it comes from an address that was proven by ICE, and none is chosen yet"
     RUN = "a steady run of another source in the first seconds"
     REBOUND = "a steady run that continues the stream from another port of its host"
@@ -94,7 +95,7 @@ _SETTLED = (State.ANNOUNCED, State.FOUND)
 class Source(base.Source):
     """The remote address of one call."""
 
-    __slots__ = ("_announced", "_before", "_claims", "_left", "_runs", "_until", "ice", "state")
+    __slots__ = ("_announced", "_before", "_claims", "_former", "_left", "_runs", "_until", "ice", "state")
 
     def __init__(self, announced: Address, now: float) -> None:
         self.address: Address = announced
@@ -106,8 +107,10 @@ class Source(base.Source):
         self._announced = announced
         self._until = now + WINDOW
         self._runs: dict[Address, _Run] = {}
-        self._left: dict[Address, _Left] = {}
-        """Sources that the call was moved away from."""
+        self._left: dict[Address, float] = {}
+        """Sources that the call was moved away from, and when each may take it back."""
+        self._former = (announced, -inf)
+        """The one of them that was heard last, and when: an earlier one waits until it is silent."""
         self._last = -1
         """SSRC and sequence number, in one number, of the last packet of the present source (at `_at`); -1 for none."""
         self._at = now
@@ -134,9 +137,11 @@ class Source(base.Source):
     def reopen(self, announced: Address, now: float) -> None:
         """Signalling spoke again. A source behind a NAT stays accepted unless another address is announced."""
         if announced != self._announced:
-            left = {where: one for where, one in self._left.items() if one.until > now}
-            left |= {self._announced: _Left(now + LEFT, -1), self.address: _Left(now + LEFT, self._last)}
+            left = {where: until for where, until in self._left.items() if until > now}
+            left |= {self._announced: now + LEFT, self.address: now + LEFT}
             self._left = dict(list(left.items())[-CANDIDATES:])
+            if self._last >= 0:
+                self._former = (self.address, self._at)
             self.address = self._announced = announced
             self._last = -1
         self._before = None
@@ -151,7 +156,7 @@ class Source(base.Source):
             if seen is None or (cell := TABLE.get((self.state, seen))) is None:
                 return False
             if seen is Seen.FORMER:
-                self._left[sender] = _Left(self._left[sender].until, _position(packet))
+                self._former = (sender, now)
                 return True
             if seen is Seen.CHECKED:
                 return True
@@ -177,8 +182,8 @@ class Source(base.Source):
             return Seen.STEADY if self.state is State.CLAIMED and self._claims >= RUN_PACKETS else Seen.ANNOUNCED
         if sender == self.address:
             return Seen.FOUND
-        left = self._left.get(sender)
-        if left and self.state is State.OPEN and now < left.until and _goes_on(left.last, packet):
+        left = now < self._left.get(sender, now)
+        if left and self.state is State.OPEN and (sender == self._former[0] or now - self._former[1] >= STALE):
             return Seen.FORMER
         if self.state is State.OPEN and self.ice and not self.ice.nominated and sender in self.ice.checked:
             return Seen.CHECKED
@@ -187,7 +192,7 @@ class Source(base.Source):
             return Seen.RESUMED
         if silent and sender[0] == self.address[0] and _goes_on(self._last, packet):
             seen = Seen.REBOUND
-        elif now <= self._until and (left is None or left.until <= now):
+        elif now <= self._until and not left:
             seen = Seen.RUN
         else:
             return None
@@ -217,15 +222,6 @@ def _position(packet: Packet) -> int:
 def _goes_on(last: int, packet: Packet) -> bool:
     """Whether `packet` is a later one of the stream of the packet with this SSRC and sequence number."""
     return packet.ssrc == last >> 16 and 0 < signed(packet.sequence - (last & 0xFFFF), 16) <= REBOUND_JUMP
-
-
-class _Left(NamedTuple):
-    """A source that the call was moved away from."""
-
-    until: float
-    """When it may take the call back."""
-    last: int
-    """SSRC and sequence number, in one number, of its last packet that was heard; -1 for none."""
 
 
 class _Run(NamedTuple):

@@ -85,16 +85,16 @@ class Inbound(base.Inbound):
             self.refused.announce(sender, now)
         return reply
 
-    def belongs(self, packet: Packet, counts: Counts) -> bool:
-        """Whether `packet` belongs to the present stream; two packets in a row of another stream change to it.
+    def belongs(self, packet: Packet, sender: Address, counts: Counts) -> bool:
+        """Whether `packet`, of an accepted `sender`, belongs to the present stream; two packets in a row of another
+        stream change to it.
 
         A new stream is accepted at its first packet after signalling has spoken, and from another source than before.
         """
         if packet.ssrc != self._ssrc:
-            address = self.source.address if self.source else None
             follows = self._next == (packet.ssrc, packet.sequence)
             self._next = (packet.ssrc, (packet.sequence + 1) & 0xFFFF)
-            if not (self._ssrc < 0 or self._fresh or follows or address != self._from):
+            if not (self._ssrc < 0 or self._fresh or follows or sender != self._from):
                 counts.wrong_ssrc += 1
                 return False
             if self._ssrc >= 0:
@@ -103,7 +103,7 @@ class Inbound(base.Inbound):
                 if self.listener:
                     self.listener.restart()
                 self._digits.restart()
-            self._ssrc, self._from = packet.ssrc, address
+            self._ssrc, self._from = packet.ssrc, sender
             self.received = ReceiverStats(packet.ssrc)
         self._next = None  # no packet of the present stream may come between the two in a row
         self._fresh = False

@@ -179,7 +179,7 @@ class RtpSession(base.RtpSession):
             self.counts.foreign += 1
             inbound.refused.note(sender, "foreign", now)
             return nothing
-        if not inbound.belongs(packet, self.counts):
+        if not inbound.belongs(packet, sender, self.counts):
             inbound.refused.note(sender, "wrong_ssrc", now)
             return nothing
         inbound.heard_at = now

@@ -20,10 +20,14 @@ from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
 from sipgw.policy.inbound.admission import Admission
 from sipgw.policy.inbound.limits import Caller
+from sipgw.policy.inbound.refusals import RefusalEntry
 from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg
 from sipgw.sip.message import Request
 from sipgw.trunks.route_selector import NoRoom, NotDialled
+
+BUSY = 486
+SENT_BACK = "it is a call of this gateway that the called phone has sent on to it: an agent would speak with itself"
 
 
 class CallDispatcher:
@@ -55,6 +59,11 @@ class CallDispatcher:
             return
         _introduce(leg, trunk)
         services, identity = self.services.snapshot(), _identity(leg.request, trunk)
+        if services.originator.comes_back(identity.number, [trunk.told(one) for one in identity.diverted]):
+            now = asyncio.get_running_loop().time()
+            self._admission.note(trunk, RefusalEntry.of(leg.request, leg.source, now, BUSY, SENT_BACK))
+            leg.reject(BUSY)
+            return
         agent = services.agents.answering(leg.request, identity, trunk.name).name
         info = CallInfo(self.registry.identity(leg.id), trunk, identity, agent=agent, call_id=leg.id)
         session = CallSession(info, services)

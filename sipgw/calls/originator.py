@@ -87,6 +87,15 @@ class Originator:
         self._registrar = registrar
         self.places = places
         self._ringing: dict[Leg, TrunkOptions] = {}
+        self._calling: list[tuple[str, str]] = []
+        """Of each call that is not answered yet the number that is shown, and the number that is called."""
+
+    def comes_back(self, caller: str, diverted: Collection[str]) -> bool:
+        """Whether a call from `caller` is one of ours that is not answered yet, sent on to us by the `diverted` number.
+
+        An agent would speak with itself there. Others whom that phone sends on show another number.
+        """
+        return any(shown == caller and called in diverted for shown, called in self._calling)
 
     def pick_up(self, leg: Leg, trunks: Collection[TrunkOptions]) -> None:
         """Let `leg`, which came in on one of `trunks`, pick up a ringing call of ours (RFC 3891 §3).
@@ -246,6 +255,8 @@ class Originator:
             self._ringing[leg] = attempt.trunk
             early(leg, event)
 
+        shown, called = _numbers(attempt)
+        self._calling.append((shown, called))
         try:
             return await self._endpoint.invite(
                 attempt.target,
@@ -258,15 +269,13 @@ class Originator:
                 early=heard,
             )
         finally:
+            self._calling.remove((shown, called))
             for leg in tried:
                 del self._ringing[leg]
 
     def _signed(self, attempt: Attempt) -> tuple[tuple[str, str], ...]:
         """The headers that vouch for the caller ID of `attempt`; none without a key."""
-        if self._signer is None:
-            return ()
-        shown = attempt.trunk.told(number_in(NameAddr.parse(attempt.from_).uri))
-        return self._signer.fields(shown, attempt.trunk.told(number_in(attempt.target)))
+        return () if self._signer is None else self._signer.fields(*_numbers(attempt))
 
     async def ring(
         self, user: str, from_: str, offers: Callable[[Peer], tuple[bytes, ...]], *, ring_timeout: float = 30.0
@@ -286,6 +295,13 @@ class Originator:
                 continue
             return AnsweredCall(leg, answer, "")
         raise failure
+
+
+def _numbers(attempt: Attempt) -> tuple[str, str]:
+    """The number that a call shows, and the number that it calls."""
+    uris = NameAddr.parse(attempt.from_).uri, attempt.target
+    shown, called = (attempt.trunk.told(number_in(uri)) for uri in uris)
+    return shown, called
 
 
 def disposition_of(ended: Ended) -> Disposition:

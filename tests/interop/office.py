@@ -105,7 +105,7 @@ class Office(Company):
     """The port of a gateway that is a trunk of its own."""
 
 
-def configured(config: GatewayConfig, recipe: GatewayConfig, tls: int, ca: Path) -> GatewayConfig:
+def configured(config: GatewayConfig, recipe: GatewayConfig, tls: int, ca: Path, branch: int) -> GatewayConfig:
     """The recipe's trunk and turns, the other agents of the same PBX, and what the agent may do."""
     (trunk,) = recipe.trunks
     ours = {"stream": {"registrar": f"{trunk.registrar};transport=tcp"}, "tones": {"inband_keys": True}}
@@ -113,7 +113,10 @@ def configured(config: GatewayConfig, recipe: GatewayConfig, tls: int, ca: Path)
     secure = replace(trunk, name=SECURE, user=SECURE, registrar=f"127.0.0.1:{tls};transport=tls", srtp="required")
     people = (
         PersonOptions("sales", "210", trunk="asterisk"),
+        PersonOptions("helper", "231", trunk="asterisk"),
         PersonOptions("manager", "211", trunk="asterisk", mode="attended"),
+        PersonOptions("branch", f"sip:900@127.0.0.1:{branch}", mode="attended"),
+        PersonOptions("deputy", "233", trunk="asterisk", mode="attended"),
         PersonOptions("boss", "212", trunk="asterisk", mode="attended"),
         PersonOptions("parking", "760", trunk="asterisk", mode="refer"),
     )
@@ -130,11 +133,13 @@ def configured(config: GatewayConfig, recipe: GatewayConfig, tls: int, ca: Path)
 
 
 @contextlib.asynccontextmanager
-async def office(folder: Path, **changed: Any) -> AsyncIterator[Office]:
-    """Run all of it; the agents are registered. `changed`: options of the trunk that are not those of the recipe."""
+async def office(folder: Path, branch: int = 0, phones: int = 0, **changed: Any) -> AsyncIterator[Office]:
+    """Run all of it; the agents are registered. `branch`: the port of another PBX; `phones`: that of the phones.
+    `changed`: options of the trunk that are not those of the recipe."""
     authority = Authority(folder)
     certificate = authority.issue("127.0.0.1", file="pbx.pem")
-    port, tls, phones, gateway = [free_ports() for _ in range(4)]
+    port, tls, gateway = [free_ports() for _ in range(3)]
+    phones = phones or free_ports()
     variables = {"PBX_ADDRESS": f"127.0.0.1:{port}", "PBX_USER": "agent", "PBX_PASSWORD": PASSWORD}
     recipe = written(folder, "asterisk", variables, everything=False)
     (trunk,) = recipe.trunks
@@ -142,10 +147,16 @@ async def office(folder: Path, **changed: Any) -> AsyncIterator[Office]:
     replies = [Reply(text=["I am still there."])]
     modules = (*MODULES, *MORE_MODULES)
     kept = {"pbx.pem": certificate.read_text()}
-    with asterisk(port, {}, files(certificate) | kept, modules, tls=tls, phones=phones, gateway=gateway) as pbx:
+    ports = {"tls": tls, "phones": phones, "gateway": gateway, "branch": branch or port}
+    with asterisk(port, {}, files(certificate) | kept, modules, **ports) as pbx:
         async with (
             Desks(phones, port) as desks,
-            cloud(folder, [], replies, change=lambda config: configured(config, recipe, tls, authority.ca)) as world,
+            cloud(
+                folder,
+                [],
+                replies,
+                change=lambda config: configured(config, recipe, tls, authority.ca, ports["branch"]),
+            ) as world,
         ):
             await until(lambda: {trunk.registration for trunk in world.gateway.status()} == {"registered"})
             try:

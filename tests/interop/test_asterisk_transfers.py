@@ -11,6 +11,8 @@ from tests.interop.office import Office, office
 
 pytestmark = pytest.mark.programs("asterisk")
 PLACE = office
+SENT_BACK = ("700", "agent", "230", "232")
+"""As whom callers come that a person sends back."""
 
 
 async def agent_of(company: Office, phone: str) -> tuple[CallSession, DeskCall]:
@@ -212,3 +214,41 @@ async def test_the_caller_goes_on_hold_while_the_agent_is_asked_to_wait(company:
     ringing = await company.desks.rung_by("226", call.refer(company.desks.uri("226")))
     ringing.pick_up()
     await over(company, session, await goes_on(company, session, "226", "After it all."))
+
+
+async def sent_back(company: Office, person: str) -> CallSession:
+    """This person transfers who speaks with them to the agent, blind; the agent's new call."""
+    before = set(company.world.gateway.calls)
+    call = company.desks.calls[person][-1]
+    assert (await call.refer(company.desks.uri("700"))).accepted
+
+    def found() -> list[CallSession]:
+        new = [one for name, one in company.world.gateway.calls.items() if name not in before]
+        return [one for one in new if one.info.answered and one.info.caller in SENT_BACK]
+
+    await until(found)
+    return found()[0]
+
+
+@scenario
+async def test_a_person_sends_the_caller_back_to_the_agent(company: Office) -> None:
+    """Through the gateway: the caller stays in the first call, and speaks with the agent in a second."""
+    first, caller = await agent_of(company, "230")
+    first.call_control.transfer("helper")
+    await caller.sound.hums("231")
+    second = await sent_back(company, "231")
+    await company.talk(second, caller, "Hello again.")
+    caller.leg.hangup()
+    assert (await company.record(first.info.id))["ending"] == "transferred"
+    assert (await company.record(second.info.id))["ending"] == "caller_hung_up"
+
+
+@scenario
+async def test_a_person_whom_the_pbx_has_connected_sends_the_caller_back_to_the_agent(company: Office) -> None:
+    first, caller = await agent_of(company, "232")
+    first.call_control.transfer("deputy")
+    await caller.sound.hums("233")
+    assert (await company.record(first.info.id))["ending"] == "transferred"
+    second = await sent_back(company, "233")
+    await company.talk(second, caller, "Hello once more.")
+    await over(company, second, caller)

@@ -247,12 +247,17 @@ def moved(call: Dialog, number: int, to: Sound) -> None:
 
 def counted(gateway: Served, call: Dialog) -> dict[str, Any]:
     """What the record says of its packets, once it has ended."""
+    return dict(recorded(gateway, call)["media"])
+
+
+def recorded(gateway: Served, call: Dialog) -> dict[str, Any]:
+    """The record of a call, which ends by this."""
     call.bye()
     until = time.monotonic() + HANG
     while time.monotonic() < until:
         for one in gateway.calls(1, HANG):
             if call.id in one["id"]:
-                return dict(one["media"])
+                return one
         time.sleep(0.05)
     raise AssertionError("no record")
 

@@ -230,6 +230,15 @@ def test_a_re_invite_with_another_address_moves_the_call_there():
 # Streams and kinds
 
 
+def test_a_new_stream_of_the_address_before_does_not_delay_that_of_the_new_one():
+    session, moved = connected(), ("192.0.2.99", 5000)
+    hear(session, range(10))
+    session.connect(FORMAT, moved, 0.2)
+    assert hear(session, range(10, 20), ssrc=8) == 10
+    assert hear(session, range(20, 30), moved, ssrc=99) == 10
+    assert (session.counts.foreign, session.counts.wrong_ssrc) == (0, 0)
+
+
 def test_a_new_ssrc_is_taken_after_two_packets_in_a_row():
     session = connected()
     hear(session, range(10))

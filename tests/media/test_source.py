@@ -13,6 +13,7 @@ from media.rtp.source import (
     LEFT,
     REBOUND_AFTER,
     RUN_PACKETS,
+    STALE,
     TABLE,
     WINDOW,
     Address,
@@ -120,12 +121,34 @@ def test_who_is_new_and_silent_is_not_confused_with_who_has_left() -> None:
         assert call.address == NEW
 
 
-def test_no_other_stream_of_who_was_left_is_heard() -> None:
-    call, old = Call(), Stream(SDP)
-    call.hear(50, old)
+def test_who_was_left_before_the_first_packet_is_heard() -> None:
+    """A PBX that sends its re-INVITE right after our 200: the caller still speaks through it when we have moved."""
+    call, old, there = Call(), Stream(SDP), Stream(NEW)
     call.move(NEW)
-    assert call.hear(1, old) == [1]
-    assert call.hear(50, Stream(SDP, ssrc=5)) == [0]
+    assert call.hear(100, old) == [100]
+    assert call.address == NEW
+    assert call.hear(100, old, there) == [1, 100], "not beside the new side"
+
+
+def test_another_stream_of_who_was_left_is_heard() -> None:
+    """Asterisk changes its SSRC when the music ends, and passes the phone's sound on until it has told the phone."""
+    call, music, phone = Call(), Stream(SDP), Stream(SDP, ssrc=5)
+    call.hear(50, music)
+    call.move(NEW)
+    assert call.hear(50, phone) == [50]
+    assert call.address == NEW
+    assert call.hear(100, phone, Stream(NEW)) == [1, 100]
+
+
+def test_of_two_that_were_left_the_later_one_is_heard_until_it_is_silent() -> None:
+    call, first, second = Call(), Stream(SDP), Stream(MUSIC)
+    call.hear(50, first)
+    call.move(MUSIC)
+    call.hear(10, second)
+    call.move(NEW)
+    assert call.hear(20, first, second) == [0, 20]
+    call.wait(STALE)
+    assert call.hear(10, first) == [10]
 
 
 @pytest.mark.faults("F1")

@@ -118,6 +118,22 @@ def test_the_agent_speaks_after_the_answer_and_the_person_hangs_up(tmp_path: Pat
     asyncio.run(scenario())
 
 
+def test_an_announcement_before_a_refusal_is_no_conversation(tmp_path: Path) -> None:
+    """183 with "the number you have called is busy", then 486: nobody has picked up, and nothing was said."""
+
+    async def scenario() -> None:
+        async with callee(Callee.play_early_and_refuse) as person, calling_out(tmp_path, person) as (world, told):
+            assert (await ended(world, OriginateRequest(NUMBER, "agent"))).kind == "busy"
+            assert kinds(told) == [CallBegan, CallRinging, CallEnded]
+            assert person.phones[0].heard() == b""
+            (record,) = await records(world.gateway)
+            assert (record["ending"], record["answered"]) == ("busy", None)
+            assert world.gateway.admission.capacity.calls.total() == 0
+            assert not world.gateway.calls
+
+    asyncio.run(scenario())
+
+
 def test_an_invite_with_credentials_fits_into_a_datagram(tmp_path: Path) -> None:
     """Keys that everybody on the way could read are not offered (RFC 4568 §8.3), and there is no need for TCP."""
 

@@ -134,6 +134,25 @@ def test_a_call_follows_to_the_next_node_and_to_the_number_that_the_gate_permits
     asyncio.run(scenario())
 
 
+def test_several_contacts_are_tried_in_their_order_until_one_answers() -> None:
+    """A carrier's list of places (RFC 3261 §8.1.3.4): the best first; who is busy or away is no reason to stop."""
+
+    async def scenario() -> None:
+        async with Node() as first, Second() as second:
+            places = [f"<sip:+1415555013{last}@{second.place}>;q={q}" for last, q in ((1, "0.2"), (2, "1"), (3, "0.5"))]
+            first.answers = [(302, ", ".join(places))]
+            second.answers = [(486, ""), (480, "")]
+            gate = Gate()
+            assert await dialled(first, gate) == "answered"
+            assert gate.asked == [NUMBER, "+14155550132", "+14155550133", "+14155550131"]
+            assert [one.partition("@")[0][-1] for one in second.dialled] == ["2", "3", "1"]
+            first.answers = [(302, ", ".join(places))]
+            second.answers = [(486, ""), (603, ""), (486, "")]
+            assert await dialled(first, gate) == "603", "who declines declines for all"
+
+    asyncio.run(scenario())
+
+
 def test_a_number_that_the_gate_refuses_is_not_called() -> None:
     async def scenario() -> None:
         async with Node() as node:

@@ -123,10 +123,16 @@ class Admission:
             why = f"more than {self.options.calls_per_second:g} calls per second from this address"
         else:
             return None
-        self.refusals.note(trunk.name, RefusalEntry.of(request, source, now, BUSY.status, why))
-        if self._limits.lines.take(now):
-            log.warning("call sent elsewhere", call=request.call_id, trunk=trunk.name, status=BUSY.status, why=why)
+        self.note(trunk, RefusalEntry.of(request, source, now, BUSY.status, why))
         return BUSY
+
+    def note(self, trunk: TrunkOptions, refused: RefusalEntry) -> None:
+        """Tell of a call that is refused."""
+        self.refusals.note(trunk.name, refused)
+        if self._limits.lines.take(refused.at):
+            log.warning(
+                "call sent elsewhere", call=refused.call, trunk=trunk.name, status=refused.status, why=refused.why
+            )
 
     def _challenge(self, request: Request, source: Peer, trunk: TrunkOptions | None, now: float) -> Refusal | None:
         if not self._phones.match(source.host):

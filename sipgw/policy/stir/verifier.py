@@ -144,9 +144,10 @@ class StirVerifier:
 
     def _unlike(self, passport: Passport, now: float, invite: Request, trunk: TrunkOptions) -> Stir | None:
         """The verdict if the claims are not those of this call; it has no number, for the caller may be withheld."""
-        if abs(now - passport.iat) > self._options.freshness:
-            allowed = self._options.freshness
-            return Stir("failed", f"it was signed {now - passport.iat:.0f} s ago, and {allowed} s are allowed")
+        age, allowed = now - passport.iat, self._options.freshness
+        if abs(age) > allowed:
+            when = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s ahead of our clock"
+            return Stir("failed", f"it was signed {when}, and {allowed} s are allowed")
         callers = _numbers(asserted_number(invite, trusted=trunk.trust_identity), trunk)
         if passport.orig not in callers:
             if not callers and Identity.of(invite, trusted=trunk.trust_identity).withheld:
