@@ -99,6 +99,15 @@ def test_each_file_of_calls_that_a_session_uses_is_on_the_page() -> None:
     assert used <= set(re.findall(r"`(sipgw/calls/\w+\.py)`", page.partition("\n## ")[0]))
 
 
+def test_each_file_that_takes_a_leg_is_on_the_page() -> None:
+    """Else the walk could go on through files that the table does not count."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("### The walk of an INVITE\n")[2]
+    files = [str(path.relative_to(ROOT)) for path in (ROOT / "sipgw").rglob("*.py")]
+    taking = {one for one in files if "sipgw/sip/leg.py" in imports(one) and not one.startswith("sipgw/tools/")}
+    assert len(taking) > 10
+    assert taking <= set(re.findall(r"`(sipgw/[\w/]+\.py)`", page.partition("\n## ")[0]))
+
+
 def test_the_walk_is_short() -> None:
     walk = steps()
     assert len({step.file for step in walk}) <= FILES
