@@ -19,6 +19,7 @@ from sipgw.sip.leg import Leg
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.sip.uri import Uri
 from tests.calling import OPEN, Legs, World, busy
+from tests.info_keys import send_info_digit
 from tests.waiting import HANG
 
 pytestmark = pytest.mark.usefixtures("quick_people")
@@ -58,7 +59,7 @@ def test_the_agent_goes_where_it_is_sent_and_goes_on_talking() -> None:
             assert leg.request.headers.get("referred-by") == f"<{world.caller.uri}>"
             assert world.peers == [4000, 5000]
             world.leg.hangup()
-            leg.send_info_digit("7")
+            send_info_digit(leg, "7")
             while world.talk.keys != "7":
                 await asyncio.sleep(0)
             leg.hangup()
