@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Calls as they are told to the CDR writer, and rows as they would stand in a database."""
 
 from collections.abc import Sequence

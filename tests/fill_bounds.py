@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, attr-defined"
 """Fills what is remembered of others over its bounds, for `tests.test_bounds`."""
 
 import asyncio

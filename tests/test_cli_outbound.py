@@ -1,3 +1,4 @@
+# mypy: disable-error-code="return-value"
 """What the commands about calls out answer when there is nothing to do, and in whose time."""
 
 import re

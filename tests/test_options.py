@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, get_origin

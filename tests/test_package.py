@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The wheel and the source archive of a release: what is in them, which version they have, and that they run."""
 
 import os

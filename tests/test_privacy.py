@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, return-value"
 """What is private is taken out of texts, however it was said; what only looks like it stays."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, attr-defined, misc, return-value"
 """A changed configuration in a running gateway."""
 
 import asyncio

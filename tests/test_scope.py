@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Where an option may stand, and when a change of it takes effect: what each option declares holds everywhere."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="method-assign, union-attr"
 """A browser, played by aiortc's own peer connection: offers, connects, sends mu-law, keeps what it hears."""
 
 import asyncio

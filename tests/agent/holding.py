@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, var-annotated"
 """Holds whole conversations on virtual time."""
 
 import asyncio

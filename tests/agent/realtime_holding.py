@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, var-annotated"
 """Holds whole conversations with a speech-to-speech session on virtual time."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, var-annotated"
 """The briefing of a person on virtual time: what is said, what counts as yes and no, and how long it may take."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """Whole conversations on virtual time: a transfer that succeeds, fails, takes long, or is spoken into."""
 
 import asyncio

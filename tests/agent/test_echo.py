@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment"
 """The agent's own voice comes back from the line: it neither stutters nor answers itself, and callers are heard."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, attr-defined"
 """Every provider, every point at which it can fail, in a whole call: what the caller hears within three seconds.
 
 Each fault lasts for the whole call. Without another provider behind it the call goes on, or it ends with an apology

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="comparison-overlap"
 """Menus and queues on the other side, on virtual time: `tests/data/menus` walked by an agent."""
 
 import asyncio

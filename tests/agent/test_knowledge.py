@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """What stands in documents is behind the caller's words when the model is asked; what was sent once stays as it was."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, comparison-overlap, list-item, return-value"
 """The time limits on models, on virtual time."""
 
 import asyncio

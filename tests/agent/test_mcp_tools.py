@@ -1,3 +1,4 @@
+# mypy: disable-error-code="list-item, union-attr"
 """MCP servers as real processes, on stdio and streamable HTTP: their tools behave like the agent's own."""
 
 import asyncio

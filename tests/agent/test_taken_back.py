@@ -1,3 +1,4 @@
+# mypy: disable-error-code="operator"
 """What cost the agent its reply and was nothing: words that the STT takes back, and an "mm-hmm" while it thinks."""
 
 import asyncio

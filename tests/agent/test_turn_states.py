@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, var-annotated"
 """Each state of the turn machine is entered by a real conversation, and left when nothing happens any more."""
 
 import asyncio

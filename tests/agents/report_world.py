@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, assignment"
 """A gateway's records with what fills in reports, a scripted model, and a server that gets the webhooks."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, attr-defined"
 """Models end: the table that knows when, and who is told ahead."""
 
 import ast

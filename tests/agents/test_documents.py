@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc"
 """Documents become passages; whatever stands in a file ends in passages or in one sentence."""
 
 import hashlib

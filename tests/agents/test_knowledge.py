@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Folders of documents: what has changed is read, what costs is bounded, what fails answers nothing."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, index, var-annotated"
 """The report on a call: what the model is asked for, and which of its values are proven."""
 
 import json

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, assignment"
 """Reports on calls are filled in after the call, once, within the caps, and nothing of them outlives the call."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="list-item"
 """Reports are tried again later, not too often, and by one gateway at a time."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """Browsers for the benchmark, in a process of their own: ``python -m tests.bench.browsers CALLS SECONDS``.
 
 Prints its offers, reads the answers from stdin, talks, and prints what it saw. As in `tests.bench.rtp_load`, arrivals

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Gates of a call's page: an hour of call is shown at once, and looking at packets moves none of them."""
 
 import asyncio

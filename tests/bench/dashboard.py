@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """What it costs to show 500 live calls, all of them changing every second, to 20 browsers."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """What records cost: endings of calls per second on SQLite, and the CPU time that each event of a call takes."""
 
 import asyncio

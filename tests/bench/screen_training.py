@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment"
 """Makes the weights of `sipgw.calls.screen_classifier`: ``python -m tests.bench.screen_training`` writes them.
 
 They are those of a logistic regression over what is in `tests/data/screening`; what is kept back has no part in it. To

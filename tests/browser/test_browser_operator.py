@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc"
 """An operator speaks from a page in the agent's place, and callers from a browser are handed over: aiortc's own peers.
 
 Who hears whom is proven by the frames, as in tests/calls/test_bridged_transfer.py.

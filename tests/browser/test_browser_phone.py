@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """Calls from a browser, played by aiortc's own peer connection, on the cloud providers' protocols."""
 
 import asyncio

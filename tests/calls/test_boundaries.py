@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, misc"
 """Twenty calls share a gateway: whatever raises in the twenty-first, or beside them, the others lose nothing.
 
 Over real SIP, half of it on one TCP connection, and real RTP. Every kind of fault strikes while they speak; in the end

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="call-arg"
 """A call changes its other side: transfers by us, by a PBX, by an INVITE that replaces; over real SIP on loopback."""
 
 import asyncio

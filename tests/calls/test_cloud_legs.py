@@ -1,3 +1,4 @@
+# mypy: disable-error-code="comparison-overlap"
 """A whole gateway: what is known of a caller reaches agent and record; only a call's own trunk may replace it."""
 
 import asyncio

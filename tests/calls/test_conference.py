@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc"
 """A third in a live call: who hears whom, what the agent is told, and what nobody may hear.
 
 Who hears whom is measured in the packets that each phone got, and in the sound that reached STT.

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="dict-item"
 """Whole calls with GPT-Live: real SIP and RTP, its own protocol, mu-law from end to end."""
 
 import asyncio

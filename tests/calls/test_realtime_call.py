@@ -1,3 +1,4 @@
+# mypy: disable-error-code="dict-item"
 """Whole calls with speech-to-speech providers: real SIP and RTP, their own protocols, mu-law from end to end."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="index, misc, return-value"
 """Packets that a call refuses, by real SIP and RTP: on its page while it goes on, in its record, and in its bundle."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="index, return-value"
 """The signed number of a caller is verified beside the call: only a rule that asks for the verdict waits for it."""
 
 import asyncio

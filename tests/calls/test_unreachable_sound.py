@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """Sound that is wanted at an address to which no way leads from here."""
 
 import asyncio

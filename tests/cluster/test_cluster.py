@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment, attr-defined, misc"
 """What gateways share: places, leases, limits and calls, with a real Redis that dies and comes back."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """What docker/ names must exist, and real parsers must take it. `make images` builds and runs it; not everybody can."""
 
 import configparser

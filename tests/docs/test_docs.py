@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, attr-defined"
 """The documentation: it builds without a warning, no link is broken, what it shows works, its commands run."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """What docs/knowledge.md says is so: its configuration, its limits, its commands."""
 
 import re

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="return-value"
 """What docs/operations.md says is so: its commands, its options, its ports, its figures."""
 
 import re

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="type-var, union-attr"
 """Deepgram's voices Aura (/v1/speak) and Flux (/v2/speak) as local servers, as strict as the real ones."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment, dict-item"
 """ElevenLabs' multi-stream-input websockets as local servers, as strict as the real ones."""
 
 import asyncio

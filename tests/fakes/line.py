@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """A telephone line, STT, an LLM and TTS in memory, on the loop's clock; a caller speaks by script."""
 
 import asyncio

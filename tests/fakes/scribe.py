@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, assignment"
 """ElevenLabs' STT (Scribe v2 Realtime) as a local server, as strict as the real one."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="func-returns-value"
 """The images of docker/ as their Compose files run them: what is in them, what they may do, and calls through them."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="operator"
 """Asterisk as a process. Debian 12 and 13 have none: it is that of the coming release, in a folder of its own, which
 ``.ci/run`` makes."""
 

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """What the gateways of a test that failed have logged stands in its report."""
 
 import asyncio

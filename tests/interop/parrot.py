@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """``sipgw serve`` whose agents are parrots: everything is real but the speech services, so many calls cost little."""
 
 from sipgw.cli import serve

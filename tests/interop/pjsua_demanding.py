@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc"
 """A PJSIP phone that insists on PRACK and on a session timer, holds, resumes and refreshes: ``… TARGET SECONDS``.
 
 It prints what happens, one line each. PJSIP is GPL: it runs in a process of its own and is imported by nothing of ours.

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc"
 """A PJSIP phone in a long call with a session timer of 90 s that it refreshes: ``… TARGET SECONDS SAID``.
 
 SAID is a WAV file that is played again and again. Prints what happens, and how much sound came and was lost.

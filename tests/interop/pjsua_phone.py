@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc"
 """PJSIP (pjsua2) as a phone with SRTP, in a process of its own: it plays a WAV file and records what it hears.
 
 Arguments: URI, file to play, file to record, seconds, SRTP (0 off, 1 optional, 2 mandatory), and perhaps "ice". It

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """A Redis server in a process of its own, as Debian packages it; it can be killed and cut off."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """Scenarios for SIPp, written as the steps of a caller: what it sends, and what it insists on getting."""
 
 from collections.abc import Iterable

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment"
 """An agent calls a person whose calls Asterisk screens (``Dial(…,p)``): it says its name at the tone, and talks."""
 
 import asyncio

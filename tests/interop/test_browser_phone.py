@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The page ``/phone`` in Chromium, as a user opens it; recorded speech goes in, speech comes back."""
 
 import re

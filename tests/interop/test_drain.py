@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """A gateway that is told to stop lets its calls come to their end."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """A visitor of the owner's web site calls from the talk button, in Chromium, by keyboard, with recorded speech."""
 
 import contextlib

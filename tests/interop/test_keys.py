@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, var-annotated"
 """Real phones decode the keys that we press."""
 
 import asyncio

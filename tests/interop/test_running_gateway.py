@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Commands beside a gateway that runs: it makes their calls, from the port that its carrier knows."""
 
 import asyncio

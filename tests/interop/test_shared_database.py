@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc, var-annotated"
 """Several gateways share a PostgreSQL database: no job is dialled twice, caps hold for all, webhooks come once."""
 
 import asyncio

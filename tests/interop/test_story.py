@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The whole of it, as somebody new goes through it on their first day: call, see, hear, take over, look it up."""
 
 import re

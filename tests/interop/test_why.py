@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Why a call was slow, silent or refused stands on its page: real calls, read in Chromium as somebody new reads it."""
 
 import asyncio

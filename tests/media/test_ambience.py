@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment"
 """A sound under the agent's: what is sent, what is kept, and what counts as sent."""
 
 import asyncio

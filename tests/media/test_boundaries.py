@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, misc"
 """Twenty calls share a media process: an error in one of them does not affect the others. On virtual time."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="list-item"
 """Keys as tones in the sound: the limits of Q.24, and no key detected in speech."""
 
 import random

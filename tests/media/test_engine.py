@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined, var-annotated"
 """A real media process: ports, sound both ways, orders, and its death."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="comparison-overlap"
 """Reception statistics of RFC 3550: appendices A.1, A.3 and A.8."""
 
 import random

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="return-value, union-attr"
 """The recording: caller left, agent right, aligned in time, pausable, and a valid file at every moment."""
 
 import os

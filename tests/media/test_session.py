@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, misc, union-attr"
 """The media of one call: accepted packets, sent packets and their times, on virtual time."""
 
 import random

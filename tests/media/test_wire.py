@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """The byte stream between the gateway and its media process."""
 
 import pytest

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment, func-returns-value"
 """Two media processes in this one, with the same calls and the same packets: one with the path in C, one without.
 
 Sockets are real, the clock and chance are not. After each step both have done exactly the same.

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="index"
 """Calls that a machine answers: the agent greets at once all the same, then leaves its message or hangs up."""
 
 import asyncio

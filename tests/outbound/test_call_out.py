@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment"
 """Calls that an agent makes: real SIP and RTP to a phone of ours, the strict fakes of the providers."""
 
 import asyncio

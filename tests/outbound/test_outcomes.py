@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """What became of a call is not forgotten while the database is away, and nobody waits for it without end."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="return-value, var-annotated"
 """Each file of a call has a row before its first byte, and what became of it is told by that row alone."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment, var-annotated"
 """What is private in the words is covered in the sound, and what the caller does not want kept is not recorded."""
 
 import asyncio

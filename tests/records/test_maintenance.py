@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """What the gateway does every hour, and what it takes over from a release without a table of artifacts."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment"
 """Proxies on the wire, nobody's code but the tests': one without state (RFC 3261 §16.11), one that rings in turn."""
 
 from collections import deque

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="comparison-overlap, method-assign, union-attr"
 """Addresses of ours that change under registrations and calls: in virtual time, and on real connections."""
 
 import asyncio

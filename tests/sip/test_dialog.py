@@ -1,3 +1,4 @@
+# mypy: disable-error-code="comparison-overlap, var-annotated"
 """Corners of dialogs: early BYE, late answers, credentials, routes to nowhere, servers that never answer."""
 
 import pytest

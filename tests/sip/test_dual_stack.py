@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment, union-attr"
 """Names with addresses of both IP versions, of which one leads nowhere (RFC 8305, RFC 7984); on real sockets."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment, method-assign"
 """Early dialogs of calls that we make: PRACK (RFC 3262 §4), early media, UPDATE, forks (RFC 3261 §13.2.2.4)."""
 
 from dataclasses import replace

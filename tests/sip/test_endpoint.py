@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment, operator"
 """The endpoint on real sockets of the loopback: UDP and TCP, strangers, faults of the application, closing."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """What strangers can do to our TCP and TLS ports, and what those whom we know notice of it: nothing."""
 
 import asyncio

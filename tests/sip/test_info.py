@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Keys by INFO, as PBXs with ``dtmfmode=info`` send them."""
 
 import re

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """Blind transfer (RFC 3515): REFER out, its outcome by NOTIFY."""
 
 import pytest

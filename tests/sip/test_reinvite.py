@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, method-assign, misc"
 """Changes of the session that we ask for: re-INVITE, its glare, its losses (RFC 3261 §14, RFC 5407 §3)."""
 
 import pytest

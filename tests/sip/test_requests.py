@@ -1,3 +1,4 @@
+# mypy: disable-error-code="func-returns-value, union-attr"
 """What becomes of requests outside a dialog (RFC 3261 §8.2), of strangers, and of rubbish."""
 
 import random

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="assignment, method-assign, union-attr"
 """Session timers in both roles (RFC 4028), on a wire with a clock of its own."""
 
 import pytest

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="func-returns-value, return-value"
 """Messages on a stream: RFC 3261 §18.3, keepalives of RFC 5626 §3.5.1, and what a stranger may cost."""
 
 import pytest

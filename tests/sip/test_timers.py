@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc"
 """The deadlines of the SIP core: what is cancelled holds no memory."""
 
 import pytest

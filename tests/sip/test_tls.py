@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """SIP over TLS: who is believed, what is refused, renewed certificates, and what a stranger can hold."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, var-annotated"
 """Every message of RFC 4475, against MANIFEST.tsv (what a receiver should do) and facts.tsv (read off by hand)."""
 
 import csv

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """The transaction machines beside their figures: RFC 3261 figures 5-8, RFC 6026 figures 1 and 2."""
 
 import pytest

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="return-value"
 """Alarms on calls of a trunk and on cost: which calls are bad, when an alarm is raised and over, where it is told."""
 
 from datetime import UTC, datetime

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """A house for the dashboard with a real database and calls that are only there to be looked at."""
 
 import contextlib

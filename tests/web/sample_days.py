@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Two days of calls in a database, and what the home page has to tell of them, on whatever database; and days to look
 at.
 """

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """A gateway with something to look at: calls that go on, calls that are over, a trunk that has turned somebody away."""
 
 import asyncio

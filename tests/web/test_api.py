@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The REST interface: what it tells, what it does, for whom."""
 
 import asyncio

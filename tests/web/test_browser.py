@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """The dashboard in a real browser (Debian's Chromium): what people see, press and hear read to them."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The connections of the web server: strangers cannot take them all, and health is always answered."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The talk button on the owner's web site; a visitor's whole call: tests/interop/test_embed.py."""
 
 import asyncio

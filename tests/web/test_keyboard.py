@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The flows that begin and end a visit, search, a call that an operator takes over, and a tenant's pages: by keyboard
 alone, and accessible.
 """

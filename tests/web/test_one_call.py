@@ -1,3 +1,4 @@
+# mypy: disable-error-code="operator"
 """The page of a call and its files, with ordinary, empty, huge and hostile calls."""
 
 import asyncio

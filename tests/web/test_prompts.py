@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Prompts by the requests of their page: drafts, publishing into the agent's file, going back."""
 
 import asyncio

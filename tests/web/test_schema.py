@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, name-defined"
 """What the description of the REST interface promises holds for whatever schemathesis thinks of."""
 
 import asyncio

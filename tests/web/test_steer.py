@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Who may listen to a live call and take it over, by websocket; whole calls: tests/browser/test_browser_operator.py."""
 
 import asyncio

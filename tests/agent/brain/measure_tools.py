@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """How many phrasings of `tool_phrasings.toml` lead to the right call: ``python -m tests.agent.brain.measure_tools``.
 
 Four of the five businesses were looked at while the brain was written, the fifth only afterwards.

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """What is computed in few steps equals its definition, bit for bit, whatever comes."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="comparison-overlap"
 """What is taken for the caller's voice: recorded speech over G.711, with noises, echo and a television."""
 
 from collections.abc import Callable

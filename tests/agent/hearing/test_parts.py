@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, comparison-overlap"
 """The parts of the detector by themselves: the echo of a line, its noise, the background, and what is written down."""
 
 import sys

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined, misc"
 """The speech process from outside: real models in a real child, one child for all tests of this file."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, assignment, method-assign, return-value"
 """The Cartesia STT against a server as strict as the real one."""
 
 import asyncio

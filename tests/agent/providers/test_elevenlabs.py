@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The ElevenLabs voices, by websocket and by HTTP, against servers as strict as the real ones."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc, var-annotated"
 """Health, and models and voices that stand in for each other, on virtual time."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, operator, union-attr"
 """The chat completions model against a server that can be like OpenAI and unlike it."""
 
 import asyncio

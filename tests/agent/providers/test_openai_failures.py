@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """What goes wrong with a model is told alike by every interfaces: in time, with its meaning, without the key."""
 
 import pytest

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """OpenAI Realtime makes one response at a time, and tells of those that are broken off, too."""
 
 import json

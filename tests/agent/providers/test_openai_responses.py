@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, operator, union-attr"
 """The model by the Responses interface against a server as strict as the real one."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="func-returns-value"
 """A session that lost its websocket goes on on a new one: what is told meanwhile is not lost."""
 
 import asyncio

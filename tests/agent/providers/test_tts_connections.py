@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Voices by HTTP have a connection, and all that they import, before the first sentence."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, method-assign"
 """Google's own client against the fake of Gemini Live, its types on what we send, and what a call asks of a session."""
 
 import asyncio

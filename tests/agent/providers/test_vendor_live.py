@@ -1,3 +1,4 @@
+# mypy: disable-error-code="dict-item"
 """GPT-Live: OpenAI's own client and types on what both sides send."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """xAI has no client for its Voice Agent: OpenAI's, which its pages name, speaks with the fake; and the differences."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc, union-attr"
 """The websocket without tasks: how it ends when the peer misbehaves."""
 
 import asyncio

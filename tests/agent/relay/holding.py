@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, var-annotated"
 """Holds whole conversations with an agent's own server on virtual time."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Replies of an agent's own server that the caller breaks off: the session alone, and whole conversations."""
 
 import asyncio

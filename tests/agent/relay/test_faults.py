@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Conversations with an agent's own server that is lost, slow, wrong or endless, on virtual time."""
 
 import asyncio

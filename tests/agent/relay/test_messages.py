@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, misc, return-value, union-attr"
 """The messages of ConversationRelay, the session's bounds and its secrets; conversations: `test_relay_conversation`."""
 
 import json

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="comparison-overlap"
 """The table of turn-taking and its time limits."""
 
 import pytest

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc"
 """The bars of turn-taking, each a line that ends ``met`` or ``missed``; all figures beside those of the first run."""
 
 import contextlib

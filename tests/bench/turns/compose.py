@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """What callers do, made of recordings: pauses, groups, murmurs, coughs, babble, a television; the same by seed."""
 
 from functools import cache

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, return-value"
 """Recorded speech with its words, their times and its licence; a part for development, a part that is held back."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """A telephone line on virtual time, as in a call: 20 ms frames of G.711, transit, noise, echo, background."""
 
 import asyncio

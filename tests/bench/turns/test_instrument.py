@@ -1,3 +1,4 @@
+# mypy: disable-error-code="func-returns-value, operator"
 """The instrument judges right: an agent that does everything right, one that does all wrong, one that is deaf."""
 
 from collections.abc import Callable, Iterator

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """What a call has cost counts for the caps of the day, also if the process was killed while it went on."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="comparison-overlap"
 """How many more calls the gateway holds, learnt from the present ones."""
 
 from typing import Literal

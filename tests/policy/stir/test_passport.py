@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, var-annotated"
 """PASSporTs are read as the RFCs write them, and whatever else a stranger sends is an error with a reason."""
 
 import base64

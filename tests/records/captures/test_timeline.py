@@ -1,3 +1,4 @@
+# mypy: disable-error-code="call-arg"
 """The timeline of a call: what stands in it, that it stays small, and what is kept when the call is over."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="call-arg, list-item, var-annotated"
 """Records: written behind the call, whatever becomes of the database, in order and once."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """Marks of folders, and what waits to be deleted where they are not certain."""
 
 import asyncio

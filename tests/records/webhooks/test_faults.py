@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """A fault of ours in a delivery, or in a look at what is due, costs that delivery some time and nothing else."""
 
 import asyncio

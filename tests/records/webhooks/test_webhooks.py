@@ -1,3 +1,4 @@
+# mypy: disable-error-code="call-arg, var-annotated"
 """Webhooks: signed, in order for each call, however long the target is down, and never where they should not go."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc"
 """A webhook is told of whole calls: real SIP, RTP and HTTP."""
 
 import asyncio

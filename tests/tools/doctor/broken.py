@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """A trunk on the loopback that can be broken in every way that the doctor knows."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The set ``ear``: each check is seen to pass and to fail, on virtual time and with an OpenAI-compatible server."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """`sipgw eval` with the prompts of one agent, as the page of prompts runs it."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """`sipgw init` in a terminal: it asks, tries the keys, writes the files and calls the agent."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The scenes of which the bundles of `tests/data/bundles` are made: hard cases, each a short call."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The times of words are kept in a bundle, so that a replayed caller has heard as much."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """The parts of a simulation, each by itself and on a clock of the test's."""
 
 import random
