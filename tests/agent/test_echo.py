@@ -1,4 +1,3 @@
-# mypy: disable-error-code="assignment"
 """The agent's own voice comes back from the line: it neither stutters nor answers itself, and callers are heard."""
 
 import asyncio
@@ -133,7 +132,7 @@ def test_an_echo_makes_it_stutter_twice_and_is_never_answered(delay: float, lose
     stt: list[str] = []
 
     async def plan(loop: Loop, caller: FakeCaller, _: FakeStt) -> None:
-        for _ in range(3):
+        for _ in range(3):  # type: ignore[assignment]
             await loop.ask(QUESTION)
             began = now()
             await loop.run(spoken_seconds(LONG) + 4.0)

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="arg-type"
 """Folders of documents: what has changed is read, what costs is bounded, what fails answers nothing."""
 
 import asyncio
@@ -135,7 +134,7 @@ def test_what_may_cost_too_much_is_not_read_in(tmp_path: Path, why: str) -> None
         more = {"over": lambda: "the calls of today have taken 5.00"} if why == "day" else {}
         async with FakeEmbeddings() as server:
             config = service(folder, tmp_path, server, cost=1.0 if why == "cost" else 100.0).having(prices=prices)
-            async with shelved(config, **more) as one:
+            async with shelved(config, **more) as one:  # type: ignore[arg-type]
                 (problem,) = (await one.load({"agent": config}))["agent"].reading.problems
                 assert ("may cost 1.8" in problem) if why == "cost" else ("of today" in problem)
                 assert not server.requests and await rows(one) == []

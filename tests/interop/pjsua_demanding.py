@@ -1,4 +1,3 @@
-# mypy: disable-error-code="misc"
 """A PJSIP phone that insists on PRACK and on a session timer, holds, resumes and refreshes: ``… TARGET SECONDS``.
 
 It prints what happens, one line each. PJSIP is GPL: it runs in a process of its own and is imported by nothing of ours.
@@ -12,7 +11,7 @@ import pjsua2 as pj
 NAMES = {pj.PJSUA_CALL_MEDIA_ACTIVE: "talking", pj.PJSUA_CALL_MEDIA_LOCAL_HOLD: "holding"}
 
 
-class Call(pj.Call):
+class Call(pj.Call):  # type: ignore[misc]
     def onCallState(self, prm):
         del prm
         info = self.getInfo()

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="misc"
 """A PJSIP phone in a long call with a session timer of 90 s that it refreshes: ``… TARGET SECONDS SAID``.
 
 SAID is a WAV file that is played again and again. Prints what happens, and how much sound came and was lost.
@@ -12,7 +11,7 @@ import pjsua2 as pj
 from tests.interop.pjsua_demanding import started
 
 
-class Call(pj.Call):
+class Call(pj.Call):  # type: ignore[misc]
     def __init__(self, account: pj.Account, said: str) -> None:
         super().__init__(account)
         self.player = pj.AudioMediaPlayer()

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="misc"
 """PJSIP (pjsua2) as a phone with SRTP, in a process of its own: it plays a WAV file and records what it hears.
 
 Arguments: URI, file to play, file to record, seconds, SRTP (0 off, 1 optional, 2 mandatory), and perhaps "ice". It
@@ -14,7 +13,7 @@ from math import inf
 import pjsua2 as pj
 
 
-class Phone(pj.Call):
+class Phone(pj.Call):  # type: ignore[misc]
     """One call."""
 
     def __init__(self, account: pj.Account, said: str, heard: str) -> None:

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="arg-type"
 """A Redis server in a process of its own, as Debian packages it; it can be killed and cut off."""
 
 import contextlib
@@ -24,7 +23,7 @@ class Server:
 
     def start(self) -> None:
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # type: ignore[arg-type]
         until = time.monotonic() + HANG
         while True:
             with socket.socket() as probe:

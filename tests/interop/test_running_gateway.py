@@ -1,4 +1,3 @@
-# mypy: disable-error-code="arg-type"
 """Commands beside a gateway that runs: it makes their calls, from the port that its carrier knows."""
 
 import asyncio
@@ -191,7 +190,7 @@ def beside(folder: Path, scenario: Callable[[Callee, int], Awaitable[None]], gat
 
             def run() -> None:
                 with served(folder, more) as gateway:
-                    asyncio.run_coroutine_threadsafe(scenario(person, gateway.port), loop).result()
+                    asyncio.run_coroutine_threadsafe(scenario(person, gateway.port), loop).result()  # type: ignore[arg-type]
 
             await asyncio.to_thread(run)  # noqa: TID251
 

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="arg-type"
 """Why a call was slow, silent or refused stands on its page: real calls, read in Chromium as somebody new reads it."""
 
 import asyncio
@@ -138,7 +137,7 @@ def test_a_newcomer_reads_why_a_real_call_was_slow_silent_or_refused(tmp_path: P
         ):
             placed = await calls(world)
             browser = await browsers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            page = await browser.new_page(viewport=WIDE, locale="en-GB")
+            page = await browser.new_page(viewport=WIDE, locale="en-GB")  # type: ignore[arg-type]
             page.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
             page.on("pageerror", lambda error: wrong.append(str(error)))
             for name, call in placed.items():

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="list-item"
 """Keys as tones in the sound: the limits of Q.24, and no key detected in speech."""
 
 import random
@@ -46,7 +45,7 @@ class Line:
                 * np.sin(2 * np.pi * frequency * (1 + deviation) * times + self.chance.uniform(0, 2 * np.pi))
                 for frequency, level in zip(frequencies, (-3 - twist / 2, -3 + twist / 2), strict=True)
             )
-            self.parts += [np.zeros(round(pause * RATE) + self.chance.integers(40)), sound]
+            self.parts += [np.zeros(round(pause * RATE) + self.chance.integers(40)), sound]  # type: ignore[list-item]
         return self
 
     def _amplitude(self, level: float) -> float:

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="var-annotated"
 """What became of a call is not forgotten while the database is away, and nobody waits for it without end."""
 
 import asyncio
@@ -75,7 +74,7 @@ class House:
     """Whose calls end when they are told to."""
 
     def __init__(self) -> None:
-        self.watchers = Watchers()
+        self.watchers = Watchers()  # type: ignore[var-annotated]
         self.placed: list[Call] = []
 
     def originate(self, request: OriginateRequest) -> "Call":

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="assignment, var-annotated"
 """What is private in the words is covered in the sound, and what the caller does not want kept is not recorded."""
 
 import asyncio
@@ -125,9 +124,9 @@ def heard(spans: list[list[tuple[str, float, float]]], reports: list[tuple[float
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
     async def scenario() -> None:
-        watchers = Watchers()
+        watchers = Watchers()  # type: ignore[var-annotated]
         watched = AudioRedactor(watchers, lambda _: None, lambda _: PrivacyOptions())
-        watched._cover = lambda call, found: spans.append(  # type: ignore[method-assign]
+        watched._cover = lambda call, found: spans.append(  # type: ignore[assignment, method-assign]
             [(side, (since - start).total_seconds(), (until - start).total_seconds()) for side, since, until in found]
         )
         async with watched:

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="attr-defined"
 """What strangers can do to our TCP and TLS ports, and what those whom we know notice of it: nothing."""
 
 import asyncio
@@ -210,7 +209,7 @@ def test_a_connection_that_is_closed_gives_its_place_back_though_nobody_reads(
     async def talk() -> None:
         async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
             _, writer = await connect(endpoint)
-            writer.transport.pause_reading()
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
             (stream,) = await opened_streams(endpoint)
             stream.write(b"x" * 16 * 2**20)
             end(stream, writer)

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="arg-type"
 """What is received is read liberally: a stranger costs little work, and what routing does not need costs no call."""
 
 import asyncio
@@ -203,7 +202,7 @@ def lines_run(work: Callable[[], object]) -> int:
         lines[0] += event == "line"
         return trace
 
-    sys.settrace(trace)
+    sys.settrace(trace)  # type: ignore[arg-type]
     try:
         work()
     finally:

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="arg-type"
 """A house for the dashboard with a real database and calls that are only there to be looked at."""
 
 import contextlib
@@ -246,7 +245,7 @@ async def visit(
         feed = Feed(lambda: gateway.calls)
         auth = Authentication(config.web, Accounts(store), config.tenants)
         await auth.prepare()
-        served = application(gateway, config.web, feed, auth, gateway.files(file, variables))
+        served = application(gateway, config.web, feed, auth, gateway.files(file, variables))  # type: ignore[arg-type]
         transport = httpx.ASGITransport(served)
         async with (
             served.state.app.prompts.comparisons,

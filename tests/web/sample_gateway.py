@@ -1,4 +1,3 @@
-# mypy: disable-error-code="arg-type"
 """A gateway with something to look at: calls that go on, calls that are over, a trunk that has turned somebody away."""
 
 import asyncio
@@ -192,7 +191,7 @@ async def served(
         gateway = Busy(config, store, others=load_agents(folder / "agents", config, KEYS))
         async with (
             gateway.evidence.timelines.kept_in(folder / "calls", Artifacts()),
-            Dashboard(gateway, config.web, prompts=gateway.files(file, KEYS)) as dashboard,
+            Dashboard(gateway, config.web, prompts=gateway.files(file, KEYS)) as dashboard,  # type: ignore[arg-type]
         ):
             if busy:
                 await fill(gateway, folder, hostile=hostile, huge=huge)

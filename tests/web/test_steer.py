@@ -1,4 +1,3 @@
-# mypy: disable-error-code="arg-type"
 """Who may listen to a live call and take it over, by websocket; whole calls: tests/browser/test_browser_operator.py."""
 
 import asyncio
@@ -31,7 +30,7 @@ async def dashboard(folder: Path, toml: str = "") -> AsyncIterator[tuple[FakeGat
     config = parse(f"[web]\nport = 0\n{toml}", "x", {"PASSWORD": "correct horse"})
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
         gateway = FakeGatewayView(config, store)
-        async with Dashboard(gateway, config.web) as served:
+        async with Dashboard(gateway, config.web) as served:  # type: ignore[arg-type]
             yield gateway, served.url.rstrip("/")
 
 

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="var-annotated"
 """How many phrasings of `tool_phrasings.toml` lead to the right call: ``python -m tests.agent.brain.measure_tools``.
 
 Four of the five businesses were looked at while the brain was written, the fifth only afterwards.
@@ -73,7 +72,7 @@ def tried(phrasing: Phrasing, tools: tuple[Tool, ...]) -> Try:
         return {"ok": True}
 
     call = Caller([*(one.schema for one in tools), HANG_UP], answer, MODEL)
-    talk = []
+    talk = []  # type: ignore[var-annotated]
     for said in (*phrasing.said, "Yes."):
         if said == "Yes." and not (talk and talk[-1].endswith("Is that right?")):
             break

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="arg-type"
 """Replies of an agent's own server that the caller breaks off: the session alone, and whole conversations."""
 
 import asyncio
@@ -18,7 +17,7 @@ from tests.virtual import run
 
 
 def relay_to(server: FakeRelay) -> Relay:
-    return Relay(RelayCall("wss://brain.test/relay", CALL), server.dial)
+    return Relay(RelayCall("wss://brain.test/relay", CALL), server.dial)  # type: ignore[arg-type]
 
 
 def reply(relay: Relay, *said: str) -> AsyncGenerator[Piece, None]:

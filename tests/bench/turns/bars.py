@@ -1,4 +1,3 @@
-# mypy: disable-error-code="misc"
 """The bars of turn-taking, each a line that ends ``met`` or ``missed``; all figures beside those of the first run."""
 
 import contextlib
@@ -134,7 +133,7 @@ def measured(
             bench = Bench(KINDS[kind], part, scale, place=place)
             with ThreadPoolExecutor(together) if together > 1 else contextlib.nullcontext() as pool:
                 run = pool.map if pool else map
-                for found in run(lambda name, bench=bench: ALL[name](bench), sets):
+                for found in run(lambda name, bench=bench: ALL[name](bench), sets):  # type: ignore[misc]
                     yield f"{kind}/{part}", found
 
 

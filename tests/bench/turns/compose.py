@@ -1,4 +1,3 @@
-# mypy: disable-error-code="arg-type"
 """What callers do, made of recordings: pauses, groups, murmurs, coughs, babble, a television; the same by seed."""
 
 from functools import cache
@@ -90,7 +89,7 @@ def acknowledgements() -> list[Clip]:
     return [
         clip(
             text,
-            np.frombuffer(to_linear(sound), "<i2").astype(np.float32) / 32768,
+            np.frombuffer(to_linear(sound), "<i2").astype(np.float32) / 32768,  # type: ignore[arg-type]
             " ".join(words_of(text)),
             "made here",
         )

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="attr-defined"
 """The parts of a simulation, each by itself and on a clock of the test's."""
 
 import random
@@ -203,7 +202,7 @@ async def test_stt_stall_in_every_second_turn_and_the_model_thinks_longer(monkey
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(seam.asyncio, "sleep", sleep)
+    monkeypatch.setattr(seam.asyncio, "sleep", sleep)  # type: ignore[attr-defined]
     parts = providers(ProviderFaults(stt_stall=2.0, llm_slow=3.0))
     assert [event.text async for event in parts.stt().events() if isinstance(event, Transcript)] == list("0123")
     assert slept == [2.0, 2.0]
