@@ -50,5 +50,5 @@ def a_call(call: str = "c", turns: Sequence[Turn] = (), ending: str = "caller_hu
     for number, one in enumerate(turns):
         told = at(10 + number)
         reports = [CallerSaid(one.caller, True), AgentSays(one.said), *map(ToolDone, one.tools), TurnEnded(one)]
-        events += [CallReported(call, told, report) for report in reports]
+        events += [CallReported(call, told, report) for report in reports]  # type: ignore[arg-type]
     return [*events, CallEnded(call, at(60), Disposition(ending, "caller: BYE"), {"packets_received": 3000})]

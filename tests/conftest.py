@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, union-attr"
 """What holds for every test."""
 
 import gc

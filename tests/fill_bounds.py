@@ -49,7 +49,7 @@ async def strangers(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 async def nonces(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    asking = admission.Admission(admission.AdmissionOptions(), (), (), key=b"k", token=str)._challenger
+    asking = admission.Admission(admission.AdmissionOptions(), (), (), key=b"k", token=str)._challenger  # type: ignore[attr-defined]
     for number in range(10_100):
         asking._remember(f"{number:x}.t.m", 1)
     assert len(asking._counts) == 10_000
@@ -127,7 +127,7 @@ async def sound_and_keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(phone_line, "EVENTS_KEPT", 10)
     line = phone_line.PhoneLine()
     for number in range(20):
-        line.on_media(Frames(b"\xff" * 160, number * 0.02, 0.0))
+        line.on_media(Frames(b"\xff" * 160, number * 0.02, 0.0))  # type: ignore[arg-type]
         line.press("1", "info", number)
     assert line._events.qsize() == 10
 

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """An authority for signers of calls (RFC 8226), its certificates and the calls that they sign."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """Whatever a stranger or a caller can make grow has a bound, and a counter that operators see in ``/metrics``.
 
 `BOUNDS` is the list of them all; each is filled here, or by the test that it names.

@@ -41,7 +41,7 @@ def test_a_campaign_that_is_not_there_and_one_without_anybody_in_it_are_errors(c
 
 def test_without_a_gateway_a_campaign_waits_and_the_command_says_what_to_do(config: Path, tmp_path: Path) -> None:
     def run(*arguments: str) -> Result:
-        return CliRunner().invoke(app, ["campaign", *arguments, "-c", str(config)])
+        return CliRunner().invoke(app, ["campaign", *arguments, "-c", str(config)])  # type: ignore[return-value]
 
     (tmp_path / "people.csv").write_text("number\n+14155550123\n")
     told = run("run", str(tmp_path / "people.csv"), "--detach")

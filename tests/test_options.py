@@ -203,6 +203,6 @@ def test_the_table_extra_takes_anything_within_its_bounds() -> None:
     assert built.table("elevenlabs").extra == extra | {"token": "sk-hush"}
     assert secrets_of(built) == {"sk-hush"}
     assert "sk-hush" not in repr(built)
-    for wrong in ({"a": {"b": {"c": {"d": {"e": {}}}}}}, {"a": "x" * 9000}):
+    for wrong in ({"a": {"b": {"c": {"d": {"e": {}}}}}}, {"a": "x" * 9000}):  # type: ignore[var-annotated]
         with pytest.raises(OptionError, match="holds at most"):
             build(GatewayConfig, {"elevenlabs": {"extra": wrong}}, {})

@@ -159,7 +159,7 @@ def test_cibuildwheel_builds_that_wheel_and_no_other(machine: str) -> None:
         find_uv_bin(), "tool", "run", "--system-certs", "--from", f"cibuildwheel=={version}", "cibuildwheel",
         "--print-build-identifiers", "--platform", "linux", "--archs", machine, ROOT,
     ]  # fmt: skip
-    printed = ran(command, ROOT)
+    printed = ran(command, ROOT)  # type: ignore[arg-type]
     if printed.returncode and UNREACHABLE.search(printed.stderr):
         pytest.skip("the index of packages cannot be reached, and uv has not got cibuildwheel")
     assert printed.returncode == 0, printed.stderr

@@ -21,7 +21,7 @@ def declared(kind: type, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]
         if option.scope:
             yield (*path, name)
         elif is_dataclass(option.hint):
-            yield from declared(option.hint, (*path, name))
+            yield from declared(option.hint, (*path, name))  # type: ignore[arg-type]
 
 
 def test_only_options_that_the_gateway_reads_once_and_its_routes_have_a_scope_of_their_own() -> None:

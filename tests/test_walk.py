@@ -1,3 +1,4 @@
+# mypy: disable-error-code="call-arg"
 """The walk of an INVITE to the conversation, as docs/architecture.md tells it, is that of the code."""
 
 import ast
@@ -97,6 +98,15 @@ def test_each_file_of_calls_that_a_session_uses_is_on_the_page() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("### The walk of an INVITE\n")[2]
     used = {file for file in imports("sipgw/calls/session.py") if file.startswith("sipgw/calls/")}
     assert used <= set(re.findall(r"`(sipgw/calls/\w+\.py)`", page.partition("\n## ")[0]))
+
+
+def test_each_file_that_takes_a_leg_is_on_the_page() -> None:
+    """Else the walk could go on through files that the table does not count."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("### The walk of an INVITE\n")[2]
+    files = [str(path.relative_to(ROOT)) for path in (ROOT / "sipgw").rglob("*.py")]
+    taking = {one for one in files if "sipgw/sip/leg.py" in imports(one) and not one.startswith("sipgw/tools/")}
+    assert len(taking) > 10
+    assert taking <= set(re.findall(r"`(sipgw/[\w/]+\.py)`", page.partition("\n## ")[0]))
 
 
 def test_the_walk_is_short() -> None:

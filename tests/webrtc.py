@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """A browser, played by aiortc's own peer connection: offers, connects, sends mu-law, keeps what it hears."""
 
 import asyncio
@@ -82,7 +83,7 @@ class Browser:
                 data = data[:1] + bytes([marker | EVENTS]) + data[2:4] + first[4:12] + bytes([key]) + body
             await send(data)
 
-        transport._send_rtp = instead
+        transport._send_rtp = instead  # type: ignore[method-assign]
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         self._listening = asyncio.get_running_loop().create_task(self._listen(track))

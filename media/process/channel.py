@@ -262,10 +262,6 @@ class Channel:
         """Keep sound again. It is not kept before the first call of this method."""
         self._order(Kind.RECORD, wire.pack_json({"do": "resume"}))
 
-    def stop_recording(self) -> None:
-        """Finish the recording; `close` does too."""
-        self._order(Kind.RECORD, wire.pack_json({"do": "stop"}))
-
     async def stats(self) -> dict[str, Any]:
         """All counters of the call. Raises `MediaDown`."""
         self._counts = self._counts or asyncio.get_running_loop().create_future()

@@ -330,7 +330,7 @@ class Worker:
         channel.watch_at = min(channel.watch_at, channel.session.deadline)
 
     def _record(self, channel: WorkerChannel, wanted: dict[str, Any]) -> None:
-        """Begin, pause, resume or stop a recording."""
+        """Begin, pause or resume a recording."""
         session = channel.session
         match wanted["do"]:
             case "begin" if session.recording is None:
@@ -338,8 +338,6 @@ class Worker:
                 channel.tape = self._recorder.open(wanted["path"])
             case "pause" | "resume" as change:
                 channel.pause(on=change == "pause")
-            case "stop":
-                self._stop_recording(channel)
 
     def _stop_recording(self, channel: WorkerChannel) -> None:
         if recording := channel.session.recording:

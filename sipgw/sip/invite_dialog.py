@@ -10,7 +10,7 @@ from sipgw.sip.core import Core
 from sipgw.sip.dialog import Dialog
 from sipgw.sip.events import Asserted, Confirmed, Ended, Phase
 from sipgw.sip.identity import asserts
-from sipgw.sip.info import KeySender, take_info
+from sipgw.sip.info import take_info
 from sipgw.sip.invite_dialog_table import InviteEvent
 from sipgw.sip.message import Request
 from sipgw.sip.offer_exchange import OfferExchange
@@ -32,7 +32,6 @@ class InviteDialog(CallState):
     def __init__(self, core: Core, invite: Request) -> None:
         super().__init__(core, invite)
         self.session = OfferExchange(self)
-        self.keys = KeySender(self)
         self.transferor = Transferor(self)
         self.transferee = Transferee(self)
         self._host = ""

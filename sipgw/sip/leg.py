@@ -22,7 +22,6 @@ from sipgw.sip.events import (
     Referred,
     ReferRequested,
 )
-from sipgw.sip.info import PRESSED
 from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.media_names import Locate, MediaNames
@@ -266,13 +265,6 @@ class Leg:
     def reject_offer(self, status: int) -> None:
         """Refuse it; the session stays as it was."""
         self._act(self._call.reject_offer, status)
-
-    def send_info_digit(self, key: str, seconds: float = PRESSED) -> None:
-        """Press `key`, one of ``0123456789*#ABCD``, by INFO; for PBXs that take no telephone events in RTP.
-
-        Keys are sent in their order, each after the response to the one before. Raises `ValueError` for another key.
-        """
-        self._act(self._call.keys.press, key, seconds)
 
     async def reinvite(self, sdp: bytes) -> Changed:
         """Offer `sdp` instead of our present description, e.g. to hold; without an answer all stays as it was."""

@@ -160,11 +160,6 @@ class Message(ABC):
         lines = self.headers.lines("via")
         return len(lines) == 1 and not first(lines[0], ",")[1]
 
-    @property
-    def vias(self) -> tuple[Via, ...]:
-        """All Via values, the topmost first. Raises `FieldError`."""
-        return tuple(Via.parse(value) for value in self.headers.all("via"))
-
     @cached_property
     def from_(self) -> NameAddr:
         """The From field."""

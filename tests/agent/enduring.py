@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """Whole calls on virtual time in which providers fail at every point; what counts is what the caller hears."""
 
 import asyncio
@@ -55,7 +56,7 @@ class Troubled:
         self._stalled = self._stalled or isinstance(trouble, Exception | float)
         if self._stalled:
             return
-        for one in (*trouble, event):
+        for one in (*trouble, event):  # type: ignore[misc]
             if one is not None:
                 self._came.put_nowait(one)
         if self._once:
@@ -222,7 +223,7 @@ def endure_realtime(*makers: Callable[[Brief], RealtimeModel]) -> Story:
 
     def begin(line: FakeLine, report: Callable[[Report], None], connect: object) -> Conversation:
         session = FailoverRealtime(lambda _: RealtimeProviders(makers, FailoverOptions()), "agent", lambda report: None)
-        return RealtimeConversation(line, session, AgentRole(persona=PERSONA), observer=report)
+        return RealtimeConversation(line, session, AgentRole(persona=PERSONA), observer=report)  # type: ignore[return-value]
 
     return _endured(begin, 2)
 

@@ -124,7 +124,7 @@ def hold(plan: Callable[[FakeCaller, FakeLine, FakeStt], Awaitable[None]], setti
             await conversation.open()
             caller = FakeCaller(line, stt)
             caller.call_control = conversation.call_control
-            person = group.create_task(plan(caller, line, stt))
+            person = group.create_task(plan(caller, line, stt))  # type: ignore[arg-type, var-annotated]
             outcome = await conversation.run()
             clock.cancel()
             person.cancel()

@@ -71,7 +71,7 @@ def hold(
             await conversation.open()
             caller = SpeakingCaller(line, session)
             caller.call_control = conversation.call_control
-            person = group.create_task(plan(caller, session))
+            person = group.create_task(plan(caller, session))  # type: ignore[arg-type, var-annotated]
             outcome = await conversation.run()
             clock.cancel()
             person.cancel()

@@ -36,7 +36,7 @@ def brief(act: Act, *, stt: FakeStt | None = None, tts: FakeTts | None = None, s
         async with asyncio.TaskGroup() as group:
             clock = group.create_task(line.play())
             await briefing.open()
-            person = group.create_task(act(FakeCaller(line, hears), line))
+            person = group.create_task(act(FakeCaller(line, hears), line))  # type: ignore[arg-type, var-annotated]
             verdict = await briefing.run(summarise)
             clock.cancel()
             person.cancel()

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """What cannot be undone is done after a yes of the caller to a question that they have heard, and only then."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="operator"
 """Whole conversations on virtual time: people who talk at the same time, records that are true, hostile providers."""
 
 import asyncio

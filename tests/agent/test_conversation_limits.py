@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Whole conversations on virtual time: tools, silence, keys, and everything that fails."""
 
 import asyncio

@@ -104,7 +104,7 @@ def test_somebody_takes_the_agents_place_for_an_hour_and_gives_it_back() -> None
 
 @pytest.mark.parametrize("on_its_way", ["reprompt", "ask_again"])
 def test_a_question_that_is_on_its_way_is_not_put_to_a_caller_whom_somebody_takes(on_its_way: str) -> None:
-    lines, reports = [], []
+    lines, reports = [], []  # type: ignore[var-annotated]
 
     def observe(report: Report) -> None:
         reports.append(report)

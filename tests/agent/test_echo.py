@@ -132,7 +132,7 @@ def test_an_echo_makes_it_stutter_twice_and_is_never_answered(delay: float, lose
     stt: list[str] = []
 
     async def plan(loop: Loop, caller: FakeCaller, _: FakeStt) -> None:
-        for _ in range(3):
+        for _ in range(3):  # type: ignore[assignment]
             await loop.ask(QUESTION)
             began = now()
             await loop.run(spoken_seconds(LONG) + 4.0)

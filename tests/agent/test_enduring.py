@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Every provider, every point at which it can fail, in a whole call: what the caller hears within three seconds.
 
 Each fault lasts for the whole call. Without another provider behind it the call goes on, or it ends with an apology
@@ -134,7 +135,7 @@ def test_stt(faults: dict[str, object]) -> None:
         goes_on(story)
 
 
-@pytest.mark.parametrize("faults", [one for one in STT if NONSENSE not in one.values()], ids=named)
+@pytest.mark.parametrize("faults", [one for one in STT if NONSENSE not in one.values()], ids=named)  # type: ignore[attr-defined]
 def test_stt_with_others_behind_them(faults: dict[str, object]) -> None:
     stt = FailoverStt([lambda: Listening(**faults), Listening], CircuitBreaker(2), FAILOVER)
     story = endure(stt, thinking(WELL), speaking())

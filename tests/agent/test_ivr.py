@@ -240,7 +240,7 @@ def test_an_advertisement_in_a_queue_is_told_once_and_not_again() -> None:
     assert navigator.place is Place.TALKING
     navigator.wait(now)
     at(navigator, now, "Did you know that you can order on our website?")
-    assert navigator.place is Place.QUEUE
+    assert navigator.place is Place.QUEUE  # type: ignore[comparison-overlap]
     at(navigator, now + 5, "Hello, this is Ann.")
     assert navigator.place is Place.TALKING
 

@@ -159,7 +159,7 @@ def test_a_lookup_that_fails_leaves_no_turn_waiting() -> None:
         await asyncio.sleep(6)
         caller.hang_up()
 
-    failed = []
+    failed = []  # type: ignore[var-annotated]
     held = hold(plan, Setting(script=lambda messages: says("At nine."), find=find))
     assert failed and len(held.tts.spoken) > 1, "whatever the agent says, it says something"
 

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, comparison-overlap"
 """The time limits on models, on virtual time."""
 
 import asyncio
@@ -27,7 +28,7 @@ def thinking(*replies) -> tuple[list, float]:
         try:
             found = [piece async for piece in think(llm, [], ())]
         except ProviderError as error:
-            found = [error.problem]
+            found = [error.problem]  # type: ignore[list-item]
         return found, now() - begun
 
     return run(work())
@@ -50,7 +51,7 @@ FORM = ReplyForm({"type": "function", "function": {"name": "report", "parameters
 def test_a_form_may_take_longer_than_a_caller_waits(models: int):
     """Servers of other protocols hand a tool call over when all of it is written."""
     script = [3 * FIRST_TOKEN, ToolCall("1", "report", '{"a": 1}')]
-    backup = FailoverLlm([FakeLlm(lambda messages: script)] * models, CircuitBreaker(models), FailoverOptions())
+    backup = FailoverLlm([FakeLlm(lambda messages: script)] * models, CircuitBreaker(models), FailoverOptions())  # type: ignore[return-value]
     assert run(whole(backup, [], 60.0, FORM)) == '{"a": 1}'
 
 

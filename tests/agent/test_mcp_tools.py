@@ -1,3 +1,4 @@
+# mypy: disable-error-code="list-item"
 """MCP servers as real processes, on stdio and streamable HTTP: their tools behave like the agent's own."""
 
 import asyncio
@@ -229,7 +230,7 @@ def test_what_a_server_does_not_say_of_a_tool_is_as_the_specification_has_it(
         offered = Offered()
         offered.annotations = annotations
         tool = server._made(offered)
-        assert tool.side_effect is changes
+        assert tool.side_effect is changes  # type: ignore[union-attr]
         server._client = client = Answers(failed(-32000))
         server._connected.set()
 

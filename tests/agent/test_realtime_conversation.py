@@ -1,3 +1,4 @@
+# mypy: disable-error-code="operator"
 """Conversations with a speech-to-speech provider on virtual time, asserted to the word."""
 
 import asyncio

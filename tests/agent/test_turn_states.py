@@ -67,7 +67,7 @@ def stays(setting: Setting, act: Act, seconds: float) -> tuple[Held, dict[State,
 
     async def plan(caller: FakeCaller, line: FakeLine, stt: FakeStt) -> None:
         async with asyncio.TaskGroup() as group:
-            acting = group.create_task(act(caller))
+            acting = group.create_task(act(caller))  # type: ignore[arg-type, var-annotated]
             until, state, entered = now() + seconds, None, now()
             while now() < until:
                 found = caller.call_control.state

@@ -18,7 +18,7 @@ from tests.waiting import HANG
 
 
 def passages(name: str, content: str | bytes) -> list[tuple[str, str]]:
-    return [tuple(one) for one in chunks_of(name, content.encode() if isinstance(content, str) else content)]
+    return [tuple(one) for one in chunks_of(name, content.encode() if isinstance(content, str) else content)]  # type: ignore[misc]
 
 
 def test_markdown() -> None:

@@ -134,7 +134,7 @@ def test_what_may_cost_too_much_is_not_read_in(tmp_path: Path, why: str) -> None
         more = {"over": lambda: "the calls of today have taken all that they may"} if why == "day" else {}
         async with FakeEmbeddings() as server:
             config = service(folder, tmp_path, server, cost=1.0 if why == "cost" else 100.0).having(prices=prices)
-            async with shelved(config, **more) as one:
+            async with shelved(config, **more) as one:  # type: ignore[arg-type]
                 (problem,) = (await one.load({"agent": config}))["agent"].reading.problems
                 assert ("may cost 1.8" in problem) if why == "cost" else ("of today" in problem)
                 assert not server.requests and await rows(one) == []

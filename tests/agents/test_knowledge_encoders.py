@@ -15,7 +15,7 @@ def test_an_encoder_that_no_agent_uses_any_more_is_closed_and_a_running_call_use
         folder = documents(tmp_path, hours=HOURS)
         closed: list[str] = []
         async with FakeEmbeddings() as server, shelved(service(folder, tmp_path, server)) as one:
-            before = one.encoders()
+            before = list(one._encoders.values())
             close = before[0].close
             before[0].close = lambda: noted(closed, close)  # type: ignore[method-assign]
             find = one.finder("agent", lambda used: None, HANG)
@@ -23,7 +23,7 @@ def test_an_encoder_that_no_agent_uses_any_more_is_closed_and_a_running_call_use
             one.put(await one.load({"agent": service(folder, tmp_path, server, api_key="other")}))
             assert await find(("When do you open in the morning?",))
             await until(lambda: closed == ["closed"])
-            assert len(one.encoders()) == 1 and one.encoders() != before
+            assert len(one._encoders) == 1 and list(one._encoders.values()) != before
 
     async def noted(closed: list[str], close: Callable[[], Awaitable[None]]) -> None:
         await close()

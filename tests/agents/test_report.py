@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The report on a call: what the model is asked for, and which of its values are proven."""
 
 import json
@@ -220,7 +221,7 @@ def test_a_reply_that_is_no_object_is_an_error(reply: str) -> None:
 @pytest.mark.parametrize("reply", [{"fields": []}, {"outcome": "booked", "achieved": 1}, {"summary": {"a": 1}}])
 def test_a_reply_of_another_shape_fills_in_nothing(reply: dict[str, Any]) -> None:
     found = proven(OPTIONS, TURNS, json.dumps(reply))
-    empty = {"summary": None, "outcome": None, "achieved": None, "unproven": []}
+    empty = {"summary": None, "outcome": None, "achieved": None, "unproven": []}  # type: ignore[var-annotated]
     assert found == empty | {"fields": dict.fromkeys(("day", "guests", "reason", "deposit"))}
 
 
@@ -247,7 +248,7 @@ def test_the_model_gets_the_call_as_data_and_the_language_of_the_owner() -> None
     system, user = messages_of(OPTIONS, call, "de")
     assert "ISO 639-1 code de." in system["content"]
     about = json.loads(user["content"])
-    assert about["began"].startswith("Monday 2026-11-23") and about["turns"][1]["caller"] == TURNS[1]["caller"]
+    assert about["began"].startswith("Monday 2026-11-23") and about["turns"][1]["caller"] == TURNS[1]["caller"]  # type: ignore[index]
     assert about["turns"][2]["tools"][0]["returned"] == '{"status": "booked", "id": 17}'
     french = ReportOptions("x", language="fr")
     assert "ISO 639-1 code fr." in messages_of(french, call, "de")[0]["content"]

@@ -119,8 +119,8 @@ def test_beyond_a_cap_no_report_is_made_and_the_record_says_why(
     async def test(made: World) -> None:
         bill = made.expenses.open("other", SimpleNamespace(ended=None, tenant=""))  # type: ignore[arg-type]
         bill.cost = lambda _: SimpleNamespace(most=0.4)  # type: ignore[method-assign, assignment, return-value]
-        bill.seconds = lambda _: 0.0  # type: ignore[method-assign]
-        await made.call(ended(**cost))
+        bill.seconds = lambda _: 0.0  # type: ignore[assignment, method-assign]
+        await made.call(ended(**cost))  # type: ignore[arg-type]
         await made.filler.work(NOW)
         found = await made.report()
         assert found["state"] == "not made" and why in found["problem"]

@@ -77,7 +77,7 @@ def test_tries_that_are_paid_for_and_come_to_nothing_are_few(tmp_path: Path) -> 
         raise ProviderError("scripted", "broke off")
 
     async def test(made: World) -> None:
-        made.llm.acts = [breaks_off] * 100
+        made.llm.acts = [breaks_off] * 100  # type: ignore[list-item]
         await made.call(ended())
         now, tries = NOW, 0
         while await made.filler.work(now):

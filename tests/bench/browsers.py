@@ -41,7 +41,7 @@ async def main(calls: int, seconds: float) -> None:
     answers = json.loads(await asyncio.to_thread(sys.stdin.readline))  # noqa: TID251
     for browser, stream, answer in zip(browsers, streams, answers, strict=True):
         for protocol in browser.connection.getSenders()[0].transport.transport._connection._protocols:
-            protocol.transport._sock = Stamping(protocol.transport._sock, stream)
+            protocol.transport._sock = Stamping(protocol.transport._sock, stream)  # type: ignore[attr-defined]
         await browser.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
     await asyncio.sleep(seconds)
     print(json.dumps([stream.judge() for stream in streams]), flush=True)

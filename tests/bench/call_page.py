@@ -98,7 +98,7 @@ async def page(folder: Path) -> Opened:
             session.add(artifact(CALL, str(file)))
         while gateway.evidence.timelines.version(CALL):
             await asyncio.sleep(0.05)
-        dashboard = await stack.enter_async_context(Dashboard(gateway, gateway.config.web))
+        dashboard = await stack.enter_async_context(Dashboard(gateway, gateway.config.web))  # type: ignore[arg-type]
         play = await stack.enter_async_context(playwright.async_playwright())
         browser = await play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         stack.push_async_callback(browser.close)

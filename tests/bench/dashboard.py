@@ -29,7 +29,7 @@ async def shown(folder: Path) -> float:
         gateway = FakeGatewayView(config, store)
         for number in range(CALLS):
             gateway.begin(live_call(number, f"+1555{number:07}"))
-        dashboard = await stack.enter_async_context(Dashboard(gateway, config.web))
+        dashboard = await stack.enter_async_context(Dashboard(gateway, config.web))  # type: ignore[arg-type]
         for number in range(BROWSERS):
             file = stack.enter_context((folder / f"{number}").open("wb"))
             browser = await asyncio.create_subprocess_exec(  # the readers' work is not counted

@@ -44,7 +44,7 @@ def _spread(seconds: list[float]) -> str:
 
 
 async def _measure(folder: Path) -> tuple[float, list[float], list[float]]:
-    watchers, policy = Watchers(), PrivacyOptions()
+    watchers, policy = Watchers(), PrivacyOptions()  # type: ignore[var-annotated]
     waits, walls = list[float](), list[float]()
     async with (
         Store(StoreOptions(str(folder / "x.db"))) as store,

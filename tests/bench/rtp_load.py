@@ -1,3 +1,4 @@
+# mypy: disable-error-code="operator"
 """The far end of many calls, in a process of its own: ``python -m tests.bench.rtp_load CALLS SECONDS``.
 
 Prints the list of its UDP ports, reads the list of the remote ports from stdin, exchanges PCMU at 20 ms with each, and

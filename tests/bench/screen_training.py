@@ -55,7 +55,7 @@ def fitted(features: Floats, screens: Floats) -> tuple[Floats, float]:
         sums = alike @ dual
         likely = 1 / (1 + np.exp(-np.clip(sums, -STEEP, STEEP)))
         bend = np.maximum(likely * (1 - likely), 1e-6)
-        dual = np.linalg.solve(alike + np.diag(1 / bend), sums - (likely - screens) / bend)
+        dual = np.linalg.solve(alike + np.diag(1 / bend), sums - (likely - screens) / bend)  # type: ignore[assignment]
     return features.T @ dual / RIDGE, FREE * float(dual.sum())
 
 

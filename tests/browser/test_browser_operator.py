@@ -72,7 +72,7 @@ def test_who_takes_a_phone_call_over_speaks_with_the_caller_and_the_agent_goes_o
                     await until(lambda: heard(caller, number_of))
                     await until(lambda: frames(operator, murmur) > 100)
                     with pytest.raises(CallControlRefused, match="another person is already in this call"):
-                        await call.take_over("bob", lambda _: None)  # type: ignore[arg-type,return-value]
+                        await call.take_over("bob", lambda _: None)  # type: ignore[arg-type,return-value, misc]
                 await until(lambda: call.row()["turn"] != "with ann")
                 await until(lambda: sound_of(ANSWER).strip(b"\xff") in caller.heard())
                 assert any(GIVEN_BACK in str(message["content"]) for message in gateway.llm.requests[-1]["messages"])

@@ -45,7 +45,7 @@ def at_most(calls: int) -> Callable[[GatewayConfig], GatewayConfig]:
 
 
 def test_mulaw_passes_untouched_both_ways_and_the_call_is_told_and_recorded_like_any_other(tmp_path: Path) -> None:
-    told = []
+    told = []  # type: ignore[var-annotated]
 
     async def scenario():
         said = [Said("Where is my order 7346?", 4000, 5000)]

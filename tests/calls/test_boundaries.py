@@ -130,7 +130,10 @@ async def a_protocol_callback(under_test: GatewayUnderTest, patch: pytest.Monkey
     """What a connection, or the socket of datagrams, calls back raises."""
     endpoint = under_test.gateway.endpoint
     struck = spoilt(
-        patch, endpoint, "_after", lambda action, *args: args and "stray" in str(getattr(args[0], "headers", ""))
+        patch,
+        endpoint,
+        "_after",
+        lambda action, *args: args and "stray" in str(getattr(args[0], "headers", "")),  # type: ignore[arg-type]
     )
     message = options("stray")
     for transport in ("udp", "tcp"):
@@ -277,7 +280,7 @@ def test_twenty_calls_lose_nothing_whatever_raises_beside_them(tmp_path: Path, m
                         break
                     await asyncio.sleep(BEAT)
             for far in under_test.fars:
-                await until(lambda far=far: under_test.kinds(far.number) == ["initiated", "answered", "completed"])
+                await until(lambda far=far: under_test.kinds(far.number) == ["initiated", "answered", "completed"])  # type: ignore[misc]
             assert set(under_test.delivered.values()) == {1}, "each once"
 
     asyncio.run(scenario())

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Callers are handed over to people whom the gateway calls: real SIP and RTP, the media process, strict fakes.
 
 Who hears whom is proven by the frames: each of the caller's and the person's is different, and mu-law passes untouched.

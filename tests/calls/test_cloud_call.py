@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """Whole calls with the cloud providers' protocols: real SIP, real RTP, the media process, strict fakes."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="misc"
 """A third in a live call: who hears whom, what the agent is told, and what nobody may hear.
 
 Who hears whom is measured in the packets that each phone got, and in the sound that reached STT.
@@ -20,6 +21,7 @@ from sipgw.events import PartySaid
 from sipgw.sip.events import Ended
 from tests.calls.conference import AGENT, CALLER, HEARS, THIRD, agent_hears, hears, third, world
 from tests.fakes.assemblyai import Said
+from tests.info_keys import send_info_digit
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -109,11 +111,11 @@ def test_the_keys_of_a_supervisors_phone_change_the_mode_and_reach_nobody(tmp_pa
             call = there.call
             assert await call.join("anna", Mode.LISTEN)
             for key, mode in (("5", Mode.WHISPER), ("6", Mode.CONFERENCE), ("4", Mode.LISTEN), ("6", Mode.CONFERENCE)):
-                anna.legs[0].send_info_digit(key)
+                send_info_digit(anna.legs[0], key)
                 await until(lambda mode=mode: call.row()["mode"] == mode.value)
-            anna.legs[0].send_info_digit("9")
+            send_info_digit(anna.legs[0], "9")
             call.change_mode(Mode.TAKE_OVER)
-            anna.legs[0].send_info_digit("4")
+            send_info_digit(anna.legs[0], "4")
             await until(lambda: any(packet.payload_type == 101 for _, packet in there.caller.received))
             assert call.row()["mode"] == "take_over", "now they are for the caller's side"
             call.give_back()
@@ -126,7 +128,7 @@ def test_a_colleague_who_was_added_cannot_whisper_by_keys(tmp_path: Path) -> Non
         async with third() as anna, world(tmp_path, anna) as there:
             assert await there.call.join("anna", Mode.CONFERENCE)
             (leg,) = anna.legs
-            leg.send_info_digit("5")
+            send_info_digit(leg, "5")
             assert (await leg.reinvite(leg.local.replace(b"sendrecv", b"sendonly"))).sdp
             joined = there.call.conference.third
             assert joined
@@ -150,7 +152,7 @@ def test_until_the_caller_has_agreed_a_listener_hears_nothing_and_a_colleague_he
             there.call.change_mode(Mode.LISTEN)
             await hears(there.third, "")
             assert there.caller.leg
-            there.caller.leg.send_info_digit("1")
+            send_info_digit(there.caller.leg, "1")
             await hears(there.third, "caller agent")
 
     asyncio.run(scenario())

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """A caller asks what stands in a folder of documents: real SIP and RTP, the providers' protocols, a citing record."""
 
 import asyncio

@@ -92,7 +92,7 @@ def test_another_agent_takes_the_call_over(tmp_path: Path) -> None:
         return config.having(agent=agent, openai_live=live(fake))
 
     def others(config: GatewayConfig) -> dict[str, GatewayConfig]:
-        return {"billing": parse_agent(billing, Path("agents/billing.md"), config, {})}
+        return {"billing": parse_agent(billing, Path("agents/billing.md"), config, {})}  # type: ignore[dict-item]
 
     async def scenario() -> dict[str, Any]:
         async with fake, cloud(tmp_path, [], [], change=change, agents=others) as world:

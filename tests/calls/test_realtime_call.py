@@ -198,7 +198,7 @@ def test_another_agent_takes_the_call_over_with_a_provider_of_its_own(tmp_path: 
 
     def others(config: GatewayConfig) -> dict[str, GatewayConfig]:
         config = config.having(assemblyai_agent=VoiceAgentOptions(api_key="k", url=second.url))
-        return {"billing": parse_agent(billing, Path("agents/billing.md"), config, {})}
+        return {"billing": parse_agent(billing, Path("agents/billing.md"), config, {})}  # type: ignore[dict-item]
 
     async def scenario():
         async with first, second, cloud(tmp_path, [], [], change=first_of, agents=others) as world:

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Calls that share a Call-ID: whoever calls chooses it, and to SIP they are two as long as their tags differ."""
 
 import asyncio

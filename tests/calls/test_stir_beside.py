@@ -79,7 +79,7 @@ async def kept(world: Cloud, leg: Leg) -> tuple[dict, list[dict]]:
     leg.hangup()
     (record,) = await records(world.gateway)
     told = await world.gateway.store.call(record["id"])
-    return told, [event["about"]["stir"] for event in told["events"] if event["kind"] == "caller_verified"]
+    return told, [event["about"]["stir"] for event in told["events"] if event["kind"] == "caller_verified"]  # type: ignore[index, return-value]
 
 
 def prompt(live: CallSession) -> str:

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="return-value"
 """One gateway signs its call, the other verifies it: the verdict stands in the record, and the agent is told it."""
 
 import asyncio
@@ -46,7 +47,7 @@ def test_a_signed_call_from_gateway_to_gateway(tmp_path: Path, attest: str) -> N
     def signs(config: GatewayConfig) -> GatewayConfig:
         return replace(
             config,
-            stir=StirOptions(key=authority.key_file(), x5u=URL, attest=attest),
+            stir=StirOptions(key=authority.key_file(), x5u=URL, attest=attest),  # type: ignore[arg-type]
             gate=GateOptions(windows=ALWAYS, consent="never"),
         )
 

@@ -33,7 +33,7 @@ def test_a_call_whose_sound_cannot_be_reached_over_ipv6_is_refused(
 
     async def scenario() -> int:
         async with cloud(tmp_path, [], []) as world, phone("127.0.0.1") as caller:
-            monkeypatch.setattr(transports.socket, "socket", NoIPv6)
+            monkeypatch.setattr(transports.socket, "socket", NoIPv6)  # type: ignore[attr-defined]
             assert not world.gateway.endpoint.reaches(Peer("udp", "2001:db8::1", 5060))
             with pytest.raises(CallFailed) as failed:
                 await caller.invite(world.target, "<sip:me@127.0.0.1>", ELSEWHERE)

@@ -30,6 +30,7 @@ from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
+from tests.info_keys import send_info_digit
 from tests.media.networks import loud, number_of
 from tests.phone import Phone, calling
 
@@ -57,7 +58,7 @@ def brief(
 
 
 def press(key: str) -> Callable[[Leg], None]:
-    return lambda leg: leg.send_info_digit(key)
+    return lambda leg: send_info_digit(leg, key)
 
 
 @pytest.mark.parametrize(("by", "language"), [("a word", "en"), ("a key", "de")])

@@ -108,7 +108,7 @@ def test_every_page_can_be_found_by_search_and_by_navigation(site: Path) -> None
 def test_read_the_docs_builds_each_version() -> None:
     file = ROOT / ".readthedocs.yaml"
     command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.readthedocs", file]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)  # type: ignore[arg-type]
     assert ran.returncode == 0, ran.stdout + ran.stderr
     told = yaml.safe_load(file.read_text())
     assert (ROOT / told["mkdocs"]["configuration"]).is_file()
@@ -143,7 +143,7 @@ def test_every_transition_of_every_state_machine_is_drawn(site: Path) -> None:
     drawn = (site / "reference" / "machines" / "index.html").read_text()
     tables = [TABLE, source.TABLE, states.TABLE, INVITE_CLIENT, CLIENT, INVITE_SERVER, SERVER, *SIP_TABLES]
     for table in tables:
-        for (state, event), (then, done) in table.items():
+        for (state, event), (then, done) in table.items():  # type: ignore[attr-defined]
             cells = (state.value, event.value, then.value, ", ".join(one.value for one in done))
             assert "\n".join(f"<td>{cell}</td>" for cell in cells) in drawn
             assert re.search(rf"    {state.name} --&gt; {then.name}: .*{re.escape(event.value)}", drawn)

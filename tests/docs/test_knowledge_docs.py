@@ -43,5 +43,5 @@ def test_its_limits_are_those_of_the_code() -> None:
 
 def test_its_commands_and_kinds_of_files_are_there() -> None:
     named = set(re.findall(r"sipgw knowledge (\w+)", TEXT))
-    assert named == {one.name or one.callback.__name__ for one in knowledge.registered_commands}
+    assert named == {one.name or one.callback.__name__ for one in knowledge.registered_commands}  # type: ignore[union-attr]
     assert all(f".{kind}" in TEXT for kind in documents.READERS)

@@ -23,7 +23,7 @@ COMMANDS = sorted(set(re.findall(r"sipgw ((?:dnc |records )?[a-z]+)(?= |`)([^`\n
 
 
 def asked_for_help(command: str) -> Result:
-    return CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    return CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200", "TERM": "dumb"})  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(("command", "rest"), COMMANDS)

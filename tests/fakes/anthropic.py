@@ -1,3 +1,4 @@
+# mypy: disable-error-code="dict-item"
 """Anthropic's Messages interface as a local server; replies and their faults are those of `tests.fakes.openai`.
 
 What it refuses is what the vendor's page of errors and the types of the package (2.12.0) name. Prompts are cached as

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="dict-item"
 """AssemblyAI streaming v3 as a local server, as strict as the real one.
 
 What it says is keyed to the milliseconds of sound that it has received, never to a clock.

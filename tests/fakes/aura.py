@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """Deepgram's voices Aura (/v1/speak) and Flux (/v2/speak) as local servers, as strict as the real ones."""
 
 import asyncio
@@ -164,7 +165,7 @@ class FakeFluxTts(SpeechServer):
             await self.note()
 
     async def _speak(self, session: Session, turn: Turn, before: list[Turn]) -> None:
-        await asyncio.wait([one.task for one in before]) if before else None
+        await asyncio.wait([one.task for one in before]) if before else None  # type: ignore[type-var]
         turn.active, turn.begins_at = True, session.samples
         await self._send(session, type="SpeechStarted", speech_id=turn.number)
         await turn.flushed.wait()

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """A small DNS server on the loopback: one zone, answered over UDP as an authoritative server does."""
 
 import asyncio

@@ -247,7 +247,7 @@ class FakeElevenLabs(SocketServer):
         keys = ("is_final", "context_id", "normalized_alignment") if self._snake_case else ()
         is_final, context_id, normalized = keys or ("isFinal", "contextId", "normalizedAlignment")
         message = {is_final: True} if final else {"audio": audio, normalized: times, "alignment": times}
-        message[context_id] = name
+        message[context_id] = name  # type: ignore[assignment]
         session.sent.append(message)
         await session.connection.send(json.dumps(message))
 
@@ -306,7 +306,7 @@ class FakeDialogue(FakeElevenLabs):
             raise InputError("invalid_message", "an input has a text and a voice")
         text = "".join(one["text"] for one in inputs)
         more = {name: fields[name] for name in ("flush", "close_context") if name in fields}
-        FakeElevenLabs._continue(context, {"text": text, **more})
+        FakeElevenLabs._continue(context, {"text": text, **more})  # type: ignore[dict-item]
 
     async def _send(
         self,

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """A small HTTP/1.1 server on asyncio streams, for fakes that decide about every byte of the answer."""
 
 import asyncio

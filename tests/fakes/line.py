@@ -244,7 +244,7 @@ class FakeTts:
                     yield fault
                     return
                 if at == self.after:
-                    await befall(fault)
+                    await befall(fault)  # type: ignore[arg-type]
                 yield bytes([ord(letter) & 0x7F]) * LETTER
         except (GeneratorExit, asyncio.CancelledError):
             await asyncio.sleep(self.lingers)

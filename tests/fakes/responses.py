@@ -1,3 +1,4 @@
+# mypy: disable-error-code="dict-item"
 """OpenAI's Responses interface as a local server; replies and their faults are those of `tests.fakes.openai`."""
 
 import asyncio

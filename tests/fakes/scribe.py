@@ -120,11 +120,11 @@ class Pieces:
     async def commit(self) -> None:
         timed = {"text": self._text, "words": list(self._words())}
         if self._session.query.get("include_language_detection") == "true" or "language_code" in self._session.query:
-            timed["language_code"] = self._parts[-1].language if self._parts else None
+            timed["language_code"] = self._parts[-1].language if self._parts else None  # type: ignore[assignment]
         told = [("committed_transcript", {"text": self._text})]
         self._count += 1
         if self._session.query.get("include_timestamps") == "true" and self._count != self._server.untimed_at:
-            told.append(("committed_transcript_with_timestamps", timed))
+            told.append(("committed_transcript_with_timestamps", timed))  # type: ignore[arg-type]
         for kind, fields in reversed(told) if self._count == self._server.reversed_at else told:
             await self._server.send(self._session, kind, **fields)
         self._parts, self._text = [], ""

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """AssemblyAI's Voice Agent as a local server, as strict as the real one."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """What the websocket fakes share: a local server, a record of each session, a way to wait for what will be received."""
 
 import asyncio

@@ -52,7 +52,7 @@ def phone(folder: Path, number: str, account: str = "") -> Iterator[list[str]]:
     if account:
         (folder / "accounts").write_text(account)
     heard: list[str] = []
-    call = threading.Thread(target=lambda: (one.call(25), heard.append(transcript(one.heard()))))
+    call = threading.Thread(target=lambda: (one.call(25), heard.append(transcript(one.heard()))))  # type: ignore[func-returns-value]
     call.start()
     try:
         yield heard

@@ -172,7 +172,7 @@ def asterisk(
         for word, value in values.items():
             text = text.replace(f"{{{word}}}", str(value))
         (folder / name).write_bytes(text.encode("utf-8", "surrogateescape"))
-    for name, sound in (says | {"music/chords": to_ulaw(music(30.0))}).items():
+    for name, sound in (says | {"music/chords": to_ulaw(music(30.0))}).items():  # type: ignore[operator]
         with wave.open(str(folder / f"{name}.wav"), "wb") as file:
             file.setparams((1, 2, 8000, 0, "NONE", ""))
             file.writeframes(to_linear(sound))

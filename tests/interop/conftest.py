@@ -16,7 +16,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     from tests.interop.company import run
 
     names = [item.name for item in request.session.items if item.parent is request.node]
-    return asyncio.run(run(tmp_path_factory.mktemp("company"), request.module.__name__, names, request.module.PLACE))
+    return asyncio.run(run(tmp_path_factory.mktemp("company"), request.module.__name__, names, request.module.PLACE))  # type: ignore[arg-type]
 
 
 @pytest.hookimpl(wrapper=True)

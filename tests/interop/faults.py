@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Each part of the full stack dies, or stands still, under the same steady load; and what those who call noticed.
 
 Callers ring in by Kamailio, six a second for six seconds each, and three people have been promised a call back: one

@@ -5,5 +5,5 @@ from sipgw.cli.main import main
 from sipgw.tools.load.host import ParrotGateway
 
 if __name__ == "__main__":
-    serve.Gateway = ParrotGateway  # type: ignore[misc]
+    serve.Gateway = ParrotGateway  # type: ignore[attr-defined, misc]
     main()

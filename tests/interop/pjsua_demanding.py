@@ -11,7 +11,7 @@ import pjsua2 as pj
 NAMES = {pj.PJSUA_CALL_MEDIA_ACTIVE: "talking", pj.PJSUA_CALL_MEDIA_LOCAL_HOLD: "holding"}
 
 
-class Call(pj.Call):
+class Call(pj.Call):  # type: ignore[misc]
     def onCallState(self, prm):
         del prm
         info = self.getInfo()

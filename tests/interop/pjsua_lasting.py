@@ -11,7 +11,7 @@ import pjsua2 as pj
 from tests.interop.pjsua_demanding import started
 
 
-class Call(pj.Call):
+class Call(pj.Call):  # type: ignore[misc]
     def __init__(self, account: pj.Account, said: str) -> None:
         super().__init__(account)
         self.player = pj.AudioMediaPlayer()

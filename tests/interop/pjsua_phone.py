@@ -13,7 +13,7 @@ from math import inf
 import pjsua2 as pj
 
 
-class Phone(pj.Call):
+class Phone(pj.Call):  # type: ignore[misc]
     """One call."""
 
     def __init__(self, account: pj.Account, said: str, heard: str) -> None:

@@ -23,7 +23,7 @@ class Server:
 
     def start(self) -> None:
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # type: ignore[arg-type]
         until = time.monotonic() + HANG
         while True:
             with socket.socket() as probe:

@@ -90,7 +90,7 @@ def response(status: int) -> str:
 def wanted(method: str, **headers: str) -> str:
     """Get a request, or a response, whose headers match regular expressions; ``body`` is that of the body."""
     checks = ""
-    names = []
+    names = []  # type: ignore[var-annotated]
     for name, pattern in headers.items():
         where = 'search_in="body"' if name == "body" else f'search_in="hdr" header="{name.replace("_", "-")}:"'
         checks += f'<ereg regexp={quoteattr(pattern)} {where} check_it="true" assign_to="{name}{len(names)}"/>'

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.info_keys import send_info_digit
 from tests.interop.company import alone, keys_of, leg_of, scenario
 from tests.interop.desks import picks_up, refuses, rings, until
 from tests.interop.office import Office, office
@@ -36,7 +37,7 @@ async def test_a_phone_calls_the_agent_and_presses_keys(company: Office) -> None
     pressed = keys_of(session)
     call.sound.press("4711#")
     await until(lambda: "".join(pressed) == "4711#")
-    call.leg.send_info_digit("8")
+    send_info_digit(call.leg, "8")
     await until(lambda: "".join(pressed) == "4711#8")
     record = await company.hung_up(session, call)
     assert (record["caller"], record["trunk"]) == ("243", "asterisk")

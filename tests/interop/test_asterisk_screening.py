@@ -105,7 +105,7 @@ def test_the_agent_says_its_name_at_the_tone_and_talks_with_the_person_who_takes
             heard_by_model = [one["content"] for one in world.llm.requests[-1]["messages"] if one["role"] == "user"]
             assert len(heard_by_model) == 1 and "speaking" in heard_by_model[0], "the model hears the person alone"
         with wave.open(str(pbx.folder / "announced.wav")) as sound:
-            announced = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(np.float32) / 32768
+            announced = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(np.float32) / 32768  # type: ignore[assignment]
 
     with asterisk(
         free_ports(), {"hello": b"".join(HibariTts(1).speak(HELLO))}, SCREENED, MODULES + MORE_MODULES

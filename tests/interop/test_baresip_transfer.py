@@ -1,3 +1,4 @@
+# mypy: disable-error-code="call-arg"
 """baresip as a caller who is transferred, and who transfers the agent."""
 
 import asyncio

@@ -33,7 +33,7 @@ def test_a_call_from_the_page_by_keyboard(gateway: Served, tmp_path: Path) -> No
     from playwright.sync_api import expect
 
     base = address(gateway)
-    with browsing(microphone(tmp_path, 8.0, *3 * [SPEECH / "goforward.wav", 40.0])) as context:
+    with browsing(microphone(tmp_path, 8.0, *3 * [SPEECH / "goforward.wav", 40.0])) as context:  # type: ignore[arg-type]
         page, board = context.new_page(), context.new_page()
         errors: list[str] = []
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)

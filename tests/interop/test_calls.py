@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Real phones, written by others, call the gateway as a user runs it; real speech goes in, speech comes back."""
 
 import itertools

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """A phone calls a gateway over real SIP while somebody acts at its dashboard."""
 
 import asyncio

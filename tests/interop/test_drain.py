@@ -63,7 +63,7 @@ def test_a_call_that_lasts_hears_goodbye_at_the_limit_and_is_hung_up_at_a_second
             if signals == 2:
                 await asyncio.sleep(0.5)
                 process.send_signal(signal.SIGTERM)
-            assert await phone.leg.over(HANG)
+            assert await phone.leg.over(HANG)  # type: ignore[union-attr]
 
     with served(tmp_path, f"[drain]\nlimit = {limit}\n") as gateway:
         asyncio.run(scenario(gateway.port, gateway.process))

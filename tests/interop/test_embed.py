@@ -53,7 +53,7 @@ def test_a_visitor_talks_from_the_owners_site_and_from_no_other(tmp_path: Path) 
             (tmp_path / folder / "index.html").write_text(
                 f'<!doctype html><title>Shop</title><h1>Shop</h1><script src="{base}/embed.js"></script>'
             )
-        with browsing(microphone(tmp_path, 8.0, *3 * [SPEECH / "goforward.wav", 40.0])) as context:
+        with browsing(microphone(tmp_path, 8.0, *3 * [SPEECH / "goforward.wav", 40.0])) as context:  # type: ignore[arg-type]
             page = context.new_page()
             page.goto(thief)
             page.wait_for_load_state("networkidle")

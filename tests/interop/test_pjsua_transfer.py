@@ -1,3 +1,4 @@
+# mypy: disable-error-code="call-arg"
 """PJSIP (pjsua2 from PyPI) in attended transfers: as the caller, as the person, and as the PBX that sends the agent."""
 
 import asyncio

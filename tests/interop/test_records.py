@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """Records of a gateway that is killed, and in PostgreSQL."""
 
 import asyncio

@@ -190,7 +190,7 @@ def beside(folder: Path, scenario: Callable[[Callee, int], Awaitable[None]], gat
 
             def run() -> None:
                 with served(folder, more) as gateway:
-                    asyncio.run_coroutine_threadsafe(scenario(person, gateway.port), loop).result()
+                    asyncio.run_coroutine_threadsafe(scenario(person, gateway.port), loop).result()  # type: ignore[arg-type]
 
             await asyncio.to_thread(run)  # noqa: TID251
 

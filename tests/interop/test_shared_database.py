@@ -91,7 +91,7 @@ def test_two_gateways_run_one_campaign_and_call_everybody_once(server: Server, t
             for name in ("one", "two"):
                 (tmp_path / name).mkdir()
                 kept = StoreOptions(str(tmp_path / name / "x.db"), server.url)
-                out = calling_out(tmp_path / name, person, change=lambda config, kept=kept: replace(config, store=kept))
+                out = calling_out(tmp_path / name, person, change=lambda config, kept=kept: replace(config, store=kept))  # type: ignore[misc]
                 worlds.append((await stack.enter_async_context(out))[0])
             jobs = [
                 Job(campaign="c", key=number, number=number, agent="agent", due=0.0, consent=True)
@@ -186,7 +186,7 @@ def test_two_gateways_tell_a_webhook_everything_once_and_in_order(
 
     async def scenario(world: World) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            watchers = []
+            watchers = []  # type: ignore[var-annotated]
             for name in ("one", "two"):
                 store = await stack.enter_async_context(Store(StoreOptions(url=server.url, spool=str(tmp_path / name))))
                 queue = await stack.enter_async_context(Deliveries(store, (TARGET,), send=world.send, now=world.now))

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="call-arg"
 """SIPp as carrier and PBX: transfers both ways, a call that is replaced, keys by INFO."""
 
 import asyncio
@@ -13,6 +14,7 @@ from sipgw.events import Disposition
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from tests.calling import OPEN, TRUNK, World, busy
+from tests.info_keys import send_info_digit
 from tests.interop.scenario import (
     answered,
     held,
@@ -245,7 +247,7 @@ def test_keys_by_info_both_ways(tmp_path: Path) -> None:
         while world.talk.keys != "42":
             await asyncio.sleep(0.01)
         for key in "1#":
-            world.call.leg.send_info_digit(key)
+            send_info_digit(world.call.leg, key)
         while sum(data.startswith(b"SIP/2.0 200") and b" INFO\r\n" in data for data in world.heard) < 2:
             await asyncio.sleep(0.01)
         world.talk.end()

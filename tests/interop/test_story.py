@@ -55,7 +55,7 @@ def test_a_call_is_placed_watched_heard_taken_over_ended_and_looked_up(gateway: 
     from playwright.sync_api import expect
 
     base = address(gateway)
-    caller_says = microphone(tmp_path, 8.0, *3 * [SPEECH / "goforward.wav", 40.0], name="caller")
+    caller_says = microphone(tmp_path, 8.0, *3 * [SPEECH / "goforward.wav", 40.0], name="caller")  # type: ignore[arg-type]
     operator_says = microphone(tmp_path, SPEECH / "jfk.wav", 60.0, name="operator")
     with people(caller_says, operator_says) as (callers, operators):
         phone, board = callers.new_page(), operators.new_page()

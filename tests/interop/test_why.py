@@ -137,7 +137,7 @@ def test_a_newcomer_reads_why_a_real_call_was_slow_silent_or_refused(tmp_path: P
         ):
             placed = await calls(world)
             browser = await browsers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            page = await browser.new_page(viewport=WIDE, locale="en-GB")
+            page = await browser.new_page(viewport=WIDE, locale="en-GB")  # type: ignore[arg-type]
             page.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
             page.on("pageerror", lambda error: wrong.append(str(error)))
             for name, call in placed.items():

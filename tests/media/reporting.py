@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """A call on virtual time that reports by RTCP, for the tests of its reports."""
 
 import random

@@ -66,7 +66,7 @@ def test_it_goes_on_in_its_loop_under_words_and_silence() -> None:
 def test_it_is_sent_but_neither_recorded_nor_taken_for_the_agent() -> None:
     channel, said = WorkerChannel(1), list[bytes]()
     channel.session = session = connected()
-    session.recording = SimpleNamespace(agent=said.append)
+    session.recording = SimpleNamespace(agent=said.append)  # type: ignore[assignment]
     channel.play(Kind.AMBIENCE, HUM)
     channel.play(Kind.SAY, wire.NUMBER.pack(1) + VOICE)
     sent = [session.transmit(slot)[0][0][12:] for slot in range(3)]

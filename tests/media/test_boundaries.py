@@ -115,7 +115,7 @@ def test_a_sink_that_raises_at_what_is_rarely_told(
 ) -> None:
     def spoil(pair: GatewayAndWorker) -> None:
         pair.remotes[BAD].raises = kind
-        pair.worker._tell(message.kind, pair.channels[BAD].number, message.body)
+        pair.worker._tell(message.kind, pair.channels[BAD].number, message.body)  # type: ignore[arg-type]
 
     scenario(monkeypatch, spoil)
 
@@ -173,7 +173,7 @@ def spoil_inside(pair: GatewayAndWorker, name: str) -> None:
     if owner is channel:
         pair.worker._channels[number] = spoilt  # type: ignore[assignment]
         for phase in pair.worker._phases:
-            phase[:] = [spoilt if one is channel else one for one in phase]
+            phase[:] = [spoilt if one is channel else one for one in phase]  # type: ignore[misc]
         for fd, (receive, one) in list(pair.worker._by_fd.items()):
             if one is channel:
                 pair.worker._by_fd[fd] = receive, spoilt  # type: ignore[assignment]

@@ -45,7 +45,7 @@ class Line:
                 * np.sin(2 * np.pi * frequency * (1 + deviation) * times + self.chance.uniform(0, 2 * np.pi))
                 for frequency, level in zip(frequencies, (-3 - twist / 2, -3 + twist / 2), strict=True)
             )
-            self.parts += [np.zeros(round(pause * RATE) + self.chance.integers(40)), sound]
+            self.parts += [np.zeros(round(pause * RATE) + self.chance.integers(40)), sound]  # type: ignore[list-item]
         return self
 
     def _amplitude(self, level: float) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from media.g711 import FRAME, SILENCE
-from media.process.channel import (
+from media.process.channel import (  # type: ignore[attr-defined]
     Channel,
     Dead,
     DtmfDigit,
@@ -182,7 +182,7 @@ def test_a_gateway_that_stands_still_does_not_stop_the_sound_that_is_queued():
         async with call(engine) as (phone, channel):
             channel.say(1, SPEECH * 40)
             assert (await phone.until(Started)).utterance == 1
-            heard = []
+            heard = []  # type: ignore[var-annotated]
             phone.sock.settimeout(HANG)
             while sum(packet.payload == SPEECH for packet in heard) < 30:  # the gateway does nothing else meanwhile
                 packet = rtp.parse(phone.sock.recv(2000))

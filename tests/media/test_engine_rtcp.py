@@ -1,3 +1,4 @@
+# mypy: disable-error-code="index, union-attr"
 """RTCP of a real media process: on its own port and on the RTP port, both ways."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """The recording: caller left, agent right, aligned in time, pausable, and a valid file at every moment."""
 
 import os
@@ -185,7 +186,7 @@ def written(recorder: Recorder, path: Path, size: int) -> None:
 
 
 def sizes(data: bytes) -> tuple[int, int, int]:
-    return tuple(int.from_bytes(data[at : at + 4], "little") for at in (4, 46, 54))
+    return tuple(int.from_bytes(data[at : at + 4], "little") for at in (4, 46, 54))  # type: ignore[return-value]
 
 
 @pytest.mark.programs("sox")

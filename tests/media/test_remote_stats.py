@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """Reports of the other side of a call: the round trip, how it receives our sound, and its delay."""
 
 import aiortc.rtp as aio

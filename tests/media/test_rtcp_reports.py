@@ -1,3 +1,4 @@
+# mypy: disable-error-code="index, misc, union-attr"
 """RTCP of a call on virtual time: our reports and their destination, accepted reports, quality."""
 
 import itertools

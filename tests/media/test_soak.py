@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The soak can fail: it sees what is lost and what is left behind; and what it measures is there to be measured."""
 
 import asyncio

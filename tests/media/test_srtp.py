@@ -287,10 +287,10 @@ def test_a_stream_that_is_left_for_another_says_bye_under_the_new_key() -> None:
     taken_on = call.sent(range(50, 52), Srtp(swapped(after)))[0].ssrc
     assert call.session.deadline <= 1.04
     data, _ = call.session.handle_timer(1.04)
-    report, *_, bye = rtcp.parse(Srtp(swapped(after)).unprotect_rtcp(data, 0.0) or b"") or ()
-    assert (report.ssrc, bye) == (taken_on, rtcp.Bye((left,)))
+    report, *_, bye = rtcp.parse(Srtp(swapped(after)).unprotect_rtcp(data, 0.0) or b"") or ()  # type: ignore[misc]
+    assert (report.ssrc, bye) == (taken_on, rtcp.Bye((left,)))  # type: ignore[union-attr]
     last, _ = call.session.bye(20.0)
-    assert rtcp.parse(Srtp(swapped(after)).unprotect_rtcp(last, 0.0) or b"")[-1] == rtcp.Bye((taken_on,))
+    assert rtcp.parse(Srtp(swapped(after)).unprotect_rtcp(last, 0.0) or b"")[-1] == rtcp.Bye((taken_on,))  # type: ignore[index]
 
 
 def test_old_keys_are_not_taken_for_ever() -> None:

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """The way to a browser that does not come."""
 
 import asyncio

@@ -11,7 +11,7 @@ MESSAGES = st.lists(st.builds(Message, st.integers(0, 255), st.integers(0, 2**32
 
 @given(MESSAGES, st.lists(st.integers(1, 400)))
 def test_the_messages_come_out_however_the_stream_is_cut(messages: list[Message], sizes: list[int]) -> None:
-    stream, reader, found = b"".join(message.encode() for message in messages), Reader(), []
+    stream, reader, found = b"".join(message.encode() for message in messages), Reader(), []  # type: ignore[var-annotated]
     for size in sizes:
         piece, stream = stream[:size], stream[size:]
         found += reader.feed(piece)

@@ -341,7 +341,7 @@ def test_a_call_screen_is_told_who_calls_and_the_person_is_talked_with(tmp_path:
             assert [event.who for event in told if isinstance(event, AnsweredBy)][-2:] == ["screen", "human"]
             (record,) = await records(world.gateway)
             record = await world.gateway.store.call(record["id"])
-            found = [(one["about"]["who"], one["at"]) for one in record["events"] if one["kind"] == "answered_by"]
+            found = [(one["about"]["who"], one["at"]) for one in record["events"] if one["kind"] == "answered_by"]  # type: ignore[index]
             assert [who for who, _ in found][-2:] == ["screen", "human"]
             assert found[-2][1] < found[-1][1]
 

@@ -306,7 +306,7 @@ def test_nothing_is_sent_without_agent_trunk_or_permission(tmp_path: Path) -> No
                 with pytest.raises(NotDialled, match=problem):
                     world.gateway.originate(errand)
             assert (await ended(world, OriginateRequest("12", "agent"))).kind == "not_permitted"
-            world.gateway.originator.gate = gate = Closed()
+            world.gateway.originator.gate = gate = Closed()  # type: ignore[assignment]
             ending = await ended(world, OriginateRequest(NUMBER, "agent", purpose="campaign", consent=True))
             assert ending == Disposition("not_permitted", "the number is on the do-not-call list")
             assert gate.asked == GateRequest(NUMBER, "carrier0", "agent", "campaign", consent=True)

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="comparison-overlap"
 """Who answered: recorded people, machines that speak, beeps and fax tones. Sound in, a judgement out."""
 
 from pathlib import Path

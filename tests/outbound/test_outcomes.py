@@ -75,7 +75,7 @@ class House:
     """Whose calls end when they are told to."""
 
     def __init__(self) -> None:
-        self.watchers = Watchers()
+        self.watchers = Watchers()  # type: ignore[var-annotated]
         self.placed: list[Call] = []
 
     def originate(self, request: OriginateRequest) -> "Call":

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Where a trunk may send a call on to by 302 (RFC 3261 §8.1.3.4), and what it costs nobody."""
 
 import asyncio

@@ -95,12 +95,12 @@ class World(NamedTuple):
     async def opened(self, path: Path) -> bool:
         await self.writer.written()
         async with self.store.read() as session:
-            return await is_open(session, str(path))
+            return await is_open(session, str(path))  # type: ignore[return-value]
 
 
 @contextlib.asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[World]:
-    watchers = Watchers()
+    watchers = Watchers()  # type: ignore[var-annotated]
     async with Store(StoreOptions(str(folder / "x.db"))) as store, CdrWriter(store, watchers) as writer:
         yield World(store, writer, Artifacts(writer.keep), watchers)
 

@@ -27,6 +27,7 @@ from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
 from tests.fakes.openai import Reply
+from tests.info_keys import send_info_digit
 from tests.outbound.test_machine_detection import talk
 from tests.phone import calling
 from tests.waiting import until
@@ -123,9 +124,9 @@ def heard(spans: list[list[tuple[str, float, float]]], reports: list[tuple[float
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
     async def scenario() -> None:
-        watchers = Watchers()
+        watchers = Watchers()  # type: ignore[var-annotated]
         watched = AudioRedactor(watchers, lambda _: None, lambda _: PrivacyOptions())
-        watched._cover = lambda call, found: spans.append(  # type: ignore[method-assign]
+        watched._cover = lambda call, found: spans.append(  # type: ignore[assignment, method-assign]
             [(side, (since - start).total_seconds(), (until - start).total_seconds()) for side, since, until in found]
         )
         async with watched:
@@ -231,7 +232,7 @@ def test_nothing_is_recorded_before_the_caller_has_agreed(tmp_path: Path, agrees
                 await until(lambda: len(phone.received) > 25)
                 assert list((tmp_path / "calls").glob("*.wav")) == []
                 assert phone.leg
-                phone.leg.send_info_digit("1" if agrees else "2")
+                send_info_digit(phone.leg, "1" if agrees else "2")
                 await until(lambda: not agrees or list((tmp_path / "calls").iterdir()))
             (record,) = await records(world.gateway)
             return record, world.tts.texts
@@ -333,7 +334,7 @@ def test_without_consent_the_packets_of_a_call_are_kept_without_their_sound_and_
             async with calling(world.target, lambda at: LOUD * 160) as phone:
                 await until(lambda: len(phone.received) > 50)
                 assert phone.leg
-                phone.leg.send_info_digit(AGREE if agrees else "2")
+                send_info_digit(phone.leg, AGREE if agrees else "2")
                 pressed = len(phone.received)
                 await until(lambda: len(phone.received) > pressed + 50)
                 (call,) = world.gateway.calls

@@ -207,7 +207,7 @@ def test_in_the_end_only_what_this_process_wrote_is_taken_before_its_time(tmp_pa
         wanted, soon = settings(tmp_path), datetime.now(UTC) + artifacts.SETTLED
         waits = {"state": ArtifactState.TO_DELETE.value, "next_try": soon}
         async with Store(wanted.store) as store, maintenance(store, wanted, held), store.write() as session:
-            session.add_all(artifact("", str(path), **waits) for path in (mine, other))
+            session.add_all(artifact("", str(path), **waits) for path in (mine, other))  # type: ignore[arg-type]
 
     asyncio.run(run())
     assert not mine.exists() and other.exists()

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Certificates for tests, made by an authority of their own."""
 
 from pathlib import Path

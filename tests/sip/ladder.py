@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """Calls on the wire that are read as ladders, like the figures of RFC 3665 and RFC 5359."""
 
 from collections.abc import Iterable

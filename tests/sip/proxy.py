@@ -72,7 +72,7 @@ class Proxy(Standing):
             return  # for a refusal of its own
         refusal = None if message.to.tag else self.refuses(message)
         if refusal is not None:
-            status, headers = refusal
+            status, headers = refusal  # type: ignore[assignment]
             self._send(response_to(message, status, to_tag=f"p{self.host}", headers=headers), source.host)
             return
         if message.routes and message.routes[0].uri.host in (self.host, self.name):

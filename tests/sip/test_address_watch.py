@@ -36,7 +36,7 @@ class Place:
 
     def __init__(self, wire: Wire, host: str, *registrations: object, party: str = "") -> None:
         self.host = host
-        wire.owner = lambda address: party or host if address == NEW else address
+        wire.owner = lambda address: party or host if address == NEW else address  # type: ignore[method-assign]
         agent = wire.parties[party or host].agent
         agent.clients.environment = agent.clients.environment._replace(address=lambda peer: (self.host, 5060))
         self.watch = AddressWatch(agent.core, registrations, None)  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def test_what_failed_from_the_old_address_is_tried_at_once_from_the_new_one() ->
     registrar.silent_for = 0
     place.host = NEW
     wire.run(INTERVAL + 2 * PAUSE + 1)
-    assert registration.state is RegistrationState.REGISTERED
+    assert registration.state is RegistrationState.REGISTERED  # type: ignore[comparison-overlap]
     assert registrar.requests[-1].contact is not None
     assert registrar.requests[-1].contact.uri.host == NEW
 
@@ -357,7 +357,7 @@ def test_a_call_goes_on_at_the_new_address(transport: str) -> None:
                 if isinstance(event, Offered):
                     leg.accept_offer(leg.local)
                     break
-            await until(lambda: Sdp.parse(taken[0].local).connection.address == "127.0.0.2")
+            await until(lambda: Sdp.parse(taken[0].local).connection.address == "127.0.0.2")  # type: ignore[union-attr]
             assert leg.target.host == "127.0.0.2"
             leg.hangup()
             async for event in taken[0].events():

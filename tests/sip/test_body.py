@@ -1,3 +1,4 @@
+# mypy: disable-error-code="comparison-overlap"
 """Bodies of several parts (RFC 3261 §8.2.3, RFC 5621), as carriers send them with ISUP or a place."""
 
 import random

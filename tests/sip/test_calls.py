@@ -1,3 +1,4 @@
+# mypy: disable-error-code="comparison-overlap, union-attr"
 """Calls between two of our user agents on a wire with a clock of its own (RFC 3261 §13, §15, §17; RFC 6026)."""
 
 import pytest

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """A call that we give up while its INVITE is sent again (RFC 3261 §9.1): after a challenge, to another server."""
 
 import pytest

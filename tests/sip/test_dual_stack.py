@@ -275,7 +275,7 @@ def test_an_open_connection_to_the_backup_does_not_come_before_the_primary() -> 
             with contextlib.ExitStack() as stack:
                 hops, streams = await all_listening(stack), phone._transports._streams
                 streams.send(b"\r\n", backup := hops[2])
-                await until(lambda: streams.find(backup).up)
+                await until(lambda: streams.find(backup).up)  # type: ignore[union-attr]
                 assert (await streams.first(hops))[0] == hops[0], "the domain has put them in order"
 
     run(talk)
@@ -290,7 +290,7 @@ def test_servers_that_have_failed_lately_take_no_part_in_the_race() -> None:
                 for one in (v4, v6):
                     phone.agent.clients.health.failed(one, now)
                 found: list[tuple[Peer, ...]] = []
-                phone.agent.resolved = lambda number, hops, at: found.append(hops)  # type: ignore[method-assign]
+                phone.agent.resolved = lambda number, hops, at: found.append(hops)  # type: ignore[assignment, method-assign]
                 phone._found(1, (v4, v6, backup), now)
                 await until(lambda: found)
                 assert not any(streams.find(one) for one in (v4, v6))

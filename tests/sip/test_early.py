@@ -20,7 +20,7 @@ class Callee:
     def __init__(self) -> None:
         self.wire = Wire()
         self.call = Call(self.wire)
-        self.wire.parties[B].agent.receive = self._receive
+        self.wire.parties[B].agent.receive = self._receive  # type: ignore[method-assign]
         self.requests: list[Request] = []
         self.call.client.start(self.wire.now)
         self.wire.run(0.1)
@@ -123,7 +123,7 @@ def test_the_callee_changes_the_session_by_update_before_it_answers() -> None:
     callee = Callee()
     callee.sends(183, 1, ANSWER)
     client = callee.call.client
-    client.on_event = lambda event: client.accept_offer(OFFER, callee.wire.now) if isinstance(event, Offered) else None
+    client.on_event = lambda event: client.accept_offer(OFFER, callee.wire.now) if isinstance(event, Offered) else None  # type: ignore[assignment]
     response = callee.asks("UPDATE", 1, MOVED)
     assert (response.status, response.body) == (200, OFFER)
     callee.sends(200)

@@ -257,9 +257,9 @@ def test_one_host_cannot_take_all_connections(monkeypatch: pytest.MonkeyPatch) -
             too_many, _ = await connect(endpoint)
             assert await too_many.read() == b""
             for number, (reader, writer) in enumerate(((first, first_writer), (second, second_writer))):
-                number = str(number).encode()
+                number = str(number).encode()  # type: ignore[assignment]
                 writer.write(
-                    OPTIONS.replace(b"z9hG4bK1", b"z9hG4bK" + number).replace(b"Call-ID: x", b"Call-ID: " + number)
+                    OPTIONS.replace(b"z9hG4bK1", b"z9hG4bK" + number).replace(b"Call-ID: x", b"Call-ID: " + number)  # type: ignore[operator]
                 )
                 assert (await reader.readline()).startswith(b"SIP/2.0 200")
                 writer.close()

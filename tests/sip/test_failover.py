@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined, union-attr"
 """One request, several addresses (RFC 3263 §4.3): silence, 503, broken transports, and answers that come too late."""
 
 import pytest

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The way back from a registrar (RFC 5626): keepalives, lost connections, addresses that change; in virtual time."""
 
 import itertools

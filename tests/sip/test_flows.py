@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, attr-defined"
 """The call flows of RFC 3665 that a user agent takes part in, as ladders: §2 registration, §3 sessions.
 
 Alice is our client, Bob is our server, P and Q are the proxies atlanta and biloxi.

@@ -16,6 +16,7 @@ from sipgw.sip.sdp import Sdp, SdpError
 from sipgw.sip.uri import Uri, UriError
 from tests.bench.sip import INVITE, OFFER
 from tests.sip.test_torture import DATA
+from tests.sip.vias import vias
 
 SEEDS = [*(path.read_bytes() for path in sorted(DATA.glob("*.dat"))), INVITE]
 US = LocalMedia("203.0.113.7", 20000, tls=False)
@@ -39,7 +40,7 @@ def mutate(data: bytes, source: random.Random) -> bytes:
 def touch(message: Request | Response) -> None:
     """Read everything that a user agent reads of a message that has passed the parser."""
     with suppress(FieldError):  # those below the topmost are only echoed
-        _ = [str(one) for one in message.vias]
+        _ = [str(one) for one in vias(message)]
     _ = message.via.branch, message.via.rport, message.via.received, message.from_.tag, message.to.tag
     _ = message.call_id, message.cseq.number, message.contact, message.routes, message.record_routes
     _ = message.require, message.supported, message.content_type

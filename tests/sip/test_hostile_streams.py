@@ -209,7 +209,7 @@ def test_a_connection_that_is_closed_gives_its_place_back_though_nobody_reads(
     async def talk() -> None:
         async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
             _, writer = await connect(endpoint)
-            writer.transport.pause_reading()
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
             (stream,) = await opened_streams(endpoint)
             stream.write(b"x" * 16 * 2**20)
             end(stream, writer)

@@ -1,4 +1,5 @@
-"""Keys by INFO, both ways: what PBXs with ``dtmfmode=info`` send and want."""
+# mypy: disable-error-code="arg-type"
+"""Keys by INFO, as PBXs with ``dtmfmode=info`` send them."""
 
 import re
 
@@ -7,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipgw.calls.dtmf_deduplicator import WINDOW, DtmfDeduplicator
-from sipgw.sip.call_state import CallState
 from sipgw.sip.events import KeyPressed
-from sipgw.sip.info import LONGEST, PRESSED, QUEUED, key_of, take_info
+from sipgw.sip.info import LONGEST, PRESSED, key_of
 from sipgw.sip.message import Request
-from sipgw.sip.transaction import Transaction
+from tests.info_keys import KeySender
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.wire import Wire
 
@@ -89,8 +89,9 @@ def bodies(wire: Wire) -> list[bytes]:
 def test_keys_are_sent_one_after_the_other_and_arrive_as_keys() -> None:
     wire = Wire()
     call = Call(wire).answered()
+    keys = KeySender(call.server)
     for key in "1#d":
-        call.server.keys.press(key, 0.1, wire.now)
+        keys.press(key, 0.1, wire.now)
     wire.collect()
     assert bodies(wire) == [b"Signal=1\r\nDuration=100\r\n"], "the next waits for the answer"
     wire.run(0.2)
@@ -100,33 +101,6 @@ def test_keys_are_sent_one_after_the_other_and_arrive_as_keys() -> None:
     nothing_left(wire)
 
 
-@pytest.mark.parametrize(("refused", "sent"), [((RELAY,), "RPPP"), ((RELAY, PLAIN), "RPPP"), ((), "RRR")])
-def test_who_does_not_take_the_one_format_gets_the_other(
-    monkeypatch: pytest.MonkeyPatch, refused: tuple[str, ...], sent: str
-) -> None:
-    """A 415 costs no key; who takes neither format is not asked for ever."""
-
-    def take(call: CallState, request: Request, transaction: Transaction, now: float) -> None:
-        if request.content_type in refused:
-            call.core.respond(transaction, 415, now)
-        else:
-            take_info(call, request, transaction, now)
-
-    monkeypatch.setattr("sipgw.sip.invite_dialog.take_info", take)
-    wire = Wire()
-    call = Call(wire).answered()
-    before = len(call.here)
-    for key in "1#d":
-        call.server.keys.press(key, 0.1, wire.now)
-    wire.run(0.5)
-    kinds = [one.content_type for _, _, _, one in wire.trace if isinstance(one, Request) and one.method == "INFO"]
-    assert kinds == [{"R": RELAY, "P": PLAIN}[kind] for kind in sent]
-    arrived = "" if PLAIN in refused else "1#D"
-    assert "".join(event.key for event in call.here[before:] if isinstance(event, KeyPressed)) == arrived
-    if sent.endswith("P"):
-        assert bodies(wire)[1:] == [b"1", b"#", b"D"]
-
-
 def test_lost_keys_come_once_and_in_order() -> None:
     wire = Wire(lost=0.3, seed=4)
     call = Call(wire)
@@ -134,31 +108,11 @@ def test_lost_keys_come_once_and_in_order() -> None:
     wire.run(10)
     call.server.answer(b"v=0\r\n", wire.now)
     wire.run(30)
+    keys = KeySender(call.client)
     for key in "1234567890":
-        call.client.keys.press(key, 0.1, wire.now)
+        keys.press(key, 0.1, wire.now)
     wire.run(120)
     assert "".join(event.key for event in call.there if isinstance(event, KeyPressed)) == "1234567890"
-
-
-def test_keys_that_are_too_many_or_too_late_are_dropped() -> None:
-    wire = Wire()
-    call = Call(wire).answered()
-    for _ in range(2 * QUEUED):
-        call.server.keys.press("1", 0.1, wire.now)
-    wire.run(10)
-    assert len(bodies(wire)) == QUEUED + 1
-    call.server.hangup(wire.now)
-    call.server.keys.press("2", 0.1, wire.now)
-    wire.run(1)
-    assert len(bodies(wire)) == QUEUED + 1
-    nothing_left(wire)
-
-
-@pytest.mark.parametrize("key", ["", "12", "E", "\r\n"])
-def test_what_is_no_key_is_not_sent(key: str) -> None:
-    call = Call(Wire()).answered()
-    with pytest.raises(ValueError, match="no key"):
-        call.server.keys.press(key, 0.1, 0.0)
 
 
 def test_a_press_that_is_told_twice_counts_once() -> None:

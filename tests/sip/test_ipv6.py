@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """IPv6 (RFC 3261 §7.3.1, RFC 5118): every transport on ::1, and both families from one endpoint."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """Connections that we open are kept open, and their loss is noticed (RFC 5626 §4.4.1); all on the loopback."""
 
 import asyncio

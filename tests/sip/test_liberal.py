@@ -202,7 +202,7 @@ def lines_run(work: Callable[[], object]) -> int:
         lines[0] += event == "line"
         return trace
 
-    sys.settrace(trace)
+    sys.settrace(trace)  # type: ignore[arg-type]
     try:
         work()
     finally:

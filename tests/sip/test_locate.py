@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, misc"
 """RFC 3263: from a URI to addresses in an order, first as a sequence of questions, then against a real DNS server."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="method-assign"
 """Flows (RFC 5626): to a registrar that takes part, in virtual time, and from phones that name theirs."""
 
 import itertools

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined, union-attr"
 """RFC 5359 §2.16, call pickup: an INVITE with Replaces for a call that rings (RFC 3891 §3)."""
 
 import pytest

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, attr-defined, union-attr"
 """An INVITE takes the place of a call (RFC 3891), alone and in an attended transfer (RFC 5589 §7)."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, attr-defined, union-attr"
 """The services of RFC 5359 §2, as far as a user agent of this kind takes part in them, as ladders.
 
 `sipgw/sip/README.md` lists the roles that sipgw has, and its answers in the others.

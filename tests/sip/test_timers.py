@@ -10,7 +10,7 @@ B = "10.0.0.2"
 
 def test_what_is_due_runs_once_and_in_order_whatever_was_cancelled() -> None:
     timers, ran = Timers(), list[int]()
-    made = [timers.at(float(number % 100), lambda now, number=number: ran.append(number)) for number in range(5 * FEW)]
+    made = [timers.at(float(number % 100), lambda now, number=number: ran.append(number)) for number in range(5 * FEW)]  # type: ignore[misc]
     for number, timer in enumerate(made):
         if number % 5:
             timer.cancel()

@@ -49,7 +49,7 @@ def test_a_call_over_tls_and_its_bye_over_the_same_connection(authority: Authori
             assert answer == ANSWER
             assert taken[0].source.transport == "tls"
             assert taken[0].request.via.transport == "TLS"
-            contact = taken[0].request.contact.uri
+            contact = taken[0].request.contact.uri  # type: ignore[union-attr]
             assert (contact.scheme, contact.transport) == (scheme, "tls")
             # The phone has no certificate and listens nowhere: only the connection that it opened leads to it.
             taken[0].hangup()

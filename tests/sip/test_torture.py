@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, var-annotated"
 """Every message of RFC 4475, against MANIFEST.tsv (what a receiver should do) and facts.tsv (read off by hand)."""
 
 import csv
@@ -9,6 +10,7 @@ import pytest
 
 from sipgw.sip.message import Request, Response, response_to
 from sipgw.sip.parse import ParseError, parse_message
+from tests.sip.vias import vias
 
 DATA = Path(__file__).parent.parent / "data" / "rfc4475"
 
@@ -74,7 +76,7 @@ def test_a_valid_message_is_understood(facts: dict[str, str]) -> None:
     assert known == {
         "file": facts["file"],
         "start": message.method if isinstance(message, Request) else str(message.status),
-        "vias": str(len(message.vias)),
+        "vias": str(len(vias(message))),
         "branch": message.via.branch,
         "from_tag": message.from_.tag,
         "to_tag": message.to.tag,
@@ -139,7 +141,7 @@ def test_wsinv_3_1_1_1() -> None:
     assert isinstance(request, Request)
     assert request.max_forwards == 68
     assert request.from_.display == 'J Rosenberg \\"'
-    assert [(via.transport, via.host, via.branch) for via in request.vias] == [
+    assert [(via.transport, via.host, via.branch) for via in vias(request)] == [
         ("UDP", "192.0.2.2", "390skdjuw"),
         ("TCP", "spindle.example.com", "z9hG4bK9ikj8"),
         ("UDP", "192.168.255.111", "z9hG4bK30239"),

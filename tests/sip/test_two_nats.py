@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """A phone, or a PBX in a container, behind two NATs: what it says of itself leads nowhere, only its flow leads back."""
 
 import asyncio

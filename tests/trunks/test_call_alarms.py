@@ -69,7 +69,7 @@ class Trunk:
     def heard(self) -> list[tuple[str, bool, int, int]]:
         found = [(one.fault, one.raised, one.bad, one.calls) for one in self.told if isinstance(one, TrunkAlarm)]
         self.told.clear()
-        return found
+        return found  # type: ignore[return-value]
 
 
 def test_an_alarm_of_before_a_restart_is_over_after_it(tmp_path: Path) -> None:

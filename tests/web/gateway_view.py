@@ -245,7 +245,7 @@ async def visit(
         feed = Feed(lambda: gateway.calls)
         auth = Authentication(config.web, Accounts(store), config.tenants)
         await auth.prepare()
-        served = application(gateway, config.web, feed, auth, gateway.files(file, variables))
+        served = application(gateway, config.web, feed, auth, gateway.files(file, variables))  # type: ignore[arg-type]
         transport = httpx.ASGITransport(served)
         async with (
             served.state.app.prompts.comparisons,

@@ -136,7 +136,7 @@ async def add_days(store: Store, instead: str = "") -> None:
         name = f"day-{number}@10.0.0.5"
         ending = {"ending": "failed", "cause": instead or "llm failed: OpenAI: 401"} if failed else {}
         values |= parties | ending | {"costs": costs, "direction": "out" if out else "in"}
-        rows.append(call(name, 0, **values))
+        rows.append(call(name, 0, **values))  # type: ignore[arg-type]
         rows += turns(name, *(700 + (number * 37 + turn * 211) % 900 for turn in range(5)))
         if failed:
             cause = {"part": "llm", "cause": instead or "OpenAI: 401 Unauthorized"}

@@ -192,7 +192,7 @@ async def served(
         gateway = Busy(config, store, others=load_agents(folder / "agents", config, KEYS))
         async with (
             gateway.evidence.timelines.kept_in(folder / "calls", Artifacts()),
-            Dashboard(gateway, config.web, prompts=gateway.files(file, KEYS)) as dashboard,
+            Dashboard(gateway, config.web, prompts=gateway.files(file, KEYS)) as dashboard,  # type: ignore[arg-type]
         ):
             if busy:
                 await fill(gateway, folder, hostile=hostile, huge=huge)

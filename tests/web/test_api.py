@@ -340,7 +340,7 @@ def test_what_is_refused_is_not_put_down_as_made_and_is_told_in_words(tmp_path: 
             assert deed.action == "asked for a call that was not made"
             assert deed.detail == "there is no agent 'nobody'"
             for number in ("12345x", "sip:bob@10.0.0.5"):
-                told = running._detail(await ask("/api/v1/calls", json={"to": number}))
+                told = running._detail(await ask("/api/v1/calls", json={"to": number}))  # type: ignore[arg-type]
                 assert told.startswith("to: write a telephone number with + and country code"), told
             assert example
             assert (await ask("/api/v1/calls", json=json.loads(example[1]))).status_code == 201, "word for word"

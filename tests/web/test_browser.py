@@ -216,7 +216,7 @@ def test_the_report_on_a_call_is_shown_with_its_proof_or_why_there_is_none(tmp_p
             await becomes(state="waiting", problem="")
             await there.go(f"/calls/{SILENT}")
             await there.sees("[data-part=report] > p", "It is being filled in.")
-            content = {"summary": "Nobody spoke.", "outcome": None, "achieved": None, "fields": {}, "unproven": []}
+            content = {"summary": "Nobody spoke.", "outcome": None, "achieved": None, "fields": {}, "unproven": []}  # type: ignore[var-annotated]
             await becomes(state="filled", content=content)
             await there.sees("[data-part=report] > p", "Nobody spoke.")
 

@@ -44,7 +44,7 @@ async def dashboard(folder: Path) -> AsyncIterator[Callable[..., "asyncio.Future
     """A dashboard; yields how a stranger connects to it."""
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store(StoreOptions(str(folder / "test.db"))))
-        served = Dashboard(FakeGatewayView(parse("", "x", {}), store), WebOptions(port=0))
+        served = Dashboard(FakeGatewayView(parse("", "x", {}), store), WebOptions(port=0))  # type: ignore[arg-type]
         await stack.enter_async_context(served)
         port = int(served.url.rstrip("/").rpartition(":")[2])
 

@@ -69,7 +69,7 @@ class Counted:
 @contextlib.asynccontextmanager
 async def visitors(folder: Path, **options: int) -> AsyncIterator[tuple[Visitors, Phone]]:
     phone = Phone()
-    given = EmbedOptions((SITE,), **options)
+    given = EmbedOptions((SITE,), **options)  # type: ignore[arg-type]
     async with Store(StoreOptions(str(folder / "test.db"))) as store:
         yield Visitors(given, phone, Visits(store, given), phone.stop), phone  # type: ignore[arg-type]
 

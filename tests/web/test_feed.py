@@ -1,3 +1,4 @@
+# mypy: disable-error-code="attr-defined"
 """What open browsers are told: differences, at most once a second, and never more than they can take."""
 
 import asyncio

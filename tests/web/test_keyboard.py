@@ -209,7 +209,7 @@ def test_the_first_password_and_the_frame_of_a_web_site(tmp_path: Path, theme: s
         async with window(tmp_path, busy=False, toml=toml, color_scheme=theme, viewport=size) as there:
             await there.go("/embed")
             await fits(there)
-            async with Dashboard(there.gateway, WebOptions(host="0.0.0.0", port=0)) as reachable:
+            async with Dashboard(there.gateway, WebOptions(host="0.0.0.0", port=0)) as reachable:  # type: ignore[arg-type]
                 await there.page.goto(reachable.setup_url)
                 await fits(there)
                 await there.page.keyboard.type("battery staple")

@@ -176,7 +176,7 @@ def test_the_median_of_the_page_is_one_figure(tmp_path: Path) -> None:
     async def look(visitor: Visit) -> None:
         hold(visitor, "a@1", turns=3)
         found = await timeline(visitor, "a@1")
-        assert found["median_ms"] == median_wait(found["turns"]) > 0
+        assert found["median_ms"] == median_wait(found["turns"]) > 0  # type: ignore[operator]
 
     looking(tmp_path, look)
 

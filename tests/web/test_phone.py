@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """What the page ``/phone`` asks the gateway; whole calls: tests/browser/test_browser_phone.py and tests/interop."""
 
 import asyncio

@@ -249,7 +249,7 @@ sys.exit(1)
 async def comparing(there: Visit, command: list[str], limit: float = 60.0) -> AsyncIterator[Comparisons]:
     """Compare by a command in the place of `sipgw eval`."""
     state = there.browser._transport.app.state  # type: ignore[attr-defined]
-    async with Comparisons(there.gateway, command, limit) as made:
+    async with Comparisons(there.gateway, command, limit) as made:  # type: ignore[arg-type]
         state.app = replace(state.app, prompts=state.app.prompts._replace(comparisons=made))
         yield made
 

@@ -34,7 +34,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
         async with Store(StoreOptions(str(folder / "x.db"))) as store:
             gateway = FakeGatewayView(config, store)
             await fill(gateway, folder)
-            async with Dashboard(gateway, config.web) as dashboard:
+            async with Dashboard(gateway, config.web) as dashboard:  # type: ignore[arg-type]
                 loop = asyncio.get_running_loop()
                 found.extend((dashboard.url, await Accounts(store).add_key("test", SCOPES)))
                 ends.append(lambda: loop.call_soon_threadsafe(stop.set))
@@ -66,7 +66,7 @@ def test_it_does_what_its_description_says(served: tuple[str, str], mode: str) -
 
         @given(operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
         @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        def check(case: "schemathesis.Case") -> None:
+        def check(case: "schemathesis.Case") -> None:  # type: ignore[name-defined]
             # An empty list is no parameter at all by the time it is sent: nothing is wrong with that request.
             assume(mode == "positive" or [] not in (case.query or {}).values())
             case.call_and_validate(headers=headers, timeout=HANG)

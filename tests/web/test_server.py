@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The dashboard as it is served: its port, its end, and a browser that stays."""
 
 import asyncio

@@ -30,7 +30,7 @@ async def dashboard(folder: Path, toml: str = "") -> AsyncIterator[tuple[FakeGat
     config = parse(f"[web]\nport = 0\n{toml}", "x", {"PASSWORD": "correct horse"})
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
         gateway = FakeGatewayView(config, store)
-        async with Dashboard(gateway, config.web) as served:
+        async with Dashboard(gateway, config.web) as served:  # type: ignore[arg-type]
             yield gateway, served.url.rstrip("/")
 
 

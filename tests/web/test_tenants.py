@@ -76,7 +76,7 @@ async def fill(there: Visit) -> None:
             recording=f"/{holder}.wav", cost=1.0, media={"recording": {"file": f"/{holder}.wav"}},
         )  # fmt: skip
         await add_call(there.gateway.store, row, [{"caller": f"word{holder}", "said": f"word{holder}"}])
-        event = f"trace-{holder}", NOW, "in", f"trunk-{holder}", agent, f"caller-{holder}", "+1", {}, "", tenant
+        event = f"trace-{holder}", NOW, "in", f"trunk-{holder}", agent, f"caller-{holder}", "+1", {}, "", tenant  # type: ignore[var-annotated]
         there.gateway.evidence.watch(CallBegan(*event))  # type: ignore[arg-type]
         async with there.gateway.store.write() as session:
             session.add(EventRecord(call=row.id, at=NOW, kind="transferred", about={"to": holder}))

@@ -147,10 +147,6 @@ class Shelf:
         self.put(await self.load(agents, fresh=False))
         self.read_on(agents)
 
-    def encoders(self) -> list[Encoder]:
-        """Open encoders."""
-        return list(self._encoders.values())
-
     def read_on(self, agents: Mapping[str, AgentConfig]) -> None:
         """Have read what the books that were `put` do not have yet, while calls go on."""
         if self._reading is not None:

@@ -72,7 +72,7 @@ def tried(phrasing: Phrasing, tools: tuple[Tool, ...]) -> Try:
         return {"ok": True}
 
     call = Caller([*(one.schema for one in tools), HANG_UP], answer, MODEL)
-    talk = []
+    talk = []  # type: ignore[var-annotated]
     for said in (*phrasing.said, "Yes."):
         if said == "Yes." and not (talk and talk[-1].endswith("Is that right?")):
             break

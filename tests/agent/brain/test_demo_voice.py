@@ -26,7 +26,7 @@ def read(name: str) -> Wav:
         size = struct.unpack_from("<I", raw, at + 4)[0]
         chunks[raw[at : at + 4]] = raw[at + 8 : at + 8 + size]
         at += 8 + size + size % 2
-    return Wav(*struct.unpack_from("<HHI", chunks[b"fmt "]), chunks[b"data"])
+    return Wav(*struct.unpack_from("<HHI", chunks[b"fmt "]), chunks[b"data"])  # type: ignore[call-arg]
 
 
 def peak(ulaw: bytes) -> float:

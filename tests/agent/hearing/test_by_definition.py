@@ -34,7 +34,7 @@ def test_the_judge_gets_the_quarter_second_of_whole_slots_before_a_sound(
     pieces: list[tuple[int, bool]], seed: int
 ) -> None:
     judge, chance, sound, at = Noting(), np.random.default_rng(abs(seed)), b"", 0.0
-    subject = CallerSound(judge)
+    subject = CallerSound(judge)  # type: ignore[arg-type]
     for size, loud in pieces:
         piece = chance.integers(0, 255, size, np.uint8).tobytes() if loud else b"\xff\x7e" * (size // 2)
         begun, before = len(judge.before), sound

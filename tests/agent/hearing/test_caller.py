@@ -179,7 +179,7 @@ def test_the_agent_s_echo_is_nobody_s_voice(loss: float, delay: float, room: flo
     changes = heard(subject, over(agent, back=back))
     assert not of(changes, START)
     assert loss == 30.0 or changes[0].change.evidence.return_loss is not None
-    assert subject.path is not Path.CLEAN
+    assert subject.path is not Path.CLEAN  # type: ignore[comparison-overlap]
     said = at_level(ulaw_clip("something.wav"), CALLER)
     last = heard(subject, line(6.0, rng(), None, place(6 * RATE, (2.0, said))), clock=30.0)[0].change.evidence
     assert last.return_loss == pytest.approx(loss, abs=2.5) or loss == 30.0

@@ -84,7 +84,7 @@ async def listened(speech: LocalSpeech, sound: bytes, said: str = "") -> list[St
 
 
 async def spoken(tts: TextToSpeech, text: str) -> bytes:
-    return b"".join([piece async for piece in tts.speak(text)])
+    return b"".join([piece async for piece in tts.speak(text)])  # type: ignore[misc]
 
 
 def children() -> set[int]:
@@ -286,7 +286,7 @@ def test_a_model_that_is_not_the_measured_one_is_refused() -> None:
 
 
 def test_a_process_that_cannot_start_says_why_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host.sys, "executable", "/nonexistent/python")
+    monkeypatch.setattr(host.sys, "executable", "/nonexistent/python")  # type: ignore[attr-defined]
 
     async def start() -> None:
         async with LocalSpeech(LocalSpeechOptions()):

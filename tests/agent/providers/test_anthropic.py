@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Anthropic's Messages against a server as strict as the real one; what all models share stands in `test_openai_*`."""
 
 import asyncio

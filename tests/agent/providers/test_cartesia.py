@@ -121,7 +121,7 @@ def test_a_lost_session_is_replaced_and_a_cut_off_turn_is_heard_again(faults):
         stt.send_audio(ulaw[:14400])
         heard = [await events.final()]
         stt.send_audio(ulaw[14400:24000])
-        await fake.until(lambda: len(fake.sessions) == 2 and fake.sessions[1].audio)
+        await fake.until(lambda: len(fake.sessions) == 2 and fake.sessions[1].audio)  # type: ignore[arg-type, return-value]
         stt.send_audio(ulaw[24000:])
         return [*heard, await events.final()]
 
@@ -152,7 +152,7 @@ def test_a_rate_limit_says_how_long_to_wait():
 
 def test_an_error_that_will_not_pass_ends_the_stt():
     fake = FakeInk([ORDER], faults=Faults(sessions=9, error=("x", "no"), after_ms=500))
-    fake.end = lambda s, _: fake.send(s, type="error", message=f"bad {KEY}", error_code="x", status_code=402)
+    fake.end = lambda s, _: fake.send(s, type="error", message=f"bad {KEY}", error_code="x", status_code=402)  # type: ignore[assignment, method-assign]
 
     async def scenario(stt, events):
         stt.send_audio(sound(1000))

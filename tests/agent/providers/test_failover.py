@@ -1,3 +1,4 @@
+# mypy: disable-error-code="var-annotated"
 """Health, and models and voices that stand in for each other, on virtual time."""
 
 import asyncio
@@ -135,7 +136,7 @@ class FakeTts:
 
 def voicing(*voices: FakeTts, scenario, health: CircuitBreaker | None = None):
     async def work():
-        voice = FailoverTts([lambda one=one: one for one in voices], health or CircuitBreaker(len(voices)), OPTIONS)
+        voice = FailoverTts([lambda one=one: one for one in voices], health or CircuitBreaker(len(voices)), OPTIONS)  # type: ignore[misc]
         await voice.open()
         try:
             return await scenario(voice)

@@ -90,7 +90,7 @@ QUIET = b"\xff" * 3200
 
 def hearing(*stt: FakeStt, scenario, health: CircuitBreaker | None = None):
     """Run `scenario(stt, reader)` on the failover of `stt`, on virtual time."""
-    both = FailoverStt([lambda one=one: one for one in stt], health or CircuitBreaker(len(stt)), OPTIONS)
+    both = FailoverStt([lambda one=one: one for one in stt], health or CircuitBreaker(len(stt)), OPTIONS)  # type: ignore[misc]
     return run(listen(both, scenario))
 
 
@@ -378,7 +378,7 @@ def test_deepgram_goes_on_where_assemblyai_is_cut_off():
             async def scenario(stt, events: Reader):
                 stt.send_audio(ulaw[:24000])
                 heard = [await events.final()]
-                await second.until(lambda: second.sessions and second.sessions[0].audio)
+                await second.until(lambda: second.sessions and second.sessions[0].audio)  # type: ignore[arg-type, return-value]
                 stt.send_audio(ulaw[24000:])
                 return [*heard, await events.final()]
 

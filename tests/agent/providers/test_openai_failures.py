@@ -81,7 +81,7 @@ def test_a_conversation_too_long_for_the_model_is_put_to_it_without_its_oldest_t
 
     requests = kind.thinking(scenario, Reply(["Yes."], holds=4))
     heard = [request.get("messages") or request.get("input") for request in requests]
-    left = said(LONG[6:]) if kind is MESSAGES else [LONG[0], LONG[6]]
+    left = said(LONG[6:]) if kind is MESSAGES else [LONG[0], LONG[6]]  # type: ignore[arg-type]
     assert heard == [heard[0], left] * 2
     assert set(requests[1]) == set(requests[0]), "the limit of the reply stays"
 

@@ -55,7 +55,7 @@ def test_what_is_prompted_in_the_middle_of_a_reply_follows_when_that_is_cancelle
 
     async def scenario(realtime, events):
         realtime.send_audio(sound(2600))
-        found = []
+        found = []  # type: ignore[var-annotated]
         while len(spoken(found)) < half:
             found.append(await events.next())
         realtime.hush()

@@ -34,7 +34,7 @@ def test_what_is_told_while_a_lost_session_is_resumed_waits_until_it_has_begun(
         realtime.send_audio(sound(2600))
         asked = (await events.until(ToolCall))[-1]
         await fake.until(lambda: kind is AGENT or "sessionResumptionUpdate" in fake.sessions[0].sent[-1])
-        dialling.clear(), line_is_free.clear()
+        dialling.clear(), line_is_free.clear()  # type: ignore[func-returns-value]
         realtime.send_audio(sound(200))
         await dialling.wait()
         realtime.answer(asked.id, '{"status": "sent"}')

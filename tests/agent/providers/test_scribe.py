@@ -76,7 +76,7 @@ def test_words_are_told_as_they_come_and_are_final_with_their_times() -> None:
     finals = [one for one in heard if one.final]
     assert finals == [
         Transcript(ORDER.text, True, True, 1.5, placed(ORDER), ("en",)),
-        Transcript(AGAIN.text, True, True, pytest.approx(3.9, abs=0.09), finals[1].words, ("es",)),
+        Transcript(AGAIN.text, True, True, pytest.approx(3.9, abs=0.09), finals[1].words, ("es",)),  # type: ignore[arg-type]
     ]
     assert [(word.text, word.start, word.end) for word in finals[1].words] == [
         (word.text, pytest.approx(word.start, abs=0.09), pytest.approx(word.end, abs=0.09)) for word in placed(AGAIN)

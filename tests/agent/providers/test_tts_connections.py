@@ -53,7 +53,7 @@ def test_a_server_that_is_not_there_is_told_by_the_sentence_alone(kind) -> None:
         with pytest.raises(Exception, match="connection failed"):
             await said(voice, "Hello there.")
 
-    speaking(kind, scenario, **{kind.address: "http://127.0.0.1:9"})
+    speaking(kind, scenario, **{kind.address: "http://127.0.0.1:9"})  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

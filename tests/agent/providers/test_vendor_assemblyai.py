@@ -62,7 +62,7 @@ def test_the_vendor_s_client_holds_a_session_with_the_fake(model: str) -> None:
             client = AsyncRealTimeTranscriber(streaming.RealTimeTranscriberOptions(api_host=fake.url, api_key=fake.key))
             for event in streaming.RealTimeEvents:
                 client.on(event, lambda _client, event: heard.append(event))
-            asked = streaming.RealTimeParameters(
+            asked = streaming.RealTimeParameters(  # type: ignore[call-arg]
                 sample_rate=8000, encoding=streaming.Encoding.pcm_mulaw, speech_model=streaming.SpeechModel(model)
             )
             await client.connect(asked)
@@ -136,7 +136,7 @@ def test_the_vendor_s_voice_client_holds_a_session_with_the_fake() -> None:
     async def run() -> tuple[bytes, Any]:
         async with fake:
             client = SimpleNamespace(settings=Settings(api_key=fake.key, tts_base_url=fake.url))
-            session = AsyncTTSSession(TTSConfig(encoding="pcm_mulaw", sample_rate=8000), client=client)
+            session = AsyncTTSSession(TTSConfig(encoding="pcm_mulaw", sample_rate=8000), client=client)  # type: ignore[arg-type]
             async with asyncio.timeout(HANG):
                 await session.connect()
                 spoken = b"".join([piece async for piece in session.speak("Hello there.")])

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Deepgram's own client against our fakes, and its types on what we send."""
 
 import asyncio

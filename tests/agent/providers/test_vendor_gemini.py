@@ -43,7 +43,7 @@ def test_google_s_client_holds_a_session_with_the_fake() -> None:
         async with fake:
             options = types.HttpOptions(base_url=fake.url.replace("ws", "http", 1), api_version="v1beta")
             client = genai.Client(api_key="k", http_options=options)
-            client._api_client._websocket_base_url = lambda *_: fake.url  # it would insist on TLS
+            client._api_client._websocket_base_url = lambda *_: fake.url  # type: ignore[method-assign]  # it would insist on TLS
             client._api_client._websocket_ssl_ctx = {}
             config = {
                 "response_modalities": ["AUDIO"],
@@ -56,7 +56,7 @@ def test_google_s_client_holds_a_session_with_the_fake() -> None:
             }
             async with (
                 asyncio.timeout(HANG),
-                client.aio.live.connect(model="gemini-3.8-live", config=config) as session,
+                client.aio.live.connect(model="gemini-3.8-live", config=config) as session,  # type: ignore[arg-type]
             ):
                 for _ in range(26):
                     blob = types.Blob(data=ulaw.to_linear(sound(100)), mime_type="audio/pcm;rate=8000")

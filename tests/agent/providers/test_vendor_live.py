@@ -35,7 +35,7 @@ def test_the_vendor_s_client_holds_a_session_with_the_fake() -> None:
                         if told[-1].type == kind and (not inner or told[-1].event["type"] == inner):
                             return told[-1]
 
-                responses = {"model": "gpt-6-luna", "tools": [{"type": "function", **TOOLS[0]["function"]}]}
+                responses = {"model": "gpt-6-luna", "tools": [{"type": "function", **TOOLS[0]["function"]}]}  # type: ignore[dict-item]
                 session: Any = {
                     "model": "gpt-live-1",
                     "audio": {"format": {"type": "audio/pcmu", "rate": 8000}, "output": {"voice": "marin"}},

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """OpenAI's own client against our fakes, and its types on what we send."""
 
 import asyncio
@@ -28,7 +29,7 @@ from tests.fakes.responses import FakeResponses, _events
 from tests.fakes.speech_http import FakeOpenAISpeech
 from tests.waiting import HANG
 
-FLAT = [{"type": "function", "strict": False, **tool["function"]} for tool in TOOLS]
+FLAT = [{"type": "function", "strict": False, **tool["function"]} for tool in TOOLS]  # type: ignore[dict-item]
 
 
 def client(fake: Any, base_url: str = "") -> AsyncOpenAI:
@@ -60,7 +61,7 @@ def test_what_the_vendor_s_client_has_thought_counts_against_the_limit(effort: s
         async with FakeResponses([Reply(["Hi."])]) as fake, client(fake) as vendor:
             more = {"reasoning": {"effort": effort}} if effort else {}
             asked = {"model": "gpt-6-luna", "input": ASK, "max_output_tokens": 50, "stream": True, **more}
-            events = [event async for event in await vendor.responses.create(**asked)]
+            events = [event async for event in await vendor.responses.create(**asked)]  # type: ignore[call-overload]
             return "".join(one.delta for one in events if one.type == "response.output_text.delta"), events[-1]
 
     words, last = asyncio.run(run())
@@ -149,7 +150,7 @@ def test_the_vendor_s_client_holds_a_realtime_session_with_the_fake() -> None:
                 await until(socket, "session.created")
                 pcmu = {"type": "audio/pcmu"}
                 audio = {"input": {"format": pcmu}, "output": {"format": pcmu, "voice": "marin"}}
-                await socket.session.update(session={"type": "realtime", "audio": audio})
+                await socket.session.update(session={"type": "realtime", "audio": audio})  # type: ignore[misc]
                 await until(socket, "session.updated")
                 for _ in range(30):
                     await socket.input_audio_buffer.append(audio=base64.b64encode(sound(100)).decode())
@@ -215,7 +216,7 @@ def test_the_vendor_s_types_take_all_that_our_realtime_session_sends(
         realtime.hush()
         realtime.tell("Hello?")
         realtime.cut("item1", 400)
-        await fake.until(lambda: fake.told and fake.cuts)
+        await fake.until(lambda: fake.told and fake.cuts)  # type: ignore[return-value]
 
     talking(OPENAI_REALTIME, fake, scenario, **options)
     (session,) = fake.sessions

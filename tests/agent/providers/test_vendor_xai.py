@@ -44,7 +44,7 @@ def test_openai_s_client_holds_a_session_with_the_fake() -> None:
             async with vendor.realtime.connect(model="grok-voice-latest") as socket, asyncio.timeout(HANG):
                 await until(socket, "session.created")
                 audio = {way: {"format": {"type": "audio/pcmu"}} for way in ("input", "output")}
-                await socket.session.update(session={"voice": "eve", "audio": audio})
+                await socket.session.update(session={"voice": "eve", "audio": audio})  # type: ignore[arg-type]
                 await until(socket, "session.updated")
                 for _ in range(30):
                     await socket.input_audio_buffer.append(audio=base64.b64encode(sound(100)).decode())

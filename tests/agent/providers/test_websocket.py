@@ -176,7 +176,7 @@ def test_a_connection_that_nobody_waits_for_any_more_is_closed(monkeypatch):
 
         def _answered(self):
             super()._answered()
-            connecting.cancel()
+            connecting.cancel()  # type: ignore[union-attr]
 
     async def peer(reader, writer):
         await shake_hands(reader, writer)
@@ -184,7 +184,7 @@ def test_a_connection_that_nobody_waits_for_any_more_is_closed(monkeypatch):
         writer.close()
 
     async def run():
-        nonlocal connecting
+        nonlocal connecting  # type: ignore[misc]
         server = await asyncio.start_server(peer, "127.0.0.1", 0)
         async with asyncio.timeout(HANG), server, asyncio.TaskGroup() as group:
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Holds whole conversations with an agent's own server on virtual time."""
 
 import asyncio
@@ -93,7 +94,7 @@ def hold(plan: Plan, script: Script, setting: Setting | None = None) -> Held:
             await conversation.open()
             caller = FakeCaller(line, stt)
             caller.call_control = conversation.call_control
-            person = group.create_task(plan(caller, line, server))
+            person = group.create_task(plan(caller, line, server))  # type: ignore[var-annotated]
             outcome = await conversation.run()
             clock.cancel()
             person.cancel()

@@ -17,7 +17,7 @@ from tests.virtual import run
 
 
 def relay_to(server: FakeRelay) -> Relay:
-    return Relay(RelayCall("wss://brain.test/relay", CALL), server.dial)
+    return Relay(RelayCall("wss://brain.test/relay", CALL), server.dial)  # type: ignore[arg-type]
 
 
 def reply(relay: Relay, *said: str) -> AsyncGenerator[Piece, None]:

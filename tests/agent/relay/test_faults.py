@@ -19,7 +19,7 @@ def test_a_lost_connection_is_made_again_and_the_prompt_is_repeated() -> None:
         caller.hang_up()
 
     lost = iter([[1011], [text("It is here.")]])
-    held = hold(plan, lambda message: next(lost) if message["type"] == "prompt" else ())
+    held = hold(plan, lambda message: next(lost) if message["type"] == "prompt" else ())  # type: ignore[arg-type]
     first, second = held.server.sessions
     assert first.messages[0]["callSid"] == second.messages[0]["callSid"]
     assert held.server.prompts == ["Where is my order?"] * 2

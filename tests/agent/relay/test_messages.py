@@ -1,3 +1,4 @@
+# mypy: disable-error-code="union-attr"
 """The messages of ConversationRelay, the session's bounds and its secrets; conversations: `test_relay_conversation`."""
 
 import json
@@ -109,10 +110,10 @@ SIGNED, SIGNED_QUERY = "GOLx4L1uYxF8jRa5QYxH71uGrXc=", "5lEAybw5bbEaCch8eVN/qEIH
 def test_the_request_is_signed_with_a_key_and_only_then() -> None:
     async def headers(told: RelayCall) -> dict[str, str]:
         server = FakeRelay(answers({}))
-        relay = Relay(told, server.dial)
+        relay = Relay(told, server.dial)  # type: ignore[arg-type]
         await relay.open()
         await relay.close()
-        return server.sessions[0].headers
+        return server.sessions[0].headers  # type: ignore[return-value]
 
     told = RelayCall("wss://example.com/relay", CALL)
     assert run(headers(told)) == {}
@@ -182,7 +183,7 @@ def test_no_more_than_a_bound_is_spoken_of_a_reply() -> None:
         except wire.RelayFault:
             refused.append(number)
     assert refused == [4], "told once"
-    assert sum(len(one.text) for one in talk.queue) == LONGEST
+    assert sum(len(one.text) for one in talk.queue) == LONGEST  # type: ignore[misc]
     assert talk.cycle is Cycle.IDLE
     talk.ask(["Go on."])
     talk.token(wire.Token("Short.", last=True))

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="comparison-overlap"
 """What the machine decides, and why."""
 
 import pytest
@@ -316,7 +317,7 @@ def test_d5_a_caller_who_pauses_is_talked_into_once() -> None:
         begins(subject, at)
         ends(subject, at + 1.5)
         told = list(final(subject, part, at + 1.9))
-        told += [action for _, action, _, _ in wait(subject, at + 2.4)]
+        told += [action for _, action, _, _ in wait(subject, at + 2.4)]  # type: ignore[misc]
         if subject.state is State.THINKING:
             subject.says("I see.", "", at + 2.4)
             interrupted += 1

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="comparison-overlap"
 """A caller who only shows that they listen: the reply goes on over their next voice, until words say otherwise."""
 
 import pytest

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, comparison-overlap"
 """What the machine does when nothing is said or recognised, and around announcements, transfers and tools."""
 
 import pytest
@@ -227,7 +228,7 @@ def test_babble_without_a_pause_is_told_that_the_caller_can_hardly_be_heard(
     if not into_speech:
         subject.done(0.5)
     begins(subject, 1.0)
-    told = []
+    told = []  # type: ignore[var-annotated]
     while (at := subject.deadline) is not None and at <= 300.0:
         told += (decided := actions(subject.handle_timer(at)))
         if {Action.RESUME, Action.ASK_AGAIN, Action.HARDLY}.intersection(decided):

@@ -31,7 +31,7 @@ def test_every_state_leads_to_the_goodbye(state: State) -> None:
     subject.close(1.0)
     assert subject.state is State.CLOSING
     assert [one.action for one in subject.done(2.0)] == [Action.END]
-    assert subject.state is State.ENDED
+    assert subject.state is State.ENDED  # type: ignore[comparison-overlap]
     assert subject.deadline is None
 
 

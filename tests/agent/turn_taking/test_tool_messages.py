@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +97,7 @@ def calls_in(message: dict[str, Any]) -> list[dict[str, Any]]:
     return message.get("tool_calls") or []
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(TURNS)
 @example([([("look", 2.5, False)], 0.8), ([("look", 0.0, False)], 3.0)])

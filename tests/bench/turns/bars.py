@@ -133,7 +133,7 @@ def measured(
             bench = Bench(KINDS[kind], part, scale, place=place)
             with ThreadPoolExecutor(together) if together > 1 else contextlib.nullcontext() as pool:
                 run = pool.map if pool else map
-                for found in run(lambda name, bench=bench: ALL[name](bench), sets):
+                for found in run(lambda name, bench=bench: ALL[name](bench), sets):  # type: ignore[misc]
                     yield f"{kind}/{part}", found
 
 

@@ -89,7 +89,7 @@ def acknowledgements() -> list[Clip]:
     return [
         clip(
             text,
-            np.frombuffer(to_linear(sound), "<i2").astype(np.float32) / 32768,
+            np.frombuffer(to_linear(sound), "<i2").astype(np.float32) / 32768,  # type: ignore[arg-type]
             " ".join(words_of(text)),
             "made here",
         )

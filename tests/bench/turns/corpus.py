@@ -100,7 +100,7 @@ def read(path: Path) -> Sound:
     """A WAV file at 8000 Hz, 16-bit linear."""
     with wave.open(str(path)) as file:
         raw = file.readframes(file.getnframes())
-    return np.frombuffer(raw, "<i2").astype(np.float32) / 32768
+    return np.frombuffer(raw, "<i2").astype(np.float32) / 32768  # type: ignore[return-value]
 
 
 def clip(name: str, sound: Sound, text: str, licence: str) -> Clip:
@@ -138,7 +138,7 @@ def people() -> tuple[Clip, ...]:
     found = []
     for file, text, _, _, licence in rows:
         linear = np.frombuffer(to_linear(read_ulaw(SPEECH / file)), "<i2").astype(np.float32) / 32768
-        found.append(clip(file.removesuffix(".wav"), linear, text, licence))
+        found.append(clip(file.removesuffix(".wav"), linear, text, licence))  # type: ignore[arg-type]
     return tuple(found)
 
 

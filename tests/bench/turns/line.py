@@ -206,7 +206,7 @@ class BenchLine:
         linear = np.frombuffer(to_linear(ulaw), "<i2").astype(np.float32) / 32768
         at = self.ticks * FRAME
         self._played[at : at + FRAME] = linear
-        level = dbov(linear) if utterance >= 0 else -100.0
+        level = dbov(linear) if utterance >= 0 else -100.0  # type: ignore[arg-type]
         self.sounding.append(level > AUDIBLE)
         echo = self._room.echo
         clip = self.clip(utterance) if echo is not None and offset < FRAME * 1000 else None

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="operator"
 """The instrument judges right: an agent that does everything right, one that does all wrong, one that is deaf."""
 
 from collections.abc import Callable, Iterator
@@ -287,7 +288,7 @@ def test_a_model_of_turns_that_is_not_installed_is_left_out_and_an_error_if_it_i
 ) -> None:
     ran: list[list[str]] = []
     monkeypatch.setattr(Voted, "turn_model", "no_such_package:model.onnx")
-    monkeypatch.setattr(program, "gates", lambda kinds, *_: ran.append(list(kinds)) or ())
+    monkeypatch.setattr(program, "gates", lambda kinds, *_: ran.append(list(kinds)) or ())  # type: ignore[func-returns-value]
     monkeypatch.setattr("sys.argv", ["turns", "--whole"])
     assert program.main() == 0
     assert ran == [[name for name in KINDS if name != Voted.name]]

@@ -13,7 +13,7 @@ class Plivo(Carrier):
     realm = "plivo.com"
     domain = "1234567890.zt.plivo.com"
     users = {"acme": "plivo-password"}  # noqa: RUF012
-    methods = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REFER", "UPDATE")
+    methods = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REFER", "UPDATE")  # type: ignore[assignment]
     numbers = ("+14155550111",)
     hangs_up_after_transfer = True
 

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """What a call costs is known while it goes on, to the carrier's rounding; who has no price is named."""
 
 from dataclasses import replace

@@ -24,7 +24,7 @@ def test_a_killed_process_leaves_what_its_calls_have_cost(tmp_path: Path) -> Non
     run.mkdir()
 
     async def scenario() -> None:
-        watchers = Watchers()
+        watchers = Watchers()  # type: ignore[var-annotated]
         async with Store(StoreOptions(str(run / "x.db"))) as store, CdrWriter(store, watchers) as writer:
             for event in (*a_call("cut")[:-1], CallCharged("cut", at(41), CHARGED)):
                 watchers.tell(event)

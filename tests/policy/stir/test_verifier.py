@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """Whatever is forged, old, replayed or signed for another call is found out; what cannot be known is not believed."""
 
 import asyncio

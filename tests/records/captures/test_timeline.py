@@ -131,7 +131,7 @@ def test_a_number_that_is_said_in_pieces_is_never_shown_whole() -> None:
     timeline = Timeline(BEGAN, 100.0, redact=redactor(PrivacyOptions().redact))
     for said in (CallerSaid, AgentSays):
         for text in ("My card is 4111 1111", "1111 1111, thanks."):
-            timeline.tell(report(said(text, True) if said is CallerSaid else said(text)), 101.0)
+            timeline.tell(report(said(text, True) if said is CallerSaid else said(text)), 101.0)  # type: ignore[call-arg]
     (going,) = timeline.as_dict(None)["going"]
     assert going["caller"] == going["said"] == "My card is [card ••1111], thanks."
 

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="dict-item"
 """The schema's history: any earlier database becomes today's, and nothing that was in it is lost."""
 
 import asyncio

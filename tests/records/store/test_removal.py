@@ -42,7 +42,7 @@ def test_two_gateways_that_mark_a_folder_at_the_same_moment_know_it_both(
     def fails(*_: object) -> None:
         raise OSError(errno.EPERM, "not permitted")
 
-    monkeypatch.setattr(folders.secrets, "token_hex", meanwhile)
+    monkeypatch.setattr(folders.secrets, "token_hex", meanwhile)  # type: ignore[attr-defined]
     if not links:
         monkeypatch.setattr(os, "link", fails)
     one.mark([disk])

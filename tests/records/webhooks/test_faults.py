@@ -114,7 +114,7 @@ def test_what_waits_for_a_target_is_counted_in_an_index(tmp_path: Path) -> None:
 
     def explained(connection: Connection, _: object, statement: str, values: object, *__: object) -> None:
         if "count(" in statement and not statement.startswith("EXPLAIN"):
-            plans.extend(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values))
+            plans.extend(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values))  # type: ignore[arg-type]
 
     async def scenario() -> None:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:

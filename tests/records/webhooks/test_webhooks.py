@@ -1,3 +1,4 @@
+# mypy: disable-error-code="call-arg"
 """Webhooks: signed, in order for each call, however long the target is down, and never where they should not go."""
 
 import asyncio
@@ -72,7 +73,7 @@ class World:
 
 @contextlib.asynccontextmanager
 async def telling(folder: Path, world: World, *targets: WebhookOptions, **more: Any) -> AsyncIterator[Watchers]:
-    watchers = Watchers()
+    watchers = Watchers()  # type: ignore[var-annotated]
     async with (
         Store(StoreOptions(str(folder / "x.db"))) as store,
         Deliveries(store, targets or (TARGET,), send=world.send, now=world.now, sleep=world.sleep, **more) as queue,

@@ -228,7 +228,7 @@ async def diagnosed(
     """What the doctor finds at one trunk."""
     config = GatewayConfig(sip=sip, trunks=(trunk,), media=MediaOptions("127.0.0.1", (41000, 43000)))
     with patient(NAMES if patience is QUICK else ()):
-        return [one async for one in examine(config, ExaminationOptions(trunk.name, number, False, patience))]
+        return [one async for one in examine(config, ExaminationOptions(trunk.name, number, False, patience))]  # type: ignore[arg-type]
 
 
 def ids(found: list[Finding], *verdicts: str) -> set[str]:

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """What providers and services say is recorded without what is private, and the fakes are held against recordings."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """What is wrong with this machine, the STUN server, and that no secret is ever shown."""
 
 import asyncio

@@ -147,7 +147,7 @@ class ScriptedServer(FakeOpenAI):
             name = next(
                 one.name for one in SET.calls for step in one.steps[:2] if step.say and said[0].startswith(step.say)
             )
-            found = next((one for one in replies(name, self.how) if fits(one, messages)), ReplyOptions(says="Pardon?"))
+            found = next((one for one in replies(name, self.how) if fits(one, messages)), ReplyOptions(says="Pardon?"))  # type: ignore[arg-type]
         call = (f"c{len(messages)}", found.calls, found.arguments)
         self.replies = [Reply([found.says] if found.says else (), [call] if found.calls else ())]
 

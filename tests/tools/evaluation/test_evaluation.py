@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type, return-value"
 """`sipgw eval`: what counts as heard, as expected, as judged; the project's own set with the embedded parts."""
 
 import asyncio

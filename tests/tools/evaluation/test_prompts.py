@@ -66,7 +66,7 @@ def test_two_prompts_of_an_agent_are_compared_by_the_real_command(
             monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
             store = await stack.enter_async_context(Store(StoreOptions(str(tmp_path / "x.db"))))
             gateway = FakeGatewayView(load(tmp_path / "sipgw.toml"), store)
-            made = await stack.enter_async_context(Comparisons(gateway))
+            made = await stack.enter_async_context(Comparisons(gateway))  # type: ignore[arg-type]
             done = made.begin(
                 tmp_path / "sipgw.toml", "repairs", 7, {"in-use": "You repair.", "version-7": "You mend."}
             )

@@ -104,7 +104,7 @@ def test_a_wrong_key_is_found_at_once_and_the_right_agent_is_called(tmp_path: Pa
     if models.missing() is not None:
         pytest.skip("the embedded models are not installed")
     fake = FakeOpenAI([Reply(("OK",)), Reply(("Your order is on its way, and comes today.",))], key=KEY)
-    with serving(fake) as url, at_a_terminal(tmp_path, OPENAI_BASE_URL=f"{url}/v1") as terminal:
+    with serving(fake) as url, at_a_terminal(tmp_path, OPENAI_BASE_URL=f"{url}/v1") as terminal:  # type: ignore[arg-type]
         terminal.answers("number [1]: ", "1")
         terminal.answers("[Acme Store]: ")
         embedded(terminal, "speech to text")

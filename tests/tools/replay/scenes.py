@@ -1,3 +1,4 @@
+# mypy: disable-error-code="arg-type"
 """The scenes of which the bundles of `tests/data/bundles` are made: hard cases, each a short call."""
 
 import asyncio
@@ -14,6 +15,7 @@ from sipgw.sip.leg import Leg
 from tests.bench.answering import tone
 from tests.callee import Callee
 from tests.fakes.line import FakeStt, FakeTts, calls, says
+from tests.info_keys import send_info_digit
 from tests.tools.replay.scripted_gateway import SILENCE, VOICED, Act, Caller, Scene, ScriptedProviders
 
 LONG = "We are open from nine to five on weekdays. On Saturdays we close at noon. On Sundays we are closed all day."
@@ -149,7 +151,7 @@ async def presses_by_info(me: Caller) -> None:
     may_keep_keys(me)
     assert me.leg
     for key in "7346":
-        me.leg.send_info_digit(key)
+        send_info_digit(me.leg, key)
         await asyncio.sleep(0.3)
     await leaves(me)
 

@@ -43,7 +43,7 @@ class Asking(FakeTts):
 
     async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         yield b"\x10" * 160
-        yield Inquiry(lambda samples, told: asyncio.get_running_loop().call_later(0.05, told, 7))
+        yield Inquiry(lambda samples, told: asyncio.get_running_loop().call_later(0.05, told, 7))  # type: ignore[arg-type]
 
 
 async def asked(voice: TextToSpeech) -> list[tuple[int, float]]:

@@ -202,7 +202,7 @@ async def test_stt_stall_in_every_second_turn_and_the_model_thinks_longer(monkey
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(seam.asyncio, "sleep", sleep)
+    monkeypatch.setattr(seam.asyncio, "sleep", sleep)  # type: ignore[attr-defined]
     parts = providers(ProviderFaults(stt_stall=2.0, llm_slow=3.0))
     assert [event.text async for event in parts.stt().events() if isinstance(event, Transcript)] == list("0123")
     assert slept == [2.0, 2.0]
