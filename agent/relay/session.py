@@ -27,7 +27,7 @@ CONNECT = 2.5
 CLOSE = 1.0
 """Seconds that it has to close one."""
 AGAIN = (0.0, 0.5, 1.5)
-"""Seconds before each try to have another session while nobody waits for it: all tries until the caller speaks again."""
+"""Seconds before each try to have another session while nobody waits: all there are until the caller speaks again."""
 PAUSE = 4.0
 """Seconds after a token in which the next one comes; what came until then is taken for the whole reply."""
 MALFORMED = 10

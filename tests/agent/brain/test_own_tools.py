@@ -137,7 +137,9 @@ async def find_meter(kwh: int) -> None:
     """Find the electricity meter with this reading."""
 
 
-@pytest.mark.parametrize(("own", "said"), [(submit_reading, "That is done: 4711."), (find_meter, "I found nothing for 4")])
+@pytest.mark.parametrize(
+    ("own", "said"), [(submit_reading, "That is done: 4711."), (find_meter, "I found nothing for 4")]
+)
 def test_a_tool_that_returns_nothing_has_done_it_unless_it_was_to_find_something(own: Tool, said: str) -> None:
     assert caller(own).says(f"Please {own.name.replace('_', ' ')} 4711 kwh of electricity.").startswith(said)
 
