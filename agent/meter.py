@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
+from functools import partial
 from types import MethodType
 from typing import Any
 from weakref import WeakMethod
@@ -12,7 +13,7 @@ from agent.line import SAMPLE_RATE
 from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema, Usage
 from agent.records import Used
 from agent.stt import SpeechToText
-from agent.tts import Speech, TextToSpeech
+from agent.tts import Inquiry, Speech, TextToSpeech
 from agent.wrappers import LlmWrapper, SttWrapper, TtsWrapper
 
 REPORTED = 5.0
@@ -150,13 +151,18 @@ class MeteredTts(TtsWrapper):
                     if counts:
                         counts = False
                         self._report(Used("tts", self._by, "characters", len(text)))
-                    yield sound
+                    yield sound._replace(ask=partial(self._ask, sound)) if isinstance(sound, Inquiry) else sound
         except ProviderError as error:
             counts = counts and not error.refused
             raise
         finally:
             if counts:
                 self._report(Used("tts", self._by, "characters", len(text)))
+
+    def _ask(self, inquiry: Inquiry, samples: int, told: Callable[[int], None]) -> None:
+        if inquiry.characters:
+            self._report(Used("tts", self._by, "characters", inquiry.characters))
+        inquiry.ask(samples, told)
 
 
 def metered_stt(make: Callable[[], SpeechToText], by: str) -> Callable[[], SpeechToText]:

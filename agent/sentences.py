@@ -38,6 +38,7 @@ _GERMAN = re.compile(r"(?:(?<![\d:,])(?<!\bum )\d{1,2}|str)\.\Z", re.IGNORECASE)
 _END = re.compile(r"[.!?…]+(?:[\"')\]»«”’“]|\s»(?!\w))*+(?=\s)|[。！？।]|\n+")
 _CLAUSE = re.compile(r"(?<!\d\s)[,;:—–](?=\s)")
 """Not the dash of a range of numbers."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _RUNS_ON = re.compile(r"\s+[^\s,;:.!?…—–]+\s+(?!(?:and|or|y|o|e|u|et|ou|und|oder|bzw|ed|और|या)\b)[^\s,;:.!?…—–]+\s")
 """Two words behind a comma that are no item of a list."""
 
@@ -69,7 +70,7 @@ class SentenceCutter:
         return ready
 
     def _take(self, end: int, ready: list[str]) -> None:
-        piece, self._buffer = self._buffer[:end].strip(), self._buffer[end:].lstrip()
+        piece, self._buffer = _clean(self._buffer[:end]).strip(), self._buffer[end:].lstrip()
         if piece:
             ready.append(piece)
             self._first = False
@@ -108,3 +109,9 @@ class SentenceCutter:
             space = self._buffer.rfind(" ", 0, LONGEST)
             return space if space > 0 else LONGEST
         return None
+
+
+def _clean(text: str) -> str:
+    """`text` as voices and records take it: servers may send halves of a character in two pieces, or one alone."""
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return _CONTROL.sub(" ", whole)

@@ -13,6 +13,7 @@ from agent.errors import ProviderError
 from agent.providers.connections import Warming
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.tts_session import SpeakOptions
+from agent.tts import Speech
 
 KEEP_CONNECTION = 60.0
 """Seconds that an idle connection is kept for the next sentence."""
@@ -82,7 +83,7 @@ class HttpTts:
         )
         self._warming = Warming(lambda: http.get(self._speech.url))
 
-    async def speak(self, text: str, before: str = "") -> AsyncGenerator[bytes, None]:
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """Stream one sentence; closing the generator closes the response, which stops the synthesis.
 
         When the connection breaks before the first sound (an idle one may have died), it is tried once more.

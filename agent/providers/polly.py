@@ -1,13 +1,23 @@
 """Amazon Polly's voices: mu-law over HTTP. The signature is botocore's (extra ``aws``), the request is our own.
 
 https://docs.aws.amazon.com/polly/latest/dg/API_SynthesizeSpeech.html. boto3 itself blocks and would need a thread.
+
+The times of words (speech marks, https://docs.aws.amazon.com/polly/latest/dg/speechmarks.html) come by a request of
+their own, which costs as much as the sound: it is made for a sentence that a caller has interrupted.
 """
 
+import asyncio
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
+from itertools import pairwise
 from typing import Any, ClassVar, Literal, Self
+
+import httpx2
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
@@ -15,7 +25,13 @@ from agent.providers.extra import FIXED, HTTP, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.http_tts import HttpSpeech, HttpTts
 from agent.providers.provider import Model, Price, Provider
-from agent.providers.tts_session import SpeakOptions
+from agent.providers.tts_session import SpeakOptions, WordFinder
+from agent.tts import Inquiry, Speech
+
+ASKED = 4
+"""Interrupted sentences whose marks may be on the way at once; those of more are not asked for."""
+MARKS = 1 << 17
+"""Bytes of the marks of a sentence at most."""
 
 
 def signing() -> tuple[Any, Any, Any]:
@@ -73,15 +89,20 @@ class PollySpeech(HttpSpeech):
 
     def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
         """The signed POST for `text`. Raises `ProviderError` without botocore."""
+        return self._request(text, OutputFormat="mulaw", SampleRate=str(SAMPLE_RATE))
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether the engine tells when it says a word: all do but ``generative``."""
+        return self._options.model != "generative"
+
+    def marks_request(self, text: str) -> tuple[str, dict[str, str], bytes]:
+        """The signed POST for the marks of `text`. Raises `ProviderError` without botocore."""
+        return self._request(text, OutputFormat="json", SpeechMarkTypes=["word"])
+
+    def _request(self, text: str, **form: Any) -> tuple[str, dict[str, str], bytes]:
         options = self._options
-        fields: dict[str, Any] = {
-            "Engine": options.model,
-            "OutputFormat": "mulaw",
-            "SampleRate": str(SAMPLE_RATE),
-            "Text": text,
-            "TextType": "text",
-            "VoiceId": options.voice_id,
-        }
+        fields = form | {"Engine": options.model, "Text": text, "TextType": "text", "VoiceId": options.voice_id}
         if options.language:
             fields["LanguageCode"] = options.language
         return self._signed("/v1/speech", json.dumps(merged(fields, options.extra)).encode())
@@ -133,7 +154,71 @@ class PollyTts(HttpTts):
     """The voice of one call."""
 
     def __init__(self, options: PollyOptions) -> None:
-        super().__init__(PollySpeech(options))
+        self._polly = PollySpeech(options)
+        super().__init__(self._polly)
+        self._asking: set[asyncio.Task[None]] = set()
+
+    async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
+        """See `HttpTts.speak`."""
+        asks = self._polly.has_marks
+        async with aclosing(super().speak(text, before)) as sounds:
+            async for sound in sounds:
+                yield sound
+                if asks:
+                    asks = False
+                    yield Inquiry(partial(self._ask, text), len(text))
+
+    async def close(self) -> None:
+        """See `HttpTts.close`."""
+        for task in self._asking:
+            task.cancel()
+        if self._asking:
+            await asyncio.wait(self._asking)
+        await super().close()
+
+    def _ask(self, text: str, samples: int, told: Callable[[int], None]) -> None:
+        if self._http is not None and len(self._asking) < ASKED:
+            work = self._tell_heard(self._http, text, samples, told)
+            task = asyncio.get_running_loop().create_task(work, name="speech-marks")
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+
+    async def _tell_heard(self, http: httpx2.AsyncClient, text: str, samples: int, told: Callable[[int], None]) -> None:
+        marks, status = b"", 0
+        with contextlib.suppress(httpx2.HTTPError, ProviderError, TimeoutError):  # what was heard stays an estimate
+            url, headers, body = self._polly.marks_request(" ".join(text.split()))
+            async with (
+                asyncio.timeout(self._speech.limits.first_sound_limit),
+                http.stream("POST", url, headers=headers, content=body) as response,
+            ):
+                async for data in response.aiter_bytes():
+                    marks += data
+                    if len(marks) > MARKS:
+                        return
+                status = response.status_code
+        if status == httpx2.codes.OK and (letters := heard_letters(text, marks, samples)) is not None:
+            told(letters)
+
+
+def heard_letters(text: str, marks: bytes, samples: int) -> int | None:
+    """How many letters of `text` were said in so many samples; None if `marks` do not tell.
+
+    They tell when a word begins. It counts as heard when the next one does.
+    """
+    words: list[tuple[float, str]] = []
+    try:
+        for line in marks.splitlines():
+            mark = json.loads(line)
+            if mark["type"] == "word":
+                words.append((float(mark["time"]), str(mark["value"])))
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    finder, letters = WordFinder(text), 0
+    for (_, word), (until, _) in pairwise(words):
+        if until * SAMPLE_RATE > samples * 1000:
+            break
+        letters = finder.end_of(word) or letters
+    return letters if words else None
 
 
 def _price(engine: str, price: float) -> Price:

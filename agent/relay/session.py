@@ -27,7 +27,7 @@ CONNECT = 2.5
 CLOSE = 1.0
 """Seconds that it has to close one."""
 AGAIN = (0.0, 0.5, 1.5)
-"""Seconds before each try to have another session, while nobody waits for it."""
+"""Seconds before each try to have another session while nobody waits: all there are until the caller speaks again."""
 PAUSE = 4.0
 """Seconds after a token in which the next one comes; what came until then is taken for the whole reply."""
 MALFORMED = 10
@@ -65,6 +65,7 @@ class Relay:
         self._dial = dial
         self._session = RelayTalk()
         self._connecting = asyncio.Lock()
+        self._again, self._turns = iter(AGAIN), 0
         self._closed = False
 
     @property
@@ -116,7 +117,7 @@ class Relay:
 
     async def recover(self) -> None:
         """Have another session in the place of one that was lost; if none can be had, the next reply says so."""
-        for wait in AGAIN:
+        for wait in self._again:
             await asyncio.sleep(wait)
             try:
                 await self.open()
@@ -144,6 +145,8 @@ class Relay:
         said = [message["content"] for message in messages if message["role"] == "user"]
         if self._session.wants(said):
             await self.open()
+            if len(said) > self._turns:
+                self._again, self._turns = iter(AGAIN), len(said)
             self._send(wire.prompt(self._session.ask(said), self.language(), last=True))
         session, begun, finished = self._session, False, False
         session.reader = reader = object()
@@ -194,6 +197,7 @@ class Relay:
 
     def press(self, key: str) -> None:
         """The caller pressed a key."""
+        self._again = iter(AGAIN)
         self._session.step(Signal.KEY)
         self._send(wire.dtmf(key))
 

@@ -17,7 +17,7 @@ from agent.relay import messages as wire
 LONGEST = 20_000
 """Characters of one reply; the rest is not spoken."""
 WAITING = 1000
-"""Tokens and commands that wait to be followed; more are refused."""
+"""Commands, and texts between them, that wait to be followed; more are refused."""
 
 
 class Cycle(Enum):
@@ -157,7 +157,7 @@ class RelayTalk:
             self.step(Signal.TOKEN)
             self.length += len(token.text)
             if self.cycle is not Cycle.CUT and before < LONGEST:
-                self._speak(token)
+                self._speak(token._replace(text=token.text[: LONGEST - before]))
         if token.last:
             self.step(Signal.LAST)
         if before <= LONGEST < self.length:
@@ -182,7 +182,10 @@ class RelayTalk:
             self.queue.append(wire.SwitchLanguage(token.language))
         self.language = token.language
         self.sent += token.text
-        self.queue.append(token)
+        if self.queue and isinstance(before := self.queue[-1], wire.Token):  # many tokens wait as one
+            self.queue[-1] = before._replace(text=before.text + token.text)
+        else:
+            self.queue.append(token)
 
     def break_off(self) -> None:
         """The caller broke the reply off: nobody is to hear the rest of it, but what is to be done is done."""

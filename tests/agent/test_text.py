@@ -231,3 +231,8 @@ def test_what_a_number_or_an_address_is_decides_how_it_is_said(language: str, te
 )
 def test_hostile_text_stays_bounded(hostile: str) -> None:
     assert len(speakable(hostile)) <= 2 * len(hostile)
+
+
+def test_half_characters_and_control_characters_reach_no_voice() -> None:
+    assert cut("Hi \ud83d\ude00 there. Odd \ud800 one.", 1) == ["Hi \U0001f600 there.", "Odd \ufffd one."]
+    assert cut("Hi\x00\x07there. One\nTwo", 3) == ["Hi  there.", "One", "Two"]

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 from array import array
 from typing import Any
 
@@ -93,7 +94,33 @@ class FakeOpenAISpeech(SpeechHttp):
 
 
 class FakePolly(SpeechHttp):
-    """Checks the signature by the published algorithm (AWS Signature Version 4); the secret is ``secret``."""
+    """Checks the signature by the published algorithm (AWS Signature Version 4); the secret is ``secret``.
+
+    `asked` are the texts whose marks were asked for. A character lasts 60 ms.
+    """
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.asked: list[str] = []
+
+    async def respond(self, exchange: Exchange) -> None:
+        fields = json.loads(exchange.body) if exchange.method == "POST" else {}
+        if fields.get("OutputFormat") != "json" or exchange.headers.get("authorization") != self.signature(exchange):
+            await super().respond(exchange)
+            return
+        if fields.get("SpeechMarkTypes") != ["word"] or fields["Engine"] == "generative" or "SampleRate" in fields:
+            await exchange.answer(400, self.error("x", "this engine has no speech marks"))
+            return
+        self.asked.append(text := fields["Text"])
+        if self._faults.of(len(self.asked)).hold_after is not None:
+            await exchange.hang()
+            return
+        await exchange.start(200, "application/x-json-stream")
+        for found in re.finditer(r"[\w'-]+", text):
+            start, end = (len(text[:at].encode()) for at in found.span())
+            mark = {"time": 60 * found.start(), "type": "word", "start": start, "end": end, "value": found.group()}
+            await exchange.send(json.dumps(mark, ensure_ascii=False).encode() + b"\n")
+        await exchange.finish()
 
     def understand(self, exchange):
         if (exchange.method, exchange.path) != ("POST", "/v1/speech"):

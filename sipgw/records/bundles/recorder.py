@@ -245,7 +245,7 @@ class ObservedTts(TtsWrapper):
         stream = _seen(recorder, "tts", session, self._tts.speak(text, before), shown)
         async with aclosing(stream) as sounds:
             async for sound in sounds:
-                yield Inquiry(partial(self._ask, session, sound)) if isinstance(sound, Inquiry) else sound
+                yield sound._replace(ask=partial(self._ask, session, sound)) if isinstance(sound, Inquiry) else sound
 
     def _ask(self, session: int, inquiry: Inquiry, samples: int, told: Callable[[int], None]) -> None:
         asked = _now()

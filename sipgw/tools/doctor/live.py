@@ -137,10 +137,11 @@ def _frames(data: bytes, side: str) -> Iterator[dict[str, Any]]:
         elif code < 8:
             whole, opcode = whole + load, code or opcode
             if final:
-                text = opcode == 1
-                yield {"from": side, "what": "text", "body": _json(whole.decode())} if text else {
-                    "from": side, "what": "binary",
-                }  # fmt: skip
+                told = _json(whole.decode(errors="replace")) if opcode == 1 or whole.startswith(b"{") else None
+                if opcode == 1:
+                    yield {"from": side, "what": "text", "body": told}
+                else:  # Gemini sends its JSON as binary
+                    yield {"from": side, "what": "binary", **({"body": told} if isinstance(told, dict) else {})}
                 whole = b""
 
 

@@ -120,6 +120,30 @@ def test_the_tool_of_the_readme_answers() -> None:
     assert call.calls == [("find_book", {"title": "Moby Dick"})]
 
 
+def test_a_question_behind_a_title_is_no_part_of_it_and_a_verb_is_no_title() -> None:
+    call = caller(find_book)
+    call.says("I'm looking for a novel called The Old Man and the Sea, is it there?")
+    assert call.calls == [("find_book", {"title": "The Old Man and the Sea"})]
+    assert caller(find_book).says("Do you sell books?") == "Sure. Please tell me the title."
+
+
+@tool
+async def submit_reading(kwh: int) -> None:
+    """Submit the reading of the electricity meter."""
+
+
+@tool
+async def find_meter(kwh: int) -> None:
+    """Find the electricity meter with this reading."""
+
+
+@pytest.mark.parametrize(
+    ("own", "said"), [(submit_reading, "That is done: 4711."), (find_meter, "I found nothing for 4")]
+)
+def test_a_tool_that_returns_nothing_has_done_it_unless_it_was_to_find_something(own: Tool, said: str) -> None:
+    assert caller(own).says(f"Please {own.name.replace('_', ' ')} 4711 kwh of electricity.").startswith(said)
+
+
 def test_what_is_missing_is_asked_by_its_description_and_the_answer_fills_it() -> None:
     call = caller(order_status, extra=(EXPECT,))
     assert call.says("I'd like to know where my order is") == "Sure. Please tell me the order number."

@@ -25,6 +25,13 @@ MONDAY = date(2026, 11, 23)
         ("this one please, and no one else", []),
         ("oh, it is for me", []),
         ("5 thousand", [5000]),
+        ("minus two point five degrees", [-2.5]),
+        ("make it -7, from 5-7 to 9", [-7, 5, 7, 9]),
+        ("ten degrees below zero", [-10]),
+        ("5 below", [-5]),
+        ("anything below zero", []),
+        ("negative a hundred", [-100]),
+        ("two of those below the shelf", [2]),
     ],
 )
 def test_quantities(said: str, values: list[float]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 from typing import Any
 
 import botocore.session
@@ -12,6 +13,7 @@ from elevenlabs import types as eleven
 from elevenlabs.client import AsyncElevenLabs
 from websockets.asyncio.client import connect
 
+from agent.providers.polly import PollyOptions, PollySpeech
 from tests.agent.providers.vendors import judged
 from tests.agent.providers.voicing import DIALOGUE, HTTP, POLLY, WS, said, speaking
 from tests.fakes.elevenlabs import FakeElevenLabs, TtsFaults, sound_of
@@ -154,3 +156,16 @@ def test_amazon_s_client_speaks_with_the_fake_and_sends_what_we_send() -> None:
             return answer, json.loads(fake.exchanges[0].body)
 
     assert asyncio.run(theirs()) == (sound_of(WORDS), body)
+
+
+def test_amazon_s_client_gets_marks_of_the_fake_by_what_we_ask() -> None:
+    _, _, body = PollySpeech(PollyOptions(api_key="k", secret_key="secret")).marks_request(WORDS)
+
+    async def theirs() -> tuple[bytes, Any]:
+        async with FakePolly(key="k") as fake:
+            answer = await asyncio.to_thread(spoken, polly(fake), json.loads(body))  # noqa: TID251
+            return answer, json.loads(fake.exchanges[0].body)
+
+    marks, sent = asyncio.run(theirs())
+    assert sent == json.loads(body)
+    assert [json.loads(line)["value"] for line in marks.splitlines()] == re.findall(r"[\w'-]+", WORDS)

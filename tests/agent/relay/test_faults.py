@@ -5,7 +5,8 @@ import asyncio
 from agent.persona import Persona
 from agent.providers.websocket import ConnectError
 from agent.records import Outcome
-from agent.relay.talk import WAITING
+from agent.relay.session import AGAIN
+from agent.relay.talk import LONGEST, WAITING
 from tests.agent.relay.holding import Setting, hold
 from tests.fakes.line import sound_of
 from tests.fakes.relay import answers, text
@@ -131,13 +132,55 @@ def test_a_reply_that_never_ends_is_cut() -> None:
     ]
 
 
+def test_of_one_long_token_no_more_is_spoken_than_of_a_reply() -> None:
+    async def plan(caller, line, server):
+        await asyncio.sleep(1)
+        await caller.say("Tell me all.")
+        await asyncio.sleep(8000)
+        caller.hang_up()
+
+    held = hold(plan, answers({"Tell": [text("This is it. " * 5000)]}))
+    assert len(held.server.told("error")) == 1
+    assert 18_000 < sum(map(len, held.spoken)) <= LONGEST
+
+
+def test_a_reply_of_many_tokens_may_wait_while_the_caller_speaks() -> None:
+    async def plan(caller, line, server):
+        await asyncio.sleep(1)
+        caller.hear_interim("I tell you")
+        await caller.sound(1.0, loud=True)
+        for number in range(2 * WAITING):
+            server.sessions[0].deliver(text("so. " if number % 100 == 99 else "so ", last=False))
+        server.sessions[0].deliver(text("This is all."))
+        await caller.say("I tell you.")
+        await asyncio.sleep(600)
+        caller.hang_up()
+
+    held = hold(plan, answers({}))
+    assert held.server.told("error") == []
+    assert "This is all." in held.spoken
+
+
+def test_a_server_that_accepts_sessions_and_loses_each_is_left_alone_until_the_caller_speaks() -> None:
+    async def plan(caller, line, server):
+        await asyncio.sleep(9)
+        assert len(server.sessions) == 1 + len(AGAIN)
+        caller.press("5")
+        await caller.say("Where is my order?")
+        await asyncio.sleep(30)
+        caller.hang_up()
+
+    held = hold(plan, lambda message: [text("Wait."), 1011] if message["type"] == "setup" else ())
+    assert len(held.server.sessions) <= 3 * (1 + len(AGAIN))
+
+
 def test_what_waits_is_bounded() -> None:
     async def plan(caller, line, server):
         await asyncio.sleep(1)
         caller.hear_interim("I tell you")
         await caller.sound(1.0, loud=True)
         for _ in range(WAITING + 5):
-            server.sessions[0].deliver(text("a ", last=False))
+            server.sessions[0].deliver({"type": "sendDigits", "digits": "1"})
         caller.hang_up()
         await asyncio.sleep(1)
 

@@ -187,4 +187,4 @@ def test_no_more_than_a_bound_is_spoken_of_a_reply() -> None:
     assert talk.cycle is Cycle.IDLE
     talk.ask(["Go on."])
     talk.token(wire.Token("Short.", last=True))
-    assert talk.queue[-1].text == "Short.", "the next one is whole"
+    assert talk.queue[-1].text == "\nShort.", "the next one is whole"

@@ -18,7 +18,7 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.registry import every
 from sipgw.tools.doctor import providers
 from sipgw.tools.doctor.live import LoopbackProxy, _Connection, _stream, redacted, taken_down
-from tests.fakes.servers import KEY, server_of
+from tests.fakes.servers import KEY, VARIANTS, server_of
 from tests.fakes.shapes import deviations
 
 FIXTURES = Path(__file__).parents[2] / "data" / "live"
@@ -26,11 +26,11 @@ FIXTURES = Path(__file__).parents[2] / "data" / "live"
 SERVICES = [one for one in every() if not one.embedded and one.name != "openai_backup"]
 
 
-def recorded(record: Provider, folder: Path) -> dict[str, Any]:
-    """Of the fake of a provider."""
+def recorded(record: Provider, folder: Path, variant: str = "") -> dict[str, Any]:
+    """Of the fake of a provider, or of the one of its other protocol `variant`."""
 
     async def run() -> list[str]:
-        server = server_of(record)
+        server = server_of(record, variant)
         assert server is not None
         async with server() as told:
             chosen = {record.part: record.name}
@@ -63,11 +63,28 @@ def test_what_is_said_is_recorded_without_what_is_private(record: Provider, tmp_
     assert deviations(said, said) == []
 
 
+def held_against(real: dict[str, Any], folder: Path) -> list[str]:
+    """The deviations of the fake of that protocol: the one that fits best."""
+    record = next(one for one in SERVICES if f"{one.part}:{one.name}" == real["provider"])
+    fakes = [recorded(record, folder, variant)["messages"] for variant in ("", *VARIANTS.get(record.section, ()))]
+    return min((deviations(one, real["messages"]) for one in fakes), key=len)
+
+
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.json")), ids=lambda one: one.stem)
 def test_a_fake_says_what_the_service_said(path: Path, tmp_path: Path) -> None:
-    real = json.loads(path.read_text())
-    record = next(one for one in SERVICES if f"{one.part}:{one.name}" == real["provider"])
-    assert deviations(recorded(record, tmp_path)["messages"], real["messages"]) == []
+    assert held_against(json.loads(path.read_text()), tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("section", "variant"), [(name, one) for name, more in VARIANTS.items() for one in more])
+def test_a_recording_is_held_against_the_fake_of_its_protocol(section: str, variant: str, tmp_path: Path) -> None:
+    record = next(one for one in SERVICES if one.section == section)
+    real = recorded(record, tmp_path, variant)
+    assert held_against(real, tmp_path) == []
+    said = next(
+        one for one in reversed(real["messages"]) if one["from"] == "server" and isinstance(one.get("body"), dict)
+    )
+    assert held_against(real | {"messages": [one for one in real["messages"] if one is not said]}, tmp_path) != []
 
 
 @pytest.mark.slow
@@ -129,6 +146,17 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_asked(tmp
 def test_the_name_of_a_voice_does_not_stay_in_a_path(name: str) -> None:
     (found,) = _stream(f"POST /v1/text-to-speech/{name}/stream-input HTTP/1.1\r\n\r\n".encode(), "client")
     assert found["path"] == "/v1/text-to-speech/<id>/stream-input"
+
+
+def test_json_in_a_binary_message_is_recorded_and_sound_is_not() -> None:
+    def binary(load: bytes) -> bytes:
+        return bytes((0x82, len(load))) + load
+
+    head = b"HTTP/1.1 101 x\r\nupgrade: websocket\r\n\r\n"
+    frames = binary(b'{"setupComplete": {}}') + binary(b"{{{sound") + binary(b"\xff\xff")
+    *_, setup, first, second = _stream(head + frames, "server")
+    assert setup == {"from": "server", "what": "binary", "body": {"setupComplete": {}}}
+    assert first == second == {"from": "server", "what": "binary"}
 
 
 @pytest.mark.parametrize(("line", "side"), [("HTTP/1.1 OK", "server"), ("nonsense", "server"), ("GET", "client")])

@@ -202,7 +202,7 @@ def _beside(said: Utterance, quantity: Quantity, one: Parameter) -> int:
 def _fits(one: Parameter, quantity: Quantity) -> int | float | None:
     """The value of a quantity in the type and range of its parameter; None if it is beyond them."""
     value = quantity.value
-    if value > LARGEST or (one.whole and value != int(value)):
+    if abs(value) > LARGEST or (one.whole and value != int(value)):
         return None
     least, most = (one.schema.get(key) for key in ("minimum", "maximum"))
     if (isinstance(least, int | float) and value < least) or (isinstance(most, int | float) and value > most):

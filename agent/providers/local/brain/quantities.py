@@ -9,6 +9,8 @@ _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000, "dozen": 12}
 _FIGURES = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?")
 _ROUND = re.compile(r"\b(?P<half>half )?an? (?P<word>hundred|thousand|dozen|couple)\b")
 _BEHIND = re.compile(rf"(?: (?P<scale>{'|'.join(_SCALES)}))?(?P<half> and a half)?(?: point(?P<point>(?: [a-z]+)+))?")
+_MINUS = re.compile(r"(?:\b(?:minus|negative) |(?<![\w.,-])-)$")
+_BELOW = re.compile(r"(?: degrees?)?(?: celsius| fahrenheit)? below(?: zero\b|(?= *(?:[.,!?]|$)))")
 _NO_COUNT = re.compile(r"\b(?:this|that|which|no|any|some|every|the|another|next|other|new) $")
 """Words before "one" that make it count nothing: "this one"."""
 
@@ -37,7 +39,20 @@ def quantities(text: str) -> list[Quantity]:
         told = any(one.start <= run.start < one.end for one in found)  # as the end of another
         if word not in ("oh", "o") and not pronoun and not told:
             found.append(_with_ending(low, float(run.digits), run.start, run.end))
-    return sorted(found, key=lambda one: one.start)
+    return [_signed(text.lower(), one) for one in sorted(found, key=lambda one: one.start) if not _is_zero(text, one)]
+
+
+def _is_zero(text: str, one: Quantity) -> bool:
+    """Whether it is that of "below zero"."""
+    return not one.value and text[: one.start].lower().endswith("below ")
+
+
+def _signed(low: str, one: Quantity) -> Quantity:
+    """The quantity with its sign: "minus two", "-2", "two degrees below zero"."""
+    if minus := _MINUS.search(low, 0, one.start):
+        return Quantity(-one.value, minus.start(), one.end)
+    below = _BELOW.match(low, one.end)
+    return Quantity(-one.value, one.start, below.end()) if below else one
 
 
 def _round(match: re.Match[str]) -> float:

@@ -145,6 +145,11 @@ _SAID = ("say", "message", "answer", "text", "summary", "sentence")
 _DONE = re.compile(
     r"(?:ok|okay|done|success|true|noted|sent|saved|added|updated|changed|cancell?ed|booked|created)\.?$"
 )
+_LOOKS_UP = re.compile(
+    r"(?:calculate|check|compare|compute|count|determine|fetch|find|get|give|help|identify|know|list|look|query|read"
+    r"|retrieve|return|say|search|see|show|tell)\b"
+)
+"""Verbs of tools from which nothing means that there is nothing; from another one it means that it is done."""
 LISTED = 4
 """Entries of a list that are spoken."""
 
@@ -197,6 +202,8 @@ def tool_sentences(tool: OwnTool, arguments: Mapping[str, Any], result: object) 
     if isinstance(result, bool):
         answer = "yes" if result else "no"
         return [_capital(f"{about}: {answer}." if about else f"{answer}.")]
+    if (result is None or result == "") and not _LOOKS_UP.match(tool.ability):
+        return _done(tool, about)
     if result is None or (isinstance(result, str | list) and not result):
         return [f"I found nothing for {about}." if about else "I found nothing."]
     if isinstance(result, str):

@@ -16,7 +16,8 @@ FUNCTION = frozenset(  # a text, which a list of 180 literals would make a page 
     as so just also maybe then than hi hello hey yes no not ok okay well let now today one ones thing things
     something anything certain thanks thank i'm i'd i've i'll it's that's there's what's where's who's let's we're
     we'd don't can't under until new copy copies put check order call called calling another other going go start
-    starts begin begins play playing showing happen happens come comes coming due make making left available
+    starts begin begins play playing showing happen happens come comes coming due make making left available sell sells
+    selling sold
     """.split()  # noqa: SIM905
 )
 """Words that are no part of a thing's name when they stand at its border."""
@@ -133,7 +134,7 @@ class Utterance:
             r"(?i:\b(?:called|titled|entitled|named))\s+(?:it's\s+)?(?P<thing>[^.?!;]{1,120})", self.text
         )
         if called and self.free(*called.span("thing")):
-            return self.take(*called.span("thing")).strip(" ,'\"")
+            return _ASIDE.sub("", self.take(*called.span("thing"))).strip(" ,'\"")
         if proper := self.proper():
             start, end = proper
             before = re.search(r"\b([Tt]he|[Aa]n?) $", self.text[:start])
@@ -164,6 +165,8 @@ class Utterance:
             yield start, end
 
 
+_ASIDE = re.compile(r",\s+(?:is|are|was|do|does|did|have|has|can|could|would|will|please|thanks|thank)\b.*")
+"""A question behind a title: "called Dune, is it there"."""
 _WISHING = re.compile(r"\b(?:want|wanted|need|like|love|going|have|how|trying|able|used|ready|help)(?: \w+)? to\b")
 _OPENERS = frozenset(
     {"please", "add", "set", "put", "book", "reserve", "cancel", "convert", "translate", "send", "change"}
