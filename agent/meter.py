@@ -5,7 +5,7 @@ from contextlib import aclosing
 from contextvars import ContextVar
 from functools import partial
 from types import MethodType
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakMethod
 
 from agent.errors import ProviderError
@@ -15,6 +15,8 @@ from agent.records import Used
 from agent.stt import SpeechToText
 from agent.tts import Inquiry, Speech, TextToSpeech
 from agent.wrappers import LlmWrapper, SttWrapper, TtsWrapper
+
+T = TypeVar("T")
 
 REPORTED = 5.0
 """Seconds of sound that are reported at a time."""
@@ -39,6 +41,30 @@ def meter(report: Callable[[Used], None]) -> None:
             there(used)
 
     METER.set(tell)
+
+
+SENT_AGAIN: ContextVar[Callable[[], None]] = ContextVar("sent again", default=lambda: None)
+"""Counts what a provider is being asked for once more."""
+
+
+def sent_again() -> None:
+    """Have what is being asked counted once more: for a provider's client that sends the same a second time by itself,
+    after the first may have reached the service, which bills both."""
+    SENT_AGAIN.get()()
+
+
+async def _asked(stream: AsyncGenerator[T, None], again: Callable[[], None]) -> AsyncGenerator[T, None]:
+    """Pass `stream` on; `sent_again` calls `again` in all that it does."""
+    async with aclosing(stream):
+        while True:
+            before = SENT_AGAIN.set(again)  # for this step alone: between them the reader's code runs in this context
+            try:
+                piece = await anext(stream)
+            except StopAsyncIteration:
+                return
+            finally:
+                SENT_AGAIN.reset(before)
+            yield piece
 
 
 class MeteredStt(SttWrapper):
@@ -89,8 +115,17 @@ class MeteredLlm(LlmWrapper):
         """See `LanguageModel.reply`."""
         usage: Usage | None = None
         said, begun, refused, report = 0, False, False, self._report or METER.get()
+
+        def count(used: Usage) -> None:
+            report(Used("llm", self._by, "tokens_in", used.prompt))
+            report(Used("llm", self._by, "tokens_out", used.completion))
+
+        def estimate() -> Usage:
+            asked = sum(_length(message) for message in messages) + sum(len(str(one)) for one in tools)
+            return Usage(asked // CHARACTERS_PER_TOKEN, -(-said // CHARACTERS_PER_TOKEN))
+
         try:
-            async with aclosing(self._llm.reply(messages, tools)) as pieces:
+            async with aclosing(_asked(self._llm.reply(messages, tools), lambda: count(estimate()))) as pieces:
                 async for piece in pieces:
                     begun = True
                     if isinstance(piece, Usage):
@@ -102,12 +137,8 @@ class MeteredLlm(LlmWrapper):
             refused = error.refused and not begun
             raise
         finally:
-            if usage is None and not refused:
-                asked = sum(_length(message) for message in messages) + sum(len(str(one)) for one in tools)
-                usage = Usage(asked // CHARACTERS_PER_TOKEN, -(-said // CHARACTERS_PER_TOKEN))
-            if usage is not None:
-                report(Used("llm", self._by, "tokens_in", usage.prompt))
-                report(Used("llm", self._by, "tokens_out", usage.completion))
+            if usage is not None or not refused:
+                count(usage or estimate())
 
 
 class ChargedLlm(LlmWrapper):
@@ -134,7 +165,8 @@ class MeteredTts(TtsWrapper):
     """A voice whose characters are counted, as those of the product `by`, whether anybody hears them or not.
 
     They count from the first sound on, and at the latest when nobody waits for it any more: the provider makes all of a
-    sentence that it has taken. One that refuses or cannot be reached uses nothing.
+    sentence that it has taken, each time that it is sent (see `sent_again`). One that refuses or cannot be reached uses
+    nothing.
     """
 
     def __init__(self, tts: TextToSpeech, report: UsageReport, by: str = "") -> None:
@@ -144,20 +176,20 @@ class MeteredTts(TtsWrapper):
 
     async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """See `TextToSpeech.speak`."""
-        counts = True
+        counts, used = True, Used("tts", self._by, "characters", len(text))
         try:
-            async with aclosing(self._tts.speak(text, before)) as sounds:
+            async with aclosing(_asked(self._tts.speak(text, before), lambda: self._report(used))) as sounds:
                 async for sound in sounds:
                     if counts:
                         counts = False
-                        self._report(Used("tts", self._by, "characters", len(text)))
+                        self._report(used)
                     yield sound._replace(ask=partial(self._ask, sound)) if isinstance(sound, Inquiry) else sound
         except ProviderError as error:
             counts = counts and not error.refused
             raise
         finally:
             if counts:
-                self._report(Used("tts", self._by, "characters", len(text)))
+                self._report(used)
 
     def _ask(self, inquiry: Inquiry, samples: int, told: Callable[[int], None]) -> None:
         if inquiry.characters:

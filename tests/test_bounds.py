@@ -296,6 +296,11 @@ BOUNDS = [
     Bound("sipgw.sip.resolver:MAX_NAMES", "sip: name forgotten", fill_bounds.found_names),
     Bound("sipgw.sip.health:MAX_KEPT", "sip: failure forgotten", fill_bounds.failures),
     Bound("sipgw.sip.resolver:MAX_LOOKUPS", "sip: lookup refused", lookups),
+    Bound(
+        "sipgw.sip.resolver:MAX_SYSTEM",
+        "sip: lookup refused",
+        "sip/test_media_names.py::test_questions_that_wait_for_the_system_are_bounded",
+    ),
     Bound("sipgw.sip.connection:MAX_WAITING", "sip: connection message dropped", waiting_for_a_connection),
     *[
         Bound(where, counter, f"{file}::test_{test}")  # filled where they are at home

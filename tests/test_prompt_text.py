@@ -20,6 +20,7 @@ def test_markdown_keeps_its_head() -> None:
     made = with_prompt(HEADED, MARKDOWN, "repairs", "You mend.")
     assert made == '+++\n# ours\nbusiness = "Hill & Sons"\n[openai]\nmodel = "m"\n+++\nYou mend.\n'
     assert with_prompt("You repair.", MARKDOWN, "repairs", "You mend.") == "You mend.\n"
+    assert with_prompt(HEADED.partition("\n\n")[0], MARKDOWN, "repairs", "You mend.") == made, "a file without a prompt"
 
 
 def test_markdown_whose_head_has_the_prompt_keeps_it_there() -> None:

@@ -10,6 +10,7 @@ import structlog
 
 from agent.authorities import tls
 from agent.errors import ProviderError
+from agent.meter import sent_again
 from agent.providers.connections import Warming
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.tts_session import SpeakOptions
@@ -17,6 +18,9 @@ from agent.tts import Speech
 
 KEEP_CONNECTION = 60.0
 """Seconds that an idle connection is kept for the next sentence."""
+
+UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+"""Faults without a connection: nothing was asked. After any other the sentence may have been taken, and is billed."""
 
 MAX_WORDS = 4096
 """Bytes read of a refusal."""
@@ -64,6 +68,10 @@ class HttpSpeech(ABC):
         return http_fault(self.name, status, words, wait_of(fields))
 
 
+class _LostError(ProviderError):
+    """The connection broke, or there was none."""
+
+
 class HttpTts:
     """The voice of one call."""
 
@@ -102,11 +110,12 @@ class HttpTts:
                         yield ulaw
                 if not sounded:
                     raise ProviderError(self.name, "sent no sound for a sentence")
-            except ConnectionError as error:
-                problem = ProviderError(self.name, f"connection failed: {error}", refused=True)
+            except _LostError as lost:
                 if sounded or attempt == 2:
-                    raise problem from None
-                _log.warning("tts_lost", provider=self.name, problem=problem.problem)
+                    raise ProviderError(self.name, lost.problem, refused=lost.refused) from None
+                if not lost.refused:
+                    sent_again()
+                _log.warning("tts_lost", provider=self.name, problem=lost.problem)
             else:
                 return
             finally:
@@ -121,15 +130,15 @@ class HttpTts:
             await http.aclose()
 
     async def _next(self, sound: AsyncGenerator[bytes, None], limit: float) -> bytes | None:
-        """The next piece, None at the end. Raises `ConnectionError` and `ProviderError` only."""
+        """The next piece, None at the end. Raises `ProviderError` only."""
         try:
             async with asyncio.timeout(limit):
                 return await anext(sound, None)
         except (TimeoutError, httpx2.ReadTimeout):
             raise ProviderError(self.name, f"no sound within {limit:g} s") from None
         except httpx2.HTTPError as error:
-            problem = quoted(f"{type(error).__name__} {error}", self._speech.limits.api_key)
-            raise ConnectionError(problem) from None
+            problem = quoted(f"connection failed: {type(error).__name__} {error}", self._speech.limits.api_key)
+            raise _LostError(self.name, problem, refused=isinstance(error, UNSENT)) from None
 
     async def _sound(self, text: str) -> AsyncGenerator[bytes, None]:
         if self._http is None:

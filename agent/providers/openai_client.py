@@ -19,6 +19,7 @@ import structlog
 from agent.authorities import tls
 from agent.errors import ProviderError
 from agent.limits import FIRST_TOKEN, GAP
+from agent.meter import sent_again
 from agent.providers.connections import Warming
 from agent.providers.dialect import Dialect, is_too_long, latest, limit_name
 from agent.providers.extra import FIXED, Limits, ProviderOptions, merged
@@ -171,6 +172,7 @@ class ModelClient:
                 if again or not self._had_ended(error):
                     raise
                 again = True
+                sent_again()
             except self._package.APIStatusError as error:
                 if not shortened and (shorter := self._shorter(request, error)):
                     request, shortened = shorter, True
@@ -180,14 +182,13 @@ class ModelClient:
     def _had_ended(self, error: Exception) -> bool:
         """Whether the server had ended a connection that was kept: llama.cpp does after each stream, unannounced.
 
-        Then no request has reached it. aiohttp tries those again by itself, but no POST.
+        Then hardly any request has reached it. aiohttp tries those again by itself, but no POST.
         """
         import aiohttp
 
-        lost = error.__cause__ and error.__cause__.__cause__
         kept = asyncio.get_running_loop().time() - self._used < KEEP_CONNECTION
-        ended = isinstance(lost, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
-        return kept and ended and not isinstance(lost, aiohttp.ClientConnectorError)
+        ended = _is_of(error, aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)
+        return kept and ended and not _unsent(error)
 
     def _shorter(self, request: dict[str, Any], error: Any) -> dict[str, Any] | None:
         """`request` without its oldest turns, if the server refused it for its length."""
@@ -239,7 +240,7 @@ class ModelClient:
             raise
         except (TimeoutError, self._package.APITimeoutError, httpx2.TimeoutException) as error:
             if isinstance(error.__cause__ or error, httpx2.ConnectTimeout):  # so aiohttp's transport calls any loss
-                raise ProviderError(self.name, "connection failed", refused=True) from None
+                raise ProviderError(self.name, "connection failed", refused=_unsent(error)) from None
             raise ProviderError(self.name, f"nothing within {limit:g} s") from None
         except self._package.APIStatusError as error:
             words, wait = self.quoted(_told(error, "message")), wait_of(error.response.headers)
@@ -247,8 +248,8 @@ class ModelClient:
             fault = http_fault(self.name, 401 if strange else error.status_code, words, wait)
             fault.temporary |= _told(error, "code") == MISWRITTEN
             raise fault from None
-        except (self._package.APIConnectionError, httpx2.TransportError):
-            raise ProviderError(self.name, "connection failed", refused=True) from None
+        except (self._package.APIConnectionError, httpx2.TransportError) as error:
+            raise ProviderError(self.name, "connection failed", refused=_unsent(error)) from None
         except self._package.APIError as error:
             raise ProviderError(self.name, f"broke off: {self.quoted(error.message)}") from None
         except Exception as error:  # noqa: BLE001  the SDK lets errors of parsing through
@@ -269,6 +270,21 @@ class ModelClient:
     def quoted(self, words: object) -> str:
         """The server's words without the key."""
         return quoted(words, self.options.api_key)
+
+
+def _unsent(error: BaseException) -> bool:
+    """Whether there was no connection: nothing was asked. Of any other the server may have done the work, and bills it.
+
+    The types of `httpx2` do not tell that.
+    """
+    import aiohttp
+
+    return _is_of(error, aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+
+
+def _is_of(error: BaseException | None, *kinds: type[BaseException]) -> bool:
+    """Whether an error of these kinds is behind `error`."""
+    return error is not None and (isinstance(error, kinds) or _is_of(error.__cause__, *kinds))
 
 
 def _told(error: Any, name: str) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 
 from agent.errors import ProviderError
+from agent.meter import sent_again
 from agent.providers.faults import http_fault, quoted
 from agent.providers.renewal import Renewal
 from agent.providers.tts_session import (
@@ -156,6 +157,8 @@ class SocketTts:
                     raise
                 if now() + error.retry_after >= until:
                     raise
+                if sentence and not error.refused:
+                    sent_again()
                 await asyncio.sleep(error.retry_after)
                 _log.warning("tts_lost", provider=self.name, problem=error.problem)
             else:

@@ -54,7 +54,9 @@ MOST = 200
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
-FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
+FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+FENCES = ("+++", "---")
+"""The first line of a head, and that of the heads of other programs."""
 
 
 def files_of(folder: Path) -> dict[str, Path]:
@@ -101,7 +103,7 @@ def split(text: str, path: Path) -> tuple[str, str]:
     if path.suffix != ".md":
         return text, ""
     front = FRONT.match(text)
-    if front is None and text.lstrip("\ufeff \t\r\n").startswith("+++"):
+    if front is None and text.lstrip("\ufeff \t\r\n").startswith(FENCES):
         raise ConfigError(f"{path}:1: the head begins in the first line, with +++, and ends with a line of +++ alone")
     return ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
 

@@ -46,7 +46,7 @@ def with_prompt(text: str, path: Path, agent: str, prompt: str) -> str:
     table = read_table(head, str(path))
     if path.suffix == ".md" and (body or "prompt" not in table):
         front = FRONT.match(text)
-        made = f"{front[0] if front else ''}{prompt}\n"
+        made = f"{front[0].rstrip()}\n{prompt}\n" if front else f"{prompt}\n"
         if split(made, path) == (head, prompt):
             return made
     else:

@@ -1,5 +1,6 @@
 """Our public address as others see it: reports of registrars (RFC 3581) and of a STUN server. Sans-IO."""
 
+import ipaddress
 from typing import NamedTuple
 
 from sipgw.sip.dialog import Peer, is_private
@@ -49,11 +50,12 @@ class PublicAddress:
         """How often an observer found no place."""
 
     def learn(self, observer: Peer | None, host: str, port: int, local: str = "") -> None:
-        """`observer`, or a STUN server (None), sees us at this address. From the Internet a private one is ignored.
+        """`observer`, or a STUN server (None), sees us at this address. From the Internet a private one is ignored,
+        and from everybody one that no machine has.
 
         `local` is our own address on the way there; empty if it is not known.
         """
-        if is_private(host) and (observer is None or not is_private(observer.host)):
+        if not _may_be_ours(host) or (is_private(host) and (observer is None or not is_private(observer.host))):
             return
         # The port of a connection holds for that connection alone.
         elsewhere = _Report((host, port if observer is None or observer.transport == "udp" else 0), local)
@@ -91,3 +93,10 @@ class PublicAddress:
             six = ":" in peer.host
             reports += reversed([shared.report for key, shared in self._public.items() if key[0] == six])
         return next((seen for report in reports if report and (seen := report.now(local))), None)
+
+
+def _may_be_ours(host: str) -> bool:
+    """Whether a machine can have this address: broken servers report ``0.0.0.0`` or ``::ffff:192.0.2.7``."""
+    address = ipaddress.ip_address(host)
+    nobody = address.is_unspecified or address.is_multicast or host == "255.255.255.255"
+    return not nobody and (address.version == 4 or address.ipv4_mapped is None)

@@ -50,5 +50,5 @@ def _clause(value: str) -> str:
         params = parse_params(pieces)
     except FieldError:
         return ""
-    parts = (protocol, param(params, "cause") or "", (param(params, "text") or "").strip('"'))
+    parts = (protocol, (param(params, "cause") or "").strip('"'), (param(params, "text") or "").strip('"'))
     return " ".join(part for part in parts if part)

@@ -36,6 +36,8 @@ TROUBLE_KEPT = 60.0
 """Seconds that addresses are used without asking, after a lookup in which some question was not answered."""
 MAX_LOOKUPS = 100
 """Names that are looked up at the same time."""
+MAX_SYSTEM = 100
+"""Questions that wait for an answer of the system."""
 MAX_WAITING = 1000
 """Requests that wait for one name; a further one gets no address."""
 
@@ -73,7 +75,7 @@ class Resolver:
         self._after = after
         self.counts: Counter[str] = Counter()
         """Requests that got no address because too many lookups were running."""
-        self._media = 0
+        self._media = self._system = 0
         self._waiting: dict[Peer, list[Located]] = {}
         self._known: dict[Peer, _Known] = {}
 
@@ -169,7 +171,7 @@ class Resolver:
                 pass
             except FAULTS as error:
                 troubles.append(str(error))
-        return await _of_the_system(question) if question.kind in ("A", "AAAA") else ()
+        return await self._of_the_system(question) if question.kind in ("A", "AAAA") else ()
 
     async def _of_the_dns(self, question: DnsQuestion) -> list[Any]:
         if not self._servers and (written := _written()) not in (0, self._written):
@@ -177,16 +179,21 @@ class Resolver:
         answer = await self._resolver.resolve(question.name, question.kind, raise_on_no_answer=False)
         return [_record(data) for data in answer.rrset or ()]
 
-
-async def _of_the_system(question: DnsQuestion) -> list[str]:
-    """Ask the system, which also reads ``/etc/hosts``, e.g. for ``localhost``."""
-    family = socket.AF_INET if question.kind == "A" else socket.AF_INET6
-    try:
-        asked = SYSTEM.submit(socket.getaddrinfo, question.name, None, family=family, type=socket.SOCK_DGRAM)
-        found = await asyncio.wrap_future(asked)
-    except (OSError, UnicodeError):  # UnicodeError: a label of no or of more than 63 letters
-        return []
-    return [str(place[4][0]) for place in found]
+    async def _of_the_system(self, question: DnsQuestion) -> list[str]:
+        """Ask the system, which also reads ``/etc/hosts``, e.g. for ``localhost``."""
+        if self._system >= MAX_SYSTEM:
+            self.counts["lookup refused"] += 1
+            return []
+        family = socket.AF_INET if question.kind == "A" else socket.AF_INET6
+        self._system += 1
+        try:
+            asked = SYSTEM.submit(socket.getaddrinfo, question.name, None, family=family, type=socket.SOCK_DGRAM)
+            found = await asyncio.wrap_future(asked)
+        except (OSError, UnicodeError):  # UnicodeError: a label of no or of more than 63 letters
+            return []
+        finally:
+            self._system -= 1
+        return [str(place[4][0]) for place in found]
 
 
 def _record(data: Any) -> Any:

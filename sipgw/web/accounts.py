@@ -36,6 +36,8 @@ KEPT = 100_000
 REFUSED_KEPT = 10_000
 """Lines of refused sign-ins in it."""
 SIGNED_IN, REFUSED = "signed in", "was not let in"
+TELLING = 7
+"""Digits of a number at least that is looked for within sentences: shorter ones are extensions, and other things."""
 _NAME = re.compile(r"[\w.@+-]{1,64}")
 _KEY = re.compile(r"sipgw_([0-9a-f]{12})_([\w-]{43})")
 _HASHER = PasswordHasher()
@@ -239,10 +241,16 @@ class Accounts:
             return list(await session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit)))
 
     async def forget(self, numbers: Sequence[str]) -> None:
-        """Mask these numbers in the audit log; the entries stay."""
+        """Mask these numbers in the audit log, also within a sentence that somebody has written; the entries stay."""
+        long = sorted((one for one in numbers if len(one) >= TELLING), key=len, reverse=True)
+        within = re.compile(rf"(?<![\w+])(?:{'|'.join(map(re.escape, long)) or '(?!)'})(?!\w)")
         async with self._store.write() as session:
             for column in (AuditEntry.target, AuditEntry.detail):
                 await session.execute(update(AuditEntry).where(column.in_(numbers)).values({column: "forgotten"}))
+                having = or_(False, *(column.contains(one, autoescape=True) for one in long))
+                for entry in await session.scalars(select(AuditEntry).where(having)):
+                    masked = within.sub(lambda found: "x" * len(found[0]), getattr(entry, column.key))
+                    setattr(entry, column.key, masked)
 
     async def empty(self) -> bool:
         """Whether there is no user yet."""

@@ -188,10 +188,20 @@ def test_what_a_caller_writes_is_no_prompt() -> None:
 
 @pytest.mark.faults("H15")
 @pytest.mark.parametrize(
-    "text", ['+++\ngreeting = "Hello."\nYou sell boats.\n', '\n+++\nstt = "local"\n+++\nYou sell.\n']
+    "text",
+    [
+        '+++\ngreeting = "Hello."\nYou sell boats.\n',
+        '\n+++\nstt = "local"\n+++\nYou sell.\n',
+        "---\nstt: local\n---\nYou sell.\n",
+    ],
 )
 def test_a_head_without_its_end_is_no_prompt(text: str) -> None:
     assert "ends with a line of +++ alone" in wrong(text)
+
+
+@pytest.mark.faults("H15")
+def test_a_head_may_be_all_of_a_file() -> None:
+    assert agent('+++\ngreeting = "Hello."\n+++').agent.greeting == "Hello."
 
 
 @pytest.mark.faults("H13")

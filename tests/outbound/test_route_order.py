@@ -96,7 +96,7 @@ def test_the_cause_goes_before_the_status(status: int, cause: int, next_one: boo
     [
         ('Q.850;cause=21;text="Call Rejected"', 21), ("q.850 ;cause=17", 17), ("SIP;cause=603, Q.850;cause=21", 21),
         ("SIP;cause=21", None), ("Q.850", None), ("Q.850;cause=x", None), ("Q.850;cause=99999", None), ("", None),
-        ('"', None), ("Q.850;cause=0", 0),
+        ('"', None), ("Q.850;cause=0", 0), ('Q.850;cause="21"', 21),
         ('SIP;cause=200;text="Call completed elsewhere"', 26), ("Q.850;cause=26", 26), ("SIP;cause=2000", None),
     ],
 )  # fmt: skip

@@ -165,6 +165,17 @@ def test_what_one_registrar_sees_counts_for_the_internet_but_not_for_private_net
 
 
 @pytest.mark.faults("B4")
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:192.0.2.7"])
+def test_an_address_that_no_machine_has_is_not_ours_whoever_tells_it(host: str) -> None:
+    outside = PublicAddress()
+    carrier, pbx = Peer("udp", "203.0.113.5", 5060), Peer("udp", "10.0.0.5", 5060)
+    for observer in (carrier, pbx, None):
+        outside.learn(observer, host, 33000)
+    for peer in (carrier, pbx, Peer("udp", "198.51.100.7", 5060), Peer("udp", "2001:db8::7", 5060)):
+        assert outside.address(peer) is None
+
+
+@pytest.mark.faults("B4")
 def test_a_registrar_behind_a_translation_of_its_own_tells_nobody_a_private_address() -> None:
     """It reports where its own network saw us, e.g. the node of its cluster: of no use, least of all to others."""
     outside = PublicAddress()

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from sipgw.config.trunks import TrunkOptions
+from sipgw.sip import resolver
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Ended, Offered
 from sipgw.sip.leg import Leg
+from sipgw.sip.locate import DnsQuestion
 from sipgw.sip.media_names import MAX_KEPT, MAX_NAMES, MediaNames
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable, answer
 from sipgw.sip.resolver import MAX_LOOKUPS, Resolver
@@ -324,6 +326,34 @@ def test_names_that_the_system_does_not_answer_leave_the_threads_of_the_loop_alo
                 ]
                 go_on.set()
             assert [lookup.result() for lookup in lookups] == [()] * 50
+
+    try:
+        asyncio.run(within(scenario()))
+    finally:
+        go_on.set()
+
+
+@pytest.mark.faults("A3")
+def test_questions_that_wait_for_the_system_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, most = threading.Event(), 6
+
+    def hangs(*_: object, **__: object) -> list[object]:
+        go_on.wait(HANG)
+        return [(0, 0, 0, "", ("192.0.2.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    monkeypatch.setattr(resolver, "MAX_SYSTEM", most)
+
+    async def scenario() -> None:
+        asked = resolver.Resolver(("127.0.0.1",), lambda _: True, lambda work: work.close(), lambda *_: None)
+        async with asyncio.TaskGroup() as group:
+            waiting = [group.create_task(asked.ask(DnsQuestion(f"host{number}", "A"), [])) for number in range(most)]
+            await asyncio.sleep(0)
+            assert await asked.ask(DnsQuestion("more", "A"), []) == []
+            assert asked.counts == {"lookup refused": 1}
+            go_on.set()
+        assert [one.result() for one in waiting] == [["192.0.2.1"]] * most
+        assert await asked.ask(DnsQuestion("more", "A"), []) == ["192.0.2.1"]
 
     try:
         asyncio.run(within(scenario()))

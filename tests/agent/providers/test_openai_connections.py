@@ -7,6 +7,7 @@ import pytest
 
 from agent.errors import ProviderError
 from agent.llm import Text, Usage
+from agent.meter import MeteredLlm
 from tests.agent.providers.replying import ASK, CHAT, KEY, RESPONSES, every
 from tests.fakes.openai import Reply
 from tests.waiting import HANG
@@ -75,6 +76,52 @@ def test_a_server_that_is_not_there_is_nothing_to_the_one_who_warms(kind):
         await fake.__aenter__()
 
     kind.thinking(scenario)
+
+
+async def cut(exchange) -> None:
+    exchange.reset()
+
+
+@every
+@pytest.mark.faults("C1")
+def test_only_a_request_that_finds_no_server_is_not_counted(kind):
+    """One whose connection breaks before any answer may have been worked on."""
+    told = []
+
+    async def scenario(model, fake):
+        metered, fake.respond = MeteredLlm(model, told.append), cut
+        with pytest.raises(ProviderError, match="connection failed") as lost:
+            await reply(metered)
+        assert not lost.value.refused
+        assert [one.unit for one in told] == ["tokens_in", "tokens_out"]
+        await fake.__aexit__()
+        with pytest.raises(ProviderError, match="connection failed") as away:
+            await reply(metered)
+        assert away.value.refused
+        await fake.__aenter__()
+
+    kind.thinking(scenario)
+    assert len(told) == 2
+
+
+@every
+@pytest.mark.faults("C1")
+def test_a_request_that_is_sent_again_counts_twice(kind):
+    told = []
+
+    async def scenario(model, fake):
+        await reply(model)
+        answered = fake.respond
+
+        async def respond(exchange):
+            fake.respond = answered
+            await cut(exchange)
+
+        fake.respond = respond
+        assert Text("Hi.") in await reply(MeteredLlm(model, told.append))
+
+    kind.thinking(scenario, Reply(["Hi."]))
+    assert [one.unit for one in told] == ["tokens_in", "tokens_out"] * 2
 
 
 FIRST_REPLY = """

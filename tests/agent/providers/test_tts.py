@@ -7,6 +7,7 @@ from contextlib import aclosing
 import pytest
 
 from agent.errors import ProviderError
+from agent.meter import MeteredTts
 from agent.providers import socket_tts
 from agent.providers.deepgram_speak import AuraSession, DeepgramTtsOptions
 from agent.providers.polly import PollyOptions
@@ -96,6 +97,36 @@ def test_a_sentence_whose_connection_breaks_before_its_sound_is_said_on_a_new_on
         return heard
 
     assert speaking(kind, scenario, TtsFaults(cut_after=0)) == kind.sound("Hello there.")
+
+
+@pytest.mark.faults("C1")
+@but_elevenlabs
+@pytest.mark.parametrize(("faults", "times"), [(TtsFaults(), 1), (TtsFaults(cut_after=0), 2)], ids=["once", "twice"])
+def test_a_sentence_counts_as_often_as_it_was_sent(kind, faults, times):
+    told = []
+
+    async def scenario(voice, fake):
+        await said(MeteredTts(voice, told.append), "Hello there.")
+        assert len(fake.texts) == times
+
+    speaking(kind, scenario, faults)
+    assert [one.amount for one in told] == [12] * times
+
+
+@pytest.mark.faults("C1")
+@pytest.mark.parametrize("kind", [OPENAI, POLLY, AURA], ids=lambda kind: kind.name)
+def test_a_sentence_that_finds_no_server_is_not_counted(kind):
+    told = []
+
+    async def scenario(voice, fake):
+        await said(voice, "Hello there.")
+        await fake.__aexit__()
+        with pytest.raises(ProviderError):
+            await said(MeteredTts(voice, told.append), "Hello there.")
+        await fake.__aenter__()
+
+    speaking(kind, scenario)
+    assert told == []
 
 
 @every
