@@ -21,7 +21,7 @@ class Inquiry(NamedTuple):
     """Takes the samples of the sentence that were played when it was stopped, and what is called later with the
     letters that were heard; it is not called if the voice does not know."""
     characters: int = 0
-    """What the provider charges for the answer."""
+    """Characters that the provider charges for the answer."""
 
 
 Speech = bytes | WordTime | Inquiry

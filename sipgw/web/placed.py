@@ -50,5 +50,5 @@ class PlacedCalls:
 
 
 def _name(who: Principal) -> str:
-    """Who the keys belong to: people of two tenants may have one name at an identity provider."""
+    """Owner of the keys: people of two tenants may have one name at an identity provider."""
     return hashlib.sha256(f"{who.tenant}/{who.name}".encode()).hexdigest() if who.tenant else who.name

@@ -73,7 +73,7 @@ def provider_failed() -> ColumnElement[bool]:
 
 
 def mute() -> ColumnElement[bool]:
-    """What `silent` says, for SQL."""
+    """The condition of `silent`, for SQL."""
     sent, received = CallRecord.media["sent"].as_float(), CallRecord.media["received"].as_float()
     return and_(func.coalesce(sent, 0) >= SHORTEST, func.coalesce(received, 0) == 0)
 

@@ -43,7 +43,7 @@ class GateRequest(NamedTuple):
     counted: bool = False
     """Whether it was permitted on another trunk before, which failed: the caps have counted it."""
     tenant: str = ""
-    """Whose call it is: see `GateRefusal.told`."""
+    """Tenant whose call it is: see `GateRefusal.told`."""
 
 
 class Permit(NamedTuple):
@@ -80,7 +80,7 @@ FOR_TENANTS = {
     "cap_day": "as many calls were made today as may be",
     "hook": "a rule of the installation does not let the number be called",
 }
-"""What tenants are told instead of the reason of the other rules."""
+"""Words for tenants instead of the reason of the other rules."""
 NOT_NOW = "the installation cannot judge the call now"
 
 
