@@ -107,7 +107,7 @@ class Shelf:
     asked: int = 0
     """Questions that were looked up."""
     failed: int = 0
-    """Files without an answer: a service failed, or it took too long."""
+    """Questions without an answer: a service failed, or it took too long."""
     _books: dict[str, Book] = field(default_factory=dict)
     _encoders: dict[tuple[str, str], Encoder] = field(default_factory=dict)
     _group: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)

@@ -84,7 +84,7 @@ class CdrWriter:
         self._handed = 0
         """Entries and events for the thread."""
         self._taken = 0
-        """Number of rows that it has taken."""
+        """Entries and events that it has taken."""
         self._spool: Spool
         self._writer: Writer
         self._wake = asyncio.Event()
