@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -86,7 +87,7 @@ async def cut(exchange) -> None:
 @pytest.mark.faults("C1")
 def test_only_a_request_that_finds_no_server_is_not_counted(kind):
     """One whose connection breaks before any answer may have been worked on."""
-    told = []
+    told: list[Any] = []
 
     async def scenario(model, fake):
         metered, fake.respond = MeteredLlm(model, told.append), cut
@@ -107,7 +108,7 @@ def test_only_a_request_that_finds_no_server_is_not_counted(kind):
 @every
 @pytest.mark.faults("C1")
 def test_a_request_that_is_sent_again_counts_twice(kind):
-    told = []
+    told: list[Any] = []
 
     async def scenario(model, fake):
         await reply(model)

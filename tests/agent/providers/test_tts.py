@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_a_sentence_whose_connection_breaks_before_its_sound_is_said_on_a_new_on
 @but_elevenlabs
 @pytest.mark.parametrize(("faults", "times"), [(TtsFaults(), 1), (TtsFaults(cut_after=0), 2)], ids=["once", "twice"])
 def test_a_sentence_counts_as_often_as_it_was_sent(kind, faults, times):
-    told = []
+    told: list[Any] = []
 
     async def scenario(voice, fake):
         await said(MeteredTts(voice, told.append), "Hello there.")
@@ -116,7 +117,7 @@ def test_a_sentence_counts_as_often_as_it_was_sent(kind, faults, times):
 @pytest.mark.faults("C1")
 @pytest.mark.parametrize("kind", [OPENAI, POLLY, AURA], ids=lambda kind: kind.name)
 def test_a_sentence_that_finds_no_server_is_not_counted(kind):
-    told = []
+    told: list[Any] = []
 
     async def scenario(voice, fake):
         await said(voice, "Hello there.")
