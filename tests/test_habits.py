@@ -31,7 +31,7 @@ VALID = [
 ]
 
 
-LOOSENED = 142
+LOOSENED = 141
 """Codes of mypy that the first lines of test files switch off, all files together. The number may only shrink."""
 
 
