@@ -95,7 +95,7 @@ _SETTLED = (State.ANNOUNCED, State.FOUND)
 class Source(base.Source):
     """The remote address of one call."""
 
-    __slots__ = ("_announced", "_before", "_claims", "_former", "_left", "_runs", "_until", "ice", "state")
+    __slots__ = ("_announced", "_before", "_claims", "_left", "_runs", "_until", "ice", "state")
 
     def __init__(self, announced: Address, now: float) -> None:
         self.address: Address = announced
@@ -107,10 +107,8 @@ class Source(base.Source):
         self._announced = announced
         self._until = now + WINDOW
         self._runs: dict[Address, _Run] = {}
-        self._left: dict[Address, float] = {}
-        """Sources that the call was moved away from, and when each may take it back."""
-        self._former = (announced, -inf)
-        """The one of them that was heard last, and when: an earlier one waits until it is silent."""
+        self._left: dict[Address, _Left] = {}
+        """Sources that the call was moved away from."""
         self._last = -1
         """SSRC and sequence number, in one number, of the last packet of the present source (at `_at`); -1 for none."""
         self._at = now
@@ -137,11 +135,10 @@ class Source(base.Source):
     def reopen(self, announced: Address, now: float) -> None:
         """Signalling spoke again. A source behind a NAT stays accepted unless another address is announced."""
         if announced != self._announced:
-            left = {where: until for where, until in self._left.items() if until > now}
-            left |= {self._announced: now + LEFT, self.address: now + LEFT}
+            left = {where: one for where, one in self._left.items() if one.until > now}
+            heard = self._at if self._last >= 0 else -inf
+            left |= {self._announced: _Left(now + LEFT, -inf), self.address: _Left(now + LEFT, heard)}
             self._left = dict(list(left.items())[-CANDIDATES:])
-            if self._last >= 0:
-                self._former = (self.address, self._at)
             self.address = self._announced = announced
             self._last = -1
         self._before = None
@@ -156,7 +153,7 @@ class Source(base.Source):
             if seen is None or (cell := TABLE.get((self.state, seen))) is None:
                 return False
             if seen is Seen.FORMER:
-                self._former = (sender, now)
+                self._left[sender] = _Left(self._left[sender].until, now)
                 return True
             if seen is Seen.CHECKED:
                 return True
@@ -182,8 +179,8 @@ class Source(base.Source):
             return Seen.STEADY if self.state is State.CLAIMED and self._claims >= RUN_PACKETS else Seen.ANNOUNCED
         if sender == self.address:
             return Seen.FOUND
-        left = now < self._left.get(sender, now)
-        if left and self.state is State.OPEN and (sender == self._former[0] or now - self._former[1] >= STALE):
+        left = self._left.get(sender)
+        if left and self.state is State.OPEN and now < left.until and not self._later(left, now):
             return Seen.FORMER
         if self.state is State.OPEN and self.ice and not self.ice.nominated and sender in self.ice.checked:
             return Seen.CHECKED
@@ -192,11 +189,15 @@ class Source(base.Source):
             return Seen.RESUMED
         if silent and sender[0] == self.address[0] and _goes_on(self._last, packet):
             seen = Seen.REBOUND
-        elif now <= self._until and not left:
+        elif now <= self._until and (left is None or left.until <= now):
             seen = Seen.RUN
         else:
             return None
         return seen if (self.state, seen) in TABLE and self._is_steady(sender, packet, now) else None
+
+    def _later(self, left: "_Left", now: float) -> bool:
+        """Whether another source that the call was moved away from was heard later, and is not silent yet."""
+        return any(one.heard > max(left.heard, now - STALE) for one in self._left.values())
 
     def _is_steady(self, sender: Address, packet: Packet, now: float) -> bool:
         """Whether `packet` completes a run."""
@@ -222,6 +223,15 @@ def _position(packet: Packet) -> int:
 def _goes_on(last: int, packet: Packet) -> bool:
     """Whether `packet` is a later one of the stream of the packet with this SSRC and sequence number."""
     return packet.ssrc == last >> 16 and 0 < signed(packet.sequence - (last & 0xFFFF), 16) <= REBOUND_JUMP
+
+
+class _Left(NamedTuple):
+    """A source that the call was moved away from."""
+
+    until: float
+    """When it may take the call back."""
+    heard: float
+    """When its last packet was heard; -inf for none."""
 
 
 class _Run(NamedTuple):
