@@ -34,6 +34,7 @@ OWN = {
     "agent/mcp_tools.py": "`McpServer.keep` is the provider boundary",
     "agent/providers/connections.py": "the opening of one connection, whose error its user gets",
     "agent/providers/local/host.py": "`_keep_alive` has the boundary: the floors share no file",
+    "agent/providers/polly.py": "one request, whose faults leave an estimate in its place",
     "agent/providers/renewal.py": "the renewal of one session, whose error its user gets",
     "agent/tasks.py": "the boundary of a conversation",
     "media/browsers/worker.py": "`_bounded` is the boundary of one call",

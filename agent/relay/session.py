@@ -65,7 +65,7 @@ class Relay:
         self._dial = dial
         self._session = RelayTalk()
         self._connecting = asyncio.Lock()
-        self._again, self._turns = iter(AGAIN), 0
+        self._again = iter(AGAIN), 0
         self._closed = False
 
     @property
@@ -117,7 +117,7 @@ class Relay:
 
     async def recover(self) -> None:
         """Have another session in the place of one that was lost; if none can be had, the next reply says so."""
-        for wait in self._again:
+        for wait in self._again[0]:
             await asyncio.sleep(wait)
             try:
                 await self.open()
@@ -145,8 +145,8 @@ class Relay:
         said = [message["content"] for message in messages if message["role"] == "user"]
         if self._session.wants(said):
             await self.open()
-            if len(said) > self._turns:
-                self._again, self._turns = iter(AGAIN), len(said)
+            if len(said) > self._again[1]:
+                self._again = iter(AGAIN), len(said)
             self._send(wire.prompt(self._session.ask(said), self.language(), last=True))
         session, begun, finished = self._session, False, False
         session.reader = reader = object()
@@ -197,7 +197,7 @@ class Relay:
 
     def press(self, key: str) -> None:
         """The caller pressed a key."""
-        self._again = iter(AGAIN)
+        self._again = iter(AGAIN), self._again[1]
         self._session.step(Signal.KEY)
         self._send(wire.dtmf(key))
 
