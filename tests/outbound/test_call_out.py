@@ -394,7 +394,7 @@ def test_a_campaign_of_a_tenant_calls_with_its_agents_and_shows_its_number(tmp_p
             assert (await ended(world, job("spring"))).kind == "busy"
             shown = [Identity.of(leg.request).number for leg in person.legs]
             assert shown == ["+14155550177", "+14155550199"]
-            assert (await ended(world, job("", trunk="carrier"))).kind == "busy"
+            assert (await ended(world, job("", trunk="carrier0"))).kind == "busy"
             assert Identity.of(person.legs[-1].request).number == "+14155550177", "it is a callback of a tenant"
             await world.gateway.gate.own.add(NUMBER, "cli", note="the lawyer wrote")
             listed = await ended(world, job("acme/spring"))
