@@ -15,17 +15,20 @@ from media.process.channel import Frames
 from sipgw.calls import phone_line
 from sipgw.calls.listeners import Listeners
 from sipgw.config.networks import Networks
-from sipgw.config.records import CaptureOptions
+from sipgw.config.records import CaptureOptions, StoreOptions
 from sipgw.events import CallEnded, CallReported, Disposition, Event, Watchers
 from sipgw.policy.inbound import admission
 from sipgw.records.bundles.bundle_store import BundleStore
+from sipgw.records.store.store import Store
 from sipgw.sip import resolver
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.message import Request
 from sipgw.sip.parse import parse_message
-from sipgw.web import transcript
+from sipgw.web import placed, transcript
 from sipgw.web.authentication import Authentication
+from sipgw.web.placed import PlacedCalls
+from sipgw.web.principal import NOBODY
 from sipgw.web.throttle import TRIES, SignInThrottle, TooManyAttempts
 from tests.cdr_events import call_began
 from tests.sip.test_endpoint import LOCAL, OPTIONS, admit_all, pick_up
@@ -141,3 +144,10 @@ async def spoken(folder: Path, patch: pytest.MonkeyPatch) -> None:
         for number in range(300):
             watchers.tell(CallReported("c", NOW, CallerSaid(str(number), True)))
     await reading.aclose()  # type: ignore[attr-defined]
+
+
+async def keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(placed, "MOST", 3)
+    async with Store(StoreOptions(str(folder / "x.db"))) as store:
+        for number in range(6):
+            await PlacedCalls(store).claim(NOBODY, str(number), "call")

@@ -45,10 +45,7 @@ from sipgw.sip import connection, resolver
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.telemetry.metrics import Metrics
-from sipgw.web import placed
 from sipgw.web.feed import WAITING, Feed
-from sipgw.web.placed import PlacedCalls
-from sipgw.web.principal import NOBODY
 from sipgw.web.sessions import Sessions
 from tests import fill_bounds
 from tests.outbound.test_jobs import NOW, US
@@ -165,13 +162,6 @@ async def sessions(folder: Path, patch: pytest.MonkeyPatch) -> None:
     assert len(kept._all) == 1000
 
 
-async def keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(placed, "MOST", 3)
-    async with Store(StoreOptions(str(folder / "x.db"))) as store:
-        for number in range(6):
-            await PlacedCalls(store).claim(NOBODY, str(number), "call")
-
-
 async def callers(folder: Path, patch: pytest.MonkeyPatch) -> None:
     limits = InboundLimits(LimitOptions(per_number=5))
     for number in range(21_000):
@@ -251,16 +241,8 @@ async def waiting_for_a_connection(folder: Path, patch: pytest.MonkeyPatch) -> A
 BOUNDS = [
     Bound("sipgw.outbound.jobs:MOST_OF_ONE", "callbacks", callbacks_of_one),
     Bound("sipgw.outbound.jobs:MOST_CALLBACKS", "callbacks", callbacks_of_all),
-    Bound(
-        "sipgw.outbound.jobs:MOST_CAMPAIGNS",
-        "campaigns of tenants",
-        "web/test_tenant_campaigns.py::test_a_tenant_has_so_many_campaigns_and_rows_and_room_again_when_it_deletes_one",
-    ),
-    Bound(
-        "sipgw.outbound.jobs:MOST_ROWS",
-        "campaigns of tenants",
-        "web/test_tenant_campaigns.py::test_a_tenant_has_so_many_campaigns_and_rows_and_room_again_when_it_deletes_one",
-    ),
+    Bound("sipgw.outbound.jobs:MOST_CAMPAIGNS", "campaigns of tenants", "web/test_tenant_campaigns.py::test_bounds"),
+    Bound("sipgw.outbound.jobs:MOST_ROWS", "campaigns of tenants", "web/test_tenant_campaigns.py::test_bounds"),
     Bound("sipgw.records.webhooks.deliveries:MOST_WAITING", "webhooks", webhooks),
     Bound("sipgw.records.store.spool:WAITING", "records", records),
     Bound("sipgw.calls.listeners:MOST", "live listeners of a call", listeners),
@@ -275,7 +257,7 @@ BOUNDS = [
     Bound("sipgw.web.feed:WAITING", "changes for a browser", changes),
     Bound("sipgw.web.sessions:MOST", "sessions", sessions),
     Bound("sipgw.web.throttle:TRIES", "tries to sign in", fill_bounds.tries),
-    Bound("sipgw.web.placed:MOST", "idempotency keys", keys),
+    Bound("sipgw.web.placed:MOST", "idempotency keys", fill_bounds.keys),
     Bound("sipgw.policy.inbound.limits:REMEMBERED", "callers whose calls are counted", callers),
     Bound("sipgw.calls.registry:REMEMBERED", "Call-IDs", call_ids),
     Bound("sipgw.config.records:CaptureOptions", "SIP messages of calls", messages),

@@ -40,10 +40,10 @@ class OriginateRequest:
 def for_tenant(request: OriginateRequest, tenant: TenantOptions) -> OriginateRequest:
     """The call as `tenant` may make it: with one of its agents and one of its numbers. Raises `NotDialled`."""
     numbers = tenant.numbers
-    if not numbers:
-        raise NotDialled(NO_NUMBERS)
     if request.agent not in tenant.agents:
         raise NotDialled(f"there is no agent {request.agent!r}")
+    if not numbers:
+        raise NotDialled(NO_NUMBERS)
     if request.caller_id and request.caller_id not in numbers:
         raise NotDialled("this is none of your numbers ([[tenants]] numbers)")
     if request.trunk:

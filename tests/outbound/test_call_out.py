@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,6 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
 from sipgw.config.cost import CostOptions, PriceOptions
 from sipgw.config.gate import GateOptions
-from sipgw.config.tenants import TenantOptions
 from sipgw.events import (
     CallAnswered,
     CallBegan,
@@ -28,8 +26,6 @@ from sipgw.events import (
     Disposition,
     Event,
 )
-from sipgw.outbound.job_dialer import request_of
-from sipgw.outbound.tables import Job
 from sipgw.policy.gate.rules import GateRefusal, GateRequest
 from sipgw.records.artifacts.retention import forget
 from sipgw.records.store.calls import CallFilter
@@ -366,40 +362,5 @@ def test_a_number_without_its_country_is_charged_found_and_forgotten_like_any_ot
             for spelled in (NUMBER, "14155550100", "+1 415 555 0100"):
                 assert len((await world.gateway.store.page(CallFilter(number=spelled))).calls) == 2
             assert (await forget(world.gateway.store, "+1 415 555 0100", datetime.now(UTC))).calls == 2
-
-    asyncio.run(scenario())
-
-
-def test_a_campaign_of_a_tenant_calls_with_its_agents_and_shows_its_number(tmp_path: Path) -> None:
-    def shared(config: GatewayConfig) -> GatewayConfig:
-        acme = TenantOptions("acme", ("agent",), numbers=("+14155550177",))
-        trunks = tuple(replace(one, caller_ids=(*one.caller_ids, *acme.numbers)) for one in config.trunks)
-        return replace(config, trunks=trunks, tenants=(acme, TenantOptions("globex", (), numbers=acme.numbers)))
-
-    def job(campaign: str, **more: str) -> OriginateRequest:
-        given: dict[str, Any] = {"agent": "agent", "trunk": "", "variables": {}, "consent": True} | more
-        return request_of(Job(number=NUMBER, campaign=campaign, **given))
-
-    async def scenario() -> None:
-        async with callee(rejecting(486)) as person, calling_out(tmp_path, person, change=shared) as (world, _):
-            for refused, why in (
-                (job("globex/spring"), "there is no agent 'agent'"),
-                (job("gone/spring"), "there is no agent 'agent'"),
-                (job("acme/spring", trunk="carrier0"), "the trunk is chosen by the installation"),
-                (replace(job("acme/spring"), caller_id="+14155550199"), "none of your numbers"),
-            ):
-                with pytest.raises(NotDialled, match=why):
-                    world.gateway.originate(refused)
-            assert (await ended(world, job("acme/spring"))).kind == "busy"
-            assert (await ended(world, job("spring"))).kind == "busy"
-            shown = [Identity.of(leg.request).number for leg in person.legs]
-            assert shown == ["+14155550177", "+14155550199"]
-            assert (await ended(world, job("", trunk="carrier"))).kind == "busy"
-            assert Identity.of(person.legs[-1].request).number == "+14155550177", "it is a callback of a tenant"
-            await world.gateway.gate.own.add(NUMBER, "cli", note="the lawyer wrote")
-            listed = await ended(world, job("acme/spring"))
-            assert (listed.kind, listed.cause) == ("not_permitted", "the number is on a do-not-call list")
-            assert "lawyer" not in str(await records(world.gateway))
-            assert {one["tenant"] for one in await records(world.gateway)} == {"acme"}, "it is its agent's call"
 
     asyncio.run(scenario())

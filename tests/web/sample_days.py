@@ -82,7 +82,7 @@ async def hold(store: Store) -> None:
     }  # fmt: skip
     told = {when: [(one.call["id"], one.trouble.word) for one in calls] for when, calls in day.worst.items()}
     assert told == {
-        "today": [("key", "key refused"), ("mute", "no sound"), ("backup", "provider failed"), ("slow", "slow")],
+        "today": [("mute", "no sound"), ("key", "key refused"), ("backup", "provider failed"), ("slow", "slow")],
         "yesterday": [("yesterday", "line lost")],
     }
     assert day.calls and not day.limited and not day.today_limited

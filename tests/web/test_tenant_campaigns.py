@@ -153,9 +153,8 @@ def test_a_dry_run_tells_a_tenant_what_rules_say_of_its_numbers_and_nothing_of_o
     asyncio.run(look())
 
 
-def test_a_tenant_has_so_many_campaigns_and_rows_and_room_again_when_it_deletes_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenant has so many campaigns and rows, and room again when it deletes one."""
     monkeypatch.setattr(jobs, "MOST_CAMPAIGNS", 2)
     monkeypatch.setattr(jobs, "MOST_ROWS", 5)
 

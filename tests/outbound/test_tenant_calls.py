@@ -1,0 +1,55 @@
+"""Calls out of a tenant: with its agents and numbers, and with reasons that tell nothing of others."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sipgw.calls.request import OriginateRequest
+from sipgw.config.config import GatewayConfig
+from sipgw.config.tenants import TenantOptions
+from sipgw.outbound.job_dialer import request_of
+from sipgw.outbound.tables import Job
+from sipgw.sip.identity import Identity
+from sipgw.trunks.route_selector import NotDialled
+from tests.callee import callee, rejecting
+from tests.outbound.test_call_out import NUMBER, calling_out, ended, records
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_campaign_of_a_tenant_calls_with_its_agents_and_shows_its_number(tmp_path: Path) -> None:
+    def shared(config: GatewayConfig) -> GatewayConfig:
+        acme = TenantOptions("acme", ("agent",), numbers=("+14155550177",))
+        trunks = tuple(replace(one, caller_ids=(*one.caller_ids, *acme.numbers)) for one in config.trunks)
+        return replace(config, trunks=trunks, tenants=(acme, TenantOptions("globex", (), numbers=acme.numbers)))
+
+    def job(campaign: str, **more: str) -> OriginateRequest:
+        given: dict[str, Any] = {"agent": "agent", "trunk": "", "variables": {}, "consent": True} | more
+        return request_of(Job(number=NUMBER, campaign=campaign, **given))
+
+    async def scenario() -> None:
+        async with callee(rejecting(486)) as person, calling_out(tmp_path, person, change=shared) as (world, _):
+            for refused, why in (
+                (job("globex/spring"), "there is no agent 'agent'"),
+                (job("gone/spring"), "there is no agent 'agent'"),
+                (job("acme/spring", trunk="carrier0"), "the trunk is chosen by the installation"),
+                (replace(job("acme/spring"), caller_id="+14155550199"), "none of your numbers"),
+            ):
+                with pytest.raises(NotDialled, match=why):
+                    world.gateway.originate(refused)
+            assert (await ended(world, job("acme/spring"))).kind == "busy"
+            assert (await ended(world, job("spring"))).kind == "busy"
+            shown = [Identity.of(leg.request).number for leg in person.legs]
+            assert shown == ["+14155550177", "+14155550199"]
+            assert (await ended(world, job("", trunk="carrier0"))).kind == "busy"
+            assert Identity.of(person.legs[-1].request).number == "+14155550177", "it is a callback of a tenant"
+            await world.gateway.gate.own.add(NUMBER, "cli", note="the lawyer wrote")
+            listed = await ended(world, job("acme/spring"))
+            assert (listed.kind, listed.cause) == ("not_permitted", "the number is on a do-not-call list")
+            assert "lawyer" not in str(await records(world.gateway))
+            assert {one["tenant"] for one in await records(world.gateway)} == {"acme"}, "it is its agent's call"
+
+    asyncio.run(scenario())
