@@ -108,6 +108,10 @@ def test_check_says_which_agent_speaks_what_its_stt_do_not_understand(
             '[sip]\nhost = "127.0.0.1"\nport = {taken}\n',
             ("cannot listen on 127.0.0.1 port {taken}: ", "stop the other program or set [sip] port"),
         ),
+        (
+            '[sip]\nhost = "203.0.113.9"\nport = {taken}\n',
+            ("cannot listen on 203.0.113.9 port {taken}: ", "set [sip] host to an address of this machine"),
+        ),
     ],
 )
 def test_serve_ends_with_one_clear_line(tmp_path: Path, config: str, says: tuple[str, ...]) -> None:
@@ -156,6 +160,16 @@ def test_help_names_no_types_of_python() -> None:
         shown = runner.invoke(app, [name, "-h"], env={"COLUMNS": "200", "TERM": "dumb"})
         assert shown.exit_code == 0, shown.output
         assert not re.findall(r"<\w+>|\b(?:str|int|bool|float|None)\b", shown.output), name
+
+
+def test_lists_of_commands_cut_no_sentence_off() -> None:
+    """At 80 columns, of all commands and of each group."""
+    groups = [name for name, command in every().commands.items() if hasattr(command, "commands")]
+    for words in ([], *([name] for name in groups)):
+        shown = runner.invoke(app, [*words, "-h"], env={"COLUMNS": "80", "TERM": "dumb"}).output
+        listed = shown.partition("Commands:")[2]
+        assert listed and "..." not in listed, listed
+        assert max(map(len, listed.splitlines())) <= 80
 
 
 def test_what_takes_time_is_shown_or_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
