@@ -28,8 +28,9 @@ from agent.turn_taking.words import Echo, WordLog, Words, words_of
 SHORT_SOUND = 0.6
 """Seconds of a voice that may be a backchannel; the words of a longer one are waited for."""
 SHORT_CONFIRM, LEAST_CONFIRM = 0.4, 0.3
-"""Seconds after such a voice, into a statement, in which its words must come; or more words, if they only agree.
-The same with a caller who only shows that they listen: as soon as the end of the voice is noticed."""
+"""Seconds after such a voice, into a statement, in which its words must come, unless they came later in this call; or
+more words, if they only agree. The same with a caller who only shows that they listen: as soon as the end of the voice
+is noticed."""
 LONGEST_PAUSE = 10.0
 """Seconds of a certain voice in a reply after which its words would have been reported: they are not recognised."""
 HANGOVER = 0.3
@@ -193,10 +194,12 @@ class Situation:
     @property
     def confirm_after(self) -> float:
         """Seconds after a voice that paused the agent in which its words must come."""
-        voice = self._voice
-        if not self._agent.asks and (voice.agrees or voice.length(self._entered) < SHORT_SOUND):
-            return LEAST_CONFIRM if voice.manner.listens else SHORT_CONFIRM
-        return self.options.confirm_after_quiet + HANGOVER
+        voice, longest = self._voice, self.options.confirm_after_quiet + HANGOVER
+        if self._agent.asks or not (voice.agrees or voice.length(self._entered) < SHORT_SOUND):
+            return longest
+        if voice.manner.listens:
+            return LEAST_CONFIRM
+        return SHORT_CONFIRM if voice.agrees else min(max(SHORT_CONFIRM, voice.manner.awaited), longest)
 
     @property
     def pause_limit(self) -> float:
