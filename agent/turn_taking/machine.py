@@ -12,7 +12,7 @@ from agent.turn_taking.decision import Decision, Decisions
 from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.expect import OPEN, AnswerProgress, Expected, progress
 from agent.turn_taking.expect import Kind as Answer
-from agent.turn_taking.judging import Verdict, repeats_most
+from agent.turn_taking.judging import AROUND, Verdict, repeats_most
 from agent.turn_taking.parties import BACKGROUND, HARDLY_AFTER, SPEECH
 from agent.turn_taking.situation import HANGOVER, SPEAKS, THINKS
 from agent.turn_taking.table import Action, Event, State
@@ -84,7 +84,7 @@ class TurnMachine(Transitions):
             if words.final:
                 self._log.hear(words, now, self.lexicon.numerals)
             return self._nothing(now) if words.final and not words.others else ()
-        self._voice.manner.worded(self._voice.began, now)
+        self._time_words(words, now)
         known, self._silence.early = self._log.text, self._silence.early or not (words.final or words.eager)
         if not words_of(new := self._heard(words, now)):
             return ()
@@ -337,6 +337,13 @@ class TurnMachine(Transitions):
         return self._handle(Event.LOST if silence.unheard >= HARDLY_AFTER else at_least, now, evidence)
 
     # Judgement
+
+    def _time_words(self, words: Words, now: float) -> None:
+        """Learn from when they come how long the recogniser takes."""
+        voice = self._voice
+        voice.manner.worded(voice.began, now)
+        if voice.since is None and voice.apart(words.ended, now) <= AROUND and self._log.lengthens(words):
+            voice.manner.followed(voice.until, now)
 
     def _heard(self, words: Words, now: float) -> str:
         """Words of the recogniser's turn that are neither answered nor an echo."""

@@ -39,7 +39,7 @@ then most recognisers have reported the words of an interruption; and the same o
 LONGEST_LAG = 2.5
 """Seconds after which the first words of a voice tell nothing of the recogniser: it waited for the end of the voice."""
 SLOWER = 0.3
-"""Seconds by which the first words of a voice may come later than those of earlier ones."""
+"""Seconds by which the words of a voice may come later than those of earlier ones."""
 LONGEST_SILENCE = 60.0
 """Seconds of silence after which the caller is asked at the latest, unless the first question comes later still."""
 PUT_OFF = 3
@@ -62,6 +62,9 @@ class Manner:
     """Seconds from the beginning of a voice to its first words, the longest of this call."""
     told: float = -inf
     """Which voice brought words last: when it began."""
+    behind: float = 0.0
+    """Seconds from the end of a voice to the last words of it, the longest of this call; 0 as long as they come before
+    the end is noticed."""
 
     def worded(self, began: float, now: float) -> None:
         """Words of the voice came that began then."""
@@ -69,6 +72,16 @@ class Manner:
             self.told = began
             if now - began <= LONGEST_LAG:
                 self.lag = max(self.lag, now - began)
+
+    def followed(self, until: float, now: float) -> None:
+        """Words came that had been missing of a voice which had ended `until` then."""
+        if now - until <= LONGEST_LAG:
+            self.behind = max(self.behind, now - until)
+
+    @property
+    def awaited(self) -> float:
+        """Seconds after a voice in which its words come, as those of other voices did; 0 if nothing tells."""
+        return self.behind + SLOWER if self.behind else 0.0
 
     @property
     def bearing(self) -> float:

@@ -28,8 +28,9 @@ from agent.turn_taking.words import Echo, WordLog, Words, words_of
 SHORT_SOUND = 0.6
 """Seconds of a voice that may be a backchannel; the words of a longer one are waited for."""
 SHORT_CONFIRM, LEAST_CONFIRM = 0.4, 0.3
-"""Seconds after such a voice, into a statement, in which its words must come; or more words, if they only agree.
-The same with a caller who only shows that they listen: as soon as the end of the voice is noticed."""
+"""Seconds after such a voice, into a statement, in which its words must come, unless they came later in this call; or
+more words, if they only agree. The same with a caller who only shows that they listen: as soon as the end of the voice
+is noticed."""
 LONGEST_PAUSE = 10.0
 """Seconds of a certain voice in a reply after which its words would have been reported: they are not recognised."""
 HANGOVER = 0.3
@@ -180,23 +181,27 @@ class Situation:
         """Seconds of silence that end the caller's turn; without words, those after which it was nothing.
 
         A recogniser that only transcribes is given time to report the words of a voice that went on behind those that
-        it has reported: a busy one is late.
+        it has reported: a busy one is late. What it reports early may lack the last words, or be misheard without them:
+        it is given as long for these as it took before.
         """
         if not self._log.text:
             return self.options.confirm_after_quiet
         complete = self._log.complete
         seconds = self.endpointing.delay(self._log.text, ended=complete, others=self._voice.others)[0]
-        if not self.endpointing.ends_turns and self._log.is_behind(self._voice.until):
-            seconds = max(seconds, min(DECODED_AFTER, self.options.max_endpointing_delay or inf))
+        if not self.endpointing.ends_turns and self._log.goes_on:
+            awaited = DECODED_AFTER if self._log.is_behind(self._voice.until) else self._voice.manner.awaited
+            seconds = max(seconds, min(awaited, self.options.max_endpointing_delay or inf))
         return seconds if seconds or complete else ENDLESS
 
     @property
     def confirm_after(self) -> float:
         """Seconds after a voice that paused the agent in which its words must come."""
-        voice = self._voice
-        if not self._agent.asks and (voice.agrees or voice.length(self._entered) < SHORT_SOUND):
-            return LEAST_CONFIRM if voice.manner.listens else SHORT_CONFIRM
-        return self.options.confirm_after_quiet + HANGOVER
+        voice, longest = self._voice, self.options.confirm_after_quiet + HANGOVER
+        if self._agent.asks or not (voice.agrees or voice.length(self._entered) < SHORT_SOUND):
+            return longest
+        if voice.manner.listens:
+            return LEAST_CONFIRM
+        return SHORT_CONFIRM if voice.agrees else min(max(SHORT_CONFIRM, voice.manner.awaited), longest)
 
     @property
     def pause_limit(self) -> float:

@@ -226,22 +226,36 @@ class WordLog:
         """Whether the recogniser has said of all of it that it is final."""
         return all(one.final for one in self._spoken if one.rest)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the recogniser has not said of its present turn, as it stands, that it is probably all."""
+        last = self._heard.words if self._heard is not None else SILENT
+        return bool(last.text) and not (last.final or last.eager)
+
     def is_behind(self, until: float) -> bool:
         """Whether words of a voice that was on `until` then may be missing still: the last transcript is a part of what
         the recogniser is working on, and tells that its sound is older than that.
         """
-        last = self._heard.words if self._heard is not None else SILENT
-        return not (last.final or last.eager) and last.ended < until - PART
+        return self._heard is not None and self.goes_on and self._heard.words.ended < until - PART
+
+    @property
+    def _latest(self) -> Words:
+        """The last transcript of the recogniser's present turn."""
+        return next((one.words for one in self._spoken if not one.final), SILENT)
 
     def dated(self, words: Words) -> Words:
         """The transcript; the sound of its last word ended no later than that word was reported first.
 
         Some recognisers tell how much sound they have been sent.
         """
-        known = next((one.words for one in self._spoken if not one.final), SILENT)
+        known = self._latest
         if len(known.text.split()) != len(words.text.split()):
             return words
         return words._replace(ended=min(words.ended, known.ended))
+
+    def lengthens(self, words: Words) -> bool:
+        """Whether the transcript has more words than the one before of its turn."""
+        return len(words.text.split()) > len(self._latest.text.split())
 
     def hear(self, words: Words, now: float, numerals: Collection[str] = ()) -> str:
         """Take a transcript; returns what of it is not answered. `numerals` are digits as words."""

@@ -1,0 +1,73 @@
+"""A reply that has paused for a short voice waits as long for its words as the words of other voices took."""
+
+import pytest
+
+from agent.turn_taking.machine import TurnMachine
+from agent.turn_taking.parties import LONGEST_LAG, SLOWER
+from agent.turn_taking.situation import HANGOVER, SHORT_CONFIRM
+from agent.turn_taking.table import Action, State
+from agent.turn_taking.words import Words
+from tests.agent.turn_taking.calling import STATEMENT, actions, begins, ends, final, interim, speaking, wait
+
+LONGEST = 1.0 + HANGOVER
+
+
+def paused(late: float, text: str = "Where is my order?") -> TurnMachine:
+    """The words of the caller's turn came so late behind its voice; then a voice of 0.4 s, until second 20, has paused
+    the reply to it."""
+    subject = speaking()
+    begins(subject, 1.0)
+    ends(subject, 5.0)
+    final(subject, text, 5.0 + late, ended=5.0)
+    wait(subject, 12.0)
+    subject.says(STATEMENT, "", 12.0)
+    assert actions(begins(subject, 19.6)) == (Action.PAUSE,)
+    assert ends(subject, 20.0) == ()
+    return subject
+
+
+@pytest.mark.parametrize(
+    ("late", "until"),
+    [(0.4, 0.4 + SLOWER), (0.7, 0.7 + SLOWER), (1.2, LONGEST), (LONGEST_LAG + 0.1, SHORT_CONFIRM)],
+)
+def test_the_reply_goes_on_when_words_are_later_than_they_were_before(late: float, until: float) -> None:
+    subject = paused(late)
+    assert wait(subject, 25.0)[0][:2] == (pytest.approx(20.0 + until), Action.RESUME)
+    assert subject.state is State.SPEAKING
+
+
+def test_words_that_come_as_late_as_before_interrupt_a_reply_that_has_not_gone_on() -> None:
+    subject = paused(0.7)
+    assert wait(subject, 20.7) == []
+    assert Action.CUT in actions(subject.hear(Words("One.", eager=True, ended=20.0), 20.7))
+
+
+def test_a_murmur_lets_the_reply_go_on_as_soon_as_its_words_are_known() -> None:
+    subject = paused(1.0)
+    assert actions(final(subject, "Okay.", 20.5, ended=20.0)) == (Action.RESUME,)
+
+
+def test_words_that_come_before_the_end_of_the_voice_is_noticed_tell_nothing() -> None:
+    subject = speaking()
+    begins(subject, 1.0)
+    interim(subject, "Where is my order", 5.15)
+    ends(subject, 5.0)
+    final(subject, "Where is my order?", 6.4, ended=5.0)  # the end of the turn, and no word more
+    wait(subject, 12.0)
+    subject.says(STATEMENT, "", 12.0)
+    begins(subject, 19.6)
+    ends(subject, 20.0)
+    assert wait(subject, 25.0)[0][:2] == (pytest.approx(20.0 + SHORT_CONFIRM), Action.RESUME)
+
+
+def test_words_that_are_not_of_the_last_voice_tell_nothing() -> None:
+    subject = speaking()
+    begins(subject, 1.0)
+    ends(subject, 5.0)
+    final(subject, "Where is my order?", 5.3, ended=5.0)
+    final(subject, "The blue one.", 7.0, ended=6.9)  # a voice that was not noticed
+    wait(subject, 12.0)
+    subject.says(STATEMENT, "", 12.0)
+    begins(subject, 19.6)
+    ends(subject, 20.0)
+    assert wait(subject, 25.0)[0][:2] == (pytest.approx(20.0 + 0.3 + SLOWER), Action.RESUME)
