@@ -18,7 +18,7 @@ from pydantic_core import core_schema
 from agent.forms.moments import CLOCK, DATE, WEEKDAYS, moments, said_in
 from agent.forms.money import amounts, written
 from agent.forms.names import spelled
-from agent.forms.spoken import SIGNS, digits_of, glued, stands, tokens, with_signs
+from agent.forms.spoken import SIGNS, digits_of, glued, in_ascii_digits, stands, tokens, with_signs
 from agent.forms.telephone import ExpectedNumber, dialled, number_of
 from agent.turn_taking.expect import OPEN, Expected, Kind
 
@@ -94,7 +94,7 @@ class FormField:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         def before(value: Any, info: core_schema.ValidationInfo) -> Any:
             if isinstance(value, str):
-                value = " ".join(value[:LONGEST].split())
+                value = _read(value)
             try:
                 return self.read(value, (info.context or {}).get("form", DEFAULT))
             except ArithmeticError:  # NaN, or a day before year 1 or after 9999 in UTC
@@ -318,7 +318,7 @@ class Postal(FormField):
         """See `FormField.read`."""
         if not isinstance(value, dict):
             return value
-        made = {name: " ".join(str(part or "")[:LONGEST].split()) for name, part in value.items()}
+        made = {name: _read(str(part or "")) for name, part in value.items()}
         for name in ("street", "city"):
             if not re.search(r"[^\W\d_]", made.get(name, "")):
                 raise ValueError(f"there is no {name} in it; ask the caller for it")
@@ -361,6 +361,11 @@ class Card(FormField):
 
         if not 12 <= len(digits := value.reveal()) <= 19 or not luhn.is_valid(digits):
             raise ValueError("the keys are not a card number; let the caller key it in again")
+
+
+def _read(text: str) -> str:
+    """`text` without needless spaces, with digits as they are kept: recognisers write those of the caller's script."""
+    return in_ascii_digits(" ".join(text[:LONGEST].split()))
 
 
 def _check_country(country: str) -> None:

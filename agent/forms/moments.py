@@ -4,6 +4,8 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
+from agent.forms.spoken import in_ascii_digits
+
 _WEEKDAYS = {
     "en": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
     "de": "Montag Dienstag Mittwoch Donnerstag Freitag Samstag|Sonnabend Sonntag",
@@ -110,6 +112,7 @@ def weekdays_in(text: str) -> set[int]:
 def moments(text: str) -> list[SpokenMoment]:
     """The dates of a sentence in any of the languages, month in words. A time of day belongs to the date before it; the
     times before the first date belong to that."""
+    text = in_ascii_digits(text)
     found = list(DATE.finditer(text))
     made: list[SpokenMoment] = []
     for at, one in enumerate(found):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from agent.forms.spoken import tokens
+from agent.forms.spoken import in_ascii_digits, tokens
 
 _MONEY = re.compile(
     r"(?P<whole>\d{1,2}(?:,\d{2})+,\d{3}|[1-9]\d{0,2}(?:[., '’\u00a0]\d{3})+|\d{1,12})"
@@ -26,11 +26,12 @@ _SIGNS_BESIDE = re.compile(r"[\s€$£₹¥.,;:!?'’]*")
 
 def amounts(text: str) -> list[Decimal]:
     """The amounts that stand in a text."""
-    return [Decimal(_worth(one)) for one in _AMOUNTS.finditer(text)]
+    return [Decimal(_worth(one)) for one in _AMOUNTS.finditer(in_ascii_digits(text))]
 
 
 def written(value: str, languages: Sequence[str], currency: str) -> str:
     """The number that a text is, if all of it is known. Raises `ValueError`."""
+    value = in_ascii_digits(value)
     text = " ".join(tokens(value, languages)) if not re.search(r"\d", value) else value
     found = list(_AMOUNTS.finditer(text))
     words = {*re.findall(r"(?:[^\W\d_]|[\u0900-\u097f])+", text.casefold())}

@@ -65,9 +65,14 @@ def with_signs(text: str, languages: Sequence[str]) -> str:
     return pattern.sub(lambda match: table[match[0]], normal(text))
 
 
+def in_ascii_digits(text: str) -> str:
+    """`text` with the decimal digits of any script as ASCII: "१२" is "12"."""
+    return re.sub(r"\d", lambda digit: str(int(digit[0])), text)
+
+
 def normal(text: str) -> str:
-    """`text` in lower case, composed characters (Unicode NFKC)."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    """`text` in lower case, composed characters (Unicode NFKC), digits as ASCII."""
+    return in_ascii_digits(unicodedata.normalize("NFKC", text)).casefold()
 
 
 def unnamed(text: str) -> str:

@@ -105,10 +105,10 @@ class AmdTalk:
 
     def hear(self, ulaw: bytes) -> None:
         """Take the other side's sound."""
-        toned = self._judge.ends_in_tone
+        over = self._judge.is_over
         if not self._judge.decided and self._judge.hear(ulaw):
             self._found()
-        if self._growing and self._judge.ends_in_tone and not toned:
+        if self._growing and self._judge.is_over and not over:
             self._looked_up = False
             self._listen_for_screen(self._growing)
         if self._judge.who is AnsweredParty.SCREEN:
@@ -124,11 +124,12 @@ class AmdTalk:
 
     def _listen_for_screen(self, said: CallerSaid) -> None:
         """Patterns have the first word, at once, so that the model is not asked what a screen has said. A person may
-        speak as they know it: the meaning decides. Who follows a screen is known without that.
+        speak as they know it: the meaning decides. Who follows a screen is known without that. Nothing is done about
+        words that may go on; the judge remembers its doubt.
 
         That is looked up once for a sentence, which holds up all calls by some milliseconds; how it goes on is compared
-        in a thread, one state at a time, and those that come meanwhile are left out. At a tone it is looked up again:
-        a screen that records names does not wait until the recogniser is sure that they are its last words.
+        in a thread, one state at a time, and those that come meanwhile are left out. At a tone or a pause it is looked
+        up again: a screen does not wait until the recogniser is sure that they are its last words.
         """
         found = names_screen(said.text)
         if self._needs.resembles is None or self._judge.who in RECORDED or not (found or self._is_whole(said)):
@@ -136,8 +137,7 @@ class AmdTalk:
         elif found and not self._looked_up:
             meant = self._needs.known(said.text, self._is_whole(said))
             self._looked_up = True
-            if said.final or meant is not False:
-                self._take(said, self._screening.told, meant)
+            self._take_compared(said, self._screening.told, meant)
         elif said.final and self._sentences.full():
             self._take(said, self._screening.told, None)
         elif said.final or self._sentences.empty():
@@ -145,8 +145,8 @@ class AmdTalk:
         self._looked_up = self._looked_up and not said.final
 
     def _is_whole(self, said: CallerSaid) -> bool:
-        """Whether nothing more belongs to what was said: it is final, or a tone has ended it."""
-        return said.final or self._judge.ends_in_tone
+        """Whether nothing more belongs to what was said: it is final, or a tone or a pause has ended it."""
+        return said.final or self._judge.is_over
 
     def _take(self, said: CallerSaid, told: bool, meant: bool | None) -> None:
         judge = self._judge
@@ -160,6 +160,12 @@ class AmdTalk:
             if judge.refused and not refused:
                 self._screening.refuse()
 
+    def _take_compared(self, said: CallerSaid, told: bool, meant: bool | None) -> None:
+        if said.final or meant is not False:
+            self._take(said, told, meant)
+        elif self._is_whole(said) and self._judge.dispel():
+            self._found()
+
     def _give_up(self, why: str) -> None:
         self._given_up = why
         self._not_human.set()
@@ -170,8 +176,8 @@ class AmdTalk:
             said, told = await self._sentences.get()
             meant = await resembles(said.text, self._is_whole(said))
             # Words from before a screen or a menu are not those of the person after it.
-            if not self._judge.decided and self._judge.who not in RECORDED and (said.final or meant is not False):
-                self._take(said, told, meant)
+            if not self._judge.decided and self._judge.who not in RECORDED:
+                self._take_compared(said, told, meant)
 
     def _found(self) -> None:
         who, why = self._judge.who, self._judge.why

@@ -42,6 +42,10 @@ EARLY = 10.0
 WORDS = 3.0
 """Seconds after a beep for which the words before it are waited for: call screens beep, too, and words come late. That
 is as long as a machine without a beep is waited for."""
+OVER = 1.0
+"""Seconds without speech after which a sentence is over, although the recogniser does not say so yet."""
+DOUBT = 12.0
+"""Seconds after which a sentence that began as a call screen's is judged as far as it is known, although it goes on."""
 WATCHED = 30.0
 """Seconds after the answer within which a human can still turn out to be a machine."""
 LONGEST = 90.0
@@ -106,6 +110,20 @@ class _Sound:
     """The beep that is not judged yet."""
 
 
+@dataclass
+class _Sentence:
+    """What is being said, until it is final."""
+
+    begun: bool = False
+    """Whether it began as a call screen's."""
+    doubted: float | None = None
+    """When, in seconds after the answer, it was the first to begin so; None: it is none, or it has been decided."""
+
+    def doubt(self, at: float) -> None:
+        """It begins as a call screen's does."""
+        self.doubted = at if self.doubted is None else self.doubted
+
+
 class _Tones:
     """Finds tones from when what looks for them can be made."""
 
@@ -138,10 +156,9 @@ class AnsweringMachineDetector:
         self._tones = _Tones(tones or _new_tones)
         self._voice = VoiceActivity()
         self._sound = _Sound()
-        self._begun = False
-        """Whether what is being said began as a call screen's."""
-        self._found: dict[str, int] = {}
-        """The evidence of a machine by its key, and what it weighs."""
+        self._sentence = _Sentence()
+        self._found: dict[str, tuple[int, str]] = {}
+        """The evidence of a machine by its key: what it weighs, and why."""
 
     def hear(self, ulaw: bytes) -> bool:
         """Take sound of any length; returns whether `who` has changed."""
@@ -162,7 +179,9 @@ class AnsweringMachineDetector:
     def understand(self, text: str, *, final: bool = True, told: bool = True, meant: bool | None = None) -> bool:
         """Take words that were heard, as soon as there are some; returns whether `who` has changed.
 
-        Words that are not `final` may be continued: a sentence that begins like a machine's may be a call screen's.
+        Words that are not `final` may be continued: a sentence that begins like a machine's may be a call screen's, and
+        one that begins like a call screen's may be a person's. So these leave the sentence in doubt: nothing is
+        decided, and evidence is only noted, until its last words are known or it `is_over`.
         `told`: whether a call screen has been told who calls; before that only a greeting is the person's. `meant`:
         whether they mean what a call screen says, in whichever words (`sipgw.calls.screen_classifier`); None: that is
         not known, and patterns decide. A person who comes after a screen asks who it is, too, so it means nothing then.
@@ -172,20 +191,22 @@ class AnsweringMachineDetector:
         if final and any(map(str.isalnum, plain)):
             self._sound.wordless = 0.0
         leaves = _LEAVES.search(plain) is not None
-        screen = "" if before is AnsweredParty.MENU else _screen(plain)
-        if meant is not None and before not in (AnsweredParty.MENU, AnsweredParty.SCREEN):
-            screen = (screen or " ".join(text.split())[:SHOWN]) if meant and not leaves else ""
+        screen = self._named(text, meant)
         if self._menus and not screen:
             waits = final and before is AnsweredParty.UNKNOWN and asks_to_wait(text)
             if waits or asks_for_keys(plain):
+                self._sentence.doubted = None
                 self._decide(AnsweredParty.MENU, "it asks to wait" if waits else "it asks for a key")
                 return self.who is not before
-        begun, self._begun = self._begun, not final and (self._begun or bool(screen))
+        begun, over = self._sentence.begun, final or self.is_over
+        self._sentence.begun = not final and (begun or bool(screen))
+        if screen and not over and before is not AnsweredParty.SCREEN:
+            self._sentence.doubt(self._sound.heard)
+            return False
+        self._sentence.doubted = None
         if screen:
             if before is not AnsweredParty.SCREEN:
-                self._found, self._sound.beep, self.beeped = dict.fromkeys(self._found, 0), None, False
-                self.asks, self.refused = self.asks + 1, False
-                self._decide(AnsweredParty.SCREEN, f"it said {screen!r}")
+                self._begin_screen(screen)
             elif final and told:
                 self.asks += any(_ASKS[what].search(plain) for what in ("name", "reason"))
             return self.who is not before
@@ -198,6 +219,27 @@ class AnsweringMachineDetector:
         for phrase in set(_WEAK.findall(plain)):
             # Companies say in menus and queues, too, whom one has reached, and that it will be as soon as possible.
             self._evidence(1, f"it said {phrase!r}", "weak" if self._menus else phrase)
+        self._weigh()
+        return self.who is not before
+
+    def _named(self, text: str, meant: bool | None) -> str:
+        """The words by which a call screen is told; empty if there are none. `meant` as in `understand`."""
+        plain = _plain(text)
+        if self.who is AnsweredParty.MENU:
+            return ""
+        if meant is None or self.who is AnsweredParty.SCREEN:
+            return _screen(plain)
+        return (_screen(plain) or " ".join(text.split())[:SHOWN]) if meant and not _LEAVES.search(plain) else ""
+
+    def _begin_screen(self, said: str) -> None:
+        self._found, self._sound.beep, self.beeped = dict.fromkeys(self._found, (0, "")), None, False
+        self.asks, self.refused = self.asks + 1, False
+        self._decide(AnsweredParty.SCREEN, f"it said {said!r}")
+
+    def dispel(self) -> bool:
+        """The sentence that began as a call screen's is none of one; returns whether `who` has changed."""
+        before, self._sentence.doubted = self.who, None
+        self._weigh()
         return self.who is not before
 
     def _follow(self, plain: str, *, told: bool) -> None:
@@ -213,6 +255,12 @@ class AnsweringMachineDetector:
     def ends_in_tone(self) -> bool:
         """Whether nobody has spoken since a tone was over."""
         return self._sound.ends_in_tone
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no words are expected that belong to the last ones, or too long have been."""
+        sound, doubted = self._sound, self._sentence.doubted
+        return sound.ends_in_tone or self.quiet >= OVER or (doubted is not None and sound.heard - doubted >= DOUBT)
 
     @property
     def decided(self) -> bool:
@@ -237,7 +285,8 @@ class AnsweringMachineDetector:
         self.quiet += SECONDS
         if self.quiet < PAUSE:
             return
-        if self.who is AnsweredParty.UNKNOWN and self._sound.spoken >= WORD and self._sound.beep is None:
+        doubted = self._sentence.doubted is not None
+        if self.who is AnsweredParty.UNKNOWN and self._sound.spoken >= WORD and not (self._sound.beep or doubted):
             if WORD <= self._sound.run <= SHORT and not self._found:
                 self.who, self.why = AnsweredParty.HUMAN, "a few words and a pause"
             elif self.quiet >= WAITING:
@@ -273,8 +322,13 @@ class AnsweringMachineDetector:
             return
         if self.who is AnsweredParty.MENU and key != "strong":
             return  # it rings, and plays music, where a queue ends
-        self._found[key] = weight
-        if sum(self._found.values()) >= 2:
+        self._found[key] = weight, why
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """Decide for a machine if there is evidence enough, and no doubt."""
+        if self._sentence.doubted is None and sum(weight for weight, _ in self._found.values()) >= 2:
+            *_, (_, why) = self._found.values()
             self._decide(AnsweredParty.MACHINE, why)
 
     def _decide(self, who: AnsweredParty, why: str) -> None:

@@ -159,6 +159,19 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_read(tmp_path: P
     assert told == [("b.txt", "reading it takes more than 0 s"), ("b.txt", [("", "Here.")])]
 
 
+def test_a_page_that_takes_hours_is_given_up_after_the_others_by_its_time_of_the_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.html").write_bytes(b"<a " * 1_000_000)  # the square of its length, if Python is not of this year
+    (tmp_path / "b.md").write_bytes(b"[" * 4_000_000)
+    (tmp_path / "c.html").write_text("<p>Here.")
+    (tmp_path / "d.txt").write_text("There.")
+    monkeypatch.setattr(reader, "LONG", 2)
+    told = list(read(tmp_path, found(tmp_path, "a.html", "b.md", "c.html", "d.txt"), HANG))
+    whole = [one for one in told if one[0] != "a.html"]
+    assert whole == [("c.html", [("", "Here.")]), ("d.txt", [("", "There.")]), ("b.md", reader.EXHAUSTED)]
+
+
 def test_what_is_exchanged_after_it_was_listed_is_not_read(tmp_path: Path) -> None:
     folder = tmp_path / "docs"
     for name in ("a.txt", "b.txt", "c.txt", "in/d.txt"):
@@ -190,7 +203,7 @@ def test_the_process_that_reads_has_nothing_of_the_environment(tmp_path: Path, m
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     child = reader.Child(str(tmp_path))
     try:
-        assert child.ask(found(tmp_path, "a.txt")[0], HANG) == {"chunks": [["", "Here."]]}
+        assert child.ask((*found(tmp_path, "a.txt")[0], 10), HANG) == {"chunks": [["", "Here."]]}
         assert b"sk-secret" not in Path(f"/proc/{child._process.pid}/environ").read_bytes()
     finally:
         child.close()

@@ -10,17 +10,29 @@ import pytest
 
 from agent.records import CallerSaid, Outcome, Turn, TurnEnded
 from sipgw.calls.amd import AmdSetup, AmdTalk
-from sipgw.calls.machine_detection import AnsweredParty, AnsweringMachineDetector
+from sipgw.calls.machine_detection import DOUBT, OVER, AnsweredParty, AnsweringMachineDetector
 from sipgw.calls.phone_line import PhoneLine
+from sipgw.calls.request import OriginateRequest
 from sipgw.calls.screening import LAST_WORDS, LONGEST_PROMPT, LONGEST_SCREENING, PAUSE, TONELESS
+from sipgw.config.config import GatewayConfig
+from sipgw.events import AnsweredBy
 from tests.bench.answering import silence, tone
-from tests.outbound.test_answering_machines import Wire
+from tests.callee import callee
+from tests.fakes.assemblyai import Said
+from tests.fakes.elevenlabs import sound_of
+from tests.fakes.openai import Reply
+from tests.outbound.test_answering_machines import PURPOSE as SAID
+from tests.outbound.test_answering_machines import Wire, playing, with_purpose
+from tests.outbound.test_call_out import NUMBER, calling_out
 from tests.outbound.test_machine_detection import talk
 from tests.virtual import run
+from tests.waiting import HANG
 
 PURPOSE = "Acme Store, about the lamp."
 ASKS = "Please state your name and the reason for calling."
 RECORDER = "Please state your name after the tone and we will try to connect you."
+SECRETARY = "Please state your name and the reason for calling to me, I am the secretary, what can I do for you?"
+DESK = "Please state your name and the reason for calling. Somebody rings you when I am back at my desk."
 BEEP = tone(1000, 0.4, 8000)
 FURTHER = [
     tuple(line.split("\t"))
@@ -112,6 +124,55 @@ def test_a_screen_is_told_who_calls_when_its_prompt_is_over() -> None:
         assert len(one.told) == 1
 
     scene(work)
+
+
+def test_a_person_who_begins_as_a_screen_does_is_none_and_is_told_nothing_twice() -> None:
+    """There is no verdict to take back: the agent neither waits nor introduces itself before the sentence is over."""
+
+    async def work(one: Screened) -> None:
+        await one.hears(talk(6.0), *SECRETARY.split())
+        await one.hears(silence(4))
+        assert one.found == [AnsweredParty.HUMAN] and not one.told
+
+    assert scene(work, lambda text, whole: text != SECRETARY) is None
+
+
+def test_the_beep_of_a_machine_that_begins_as_a_screen_does_is_kept() -> None:
+    async def work(one: Screened) -> None:
+        await one.hears(talk(3.0), *ASKS.split()[:-1])
+        one.talk.understand(CallerSaid(ASKS, final=False))
+        await one.hears(talk(1.0) + BEEP)
+        one.talk.understand(CallerSaid(DESK, final=True))
+        await one.hears(silence(1))
+        assert one.found == [AnsweredParty.MACHINE] and not one.told
+
+    outcome = scene(work, lambda text, whole: text != DESK and not whole)
+    assert outcome and outcome.kind == "machine" and "beep" in outcome.text
+
+
+def test_speech_without_a_pause_counts_when_the_sentence_turns_out_to_be_none_of_a_screen() -> None:
+    one = AnsweringMachineDetector()
+    assert not one.understand(ASKS, final=False, meant=True)
+    assert not one.hear(talk(13.0)) and one.who is AnsweredParty.UNKNOWN
+    assert one.understand(DESK, meant=False)
+    assert (one.who, one.why) == (AnsweredParty.MACHINE, "it speaks on and on")
+
+
+@pytest.mark.parametrize(("goes_on", "when"), [(silence(3), 3.0 + OVER), (talk(15.0), 3.0 + DOUBT)])
+def test_a_screen_whose_last_words_the_recogniser_never_tells_is_one_after_a_pause_or_a_while(
+    goes_on: bytes, when: float
+) -> None:
+    async def work(one: Screened) -> None:
+        await one.hears(talk(3.0))
+        one.talk.understand(CallerSaid(ASKS, final=False))
+        for at in range(0, len(goes_on), 160):
+            if not one.found:
+                await one.hears(goes_on[at : at + 160])
+        assert one.found == [AnsweredParty.SCREEN] and one.now == pytest.approx(when, abs=0.5)
+        await one.hears(silence(3))
+        assert len(one.told) == 1
+
+    scene(work, lambda text, whole: True)
 
 
 def test_a_recorder_of_names_is_told_behind_its_tone() -> None:
@@ -241,3 +302,35 @@ def test_a_person_who_has_come_is_not_told_what_the_screen_asked() -> None:
         assert not one.told
 
     assert scene(work) is None
+
+
+@pytest.mark.slow
+def test_a_machine_that_begins_as_a_screen_does_hears_a_message_and_never_who_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over SIP and RTP, by the patterns alone: the words come one by one, and the last of them ask for a message."""
+    monkeypatch.setattr("sipgw.calls.agent_setup.installed", lambda: False)
+
+    def word_by_word(config: GatewayConfig) -> GatewayConfig:
+        one: Any = with_purpose(config)  # its sections of providers are those that are installed
+        changed: GatewayConfig = replace(one, assemblyai=replace(one.assemblyai, model="universal-streaming-english"))
+        return changed
+
+    words = f"{ASKS[:-1]}, and leave a message after the beep."
+    sound = silence(0.5) + talk(5.0) + BEEP + silence(30)
+
+    async def scenario() -> None:
+        async with (
+            callee(sound=playing(sound)) as machine,
+            calling_out(
+                tmp_path, machine, change=word_by_word, said=[Said(words, 500, 5500)], replies=[Reply(text=["Hm."])]
+            ) as (world, told),
+        ):
+            async with asyncio.timeout(HANG):
+                ending = await world.gateway.originate(OriginateRequest(NUMBER, "agent")).ended()
+            assert ending.kind == "message_left"
+            assert sound_of(SAID).strip(b"\xff") not in machine.phones[0].heard()
+            found = [event.who for event in told if isinstance(event, AnsweredBy)]
+            assert found[-1] == "machine" and "screen" not in found
+
+    asyncio.run(scenario())

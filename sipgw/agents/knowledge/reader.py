@@ -5,10 +5,12 @@ import hashlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +24,12 @@ LONGEST = 1000
 """Bytes of the path of a file within the folder."""
 SECONDS = 30.0
 """Seconds that reading one file may take."""
+QUICK, LONG, PDF = 1, 10, 30
+"""Seconds of the processor for one file: at first, when all others have been read, and then for a PDF. A megabyte of
+HTML takes 0.3 s, of Markdown 2 s; hostile markup takes hours."""
+EXHAUSTED = "reading it takes too much of the processor"
+DYING = 5.0
+"""Seconds for a process whose output has ended to be gone."""
 ANSWER = 64 << 20
 """Bytes that the child process may say of one file."""
 
@@ -94,18 +102,24 @@ def read(
 ) -> Iterator[tuple[str, list[Chunk] | str]]:
     """Each of the files with its passages, or with the reason in one sentence why there are none.
 
-    A file that takes too long, or ends the child process, costs another child process.
+    A file that takes too long, or ends the child process, costs another child process. Slow ones come last, so that a
+    few hostile files keep no other from being read.
     """
     child: Child | None = None
+    slow = list[FolderFile]()
     try:
-        for file in files:
+        for file, patient in chain(((file, False) for file in files), ((file, True) for file in slow)):
             name = file.name
             child = child or Child(str(folder))
-            told = child.ask(file, seconds)
+            limit = QUICK if not patient else PDF if name.lower().endswith(".pdf") else LONG
+            told = child.ask((*file, limit), seconds)
             if isinstance(told, str):
                 child.close()
                 child = None
-                yield name, told
+                if told is EXHAUSTED and not patient:
+                    slow.append(file)
+                else:
+                    yield name, told
             elif problem := told.get("problem"):
                 yield name, str(problem)
             else:
@@ -147,9 +161,17 @@ class Child:
                 return f"reading it takes more than {seconds:g} s"
             piece = os.read(told.fileno(), 1 << 20)
             line += piece
+            if not piece and self._is_exhausted():
+                return EXHAUSTED
             if not piece or len(line) > ANSWER:
                 return "reading it ended the process that reads"
         return dict(json.loads(line))
+
+    def _is_exhausted(self) -> bool:
+        """Whether its end came with the last second of the processor that it may take."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(DYING) == -signal.SIGXCPU
+        return False
 
     def close(self) -> None:
         """End it."""

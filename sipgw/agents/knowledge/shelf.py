@@ -327,7 +327,7 @@ def _chunks(
     """
     fresh, unusable, problems = dict[str, list[Chunk]](), list[str](), list[str]()
     until = time.monotonic() + patience
-    for name, found in read(folder, files):
+    for many, (name, found) in enumerate(read(folder, files), 1):
         if isinstance(found, str):
             problems.append(f"{name}: {found}")
         elif len(found) > room:
@@ -337,7 +337,7 @@ def _chunks(
             fresh[name] = found
         if name not in fresh:
             unusable.append(name)
-        if name != files[-1].name and time.monotonic() > until:
+        if many < len(files) and time.monotonic() > until:
             problems.append(_LATER.format(folder=folder))
             break
     return fresh, unusable, problems

@@ -1,8 +1,9 @@
 """The child process for documents: with the folder as its argument it reads them, without one it makes vectors.
 Parsers of strangers' files have limits here, and a long computation holds up no call.
 
-Each line of its input is JSON, and is answered by a line of JSON: name and digest of a file by ``{"chunks": [[heading,
-text], …]}``, a list of texts by ``{"vectors": BASE64}``, float32 in rows; both by ``{"problem": …}`` where that fails.
+Each line of its input is JSON, and is answered by a line of JSON: name and digest of a file, and the seconds of the
+processor that it may take, by ``{"chunks": [[heading, text], …]}``; a list of texts by ``{"vectors": BASE64}``, float32
+in rows; both by ``{"problem": …}`` where that fails.
 """
 
 import base64
@@ -10,6 +11,7 @@ import hashlib
 import json
 import resource
 import sys
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,10 @@ MEMORY = 1 << 30
 
 def _answer(folder: str, asked: Any) -> dict[str, Any]:
     if folder:
-        name, digest = asked
+        name, digest, seconds = asked
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        # Its signal ends this process, also within a regular expression.
+        resource.setrlimit(resource.RLIMIT_CPU, (ceil(used.ru_utime + used.ru_stime) + seconds, resource.RLIM_INFINITY))
         content = content_of(Path(folder), name)
         if hashlib.sha256(content).hexdigest() != digest:
             raise DocumentError("it has just changed: the next reload reads it")

@@ -7,7 +7,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import TypeAdapter
 
+from agent.collect import PhoneAddress, PhoneAmount, PhoneDate, PhoneEmail, PhoneNumber
 from agent.forms.fields import Address, Amount, Email, FormField, FormSetting, Moment, Name, Phone, Postal
 from agent.forms.spoken import SIGNS
 
@@ -237,6 +239,31 @@ def test_an_address_has_parts() -> None:
     assert field.parts(Address.model_validate(read), how) == {
         "street": "Mill Lane 3", "postal code": "89073", "city": "Ulm",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "heard", "kept", "said", "other"),
+    [
+        (PhoneAddress, {"street": "MG Road", "number": "१२", "postal_code": "११०००१", "city": "Delhi"},
+         Address(street="MG Road", number="12", postal_code="110001", city="Delhi"), "११०००१", "११०००२"),
+        (PhoneNumber, "९८७६५ ४३२१०", "+919876543210", "९८७६५४३२१०", "९८७६५४३२११"),
+        (PhoneEmail, "ravi४२@example.com", "ravi42@example.com", "r-a-v-i ४२ at example dot com", "ravi४३@example.com"),
+        (PhoneAmount, "२,००,०००", Decimal(200000), "₹ २,००,०००?", "₹ २,०००?"),
+        (PhoneDate, "२०२६-१२-१५T१५:३०", None, "मंगलवार, १५ दिसंबर २०२६, १५:३० बजे?", "१६ दिसंबर, १५:३० बजे?"),
+    ],
+)  # fmt: skip
+def test_digits_of_any_script_are_kept_as_ascii_and_stand_for_the_same(
+    kind: Any, heard: Any, kept: Any, said: str, other: str
+) -> None:
+    """A recogniser of Hindi may write Devanagari digits, and the model may say them back so."""
+    how = replace(setting(country="IN"), languages=("hi", "en"))
+    value = TypeAdapter(kind).validate_python(heard, context={"form": how})
+    assert value == (kept or datetime(2026, 12, 15, 15, 30, tzinfo=how.zone))
+    assert "१" not in repr(value)
+    field = next(one for one in kind.__metadata__ if isinstance(one, FormField))
+    wanted = list(field.parts(value, how).values())[1 if kind is PhoneAddress else 0]
+    assert field.stands(wanted, said, how)
+    assert not field.stands(wanted, other, how)
 
 
 @pytest.mark.parametrize(
