@@ -8,6 +8,7 @@ import pytest
 from agent.errors import ProviderError
 from agent.llm import Text, Usage
 from agent.meter import MeteredLlm
+from agent.records import Used
 from tests.agent.providers.replying import ASK, CHAT, KEY, RESPONSES, every
 from tests.fakes.openai import Reply
 from tests.waiting import HANG
@@ -86,7 +87,7 @@ async def cut(exchange) -> None:
 @pytest.mark.faults("C1")
 def test_only_a_request_that_finds_no_server_is_not_counted(kind):
     """One whose connection breaks before any answer may have been worked on."""
-    told = []
+    told: list[Used] = []
 
     async def scenario(model, fake):
         metered, fake.respond = MeteredLlm(model, told.append), cut
@@ -107,7 +108,7 @@ def test_only_a_request_that_finds_no_server_is_not_counted(kind):
 @every
 @pytest.mark.faults("C1")
 def test_a_request_that_is_sent_again_counts_twice(kind):
-    told = []
+    told: list[Used] = []
 
     async def scenario(model, fake):
         await reply(model)

@@ -12,6 +12,7 @@ from agent.providers import socket_tts
 from agent.providers.deepgram_speak import AuraSession, DeepgramTtsOptions
 from agent.providers.polly import PollyOptions
 from agent.providers.tts_session import parts_of
+from agent.records import Used
 from agent.tts import WordTime, sound_alone
 from tests.agent.providers.voicing import (
     ASSEMBLYAI,
@@ -103,7 +104,7 @@ def test_a_sentence_whose_connection_breaks_before_its_sound_is_said_on_a_new_on
 @but_elevenlabs
 @pytest.mark.parametrize(("faults", "times"), [(TtsFaults(), 1), (TtsFaults(cut_after=0), 2)], ids=["once", "twice"])
 def test_a_sentence_counts_as_often_as_it_was_sent(kind, faults, times):
-    told = []
+    told: list[Used] = []
 
     async def scenario(voice, fake):
         await said(MeteredTts(voice, told.append), "Hello there.")
@@ -116,7 +117,7 @@ def test_a_sentence_counts_as_often_as_it_was_sent(kind, faults, times):
 @pytest.mark.faults("C1")
 @pytest.mark.parametrize("kind", [OPENAI, POLLY, AURA], ids=lambda kind: kind.name)
 def test_a_sentence_that_finds_no_server_is_not_counted(kind):
-    told = []
+    told: list[Used] = []
 
     async def scenario(voice, fake):
         await said(voice, "Hello there.")
