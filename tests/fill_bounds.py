@@ -20,7 +20,7 @@ from sipgw.events import CallEnded, CallReported, Disposition, Event, Watchers
 from sipgw.policy.inbound import admission
 from sipgw.records.bundles.bundle_store import BundleStore
 from sipgw.records.store.store import Store
-from sipgw.sip import resolver
+from sipgw.sip import connection, resolver
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.message import Request
@@ -151,3 +151,27 @@ async def keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
         for number in range(6):
             await PlacedCalls(store).claim(NOBODY, str(number), "call")
+
+
+async def lookups(folder: Path, patch: pytest.MonkeyPatch) -> Any:
+    found: list[object] = []
+    known = resolver.Resolver((), lambda _: True, lambda work: work.close(), lambda *_: None)
+    for number in range(resolver.MAX_LOOKUPS + 1):
+        known.locate(Peer("udp", f"{number}.example", 5060), lambda hops, now: found.append(hops), 0.0)
+    assert found == [()]
+    for _ in range(resolver.MAX_WAITING):
+        known.locate(Peer("udp", "0.example", 5060), lambda hops, now: found.append(hops), 0.0)
+    assert len(known._waiting[Peer("udp", "0.example", 5060)]) == resolver.MAX_WAITING
+    return known.counts
+
+
+async def waiting_for_a_connection(folder: Path, patch: pytest.MonkeyPatch) -> Any:
+    async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
+        table = endpoint._transports._streams
+        table.callbacks = table.callbacks._replace(spawn=lambda work: work.close())
+        for _ in range(connection.MAX_WAITING + 1):
+            table.send(b"x", Peer("tcp", "127.0.0.1", 9))
+        (stream,) = table._open.values()
+        assert len(stream._waiting) == connection.MAX_WAITING
+        stream.abort()
+        return endpoint.counts

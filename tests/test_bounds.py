@@ -41,16 +41,12 @@ from sipgw.records.store.store import Store
 from sipgw.records.store.tables import DeliveryRecord
 from sipgw.records.webhooks import deliveries
 from sipgw.records.webhooks.deliveries import Deliveries
-from sipgw.sip import connection, resolver
-from sipgw.sip.dialog import Peer
-from sipgw.sip.endpoint import Endpoint
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web.feed import WAITING, Feed
 from sipgw.web.sessions import Sessions
 from tests import fill_bounds
 from tests.outbound.test_jobs import NOW, US
 from tests.records.captures.test_capture import message
-from tests.sip.test_endpoint import LOCAL, admit_all, pick_up
 
 TESTS = Path(__file__).parent
 Fill = Callable[[Path, pytest.MonkeyPatch], Awaitable[object]]
@@ -214,30 +210,6 @@ async def artifacts(folder: Path, patch: pytest.MonkeyPatch) -> None:
     assert list(held.open) == [str(folder / "x.wav")]
 
 
-async def lookups(folder: Path, patch: pytest.MonkeyPatch) -> Any:
-    found: list[object] = []
-    known = resolver.Resolver((), lambda _: True, lambda work: work.close(), lambda *_: None)
-    for number in range(resolver.MAX_LOOKUPS + 1):
-        known.locate(Peer("udp", f"{number}.example", 5060), lambda hops, now: found.append(hops), 0.0)
-    assert found == [()]
-    for _ in range(resolver.MAX_WAITING):
-        known.locate(Peer("udp", "0.example", 5060), lambda hops, now: found.append(hops), 0.0)
-    assert len(known._waiting[Peer("udp", "0.example", 5060)]) == resolver.MAX_WAITING
-    return known.counts
-
-
-async def waiting_for_a_connection(folder: Path, patch: pytest.MonkeyPatch) -> Any:
-    async with Endpoint(LOCAL, pick_up, admit_all) as endpoint:
-        table = endpoint._transports._streams
-        table.callbacks = table.callbacks._replace(spawn=lambda work: work.close())
-        for _ in range(connection.MAX_WAITING + 1):
-            table.send(b"x", Peer("tcp", "127.0.0.1", 9))
-        (stream,) = table._open.values()
-        assert len(stream._waiting) == connection.MAX_WAITING
-        stream.abort()
-        return endpoint.counts
-
-
 BOUNDS = [
     Bound("sipgw.outbound.jobs:MOST_OF_ONE", "callbacks", callbacks_of_one),
     Bound("sipgw.outbound.jobs:MOST_CALLBACKS", "callbacks", callbacks_of_all),
@@ -277,13 +249,13 @@ BOUNDS = [
     Bound("sipgw.sip.public_address:MAX_KEPT", "sip: observer not kept", fill_bounds.observers),
     Bound("sipgw.sip.resolver:MAX_NAMES", "sip: name forgotten", fill_bounds.found_names),
     Bound("sipgw.sip.health:MAX_KEPT", "sip: failure forgotten", fill_bounds.failures),
-    Bound("sipgw.sip.resolver:MAX_LOOKUPS", "sip: lookup refused", lookups),
+    Bound("sipgw.sip.resolver:MAX_LOOKUPS", "sip: lookup refused", fill_bounds.lookups),
     Bound(
         "sipgw.sip.resolver:MAX_SYSTEM",
         "sip: lookup refused",
         "sip/test_media_names.py::test_questions_that_wait_for_the_system_are_bounded",
     ),
-    Bound("sipgw.sip.connection:MAX_WAITING", "sip: connection message dropped", waiting_for_a_connection),
+    Bound("sipgw.sip.connection:MAX_WAITING", "sip: connection message dropped", fill_bounds.waiting_for_a_connection),
     *[
         Bound(where, counter, f"{file}::test_{test}")  # filled where they are at home
         for where, counter, file, test in (

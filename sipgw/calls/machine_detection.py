@@ -112,7 +112,7 @@ class _Sound:
 
 @dataclass
 class _Sentence:
-    """What is being said, until it is final."""
+    """The sentence that is being said, until it is final."""
 
     begun: bool = False
     """Whether it began as a call screen's."""

@@ -56,7 +56,8 @@ from sipgw.policy.stir.opening import signer_of, verifier_of
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.audio_redactor import AudioRedactor, RecordedCall
 from sipgw.records.artifacts.maintenance import Maintenance
-from sipgw.records.cdr.writer import SPOOL, CdrWriter
+from sipgw.records.cdr.spool_feed import SPOOL
+from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.evidence import CallEvidence
 from sipgw.records.privacy import names
 from sipgw.records.store.store import Store
@@ -103,11 +104,7 @@ class Gateway:
         self.evidence = CallEvidence(config.capture, self.agents)
         kept = KeptAlarms(Path(f"{config.store.path}.alarms"), {trunk.name for trunk in config.trunks})
         alarms = CallAlarms(
-            config.alarms,
-            self.watchers.tell,
-            lambda: self.services.expenses.spent().money,
-            config.cost.currency,
-            kept,
+            config.alarms, self.watchers.tell, lambda: self.services.expenses.spent().money, config.cost.currency, kept
         )
         self.watchers.add(alarms.watch)  # first: an alarm is told before the end of the call that raises it
         self.watchers.add(self.evidence.watch)

@@ -41,7 +41,7 @@ ADVICE: dict[int | None, str] = {
     errno.EADDRNOTAVAIL: 'set [sip] host to an address of this machine, or to "0.0.0.0" for all of them',
     errno.EACCES: "set [sip] port to 1024 or more",
 }
-"""What helps if no socket can be opened, by the number of the error. Without a row another program has the port."""
+"""Advice if no socket can be opened, by the number of the error. Without a row another program has the port."""
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> str:

@@ -188,12 +188,7 @@ def test_what_a_caller_writes_is_no_prompt() -> None:
 
 @pytest.mark.faults("H15")
 @pytest.mark.parametrize(
-    "text",
-    [
-        '+++\ngreeting = "Hello."\nYou sell boats.\n',
-        '\n+++\nstt = "local"\n+++\nYou sell.\n',
-        "---\nstt: local\n---\nYou sell.\n",
-    ],
+    "text", ['+++\nstt = "a"\nYou.\n', '\n+++\nstt = "a"\n+++\nYou.\n', "---\nstt: a\n---\nYou.\n"]
 )
 def test_a_head_without_its_end_is_no_prompt(text: str) -> None:
     assert "ends with a line of +++ alone" in wrong(text)

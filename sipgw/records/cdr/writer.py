@@ -1,12 +1,11 @@
 """The CDR writer: a watcher that writes the record of every call; no call waits for it. A thread that waits for the
-disk appends the events of each `TOGETHER` to the spool; from there they go to the database, in order and once. While
-the database is locked, full or gone the spool grows; after a kill the next start continues and closes the interrupted
-calls.
+disk appends the events to the spool (`sipgw.records.cdr.spool_feed`); from there they go to the database, in order and
+once. While the database is locked, full or gone the spool grows; after a kill the next start continues and closes the
+interrupted calls.
 """
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -16,32 +15,25 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from agent.pool import NotBegun, Pool, PoolFullError
-from sipgw.bounds import FULL
+from agent.pool import NotBegun, Pool
 from sipgw.events import Event, Watchers
-from sipgw.records.artifacts.artifact import KILLED, known, recover
+from sipgw.records.artifacts.artifact import KILLED, recover
 from sipgw.records.cdr.encoder import ABOUT, CdrEncoder, ended_entry, is_kept, report_entry
+from sipgw.records.cdr.spool_feed import SPOOL, SpoolFeed
 from sipgw.records.privacy.redaction import Redact
 from sipgw.records.store.engine import StoreError, refused
 from sipgw.records.store.spool import BATCH, Entry, Spool, SpoolPosition
 from sipgw.records.store.store import Store
 from sipgw.records.store.writing import Writer, interrupted
 from sipgw.records.webhooks.deliveries import Deliveries
-from sipgw.sip.boundaries import contained, lasting
+from sipgw.sip.boundaries import lasting
 
 log = structlog.get_logger()
 
-TOGETHER = 0.02
-"""Seconds in which events come together for the thread: each handing over costs as much as an event. A kill loses those
-of this time."""
 GATHER = 0.05
 """Seconds in which entries come together for one transaction."""
-WAITING = 10_000
-"""Events that may wait for the thread."""
 REST = 0.25
 """Seconds from one transaction to the next, unless a batch of `spool.BATCH` bytes waits: each costs 5 ms."""
-SPOOL = Pool("the spool", workers=1, waiting=10_000)
-"""One thread redacts the events of all calls, and reads and writes the files of the spool: all in order."""
 FSYNC = Pool("fsync of the spool", workers=1, waiting=64)
 """Its thread waits for the disk, so that the row of a recording need not wait."""
 SYNC = 1.0
@@ -75,16 +67,7 @@ class CdrWriter:
         self._watchers = watchers
         self._deliveries = deliveries
         self._encoder = CdrEncoder(redactor, reports)
-        self._gathered = deque[Callable[[], Entry | None]]()
-        """The events that the thread has not taken yet, in order."""
-        self._timer: asyncio.TimerHandle | None = None
-        """Set while they gather."""
-        self._asked: Future[str] | None = None
-        """The thread is to take them until this is done."""
-        self._handed = 0
-        """Entries and events for the thread."""
-        self._taken = 0
-        """Entries and events that it has taken."""
+        self._feed = SpoolFeed(self._append, self._expect)
         self._spool: Spool
         self._writer: Writer
         self._wake = asyncio.Event()
@@ -119,7 +102,7 @@ class CdrWriter:
     @property
     def behind(self) -> bool:
         """Whether something is not in the database yet."""
-        return self._taken < self._handed or self._spool.behind
+        return self._feed.behind or self._spool.behind
 
     async def written(self) -> None:
         """Wait until all events are in the database."""
@@ -130,58 +113,18 @@ class CdrWriter:
         if not is_kept(event):
             return
         missed = tuple(self._encoder.missed.values())
-        if len(self._gathered) >= WAITING:
+        if self._feed.gather(lambda: self._encoder.entry(event, missed)):
+            self._encoder.missed.clear()
+        else:
             self._encoder.miss(event)
-            self._count_lost("the disk of the spool does not answer")
-            return
-        self._encoder.missed.clear()
-        self._gathered.append(lambda: self._encoder.entry(event, missed))
-        self._expect()
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(TOGETHER, self._hand_over)
 
     def keep(self, entry: Entry) -> Future[str]:
-        """Append an entry to the spool. The future has the reason why it is not on the disk, or ""; it never raises."""
-        try:
-            kept = SPOOL.submit(self._take, lambda: entry)
-        except PoolFullError as full:
-            self._count_lost(str(full))
-            return known(str(full))
-        self._expect()
-        return kept
+        """See `SpoolFeed.keep`."""
+        return self._feed.keep(entry)
 
     def _expect(self) -> None:
-        self._handed += 1
         self._wake.set()
         self._kept.set()
-
-    def _count_lost(self, cause: str) -> None:
-        FULL["records"] += 1
-        if FULL["records"] % 1000 == 1:
-            log.error("records are lost", lost=FULL["records"], cause=cause)
-
-    def _hand_over(self) -> None:
-        """Have the thread take what has gathered: once for all of it, since each time wakes the thread."""
-        self._timer = None
-        with contextlib.suppress(PoolFullError):
-            if self._asked is None or self._asked.done():
-                self._asked = SPOOL.submit(self._take)
-                return
-        self._timer = asyncio.get_running_loop().call_later(TOGETHER, self._hand_over)
-
-    def _take(self, last: Callable[[], Entry | None] | None = None) -> str:
-        """In the thread: append what has gathered, then `last`; returns why this is not on the disk, or ""."""
-        while self._gathered:
-            self._take_one(self._gathered.popleft())
-        return "" if last is None else self._take_one(last)
-
-    def _take_one(self, entry: Callable[[], Entry | None]) -> str:
-        problem = "an error that stands in the log"
-        with contained("record not kept"):
-            found = entry()
-            problem = "" if found is None else self._append(found)
-        self._taken += 1
-        return problem
 
     def _append(self, entry: Entry) -> str:
         before, lost = self._spool.problem, self._spool.dropped
@@ -323,8 +266,7 @@ class CdrWriter:
                 await self.written()
         if self.behind:
             log.error("records are left for the next start", folder=str(self._store.options.spool_folder))
-        if self._timer:
-            self._timer.cancel()
+        self._feed.stop()
         for task in tasks:
             task.cancel()
 

@@ -17,7 +17,7 @@ import pytest
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolRun, ToolStarted
 from sipgw.config.records import PrivacyOptions, StoreOptions
 from sipgw.events import CallReported, CallTransferred, Event, Watchers
-from sipgw.records.cdr import writer
+from sipgw.records.cdr import spool_feed, writer
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.privacy.redaction import redactor_for
 from sipgw.records.store.calls import CallFilter
@@ -214,8 +214,8 @@ def test_whenever_the_gateway_is_killed_the_next_start_has_every_call_once(tmp_p
                 CallReported("cut", at(41), AgentSays("Good")),
             ]
             world.tell(last)
-            await until(lambda: not world.writer._gathered)
-            await writer.SPOOL.run(int)  # the thread has appended them
+            await until(lambda: not world.writer._feed._gathered)
+            await spool_feed.SPOOL.run(int)  # the thread has appended them
             for moment in range(8):
                 shutil.copytree(tmp_path / "run", tmp_path / f"killed-{moment}")
                 await (written(world) if moment == 5 else asyncio.sleep(0.004))

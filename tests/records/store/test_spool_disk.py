@@ -17,7 +17,7 @@ from sipgw.config.records import StoreOptions
 from sipgw.events import CallEnded, CallReported, Disposition, Event, Watchers
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.recordings import NO_ROW, CallRecording
-from sipgw.records.cdr import writer
+from sipgw.records.cdr import spool_feed, writer
 from sipgw.records.cdr.encoder import CdrEncoder
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store.artifact_states import ArtifactState
@@ -134,8 +134,8 @@ def test_the_gateway_stops_though_the_disk_never_answers(tmp_path: Path, disk: t
 def test_what_waits_for_the_disk_has_a_bound_and_a_counter(
     tmp_path: Path, disk: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "WAITING", 10)
-    monkeypatch.setattr(writer.SPOOL, "waiting", 0)
+    monkeypatch.setattr(spool_feed, "WAITING", 10)
+    monkeypatch.setattr(spool_feed.SPOOL, "waiting", 0)
 
     async def run() -> None:
         watchers, before = Watchers[Event](), FULL["records"]
@@ -143,10 +143,10 @@ def test_what_waits_for_the_disk_has_a_bound_and_a_counter(
             for number in range(30):
                 watchers.tell(call_began(f"{number}@x"))
             assert FULL["records"] == before + 20
-            await until(lambda: writer.SPOOL.busy == 1)
+            await until(lambda: spool_feed.SPOOL.busy == 1)
             for _ in range(2):
-                await asyncio.sleep(writer.TOGETHER)  # nor does what is handed over again pile up
-            assert writer.SPOOL.queued == 0
+                await asyncio.sleep(spool_feed.TOGETHER)  # nor does what is handed over again pile up
+            assert spool_feed.SPOOL.queued == 0
             assert kept.keep({"call": "x"}).result().startswith("too much work"), "so nothing is recorded"
             disk.set()
             await within(kept.written())
@@ -194,7 +194,7 @@ def test_words_whose_policy_found_no_room_are_not_kept(
     tmp_path: Path, disk: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The agent of a call is in its first event and in each handover; other agents may keep every word."""
-    monkeypatch.setattr(writer, "WAITING", 4)
+    monkeypatch.setattr(spool_feed, "WAITING", 4)
     handed_over = CallReported("goes on", at(2), HandedOver("careful", "agent", ""))
     ended = CallEnded("ended", at(2), Disposition("caller_hung_up", ""), {})
 
