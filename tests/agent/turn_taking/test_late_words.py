@@ -77,4 +77,6 @@ def test_a_text_is_answered_of_which_the_rest_does_not_come() -> None:
     begins(subject, 10.0)
     subject.hear(Words("No directory entries.", ended=11.8), 12.0)
     ends(subject, 12.0)
-    assert wait(subject, 20.0)[0][:3] == (pytest.approx(12.7 + SLOWER), Action.ANSWER, "No directory entries.")
+    at, action, text, _ = wait(subject, 20.0)[0]
+    assert (action, text) == (Action.ANSWER, "No directory entries.")
+    assert at == pytest.approx(12.7 + SLOWER)
