@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -242,9 +243,14 @@ def test_a_dry_run_takes_the_lock_of_the_counts_once(server: Server, tmp_path: P
             dials = [GateRequest(f"+1415555{number:04}", "us") for number in range(100)]
             assert isinstance(await one.permit(dials[0]), Permit)
             await one.own.add(dials[1].number, "caller")
-            turns, turn = list[object](), SharedCounts.turn
+            turns, turn = list[datetime](), SharedCounts.turn
+
+            def counted(self: SharedCounts, now: datetime) -> Any:
+                turns.append(now)
+                return turn(self, now)
+
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(SharedCounts, "turn", lambda self, now: turns.append(now) or turn(self, now))
+                patch.setattr(SharedCounts, "turn", counted)
                 told = await two.judge_all(dials)
             rules = [one.rule if isinstance(one, GateRefusal) else "" for one in told]
             assert rules == ["cap_number", "do_not_call", *[""] * 98], "what the other gateway counted is known"
