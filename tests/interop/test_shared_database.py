@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -15,12 +16,14 @@ from sqlalchemy import text
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
+from sipgw.outbound import jobs
 from sipgw.outbound.job_dialer import JobDialer
-from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.jobs import Jobs, TooManyCampaignsError
 from sipgw.outbound.tables import Campaign, Job
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.gate import Gate, GateRefusal
 from sipgw.policy.gate.rules import GateRequest, Permit
+from sipgw.policy.gate.shared_counts import SharedCounts
 from sipgw.records.cdr import writer
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store.store import Store
@@ -202,3 +205,55 @@ def test_two_gateways_tell_a_webhook_everything_once_and_in_order(
 
     asyncio.run(scenario(world := World()))
     assert all(world.of(f"call-{number}") == WHOLE for number in range(20))
+
+
+def test_starts_of_one_tenant_at_two_gateways_keep_its_bound(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "MOST_ROWS", 5)
+
+    async def start(store: Store, tenant: str, name: str) -> bool:
+        rows = [
+            Job(campaign=f"{tenant}/{name}", key=str(key), number="x", agent="a", due=0.0, attempts=0)
+            for key in range(3)
+        ]
+        try:
+            return await Jobs(store, "").of(tenant).start(Campaign(name=f"{tenant}/{name}"), rows) == 3
+        except TooManyCampaignsError:
+            return False
+
+    async def scenario() -> None:
+        options = StoreOptions(url=server.url)
+        async with Store(options) as one, Store(options) as two:
+            async with asyncio.TaskGroup() as group:
+                asked = [group.create_task(start(store, "acme", name)) for store, name in ((one, "x"), (two, "y"))]
+            assert sorted(each.result() for each in asked) == [False, True], "who counts second sees the first"
+            assert await start(one, "globex", "x"), "each tenant has its own"
+            acme = Jobs(one, "").of("acme")
+            (left,) = await acme.campaigns()
+            assert not await acme.remove(left.name) and await acme.set_state(left.name, "stopped")
+            assert await acme.remove(left.name) and await start(two, "acme", "z")
+
+    asyncio.run(scenario())
+
+
+def test_a_dry_run_takes_the_lock_of_the_counts_once(server: Server, tmp_path: Path) -> None:
+    options = GateOptions(consent="never", windows=ALWAYS, per_number_per_day=1)
+
+    async def scenario() -> None:
+        async with two_gates(server, tmp_path, options) as (one, two):
+            dials = [GateRequest(f"+1415555{number:04}", "us") for number in range(100)]
+            assert isinstance(await one.permit(dials[0]), Permit)
+            await one.own.add(dials[1].number, "caller")
+            turns, turn = list[datetime](), SharedCounts.turn
+
+            def counted(self: SharedCounts, now: datetime) -> Any:
+                turns.append(now)
+                return turn(self, now)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(SharedCounts, "turn", counted)
+                told = await two.judge_all(dials)
+            rules = [one.rule if isinstance(one, GateRefusal) else "" for one in told]
+            assert rules == ["cap_number", "do_not_call", *[""] * 98], "what the other gateway counted is known"
+            assert len(turns) == 1
+
+    asyncio.run(scenario())
