@@ -158,6 +158,16 @@ def test_help_names_no_types_of_python() -> None:
         assert not re.findall(r"<\w+>|\b(?:str|int|bool|float|None)\b", shown.output), name
 
 
+def test_lists_of_commands_cut_no_sentence_off() -> None:
+    """At 80 columns, of all commands and of each group."""
+    groups = [name for name, command in every().commands.items() if hasattr(command, "commands")]
+    for words in ([], *([name] for name in groups)):
+        shown = runner.invoke(app, [*words, "-h"], env={"COLUMNS": "80", "TERM": "dumb"}).output
+        listed = shown.partition("Commands:")[2]
+        assert listed and "..." not in listed, listed
+        assert max(map(len, listed.splitlines())) <= 80
+
+
 def test_what_takes_time_is_shown_or_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with working("loading [it]"):
         assert capsys.readouterr().err == "loading [it] ...\n"

@@ -93,6 +93,8 @@ def _read() -> tuple[dict[str, tuple[str, str]], tuple[str, ...]]:
 
 LOOK: dict[str, Any] = {"context_settings": {"help_option_names": ["-h", "--help"]}, "rich_markup_mode": None}
 """Of the help: plain text, in which brackets are no markup."""
+WHOLE = 1000
+"""Letters of a sentence in a list of commands: more than any has."""
 
 
 class Commands(TyperGroup):
@@ -101,7 +103,7 @@ class Commands(TyperGroup):
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
         for name, (_, sentence) in commands().items():
-            self.add_command(TyperCommand(name, help=sentence))
+            self.add_command(_whole(TyperCommand(name, help=sentence)))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import the command that is used."""
@@ -131,10 +133,17 @@ class Commands(TyperGroup):
         self.add_command(group.commands[name])
 
 
+def _whole(command: Any) -> Any:
+    """Let the list of commands have the whole first sentence of this one, not its beginning and dots."""
+    command.short_help = command.get_short_help_str(WHOLE)
+    return command
+
+
 def _in_words(command: Any) -> None:
     """Let the help name files, numbers and texts in the place of types of Python."""
     for one in getattr(command, "commands", {}).values():
         _in_words(one)
+    _whole(command)
     for param in command.params:
         if param.param_type_name == "argument":
             param.display_type = lambda ctx: ""  # its name says it
