@@ -108,6 +108,10 @@ def test_check_says_which_agent_speaks_what_its_stt_do_not_understand(
             '[sip]\nhost = "127.0.0.1"\nport = {taken}\n',
             ("cannot listen on 127.0.0.1 port {taken}: ", "stop the other program or set [sip] port"),
         ),
+        (
+            '[sip]\nhost = "203.0.113.9"\nport = {taken}\n',
+            ("cannot listen on 203.0.113.9 port {taken}: ", "set [sip] host to an address of this machine"),
+        ),
     ],
 )
 def test_serve_ends_with_one_clear_line(tmp_path: Path, config: str, says: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from sipgw.config.config import GatewayConfig
 from sipgw.console import err, out, working
 from sipgw.gateway.reached_at import reached_at
 from sipgw.gateway.shares import check, edge
+from sipgw.sip.transports import cannot_listen
 
 WORKERS_MAX = 64
 
@@ -65,8 +66,7 @@ def _check_free(hosts: tuple[str, ...], port: int) -> None:
                 try:
                     probe.bind((host, port))
                 except OSError as error:
-                    where = f"{host} port {port}: {error.strerror}"
-                    raise EdgeError(f"cannot listen on {where}; stop the other program or set [sip] port") from None
+                    raise EdgeError(cannot_listen(host, port, error)) from None
 
 
 async def _reload(reload: asyncio.Event, workers: list[GatewayProcess]) -> None:

@@ -38,7 +38,7 @@ from sipgw.sip.resolver import Resolver
 from sipgw.sip.standalone_request import RequestOutcome, send_request
 from sipgw.sip.tls import TlsError
 from sipgw.sip.trace import Traced, Tracer, redacted
-from sipgw.sip.transports import Transports
+from sipgw.sip.transports import Transports, cannot_listen
 from sipgw.sip.uri import Uri, parse_host_port
 from sipgw.sip.user_agent import AgentEvent, IncomingCall, UserAgent
 
@@ -118,10 +118,7 @@ class Endpoint:
         except TlsError as error:
             raise EndpointError(str(error)) from None
         except OSError as error:
-            where, cause = f"{self.options.host} port {self.options.port}", error.strerror or str(error)
-            raise EndpointError(
-                f"cannot listen on {where}: {cause}; stop the other program or set [sip] port"
-            ) from None
+            raise EndpointError(cannot_listen(self.options.host, self.options.port, error)) from None
         await self._group.__aenter__()
         self._open = True
         self._flush()  # packets of the time before the sockets were open

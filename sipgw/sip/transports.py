@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import functools
 import ipaddress
 import socket
@@ -34,6 +35,19 @@ LARGEST_DATAGRAM = 65535
 PROBED = 5060
 """The port that a route is looked up for; any will do."""
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+ADVICE: dict[int | None, str] = {
+    errno.EADDRNOTAVAIL: 'set [sip] host to an address of this machine, or to "0.0.0.0" for all of them',
+    errno.EACCES: "set [sip] port to 1024 or more",
+}
+"""What helps if no socket can be opened, by the number of the error. Without a row another program has the port."""
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> str:
+    """One line on an error of opening sockets: where, why, and what to change."""
+    advice = ADVICE.get(error.errno, "stop the other program or set [sip] port")
+    return f"cannot listen on {host} port {port}: {error.strerror or error}; {advice}"
 
 
 class Transports:
