@@ -1,4 +1,4 @@
-"""The way of call events into the spool: one thread redacts, encodes and appends them, in order; no call waits for it."""
+"""The way of call events into the spool: one thread redacts, encodes and appends them in order; no call waits for it."""
 
 import asyncio
 import contextlib
