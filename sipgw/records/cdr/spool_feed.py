@@ -1,4 +1,4 @@
-"""The way of call events into the spool: one thread redacts, encodes and appends them in order; no call waits for it."""
+"""Call events on their way into the spool: one thread redacts, encodes and appends them in order; no call waits."""
 
 import asyncio
 import contextlib
