@@ -181,16 +181,14 @@ class Situation:
         """Seconds of silence that end the caller's turn; without words, those after which it was nothing.
 
         A recogniser that only transcribes is given time to report the words of a voice that went on behind those that
-        it has reported: a busy one is late. What it reports early may lack the last words, or be misheard without them:
-        it is given as long for these as it took before.
+        it has reported: a busy one is late.
         """
         if not self._log.text:
             return self.options.confirm_after_quiet
         complete = self._log.complete
         seconds = self.endpointing.delay(self._log.text, ended=complete, others=self._voice.others)[0]
-        if not self.endpointing.ends_turns and self._log.goes_on:
-            awaited = DECODED_AFTER if self._log.is_behind(self._voice.until) else self._voice.manner.awaited
-            seconds = max(seconds, min(awaited, self.options.max_endpointing_delay or inf))
+        if not self.endpointing.ends_turns and self._log.is_behind(self._voice.until):
+            seconds = max(seconds, min(DECODED_AFTER, self.options.max_endpointing_delay or inf))
         return seconds if seconds or complete else ENDLESS
 
     @property

@@ -226,17 +226,12 @@ class WordLog:
         """Whether the recogniser has said of all of it that it is final."""
         return all(one.final for one in self._spoken if one.rest)
 
-    @property
-    def goes_on(self) -> bool:
-        """Whether the recogniser has not said of its present turn, as it stands, that it is probably all."""
-        last = self._heard.words if self._heard is not None else SILENT
-        return bool(last.text) and not (last.final or last.eager)
-
     def is_behind(self, until: float) -> bool:
         """Whether words of a voice that was on `until` then may be missing still: the last transcript is a part of what
         the recogniser is working on, and tells that its sound is older than that.
         """
-        return self._heard is not None and self.goes_on and self._heard.words.ended < until - PART
+        last = self._heard.words if self._heard is not None else SILENT
+        return not (last.final or last.eager) and last.ended < until - PART
 
     @property
     def _latest(self) -> Words:

@@ -4,8 +4,7 @@ import pytest
 
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
-from agent.turn_taking.parties import DECODED_AFTER, SLOWER
-from agent.turn_taking.table import Action
+from agent.turn_taking.parties import DECODED_AFTER
 from agent.turn_taking.words import Words
 from tests.agent.turn_taking.calling import begins, ends, final, machine, wait
 
@@ -45,38 +44,3 @@ def test_words_that_reach_to_the_end_of_the_voice_are_answered_at_once() -> None
     subject.hear(Words("Where is my order?", ended=4.3), 4.4)
     ends(subject, 4.6)
     assert [when for when, *_ in wait(subject, 12.0)] == [pytest.approx(4.6 + OPTIONS.endpointing_delay)]
-
-
-def test_an_early_text_is_not_answered_while_the_rest_comes_as_late_as_before() -> None:
-    """It may lack the last word ("Which folder should I save it?"), or be misheard without it."""
-    subject = listening()
-    begins(subject, 2.0)
-    ends(subject, 4.0)
-    assert wait(subject, 4.7) == []
-    final(subject, "Hello, it is me.", 4.7, 4.1)
-    wait(subject, 6.0)
-    subject.says("Hello.", "", 6.0)
-    subject.done(6.5)
-    begins(subject, 10.0)
-    subject.hear(Words("No directory entries match yourself.", ended=11.8), 12.0)
-    ends(subject, 12.0)
-    assert wait(subject, 12.7) == []
-    whole = "No directory entries match your search."
-    subject.hear(Words(whole, eager=True, ended=12.0), 12.7)
-    assert [text for _, action, text, _ in wait(subject, 13.0) if action is Action.ANSWER] == [whole]
-
-
-def test_a_text_is_answered_of_which_the_rest_does_not_come() -> None:
-    subject = listening()
-    begins(subject, 2.0)
-    ends(subject, 4.0)
-    final(subject, "Hello, it is me.", 4.7, 4.1)
-    wait(subject, 6.0)
-    subject.says("Hello.", "", 6.0)
-    subject.done(6.5)
-    begins(subject, 10.0)
-    subject.hear(Words("No directory entries.", ended=11.8), 12.0)
-    ends(subject, 12.0)
-    at, action, text, _ = wait(subject, 20.0)[0]
-    assert (action, text) == (Action.ANSWER, "No directory entries.")
-    assert at == pytest.approx(12.7 + SLOWER)
