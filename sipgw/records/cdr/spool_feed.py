@@ -20,7 +20,7 @@ SPOOL = Pool("the spool", workers=1, waiting=10_000)
 """One thread redacts the events of all calls, and reads and writes the files of the spool: all in order."""
 TOGETHER = 0.02
 """Seconds in which events come together for the thread: each handing over costs as much as an event. A kill loses those
-of this time."""
+of this time, but not that a call has begun or ended."""
 WAITING = 10_000
 """Events that may wait for the thread."""
 
@@ -49,15 +49,18 @@ class SpoolFeed:
         """Whether the thread has not taken everything yet."""
         return self._taken < self._handed
 
-    def gather(self, entry: Callable[[], Entry | None]) -> bool:
-        """Have the thread append what `entry` returns, if that is anything. Returns False, and counts it, if there is
-        no room."""
+    def gather(self, entry: Callable[[], Entry | None], *, at_once: bool) -> bool:
+        """Have the thread append what `entry` returns, if that is anything, and all before it, `at_once` or with what
+        comes in `TOGETHER`. Returns False, and counts it, if there is no room."""
         if len(self._gathered) >= WAITING:
             _count_lost("the disk of the spool does not answer")
             return False
         self._gathered.append(entry)
         self._expect()
-        if self._timer is None:
+        if at_once:
+            self.stop()
+            self._hand_over()
+        elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TOGETHER, self._hand_over)
         return True
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.pool import NotBegun, Pool
-from sipgw.events import Event, Watchers
+from sipgw.events import CallBegan, CallEnded, Event, Watchers
 from sipgw.records.artifacts.artifact import KILLED, recover
 from sipgw.records.cdr.encoder import ABOUT, CdrEncoder, ended_entry, is_kept, report_entry
 from sipgw.records.cdr.spool_feed import SPOOL, SpoolFeed
@@ -113,7 +113,8 @@ class CdrWriter:
         if not is_kept(event):
             return
         missed = tuple(self._encoder.missed.values())
-        if self._feed.gather(lambda: self._encoder.entry(event, missed)):
+        at_once = isinstance(event, CallBegan | CallEnded)
+        if self._feed.gather(lambda: self._encoder.entry(event, missed), at_once=at_once):
             self._encoder.missed.clear()
         else:
             self._encoder.miss(event)

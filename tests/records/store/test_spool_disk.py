@@ -61,6 +61,24 @@ def test_calls_go_on_and_their_records_follow_when_the_disk_answers(tmp_path: Pa
     asyncio.run(run())
 
 
+def test_beginning_and_end_of_a_call_are_appended_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_feed, "TOGETHER", 60.0)
+
+    async def run() -> None:
+        watchers = Watchers[Event]()
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, CdrWriter(store, watchers) as kept:
+            for event, waits in (
+                (call_began("a@1"), False),
+                (CallReported("a@1", at(1), CallerSaid("Hello.", True)), True),
+                (CallEnded("a@1", at(2), Disposition("caller_hung_up", ""), {}), False),
+            ):
+                watchers.tell(event)
+                await spool_feed.SPOOL.run(int)  # the thread has nothing more to do
+                assert kept._feed.behind is waits
+
+    asyncio.run(run())
+
+
 def test_a_recording_begins_when_the_disk_has_its_row(tmp_path: Path, disk: threading.Event) -> None:
     async def run() -> None:
         watchers, channel, other = Watchers[Event](), Mock(), Mock()
