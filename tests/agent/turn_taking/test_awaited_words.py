@@ -19,11 +19,23 @@ def paused(late: float, text: str = "Where is my order?") -> TurnMachine:
     begins(subject, 1.0)
     ends(subject, 5.0)
     final(subject, text, 5.0 + late, ended=5.0)
+    interrupt(subject)
+    return subject
+
+
+def interrupt(subject: TurnMachine) -> None:
+    """A voice of 0.4 s, until second 20, pauses the reply."""
     wait(subject, 12.0)
     subject.says(STATEMENT, "", 12.0)
     assert actions(begins(subject, 19.6)) == (Action.PAUSE,)
     assert ends(subject, 20.0) == ()
-    return subject
+
+
+def resumed(subject: TurnMachine) -> float:
+    """When the paused reply goes on."""
+    at, action, *_ = wait(subject, 25.0)[0]
+    assert action is Action.RESUME
+    return at
 
 
 @pytest.mark.parametrize(
@@ -32,9 +44,7 @@ def paused(late: float, text: str = "Where is my order?") -> TurnMachine:
 )
 def test_the_reply_goes_on_when_words_are_later_than_they_were_before(late: float, until: float) -> None:
     subject = paused(late)
-    at, action, *_ = wait(subject, 25.0)[0]
-    assert action is Action.RESUME
-    assert at == pytest.approx(20.0 + until)
+    assert resumed(subject) == pytest.approx(20.0 + until)
     assert subject.state is State.SPEAKING
 
 
@@ -55,13 +65,8 @@ def test_words_that_come_before_the_end_of_the_voice_is_noticed_tell_nothing() -
     interim(subject, "Where is my order", 5.15)
     ends(subject, 5.0)
     final(subject, "Where is my order?", 6.4, ended=5.0)  # the end of the turn, and no word more
-    wait(subject, 12.0)
-    subject.says(STATEMENT, "", 12.0)
-    begins(subject, 19.6)
-    ends(subject, 20.0)
-    at, action, *_ = wait(subject, 25.0)[0]
-    assert action is Action.RESUME
-    assert at == pytest.approx(20.0 + SHORT_CONFIRM)
+    interrupt(subject)
+    assert resumed(subject) == pytest.approx(20.0 + SHORT_CONFIRM)
 
 
 def test_words_that_are_not_of_the_last_voice_tell_nothing() -> None:
@@ -70,10 +75,5 @@ def test_words_that_are_not_of_the_last_voice_tell_nothing() -> None:
     ends(subject, 5.0)
     final(subject, "Where is my order?", 5.3, ended=5.0)
     final(subject, "The blue one.", 7.0, ended=6.9)  # a voice that was not noticed
-    wait(subject, 12.0)
-    subject.says(STATEMENT, "", 12.0)
-    begins(subject, 19.6)
-    ends(subject, 20.0)
-    at, action, *_ = wait(subject, 25.0)[0]
-    assert action is Action.RESUME
-    assert at == pytest.approx(20.0 + 0.3 + SLOWER)
+    interrupt(subject)
+    assert resumed(subject) == pytest.approx(20.0 + 0.3 + SLOWER)
