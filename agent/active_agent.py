@@ -198,5 +198,5 @@ class ActiveAgent(Generic[R]):
         agent.opening = self.persona.opening
         told = f"You are {name} now and have taken the call over from {before.name}. Go on with the caller at once."
         if agent.opening:
-            told += f' You are just saying "{agent.opening}"; go on behind that.'
+            told += f' You are just saying "{agent.opening}"; go on after that.'
         return {"status": told, "reason": reason}

@@ -21,7 +21,7 @@ from agent.speech_output import SpeechOutput
 from agent.tools import Tool
 
 MOST_LEFT = 8
-"""Tools without a side effect that may run on behind replies that were broken off; more are broken off with them."""
+"""Tools without a side effect that may still run after their replies were broken off; more are broken off with them."""
 WORDLESS = 2
 """How often in a row the model may have nothing to say; after that it has failed."""
 

@@ -181,7 +181,7 @@ class Consent:
     ) -> bool | None:
         """Whether the caller has said yes or no to it since; None for neither.
 
-        A plain yes right behind it needs nobody to judge it if `heard` finds all of it in what the agent said. Without
+        A plain yes right after it needs nobody to judge it if `heard` finds all of it in what the agent said. Without
         a judge no other yes counts. A plain no counts unless the caller has said something else since.
         """
         exchange = self._history.exchange_since(question.place)

@@ -16,7 +16,7 @@ from agent.tools import Tool, tool
 LONGEST = 120.0
 """Seconds for all of it."""
 LINGER = 1.0
-"""Seconds for which a line stays private after the last key: its tone and its last packets come behind it."""
+"""Seconds for which a line stays private after the last key: its tone and its last packets come after it."""
 
 # Once for all calls: pydantic makes a model of each that is new.
 Question = Annotated[

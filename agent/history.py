@@ -97,7 +97,7 @@ class Draft(NamedTuple):
 
     @property
     def words(self) -> list[str]:
-        """The caller's last words, behind those that were answered last."""
+        """The caller's last words, after those that were answered last."""
         return [str(one["content"]) for one in self.messages if one["role"] == "user"][-2:]
 
     def with_found(self, passages: Sequence[Passage] = ()) -> list[Message]:

@@ -84,7 +84,7 @@ class Line(Protocol):
         ...
 
     def say(self, utterance: int, ulaw: bytes) -> None:
-        """Queue sound behind what is queued. `utterance` numbers start at 1 and never decrease."""
+        """Queue sound after what is queued. `utterance` numbers start at 1 and never decrease."""
         ...
 
     def finish(self, utterance: int) -> None:

@@ -22,6 +22,6 @@ def places(text: str, spoken: str) -> Callable[[int], int]:
         if tag == "replace":
             said[end - 1] = ours[last - 1][1]
     if ours and said:
-        said[-1] = ours[-1][1]  # signs behind the last word are not spoken
+        said[-1] = ours[-1][1]  # signs after the last word are not spoken
     ends = [end for _, end in theirs]
     return lambda letters: said[at - 1] if (at := bisect_right(ends, letters)) else 0

@@ -32,7 +32,7 @@ class ReplyAudio(NamedTuple):
 
 
 class ReplyWords(NamedTuple):
-    """Words of a reply, to be put behind those before.
+    """Words of a reply, to be put after those before.
 
     They are spoken until `until` samples of its sound; None if the provider does not say.
     """

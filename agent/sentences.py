@@ -8,7 +8,7 @@ import re
 FIRST_CLAUSE = 24
 """Characters after which the first piece may already end with a clause."""
 CLAUSE_WORDS = 4
-"""Words that a clause has at least: "Well," and "Of course, Mr. Henderson," are none to pause behind."""
+"""Words that a clause has at least: "Well," and "Of course, Mr. Henderson," are none to pause after."""
 LONGEST = 300
 """Characters after which a piece without any end is cut at a space."""
 
@@ -40,7 +40,7 @@ _CLAUSE = re.compile(r"(?<!\d\s)[,;:—–](?=\s)")
 """Not the dash of a range of numbers."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _RUNS_ON = re.compile(r"\s+[^\s,;:.!?…—–]+\s+(?!(?:and|or|y|o|e|u|et|ou|und|oder|bzw|ed|और|या)\b)[^\s,;:.!?…—–]+\s")
-"""Two words behind a comma that are no item of a list."""
+"""Two words after a comma that are no item of a list."""
 
 
 class SentenceCutter:

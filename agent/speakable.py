@@ -91,7 +91,7 @@ def speakable(text: str, language: str = "en") -> str:
 
 
 def _site(match: re.Match[str], signs: dict[str, str]) -> str:
-    """The host of an address, and what stands behind the address rather than in it."""
+    """The host of an address, and what stands after the address rather than in it."""
     behind = match[2][len(match[2].rstrip(_CLOSERS)) :]
     return match[1].replace(".", f" {signs.get('.', '.')} ") + behind
 

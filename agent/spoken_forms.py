@@ -31,7 +31,7 @@ class Forms(NamedTuple):
     days: str
     """Weekdays from Monday: an abbreviation and the name, with a colon between."""
     hours: str
-    """Words, as a regular expression, in front of or behind which a range is one of hours."""
+    """Words, as a regular expression, before or after which a range is one of hours."""
     short: str
     """Abbreviations, each a line: a regular expression, two spaces or more, the words."""
     whole: str = r"(?:\d{1,3}(?:[.\u00a0\u202f]\d{3}){1,4}|\d{1,9})"
@@ -211,12 +211,12 @@ _SCALE = (
     r"(?i:(?!\s?(?:mil(?:\b|a\b|es\b|l?i|l[oó]n|h)|mrd|mio\b|tsd|tausend|thousand|billi|bn\b|[km]\b|"
     r"lakh|crore|लाख|करोड|हज|सौ)))"
 )
-"""Nor a word or letter behind an amount that makes it thousands or millions: the currency stands behind that word."""
+"""Nor a word or letter after an amount that makes it thousands or millions: the currency stands after that word."""
 _DASH = r"\s?[-–—]\s?"
 _FREE = r"(?<![\w.,:/+-])"
 """Nothing before a number that it could be a part of."""
 _WHOLLY = r"(?!\d|[.,:/-]\d|[^\W\d_])"
-"""Nor behind it."""
+"""Nor after it."""
 _HOUR = r"\d{1,2}(?:[:.]\d\d)?"
 _CLOCK = r"(?:\d{1,2}:\d\d(?:\s?[ap]\.?m\b\.?)?|\d{1,2}\s?[ap]\.?m\b\.?|\d{1,2}\s?h(?:\d\d)?\b)"
 _PART = r"\d{1,3}(?:[.,]\d{1,2})?"

@@ -9,7 +9,7 @@ class WordTime(NamedTuple):
     """The end of a word in the sound of a sentence, from voices that report it."""
 
     letters: int
-    """Characters of the sentence up to the end of the word, signs behind it included."""
+    """Characters of the sentence up to the end of the word, signs after it included."""
     samples: int
     """Samples of the sentence's sound up to there."""
 

@@ -148,7 +148,7 @@ class Email(FormField):
 
 @dataclass(frozen=True)
 class Name(FormField):
-    """A person's name. What is spelled behind a word is its spelling; the last word is spelled back."""
+    """A person's name. What is spelled after a word is its spelling; the last word is spelled back."""
 
     kind: ClassVar[str] = "name"
 

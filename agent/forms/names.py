@@ -8,12 +8,12 @@ from agent.forms.spoken import unnamed
 ALIKE = 0.6
 """Likeness from which letters that are spelled are the spelling of the word before them."""
 _CASED = re.compile(r"[A-ZÀ-ÖØ-Þ][^\W\d_A-ZÀ-ÖØ-Þ]")
-"""A capital with a small letter behind it: somebody has minded them."""
+"""A capital with a small letter after it: somebody has minded them."""
 _SPELLED = re.compile(r"(?:\w[-.])+\w\W?")
 
 
 def spelled(value: str) -> str:
-    """The name. Words in capitals are a spelling only behind a comma; else a name is written so."""
+    """The name. Words in capitals are a spelling only after a comma; else a name is written so."""
     names: list[str] = []
     run = ""
     apart = False
@@ -50,7 +50,7 @@ def _spell(names: list[str], letters: str) -> None:
 
 
 def _is_spelling(letters: str, names: list[str]) -> bool:
-    """Whether they spell the last name. Two letters spell no longer one: behind "Mae", M. A. are initials."""
+    """Whether they spell the last name. Two letters spell no longer one: after "Mae", M. A. are initials."""
     last = names[-1].lower() if names else ""
     possible = len(letters) > 2 or len(letters) == len(last) == 2
     return possible and SequenceMatcher(None, last, letters.lower()).ratio() >= ALIKE

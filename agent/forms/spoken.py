@@ -108,7 +108,7 @@ def _apart(word: str) -> Iterator[str]:
 
 
 def glued(words: Sequence[str]) -> str:
-    """Words with what is spelled in them in one piece: letters in a row, what stands around a sign, digits behind."""
+    """Words with what is spelled in them in one piece: letters in a row, what stands around a sign, digits after."""
     text, before = "", "."
     for word, after in zip(words, [*words, ""][1:], strict=True):
         sign, letter = word in SIGNED, len(word) == 1 and word.isalpha()

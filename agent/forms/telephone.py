@@ -15,7 +15,7 @@ LONGEST = 20
 
 
 def dialled(text: str, languages: Sequence[str]) -> str:
-    """The digits of `text`, which may be words, behind a "+" if they begin with a country code."""
+    """The digits of `text`, which may be words, after a "+" if they begin with a country code."""
     digits = digits_of(text, languages)
     if "+" in with_signs(text, languages) or digits.startswith("00"):
         return "+" + digits.removeprefix("00")

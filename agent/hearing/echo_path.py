@@ -35,7 +35,7 @@ UNKNOWN_LOSS = 6.0
 SPREAD = 4.0
 """Decibels by which two estimates of the same echo may differ."""
 DECAY = 2.0
-"""Decibels in a slot by which the room behind an echo dies away."""
+"""Decibels in a slot by which the room after an echo dies away."""
 ABSENT = 10.0
 """Decibels by which the line is quieter than the echo should be when there is none any more."""
 

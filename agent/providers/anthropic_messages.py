@@ -26,7 +26,7 @@ ALWAYS = ("claude-opus-5-5", "claude-fable", "claude-mythos")
 """How the names of the models begin that refuse every request in which they are not to think."""
 CACHED = {"type": "ephemeral"}
 NOBODY = {"role": "user", "content": "(The caller is on the line.)"}
-"""Stands before a conversation that the agent began, and behind one in which it spoke last: a request begins with the
+"""Stands before a conversation that the agent began, and after one in which it spoke last: a request begins with the
 user, and models from 4.6 on do not go on with words of their own.
 """
 

@@ -21,7 +21,7 @@ class AlignedText:
         text. Successive pieces may repeat characters; spaces may come or not.
         """
         marks = [(char, until) for char, until in ends if not char.isspace()]
-        # Where each character stands that is no space, behind those that were known or again from one of them on.
+        # Where each character stands that is no space, after those that were known or again from one of them on.
         places = [at for at, char in enumerate(self.text) if not char.isspace()]
         known = sum(at < self.letters for at in places)
         wanted = "".join(char for char, _ in marks)

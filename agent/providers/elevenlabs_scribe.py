@@ -152,7 +152,7 @@ class ScribeSession(SttSession):
         return self.backlog.position(self._silent_from) or 0
 
     def _final(self, fields: Mapping[str, Any]) -> Transcript | None:
-        """The piece with its times, behind those whose times have not come and will not."""
+        """The piece with its times, and before it those whose times have not come and will not."""
         text, before = fields["text"].strip(), list[str]()
         words = [one for one in fields.get("words") or () if one["type"] == "word"]
         code = bases([fields.get("language_code")])

@@ -25,7 +25,7 @@ SPOKEN = SAMPLE_RATE / 15
 """Samples that a voice needs for a character, until it is known better."""
 
 STALLED = GAP - 2.0
-"""Seconds between two pieces of a model behind which there is another, which has the rest of `GAP` to begin."""
+"""Seconds between two pieces of a model if there is another after it, which has the rest of `GAP` to begin."""
 
 UNKNOWN = Inquiry(lambda _samples, _told: None)
 """A sentence of two voices: neither knows what was heard of it."""
@@ -215,7 +215,7 @@ class FailoverTts:
             raise ProviderError(tts.name, f"not ready within {self._options.open_limit:g} s") from None
 
     def _pass_on(self, number: int, error: ProviderError) -> bool:
-        """Make the voice behind `number` the first, unless another sentence has; False if there is no other."""
+        """Make the voice after `number` the first, unless another sentence has; False if there is no other."""
         self._health.failed(number, error, asyncio.get_running_loop().time())
         if self._order[0] != number:
             return True

@@ -113,7 +113,7 @@ class Provider:
     prices: tuple[Price, ...] = ()
     models: tuple[Model, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Former keys of its table: the key that says it now and, behind a comma, its unit."""
+    """Former keys of its table: the key that says it now and, after a comma, its unit."""
     load: Callable[[Any], object] = lambda _: None
     """Imports the packages that it needs with these options, before the first call and in a thread. Raises
     `ImportError`."""

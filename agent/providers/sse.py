@@ -30,7 +30,7 @@ class Events:
         return found
 
     def end(self) -> list[str]:
-        """Data of an event behind which the stream ended without the empty line."""
+        """Data of an event after which the stream ended without the empty line."""
         found = [self._line(self._rest), self._line(b"")]
         self._rest = b""
         return [text for text in found if text is not None]

@@ -87,7 +87,7 @@ def _is_another(call: _Call, identity: str, name: str) -> bool:
         return False
     if identity and call.id:
         return identity != call.id
-    return _is_whole(call.arguments)  # behind which nothing can follow
+    return _is_whole(call.arguments)  # after which nothing can follow
 
 
 def _is_whole(arguments: str) -> bool:

@@ -213,7 +213,7 @@ class WordFinder:
         self._at = 0
 
     def end_of(self, word: str) -> int | None:
-        """The end of the next `word` in the text, signs behind it included; None for one in the middle of another.
+        """The end of the next `word` in the text, signs after it included; None for one in the middle of another.
 
         A word that the provider has changed is not found: it counts with the next one that is.
         """

@@ -202,7 +202,7 @@ def error(description: str) -> str:
 def signature(url: str, key: str) -> str:
     """The value of ``X-Twilio-Signature`` for a websocket to `url`.
 
-    The parameters of the query are signed behind the address, sorted by name, as Twilio's own server library
+    The parameters of the query are signed after the address, sorted by name, as Twilio's own server library
     (`twilio-agent-connect`) checks it: https://www.twilio.com/docs/usage/security#validating-requests
     """
     parts = urllib.parse.urlsplit(url)

@@ -25,23 +25,23 @@ from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.words import SENTENCE_ENDS
 
 WHOLE = 0.3
-"""Seconds of silence behind an answer that is known to be whole."""
+"""Seconds of silence after an answer that is known to be whole."""
 COUNTED = 0.7
-"""Behind as many digits or letters as were asked for, of a recogniser that would wait for more of them for seconds."""
+"""After as many digits or letters as were asked for, of a recogniser that would wait for more of them for seconds."""
 UNPUNCTUATED = 0.7
-"""Behind words of a recogniser that has not punctuated anything yet."""
+"""After words of a recogniser that has not punctuated anything yet."""
 UNFINISHED = 1.6
-"""Behind words without the end of a sentence, of a recogniser that punctuates."""
+"""After words without the end of a sentence, of a recogniser that punctuates."""
 DATE = 0.9
 PARTS = 1.7
-"""Behind a part of digits, letters or an address: pauses between groups are 0.6 to 1.2 s."""
+"""After a part of digits, letters or an address: pauses between groups are 0.6 to 1.2 s."""
 OVERDUE = 2.0
-"""Behind a complete sentence of which a recogniser that ends turns itself does not say that it is the end of one, and
-behind any words if it has no limit of its own and has never ended a turn."""
+"""After a complete sentence of which a recogniser that ends turns itself does not say that it is the end of one, and
+after any words if it has no limit of its own and has never ended a turn."""
 LATE = 1.0
-"""Behind any words, after the longest silence that the recogniser itself lets pass before it ends a turn."""
+"""After any words, after the longest silence that the recogniser itself lets pass before it ends a turn."""
 GUESSED = 1.0
-"""Behind what looks like such a part behind a question, if the recogniser has ended the turn."""
+"""After what looks like such a part after a question, if the recogniser has ended the turn."""
 MORE = 1.5
 """A caller who paused so long is given this many times as long from then on."""
 KEPT = 0.8
@@ -102,7 +102,7 @@ class Endpointing:
         return left[0] if left else max(known, key=lambda one: one.length or have, default=Expected(kind))
 
     def delay(self, text: str, *, ended: bool, others: bool = False) -> tuple[float, str, str]:
-        """Seconds of silence behind `text` that end the turn, what was expected and what else speaks for it.
+        """Seconds of silence after `text` that end the turn, what was expected and what else speaks for it.
 
         `ended`: the recogniser has said that it is all of it. `others`: it cannot, since somebody goes on behind the
         caller.

@@ -28,7 +28,7 @@ REPEATS = {
     **dict.fromkeys(("double", "doble", "doppel", "doppelt", "duplo", "dupla", "doppio", "doppia"), 2),
     **dict.fromkeys(("triple", "dreifach", "triplo", "tripla"), 3),
 }
-"""Words that say the digit or letter behind them so many times."""
+"""Words that say the digit or letter after them so many times."""
 AT = frozenset(("at", "arroba", "arobase", "ät", "klammeraffe", "chiocciola"))
 DOT = frozenset(("dot", "punto", "point", "punkt", "ponto"))
 BETWEEN = AT.union(DOT, ("dash", "hyphen", "underscore", "slash", "guion", "barra", "tiret", "bindestrich", "traço"),

@@ -54,7 +54,7 @@ class Scene:
     apart: float
     """Seconds between the end of the words and the caller's voice; 0 if they came with it."""
     late: float = -inf
-    """Seconds by which the caller began to speak behind the first of the words, or more; below 0 before it."""
+    """Seconds by which the caller began to speak after the first of the words, or more; below 0 before it."""
 
 
 def judge(text: str, scene: Scene, lexicon: Lexicon, *, final: bool, eager: bool = False) -> tuple[Verdict, str]:

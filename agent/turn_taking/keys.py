@@ -1,7 +1,7 @@
 """Keys that a caller presses without being asked."""
 
 SETTLED = 1.0
-"""Seconds without a key behind an answer that is whole, if a longer one may begin with it."""
+"""Seconds without a key after an answer that is whole, if a longer one may begin with it."""
 GAPS = 3.0
 """So many times the longest gap between two keys tells that the caller does not go on."""
 
@@ -26,7 +26,7 @@ class Keypad:
         self.last = now
 
     def pause(self, longest: float) -> float:
-        """Seconds after the last one in which another may follow; behind an answer that is whole, as the caller's own
+        """Seconds after the last one in which another may follow; after an answer that is whole, as the caller's own
         gaps tell, but never more than `longest`."""
         return min(longest, max(SETTLED, GAPS * self.gap)) if self.whole else longest
 

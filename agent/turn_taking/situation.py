@@ -180,7 +180,7 @@ class Situation:
     def endpointing_delay(self) -> float:
         """Seconds of silence that end the caller's turn; without words, those after which it was nothing.
 
-        A recogniser that only transcribes is given time to report the words of a voice that went on behind those that
+        A recogniser that only transcribes is given time to report the words of a voice that went on after those that
         it has reported: a busy one is late.
         """
         if not self._log.text:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 TOUCHING = 0.04
 """Seconds by which a word may begin before the one in front of it has ended: sound arrives unevenly."""
 ANEW = 0.5
-"""Seconds behind the answered words from which on the same words are said again, where a session was lost."""
+"""Seconds after the answered words from which on the same words are said again, where a session was lost."""
 EARLY = 0.2
 """Seconds before the beginning of a voice in which the first word of it may be placed."""
 SHORTEST = 0.12
@@ -22,7 +22,7 @@ SHIFTED = 1
 """Words by which a revised text may be longer or shorter, if only the last word of it is known again."""
 
 PART = 0.4
-"""Seconds by which the end of a voice may lie behind the last word of it."""
+"""Seconds by which the end of a voice may lie after the last word of it."""
 
 QUESTIONS = ("?", "？")
 SENTENCE_ENDS = (".", "?", "!", "。", "？", "！", "।", "…")
@@ -308,7 +308,7 @@ class WordLog:
         return last.words
 
     def press(self, keys: str, now: float) -> None:
-        """Note keys behind what was said until now."""
+        """Note keys after what was said until now."""
         self._spoken.append(_Spoken(f"[pressed {' '.join(keys)}]", final=True))
         self.last_at = now
 

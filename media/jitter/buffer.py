@@ -1,7 +1,7 @@
 """The jitter buffer for speech recognition.
 
 A recogniser is not a loudspeaker: it takes sound whenever it comes. It needs the packets in order, none missing, and as
-much sound as time has passed. So packets in order are put out at once. Packets behind a hole wait for a short time;
+much sound as time has passed. So packets in order are put out at once. Packets after a hole wait for a short time;
 then the hole is filled with sound of exactly its length: lost packets are concealed from both sides, time in which
 nothing was sent becomes silence.
 When no packets come, silence is inserted, so that the recogniser's clock goes on (`media.jitter.gap_filler`). That
@@ -22,10 +22,10 @@ from media.jitter.states import State
 from media.rtp.packet import signed
 
 HOLE_WAIT = 0.040
-"""Seconds that the packets behind a hole wait for it, at first."""
+"""Seconds that the packets after a hole wait for it, at first."""
 HOLE_WAIT_MAX = 0.080
 DEPTH = 100
-"""Packets that may wait behind a hole (2 s); with any more the hole is given up."""
+"""Packets that may wait after a hole (2 s); with any more the hole is given up."""
 MAX_DROPOUT = 3000
 """Packets that may be missing in a row before a sequence number is out of the window (RFC 3550 A.1)."""
 MAX_MISORDER = 100
@@ -162,7 +162,7 @@ class JitterBuffer(base.JitterBuffer):
 
     @property
     def hole_wait(self) -> float:
-        """Seconds that the packets behind a hole wait for it, now."""
+        """Seconds that the packets after a hole wait for it, now."""
         return self._hole_wait
 
     @property

@@ -130,7 +130,7 @@ class PlayoutJitterBuffer(base.PlayoutJitterBuffer):
             self._bridged = 0
 
     def _leave_out(self) -> None:
-        """Leave out a frame of a hole, or a quiet one if the one behind it has come."""
+        """Leave out a frame of a hole, or a quiet one if the one after it has come."""
         sound = self._blocks.get(self._at, b"") + self._blocks.get(self._at + BLOCK, b"")
         if level(sound) >= QUIET_LEVEL or not self._blocks or (sound and self._at + FRAME not in self._blocks):
             return

@@ -1,6 +1,6 @@
 """Packet-loss concealment for 8 kHz mu-law sound, like ITU-T G.711 Appendix I, without added delay.
 
-A hole is filled by repeating the last pitch period before it, which fades out within 60 ms. If the sound behind the
+A hole is filled by repeating the last pitch period before it, which fades out within 60 ms. If the sound after the
 hole is known (for a recogniser, a recording, or a buffer that holds a later packet), the same is done backwards from
 there and both are cross-faded; that improves the sound more than any refinement of the one-sided method. It was written
 from the description in the appendix and tuned by P.862 on recorded speech (`tests/bench/plc.py`); it contains no code

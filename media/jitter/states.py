@@ -13,7 +13,7 @@ class State(Enum):
     IN_STEP = "as much sound was put out as time has passed"
     SURPLUS = "silence was inserted that has to be taken back"
     CHECKING_CLOCK = "after a hold, it is not known yet whether the clock of the sender had stopped"
-    CATCHING_UP = "sound that waited behind a hold is put out at twice the pace of time"
+    CATCHING_UP = "sound that waited during a hold is put out at twice the pace of time"
 
 
 class Event(Enum):

@@ -74,6 +74,6 @@ class PlayoutEstimator:
         utterance, samples = position
         ahead = int(seconds * RATE)
         while utterance in self._said and samples + ahead > self._said[utterance] and utterance + 1 in self._said:
-            ahead -= self._said[utterance] - samples  # behind the end of one utterance the next one plays
+            ahead -= self._said[utterance] - samples  # after the end of one utterance the next one plays
             utterance, samples = utterance + 1, 0
         return Heard(utterance, max(samples, min(samples + ahead, self._said.get(utterance, 0))))

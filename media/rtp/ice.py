@@ -108,7 +108,7 @@ class IceLite:
         return hmac.compare_digest(check.integrity, self._integrity(signed))
 
     def _integrity(self, signed: bytes) -> bytes:
-        """The value of MESSAGE-INTEGRITY behind `signed`, whose length is then that up to its own end (RFC 5389
+        """The value of MESSAGE-INTEGRITY after `signed`, whose length is then that up to its own end (RFC 5389
         §15.4)."""
         length = len(signed) + _ATTRIBUTE.size + 20 - _HEADER.size
         counted = signed[:2] + struct.pack("!H", length) + signed[4:]

@@ -39,7 +39,7 @@ def states(quote: str, value: object, began: datetime | None = None) -> bool:
 
 
 def words(text: str) -> str:
-    """The words, each with a space before and behind it. Vowel signs of Indian and other scripts are marks."""
+    """The words, each with a space before and after it. Vowel signs of Indian and other scripts are marks."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     kept = (one if one.isalnum() or unicodedata.category(one)[0] == "M" else " " for one in plain)
     return f" {' '.join(''.join(kept).split())} "

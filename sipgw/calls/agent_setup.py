@@ -198,7 +198,7 @@ class AgentSetup:
         if find is not nothing and part.realtime is None:
             spoken = replace(spoken, prompt=f"{spoken.prompt}\n\n{TOLD}")
         tools = [
-            *(one for server in part.servers for one in server.tools),  # those behind replace tools of their name
+            *(one for server in part.servers for one in server.tools),  # those after replace tools of their name
             *(one for feature in services.tools for one in feature(context, agent)),
             *agent.tools,
         ]

@@ -85,7 +85,7 @@ def import_(
 
 @dnc.command("list")
 def list_(
-    after: Annotated[str, typer.Option(help="Only numbers behind this one.")] = "",
+    after: Annotated[str, typer.Option(help="Only numbers after this one.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 100,
     config: ConfigFile = None,
 ) -> None:

@@ -18,7 +18,7 @@ _DIALLED = re.compile(r"[+0-9*#]+")
 _AFTER = re.compile(r"(?<=[0-9])[,;pwxPWX].*", re.DOTALL)
 """Suffix that is dialled after the number: a pause with further keys, or parameters."""
 _PAUSE = re.compile(r"[,;pwPW]")
-"""A pause for the dial tone behind the digit of an outside line: all of it is one number then."""
+"""A pause for the dial tone after the digit of an outside line: all of it is one number then."""
 _SERVICE = r"(?:[*#]{1,2}[0-9]{2,4}[*#]|\*[0-9]{2}|141|1470|3651|183[12]|18[46])?"
 """Codes before a number that show or hide the caller: ``*31#``, ``#31#``, ``*67``; UK, FR, AU, JP."""
 _BEFORE = re.compile(rf"(?:0{{0,2}}|[89]){_SERVICE}(?:0{{0,2}}|[89]|\+|011)")
@@ -28,7 +28,7 @@ _BEFORE_ANYWHERE = re.compile(r"[*#]{0,2}(?:[0-9]|00)?")
 _LONG_DISTANCE = re.compile(r"[09]?1")
 """The same before 911: its country code, which people and telephones dial before numbers."""
 _BEFORE_TWO = re.compile(rf"0{{0,2}}{_SERVICE}(?:0{{0,2}}|\+)")
-"""The same before one of two digits: 815 is an extension rather than 15 behind an 8."""
+"""The same before one of two digits: 815 is an extension rather than 15 after an 8."""
 _COUNTRY_CODE = re.compile(rf"(?:0{{0,2}}|[89]){_SERVICE}(?:\+|00|011)([1-9][0-9]{{0,2}})")
 
 TOLD = {
@@ -46,7 +46,7 @@ TOLD = {
     "101": "IL",
 }
 """Numbers that callers are told to dial, and the countries where they reach ambulance, police and fire brigade; where
-each has its own, that of the ambulance. The other countries behind +1 have 911, as far as it is one there."""
+each has its own, that of the ambulance. The other countries with +1 have 911, as far as it is one there."""
 
 
 def emergency_number(sent: str, countries: Collection[str], extensions: Collection[str] = ()) -> str:

@@ -92,7 +92,7 @@ class GateOptions:
     """Calls to all numbers within 24 hours."""
     audit: str = field(default="", metadata=GATEWAY)
     """Folder of the audit: a file of JSON lines for each month, one line for each decision. Empty: the path of the
-    database with ``.gate`` behind it."""
+    database with ``.gate`` after it."""
     stop_key: Literal["", "*", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] = ""
     """Key by which callers put themselves on the do-not-call list: ``"*"`` or a digit; empty: none."""
     india: IndiaOptions = field(default_factory=IndiaOptions)

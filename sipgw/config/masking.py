@@ -147,7 +147,7 @@ def _changed(options: Any, written: Any) -> Iterator[tuple[Option, Any, Any]]:
 
 
 def _declared(option: Option, value: Any) -> set[str]:
-    """The texts of a secret: of a list those behind the name that each line begins with."""
+    """The texts of a secret: of a list those after the name that each line begins with."""
     if not option.secret:
         return set()
     if isinstance(value, str):

@@ -72,7 +72,7 @@ def spellings(number: str) -> list[str]:
 
 
 class _Plan(NamedTuple):
-    """The numbers behind a country code."""
+    """The numbers of a country code."""
 
     dialled_before: Callable[[str], "re.Match[str] | None"]
     """Finds what people of the country dial before a number, as the 0 of ``+49 (0)30``."""

@@ -121,7 +121,7 @@ class StoreOptions:
     url: str = field(default="", repr=False)
     """A PostgreSQL database instead, ``postgresql://user:password@host/name``: ``pip install 'sipgw[postgresql]'``."""
     spool: str = ""
-    """Folder where records wait for the database; empty: `path` with ``.spool`` behind it."""
+    """Folder where records wait for the database; empty: `path` with ``.spool`` after it."""
 
     def __post_init__(self) -> None:
         if self.url and not POSTGRESQL.match(self.url):

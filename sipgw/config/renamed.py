@@ -71,7 +71,7 @@ INSTEAD = {
     "providers.ears_lost": "stt_lost",
     "providers.ears_deaf": "stt_deaf",
 }
-"""The old key with its table; the key that says it now, with its table unless that is the same and, behind a comma, its
+"""The old key with its table; the key that says it now, with its table unless that is the same and, after a comma, its
 unit; or a new table; or that there is none. ``providers`` is a table of `sipgw simulate`. The records of providers have
 those of their tables."""
 

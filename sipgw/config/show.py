@@ -140,7 +140,7 @@ def _tables(given: Any, usual: Any) -> Iterator[tuple[Mapping[str, Any], Any]]:
 
 
 def as_toml(rows: Sequence[Row]) -> str:
-    """The rows as TOML with a comment behind each."""
+    """The rows as TOML with a comment after each."""
     lines, table = list[str](), Keys()
     for row in rows:
         if row.path[:-1] != table:

@@ -46,7 +46,7 @@ def check_tenants(webhooks: Sequence[WebhookOptions], tenants: Sequence[TenantOp
     own = {one.name: one.agents for one in tenants}
     for hook in webhooks:
         if "/" in hook.name:
-            raise ValueError(f"[[webhooks]] {hook.name!r}: a name has no slash, which stands behind a tenant's")
+            raise ValueError(f"[[webhooks]] {hook.name!r}: a name has no slash, which stands after a tenant's")
         if hook.tenant and hook.tenant not in own:
             raise ValueError(f"[[webhooks]] {hook.name!r} names a tenant {hook.tenant!r} that is not there")
         if hook.tenant and len(hook.tenant) + len(hook.name) > LONGEST:

@@ -15,7 +15,7 @@ from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.trunks.trunks import LOCAL_TRUNK, Trunks
 
 FIRST = 10
-"""The SIP port of the first worker comes so far behind `[sip] port`, and the port of each further one 2 behind that."""
+"""The SIP port of the first worker is `[sip] port` plus this; the port of each further one is 2 higher."""
 ANY = "0.0.0.0"
 SHARED = (
     "workers share records and limits: set [store] url = \"postgresql://…\" (pip install 'sipgw[postgresql]') and "

@@ -40,7 +40,7 @@ async def lasting(work: Callable[[], Awaitable[object]], what: str) -> None:
 
 @contextlib.contextmanager
 def contained(what: str, **fields: object) -> Iterator[None]:
-    """Log `what` with `fields` if the block raises, and go on behind it. For observers, and for one step of several."""
+    """Log `what` with `fields` if the block raises, and go on after it. For observers, and for one step of several."""
     try:
         yield
     except Exception:

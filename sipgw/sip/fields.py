@@ -58,7 +58,7 @@ def values(text: str, separator: str) -> Iterator[str]:
 
 
 def first(text: str, separator: str) -> tuple[str, str]:
-    """The first of `values`, and all that follows the separator behind it, as it stands."""
+    """The first of `values`, and all that follows the separator after it, as it stands."""
     match = _PIECE[separator].match(text)
     end = match.end() if match else 0
     return text[:end].strip(), text[end + 1 :].strip()

@@ -55,13 +55,13 @@ def parsed(data: bytes) -> "Request | Response | ParseError":
         return parse_message(data)
     except ParseError as error:
         return error
-    except Exception:  # the boundary of one message: what comes behind it on the same connection is read
+    except Exception:  # the boundary of one message: what comes after it on the same connection is read
         log.exception("message not read")
         return ParseError(500, "Server Internal Error")
 
 
 def parse_message(data: bytes) -> Request | Response:
-    """Read the message of one datagram; bytes behind its Content-Length are ignored. Raises `ParseError`."""
+    """Read the message of one datagram; bytes after its Content-Length are ignored. Raises `ParseError`."""
     data = data.lstrip(b"\r\n")
     head, separator, body = data.partition(b"\r\n\r\n")
     if not separator:
@@ -75,7 +75,7 @@ def parse_message(data: bytes) -> Request | Response:
     except FieldError as error:
         raise ParseError(400, f"Bad Request ({_printable(error)})", answerable) from None
     if not separator:
-        raise ParseError(400, "Bad Request (no empty line behind the headers)", answerable)
+        raise ParseError(400, "Bad Request (no empty line after the headers)", answerable)
     if length is not None:
         if length > len(body):
             raise ParseError(400, "Bad Request (Content-Length beyond the end)", answerable)

@@ -110,7 +110,7 @@ def _decoded(encoded: str) -> bytes | None:
 
 
 def _identifier(parts: list[str]) -> bytes | None:
-    """The MKI of the parts behind the key: an optional lifetime, an optional MKI; None if they are anything else."""
+    """The MKI of the parts after the key: an optional lifetime, an optional MKI; None if they are anything else."""
     if parts and (lifetime := _LIFETIME.fullmatch(parts[0])):
         number = int(lifetime[2])
         packets = (2**number if number <= 48 else 0) if lifetime[1] else number

@@ -24,7 +24,7 @@ class UriError(ValueError):
 class Uri:
     """A URI, kept as it was written: escapes are not decoded, parameters keep their order and case.
 
-    For schemes other than sip and sips everything behind the colon stands in `user`, and `host` is empty; so is
+    For schemes other than sip and sips everything after the colon stands in `user`, and `host` is empty; so is
     `scheme` where there is none (`opaque`).
     """
 

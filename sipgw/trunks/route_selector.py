@@ -60,7 +60,7 @@ class RouteSelector:
         self._due: dict[str, float] = {}
         """When the turn of the next call of each trunk is, and ..."""
         self._sent: dict[str, float] = {}
-        """... when one may be sent after those that were: one that leaves late moves the ones behind it."""
+        """... when one may be sent after those that were: one that leaves late moves the ones after it."""
 
     def attempts(
         self, number: str, clock: Callable[[], float], *, only: str = "", caller_id: str = ""

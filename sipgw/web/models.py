@@ -142,7 +142,7 @@ class CallPage(BaseModel):
     """Some of the calls, newest first."""
 
     calls: list[CallSummary]
-    next: str = Field(description="give it as `after` for the next page; empty behind the last")
+    next: str = Field(description="give it as `after` for the next page; empty after the last")
 
 
 class LiveCall(BaseModel):

@@ -1,7 +1,7 @@
 # mypy: disable-error-code="arg-type"
 """Every provider, every point at which it can fail, in a whole call: what the caller hears within three seconds.
 
-Each fault lasts for the whole call. Without another provider behind it the call goes on, or it ends with an apology
+Each fault lasts for the whole call. Without another provider after it the call goes on, or it ends with an apology
 and the record says why; with one the caller is answered all the same.
 """
 

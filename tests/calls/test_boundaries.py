@@ -143,7 +143,7 @@ async def a_protocol_callback(under_test: GatewayUnderTest, patch: pytest.Monkey
 
 @strike
 async def a_socket(under_test: GatewayUnderTest, patch: pytest.MonkeyPatch) -> None:
-    """One packet cannot be sent, for a reason that nobody has foreseen: those behind it are, and the timer runs on."""
+    """One packet cannot be sent, for a reason that nobody has foreseen: those after it are, and the timer runs on."""
     struck = spoilt(patch, _Datagrams, "send", lambda self, data, peer: b"Call-ID: unsendable" in data)
     agent = under_test.gateway.endpoint.agent
     message = options("unsendable")

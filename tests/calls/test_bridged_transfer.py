@@ -69,7 +69,7 @@ DEAR = PriceOptions("trunk", "carrier", "seconds", 0.30, 60, direction="out", ro
 
 
 def heard(phone: Phone, number: Callable[[bytes], int | None], count: int = 100) -> bool:
-    """Whether that many were heard, nearly all of them one behind the other."""
+    """Whether that many were heard, nearly all of them one after the other."""
     found = numbers(phone, number)
     in_order = sum(later - earlier == 1 for earlier, later in pairwise(found))
     assert found == sorted(found)

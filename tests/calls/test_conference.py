@@ -132,7 +132,7 @@ def test_a_colleague_who_was_added_cannot_whisper_by_keys(tmp_path: Path) -> Non
             assert (await leg.reinvite(leg.local.replace(b"sendrecv", b"sendonly"))).sdp
             joined = there.call.conference.third
             assert joined
-            await until(lambda: joined.held)  # behind the key
+            await until(lambda: joined.held)  # after the key
             assert there.call.row()["mode"] == "conference"
 
     asyncio.run(scenario())

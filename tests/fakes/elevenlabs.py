@@ -47,7 +47,7 @@ def ends_in(text: str, samples: int) -> list[int]:
 def alignment(text: str, samples: int, begin: int, end: int) -> dict[str, Any]:
     """The characters of `text`, which lasts so many samples, that end in a piece of it; times from the piece on.
 
-    The space behind a sentence has no sound.
+    The space after a sentence has no sound.
     """
     said = text.strip()
     until = ends_in(said, samples) + [samples] * (len(text) - len(said))

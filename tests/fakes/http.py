@@ -49,7 +49,7 @@ class Exchange:
         self._writer.transport.abort()
 
     def hang_up(self) -> None:
-        """End the connection behind the answer without having said so."""
+        """End the connection after the answer without having said so."""
         self._writer.close()
 
     async def hang(self) -> None:

@@ -33,7 +33,7 @@ class FakeTranscribe(ListeningServer):
         reversed_at: int = 0,
         failed_at: int = 0,
     ) -> None:
-        """The text of piece number `reversed_at` comes behind that of the next; of number `failed_at` none comes."""
+        """The text of piece number `reversed_at` comes after that of the next; of number `failed_at` none comes."""
         super().__init__(*scripts, faults=faults, key=key)
         self.reversed_at, self.failed_at = reversed_at, failed_at
 

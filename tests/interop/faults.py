@@ -164,7 +164,7 @@ async def _promised(running: Stack, numbers: list[str]) -> int:
 
 
 async def _talking(running: Stack, numbers: list[str], since: dict[int, int]) -> None:
-    """Wait for the moment, behind which the third call becomes due."""
+    """Wait for the moment, after which the third call becomes due."""
     await running.plan(numbers[LATER], numbers[LATER], 4)
     await until(lambda: sum(len(_going(running.gateways[one].log[since[one] :])) for one in since) >= TALKING)
 

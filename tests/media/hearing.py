@@ -24,7 +24,7 @@ class Figures(NamedTuple):
     lost: float
     """Speech that arrived and was not put out."""
     disordered: int
-    """Frames put out twice, or behind a later one."""
+    """Frames put out twice, or after a later one."""
     drift: float
     """Sound put out minus the time it stands for, at the end."""
     lead: float

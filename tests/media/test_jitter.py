@@ -56,7 +56,7 @@ def test_a_hole_is_given_up_after_forty_milliseconds_and_filled_exactly():
 def test_a_packet_that_comes_after_its_hole_was_given_up_widens_the_wait():
     speaker, listener = Speaker(), Listener()
     packets = speaker.speak(40)
-    packets[5].at += 0.090  # later than 40 ms behind packet 6
+    packets[5].at += 0.090  # later than 40 ms after packet 6
     packets[25].at += 0.085
     listener.listen(packets)
     stats = listener.buffer.stats

@@ -70,7 +70,7 @@ TONED = silence(0.3) + talk(2.5) + silence(0.2) + tone(1000, 0.3, 8000)
     ("words", "who"), [(NAME, AnsweredParty.SCREEN), ("It's Bob, I'm out surfing.", AnsweredParty.MACHINE)]
 )
 def test_a_beep_is_judged_when_the_words_before_it_are_known(words: str, who: AnsweredParty) -> None:
-    """Call screens beep as machines do, and the recogniser tells their words behind the beep."""
+    """Call screens beep as machines do, and the recogniser tells their words after the beep."""
     one = judged(TONED, silence(WORDS - 0.5))
     assert one.who is AnsweredParty.UNKNOWN
     one.understand(words)

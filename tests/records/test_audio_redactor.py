@@ -87,7 +87,7 @@ def test_another_file_is_left_alone(tmp_path: Path) -> None:
 def test_a_card_that_is_said_in_a_call_is_heard_by_nobody_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The words before and behind it stay: AssemblyAI tells where each of them stands."""
+    """The words before and after it stay: AssemblyAI tells where each of them stands."""
     monkeypatch.setattr(audio_redactor, "AFTER", 3.0)
     card = "four" + " one" * 15
     words = f"Please note down my new card {card} and please send me the usual bill."

@@ -38,7 +38,7 @@ def test_a_file_that_is_deleted_during_its_upload_leaves_no_object(
                 async with other.write() as session:
                     await artifacts.delete(session, NOW, ArtifactRecord.call == "a@1")
                 await ArtifactWorker(other).work(NOW)
-                await put(self, key, Path(__file__))  # the upload ends behind the deletion
+                await put(self, key, Path(__file__))  # the upload ends after the deletion
 
             monkeypatch.setattr(ObjectStore, "put", putting)
             await upload(store)

@@ -165,7 +165,7 @@ def test_a_datagram_without_content_length_ends_where_it_ends() -> None:
         (b"INVITE sip:agent@203.0.113.7", b"INVITE agent"),
         (b"INVITE sip:agent@203.0.113.7 SIP/2.0", b"IN<VITE sip:agent@203.0.113.7 SIP/2.0"),
         (b" SIP/2.0\r\nVia", b" HTTP/1.1\r\nVia"),
-        (b"\r\nl: 4\r\n\r\nv=0\r\n", b"\r\n"),  # cut off behind a header
+        (b"\r\nl: 4\r\n\r\nv=0\r\n", b"\r\n"),  # cut off after a header
         (b"\r\nl: 4\r\n\r\nv=0\r\n", b""),
         (b"8\r\nl: 4\r\n\r\nv=0\r\n", b""),
     ],

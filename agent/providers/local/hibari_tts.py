@@ -15,10 +15,10 @@ LEVEL = 0.09
 """Root mean square of full scale that speech is brought to (about -21 dBFS, usual on the telephone)."""
 PEAK = 0.85
 AUDIBLE = 0.006
-"""Amplitude below which sound at the ends is cut off: the model puts 0.3 s of silence before and 0.5 s behind."""
+"""Amplitude below which sound at the ends is cut off: the model puts 0.3 s of silence before and 0.5 s after."""
 LEAD_IN = 120
 LEAD_OUT = 1000
-"""Samples of silence that are kept before and behind (15 and 125 ms)."""
+"""Samples of silence that are kept before and after (15 and 125 ms)."""
 PIECE = 4000
 """Bytes handed on at a time (0.5 s)."""
 

@@ -42,7 +42,7 @@ FEW = 3
 SHORTEST = 800
 """Samples (0.1 s) below which nothing is understood."""
 ENDS_SENTENCE = 0.6
-"""Probability of a mark that ends a sentence, among all that may be written behind the last word, from which on one is
+"""Probability of a mark that ends a sentence, among all that may be written after the last word, from which on one is
 written. The most probable text alone is a matter of chance: "." and "?" share what one of them would need, and a cut
 off sentence often gets a point. Of recorded sentences whole ones have 0.77 and more, of cut off ones two thirds less.
 """

@@ -139,7 +139,7 @@ class OwnList:
             return bool(done.rowcount)
 
     async def entries(self, limit: int = 100, after: str = "") -> list[DncEntry]:
-        """Up to `limit` entries behind the number `after`, by number."""
+        """Up to `limit` entries after the number `after`, by number."""
         query = _FIND.where(_TABLE.c.number > after).order_by(_TABLE.c.number).limit(limit)
         async with self._store.read() as session:
             return [DncEntry(*row) for row in await session.execute(query)]

@@ -153,7 +153,7 @@ _FRENCH = frozenset(("dix", "onze", "douze", "treize", "quatorze", "quinze", "se
 
 
 def _joined(between: str) -> bool:
-    """Whether digits before and behind `between` belong together."""
+    """Whether digits before and after `between` belong together."""
     return len(between) <= FARTHEST and all(word in _BETWEEN for word in _SEPARATORS.split(between.lower()) if word)
 
 

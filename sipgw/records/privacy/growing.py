@@ -23,7 +23,7 @@ class GrowingText:
         """The unredacted end."""
 
     def add(self, piece: str, redact: Redact) -> None:
-        """Append a piece of text, behind a space."""
+        """Append a piece of text, after a space."""
         if len(self._settled) + len(self._end) >= self._most:
             return
         piece = piece[: self._most]

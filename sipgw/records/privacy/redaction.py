@@ -162,7 +162,7 @@ def _ibans(text: str, said: list[DigitRun], _country: str) -> Iterator[Found]:
 
 def _written_ibans(text: str) -> Iterator[Found]:
     for match in _IBAN.finditer(text):
-        for end in reversed(_iban_ends(match[0])):  # words behind it may look like a part of it
+        for end in reversed(_iban_ends(match[0])):  # words after it may look like a part of it
             number = re.sub(r"[ -]", "", match[0][:end])
             if iban.is_valid(number, check_country=False):
                 yield Found(match.start(), match.start() + end, f"[iban {number[:2].upper()}••{number[-2:]}]")
@@ -178,7 +178,7 @@ def _iban_ends(text: str) -> list[int]:
         if not char.isalnum():
             continue
         value = str(int(char, 36))
-        if len(head) < 6:  # country and check digits count behind all others
+        if len(head) < 6:  # country and check digits count after all others
             head += value
             continue
         rest = (rest * 10 ** len(value) + int(value)) % 97

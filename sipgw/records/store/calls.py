@@ -113,7 +113,7 @@ async def page_of(session: AsyncSession, wanted: CallFilter, limit: int, after: 
 async def _found(
     session: AsyncSession, wanted: CallFilter, limit: int, place: tuple[datetime, str] | None
 ) -> Sequence[str]:
-    """The newest wanted calls behind `place`. Either many calls match, so that the next ones have them, or few match,
+    """The newest wanted calls after `place`. Either many calls match, so that the next ones have them, or few match,
     and an index has these few; a database that knows only averages cannot choose.
     """
     call, before = CallRecord, list[ColumnElement[bool]]()
@@ -186,7 +186,7 @@ def _place(cursor: str) -> tuple[datetime, str]:
         began, call = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         return datetime.fromisoformat(began).astimezone(UTC), str(call)
     except (ValueError, TypeError, OverflowError, RecursionError):
-        raise ValueError(f"there is no page behind {cursor[:40]!r}") from None
+        raise ValueError(f"there is no page after {cursor[:40]!r}") from None
 
 
 async def whole(session: AsyncSession, query: Select[CallRecord]) -> list[dict[str, Any]]:

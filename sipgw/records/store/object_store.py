@@ -19,7 +19,7 @@ STORAGE = Pool("object storage", workers=6, waiting=256)
 LINKS = Pool("links to object storage", workers=1, waiting=256)
 """A link needs no answer of the storage, so none waits for one that hangs."""
 DELETIONS = Pool("deletions in object storage", workers=1, waiting=256)
-"""One at a time: behind one that hangs none begins."""
+"""One at a time: while one hangs, no other begins."""
 LIMIT = 30.0
 """Seconds for which anybody waits for a deletion."""
 HANGS = "the object storage did not answer in time"

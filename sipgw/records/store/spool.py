@@ -130,7 +130,7 @@ class Spool:
                 (self._folder / _name(number)).unlink(missing_ok=True)
 
     def resume(self, place: SpoolPosition) -> None:
-        """Go on reading at `place`, and writing behind it even if the folder was emptied."""
+        """Go on reading at `place`, and writing after it even if the folder was emptied."""
         self.place = place
         self._segment = max(self._segment, place.segment)
 

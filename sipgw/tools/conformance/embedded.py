@@ -26,9 +26,9 @@ from sipgw.tools.conformance.trials import LIMIT, watched
 FASTER = 10
 """Times as fast as it was said a caller's speech is sent."""
 SILENCE = 2 * SAMPLE_RATE
-"""Samples behind the speech, which end the turn."""
+"""Samples after the speech, which end the turn."""
 ALL_BUT = 0.6
-"""Share of the speech behind which a turn that ends is the last one: recordings have some silence at their end."""
+"""Share of the speech after which a turn that ends is the last one: recordings have some silence at their end."""
 MISHEARD = 1 / 3
 """Share of the words that may be misheard: telephone sound is narrow."""
 WORD = (0.08, 1.5)
@@ -130,7 +130,7 @@ class EmbeddedTrial:
 
 
 async def _heard(stt: Any, ulaw: bytes, reached: Reached) -> ExerciseResult:
-    """Result of recognition until the turn ends behind the speech."""
+    """Result of recognition until the turn ends after the speech."""
     text: list[str] = []
     sound = ulaw + b"\xff" * SILENCE
 

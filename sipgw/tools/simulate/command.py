@@ -64,7 +64,7 @@ def simulate_command(
     loss: Annotated[float | None, _part("Packets that are lost, both ways: 3%.")] = None,
     burst: Annotated[float | None, typer.Option(help="Mean number of packets lost in a row.")] = None,
     jitter: Annotated[float | None, _duration("Mean additional delay of a packet: 40ms.")] = None,
-    reorder: Annotated[float | None, _part("Packets that arrive behind later ones: 1%.")] = None,
+    reorder: Annotated[float | None, _part("Packets that arrive after later ones: 1%.")] = None,
     delay: Annotated[float | None, _duration("Delay of every packet.")] = None,
     nat_rebind: Annotated[float | None, _duration("Time in the call when the caller's NAT takes another port.")] = None,
     stt_stall: Annotated[float | None, _duration("Additional delay of the words of every second turn.")] = None,

@@ -94,7 +94,7 @@ def noise(rng: np.random.Generator, seconds: float, dbm0: float) -> Sound:
 def echo(sound: Sound, rng: np.random.Generator, delay: float, loss: float, *, room: float = 0.0) -> Sound:
     """What comes back of `sound`, so many seconds later and so many dB weaker.
 
-    `room`: seconds in which the reverberation behind the first reflection falls by 60 dB.
+    `room`: seconds in which the reverberation after the first reflection falls by 60 dB.
     """
     path = np.zeros(round((delay + 1.5 * room) * RATE) + 40)
     start = round(delay * RATE)

@@ -13,7 +13,7 @@ LONGEST = 1.0 + HANGOVER
 
 
 def paused(late: float, text: str = "Where is my order?") -> TurnMachine:
-    """The words of the caller's turn came so late behind its voice; then a voice of 0.4 s, until second 20, has paused
+    """The words of the caller's turn came so late after its voice; then a voice of 0.4 s, until second 20, has paused
     the reply to it."""
     subject = speaking()
     begins(subject, 1.0)

@@ -1,4 +1,4 @@
-"""The beginning of a call: a notice that nobody may interrupt, and the greeting behind it."""
+"""The beginning of a call: a notice that nobody may interrupt, and the greeting after it."""
 
 import pytest
 

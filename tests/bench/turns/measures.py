@@ -20,7 +20,7 @@ DEAD = 1.0
 
 
 def runs(flags: Sequence[bool], first: int, last: int) -> list[tuple[int, int]]:
-    """Where they are true, as pairs of first and behind last, between the two frames."""
+    """Where they are true, as pairs of first and after last, between the two frames."""
     found: list[tuple[int, int]] = []
     for frame in range(max(0, first), min(last, len(flags))):
         if flags[frame]:

@@ -141,7 +141,7 @@ class RtpLine(BenchLine):
         return ulaw
 
     def aligned(self, ulaw: bytes, heard: int) -> bool:
-        """Whether this sound, which the recogniser gets behind `heard` samples, was found in what was sent.
+        """Whether this sound, which the recogniser gets after `heard` samples, was found in what was sent.
 
         The words' places then count from the recogniser's first sample on.
         """

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="call-arg, var-annotated"
-"""Records: written behind the call, whatever becomes of the database, in order and once."""
+"""Records: written beside the call, whatever becomes of the database, in order and once."""
 
 import asyncio
 import contextlib

@@ -173,7 +173,7 @@ def test_a_page_that_is_none_is_told(tmp_path: Path, after: str) -> None:
         return await store.page(CallFilter(), 3, after)
 
     if after:
-        with pytest.raises(ValueError, match="there is no page behind"):
+        with pytest.raises(ValueError, match="there is no page after"):
             with_store(tmp_path / "x.db", look)
     else:
         assert with_store(tmp_path / "x.db", look).calls == []

@@ -34,7 +34,7 @@ ASKED = 10_000
 """Bytes of sound after which the server has heard what it hears."""
 WORDS = ["It ", "is ", "on ", "its ", "way."]
 CALLED = ["get_order_status", '{"order_number"', ": ", '"7346"', "}"]
-"""The tool that is called, with its arguments: by a model behind the words."""
+"""The tool that is called, with its arguments: by a model after the words."""
 TOLD = b"!told!"
 """Before the result of a tool, amid the sound."""
 
@@ -46,7 +46,7 @@ class Options(ProviderOptions):
 
 
 class Service:
-    """A connection by lines: a key, then words as ``+word`` and an empty line behind the last one."""
+    """A connection by lines: a key, then words as ``+word`` and an empty line after the last one."""
 
     name, ends_turns = "example", True
 

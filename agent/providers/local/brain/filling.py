@@ -86,7 +86,7 @@ def volunteered(
 
 
 def _saying(said: Utterance) -> str:
-    """Message to pass on, behind "tell her that"."""
+    """Message to pass on, after "tell her that"."""
     found = SAYING.search(said.text)
     return said.take(*found.span("saying")).strip(" ,") if found and said.free(*found.span("saying")) else ""
 
@@ -110,7 +110,7 @@ def _email(said: Utterance) -> str:
 
 
 def _chosen(said: Utterance, one: Parameter) -> str:
-    """The first member of a parameter that is said, behind "to" or "from" if that is in its name."""
+    """The first member of a parameter that is said, after "to" or "from" if that is in its name."""
     own, places = words_in(one.name.replace("_", " ")), [p for p in _places(said, one) if said.free(*p[1:])]
     behind_to = [p for p in places if re.search(r"\b(?:to|into|in) (?:\w+ )?$", said.low[: p[1]])]
     if own & _TO:
@@ -290,7 +290,7 @@ def spelt(text: str) -> str:
 
 
 def bare(text: str, *, sentence: bool = False) -> str:
-    """An answer without what people put before and behind it: "It's called Dune, please." is ``Dune``."""
+    """An answer without what people put before and after it: "It's called Dune, please." is ``Dune``."""
     plain = " ".join(text.split())
     plain = _TRAILING.sub("", plain)
     if not sentence:

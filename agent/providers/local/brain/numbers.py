@@ -37,7 +37,7 @@ class FoundDigits(NamedTuple):
     start: int
     """Index of its first character in the lower-cased text."""
     end: int
-    """Index behind its last character."""
+    """Index after its last character."""
 
 
 class _Tokens:
@@ -98,7 +98,7 @@ def _run(tokens: _Tokens, first: int) -> tuple[FoundDigits, int]:
 
 
 def _piece(tokens: _Tokens, at: int, before: int) -> tuple[str, int]:
-    """The digits that start at token `at` and the token behind them; ``""`` when the row ends here."""
+    """The digits that start at token `at` and the token after them; ``""`` when the row ends here."""
     word = tokens.word(at)
     if re.fullmatch("[0-9]+", word):
         return word, at + 1
@@ -153,7 +153,7 @@ def _hundreds(tokens: _Tokens, at: int) -> tuple[int, int]:
 
 
 def _rest(tokens: _Tokens, at: int) -> tuple[int, int]:
-    """Value after "hundred"; a digit with further digits behind it starts a new group ("eight hundred, five five")."""
+    """Value after "hundred"; a digit with further digits after it starts a new group ("eight hundred, five five")."""
     joined = tokens.word(at) == "and"
     value, after = _small(tokens, at + 1 if joined else at)
     if value is None or (value < 10 and not joined and tokens.is_number(tokens.past_fillers(after))):

@@ -40,7 +40,7 @@ class Parameter(NamedTuple):
     """One parameter of a tool, or one field of an object that is a parameter."""
 
     name: str
-    """Its own; of a field behind the names of its objects, as in ``address_street``."""
+    """Its own; of a field after the names of its objects, as in ``address_street``."""
     form: Form
     description: str
     required: bool

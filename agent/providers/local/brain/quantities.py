@@ -22,7 +22,7 @@ class Quantity(NamedTuple):
     start: int
     """Index of its first character in the lower-cased text."""
     end: int
-    """Index behind its last character."""
+    """Index after its last character."""
 
 
 def quantities(text: str) -> list[Quantity]:

@@ -67,7 +67,7 @@ class ToolDialogue:
     member
         The member of an enumeration that an answer means without naming it; empty for none.
     offer_person
-        The reply that offers a person, behind an opening.
+        The reply that offers a person, after an opening.
     """
 
     def __init__(

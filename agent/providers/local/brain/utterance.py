@@ -82,7 +82,7 @@ class Utterance:
         return self.take(*found.span(1)).strip(" .,!?") if found and self.free(*found.span(1)) else ""
 
     def person(self, *, told: bool = False) -> str:
-        """A person's name behind words like "my name is" or, unless it must be `told` so, behind others that come
+        """A person's name after words like "my name is" or, unless it must be `told` so, after others that come
         before a name; empty for none. It is taken.
         """
         patterns = [_NAMED + rf"(?P<name>{_PERSON})", _NAMED + rf"(?P<name>(?i:{_LOWER_PERSON}))"]
@@ -145,7 +145,7 @@ class Utterance:
         return self.take(*best).strip(" ,'\"") if best else ""
 
     def _likely(self, span: tuple[int, int]) -> float:
-        """How probably a row of words is the thing: behind "of", "my" or an article more than behind a verb."""
+        """How probably a row of words is the thing: after "of", "my" or an article more than after a verb."""
         before = self.low[: span[0]].rstrip().rpartition(" ")[2]
         return (before in ("of", "my", "the", "a", "an", "some", "for", "any")) + span[0] / (len(self.text) + 1)
 
@@ -166,7 +166,7 @@ class Utterance:
 
 
 _ASIDE = re.compile(r",\s+(?:is|are|was|do|does|did|have|has|can|could|would|will|please|thanks|thank)\b.*")
-"""A question behind a title: "called Dune, is it there"."""
+"""A question after a title: "called Dune, is it there"."""
 _WISHING = re.compile(r"\b(?:want|wanted|need|like|love|going|have|how|trying|able|used|ready|help)(?: \w+)? to\b")
 _OPENERS = frozenset(
     {"please", "add", "set", "put", "book", "reserve", "cancel", "convert", "translate", "send", "change"}
