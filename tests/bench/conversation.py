@@ -15,14 +15,17 @@ from unittest import mock
 
 import structlog
 
+import sipgw
 from agent.providers.deepgram_listen import DeepgramOptions
 from agent.turn_taking.expect import Kind, kind_of
+from media.g711 import FRAME
 from media.rtp.packet import signed
 from sipgw.config.config import GatewayConfig
 from sipgw.gateway.garbage import when_quiet
+from sipgw.records.artifacts.wav import read_ulaw
 from tests.bench.gate import Gate, percentile
 from tests.cloud import cloud
-from tests.fakes.assemblyai import Said
+from tests.fakes.assemblyai import MODES, Said
 from tests.fakes.deepgram import FakeDeepgram, Flux
 from tests.fakes.openai import Reply
 from tests.phone import Phone, calling
@@ -38,19 +41,30 @@ SPACING = 2620
 which sound is handed on while nobody speaks, so that no figure is that of one place."""
 EAGER_SILENCE = 80
 """Milliseconds of silence after which the fake thinks that the turn is probably over."""
-MIN_TURN_SILENCE = 100
-"""Milliseconds of silence after which the fake ends a turn, as Universal-3 does."""
+FLUX_END = 100
+"""The same after which it is sure, where the gateway's own share is measured."""
+MIN_TURN_SILENCE = MODES["balanced"][0]
+"""Milliseconds of silence after which the fake ends a turn, as the default model does."""
 
 
 LONG_REPLY = "Your order is out for delivery and it will be there today before six in the evening or so."
 
-SILENT, LOUD = b"\xfe\x7e" * 80, b"\x10\x90" * 80
+SILENT = b"\xfe\x7e" * 80
+BEGIN, SPOKEN = 83, 30
+"""The first frame of the caller's speech in the sentence, and how many of them there are, no fewer than a turn has. The
+voice model finds a voice in them, so sound is handed on as finely as that of real callers; in a tone it finds none."""
 
 
 def voice(said: list[Said]) -> Callable[[int], bytes]:
-    """A caller who makes a sound where the script has words."""
-    spoken = {at for part in said for at in range(part.start_ms // 20, part.end_ms // 20)}
-    return lambda frame: LOUD if frame in spoken else SILENT
+    """A caller who speaks where the script has words, in the middle of a sentence, and is loud to the end."""
+    sentence = read_ulaw(Path(sipgw.__file__).parent / "demo_voice" / "ask_order.wav")
+    frames = [sentence[at : at + FRAME] for at in range(BEGIN * FRAME, (BEGIN + SPOKEN) * FRAME, FRAME)]
+    spoken = {
+        at: frame
+        for part in said
+        for at, frame in zip(range(part.start_ms // 20, part.end_ms // 20), frames, strict=False)
+    }
+    return lambda frame: spoken.get(frame, SILENT)
 
 
 def starts(phone: Phone) -> list[tuple[float, int]]:
@@ -70,7 +84,7 @@ async def turn_latencies(
 ) -> list[float]:
     """Seconds from the caller's packet that completes a turn to the first packet of the reply, for every turn.
 
-    With `flux` the STT is Deepgram's, which are sure after so many milliseconds. So many milliseconds of `silence`
+    With `flux` the STT is Deepgram's, which is sure after so many milliseconds. So many milliseconds of `silence`
     after the last word belong to the turn: 0 counts all of the wait.
     """
     first = 5000
@@ -97,7 +111,7 @@ async def deepgram(said: list[Said], end: int) -> AsyncIterator[Callable[[Gatewa
     """Flux, sure of the end of a turn after `end` milliseconds."""
     with mock.patch.multiple(Flux, EAGER=EAGER_SILENCE, END=end):
         async with FakeDeepgram(said) as server:
-            eager = 0.4 if end > MIN_TURN_SILENCE else None  # so short a silence leaves no time to be early
+            eager = 0.4 if end > FLUX_END else None  # so short a silence leaves no time to be early
             options = DeepgramOptions(api_key="dg-key", url=server.url, eager_eot_threshold=eager)
             yield lambda config: config.having(agent=replace(config.agent, stt="deepgram"), deepgram=options)
 
@@ -115,7 +129,10 @@ def cloud_gates() -> Iterator[Gate]:
     """The gateway's own share, and whole turns at the providers' published medians."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     yield own_share(
-        "sound to the STT every 20 ms (Flux): last packet in to first packet out", 0.060, flux=MIN_TURN_SILENCE
+        "sound to the STT every 20 ms (Flux): last packet in to first packet out",
+        0.060,
+        flux=FLUX_END,
+        silence=FLUX_END,
     )
     yield own_share("at least 50 ms of sound at a time (AssemblyAI): last packet in to first packet out", 0.090)
     with tempfile.TemporaryDirectory() as folder:
