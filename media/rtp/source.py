@@ -4,7 +4,8 @@ RFC 7362 warns of latching; RTP Bleed (AST-2017-005) was such an attack. The rul
 signalling announced are always accepted, and move the call back to it. Another source is considered only while nothing
 comes from the present one, only in the first seconds after signalling spoke, and only after a steady run of packets
 that come no faster than speech. A source that a re-INVITE moved the call away from has to wait for that; until the new
-address sends its first packet, what it sends is heard, and our sound goes to the new address. Later only
+address sends its first packet, what it sends is heard, and our sound goes to the new address. While it is heard, nobody
+else is found; once an address that was proven by ICE was heard, neither it nor a stranger is any more. Later only
 one other source is followed: another port of the same host on which the same stream continues after it fell silent,
 because a NAT has given it a new port. `TABLE` has all the rules.
 """
@@ -45,6 +46,7 @@ class State(Enum):
     """The source that is accepted."""
 
     OPEN = "no packet has come since signalling spoke"
+    PROVEN = "an address that was proven by ICE is heard, and none is chosen yet"
     CLAIMED = "the announced address, by its first packets"
     ANNOUNCED = "the announced address"
     FOUND = "another source in its place"
@@ -58,7 +60,7 @@ class Seen(Enum):
     FOUND = "a packet of the other source that was accepted"
     FORMER = "it comes from where the call was moved away from, and only from there"
     CHECKED = "it comes from an address that was proven by ICE, and none is chosen yet"
-    RUN = "a steady run of another source in the first seconds"
+    RUN = "a steady run of another source in the first seconds, while nobody else is heard"
     REBOUND = "a steady run that continues the stream from another port of its host"
     RESUMED = "the other source continues, and the announced address has fallen silent"
 
@@ -75,9 +77,12 @@ TABLE: Mapping[tuple[State, Seen], tuple[State, tuple[Do, ...]]] = {
     (S.OPEN, P.ANNOUNCED): (S.CLAIMED, _SEND),
     (S.OPEN, P.FOUND): (S.FOUND, ()),  # a session refresh: a source behind a NAT stays
     (S.OPEN, P.FORMER): (S.OPEN, ()),  # a PBX that hands over tells one side first: the caller speaks on through it
-    (S.OPEN, P.CHECKED): (S.OPEN, ()),
+    (S.OPEN, P.CHECKED): (S.PROVEN, ()),
     (S.OPEN, P.RUN): (S.FOUND, _SEND),
     (S.OPEN, P.REBOUND): (S.FOUND, _SEND),
+    (S.PROVEN, P.ANNOUNCED): (S.CLAIMED, _SEND),
+    (S.PROVEN, P.FOUND): (S.FOUND, ()),
+    (S.PROVEN, P.CHECKED): (S.PROVEN, ()),
     (S.CLAIMED, P.ANNOUNCED): (S.CLAIMED, ()),
     (S.CLAIMED, P.STEADY): (S.ANNOUNCED, ()),
     (S.CLAIMED, P.REBOUND): (S.FOUND, _SEND),
@@ -155,9 +160,10 @@ class Source(base.Source):
             if seen is Seen.FORMER:
                 self._left[sender] = _Left(self._left[sender].until, now)
                 return True
-            if seen is Seen.CHECKED:
-                return True
             state, done = cell
+            if seen is Seen.CHECKED:
+                self._turn(state)
+                return True
             if state is State.CLAIMED is not self.state:
                 known = self._last >= 0 and self.address != sender
                 self._before = (self.address, self._last) if known else None
@@ -182,22 +188,25 @@ class Source(base.Source):
         left = self._left.get(sender)
         if left and self.state is State.OPEN and now < left.until and not self._later(left, now):
             return Seen.FORMER
-        if self.state is State.OPEN and self.ice and not self.ice.nominated and sender in self.ice.checked:
+        proven = self.ice is not None and not self.ice.nominated and sender in self.ice.checked
+        if proven and (self.state, Seen.CHECKED) in TABLE:
             return Seen.CHECKED
         silent = now - self._at >= REBOUND_AFTER
         if silent and self._before and sender == self._before[0] and _goes_on(self._before[1], packet):
             return Seen.RESUMED
         if silent and sender[0] == self.address[0] and _goes_on(self._last, packet):
             seen = Seen.REBOUND
-        elif now <= self._until and (left is None or left.until <= now):
+        elif now <= self._until and (left is None or left.until <= now) and not self._later(left, now):
             seen = Seen.RUN
         else:
             return None
         return seen if (self.state, seen) in TABLE and self._is_steady(sender, packet, now) else None
 
-    def _later(self, left: "_Left", now: float) -> bool:
-        """Whether another source that the call was moved away from was heard later, and is not silent yet."""
-        return any(one.heard > max(left.heard, now - STALE) for one in self._left.values())
+    def _later(self, left: "_Left | None", now: float) -> bool:
+        """Whether another source that the call was moved away from was heard later, and is not silent yet: later than
+        `left`, or, for a stranger, than signalling spoke."""
+        since = max(now - STALE, left.heard if left else self._until - WINDOW)
+        return any(one.heard > since for one in self._left.values())
 
     def _is_steady(self, sender: Address, packet: Packet, now: float) -> bool:
         """Whether `packet` completes a run."""

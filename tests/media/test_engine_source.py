@@ -146,6 +146,25 @@ def test_who_resumes_after_music_of_another_server_is_heard() -> None:
     with_engine(scenario)
 
 
+@pytest.mark.slow
+def test_after_a_move_a_stranger_beside_the_old_side_is_not_heard_and_gets_no_sound() -> None:
+    async def scenario(engine: MediaEngine) -> None:
+        old, new, stranger = Side("127.0.0.1", 1), Side("127.0.0.2", 2), Side("127.0.0.3", 3)
+        async with talking(engine, old, new, stranger) as call:
+            await call.paced(10, old)
+            before = await call.all_read(10)
+            call.channel.connect(FORMAT, new.sock.getsockname())
+            call.clock = new  # it says nothing, and our sound goes there all the time
+            await call.paced(5 * RUN_PACKETS, old, stranger)
+            await new.hears()
+            after = await call.all_read(10 + 2 * 5 * RUN_PACKETS)
+            assert after["received"] - before["received"] == 5 * RUN_PACKETS
+            assert after["foreign"] - before["foreign"] == 5 * RUN_PACKETS
+            assert after["ssrc_changes"] == 0
+
+    with_engine(scenario)
+
+
 def test_sound_without_the_agreed_keys_is_told_with_its_source() -> None:
     keys = Keys("AES_CM_128_HMAC_SHA1_80", b"a" * 30, b"b" * 30)
 

@@ -23,6 +23,7 @@ VECTOR = bytes.fromhex(
 )
 """RFC 5769 §2.1; it says that its sender is controlled."""
 THERE, ELSEWHERE = ("198.51.100.7", 61_000), ("203.0.113.66", 666)
+STRANGER = ("203.0.113.99", 999)
 
 
 def check(
@@ -186,6 +187,25 @@ def test_before_one_is_chosen_each_address_that_was_proven_is_heard_and_no_other
     hear(one, range(4), ELSEWHERE, start=0.3)
     assert one.counts.foreign == 4
     one.check(check(), THERE, 0.5, chooses=True)
+    assert one.remote == THERE
+
+
+def test_once_one_that_was_proven_is_heard_nobody_is_heard_beside_it() -> None:
+    """Neither the side that the call was moved away from, which goes on, nor a stranger: that would be two voices."""
+    one = session(None)
+    hear(one, range(10))
+    one.connect(FORMAT, ELSEWHERE, 1.0, ice=OURS)
+    one.check(check(chooses=False), THERE, 1.1, chooses=True)
+    assert hear(one, range(10, 15), start=1.1) == 5, "the former side alone"
+    before = one.counts.foreign
+    for number in range(100):
+        at = 1.2 + number * 0.02
+        hear(one, range(number, number + 1), THERE, ssrc=8, start=at)
+        hear(one, range(15 + number, 16 + number), SDP, start=at + 0.005)
+        hear(one, range(number, number + 1), STRANGER, ssrc=9, start=at + 0.01)
+    assert one.counts.foreign - before == 200
+    assert one.remote == ELSEWHERE
+    one.check(check(), THERE, 3.3, chooses=True)
     assert one.remote == THERE
 
 

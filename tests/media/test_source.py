@@ -161,6 +161,29 @@ def test_a_caller_behind_a_nat_that_was_left_is_found_again_in_the_end() -> None
     assert call.address == NAT
 
 
+@pytest.mark.parametrize("heard", [0, 50], ids=["before its first packet", "heard before"])
+def test_a_stranger_is_not_found_between_the_packets_of_who_was_left(heard: int) -> None:
+    """A steady run of somebody else while the new side is silent and the old one goes on: nobody else gets our sound."""
+    call, old, stranger = Call(), Stream(SDP), Stream(STRANGER)
+    call.hear(heard, old)
+    call.move(NEW)
+    call.hear(1, old)
+    alone = int(LEFT / EACH) - 2
+    assert call.hear(alone, stranger, old) == [0, alone]
+    assert call.address == NEW
+    assert call.hear(100, stranger, old)[0] == 0, "then who was left is found again, not the stranger"
+    assert call.address == SDP
+
+
+def test_a_move_behind_a_nat_is_found_once_who_was_left_is_silent() -> None:
+    call, old, there = Call(), Stream(SDP), Stream(NAT)
+    call.hear(50, old)
+    call.move(NEW)
+    assert call.hear(20, there, old) == [0, 20]
+    assert call.hear(50, there)[0] >= 50 - int(STALE / EACH) - RUN_PACKETS
+    assert call.address == NAT
+
+
 def test_a_move_behind_a_nat_is_found_at_its_new_port() -> None:
     call = Call()
     call.hear(50, Stream(NAT))
