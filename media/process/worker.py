@@ -366,7 +366,7 @@ class Worker:
         self._tell(Kind.TAPPED, message.channel, wire.NUMBER.pack(question) + body)
 
     def _count(self, channel: WorkerChannel) -> None:
-        self._tell(Kind.COUNTS, channel.number, wire.pack_json(channel.session.stats() | self._counts.counts()))
+        self._tell(Kind.COUNTS, channel.number, wire.pack_json(channel.stats() | self._counts.counts()))
 
     def _close(self, channel: WorkerChannel) -> None:
         self._send_rtcp(channel, *channel.session.bye(time.monotonic()))

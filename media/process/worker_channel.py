@@ -23,6 +23,7 @@ from media.session.mixer import Mixer
 from media.session.relay import Music
 from media.session.routing import Route
 from media.session.session import RtpSession
+from media.session.unheard import Unheard
 
 CHUNK_MAX = 800
 """Bytes of sound handed to the gateway at a time (100 ms) unless it asks for less; each message costs it the same."""
@@ -31,13 +32,14 @@ NO_RTP = (2.0, 10.0, 30.0)
 
 
 class SilenceWatch:
-    """Since when a call has received nothing, and whether the gateway was told."""
+    """Since when a call has received nothing, whether the gateway was told, and for how long it was deaf."""
 
-    __slots__ = ("_told", "since")
+    __slots__ = ("_told", "since", "unheard")
 
     def __init__(self) -> None:
         self.since = 0.0
         self._told = 0
+        self.unheard = Unheard()
 
     def begin(self, now: float) -> None:
         """Nothing was expected before `now`."""
@@ -178,11 +180,18 @@ class WorkerChannel(base.Channel):
 
     def silent_for(self, now: float) -> tuple[float, float] | None:
         """Seconds without sound, and without sound and RTCP, if the gateway is to be told now; else None."""
-        session = self.session
+        session, watch = self.session, self.watch
+        since = watch.since if session.expects_sound else now
+        watch.unheard.look(now, since, session.inbound.heard_at, session.inbound.refused.sound, session.rtcp.remote)
         if not session.receiving:
-            self.watch.begin(now)
+            watch.begin(now)
             return None
-        return self.watch.silent_for(now, session.inbound.heard_at, session.rtcp.remote.told_at)
+        return watch.silent_for(now, session.inbound.heard_at, session.rtcp.remote.told_at)
+
+    def stats(self) -> dict[str, Any]:
+        """All counters, by name."""
+        unheard = self.watch.unheard.seconds
+        return self.session.stats() | ({"unheard": round(unheard, 1)} if unheard else {})
 
     def rate(self, late_max: float) -> bytes:
         """The body of a `Kind.QUALITY` message if there is something new to tell; else nothing.

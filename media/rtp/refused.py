@@ -12,6 +12,9 @@ ANNOUNCED = 8
 Reason = Literal["foreign", "wrong_ssrc", "wrong_type", "unauthentic", "unexpected", "malformed"]
 """The counter that such a packet increases: see `media.session.inbound.Counts` and `media.rtp.srtp.SrtpCounts`."""
 
+NO_SOUND = ("unexpected", "malformed")
+"""Reasons for which a packet was refused that need not have been sound."""
+
 
 @dataclass(slots=True)
 class _Refused:
@@ -29,7 +32,7 @@ class _Announced:
 class RefusedSources:
     """The refused packets of one call. Times that come in are on the owner's clock."""
 
-    __slots__ = ("_announced", "_epoch", "_others", "_sources")
+    __slots__ = ("_announced", "_epoch", "_others", "_sources", "sound")
 
     def __init__(self, epoch: float = 0.0) -> None:
         """`epoch` is the Unix time at which the owner's clock was 0."""
@@ -37,6 +40,8 @@ class RefusedSources:
         self._sources: dict[tuple[Address, Reason], _Refused] = {}
         self._announced: dict[Address, _Announced] = {}
         self._others = 0
+        self.sound = 0
+        """Packets that might have been sound that was meant for the call."""
 
     def announce(self, address: Address, now: float) -> None:
         """Signalling names `address` as the one that sound comes from now."""
@@ -51,6 +56,7 @@ class RefusedSources:
 
     def note(self, sender: Address, reason: Reason, now: float) -> None:
         """A packet from `sender` was refused. A source of one packet makes room for another: a scan fills nothing."""
+        self.sound += reason not in NO_SOUND
         refused = self._sources.get((sender, reason))
         if refused is not None:
             refused.packets += 1

@@ -28,6 +28,8 @@ class RemoteStats:
         self.block: ReportBlock | None = None
         """How it receives our sound."""
         self.metrics: VoipMetrics | None = None
+        self.sent: tuple[int, int] | None = None
+        """SSRC and packets of its stream, as its last sender report has them."""
         self.told_at = 0.0
         """When its last compound came."""
         self._arrived_at = 0.0
@@ -39,6 +41,7 @@ class RemoteStats:
         for packet in packets:
             if isinstance(packet, SenderReport):
                 self._report = packet.ssrc, packet.ntp >> 16 & 0xFFFF_FFFF, now
+                self.sent = packet.ssrc, packet.packets
             if isinstance(packet, SenderReport | ReceiverReport):
                 for block in packet.blocks:
                     if block.ssrc == ssrc:

@@ -137,6 +137,11 @@ class RtpSession(base.RtpSession):
         """Whether the other side agreed to send."""
         return self._agreed.receives is not None
 
+    @property
+    def expects_sound(self) -> bool:
+        """Whether silence of the other side may be a fault: one that holds us may play music, but need not."""
+        return self.receiving and self._agreed.sends is not None
+
     def receive(self, data: bytes, sender: Address, now: float) -> tuple[bytes, KeyPress | RtcpReceived | None]:
         """Take a datagram; returns the mu-law sound that is ready, and a key or RTCP if there is one."""
         clear = self.unprotected(data, sender, now)

@@ -37,6 +37,8 @@ OURS = ("failed", "line_lost", "interrupted", "transfer_failed")
 """Endings of calls that count as failed though they were not answered: a refused one may have been unwanted."""
 SHORTEST = 250
 """Packets that we must have sent (5 s) before silence on the other side is a fault."""
+UNHEARD = 5.0
+"""Seconds for which the other side sent or was gone, and nothing of it was heard, from which on they are a fault."""
 DEAF = 0.5
 """The part of our packets that the other side reports lost from which on it does not hear us."""
 FOREIGN = 50
@@ -46,17 +48,23 @@ FOREIGN = 50
 def faults_of(media: Mapping[str, Any], mos: float) -> frozenset[Fault]:
     """Faults in the sound of an answered call; `media` is what its record has of it.
 
-    ``one_way``: nothing was received, or the other side reports at least half of our packets lost. ``foreign``:
-    packets from an address that is not the other side's were refused. ``quality``: a MOS below `mos`.
+    ``one_way``: nothing was received, `is_deaf`, or the other side reports at least half of our packets lost.
+    ``foreign``: packets from an address that is not the other side's were refused. ``quality``: a MOS below `mos`.
     """
     sent, found = media.get("sent", 0), set[Fault]()
-    if sent >= SHORTEST and (not media.get("received", 0) or media.get("remote_lost", 0) >= DEAF * sent):
+    if is_deaf(media) or (sent >= SHORTEST and media.get("remote_lost", 0) >= DEAF * sent):
         found.add("one_way")
     if media.get("foreign", 0) >= FOREIGN:
         found.add("foreign")
     if 0 < media.get("mos", 0) < mos:
         found.add("quality")
     return frozenset(found)
+
+
+def is_deaf(media: Mapping[str, Any]) -> bool:
+    """Whether we did not hear the other side: from the start, or for some time after it had been heard (`unheard`)."""
+    mute = media.get("sent", 0) >= SHORTEST and not media.get("received", 0)
+    return bool(mute or media.get("unheard", 0) >= UNHEARD)
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ def test_a_caller_behind_a_nat_that_was_left_is_found_again_in_the_end() -> None
 
 @pytest.mark.parametrize("heard", [0, 50], ids=["before its first packet", "heard before"])
 def test_a_stranger_is_not_found_between_the_packets_of_who_was_left(heard: int) -> None:
-    """A steady run of somebody else while the new side is silent and the old one goes on: nobody else gets our sound."""
+    """A steady run of somebody else while the new side is silent and the old one goes on."""
     call, old, stranger = Call(), Stream(SDP), Stream(STRANGER)
     call.hear(heard, old)
     call.move(NEW)

@@ -67,6 +67,36 @@ async def alarmed(folder: Path, told: list[Event]) -> AsyncIterator[Cloud]:
         yield world
 
 
+async def goes_deaf(phone: Phone) -> None:
+    """Its sound is good, and then it comes from another address only."""
+    await speaks(phone)
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
+        sock.bind(("127.0.0.2", 0))
+        await speaks(phone, sock)
+        await speaks(phone, sock)
+
+
+def test_calls_that_go_deaf_half_way_raise_the_alarm_of_one_way_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_alarms, "UNHEARD", 1.0)
+    told: list[Event] = []
+
+    async def scenario() -> list[Any]:
+        async with alarmed(tmp_path, told) as world:
+            for caller in (goes_deaf, goes_deaf):
+                async with calling(world.target, lambda _: VOICE, sends=False) as phone:
+                    await within(caller(phone))
+                await until(lambda: not world.gateway.calls)
+            return await records(world.gateway, 2)
+
+    kept = asyncio.run(scenario())
+    assert all(one["media"]["unheard"] >= 1.0 for one in kept)
+    assert {(one.fault, one.raised) for one in told if isinstance(one, TrunkAlarm)} == {
+        ("one_way", True), ("foreign", True)
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("fault", BAD)
 def test_bad_sound_of_the_latest_calls_raises_an_alarm_and_good_sound_ends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault

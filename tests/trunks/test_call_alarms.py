@@ -25,7 +25,7 @@ from sipgw.events import (
 from sipgw.gateway.gateway import Gateway
 from sipgw.records.captures.timeline import Timeline
 from sipgw.state_file import DISK
-from sipgw.trunks.call_alarms import FOREIGN, SHORTEST, CallAlarms, faults_of
+from sipgw.trunks.call_alarms import FOREIGN, SHORTEST, UNHEARD, CallAlarms, faults_of
 from sipgw.trunks.kept_alarms import KeptAlarms, RaisedAlarms
 from tests.cdr_events import call_began
 from tests.waiting import HANG
@@ -40,6 +40,7 @@ OPTIONS = AlarmOptions(share=0.5, calls=8, least=4)
     ("media", "found"),
     [(GOOD, set()), (MUTE, {"one_way"}), (GOOD | {"remote_lost": 500}, {"one_way"}),
      (GOOD | {"remote_lost": 499}, set()), (MUTE | {"sent": SHORTEST - 1}, set()),
+     (GOOD | {"unheard": UNHEARD}, {"one_way"}), (GOOD | {"unheard": UNHEARD - 0.1}, set()),
      (GOOD | {"foreign": FOREIGN}, {"foreign"}),
      (GOOD | {"foreign": FOREIGN - 1}, set()), (GOOD | {"mos": 3.49}, {"quality"}), (GOOD | {"mos": 3.5}, set()),
      (MUTE | {"foreign": 267}, {"one_way", "foreign"}), ({}, set())],

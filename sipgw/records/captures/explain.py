@@ -48,6 +48,10 @@ BLOCKED = (
     "Open the UDP ports of [media] port_range in every firewall on the way, and set [sip] public_address if this "
     "machine is behind NAT."
 )
+STOPPED = (
+    "Something on the way lost its sound: a firewall or NAT that forgot the way, a phone that changed its network, or "
+    "a PBX that moved the sound without telling."
+)
 NO_SOUND = "no sound arrived"
 """The text in the cause of a call that was given up for that reason."""
 SLOW = 1.5
@@ -164,12 +168,15 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
     if timeline.get("answered") is None:
         return
     given_up = NO_SOUND in str((timeline.get("ending") or {}).get("cause"))  # explained by that already
+    media = timeline.get("media") or {}
+    refused = refused_sources(media)
+    packets = sum(one["packets"] for one in refused)
+    told = (f"{packets} packets came and were refused; from where and why stands beside this.",) if refused else ()
     if quality and not given_up and not any(entry[1] for entry in quality):
-        if refused := refused_sources(timeline.get("media") or {}):
-            packets = sum(one["packets"] for one in refused)
+        if refused:
             yield CallFinding(
                 "No sound of the other side was accepted: the agent could not hear the caller.",
-                (f"{packets} packets came and were refused; from where and why stands beside this.",),
+                told,
                 REFUSED[_kind(refused[0])][1],
             )
             return
@@ -180,6 +187,12 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
                 *_awaited(timeline.get("sip", {}).get("messages", ())),
             ),
             BLOCKED,
+        )
+    elif media.get("unheard") and not given_up:
+        yield CallFinding(
+            "The agent heard the caller first and then did not: sound of the other side was not heard, or it vanished.",
+            (f"Nothing of it was heard for {media['unheard']:.0f} s. A hold or a pause is not counted.", *told),
+            REFUSED[_kind(refused[0])][1] if refused else STOPPED,
         )
     elif quality and not given_up and len(turns) > 1 and not any(turn.get("caller") for turn in turns):
         yield CallFinding(

@@ -15,7 +15,7 @@ from sipgw.records.store.schema import NewerSchemaError, OldSchemaError, revisio
 from sipgw.records.store.store import Store
 from sipgw.tools.doctor.finding import Finding, bad, good
 from sipgw.tools.doctor.machine import HERE
-from sipgw.trunks.call_alarms import SOUND, faults_of
+from sipgw.trunks.call_alarms import SOUND, faults_of, is_deaf
 
 LATEST = 50
 """Calls that are looked at."""
@@ -51,8 +51,7 @@ def judge(calls: Sequence[Mapping[str, Any]], trunk: str, mos: float) -> Iterato
         last = its[0]
         evidence = f"{len(its)} of the latest {len(calls)} calls {FAULT_WORDS[fault]}; the last one is {last['id']}"
         refused = [one for one in findings({"began": last["began"].isoformat(), "media": last["media"]}) if one.bad]
-        deaf = fault == "one_way" and not last["media"].get("received", 0)
-        if not (fault == "foreign" or deaf):
+        if not (fault == "foreign" or (fault == "one_way" and is_deaf(last["media"]))):
             refused = []  # refused packets do not explain lost ones
         if refused:
             evidence = f"{evidence}: {refused[0].what}"

@@ -234,6 +234,14 @@ def test_why_it_was_silent() -> None:
     assert "never heard" in mute.what
 
 
+def test_why_it_was_silent_half_way() -> None:
+    heard = [[5.0, 4.3, 0.0, 0.002, 0.02, 0.06], [10.0, 0.0, 0.0, 0.0, 0.0, 0.1]]
+    (lost,) = findings(whole(quality=heard, media={"unheard": 12.5}))
+    assert "first and then did not" in lost.what and "for 12 s" in lost.evidence[0] and "firewall" in lost.fix
+    deaf, refused = of_sources(source("unauthentic"), quality=heard, unheard=12.5)
+    assert "first and then did not" in deaf.what and "267 packets" in deaf.evidence[1] and deaf.fix == refused.fix
+
+
 def test_why_it_sounded_bad() -> None:
     (bad,) = findings(whole(quality=[[5.0, 4.3, 0.0, 0.002, 0.02, 0.06], [10.0, 3.1, 0.08, 0.03, 0.05, 0.06]]))
     assert "damaged" in bad.what and "8.0% loss" in bad.evidence[1]
@@ -251,8 +259,8 @@ def source(reason: str = "foreign", packets: int = 267, **more: Any) -> dict[str
     }
 
 
-def of_sources(*sources: dict[str, Any], **more: Any) -> list[Any]:
-    return findings(whole(began=BEGAN, media={"refused_sources": list(sources)}, **more))
+def of_sources(*sources: dict[str, Any], unheard: float = 0.0, **more: Any) -> list[Any]:
+    return findings(whole(began=BEGAN, media={"refused_sources": list(sources), "unheard": unheard}, **more))
 
 
 @pytest.mark.parametrize(

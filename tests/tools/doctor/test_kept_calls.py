@@ -55,6 +55,13 @@ def test_silence_and_bad_quality_are_told_with_the_latest_call(tmp_path: Path) -
     assert bad.id == "calls.quality" and "call-2" in bad.evidence
 
 
+def test_a_call_that_went_deaf_is_told_with_what_was_refused(tmp_path: Path) -> None:
+    late = SOURCE | {"reason": "unauthentic"}
+    (one,) = found(tmp_path, GOOD, GOOD | {"unheard": 7.5, "unauthentic": 267, "refused_sources": [late]})
+    assert one.id == "calls.one-way" and "1 of the latest 2 calls" in one.evidence
+    assert "not encrypted with the agreed keys" in one.evidence and "srtp" in one.fix
+
+
 def test_good_calls_are_good_and_without_calls_nothing_is_said(tmp_path: Path) -> None:
     (good,) = found(tmp_path, GOOD, GOOD)
     assert (good.id, good.verdict) == ("calls.sound", "ok")
