@@ -25,10 +25,12 @@ from sipgw.gateway.reload import OptionChange
 from sipgw.gateway.shares import share
 from sipgw.outbound.job_dialer import OutboundDialer
 from sipgw.records.privacy.redaction import redactor_for
+from sipgw.sip.endpoint import EndpointError
 from sipgw.sip.handover import Offer
+from sipgw.sip.transports import BOTH, TLS_PORT, listening_hosts, not_free
 from sipgw.telemetry import log
 from sipgw.web.local_key import key_file
-from sipgw.web.server import Dashboard
+from sipgw.web.server import Dashboard, WebError, listen
 
 Load = Callable[[], tuple[GatewayConfig, Mapping[str, AgentConfig]]]
 """Reads the configuration, and those of the agents beside it. Raises `ConfigError`."""
@@ -85,6 +87,8 @@ async def _serve(
     link = ParentLink(stop, hurry, reload) if own else None
     if link is None:
         listen_to_signals(stop, hurry, reload)
+    if not settings.sip.take_over:  # then the ports are those of the gateway that runs
+        _check_ports(settings)
     async with contextlib.AsyncExitStack() as stack:
         with working("starting"):
             gateway = await stack.enter_async_context(Gateway(settings, agents=agents))
@@ -118,6 +122,25 @@ async def _serve(
         left = await drain(gateway.registry, limit, hurry, say)
         err.print(f"stopping, {left} calls are hung up ..." if left else "stopping ...")
         await gateway.registry.stop_all()  # before all that may wait for the database
+
+
+def _check_ports(settings: GatewayConfig) -> None:
+    """Try the ports before the models are loaded, which takes long. Raises a group with an error for each port that
+    cannot be listened on.
+    """
+    sip, wrong = settings.sip, list[Exception]()
+    hosts = listening_hosts(sip.host)
+    why = [not_free(hosts, sip.port, BOTH if sip.tcp else BOTH[:1])]
+    if sip.tls.certificate:
+        why.append(not_free(hosts, sip.tls.port, BOTH[1:], TLS_PORT))
+    wrong += [EndpointError(one) for one in why if one]
+    if settings.web.enabled:
+        try:
+            listen(settings.web).close()
+        except WebError as error:
+            wrong.append(error)
+    if wrong:
+        raise ExceptionGroup("the ports", wrong)
 
 
 class Reloading:

@@ -1,7 +1,6 @@
 """``sipgw serve --workers``: gateway processes behind one SIP port, which Kamailio has, and their parent."""
 
 import asyncio
-import socket
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from sipgw.config.config import GatewayConfig
 from sipgw.console import err, out, working
 from sipgw.gateway.reached_at import reached_at
 from sipgw.gateway.shares import check, edge
-from sipgw.sip.transports import cannot_listen
+from sipgw.sip.transports import not_free
 
 WORKERS_MAX = 64
 
@@ -27,9 +26,10 @@ async def run_workers(config: GatewayConfig, count: int) -> None:
     folder = Path(f"{config.store.path}.edge")
     try:
         command = plan.command(folder)
-        _check_free(plan.listening or (config.sip.host,), plan.port)
     except OSError as error:
         raise EdgeError(f"cannot write {folder}: {error.strerror or error}") from None
+    if why := not_free(plan.listening or (config.sip.host,), plan.port):
+        raise EdgeError(why)
     # The same command again: whatever its options say holds for the workers too.
     ours = [sys.executable, *sys.orig_argv[1:]]
     stop, hurry, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -54,19 +54,6 @@ async def run_workers(config: GatewayConfig, count: int) -> None:
         await before
         for task in passing:
             task.cancel()
-
-
-def _check_free(hosts: tuple[str, ...], port: int) -> None:
-    """Raises `EdgeError` if another program has the port."""
-    for host in hosts:
-        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-            with socket.socket(type=kind) as probe:
-                if kind is socket.SOCK_STREAM:
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((host, port))
-                except OSError as error:
-                    raise EdgeError(cannot_listen(host, port, error)) from None
 
 
 async def _reload(reload: asyncio.Event, workers: list[GatewayProcess]) -> None:

@@ -38,7 +38,7 @@ from sipgw.sip.resolver import Resolver
 from sipgw.sip.standalone_request import RequestOutcome, send_request
 from sipgw.sip.tls import TlsError
 from sipgw.sip.trace import Traced, Tracer, redacted
-from sipgw.sip.transports import Transports, cannot_listen
+from sipgw.sip.transports import ListenError, Transports, cannot_listen
 from sipgw.sip.uri import Uri, parse_host_port
 from sipgw.sip.user_agent import AgentEvent, IncomingCall, UserAgent
 
@@ -115,7 +115,7 @@ class Endpoint:
         try:
             self._older = await inherit(self.options.take_over) if self.options.take_over else None
             await self._transports.open(self._older.sockets if self._older else None)
-        except TlsError as error:
+        except (TlsError, ListenError) as error:
             raise EndpointError(str(error)) from None
         except OSError as error:
             raise EndpointError(cannot_listen(self.options.host, self.options.port, error)) from None

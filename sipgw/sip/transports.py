@@ -5,9 +5,10 @@ import contextlib
 import errno
 import functools
 import ipaddress
+import os
 import socket
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sipgw.sip.connection import StreamCallbacks
@@ -39,15 +40,46 @@ FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 ADVICE: dict[int | None, str] = {
     errno.EADDRNOTAVAIL: 'set [sip] host to an address of this machine, or to "0.0.0.0" for all of them',
-    errno.EACCES: "set [sip] port to 1024 or more",
+    errno.EACCES: "set {option} to 1024 or more",
 }
 """Advice if no socket can be opened, by the number of the error. Without a row another program has the port."""
+BOTH = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+TLS_PORT = "[sip.tls] port"
+"""The option of the port for TLS; `[sip] port` is that of UDP and TCP."""
 
 
-def cannot_listen(host: str, port: int, error: OSError) -> str:
-    """One line on an error of opening sockets: where, why, and what to change."""
-    advice = ADVICE.get(error.errno, "stop the other program or set [sip] port")
-    return f"cannot listen on {host} port {port}: {error.strerror or error}; {advice}"
+class ListenError(OSError):
+    """A socket cannot be opened; the message is that of `cannot_listen`."""
+
+
+def cannot_listen(host: str, port: int, error: OSError, option: str = "[sip] port") -> str:
+    """One line on an error of opening sockets: where, why, and what to change. `option` sets the port."""
+    advice = ADVICE.get(error.errno, "stop the other program or set {option}").format(option=option)
+    why = os.strerror(error.errno) if error.errno else error  # asyncio's own text repeats the address
+    return f"cannot listen on {host} port {port}: {why}; {advice}"
+
+
+def listening_hosts(host: str) -> tuple[str, ...]:
+    """The addresses that are bound for `[sip] host`; ``::`` stands for every address of both families."""
+    return ("0.0.0.0", "::") if host == "::" else (host,)
+
+
+def not_free(
+    hosts: Iterable[str], port: int, kinds: Iterable[socket.SocketKind] = BOTH, option: str = "[sip] port"
+) -> str:
+    """Why `port` of these addresses cannot be listened on, see `cannot_listen`; empty if it can be."""
+    for host in hosts:
+        for kind in kinds:
+            with socket.socket(FAMILY[_version(host)], kind) as probe:
+                try:
+                    if kind is socket.SOCK_STREAM:
+                        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    if _version(host) == 6:
+                        probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                    probe.bind((host, port))
+                except OSError as error:
+                    return cannot_listen(host, port, error, option)
+    return ""
 
 
 class Transports:
@@ -72,7 +104,7 @@ class Transports:
     @property
     def hosts(self) -> tuple[str, ...]:
         """The local addresses that are listened on; ``::`` stands for every address of both families."""
-        return ("0.0.0.0", "::") if self.options.host == "::" else (self.options.host,)
+        return listening_hosts(self.options.host)
 
     @property
     def counts(self) -> Counter[str]:
@@ -89,7 +121,7 @@ class Transports:
         return self._ports.get(transport, self.options.port)
 
     async def open(self, inherited: "Sockets | None" = None) -> None:
-        """Listen, on `inherited` sockets where there are some. Raises `OSError` and `TlsError`."""
+        """Listen, on `inherited` sockets where there are some. Raises `ListenError` and `TlsError`."""
         self._tls.check()
         self._inherited = inherited or {}
         for left in reversed(range(FREE_PORT_TRIES)):
@@ -106,7 +138,8 @@ class Transports:
     async def _listen(self) -> None:
         loop, streams, ports = asyncio.get_running_loop(), self._streams, self._ports
         for host in self.hosts:
-            udp = self._given("udp", host) or self._socket(host, ports["udp"])
+            with _told(host, ports["udp"]):
+                udp = self._given("udp", host) or self._socket(host, ports["udp"])
             self._udp[_version(host)] = _Datagrams(udp, self.datagram)
             ports["udp"] = ports["tcp"] = int(udp.getsockname()[1])
             for transport, wanted in (("tcp", self.options.tcp), ("tls", bool(self.options.tls.certificate))):
@@ -115,7 +148,8 @@ class Transports:
                     if given := self._given(transport, host):
                         server = await loop.create_server(accept, sock=given)
                     else:
-                        server = await loop.create_server(accept, host, ports[transport])
+                        with _told(host, ports[transport], TLS_PORT if transport == "tls" else "[sip] port"):
+                            server = await loop.create_server(accept, host, ports[transport])
                     self._servers[f"{transport}{_version(host)}"] = server
                     ports[transport] = int(server.sockets[0].getsockname()[1])
         while self._inherited:  # sockets of transports that are not configured any more
@@ -284,6 +318,15 @@ class _Datagrams:
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
+
+
+@contextlib.contextmanager
+def _told(host: str, port: int, option: str = "[sip] port") -> Iterator[None]:
+    """Raises `ListenError` for an error of the block, which listens on this port."""
+    try:
+        yield
+    except OSError as error:
+        raise ListenError(cannot_listen(host, port, error, option)) from None
 
 
 def _version(host: str) -> int:

@@ -101,6 +101,8 @@ class Dashboard:
         listening = listen(self._options)
         self._stack.callback(listening.close)
         host, port = listening.getsockname()[:2]
+        if self._options.port not in (0, port):
+            log.warning("the dashboard listens elsewhere", taken=self._options.port, port=port)
         shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self.url = f"http://{format_host_port(shown, port)}/"
         if self._commands:
@@ -167,7 +169,5 @@ def listen(options: WebOptions) -> socket.socket:
             advice = "set [web] port or host to another, or enabled to false"
             where = format_host_port(options.host, options.port)
             raise WebError(f"the dashboard cannot listen on {where}: {error.strerror}; {advice}") from None
-        if port != options.port and options.port:
-            log.warning("the dashboard listens elsewhere", taken=options.port, port=port)
         return made
     raise AssertionError("unreachable")

@@ -286,3 +286,19 @@ def test_a_server_of_many_names_is_told_whom_we_call(authority: Authority) -> No
         assert (asked[0], asked[-1]) == ("localhost", None)
 
     run(call)
+
+
+def test_a_port_in_use_is_told_with_the_option_of_the_port_for_tls(authority: Authority) -> None:
+    async def listen() -> None:
+        tls = authority.server()
+        async with Endpoint(listening(tls), pick_up, admit_all) as first:
+            taken = replace(tls, port=first.tls_port)
+            with pytest.raises(EndpointError) as error:
+                async with Endpoint(listening(taken), pick_up, admit_all):
+                    pass
+        assert str(error.value) == (
+            f"cannot listen on 127.0.0.1 port {taken.port}: Address already in use; "
+            "stop the other program or set [sip.tls] port"
+        )
+
+    run(listen)

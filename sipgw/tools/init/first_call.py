@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -13,10 +13,12 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.markup import escape
 
+from agent.records import CallerSaid, ProviderFailed, Report, TurnEnded
+from sipgw.agents.providers import choose
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.console import working
-from sipgw.events import CallBegan, Event
+from sipgw.events import CallBegan, CallReported, Event
 from sipgw.gateway.gateway import Gateway
 from sipgw.program import command
 from sipgw.records.artifacts.wav import read_ulaw
@@ -26,27 +28,90 @@ from sipgw.tools.demo.conversation import DemoPrinter
 from sipgw.tools.trial import trial
 from sipgw.web.server import Dashboard
 
-LIMIT = 60.0
+LIMIT = 90.0
 """Seconds after which the call is given up."""
 QUESTION = "ask_order.wav"
-"""Of the demo's voice: "Hi, where is my order?"."""
+"""Of the demo's voice: "Hi, I would like to know where my order is."."""
+TIMES = 3
+"""How often the question is put at most."""
+PATIENCE = 3.0
+"""Seconds of silence after which the question is put again, if the agent has not understood it."""
+ANSWER = 12.0
+"""The same, if it has, and its answer is still to come."""
 
 
 class FirstCallScript:
-    """Hears the greeting, asks, hears the answer, hangs up."""
+    """Hears the greeting, asks until the agent has understood and answered, hangs up. It watches the agent's reports.
 
-    def __init__(self, question: bytes) -> None:
-        self._todo: list[Action] = [Say(question), HangUp()]
+    Any sound of the agent may be a request to say it again, or an apology. The question is understood once the agent
+    reports words that contain `about`, and answered once a turn with words that were heard is over.
+    """
+
+    def __init__(self, question: bytes, about: str = "") -> None:
+        self._question = Say(question)
+        self._about = about
+        self._reports: list[list[Report]] = [[]]  # of the greeting, and of each time that the question was put
+        self._over = False
+
+    def watch(self, event: Event) -> None:
+        """Take what the agent reports."""
+        if isinstance(event, CallReported):
+            self._reports[-1].append(event.report)
 
     @property
-    def heard(self) -> int:
-        """How often the agent was heard to its end: 1 after the greeting, 2 after the answer."""
-        return 2 - len(self._todo)
+    def understood(self) -> bool:
+        """Whether the agent has heard the question."""
+        said = " ".join(_words(self._reports[-1]))
+        return len(self._reports) > 1 and bool(said) and self._about in said.lower()
+
+    @property
+    def answered(self) -> bool:
+        """Whether the agent has heard the question and has answered it."""
+        turns = [report.turn for report in self._reports[-1] if isinstance(report, TurnEnded)]
+        spoken = any(turn.heard and turn.caller and self._about in turn.caller.lower() for turn in turns)
+        return self.understood and spoken and not self._failure
+
+    @property
+    def fault(self) -> str:
+        """Why the call is no success; empty if it is one."""
+        if self.answered:
+            return ""
+        if self._failure:
+            return self._failure
+        asked = len(self._reports) - 1
+        if not asked:
+            return "the agent said nothing"
+        if self.understood:
+            return "the agent gave no answer"
+        heard = [words for reports in self._reports[1:] for words in _words(reports)]
+        what = ", ".join(f'"{words}"' for words in heard) or "no words"
+        return f"the agent did not understand the question, asked {asked} of {TIMES} times; it heard {what}"
+
+    @property
+    def _failure(self) -> str:
+        failed = [report for report in self._reports[-1] if isinstance(report, ProviderFailed)]
+        return f"{failed[-1].part} failed: {failed[-1].cause}" if failed else ""
 
     def next(self, now: float, agent_audio: AgentAudioMonitor) -> Action | None:
         """See `sipgw.tools.caller.Script.next`."""
         ready = now > agent_audio.spoken_until and agent_audio.answered and not agent_audio.speaking(now)
-        return self._todo.pop(0) if self._todo and ready else None
+        if self._over or not ready:
+            return None
+        asked = len(self._reports) - 1
+        if asked and not self.answered:
+            comes = self.understood and not self._failure
+            if now - agent_audio.sounds_at < (ANSWER if comes else PATIENCE):
+                return None
+        if self.answered or asked == TIMES:
+            self._over = True
+            return HangUp()
+        self._reports.append([])
+        return self._question
+
+
+def _words(reports: Iterable[Report]) -> list[str]:
+    """What the agent has heard, utterance by utterance."""
+    return [report.text for report in reports if isinstance(report, CallerSaid) and report.final and report.text]
 
 
 async def hold_first_call(config: GatewayConfig, agents: Mapping[str, AgentConfig], out: Console) -> str:
@@ -57,14 +122,18 @@ async def hold_first_call(config: GatewayConfig, agents: Mapping[str, AgentConfi
     The call stands in the records of `config`; trunks are neither registered with nor called. A gateway that runs with
     the same database is left alone: commands still find it, and what it has yet to write or send stays its own.
     """
+    choice = choose(config)
+    demo = choice.llm[:1] == ("local",) and not (choice.realtime or config.agent.brain)
     with as_file(files("sipgw") / "demo_voice" / QUESTION) as path:
-        script = FirstCallScript(with_noise(read_ulaw(path)))
+        # The demo model can answer nothing else. Other agents may be told what they hear in another language.
+        script = FirstCallScript(with_noise(read_ulaw(path)), "order" if demo else "")
     show, began = DemoPrinter(out), list[str]()
 
     def watch(event: Event) -> None:
         if isinstance(event, CallBegan):
             began.append(event.call)
         show.watch(event)
+        script.watch(event)
 
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -77,7 +146,7 @@ async def hold_first_call(config: GatewayConfig, agents: Mapping[str, AgentConfi
             phone = await stack.enter_async_context(CallerPhone())
         target = Uri("sip", DEFAULT, "127.0.0.1", gateway.endpoint.port)
         call = await phone.call(target, script, LIMIT)
-        fault = ("the agent said nothing", "the agent gave no answer", "")[script.heard]
+        fault = script.fault
         if fault:
             fault = f"{fault} ({call.ending})"
             out.print(f"[red]the call failed:[/] {escape(fault)}; {command()} doctor says more", soft_wrap=True)

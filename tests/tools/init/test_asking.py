@@ -18,11 +18,9 @@ from typer.testing import CliRunner
 from agent.providers.local import models
 from sipgw.cli.main import app
 from sipgw.config.config import parse
-from sipgw.tools.caller import AgentAudioMonitor, HangUp, Say
 from sipgw.tools.init import asking, first_call
 from sipgw.tools.init.answers import RECIPES, Answers, keep
 from sipgw.tools.init.asking import RECIPES_OF
-from sipgw.tools.init.first_call import FirstCallScript
 from sipgw.web.local_key import LocalKey, found_at, key_file, published
 from tests.fakes.openai import FakeOpenAI, Reply
 from tests.test_model_servers import serving
@@ -228,6 +226,20 @@ def test_a_call_that_failed_has_a_page_too(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
+def test_an_apology_for_a_model_that_fails_is_told_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if models.missing() is not None:
+        pytest.skip("the embedded models are not installed")
+    monkeypatch.chdir(tmp_path)
+    with serving(FakeOpenAI([], key=KEY)) as url:  # type: ignore[arg-type]
+        keys = {"OPENAI_API_KEY": "sk-wrong", "OPENAI_BASE_URL": f"{url}/v1"}
+        config = parse(LOCAL.replace("llm = 'local'", "llm = 'openai'"), "x", keys)
+        fault = asyncio.run(first_call.hold_first_call(config, {}, Console(quiet=True)))
+    assert fault.startswith("llm failed: ") and "sk-wrong" not in fault, fault
+
+
+@pytest.mark.slow
 def test_a_gateway_that_runs_with_the_same_database_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,16 +275,3 @@ def test_a_secret_is_read_as_it_was_written(tmp_path: Path, value: str) -> None:
     keep({"TWO": "3"}, file)
     assert dotenv_values(file, interpolate=False) == {"ONE": value, "TWO": "3"}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-
-
-def test_the_caller_asks_after_the_greeting_and_hangs_up_after_the_answer() -> None:
-    script, agent = FirstCallScript(b"\x00" * 800), AgentAudioMonitor()
-    assert script.next(1.0, agent) is None and script.heard == 0
-    agent.hear(b"\x00\x80" * 4000, 2.0)
-    assert script.next(2.1, agent) is None, "the agent speaks"
-    assert script.next(3.0, agent) == Say(b"\x00" * 800)
-    agent.spoken_until = 4.0
-    assert script.next(5.0, agent) is None and script.heard == 1, "no answer yet"
-    agent.hear(b"\x00\x80" * 4000, 6.0)
-    assert script.next(7.0, agent) == HangUp() and script.heard == 2
-    assert script.next(8.0, agent) is None
