@@ -71,7 +71,7 @@ def test_documents_are_added_asked_and_measured(tmp_path: Path, url: str, monkey
     assert status == 1 and "broken.pdf: it cannot be read" in told and "2 documents" in told
 
     status, told = command("ask", "Where do I park?")
-    assert status == 0 and told.startswith("parking.md › Parking (")
+    assert status == 0 and "parking.md › Parking (" in told
     assert "The embedded brain says: Park in the yard." in told
 
     questions = tmp_path / "questions.toml"
@@ -100,3 +100,27 @@ def test_nothing_is_added_when_the_money_of_the_day_is_spent(
     done = CliRunner().invoke(app, ["knowledge", "add", "--config", str(file)])
     told = " ".join(done.output.split())
     assert done.exit_code == 1 and "have taken all that they may" in told and "0 documents" in told
+
+
+def test_a_look_up_that_fails_is_an_error_and_not_an_empty_answer(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", "sk")
+    file, folder = tmp_path / "sipgw.toml", documents(tmp_path, hours="# Hours\nWe open at nine.")
+    file.write_text(CONFIG.format(folder=folder, url=url))
+    questions = tmp_path / "questions.toml"
+    questions.write_text('[[questions]]\nask = "When do you open?"\nfile = "hours.md"\n')
+
+    def command(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["knowledge", *words, "--config", str(file)])
+        return done.exit_code, " ".join(done.output.split())
+
+    assert command("add")[0] == 0
+    (folder / "broken.pdf").write_bytes(b"%PDF-")
+    status, told = command("ask", "When do you open?")
+    assert status == 0 and "hours.md › Hours" in told and "broken.pdf: it cannot be read" in told
+    monkeypatch.setenv("KEY", "another")
+    for words in (("ask", "When do you open?"), ("eval", str(questions))):
+        status, told = command(*words)
+        assert status == 1 and "error: openai: refused the API key" in told
+        assert "0 passages" not in told and "missed" not in told

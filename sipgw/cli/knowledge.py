@@ -15,6 +15,7 @@ import typer
 from annotated_types import Ge, Le, Len
 from rich.markup import escape
 
+from agent.errors import ProviderError
 from agent.passages import Find, Passage
 from agent.providers.local.brain.documents import answer_of
 from sipgw.agents.knowledge.documents import READERS
@@ -33,8 +34,8 @@ from sipgw.trunks.instance_id import instance_id
 QUICK = 0.03
 """Seconds within which passages are found."""
 
-PATIENT = 30.0
-"""Seconds that a question may take here, where no caller waits."""
+FAILURES = (ProviderError, UnicodeError)
+"""Errors of a question: the encoder's, and of words that are no UTF-8."""
 
 knowledge = typer.Typer(
     no_args_is_help=True, help="The documents that an agent answers from: read them, ask them, measure the answers."
@@ -88,8 +89,6 @@ def add(
                 return book
 
         reading = asyncio.run(run()).reading
-    for problem in reading.problems:
-        say_error(ValueError(problem))
     cost = f", for {reading.cost.total:.4f}" if reading.cost else ""
     out.print(f"{reading.files} documents, {reading.new} of them read now, {len(reading.found.entries)} passages{cost}")
     if reading.problems:
@@ -103,7 +102,7 @@ def ask(
     config: ConfigFile = None,
 ) -> None:
     """Say which passages the agent gets for a caller's words, and what the embedded brain makes of them."""
-    with one_line_errors():
+    with one_line_errors(1, *FAILURES):
 
         async def run() -> tuple[Sequence[Passage], float, str]:
             async with _opened(config, _agent(config, agent)) as (_, find):
@@ -130,7 +129,7 @@ def evaluate(
 
     Exit status: 1 if a goal is missed.
     """
-    with one_line_errors():
+    with one_line_errors(1, *FAILURES):
         wanted = read_as(QuestionsFile, questions, QuestionsError)
         settings = _agent(config, agent)
 
@@ -202,7 +201,10 @@ def _local_now() -> datetime:
 
 @asynccontextmanager
 async def _opened(config: Path | None, agent: AgentConfig) -> AsyncIterator[tuple[Book, Find]]:
-    """The documents of an agent, read, and what finds their passages."""
+    """The documents of an agent, read, and what finds their passages; says which documents are left out.
+
+    Unlike in a call, the finder raises `ProviderError`: nothing found would be a wrong answer.
+    """
     log.configure(LogOptions(level="error"))
     settings, _ = load_all(config)
     gateway = lambda: str(instance_id(Path(f"{settings.store.path}.instance")))  # noqa: E731
@@ -212,4 +214,10 @@ async def _opened(config: Path | None, agent: AgentConfig) -> AsyncIterator[tupl
         async with Shelf(store, expenses, gateway, limits.spent, patience=math.inf) as shelf:
             books = await shelf.load({DEFAULT: agent})
             shelf.put(books, quietly=True)
-            yield books[DEFAULT], shelf.finder(DEFAULT, lambda used: None, PATIENT)
+            for problem in books[DEFAULT].reading.problems:
+                say_error(ValueError(problem))
+
+            async def find(words: Sequence[str]) -> Sequence[Passage]:
+                return await shelf.look_up(DEFAULT, words, lambda used: None)
+
+            yield books[DEFAULT], find

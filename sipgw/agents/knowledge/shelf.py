@@ -201,13 +201,9 @@ class Shelf:
             return nothing
 
         async def find(words: Sequence[str]) -> Sequence[Passage]:
-            book = self._books.get(agent)  # a reload closes the encoder of the former one
-            if book is None or not words or not _asks(words[-1]):
-                return ()
-            self.asked += 1
             try:
                 async with asyncio.timeout(limit):
-                    return await _found(agent, book, words, report)
+                    return await self.look_up(agent, words, report)
             except Exception as error:  # noqa: BLE001  whatever fails here, the caller gets an answer
                 self.failed += 1
                 cause = (
@@ -217,6 +213,23 @@ class Shelf:
                 return ()
 
         return find
+
+    async def look_up(self, agent: str, words: Sequence[str], report: Report) -> Sequence[Passage]:
+        """Passages for the last of the caller's `words`; `report` is told what that uses.
+
+        Raises `ProviderError`, `agent.pool.NotBegun`, and what a service of another kind may cause.
+        """
+        book = self._books.get(agent)  # a reload closes the encoder of the former one
+        if book is None or not words or not _asks(words[-1]):
+            return ()
+        self.asked += 1
+        question, options = words[-1], book.options
+        readings = [question]
+        if len(words) > 1 and len(question.split()) <= FOLLOWS:
+            readings.append(f"{words[-2]} {question}")
+        vectors = await book.encoder.question(readings, report)
+        found = await QUESTIONS.run(book.reading.found.find, question, vectors, options.passages, options.least)
+        return [Passage(one.file, one.heading, one.chunk, one.text, score, agent) for one, score in found]
 
     async def _read(self, folder: Path, encoder: Encoder, cap: float, *, fresh: bool) -> Reading:
         folder, files, problems = await READING.run(listing, folder)
@@ -306,17 +319,6 @@ class Shelf:
 def _asks(words: str) -> bool:
     """Whether they may be a question: digits and "yes" are none."""
     return bool(_TELLING.search(words)) or len(_WORD.findall(words)) >= ASKS
-
-
-async def _found(agent: str, book: Book, words: Sequence[str], report: Report) -> Sequence[Passage]:
-    """Raises `ProviderError`, `agent.pool.NotBegun`, and what a service of another kind may cause."""
-    question, options = words[-1], book.options
-    readings = [question]
-    if len(words) > 1 and len(question.split()) <= FOLLOWS:
-        readings.append(f"{words[-2]} {question}")
-    vectors = await book.encoder.question(readings, report)
-    found = await QUESTIONS.run(book.reading.found.find, question, vectors, options.passages, options.least)
-    return [Passage(one.file, one.heading, one.chunk, one.text, score, agent) for one, score in found]
 
 
 def _chunks(
