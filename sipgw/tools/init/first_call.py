@@ -110,7 +110,7 @@ class FirstCallScript:
 
 
 def _words(reports: Iterable[Report]) -> list[str]:
-    """What the agent has heard, utterance by utterance."""
+    """Texts that the agent has heard, one for each utterance."""
     return [report.text for report in reports if isinstance(report, CallerSaid) and report.final and report.text]
 
 
