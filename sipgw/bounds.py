@@ -10,7 +10,8 @@ from agent.bounds import FULL, BoundedTable
 __all__ = ["FULL", "WHAT", "BoundedTable"]
 
 WHAT = (
-    "callbacks", "campaigns of tenants", "webhooks", "records", "browser calls", "calls of visitors",
+    "callbacks", "callbacks of tenants", "campaigns of tenants", "webhooks", "records", "browser calls",
+    "calls of visitors",
     "live listeners of a call", "browsers that look on", "changes for a browser", "sessions", "tries to sign in",
     "idempotency keys", "callers whose calls are counted", "Call-IDs", "SIP messages of calls", "capture files",
     "artifacts", "spans of recordings", "files to delete", "addresses that were let in", "strangers that are told of",

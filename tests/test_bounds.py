@@ -28,6 +28,7 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import CaptureOptions, StoreOptions, WebhookOptions
+from sipgw.config.tenants import TenantOptions
 from sipgw.events import CallBegan, CallEnded, Disposition
 from sipgw.outbound import jobs
 from sipgw.outbound.promises import CallbackContext, callback_tool
@@ -88,6 +89,27 @@ async def callbacks_of_all(folder: Path, patch: pytest.MonkeyPatch) -> None:
             tools = Toolbox([callback_tool(kept, AsyncMock(return_value=asking), CallbackOptions(), lambda: NOW)])
             await tools.run("schedule_callback", f'{{"phone_number": "{asking.number}", "when": "tomorrow at 3 pm"}}')
         assert len(await kept.all("")) == 5
+
+
+async def callbacks_of_tenants(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Of the callers of one tenant without end: others keep their room, also for the same people."""
+    patch.setattr(jobs, "MOST_OF_TENANT", 5)
+    tenants = TenantOptions("acme", ("desk", "shop")), TenantOptions("globex", ("globex",))
+    async with Store(StoreOptions(str(folder / "x.db"))) as store:
+        kept = jobs.Jobs(store, "")
+
+        async def promised(agent: str, number: int) -> str:
+            asking = CallbackContext(f"{agent}-{number}", agent, f"+141555501{number:02}", US, verified=True)
+            given = kept, AsyncMock(return_value=asking), CallbackOptions(), lambda: NOW
+            tools = Toolbox([callback_tool(*given, tenants=tenants)])
+            text = f'{{"phone_number": "{asking.number}", "when": "tomorrow at 3 pm"}}'
+            return (await tools.run("schedule_callback", text)).error
+
+        told = [await promised(("desk", "shop")[number % 2], number) for number in range(20)]
+        assert told == [""] * 5 + ["too many calls back are promised already: say so, and promise nothing"] * 15
+        assert [await promised(agent, 0) for agent in ("globex", "house")] == ["", ""]
+        patch.setattr(jobs, "MOST_CALLBACKS", 2)
+        assert [bool(await promised("house", number)) for number in (1, 2)] == [False, True]
 
 
 async def webhooks(folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -213,6 +235,7 @@ async def artifacts(folder: Path, patch: pytest.MonkeyPatch) -> None:
 BOUNDS = [
     Bound("sipgw.outbound.jobs:MOST_OF_ONE", "callbacks", callbacks_of_one),
     Bound("sipgw.outbound.jobs:MOST_CALLBACKS", "callbacks", callbacks_of_all),
+    Bound("sipgw.outbound.jobs:MOST_OF_TENANT", "callbacks of tenants", callbacks_of_tenants),
     Bound("sipgw.outbound.jobs:MOST_CAMPAIGNS", "campaigns of tenants", "web/test_tenant_campaigns.py::test_bounds"),
     Bound("sipgw.outbound.jobs:MOST_ROWS", "campaigns of tenants", "web/test_tenant_campaigns.py::test_bounds"),
     Bound("sipgw.records.webhooks.deliveries:MOST_WAITING", "webhooks", webhooks),

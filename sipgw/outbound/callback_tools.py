@@ -37,6 +37,6 @@ def callback_tools(store: Store, originator: Originator) -> CallTools:
             judged = await originator.gate.judge(request, later=True)
             return judged.reason if isinstance(judged, GateRefusal) else ""
 
-        return [callback_tool(Jobs(store, ""), asking, options, refused=refused)]
+        return [callback_tool(Jobs(store, ""), asking, options, refused=refused, tenants=tenants)]
 
     return tools

@@ -31,6 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.bounds import FULL
 from sipgw.config.errors import OperatorError
+from sipgw.config.tenants import TenantOptions, tenant_of
 from sipgw.outbound.campaign_names import CampaignNames
 from sipgw.outbound.retries import JobResult, JobState
 from sipgw.outbound.tables import HELD, OPEN, Campaign, CampaignState, Job
@@ -39,9 +40,11 @@ from sipgw.records.store.store import Store
 LEASE = 60.0
 """Seconds after which another process may claim a job whose lease was not renewed."""
 MOST_CALLBACKS = 5000
-"""Waiting callbacks of all callers together. At two calls at a time this is work for days."""
+"""Waiting callbacks of all agents that belong to no tenant. At two calls at a time this is work for days."""
+MOST_OF_TENANT = 500
+"""Waiting callbacks of each tenant: they take no place of others."""
 MOST_OF_ONE = 3
-"""Waiting callbacks to one number, and waiting callbacks that were promised in one call."""
+"""Waiting callbacks of one tenant to one number, and waiting callbacks that were promised in one call."""
 FORGOTTEN = 86400.0
 """Seconds after which a callback counts no more that a person has to make: nobody tells us that it was made."""
 OVERDUE = 30 * 86400.0
@@ -111,8 +114,9 @@ class Jobs:
                 same = select(Job.id).where(Job.campaign == job.campaign, Job.key == job.key)
                 return (await session.scalars(same)).one(), False
 
-    async def promise(self, job: Job, now: datetime) -> tuple[int, bool] | None:
-        """Plan a callback, or plan it anew for when it is due if it was promised before; None if too many wait already.
+    async def promise(self, job: Job, now: datetime, tenants: Sequence[TenantOptions] = ()) -> tuple[int, bool] | None:
+        """Plan a callback, or plan it anew for when it is due if it was promised before; None if too many of the same
+        tenant wait already.
 
         Returns its id, and whether it was planned for another time before. One that is planned anew takes no further
         place, and whoever dials for it at this moment loses it.
@@ -120,15 +124,23 @@ class Jobs:
         mine = or_(Job.number == job.number, Job.key.startswith(f"{job.call} ", autoescape=True))
         by_hand = and_(Job.state == "by_hand", Job.due > now.timestamp() - FORGOTTEN)
         dialled = and_(OPEN, Job.due > now.timestamp() - OVERDUE)
-        waiting = select(func.count()).where(Job.campaign == "", or_(dialled, by_hand), Job.key != job.key)
+        theirs = {one.name: one.agents for one in tenants}
+        if tenant := tenant_of(job.agent, tenants):
+            own, most = Job.agent.in_(theirs[tenant]), MOST_OF_TENANT
+        else:
+            own, most = Job.agent.not_in(sum(theirs.values(), ())), MOST_CALLBACKS
+        waiting = select(func.count()).where(Job.campaign == "", own, or_(dialled, by_hand), Job.key != job.key)
         values: dict[str, Any] = {"state": job.state or "planned", "due": job.due, "variables": job.variables}
         values |= {"attempts": 0, "reason": job.reason or "", "holder": "", "lease": 0.0}
         async with self._store.write() as session:  # who counts at the same moment waits, or both would find room
             if self._store.options.url:
                 await session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK})
             all_of_them, of_one = await session.scalar(waiting) or 0, await session.scalar(waiting.where(mine)) or 0
-            if all_of_them >= MOST_CALLBACKS or of_one >= MOST_OF_ONE:
-                FULL["callbacks"] += 1
+            if all_of_them >= most or of_one >= MOST_OF_ONE:
+                if tenant:
+                    FULL["callbacks of tenants"] += 1
+                else:
+                    FULL["callbacks"] += 1
                 return None
             there = await session.scalar(select(Job.id).where(Job.campaign == job.campaign, Job.key == job.key))
             if there is None:

@@ -1,6 +1,6 @@
 """The tool ``schedule_callback``, by which an agent promises to call back."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ from agent.tools import Tool, ToolError, tool
 from sipgw.config.hours import zone_named
 from sipgw.config.numbers import NumberError, e164
 from sipgw.config.outbound import CallbackOptions
+from sipgw.config.tenants import TenantOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.tables import Job
@@ -86,8 +87,10 @@ def callback_tool(
     options: CallbackOptions,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     refused: Callable[[str, str, bool], Awaitable[str]] = _may_be,
+    tenants: Sequence[TenantOptions] = (),
 ) -> Tool:
-    """The tool of one call. If the same number is promised two times, the last one counts.
+    """The tool of one call. If the same number is promised two times, the last one counts. Each of `tenants` has its
+    own room for callbacks.
 
     `refused` gets a number, the name of a trunk and whether the person has consented. It returns why the number may not
     be called at any hour, or an empty text.
@@ -124,9 +127,9 @@ def callback_tool(
             variables={"topic": about} if about else {}, consent=agreed, due=at.timestamp(), call=context.call,
             state="planned" if options.dial else "by_hand", reason="" if options.dial else BY_HAND,
         )  # fmt: skip
-        promised = await jobs.promise(job, now())
+        promised = await jobs.promise(job, now(), tenants)
         if promised is None:
-            log.warning("no call back is promised", reason="as many wait as may")
+            log.warning("no call back is promised", reason="as many wait as may", agent=context.agent)
             raise ToolError("too many calls back are promised already: say so, and promise nothing")
         planned, moved = promised
         status = "moved: only this time counts" if moved else "promised"
