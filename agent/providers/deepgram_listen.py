@@ -96,6 +96,8 @@ class DeepgramOptions(ListenOptions):
             raise ValueError(f"keyterms: at most {KEYTERMS} terms of at most {KEYTERM} characters, none of them blank")
         if self.redact and self.is_flux and (len(self.redact) > 1 or self.redact[0] not in FLUX_REDACT):
             raise ValueError(f"redact: flux models take one of {', '.join(FLUX_REDACT)}")
+        if self.is_flux and (unknown := set(bases([self.language])) - {"", "multi", *FLUX_LANGUAGES}):
+            raise ValueError(f"language: flux models know {', '.join(FLUX_LANGUAGES)}, or multi, not {min(unknown)}")
         if number(self.extra, EAGER, self.eager_eot_threshold or 0.3) > number(self.extra, EOT, EOT_THRESHOLD):
             raise ExtraError(f"must be at least {EAGER}", EOT)
         if foreign := next((name for name in (NOVA_ONLY if self.is_flux else FLUX_ONLY) if name in self.extra), ""):

@@ -4,8 +4,9 @@ Turns, interruptions, silence and limits are those of every conversation. What d
 server remembers what it was asked; keys go to it one by one; it may speak unasked; and it has commands.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
+
+from pydantic_core import from_json
 
 from agent.active_agent import CascadeRole
 from agent.call_control import CallControlRefused
@@ -167,8 +168,8 @@ class RelayConversation(Conversation):
     def _finish(self, data: str) -> None:
         """End the call when everything has been said, or transfer the caller if there is hand-off data."""
         try:
-            told = json.loads(data) if data else None
-        except (ValueError, RecursionError):
+            told = from_json(data) if data else None
+        except ValueError:  # also for what is nested too deep for a record
             told = data
         ending = self._agent.call_ending
         to = told.get("to", "") if isinstance(told, dict) else ""

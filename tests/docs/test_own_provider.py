@@ -5,10 +5,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sipgw.tools.conformance.checks import CHECKS
+from sipgw.tools.conformance.embedded import SpokenSample
 from tests.waiting import HANG
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +40,17 @@ def test_the_example_is_short_and_the_page_names_every_check() -> None:
     for name in CHECKS:
         start, _, fault = name.partition("bears a connection that is ")
         assert (fault or start) in told, name
+
+
+def test_the_hook_that_the_page_shows_for_speech_gives_a_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "forward.ulaw").write_bytes(b"\xff" * 8000)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102  our own page
+    assert names["pytest_sipgw_provider_speech"](None) == {"en": SpokenSample(b"\xff" * 8000, "go forward ten meters")}
 
 
 @pytest.mark.slow

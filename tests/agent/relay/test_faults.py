@@ -186,3 +186,17 @@ def test_what_waits_is_bounded() -> None:
 
     held = hold(plan, answers({}))
     assert len(held.server.told("error")) == held.brain.refused == 5
+
+
+def test_hand_off_data_that_no_record_can_follow_is_kept_as_its_text() -> None:
+    async def plan(caller, line, server):
+        await asyncio.sleep(1)
+        await caller.say("A person, please.")
+        await asyncio.sleep(60)
+
+    deep = '{"a":' * 900 + "1" + "}" * 900
+    script = answers({"A person": [{"type": "end", "handoffData": deep}]})
+    held = hold(plan, script, Setting(can_transfer=True))
+    assert held.outcome.kind == "transfer"
+    (turn,) = held.turns
+    assert turn.as_dict()["tools"][0]["arguments"] == {"handoffData": deep}

@@ -32,8 +32,9 @@ _SPOKEN_EMAIL = re.compile(
 )
 _LEADING = re.compile(
     r"(?:(?:yes|yeah|sure|ok|okay|well|um|uh|oh|er|please|so|and)\b[\s,]*)*"
-    r"(?:(?:it's|it is|that's|that is|that would be|it would be|this is|i'm|i am|i'd like|i would like|i want|i need"
-    r"|make it)\s+)?(?:(?:the|my) (?:\w+ ){0,2}(?:is|name is)\s+)?"
+    r"(?:(?:do you have|do you sell|have you got|i'm looking for|i am looking for|search for|it's|it is|that's|that is"
+    r"|that would be|it would be|this is|i'm|i am|i'd like|i would like|i want|i need|make it)\s+)?"
+    r"(?:(?:the|my) (?:\w+ ){0,2}(?:is|name is)\s+)?"
     r"(?:(?:called|under|for|from|in|into|on|at|to|about|near)\s+)?",
     re.IGNORECASE,
 )
@@ -92,9 +93,12 @@ def _saying(said: Utterance) -> str:
 
 
 def _prepositions(one: Parameter) -> str:
-    if one.words & _TO:
-        return "to|into|for|towards"
-    return "from" if one.words & _FROM else "in|near|on|at|for|around|to|of"
+    for words in (words_in(one.name.replace("_", " ")), one.words):  # the name decides: "Where to pick you up."
+        if words & _TO:
+            return "to|into|for|towards"
+        if words & _FROM:
+            return "from"
+    return "in|near|on|at|for|around|to|of"
 
 
 def _email(said: Utterance) -> str:

@@ -149,7 +149,7 @@ _HINTS = (
     (Form.WHEN, frozenset({"time", "day", "date", "when", "weekday", "hour", "birthday", "birthdate"})),
     (Form.PLACE, frozenset({
         "city", "town", "country", "street", "address", "district", "station", "location", "region", "airport", "place",
-        "origin", "destination",
+        "origin", "pickup", "destination",
     })),
     (Form.SENTENCE, frozenset({
         "message", "note", "reason", "fault", "problem", "complaint", "comment", "feedback", "question", "issue",
