@@ -6,7 +6,7 @@ agreed; a corrected part is said back alone. One mechanism for all tools, cascad
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, create_model
 from pydantic.fields import FieldInfo
 
 from agent.consent import Consent, ConsentQuestion
-from agent.forms.fields import Address, Amount, Card, Email, FormField, FormSetting, Moment, Name, Phone, Postal
+from agent.forms.fields import FORM, Address, Amount, Card, Email, FormField, FormSetting, Moment, Name, Phone, Postal
 from agent.forms.form import FieldEvent, FieldState, FormValues, ValueToConfirm
 from agent.secrets import Secret
 from agent.turn_taking.expect import OPEN, Expected, Kind
@@ -40,6 +40,11 @@ COLLECT = "collect"
 SAY_BACK = "If the caller corrects a part, call it again with only that changed. Spell for them what is spelled here."
 REFUSED = "Not done: the caller said no. Ask what is wrong with it, and call the tool again with that corrected."
 WRITTEN = "take this down"
+HIDDEN = (
+    "a field of a form is a parameter of its own, which may be optional; within another type nobody would confirm it"
+)
+_AROUND = ("model-field", "default", "nullable", "function-before", "function-after", "function-wrap")
+"""Schemas of pydantic around that of a field, which leave it the only value."""
 
 
 @lru_cache(256)
@@ -47,6 +52,32 @@ def collected(arguments: type[BaseModel]) -> Mapping[str, FormField]:
     """The parameters that are fields of a form, by name."""
     found = {name: _field_of(one.metadata) or _field_of(_nested(one)) for name, one in arguments.model_fields.items()}
     return {name: one for name, one in found.items() if one is not None}
+
+
+def hides_field(arguments: type[BaseModel]) -> bool:
+    """Whether a field of a form is within another type, like ``list[PhoneEmail]``: nobody would say it back."""
+    schema: Any = arguments.__pydantic_core_schema__
+    made = schema["schema"] if schema["type"] == "definitions" else schema
+    own = map(_is_field, made["schema"]["fields"].values())
+    return sum(_fields_in(schema)) > sum(own)
+
+
+def _is_field(schema: Any) -> bool:
+    """Whether a schema of pydantic is a field, or nothing but a field or None."""
+    while schema["type"] in _AROUND and FORM not in schema.get("metadata", {}):
+        schema = schema["schema"]
+    return FORM in schema.get("metadata", {})
+
+
+def _fields_in(schema: Any) -> Iterator[bool]:
+    """A True for each field that a schema of pydantic has anywhere in it."""
+    if isinstance(schema, dict):
+        if FORM in schema.get("metadata", ()):
+            yield True
+        schema = [value for key, value in schema.items() if key != "metadata"]
+    if isinstance(schema, list | tuple):
+        for one in schema:
+            yield from _fields_in(one)
 
 
 def _nested(one: FieldInfo) -> Iterable[Any]:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import to_jsonable_python
 
 from agent.bounds import BoundedTable
-from agent.collect import COLLECT, Collector, collected, expectations, one_by_one
+from agent.collect import COLLECT, HIDDEN, Collector, collected, expectations, hides_field, one_by_one
 from agent.consent import Consent
 from agent.history import History
 from agent.llm import ToolSchema
@@ -34,12 +34,10 @@ log = structlog.get_logger()
 
 TOOLS = Pool("tools", workers=16, waiting=32)
 """For tools that are plain functions."""
-
 RESULT_LIMIT = 8000
 """Characters of a result that the model sees."""
 ARGUMENTS_LIMIT = 16_000
 """Characters of arguments that are looked at."""
-
 KEY = "idempotency_key"
 """Name of the parameter that tells the tries of one order from two orders."""
 CACHED = 1000
@@ -228,12 +226,14 @@ def _model(name: str, fields: tuple[tuple[str, Any], ...]) -> type[BaseModel]:
         text = _description_of(hint)
         described[field_name] = (hint, Field(default, description=text) if text else default)
     for one, given in described.items():
-        alone: dict[str, Any] = {one: given}
         try:
-            create_model(name, **alone).model_json_schema()
+            alone: type[BaseModel] = create_model(name, **{one: given})
+            alone.model_json_schema()
         except Exception as error:  # pydantic tells of its own workings, in several lines
             why = f"{given[0]!r} is no type that a model can write as JSON"
             raise ToolFileError(f"tool {name}: parameter {one}: {why}") from error
+        if hides_field(alone):
+            raise ToolFileError(f"tool {name}: parameter {one}: {HIDDEN}")
     return create_model(name, __config__=ConfigDict(extra="forbid"), **described)
 
 

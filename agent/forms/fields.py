@@ -25,6 +25,8 @@ from agent.turn_taking.expect import OPEN, Expected, Kind
 LONGEST = 300
 """Characters of a value that are looked at."""
 NAME_LENGTH = 80
+FORM = "form"
+"""Key of a field's kind in the metadata of its schema of pydantic, and of the `FormSetting` in the context."""
 SOON = timedelta(minutes=5)
 """How far in the past a date may lie: people say "now"."""
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
@@ -96,11 +98,11 @@ class FormField:
             if isinstance(value, str):
                 value = _read(value)
             try:
-                return self.read(value, (info.context or {}).get("form", DEFAULT))
+                return self.read(value, (info.context or {}).get(FORM, DEFAULT))
             except ArithmeticError:  # NaN, or a day before year 1 or after 9999 in UTC
                 raise ValueError("this is out of range; ask the caller again") from None
 
-        return core_schema.with_info_before_validator_function(before, handler(source))
+        return core_schema.with_info_before_validator_function(before, handler(source), metadata={FORM: self.kind})
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> Any:
         return {**handler(schema), **self.schema}

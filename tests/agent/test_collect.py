@@ -2,16 +2,18 @@
 
 import asyncio
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import pytest
+from pydantic import AfterValidator, BaseModel
 
 from agent.collect import PhoneAddress, PhoneAmount, PhoneCard, PhoneDate, PhoneEmail, PhoneName, PhoneNumber
 from agent.consent import REPORT, Consent
 from agent.forms.fields import FormSetting
 from agent.forms.telephone import ExpectedNumber
 from agent.history import AssistantTurn, History, Sentence, UserTurn
-from agent.tools import Tool, Toolbox, collecting, result_text, tool
+from agent.tools import Tool, Toolbox, ToolFileError, collecting, result_text, tool
 from agent.turn_taking.expect import Expected, Kind
 from tests.agent.holding import Setting, hold
 from tests.agent.realtime_holding import gone
@@ -345,3 +347,42 @@ def test_what_is_out_of_range_is_an_error_in_words(arguments: str) -> None:
         return "booked"
 
     assert "out of range" in run(Toolbox([book]).run("book", arguments)).error
+
+
+class Booking(BaseModel):
+    mail: PhoneEmail
+
+
+@dataclass
+class Guest:
+    name: PhoneName
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        *(Booking, Booking | None, list[Booking], Guest, dict[str, Guest]),
+        *(list[PhoneEmail], list[PhoneEmail] | None, PhoneEmail | PhoneNumber, PhoneEmail | str),
+    ],
+)
+def test_a_field_that_nobody_would_confirm_is_refused_when_the_tools_are_read(hint: Any) -> None:
+    def book(guest: Any) -> str:
+        """Book a table."""
+        return ""
+
+    book.__annotations__["guest"] = hint
+    with pytest.raises(ToolFileError, match="parameter guest: a field of a form is a parameter of its own"):
+        tool(side_effect=True)(book)
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [PhoneAddress, PhoneCard | None, Annotated[PhoneDate | None, "When."], Annotated[PhoneEmail, AfterValidator(str)]],
+)
+def test_a_field_by_itself_or_none_asks_the_caller(hint: Any) -> None:
+    def book(one: Any, other: Any, guests: int = 1) -> str:
+        """Book a table."""
+        return ""
+
+    book.__annotations__ |= {"one": hint, "other": hint}
+    assert tool(side_effect=True)(book).asks

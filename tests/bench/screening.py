@@ -1,6 +1,6 @@
 """How often call screens are told from machines and people: by their words in seven languages, and in English by sound.
 
-Only ``screening_words_kept_back_*`` is a forecast: patterns and weights were made with the texts of
+Only ``screening_*_kept_back_*`` is a forecast: patterns and weights were made with the texts of
 ``screening_trained_*``.
 The words are those of `tests/data/screening`. As sound they are spoken by the embedded voice, go through G.711, and are
 heard by the embedded recogniser. Where the embedded encoder is installed, it compares words as in calls; what patterns
@@ -40,12 +40,18 @@ class Said(NamedTuple):
 
 
 def corpus() -> list[Said]:
-    """All of it."""
+    """What patterns and weights were made with."""
     return [
         Said(row[0], who, row[-1])
         for name, who in PARTIES.items()
         for row in (line.split("\t") for line in (DATA / f"{name}.tsv").read_text("utf-8").splitlines())
     ]
+
+
+def kept_back() -> list[Said]:
+    """What they were not made with."""
+    rows = (line.split("\t") for line in (DATA / "kept.tsv").read_text("utf-8").splitlines())
+    return [Said(language, AnsweredParty(who), text) for language, who, text in rows]
 
 
 def by_words(text: str, *, compare: bool = True) -> AnsweredParty:
@@ -77,18 +83,17 @@ def by_sound(said: Said, speak: Callable[[str], Iterable[bytes]], hear: Callable
 
 
 def gates() -> Iterator[Gate]:
-    """Measure; half a minute, if the embedded models are installed."""
+    """Measure; a minute, if the embedded models are installed."""
     found: Taken = Counter()
     for said in corpus():
         found[said.who, by_words(said.text)] += 1
     yield from judged("trained_words", found)
     kept: Taken = Counter()
     patterns = 0
-    for line in (DATA / "kept.tsv").read_text("utf-8").splitlines():
-        _, who, text = line.split("\t")
-        kept[AnsweredParty(who), by_words(text)] += 1
+    for said in kept_back():
+        kept[said.who, by_words(said.text)] += 1
         screen = AnsweredParty.SCREEN
-        patterns += AnsweredParty(who) is screen and by_words(text, compare=False) is screen
+        patterns += said.who is screen and by_words(said.text, compare=False) is screen
     yield from judged("words_kept_back", kept, patterns)
     try:
         from agent.providers.local.hibari_tts import HibariTts
@@ -102,11 +107,9 @@ def gates() -> Iterator[Gate]:
         linear = np.frombuffer(to_linear(ulaw), "<i2").astype(np.float32) / 32768
         return model.transcribe(linear).text
 
-    sounded: Taken = Counter()
-    for said in corpus():
-        if said.language == "en":
-            sounded[said.who, by_sound(said, voice.speak, hear)] += 1
-    yield from judged("trained_sound", sounded)
+    for how, texts in (("trained_sound", corpus()), ("sound_kept_back", kept_back())):
+        english = (said for said in texts if said.language == "en")
+        yield from judged(how, Counter((said.who, by_sound(said, voice.speak, hear)) for said in english))
 
 
 def judged(how: str, found: Taken, patterns: int | None = None) -> Iterator[Gate]:
