@@ -54,6 +54,13 @@ class Answers:
         lines = [line for line in self._recipe.splitlines() if not line.lstrip().startswith("#")]
         return list(dict.fromkeys(re.findall(r"\$\{(\w+)\}", "\n".join(lines))))
 
+    def without_domain(self, name: str, value: str) -> str:
+        """The value of a name in the environment without the domain that the recipe puts after it. Portals show both
+        together: ``acme`` for ``sip:acme.pstn.twilio.com``.
+        """
+        after = re.search(rf"\$\{{{re.escape(name)}\}}((?:\.[\w-]+)+)", self._recipe)
+        return value.removeprefix("sip:").removesuffix(after[1]) if after else value
+
 
 def replace_file(file: Path, text: str) -> None:
     """Write the file; one that is there is kept as ``NAME.old``, ``NAME.old.2`` and so on. Raises `OSError`."""

@@ -1,8 +1,9 @@
 """Asks in a terminal for what ``sipgw init`` writes. Keys and the line are tried as soon as they are given."""
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +53,9 @@ EMBEDDED = {
 }
 SERVERS = {"ollama": "Ollama on this machine", "llamacpp": "llama.cpp on this machine"}
 SECRET = ("KEY", "PASSWORD", "SECRET", "TOKEN")
-"""Ends of names whose values are not shown while they are typed."""
+"""Ends of names whose values are not shown while they are typed, ..."""
+SHOWN = ("TLS_KEY",)
+"""... except these, which name a file."""
 
 
 def guide(answers: Answers, output: Path, *, call: Callable[[Path], bool], always: bool, yes: bool) -> None:
@@ -63,6 +66,36 @@ def guide(answers: Answers, output: Path, *, call: Callable[[Path], bool], alway
     """
     if not yes:
         _refuse_to_overwrite(output)
+    with _nothing_written():
+        line, answers, given, server = _asked(answers)
+    _write(answers, output, given)
+    if server:
+        _set_up(server, output)
+    if line in ("pbx", "carrier") and typer.confirm("try the line now?", default=True):
+        asyncio.run(_try_line(answers, given))
+    named = "" if output == DEFAULT_FILE else f" -c {output}"
+    wanted = always or typer.confirm("call the agent now, from this machine?", default=True)
+    answered = not wanted or call(output)
+    out.print(f"\nnow run [bold]{command()} serve{named}[/]; it prints how to call it", soft_wrap=True)
+    if not answered:
+        raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _nothing_written() -> Iterator[None]:
+    """Say it to a person who ends the block by Ctrl-C or by a no."""
+    try:
+        yield
+    except typer.Exit:
+        out.print("\nnothing was written")
+        raise
+    except (KeyboardInterrupt, typer.Abort):  # the second is of a prompt that was waiting
+        out.print("\nnothing was written")
+        raise typer.Exit(130) from None
+
+
+def _asked(answers: Answers) -> tuple[str, Answers, dict[str, str], str]:
+    """Ask. The key of `LINES`, all answers, the values for `DOTENV`, and the one of `SERVERS`, if any."""
     line = choice("Who calls the agent first?", LINES)
     recipes = RECIPES_OF[line]
     recipe = choice("Which one?", recipes) if len(recipes) > 1 else next(iter(recipes))
@@ -75,17 +108,7 @@ def guide(answers: Answers, output: Path, *, call: Callable[[Path], bool], alway
             server = name if name in SERVERS else server
             answers = replace(answers, **{part: "" if name in SERVERS else name})
     given |= _line_of(answers, given)
-    _write(answers, output, given)
-    if server:
-        _set_up(server, output)
-    if line in ("pbx", "carrier") and typer.confirm("try the line now?", default=True):
-        asyncio.run(_try_line(answers, given))
-    named = "" if output == DEFAULT_FILE else f" -c {output}"
-    wanted = always or typer.confirm("call the agent now, from this machine?", default=True)
-    answered = not wanted or call(output)
-    out.print(f"\nnow run [bold]{command()} serve{named}[/]; it prints how to call it", soft_wrap=True)
-    if not answered:
-        raise typer.Exit(1)
+    return line, answers, given, server
 
 
 def choice(question: str, options: Mapping[str, str], default: str = "") -> str:
@@ -104,7 +127,7 @@ def choice(question: str, options: Mapping[str, str], default: str = "") -> str:
 
 def ask(name: str, default: str = "", hint: str = "") -> str:
     """A value; what is secret is not shown. Empty for nothing but Enter."""
-    hidden = name.endswith(SECRET)
+    hidden = name.endswith(SECRET) and name not in SHOWN
     shown = f"{name} ({hint})" if hint else name
     return str(typer.prompt(shown, default=default, show_default=bool(default), hide_input=hidden)).strip()
 
@@ -187,7 +210,7 @@ def _line_of(answers: Answers, given: dict[str, str]) -> dict[str, str]:
         wanted = [name for name in answers.variables if not known.get(name)]
         if wanted:
             out.print(f"\n{escape(answers.steps)}\n", style="dim", soft_wrap=True)
-        values = {name: _line_value(name) for name in wanted}
+        values = {name: answers.without_domain(name, _line_value(name)) for name in wanted}
         try:
             parse(answers.text, "sipgw.toml", known | values)
         except ConfigError as error:

@@ -1,10 +1,12 @@
 """A person at a terminal: a command on a pseudo-terminal, whose questions are read and answered."""
 
+import fcntl
 import os
 import pty
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +35,7 @@ class Terminal:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "sipgw", *words],
             cwd=folder, env=kept | dict(variables), stdin=other, stdout=other, stderr=other, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(other, termios.TIOCSCTTY, 0),  # it is theirs, so that Ctrl-C reaches them
         )  # fmt: skip
         os.close(other)
 
@@ -57,6 +60,10 @@ class Terminal:
     def types(self, line: str = "") -> None:
         """Type a line."""
         os.write(self._own, f"{line}\n".encode())
+
+    def interrupts(self) -> None:
+        """Press Ctrl-C."""
+        os.write(self._own, b"\x03")
 
     def answers(self, question: str, line: str = "") -> None:
         """Wait for a question and answer it."""

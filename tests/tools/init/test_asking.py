@@ -97,6 +97,57 @@ def test_a_file_that_is_there_stays_unless_the_answer_is_yes(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_the_name_of_a_trunk_may_come_with_its_domain_and_the_file_of_a_key_is_shown(tmp_path: Path) -> None:
+    with at_a_terminal(tmp_path) as terminal:
+        terminal.answers("number [1]: ", "4")
+        terminal.answers("number [1]: ", "3")
+        terminal.answers("[Acme Store]: ")
+        embedded(terminal, "speech to text", "language model", "text to speech")
+        terminal.answers("PUBLIC_ADDRESS: ", "203.0.113.7")
+        terminal.answers("TLS_CERTIFICATE: ", "/etc/ssl/cert.pem")
+        terminal.answers("TLS_KEY: ", "/etc/ssl/key.pem")
+        terminal.answers("TWILIO_TRUNK: ", "sip:acme.pstn.twilio.com")
+        terminal.answers("try the line now? [Y/n]: ", "n")
+        terminal.answers("call the agent now, from this machine? [Y/n]: ", "n")
+        assert terminal.ends() == 0
+        assert "/etc/ssl/key.pem" in terminal.shown
+    assert dotenv_values(tmp_path / ".env")["TWILIO_TRUNK"] == "acme"
+
+
+@pytest.mark.slow
+def test_values_that_cannot_be_used_and_no_further_try_write_nothing_and_say_so(tmp_path: Path) -> None:
+    with at_a_terminal(tmp_path) as terminal:
+        terminal.answers("number [1]: ", "4")
+        terminal.answers("number [1]: ", "4")
+        terminal.answers("[Acme Store]: ")
+        embedded(terminal, "speech to text", "language model", "text to speech")
+        terminal.answers("PUBLIC_ADDRESS: ", "gw.example.com")
+        terminal.answers("PLIVO_TRUNK: ", "12345.zt.plivo.com")
+        terminal.answers("PLIVO_NETWORK: ", "198.51.100.0/28")
+        terminal.reads("public_address must be an IP address, not 'gw.example.com'")
+        terminal.answers("enter it again? [Y/n]: ", "n")
+        terminal.reads("nothing was written")
+        assert terminal.ends() == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answers", [(), ("1",), ("2", "", "", "", "")])
+def test_ctrl_c_at_a_question_writes_nothing_and_says_so(answers: tuple[str, ...], tmp_path: Path) -> None:
+    """At a choice, at a value that is shown, and at one that is hidden."""
+    with at_a_terminal(tmp_path) as terminal:
+        for answer in answers:
+            terminal.answers("]: ", answer)
+        terminal.reads(
+            "[1]: " if not answers else "[Acme Store]: " if len(answers) == 1 else "ANNA_PASSWORD (Enter makes one): "
+        )
+        terminal.interrupts()
+        terminal.reads("nothing was written")
+        assert terminal.ends() == 130
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
 def test_a_wrong_key_is_found_at_once_and_the_right_agent_is_called(tmp_path: Path) -> None:
     """The words of the model are heard over RTP, and the call's page is there until Enter is pressed."""
     if models.missing() is not None:
