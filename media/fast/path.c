@@ -51,7 +51,8 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *waiter, *out, *silence, *take_name, *ready_name, *none; /* `waiter` keeps `epoll` open */
+    PyObject *waiter, *out, *silence, *none; /* `waiter` keeps `epoll` open */
+    PyObject *take_name, *next_name, *agent_name, *ready_name;
     Port *ports; /* by descriptor */
     int port_count, epoll, busy;
     unsigned char to_alaw[256], to_ulaw[256], levels[LEVEL_COUNT];
@@ -302,10 +303,11 @@ typedef struct {
     JitterStats *stats;
     SrtpStreams *streams; /* NULL if the call is not encrypted */
     PlayoutJitterBuffer *listener; /* NULL if nobody else listens */
+    PyObject *mixer;               /* of a conference whose sound the agent hears, too; NULL for none */
     Record record;
 } Receiving;
 
-/* The buffer of a bridge that `ref` refers to, NULL for none; 0 if it is anything else, which Python has to do. */
+/* The buffer of a listener that `ref` refers to, NULL for none; 0 if it is anything else, which Python has to do. */
 static int
 find_buffer(const Ref *ref, PlayoutJitterBuffer **buffer)
 {
@@ -318,12 +320,11 @@ static int
 find_receiving(Channel *channel, Receiving *of)
 {
     RtpSession *session = hot(&channel->session);
-    PlayoutJitterBuffer *relay; /* what the other side gets does not matter here, except sound of a conference */
     of->channel = channel;
     of->session = session;
-    if (session == NULL || session->recording != Py_None || session->live != Py_None ||
-        !find_buffer(&session->relay, &relay))
+    if (session == NULL || session->recording != Py_None || session->live != Py_None || session->relay.any == NULL)
         return 0;
+    of->mixer = is_mixer(session->relay.any) ? session->relay.any : NULL; /* what else is sent does not matter here */
     of->agreed = hot(&session->agreed);
     Inbound *inbound = of->inbound = hot(&session->inbound);
     if (of->agreed == NULL || inbound == NULL || !find_buffer(&inbound->listener, &of->listener) ||
@@ -463,8 +464,28 @@ decrypted(FastPath *path, const Receiving *of, const Incoming *packet)
     return path->clear;
 }
 
-/* Take a packet of RTP; 0 if Python has to do it, with nothing changed. What is not encrypted of SRTP is looked at first,
- * for what libsrtp has taken once it takes no more. */
+/* Hand up what a packet brings; in a conference by Mixer.to_agent. -1 with an error if that failed. */
+static int
+hand_up_mixed(FastPath *path, Receiving *of, const unsigned char *sound, int length, int whole, double now)
+{
+    if (of->mixer == NULL) {
+        hand_up(path, of, sound, length, whole, now);
+        return 1;
+    }
+    PyObject *own = PyBytes_FromStringAndSize((const char *)sound, length);
+    PyObject *mixed = own == NULL ? NULL : PyObject_CallMethodObjArgs(of->mixer, path->agent_name, own, NULL);
+    int fits = mixed != NULL && PyBytes_Check(mixed) && PyBytes_Size(mixed) == length;
+    if (fits)
+        hand_up(path, of, (const unsigned char *)PyBytes_AsString(mixed), length, whole, now);
+    else if (mixed != NULL)
+        PyErr_SetString(PyExc_RuntimeError, "a conference changed the length of the sound");
+    Py_XDECREF(own);
+    Py_XDECREF(mixed);
+    return fits ? 1 : -1;
+}
+
+/* Take a packet of RTP; 0 if Python has to do it, with nothing changed; -1 with an error. What is not encrypted of SRTP is
+ * looked at first, for what libsrtp has taken once it takes no more. */
 static int
 take_packet(FastPath *path, const Port *port, const Incoming *packet, double now, int behind)
 {
@@ -514,9 +535,10 @@ take_packet(FastPath *path, const Port *port, const Incoming *packet, double now
     if (of.listener != NULL)
         put_relayed(of.listener, sequence, timestamp, sound, length, now);
     put_sound(&of, sound, length, now);
-    if (of.channel->heard)
-        hand_up(path, &of, sound, length, whole, now);
-    return 1;
+    if (!of.channel->heard || hand_up_mixed(path, &of, sound, length, whole, now) > 0)
+        return 1;
+    PyByteArray_Resize(path->out, before);
+    return -1;
 }
 
 /* The sender of a packet as Python's sockets tell it; NULL with an error. */
@@ -577,6 +599,8 @@ take_packets(FastPath *path, int count, double now, int behind, PyObject *left)
         Py_INCREF((PyObject *)port.channel);
         int taken = take_packet(path, &port, one, now, behind);
         Py_DECREF((PyObject *)port.channel);
+        if (taken < 0)
+            return -1;
         if (taken)
             continue;
         PyObject *sender = sender_of(&port, &one->from);
@@ -654,18 +678,22 @@ typedef struct {
     Source *source;
     SrtpContext *context; /* NULL if the call is not encrypted */
     PlayoutJitterBuffer *relay; /* of which sound is sent in place of the agent's; NULL for none */
+    PyObject *other;            /* another source of such sound, or of a conference; NULL for none */
     Record record;
 } Sending;
 
-/* Whether nothing but the sound of the agent or of a bridge is to be sent in slot number `slot`, and nothing else is due. */
+/* Whether nothing but the sound of the agent, of a bridge or of a conference is to be sent in slot number `slot`, and
+ * nothing else is due. */
 static int
 find_sending(FastPath *path, Channel *channel, const Port *port, long long slot, double now, Sending *of)
 {
     RtpSession *session = of->session = hot(&channel->session);
     Agreed *agreed = of->agreed = session == NULL ? NULL : hot(&session->agreed);
     if (agreed == NULL || agreed->sent < 0 || session->recording != Py_None || session->live != Py_None ||
-        !find_buffer(&session->relay, &of->relay) || !find_sender(session, &of->context))
+        session->relay.any == NULL || !find_sender(session, &of->context))
         return 0;
+    of->relay = hot(&session->relay);
+    of->other = of->relay != NULL || session->relay.any == Py_None ? NULL : session->relay.any;
     RtpSender *sender = of->sender = hot(&session->sender);
     DigitSender *digits = hot(&session->digits);
     of->playout = hot(&session->playout);
@@ -718,26 +746,47 @@ next_frame(FastPath *path, Playout *playout, const unsigned char **at)
     return sound;
 }
 
-/* The same by Playout.take: at the beginning and the end of a piece. `marks` gets a new reference if there are any. */
+/* The frame that Python has `taken`, with its marks or alone: a new reference, for which that of `taken` is given. `marks`
+ * gets a new reference if there are any. NULL without an error if it is none: the worker takes it again, and tells what is
+ * wrong. */
 static PyObject *
-taken_frame(FastPath *path, Playout *playout, const unsigned char **at, PyObject **marks)
+frame_of(PyObject *taken, const unsigned char **at, PyObject **marks)
 {
-    PyObject *taken = PyObject_CallMethodObjArgs((PyObject *)playout, path->take_name, NULL), *frame = NULL;
-    if (taken != NULL && PyTuple_Check(taken) && PyTuple_Size(taken) == 2) {
-        PyObject *sound = PyTuple_GetItem(taken, 0), *found = PyTuple_GetItem(taken, 1);
-        if (PyBytes_Check(sound) && PyBytes_Size(sound) == FRAME) {
-            Py_INCREF(sound);
-            frame = sound;
-            *at = (const unsigned char *)PyBytes_AsString(sound);
-            if (PySequence_Size(found) > 0) {
-                Py_INCREF(found);
-                *marks = found;
-            }
+    int pair = taken != NULL && PyTuple_Check(taken) && PyTuple_Size(taken) == 2;
+    PyObject *sound = pair ? PyTuple_GetItem(taken, 0) : taken, *frame = NULL;
+    if (sound != NULL && PyBytes_Check(sound) && PyBytes_Size(sound) == FRAME) {
+        Py_INCREF(sound);
+        frame = sound;
+        *at = (const unsigned char *)PyBytes_AsString(sound);
+        PyObject *found = pair ? PyTuple_GetItem(taken, 1) : NULL;
+        if (found != NULL && PySequence_Size(found) > 0) {
+            Py_INCREF(found);
+            *marks = found;
         }
     }
     Py_XDECREF(taken);
-    PyErr_Clear(); /* the worker calls it again, and tells what is wrong */
+    PyErr_Clear();
     return frame;
+}
+
+/* The same by Playout.take: at the beginning and the end of a piece. */
+static PyObject *
+taken_frame(FastPath *path, Playout *playout, const unsigned char **at, PyObject **marks)
+{
+    return frame_of(PyObject_CallMethodObjArgs((PyObject *)playout, path->take_name, NULL), at, marks);
+}
+
+/* The frame of a conference by Mixer.next, or of any other source by its `take`. */
+static PyObject *
+joined_frame(FastPath *path, const Sending *of, double now, const unsigned char **at, PyObject **marks)
+{
+    PyObject *time = PyFloat_FromDouble(now), *taken = NULL;
+    if (time != NULL && is_mixer(of->other))
+        taken = PyObject_CallMethodObjArgs(of->other, path->next_name, (PyObject *)of->playout, time, NULL);
+    else if (time != NULL)
+        taken = PyObject_CallMethodObjArgs(of->other, path->take_name, time, NULL);
+    Py_XDECREF(time);
+    return frame_of(taken, at, marks);
 }
 
 /* media.g711.level */
@@ -750,8 +799,8 @@ loudness_of(const FastPath *path, const unsigned char *frame)
     return (unsigned int)sqrt((double)sum / (double)FRAME);
 }
 
-/* The next frame of a call: of a bridge, or of the agent. `held` gets a new reference to the object that it lies in, NULL
- * for none; `level` is that of media.session.sent_levels. 0 if Python has to do it. */
+/* The next frame of a call: of a bridge or a conference, or of the agent. `held` gets a new reference to the object that it
+ * lies in, NULL for none; `level` is that of media.session.sent_levels. 0 if Python has to do it. */
 static int
 find_frame(FastPath *path, const Sending *of, double now, const unsigned char **frame, PyObject **held,
            unsigned char *level, PyObject **marks)
@@ -761,6 +810,10 @@ find_frame(FastPath *path, const Sending *of, double now, const unsigned char **
         if (!take_relayed(of->relay, now, path->relayed))
             return 0;
         *frame = path->relayed;
+    } else if (of->other != NULL) {
+        *held = joined_frame(path, of, now, frame, marks);
+        if (*held == NULL)
+            return 0;
     } else {
         *held = next_frame(path, of->playout, frame);
         if (*held == NULL)
@@ -881,6 +934,14 @@ descriptor_of(const FastPath *path, PyObject *channel)
     return fd >= 0 && fd < path->port_count && (PyObject *)path->ports[fd].channel == channel ? fd : -1;
 }
 
+/* Whether a call may be a side of a conference. */
+static int
+is_joined(const Channel *channel)
+{
+    const RtpSession *session = hot(&channel->session);
+    return session != NULL && session->relay.any != Py_None && hot(&session->relay) == NULL;
+}
+
 static PyObject *
 path_send(PyObject *self, PyObject *args)
 {
@@ -888,7 +949,7 @@ path_send(PyObject *self, PyObject *args)
     PyObject *channels;
     long long slot;
     double now;
-    int made = 0, failed = 0;
+    int made = 0, failed = 0, waits = 0; /* `waits`: Python does a side of a conference, the other comes after it */
     if (!PyArg_ParseTuple(args, "OLd", &channels, &slot, &now))
         return NULL;
     if (!PyList_Check(channels)) {
@@ -906,9 +967,12 @@ path_send(PyObject *self, PyObject *args)
             __builtin_prefetch(PyList_GetItem(channels, each + 1)); /* calls are cold: 20 ms ago they were used last */
         int fd = descriptor_of(path, one);
         Py_INCREF(one); /* Playout.take runs Python */
-        if (fd < 0 || !make_packet(path, (Channel *)one, fd, slot, now, path->outgoing + made, &marks))
+        int joined = fd >= 0 && is_joined((Channel *)one);
+        if (fd < 0 || (joined && waits) ||
+            !make_packet(path, (Channel *)one, fd, slot, now, path->outgoing + made, &marks)) {
+            waits |= joined;
             failed = append(left, Py_BuildValue("(OO)", one, Py_None)) < 0;
-        else {
+        } else {
             made++;
             if (marks != NULL || now >= ((Channel *)one)->watch_at)
                 failed = append(left, Py_BuildValue("(OO)", one, marks != NULL ? marks : path->none)) < 0;
@@ -988,9 +1052,12 @@ path_init(PyObject *self, PyObject *args, PyObject *keywords)
     }
     path->epoll = PyObject_AsFileDescriptor(waiter);
     path->take_name = PyUnicode_InternFromString("take");
+    path->next_name = PyUnicode_InternFromString("next");
+    path->agent_name = PyUnicode_InternFromString("to_agent");
     path->ready_name = PyUnicode_InternFromString("ready");
     path->none = PyTuple_New(0);
-    if (path->take_name == NULL || path->ready_name == NULL || path->none == NULL || path->epoll < 0)
+    if (path->take_name == NULL || path->next_name == NULL || path->agent_name == NULL || path->ready_name == NULL ||
+        path->none == NULL || path->epoll < 0)
         return -1;
     Py_INCREF(waiter);
     path->waiter = waiter;
@@ -1040,6 +1107,8 @@ path_free(PyObject *self)
     Py_CLEAR(path->out);
     Py_CLEAR(path->silence);
     Py_CLEAR(path->take_name);
+    Py_CLEAR(path->next_name);
+    Py_CLEAR(path->agent_name);
     Py_CLEAR(path->ready_name);
     Py_CLEAR(path->none);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);

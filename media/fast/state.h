@@ -138,6 +138,10 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
+} Mixer;
+
+typedef struct {
+    PyObject_HEAD
     Ref source, received, jitter, listener;
     PyObject *tones, *next;
     long long ssrc;
@@ -235,6 +239,7 @@ typedef struct {
 
 int add_types(PyObject *module);
 PyTypeObject *channel_type(void);
+int is_mixer(PyObject *relay);
 int take_levels(SentLevels *queue, int frames, unsigned char *levels);
 void push_level(SentLevels *queue, unsigned char level);
 int can_put(const PlayoutJitterBuffer *buffer, uint16_t sequence, uint32_t timestamp, int length);

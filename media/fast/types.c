@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { PLAYOUT_STATS, STREAM_POSITIONS, DELAYS, CONCEALMENT, PLAYOUT_BUFFER, SOURCE, RECEIVER_STATS, JITTER_STATS, GAP_FILLER, JITTER_BUFFER, INBOUND, RTP_SENDER, PLAYOUT, DIGIT_SENDER,
+enum { PLAYOUT_STATS, STREAM_POSITIONS, DELAYS, CONCEALMENT, PLAYOUT_BUFFER, MIXER, SOURCE, RECEIVER_STATS, JITTER_STATS, GAP_FILLER, JITTER_BUFFER, INBOUND, RTP_SENDER, PLAYOUT, DIGIT_SENDER,
        BACKDROP, SENT_LEVELS, BLOCK, TAP, AGREED, SRTP_CONTEXT, SRTP_STREAM, SRTP_STREAMS, SRTP, SESSION, CHANNEL, TYPES };
 
 static PyTypeObject *types[TYPES];
@@ -13,6 +13,12 @@ PyTypeObject *
 channel_type(void)
 {
     return types[CHANNEL];
+}
+
+int
+is_mixer(PyObject *relay)
+{
+    return PyObject_TypeCheck(relay, types[MIXER]);
 }
 
 /* References of a type, by offset: all Python objects that it holds, the `any` of each Ref included. */
@@ -76,6 +82,7 @@ COLLECTED(Concealment, 1, offsetof(Concealment, repeated))
 COLLECTED(PlayoutJitterBuffer, 5, offsetof(PlayoutJitterBuffer, stats), offsetof(PlayoutJitterBuffer, stream),
           offsetof(PlayoutJitterBuffer, delays), offsetof(PlayoutJitterBuffer, concealment),
           offsetof(PlayoutJitterBuffer, blocks))
+COLLECTED(Mixer, 0, 0)
 COLLECTED(Inbound, 6, offsetof(Inbound, source), offsetof(Inbound, received), offsetof(Inbound, jitter),
           offsetof(Inbound, listener), offsetof(Inbound, tones), offsetof(Inbound, next))
 COLLECTED(RtpSender, 0, 0)
@@ -354,6 +361,7 @@ static PyMemberDef PlayoutJitterBuffer_members[] = {
     MEMBER(PlayoutJitterBuffer, "_blocks", T_OBJECT_EX, blocks), MEMBER(PlayoutJitterBuffer, "_at", T_LONGLONG, at),
     MEMBER(PlayoutJitterBuffer, "_bridged", T_LONGLONG, bridged), MEMBER(PlayoutJitterBuffer, "_level", T_LONGLONG, level),
     END};
+static PyMemberDef Mixer_members[] = {END};
 static PyMemberDef RtpSession_members[] = {
     MEMBER(RtpSession, "recording", T_OBJECT_EX, recording), MEMBER(RtpSession, "live", T_OBJECT_EX, live), END};
 static PyMemberDef Agreed_members[] = {
@@ -390,6 +398,22 @@ static PyGetSetDef Channel_attributes[] = {
     REF(Channel, session, "session", SESSION), REF(Channel, tap, "tap", TAP),
     {"chunk", chunk_get, chunk_set, NULL, NULL}, NO_MORE};
 
+static PyObject *
+buffer_take_whole(PyObject *self, PyObject *value)
+{
+    double now = PyFloat_AsDouble(value);
+    unsigned char frame[FRAME];
+    if (now == -1.0 && PyErr_Occurred())
+        return NULL;
+    if (!take_relayed((PlayoutJitterBuffer *)self, now, frame))
+        Py_RETURN_NONE;
+    return PyBytes_FromStringAndSize((const char *)frame, FRAME);
+}
+
+static PyMethodDef PlayoutJitterBuffer_methods[] = {
+    {"take_whole", buffer_take_whole, METH_O, "The next frame if it has come whole and is due; else None, and nothing is changed."},
+    {NULL, NULL, 0, NULL},
+};
 static PyMethodDef no_methods[] = {{NULL, NULL, 0, NULL}};
 
 static PyObject *
@@ -439,7 +463,8 @@ add_types(PyObject *module)
         MADE(PlayoutJitterStats, PLAYOUT_STATS, plain, no_methods) ||
         MADE(StreamPositions, STREAM_POSITIONS, plain, no_methods) || MADE(Delays, DELAYS, plain, no_methods) ||
         MADE(Concealment, CONCEALMENT, Concealment_attributes, no_methods) ||
-        MADE(PlayoutJitterBuffer, PLAYOUT_BUFFER, PlayoutJitterBuffer_attributes, no_methods) ||
+        MADE(PlayoutJitterBuffer, PLAYOUT_BUFFER, PlayoutJitterBuffer_attributes, PlayoutJitterBuffer_methods) ||
+        MADE(Mixer, MIXER, plain, no_methods) ||
         MADE(Agreed, AGREED, plain, no_methods) || MADE(RtpSession, SESSION, RtpSession_attributes, no_methods) ||
         MADE(Channel, CHANNEL, Channel_attributes, no_methods))
         return -1;

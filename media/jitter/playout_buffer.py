@@ -107,6 +107,9 @@ class PlayoutJitterBuffer(base.PlayoutJitterBuffer):
 
     def take(self, now: float) -> bytes:
         """The next 20 ms of mu-law sound."""
+        if (whole := self.take_whole(now)) is not None:
+            self._level = level(whole)
+            return whole
         if self._stream is None:
             return SILENCE
         self._skip_bridged()

@@ -14,10 +14,12 @@ are added in linear samples, and what is too loud is clipped. A source that has 
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from media.fast import base
 from media.g711 import FRAME, SILENCE, ULAW_SILENCE, mixed
 from media.session.inbound import Counts, Inbound
+from media.session.playout import NO_MARKS, Mark, Playout
 from media.session.relay import Music
 from media.session.routing import AGENT_SPEAKS, Route
 
@@ -55,7 +57,7 @@ class ThirdSide:
         """The next 20 ms of mu-law sound."""
 
 
-class Mixer:
+class Mixer(base.Mixer):
     """The sound of one conference: the `media.session.relay.FrameSource` of the caller's session."""
 
     __slots__ = ("_agent", "_bits", "_caller", "_counts", "_for_agent", "_music", "_third", "muted")
@@ -121,6 +123,12 @@ class Mixer:
         alone = sent is frame
         frame = self._sum(frame, third)
         return frame, (frame if alone else together(sent, third))
+
+    def next(self, playout: Playout, now: float) -> tuple[bytes, Sequence[Mark]]:
+        """What the caller hears in the next slot if nothing lies under the agent's sound, and the marks of that."""
+        third = self.take(now)
+        frame, marks = playout.take() if self.agent_speaks else (SILENCE, NO_MARKS)
+        return self.to_caller(frame, frame, third, now)[0], marks
 
     def third_side(self) -> ThirdSide:
         """The relay of the third's session."""

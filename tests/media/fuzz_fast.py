@@ -32,7 +32,7 @@ def main() -> None:
     if why := fast.why_not():
         sys.exit(f"the path in C cannot be used: {why}")
     fast.use_c()
-    from tests.media.twins import KEYS, STEPS, WEIGHTS, Twins
+    from tests.media.twins import KEYS, ROUTES, STEPS, WEIGHTS, Twins
 
     hosts, packets, rounds, left = ("127.0.0.1", "::", "::1"), 0, 0, [0, 0]
     while time.monotonic() < until:
@@ -41,6 +41,8 @@ def main() -> None:
         try:
             if seed % 3 == 0:
                 both.bridge()
+            elif seed % 3 == 1:
+                both.confer(ROUTES[seed // 3 % len(ROUTES)])
             for _ in range(SEQUENCE):
                 for _ in range(chance.randrange(6)):
                     both.packet(chance.randrange(2), 0, 0, 0, 0, 0, 0x80)

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pylibsrtp import SRTP_MAX_TRAILER_LEN
 
@@ -30,7 +30,7 @@ from media.rtp import packet as rtp
 from media.rtp.srtp import OVERHEAD, PROFILES, _addresses
 from media.session import session
 from sipgw.config.config import ConfigError, parse
-from tests.media.twins import KEYS, STEPS, WEIGHTS, Twins
+from tests.media.twins import KEYS, ROUTES, STEPS, WEIGHTS, Twins
 from tests.waiting import ran
 
 ROOT = Path(__file__).parents[2]
@@ -50,13 +50,23 @@ def twins(request: pytest.FixtureRequest) -> Iterator[Twins]:
 
 
 @native
-@settings(max_examples=40, deadline=None)
-@given(st.lists(STEP, max_size=150), st.integers(1, 5), st.integers(0, len(KEYS) - 1), st.booleans())
-def test_whatever_happens_both_do_the_same(steps: list[tuple[str, int]], every: int, begin: int, bridged: bool) -> None:
+@settings(max_examples=60, deadline=None)
+@example(steps=[("packet", 1), ("slot", 0), ("slot", 0)], every=1, begin=0, joined=ROUTES[0])
+@given(
+    st.lists(STEP, max_size=150),
+    st.integers(1, 5),
+    st.integers(0, len(KEYS) - 1),
+    st.sampled_from([None, "bridge", *ROUTES]),
+)
+def test_whatever_happens_both_do_the_same(
+    steps: list[tuple[str, int]], every: int, begin: int, joined: str | int | None
+) -> None:
     both = Twins(begin=begin)
     try:
-        if bridged:
+        if joined == "bridge":
             both.bridge()
+        elif isinstance(joined, int):
+            both.confer(joined)
         for kind in ("packet", "slot") * 6:
             both.step(kind, 2)
             both.step(kind, 3)
@@ -112,6 +122,44 @@ def test_an_encrypted_or_bridged_call_in_order_is_left_to_c(suite: str, bridged:
         served.assert_not_called()
     finally:
         both.close()
+
+
+@native
+@pytest.mark.parametrize("routes", ROUTES)
+def test_a_conference_in_order_is_left_to_c(routes: int, twins: Twins) -> None:
+    """All three speak; C asks the mixer for each frame, and has the work around it done."""
+    twins.confer(routes)
+    for slot in range(200):
+        if slot % 50 == 0:
+            twins.say(1, 1999)
+        for call in range(2):
+            twins.packet(call, 0, 0, 0, 0, 0, 0x80)
+        twins.step("slot", 2)
+        twins.judge()
+    ours, reference = twins.sides
+    assert reference.left == 400
+    assert ours.left <= 20
+    channel = ours.worker._channels[1]
+    assert channel.session.mixer is not None
+    with patch.object(ours.worker, "_serve") as served:
+        twins.step("slot", 2)
+    served.assert_not_called()
+
+
+@native
+def test_a_fault_of_a_conference_in_c_is_told_and_python_goes_on(twins: Twins) -> None:
+    twins.confer(ROUTES[0])
+    for _ in range(30):
+        twins.packet(0, 0, 0, 0, 0, 0, 0x80)
+        twins.step("slot", 2)
+        twins.judge()
+    side = twins.sides[0]
+    before = len(side.worker._out)
+    with patch("media.session.mixer.Mixer.to_agent", lambda self, sound: sound[:1]):
+        twins.packet(0, 0, 0, 0, 0, 0, 0x80)
+        side.worker._take_input()
+    assert isinstance(side.worker._path, fallback.FastPath)
+    assert b"changed the length" in side.worker._out[before:]
 
 
 def test_a_libsrtp_session_of_another_shape_is_not_used_in_c() -> None:

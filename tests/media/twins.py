@@ -17,7 +17,7 @@ from media.fast import base, fallback
 from media.g711 import FRAME, FRAME_SECONDS, SILENCE
 from media.process import worker, worker_channel
 from media.process.schedule import PHASES
-from media.process.wire import NUMBER, Kind, Message, Reader, pack_json
+from media.process.wire import CONFER, NUMBER, Kind, Message, Reader, pack_json
 from media.process.worker import Worker
 from media.rtp import packet as rtp
 from media.rtp.srtp import Keys, Srtp
@@ -71,6 +71,8 @@ PACKETS = [
     (0, 0, 0, 0, 0, 0x02),  # STUN
 ]
 LENGTHS = (160, 160, 160, 160, 80, 240, 480, 481, 1, 0, 1488, 1600)
+ROUTES = (47 | 16, 13 | 16 | 128, 8 | 32, 6 | 16 | 64, 255)
+"""Who hears whom in a conference: see `media.session.routing.Route`."""
 WAITS = (0.0, 0.005, 0.02, 0.04, 0.07, 0.3, 1.2)
 ORDERS: list[tuple[Kind, bytes]] = [
     (Kind.CHUNK, b"\x01"),
@@ -91,6 +93,7 @@ ORDERS: list[tuple[Kind, bytes]] = [
     (Kind.MUSIC, b""),
     (Kind.LISTEN, b"\x01"),
     (Kind.LISTEN, b""),
+    *((Kind.CONFER, CONFER.pack(2, routes) + music) for routes in ROUTES for music in (b"", b"\x60" * 800)),
 ]
 FORMATS = [
     {"encoding": "PCMU", "payload_type": 0, "dtmf_payload_type": 101},
@@ -187,6 +190,8 @@ class Side:
             for way, names in BRIDGED.items() if channel.session.inbound.listener else ():
                 part = getattr(channel.session.inbound.listener, way) if way else channel.session.inbound.listener
                 found |= {f"{number}.listener.{way}.{name}": str(getattr(part, name, None)) for name in names}
+            if mixer := channel.session.mixer:
+                found[f"{number}.mixer"] = list(mixer._agent), bytes(mixer._for_agent)
             found[f"{number}.chunk"] = channel.chunk
             if srtp := channel.session._srtp:
                 found[f"{number}.heard"] = srtp.sound.heard.ssrc, srtp.sound.heard.last
@@ -238,6 +243,12 @@ class Twins:
         """Let the two calls hear each other."""
         for side in self.sides:
             side.do(Kind.BRIDGE, 1, NUMBER.pack(2))
+
+    def confer(self, routes: int) -> None:
+        """Let the first call be that of the caller in a conference, and the second that of the third."""
+        for side in self.sides:
+            side.do(Kind.CONFER, 1, CONFER.pack(2, routes))
+            side.do(Kind.RECORD, 1, pack_json({"do": "resume"}))  # sound may be kept, so others may hear it
 
     def connect(self, number: int, which: int) -> None:
         keys = KEYS[which // len(FORMATS) % len(KEYS)]
