@@ -1,7 +1,7 @@
 """The services of the gateway for every call."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,10 @@ CallTools = Callable[[CallContext, AgentDefinition], list[Tool]]
 """Makes the tools that one feature of the gateway gives to an agent in a call."""
 
 
+async def _appended() -> None:
+    """Nothing is kept, so nothing is waited for."""
+
+
 @dataclass(frozen=True)
 class CallServices:
     """The services for every call; the gateway creates them once."""
@@ -52,6 +56,8 @@ class CallServices:
     """The documents of all agents."""
     artifacts: Artifacts = field(default_factory=Artifacts)
     """Begins the rows of recordings."""
+    appended: Callable[[], Awaitable[None]] = _appended
+    """Waits until a kill cannot lose the events told until now: see `sipgw.records.cdr.spool_feed.SpoolFeed`."""
 
     async def admit(self, call: str, tenant: str) -> Declined | None:
         """See `sipgw.policy.cost.tenants.TenantLimits.admit`. Begin the call before any other wait."""

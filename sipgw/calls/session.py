@@ -239,6 +239,7 @@ class CallSession:
 
     async def _hold(self, connection: CallConnection, talk: Talk | None = None) -> Disposition:
         """Open a channel and a conversation, wait for the other side, and talk."""
+        await self.services.appended()  # a call that rings, or costs money, is on record
         connection.alert()
         try:
             channel = await self.services.engine.open(self.context.on_media, ipv6=":" in connection.address)

@@ -172,6 +172,7 @@ class Gateway:
                 stir,
                 knowledge,
                 artifacts,
+                writer.appended,
             )
             dispatcher = CallDispatcher(self.admission, services, self.registry, self._group, agent_providers.engage)
             self._running = RunningParts(store, agent_providers, dispatcher, knowledge, gate)

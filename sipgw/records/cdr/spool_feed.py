@@ -1,4 +1,4 @@
-"""Call events on their way into the spool: one thread redacts, encodes and appends them in order; no call waits."""
+"""Call events on their way into the spool: one thread redacts, encodes and appends them in order."""
 
 import asyncio
 import contextlib
@@ -23,6 +23,8 @@ TOGETHER = 0.02
 of this time, but not that a call has begun or ended."""
 WAITING = 10_000
 """Events that may wait for the thread."""
+PATIENCE = 0.2
+"""Seconds that a call waits for the thread before it rings or its INVITE is sent: usually it takes less than 1 ms."""
 
 
 class SpoolFeed:
@@ -63,6 +65,12 @@ class SpoolFeed:
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TOGETHER, self._hand_over)
         return True
+
+    async def appended(self) -> None:
+        """Wait until the thread has appended what was gathered until now, at most `PATIENCE`: then calls go on."""
+        with contextlib.suppress(PoolFullError, TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await SPOOL.run(self._take)
 
     def keep(self, entry: Entry) -> Future[str]:
         """Append an entry at once. The future has the reason why it is not on the disk, or ""; it never raises."""

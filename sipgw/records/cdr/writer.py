@@ -1,7 +1,7 @@
-"""The CDR writer: a watcher that writes the record of every call; no call waits for it. A thread that waits for the
-disk appends the events to the spool (`sipgw.records.cdr.spool_feed`); from there they go to the database, in order and
-once. While the database is locked, full or gone the spool grows; after a kill the next start continues and closes the
-interrupted calls.
+"""The CDR writer: a watcher that writes the record of every call; no call waits for the database. A thread that waits
+for the disk appends the events to the spool (`sipgw.records.cdr.spool_feed`); from there they go to the database, in
+order and once. While the database is locked, full or gone the spool grows; after a kill the next start continues and
+closes the interrupted calls.
 """
 
 import asyncio
@@ -118,6 +118,10 @@ class CdrWriter:
             self._encoder.missed.clear()
         else:
             self._encoder.miss(event)
+
+    async def appended(self) -> None:
+        """See `SpoolFeed.appended`."""
+        await self._feed.appended()
 
     def keep(self, entry: Entry) -> Future[str]:
         """See `SpoolFeed.keep`."""

@@ -79,6 +79,26 @@ def test_beginning_and_end_of_a_call_are_appended_at_once(tmp_path: Path, monkey
     asyncio.run(run())
 
 
+def test_a_call_goes_on_though_the_disk_does_not_answer(
+    tmp_path: Path, disk: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_feed, "PATIENCE", 0.01)
+
+    async def run() -> None:
+        watchers = Watchers[Event]()
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, CdrWriter(store, watchers) as kept:
+            watchers.tell(call_began("a@1"))
+            await within(kept.appended())
+            assert kept._feed.behind
+            monkeypatch.setattr(spool_feed, "PATIENCE", HANG)
+            watchers.tell(call_began("b@2"))
+            disk.set()
+            await kept.appended()
+            assert not kept._feed.behind
+
+    asyncio.run(run())
+
+
 def test_a_recording_begins_when_the_disk_has_its_row(tmp_path: Path, disk: threading.Event) -> None:
     async def run() -> None:
         watchers, channel, other = Watchers[Event](), Mock(), Mock()
@@ -158,10 +178,11 @@ def test_what_waits_for_the_disk_has_a_bound_and_a_counter(
     async def run() -> None:
         watchers, before = Watchers[Event](), FULL["records"]
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, CdrWriter(store, watchers) as kept:
+            watchers.tell(call_began("first@x"))
+            await until(lambda: not kept._feed._gathered)  # the thread has taken it, and waits for the disk
             for number in range(30):
                 watchers.tell(call_began(f"{number}@x"))
             assert FULL["records"] == before + 20
-            await until(lambda: spool_feed.SPOOL.busy == 1)
             for _ in range(2):
                 await asyncio.sleep(spool_feed.TOGETHER)  # nor does what is handed over again pile up
             assert spool_feed.SPOOL.queued == 0
