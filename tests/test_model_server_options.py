@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from sipgw.cli.main import app
 from sipgw.config.config import parse
 from tests.fakes.model_servers import SPEAKS, FakeOllama
 from tests.test_model_servers import init, paths
@@ -36,3 +40,10 @@ def test_an_option_that_cannot_be_used_is_told_before_anything_is_loaded(tmp_pat
     assert ran.exit_code == 1
     assert "[openai] api: " in ran.output
     assert "/api/generate" not in paths(fake)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:99999", "http://[::1", "127.0.0.1:x", "http://\U0001f600", "localhost:0"])
+def test_an_address_that_is_none_is_told_in_a_line(url: str, tmp_path: Path) -> None:
+    ran = CliRunner().invoke(app, ["init", "llamacpp", "--url", url, "-o", str(tmp_path / "new.toml")])
+    assert (ran.exit_code, ran.output.count("\n")) == (1, 1)
+    assert "is no address: write it as http://localhost:8080" in ran.output

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Self
+from urllib.parse import urlsplit
 
 SIZE = 8000
 """Characters of the table as JSON."""
@@ -74,6 +75,16 @@ def check(
             raise ExtraError(f"must be {kind} from {least:g} to {most:g}", *found[0])
 
 
+def is_address(url: str) -> bool:
+    """Whether `url` names a host whose name can be looked up, and no port beyond 1 to 65535."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        return bool(host) and parts.port != 0 and url.isascii() and url.isprintable() and " " not in url
+    except ValueError:
+        return False
+
+
 def one_of(extra: Mapping[str, Any], path: str, values: tuple[str, ...]) -> None:
     """Raise `ExtraError` if the parameter at `path` is there and none of `values`."""
     found = _found(extra, path)
@@ -136,6 +147,8 @@ class ProviderOptions:
         schemes = self.schemes or next((kind for kind in (HTTP, WEBSOCKET) if usual.startswith(kind)), ())
         if schemes and self.url and not self.url.startswith(schemes):
             raise ValueError(f"url must begin with {schemes[0]}")
+        if self.url and not is_address(self.url):
+            raise ValueError(f"url must be like {schemes[0] if schemes else 'https://'}example.com")
         object.__setattr__(self, "extra", _given(self.extra))
         check(self.extra, self.decided, self.limits)
 

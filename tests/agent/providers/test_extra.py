@@ -244,6 +244,11 @@ def test_what_the_service_would_refuse_or_the_gateway_decides_is_refused_here(
         (partial(OpenAIRealtimeOptions, url="api.openai.com"), "url must begin with wss://"),
         (partial(AssemblyAITtsOptions, url="tts.eu.assemblyai.com"), "url must begin with wss://"),
         *((partial(one, url="wss://eu"), "url must begin with https://") for one in (OpenAIOptions, PollyOptions)),
+        *(
+            (partial(one, url=f"{scheme}://{place}"), f"url must be like {scheme}s://example.com")
+            for one, scheme in ((OpenAIOptions, "http"), (DeepgramOptions, "ws"))
+            for place in ("", "h:99999", "h:x", "h:0", "[::1", "a b", "\U0001f600", "x" * 70)
+        ),
         (partial(OpenAITtsOptions, url="wss://eu"), "url must begin with https://"),
         (
             partial(OpenAIRealtimeOptions, transcription="", extra=nested("audio.input.transcription.language", "de")),

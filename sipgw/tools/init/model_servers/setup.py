@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from agent.providers.extra import is_address
 from agent.providers.openai_client import OpenAIOptions
 from sipgw.config.config import environment
 from sipgw.config.options import DEFAULT_FILE, OptionError, build
@@ -41,6 +42,8 @@ def set_up(name: str, output: Path, url: str, model: str, *, yes: bool) -> None:
         raise ServerError(
             "an address takes no name and password: let the server ask for none, on a network of your own"
         )
+    if not is_address(url):
+        raise ServerError(f"{url} is no address: write it as {kind.default_url}")
     if present(_read(output), {"openai": {"api_key": ""}}):
         _note(f"{output} has [openai] api_key: each call sends it to this server; take it out")
     elif environment().get("OPENAI_API_KEY"):
