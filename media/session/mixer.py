@@ -125,7 +125,7 @@ class Mixer(base.Mixer):
         return frame, (frame if alone else together(sent, third))
 
     def next(self, playout: Playout, now: float) -> tuple[bytes, Sequence[Mark]]:
-        """What the caller hears in the next slot if nothing lies under the agent's sound, and the marks of that."""
+        """The caller's sound of the next slot if nothing lies under the agent's, and the marks of that."""
         third = self.take(now)
         frame, marks = playout.take() if self.agent_speaks else (SILENCE, NO_MARKS)
         return self.to_caller(frame, frame, third, now)[0], marks
