@@ -11,7 +11,7 @@ __all__ = ["FULL", "WHAT", "BoundedTable"]
 
 WHAT = (
     "callbacks", "callbacks of tenants", "campaigns of tenants", "webhooks", "records", "browser calls",
-    "calls of visitors",
+    "calls of visitors", "calls of tenants",
     "live listeners of a call", "browsers that look on", "changes for a browser", "sessions", "tries to sign in",
     "idempotency keys", "callers whose calls are counted", "Call-IDs", "SIP messages of calls", "capture files",
     "artifacts", "spans of recordings", "files to delete", "addresses that were let in", "strangers that are told of",

@@ -236,6 +236,7 @@ BOUNDS = [
     Bound("sipgw.outbound.jobs:MOST_OF_ONE", "callbacks", callbacks_of_one),
     Bound("sipgw.outbound.jobs:MOST_CALLBACKS", "callbacks", callbacks_of_all),
     Bound("sipgw.outbound.jobs:MOST_OF_TENANT", "callbacks of tenants", callbacks_of_tenants),
+    Bound("sipgw.config.tenants:SHARE", "calls of tenants", "policy/cost/test_tenants.py::test_pace"),
     Bound("sipgw.outbound.jobs:MOST_CAMPAIGNS", "campaigns of tenants", "web/test_tenant_campaigns.py::test_bounds"),
     Bound("sipgw.outbound.jobs:MOST_ROWS", "campaigns of tenants", "web/test_tenant_campaigns.py::test_bounds"),
     Bound("sipgw.records.webhooks.deliveries:MOST_WAITING", "webhooks", webhooks),

@@ -112,8 +112,10 @@ class CallDispatcher:
         variables = checked(agent.config.agent, request.variables)
         trunk = self._admission.trunks.named(services.originator.first(request.trunk))
         if trunk is None:
-            name = f"trunk {request.trunk!r}" if request.trunk else "trunk"
+            name = f"trunk {request.trunk!r}" if request.trunk and not tenant else "trunk"
             raise NotDialled(f"there is no {name} with a registrar or a domain to call through")
+        if (early := services.turn(tenant, trunk.calls_per_second, asyncio.get_running_loop().time())) is not None:
+            raise NoRoom(early.reason)
         country = "" if trunk.number_format == "as_dialled" else trunk.country  # as the gate reads it
         dialled = known(request.number, country=country)
         shown = Identity(number=trunk.shows(request.caller_id) or trunk.user, dialled=dialled)

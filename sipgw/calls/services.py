@@ -67,6 +67,10 @@ class CallServices:
         """See `sipgw.policy.cost.tenants.TenantLimits.refusal`."""
         return self.tenants.refusal(tenant, self.agents.config.tenants)
 
+    def turn(self, tenant: str, calls_per_second: float, now: float) -> Declined | None:
+        """See `sipgw.policy.cost.tenants.TenantLimits.turn`; None without a tenant."""
+        return self.tenants.turn(tenant, calls_per_second, now) if tenant else None
+
     def budget(self, tenant: str = "") -> Declined | None:
         """Why no call may go on today, or no call of `tenant`; None if they may."""
         return self.limits.own.budget() or self.tenants.budget(tenant, self.agents.config.tenants)

@@ -12,6 +12,8 @@ from sipgw.config.records import WebhookOptions
 
 LONGEST = 63
 """Letters of the name of a webhook and of its tenant."""
+SHARE = 0.5
+"""The part of a trunk's calls per second that one tenant may have, so that others can always call."""
 NAME = r"[a-z0-9][a-z0-9-]{0,39}"
 """A regular expression of the names of tenants."""
 
@@ -63,3 +65,8 @@ def tenant_named(name: str, tenants: Sequence[TenantOptions]) -> TenantOptions:
 def tenant_of(agent: str, tenants: Sequence[TenantOptions]) -> str:
     """The tenant whose agent this is; empty for one of the installation itself."""
     return next((one.name for one in tenants if agent in one.agents), "")
+
+
+def pace_of_tenant(calls_per_second: float) -> float:
+    """New calls in a second that one tenant may make on a trunk with `calls_per_second`."""
+    return SHARE * calls_per_second

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sipgw.calls.originator import OutboundGate
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
+from sipgw.config.tenants import pace_of_tenant, tenant_named
 from sipgw.outbound.campaign import CampaignRow, FileError, InvalidRow, columns, read, unused
 from sipgw.outbound.campaign_names import LONGEST, CampaignNames
 from sipgw.outbound.jobs import Jobs
@@ -114,6 +115,7 @@ def plan(
     way = next((one for one in config.trunks if one.domain_uri is not None and only in ("", one.name)), None)
     if way is None:
         raise FileError(f"there is no trunk {only!r} to call through" if only else "there is no trunk to call through")
+    most = _within_share(config, wanted, way.calls_per_second) if wanted.tenant else way.calls_per_second
     options, source = definition.agent, iter(lines)
     header = next(source, "")
     names, _ = columns(header.lstrip("\ufeff").rstrip("\r\n"))
@@ -126,7 +128,17 @@ def plan(
         for row in found if isinstance(row, CampaignRow)
     ]  # fmt: skip
     broken = [row for row in found if isinstance(row, InvalidRow)]
-    return Plan(wanted, way.name, wanted.per_second or way.calls_per_second, jobs, broken, unused(names, options))
+    return Plan(wanted, way.name, wanted.per_second or most, jobs, broken, unused(names, options))
+
+
+def _within_share(config: GatewayConfig, wanted: CampaignRequest, calls_per_second: float) -> float:
+    """New calls in a second that a tenant may ask for. Raises `FileError` if it asks for more than it may."""
+    most, calls = pace_of_tenant(calls_per_second), tenant_named(wanted.tenant, config.tenants).max_calls
+    if wanted.per_second > most:
+        raise FileError(f"per_second is {wanted.per_second:g}; you may make {most:g} new calls in a second")
+    if calls and wanted.concurrent > calls:
+        raise FileError(f"concurrent is {wanted.concurrent}; you may have {calls} calls at the same time")
+    return most
 
 
 async def begin(jobs: Jobs, planned: Plan) -> int:

@@ -13,7 +13,7 @@ from sipgw.config.tenants import TenantOptions
 from sipgw.outbound.job_dialer import request_of
 from sipgw.outbound.tables import Job
 from sipgw.sip.identity import Identity
-from sipgw.trunks.route_selector import NotDialled
+from sipgw.trunks.route_selector import NoRoom, NotDialled
 from tests.callee import callee, rejecting
 from tests.outbound.test_call_out import NUMBER, calling_out, ended, records
 
@@ -51,5 +51,34 @@ def test_a_campaign_of_a_tenant_calls_with_its_agents_and_shows_its_number(tmp_p
             assert (listed.kind, listed.cause) == ("not_permitted", "the number is on a do-not-call list")
             assert "lawyer" not in str(await records(world.gateway))
             assert {one["tenant"] for one in await records(world.gateway)} == {"acme"}, "it is its agent's call"
+
+    asyncio.run(scenario())
+
+
+def test_a_tenant_asks_for_no_more_calls_in_a_second_than_its_share(tmp_path: Path) -> None:
+    """By API, campaign and callback together; the calls of others go on."""
+
+    def shared(config: GatewayConfig) -> GatewayConfig:
+        acme = TenantOptions("acme", ("agent",), numbers=("+14155550177",))
+        trunks = tuple(replace(one, caller_ids=acme.numbers, calls_per_second=2.0) for one in config.trunks)
+        return replace(config, trunks=trunks, tenants=(acme,))
+
+    async def scenario() -> None:
+        async with callee(rejecting(486)) as person, calling_out(tmp_path, person, change=shared) as (world, _):
+            wanted = OriginateRequest(NUMBER, "agent", consent=True, tenant="acme")
+            kinds = (
+                wanted,
+                replace(wanted, purpose="campaign", campaign="acme/x"),
+                replace(wanted, purpose="callback"),
+            )
+            made, refused = [], []
+            for number in range(30):
+                try:
+                    made.append(world.gateway.originate(kinds[number % 3]))
+                except NoRoom as full:
+                    refused.append(str(full))
+            assert len(made) <= 2 and set(refused) == {"you may make 1 new calls in a second, and have made more"}
+            for one in made:
+                await one.ended()
 
     asyncio.run(scenario())

@@ -28,6 +28,7 @@ TENANTS = """
 name = "acme"
 agents = ["sales-acme"]
 numbers = ["+15550111"]
+max_calls = 7
 [[tenants]]
 name = "globex"
 agents = ["sales-globex"]
@@ -108,6 +109,8 @@ def test_tenants_have_campaigns_of_one_name_and_neither_reaches_that_of_the_othe
         ({"trunk": "carrier"}, "the trunk is chosen by the installation"),
         ({"name": "globex/winter"}, "is no name for a campaign"),
         ({"name": "x" * 60}, "more than 59 letters"),
+        ({"per_second": 500}, "you may make 1 new calls in a second"),
+        ({"concurrent": 500}, "you may have 7 calls at the same time"),
     ],
 )
 def test_a_tenant_calls_with_its_agents_alone(tmp_path: Path, changes: dict[str, str], says: str) -> None:
@@ -118,6 +121,16 @@ def test_a_tenant_calls_with_its_agents_alone(tmp_path: Path, changes: dict[str,
             given = {"name": "x", "file": FILE, "confirm": "x", "agent": "sales-acme"} | changes
             assert (await acme.post("", **given)).status_code == 409
             assert await house.campaigns() == {}
+
+    asyncio.run(look())
+
+
+def test_a_tenant_takes_half_of_the_pace_of_its_trunk(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with companies(tmp_path) as (_, acme, globex, house):
+            for one, asked, granted in ((acme, 0, 1.0), (acme, 0.2, 0.2), (globex, 1, 1.0), (house, 0, 2.0)):
+                assert (await one.dry_run(per_second=asked)).json()["per_second"] == granted
+            assert (await house.dry_run(per_second=500, concurrent=500)).status_code == 200, "the operator knows"
 
     asyncio.run(look())
 

@@ -1,13 +1,19 @@
-"""Limits of tenants over all gateways: calls at the same time, and what the calls of a day may cost."""
+"""Limits of tenants over all gateways: calls at the same time, and what the calls of a day may cost; and at each
+gateway the new calls out of a second.
+"""
 
 from collections.abc import Callable, Sequence
 
+from sipgw.bounds import FULL
 from sipgw.cluster.call_slots import CallSlots
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.slots import SlotLimit
-from sipgw.config.tenants import TenantOptions
+from sipgw.config.tenants import TenantOptions, pace_of_tenant
 from sipgw.policy.cost.cost import Expenses
 from sipgw.policy.inbound.limits import Declined, SpentToday
+
+BURST = 1.0
+"""Seconds by which calls out of a tenant may be earlier than its pace."""
 
 
 class TenantLimits:
@@ -18,6 +24,8 @@ class TenantLimits:
         self._expenses = expenses
         self._spent = spent
         self._slots = CallSlots(cluster)
+        self._due: dict[str, float] = {}
+        """When the next call out of each tenant is due."""
 
     async def admit(self, call: str, tenant: str, tenants: Sequence[TenantOptions]) -> Declined | None:
         """None if the call of `tenant` is accepted: then it counts until `over`."""
@@ -40,6 +48,17 @@ class TenantLimits:
         if options and 0 < options.max_calls <= self._expenses.calls_of(tenant):
             return _full(options)
         return self.budget(tenant, tenants)
+
+    def turn(self, tenant: str, calls_per_second: float, now: float) -> Declined | None:
+        """None if `tenant` may make one more call out on a trunk with `calls_per_second`: then it counts. `now` is in
+        seconds."""
+        pace = pace_of_tenant(calls_per_second)
+        due = max(self._due.get(tenant, now), now)
+        if due - now > BURST:
+            FULL["calls of tenants"] += 1
+            return Declined("overload", "pace", f"you may make {pace:g} new calls in a second, and have made more")
+        self._due[tenant] = due + 1 / pace
+        return None
 
     def budget(self, tenant: str, tenants: Sequence[TenantOptions]) -> Declined | None:
         """Why no call of `tenant` may go on today, or None."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.agents.agents import Agents
+from sipgw.bounds import FULL
 from sipgw.config.config import AgentConfig, ConfigError, parse
 from sipgw.config.cost import PriceOptions
 from sipgw.config.records import StoreOptions
@@ -43,6 +44,17 @@ def test_calls_and_money_of_one_tenant_are_not_those_of_another() -> None:
     assert refusal("acme", both) is None
     expenses.open("report b", bill("acme", 1, of_call=False))
     assert refusal("acme", both) is None, "work after a call is no call"
+
+
+def test_pace() -> None:
+    """A tenant calls at half of its trunk's pace, however often it asks; another one at its own."""
+    expenses = Expenses(PRICES, lambda: NOON)
+    turn, full = TenantLimits(expenses, expenses.spent).turn, FULL["calls of tenants"]
+    asked = [turn("acme", 4.0, 1000 + number / 100) for number in range(2000)]
+    assert sum(one is None for one in asked) == pytest.approx(20 * 2, abs=3)
+    assert FULL["calls of tenants"] - full == sum(one is not None for one in asked)
+    assert asked[-1] is not None and asked[-1].reason == "you may make 2 new calls in a second, and have made more"
+    assert turn("globex", 4.0, 1020.0) is None
 
 
 def test_a_running_call_counts_and_midnight_begins_anew() -> None:
