@@ -16,12 +16,13 @@ from sipgw.calls.session import CallSession
 from sipgw.cluster.shared import Unreachable
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.searching import SearchRefused
+from sipgw.records.store.tenancy import without_trunks
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web import models
 from sipgw.web.principal import Principal, requires_scope
 from sipgw.web.sign_in import address
 from sipgw.web.state import App, Here
-from sipgw.web.tenant_view import by_tenant
+from sipgw.web.tenant_view import by_tenant, row_of
 
 PREFIX = "/api/v1"
 KEY = "Idempotency-Key"
@@ -45,9 +46,11 @@ router = APIRouter(prefix=PREFIX, dependencies=[Security(BEARER)], responses=pro
 
 @router.get("/live", tags=["live calls"])
 @by_tenant
-async def live_calls(app: Here, _who: Reader) -> models.LiveCalls:
+async def live_calls(app: Here, who: Reader) -> models.LiveCalls:
     """The calls that are going on."""
-    return models.LiveCalls(calls=[_live(call, session.row()) for call, session in app.gateway.calls.items()])
+    return models.LiveCalls(
+        calls=[_live(call, row_of(session, who.tenant)) for call, session in app.gateway.calls.items()]
+    )
 
 
 @router.get("/cluster", tags=["live calls"])
@@ -66,7 +69,7 @@ async def cluster(app: Here, _who: Reader) -> models.Cluster:
 
 @router.get("/calls", tags=["calls"], responses=problems(404))
 @by_tenant
-async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query()]) -> models.CallPage:
+async def calls(app: Here, who: Reader, search: Annotated[models.Search, Query()]) -> models.CallPage:
     """Records of calls, newest first."""
     wanted = CallFilter(**search.model_dump(exclude={"limit", "after"}))
     try:
@@ -75,7 +78,9 @@ async def calls(app: Here, _who: Reader, search: Annotated[models.Search, Query(
         raise HTTPException(404, str(error)) from None
     except SearchRefused as reason:
         raise HTTPException(503, str(reason), {"Retry-After": "5"}) from None
-    return models.CallPage(calls=[models.CallSummary.model_validate(call) for call in found.calls], next=found.next)
+    return models.CallPage(
+        calls=[models.CallSummary.model_validate(_own(call, who)) for call in found.calls], next=found.next
+    )
 
 
 @router.post("/calls", tags=["calls"], status_code=201, responses=problems(409))
@@ -105,12 +110,12 @@ async def place(request: Request, app: Here, who: Caller, wanted: models.Place) 
 
 @router.get("/calls/{id:path}", tags=["calls"], responses=problems(404))
 @by_tenant
-async def call(app: Here, _who: Reader, id: Id) -> models.CallRecord:  # noqa: A002
+async def call(app: Here, who: Reader, id: Id) -> models.CallRecord:  # noqa: A002
     """The record of one call."""
     found = await app.gateway.store.call(id)
     if found is None:
         raise HTTPException(404, "there is no record of this call")
-    return models.CallRecord.model_validate(found)
+    return models.CallRecord.model_validate(_own(found, who))
 
 
 @router.post("/calls/{id:path}/say", tags=["live calls"], responses=problems(404, 409))
@@ -194,6 +199,11 @@ async def end(request: Request, app: Here, who: Controller, id: Id, what: models
 async def trunks(app: Here, _who: Reader) -> models.Trunks:
     """How each trunk is."""
     return models.Trunks(trunks=[models.Trunk(**asdict(trunk)) for trunk in app.gateway.status()])
+
+
+def _own(record: dict[str, Any], who: Principal) -> dict[str, Any]:
+    """The record of a call as this one may see it: a tenant does not see the names of trunks in the costs."""
+    return record | {"costs": without_trunks(record["costs"])} if who.tenant and record["costs"] else record
 
 
 def _live(call: str, values: dict[str, Any]) -> models.LiveCall:

@@ -37,12 +37,14 @@ class BoardChange(NamedTuple):
 class LiveCallBoard:
     """The state that all browsers have received."""
 
-    def __init__(self) -> None:
+    def __init__(self, tenant: str = "") -> None:
+        """Shows the calls of `tenant` without their trunks; with an empty one all."""
+        self.tenant = tenant
         self.rows: dict[str, Row] = {}
 
     def change(self, calls: Mapping[str, CallSession]) -> BoardChange:
         """Look at `calls` again."""
-        now = {call: session.row() for call, session in calls.items()}
+        now = {call: session.row() | ({"trunk": ""} if self.tenant else {}) for call, session in calls.items()}
         gone = [call for call in self.rows if call not in now]
         changed = {}
         for call, new in now.items():
@@ -103,7 +105,7 @@ class Feed:
     async def read(self, tenant: str) -> AsyncIterator[bytes]:
         """The whole board of `tenant` (empty: all calls), then the changes, until the feed is closed."""
         queue: asyncio.Queue[bytes] = asyncio.Queue(WAITING)
-        self._boards.setdefault(tenant, LiveCallBoard())
+        self._boards.setdefault(tenant, LiveCallBoard(tenant))
         self.tick()
         queue.put_nowait(self._whole(tenant))
         self._readers[queue] = tenant

@@ -6,16 +6,16 @@ from fastapi.responses import Response, StreamingResponse
 from sipgw.bounds import FULL
 from sipgw.web.principal import ViewerRole
 from sipgw.web.state import Here, page, people
-from sipgw.web.tenant_view import by_tenant
+from sipgw.web.tenant_view import by_tenant, row_of
 
 router = APIRouter()
 
 
 @router.get("/live")
 @by_tenant
-async def live(request: Request, app: Here, _who: ViewerRole) -> Response:
+async def live(request: Request, app: Here, who: ViewerRole) -> Response:
     """The page; scripts keep it up to date."""
-    rows = {call: session.row() for call, session in app.gateway.calls.items()}
+    rows = {call: row_of(session, who.tenant) for call, session in app.gateway.calls.items()}
     return page(request, "live.html", title="Live", rows=rows, people=people(app))
 
 

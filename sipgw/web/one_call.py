@@ -19,6 +19,7 @@ from sipgw.records.artifacts.waveform import waveform
 from sipgw.records.bundles.bundle_store import NoBundle
 from sipgw.records.captures.explain import explain, findings, median_wait
 from sipgw.records.store.tables import CallRecord
+from sipgw.records.store.tenancy import without_trunks
 from sipgw.web.models import Report
 from sipgw.web.principal import OperatorRole, ViewerRole
 from sipgw.web.sign_in import address
@@ -35,7 +36,7 @@ KINDS = {".wav": "audio/wav", ".opus": "audio/ogg"}
 
 @router.get("/calls/{call:path}/timeline.json")
 @by_tenant
-async def timeline(call: str, request: Request, app: Here, _who: ViewerRole) -> Response:
+async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> Response:
     """The content of the page; 304 while nothing is new."""
     version = app.gateway.evidence.timelines.version(call)
     tag = f'"{version}"'
@@ -63,6 +64,10 @@ async def timeline(call: str, request: Request, app: Here, _who: ViewerRole) -> 
     found["media"] = {
         name: value for name, value in found.get("media", {}).items() if name not in ("recording", "sound")
     }
+    if who.tenant:  # neither its trunk nor an alarm, which counts the calls of all
+        costs = without_trunks(found["costs"] or {}) or None
+        told = [one for one in found.get("events", ()) if one["kind"] not in ("alarm", "cost")]
+        found |= {"trunk": "", "events": told, "costs": costs}
     return await _compressed(request, JSONResponse(found, headers={"ETag": tag} if version else None))
 
 

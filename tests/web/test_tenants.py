@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from sipgw.config.config import AgentConfig
-from sipgw.events import CallBegan
+from sipgw.events import CallBegan, CostAlarm, TrunkAlarm
 from sipgw.outbound.tables import Campaign, Job
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.store.tables import CallRecord, EventRecord
@@ -231,6 +231,39 @@ def test_a_tenant_has_all_of_its_own(tmp_path: Path) -> None:
             assert ['href="/live"' in titles, 'href="/trunks"' in titles, 'href="/configuration"' in titles] == [
                 True, False, False,
             ]  # fmt: skip
+
+    asyncio.run(look())
+
+
+def test_a_tenant_sees_neither_the_trunk_of_its_calls_nor_alarms_on_the_calls_of_all(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with shared(tmp_path) as (there, (person, program)):
+            costs = {"total": 1.0, "unpriced": ["trunk my carrier in"], "estimated": ["trunk x out", "llm gpt tokens"]}
+            costs["used"] = {"trunk my carrier seconds": 60.0, "trunk x further seconds": 1.0}
+            rows = [
+                EventRecord(call="past-acme", at=NOW, kind=kind, about={"trunk": "my carrier", "number": "kept"})
+                for kind in ("ringing", "answered", "trunk_alarm", "cost_alarm")
+            ]
+            async with there.gateway.store.write() as session:
+                await session.execute(update(CallRecord).values(trunk="my carrier", costs=costs))
+                session.add_all(rows)
+            there.gateway.evidence.watch(TrunkAlarm("trace-acme", NOW, "my carrier", "one_way", True, 3, 10))
+            there.gateway.evidence.watch(CostAlarm("trace-acme", NOW, 9999.0, 4.0, "USD"))
+            told = ""
+            for address, headers in (
+                ("/calls", person), ("/calls/past-acme", person), ("/calls/past-acme/timeline.json", person),
+                ("/calls/trace-acme/timeline.json", person), ("/live", person), ("/live/events", person),
+                ("/api/v1/calls", program), ("/api/v1/calls/past-acme", program), ("/api/v1/live", program),
+            ):  # fmt: skip
+                answer = await asked(there, "GET", address, headers)
+                assert answer.status_code == 200, address
+                told += answer.text
+                for word in ("my carrier", '"office"', "trunk x", "9999", "latest 10 calls", "_alarm"):
+                    assert word not in answer.text, (address, word)
+            assert "trunk further seconds" in told and '"kept"' in told
+            found = await there.browser.get("/api/v1/calls?trunk=my%20carrier", headers=program)
+            assert found.json()["calls"] == [], "the filter tells nothing"
+            assert "my carrier" in str(await there.gateway.store.call("past-acme")), "the operator sees it"
 
     asyncio.run(look())
 

@@ -10,11 +10,14 @@ from typing import Any
 
 from sipgw.config.tenants import NAME
 from sipgw.records.store.search import OWN
+from sipgw.records.store.tables import Base
 
 OF_CALLS = ("turns", "tool_calls", "events", "artifacts", "reports", "spoken_calls")
 """Tables whose rows belong to a call, by their column ``call``."""
 INDEX = re.compile(rf"{OWN}(_(?!calls)\w+)?")
 """SQLite's index of words and its parts, which have numbers only; ``MATCH`` finds nothing through a view."""
+CHARGED = re.compile(r"^trunk .*?\b(in|out|further seconds|seconds)$")
+"""Name of a leg in costs: the trunk, and the direction or unit."""
 TABLES = "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@'"
 POSTGRESQL_TABLES = "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
 POSTGRESQL_SCHEMA = "SELECT current_schema()"
@@ -36,23 +39,51 @@ def bind(connection: Any, tenant: str, *, postgresql: bool) -> None:
     cursor.execute(POSTGRESQL_TABLES if postgresql else TABLES)
     for (table,) in cursor.fetchall():
         if not INDEX.fullmatch(table):
-            cursor.execute(_view(table, tenant, place))
+            cursor.execute(_view(table, tenant, place, postgresql=postgresql))
     cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY" if postgresql else "PRAGMA query_only = ON")
     cursor.close()
     if postgresql:
         connection.commit()
 
 
-def _view(table: str, tenant: str, place: str) -> str:
-    rows = f'SELECT * FROM {place}."{table}" WHERE {_condition(table, tenant, place)}'  # noqa: S608  as below
+def _view(table: str, tenant: str, place: str, *, postgresql: bool) -> str:
+    hidden = {"calls": ("trunk", "''"), "events": ("about", _plain_about(postgresql=postgresql))}
+    shown = "*"
+    if table in hidden:  # which trunk a call took is the operator's business
+        name, instead = hidden[table]
+        of_table = Base.metadata.tables[table].columns
+        shown = ", ".join(f'{instead} AS "{one.name}"' if one.name == name else f'"{one.name}"' for one in of_table)
+    rows = f'SELECT {shown} FROM {place}."{table}" WHERE {_condition(table, tenant, place)}'  # noqa: S608  as below
     return f'CREATE TEMP VIEW "{table}" AS {rows}'
+
+
+def _plain_about(*, postgresql: bool) -> str:
+    return "(about::jsonb - 'trunk')::json" if postgresql else "json_remove(about, '$.trunk')"
+
+
+def without_trunks(costs: dict[str, Any]) -> dict[str, Any]:
+    """`costs` of a call as its tenant sees them: without the names of trunks, see `sipgw.policy.cost.cost.Cost`."""
+
+    def plain(name: str) -> str:
+        return CHARGED.sub(r"trunk \1", name)
+
+    found = dict(costs)
+    for part in ("unpriced", "estimated"):
+        if isinstance(found.get(part), list | tuple):
+            found[part] = list(dict.fromkeys(plain(name) for name in found[part]))
+    if isinstance(used := found.get("used"), dict):
+        found["used"] = {}
+        for name, amount in used.items():
+            found["used"][plain(name)] = found["used"].get(plain(name), 0) + amount
+    return found
 
 
 def _condition(table: str, tenant: str, place: str) -> str:
     if table == "calls":
         return f"tenant = '{tenant}'"
     if table in OF_CALLS:
-        return _call(table, tenant, place)
+        alarms = " AND kind NOT IN ('trunk_alarm', 'cost_alarm')" if table == "events" else ""  # of the calls of all
+        return _call(table, tenant, place) + alarms
     if table == "campaigns":
         return _begins("name", tenant)
     if table == "jobs":  # a callback is of whoever's call it was promised in, or was made for it last
