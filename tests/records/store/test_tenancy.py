@@ -107,7 +107,23 @@ async def holds_on_every_connection(store: Store) -> None:
     assert len(await store.calls()) == len(HOLDERS)
 
 
-@pytest.mark.parametrize("look", [sees_only_its_own, changes_nothing, holds_on_every_connection])
+async def sees_no_trunk(store: Store) -> None:
+    """Not its own either, and no alarm, which counts the calls of all."""
+    async with store.write() as session:
+        for kind in ("answered", "trunk_alarm", "cost_alarm"):
+            about = {"trunk": "carrier", "cause": "kept"}
+            session.add(EventRecord(call="call-wordacme", at=START, kind=kind, about=about))
+    (call,) = await store.of("acme").calls()
+    assert (call["trunk"], call["agent"]) == ("", "wordacme")
+    found = await rows(store.of("acme"), select(EventRecord.kind, EventRecord.about).order_by(EventRecord.id))
+    assert [tuple(one) for one in found] == [("transferred", {"to": "wordacme"}), ("answered", {"cause": "kept"})]
+    asked = await rows(
+        store.of("acme"), select(EventRecord.kind).where(EventRecord.about["cause"].as_string() == "kept")
+    )
+    assert len(asked) == 1, "it is JSON still"
+
+
+@pytest.mark.parametrize("look", [sees_only_its_own, sees_no_trunk, changes_nothing, holds_on_every_connection])
 def test_a_tenant_reads_its_own_calls_and_nothing_else(tmp_path: Path, look: Any) -> None:
     async def run() -> None:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:

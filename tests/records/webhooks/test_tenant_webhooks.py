@@ -28,12 +28,18 @@ class Servers(World):
 
     def __init__(self) -> None:
         super().__init__()
+        self.trunks: dict[str, int] = {}
+        """How often each was told the name of a trunk."""
         self.by: dict[str, list[tuple[str, str]]] = {"house": [], "acme/acme": [], "globex/globex": []}
 
     async def send(self, target: WebhookOptions, body: bytes, headers: dict[str, str]) -> None:
         await super().send(target, body, headers)
         told = json.loads(body)
         self.by[target.name].append((told["call"], told["event"]))
+        text = json.dumps(told)
+        self.trunks[target.name] = (
+            self.trunks.get(target.name, 0) + text.count('"trunk": "pbx"') + text.count("trunk pbx")
+        )
 
 
 def events(tenant: str) -> list[Event]:
@@ -57,6 +63,7 @@ def test_no_event_of_another_leaves_to_a_webhook_of_a_tenant(tmp_path: Path) -> 
 
     asyncio.run(scenario(world := Servers()))
     assert {call for call, _ in world.by["house"]} == {"call-acme", "call-globex", "call-house", "call-initech"}
+    assert world.trunks["house"] > 0 == world.trunks["acme/acme"] == world.trunks["globex/globex"]
     for tenant in ("acme", "globex"):
         told = world.by[f"{tenant}/{tenant}"]
         assert {call for call, _ in told} == {f"call-{tenant}"}
