@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime
 
+import structlog
+
 from media.process import channel as media
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import SessionEvent, SessionState
@@ -17,6 +19,11 @@ from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.leg import Leg, Progress
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.trunks.route_selector import Attempt, NotDialled
+
+log = structlog.get_logger()
+
+NO_TRUNK = "no trunk could take the call"
+"""Cause in the record of a tenant's call."""
 
 
 class DialedConnection(SipLeg):
@@ -64,7 +71,9 @@ class DialedConnection(SipLeg):
         except NotPermitted as denied:
             return Disposition("not_permitted", str(denied), denied.denial.again)
         except NotDialled as error:
-            return Disposition("failed", str(error))
+            if info.tenant:  # the reasons name trunks, and count the calls of all
+                log.info("call out of a tenant not made", call=info.id, cause=str(error))
+            return Disposition("failed", NO_TRUNK if info.tenant else str(error))
         self._leg, trunk = made.leg, info.trunk
         if self._context.bill is not None:  # a redirect may have led to another number
             self._context.bill.number = made.number

@@ -82,3 +82,17 @@ def test_a_tenant_asks_for_no_more_calls_in_a_second_than_its_share(tmp_path: Pa
                 await one.ended()
 
     asyncio.run(scenario())
+
+
+def test_the_record_of_a_call_that_no_trunk_took_does_not_name_the_trunks(tmp_path: Path) -> None:
+    def shared(config: GatewayConfig) -> GatewayConfig:
+        acme = TenantOptions("acme", ("agent",), numbers=("+14155550177",))
+        trunks = tuple(replace(one, caller_ids=acme.numbers, max_calls=0) for one in config.trunks)
+        return replace(config, trunks=trunks, tenants=(acme,))
+
+    async def scenario() -> None:
+        async with callee(rejecting(486)) as person, calling_out(tmp_path, person, change=shared) as (world, _):
+            made = await ended(world, OriginateRequest(NUMBER, "agent", consent=True, tenant="acme"))
+            assert (made.kind, made.cause) == ("failed", "no trunk could take the call")
+
+    asyncio.run(scenario())
