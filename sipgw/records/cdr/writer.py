@@ -26,7 +26,7 @@ from sipgw.records.store.spool import BATCH, Entry, Spool, SpoolPosition
 from sipgw.records.store.store import Store
 from sipgw.records.store.writing import Writer, interrupted
 from sipgw.records.webhooks.deliveries import Deliveries
-from sipgw.sip.boundaries import lasting
+from sipgw.sip.boundaries import lasting, stop
 
 log = structlog.get_logger()
 
@@ -272,8 +272,7 @@ class CdrWriter:
         if self.behind:
             log.error("records are left for the next start", folder=str(self._store.options.spool_folder))
         self._feed.stop()
-        for task in tasks:
-            task.cancel()
+        await stop(*tasks)
 
 
 async def _close(spool: Spool) -> None:
