@@ -12,8 +12,9 @@ from sipgw.config.tenants import TenantOptions, pace_of_tenant
 from sipgw.policy.cost.cost import Expenses
 from sipgw.policy.inbound.limits import Declined, SpentToday
 
-BURST = 1.0
-"""Seconds by which calls out of a tenant may be earlier than its pace."""
+BURST = 2.5
+"""Seconds by which calls out of a tenant may be earlier than its pace: half of the time for which calls wait for their
+turn on a trunk (`sipgw.trunks.route_selector.LONGEST_WAIT`)."""
 
 
 class TenantLimits:
