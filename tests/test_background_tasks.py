@@ -19,15 +19,11 @@ from sipgw.agents.knowledge.shelf import Shelf
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
-from sipgw.events import Event, Watchers
 from sipgw.records.artifacts.maintenance import Maintenance
-from sipgw.records.cdr import writer
-from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store.store import Store
 from sipgw.sip import boundaries
 from sipgw.sip.boundaries import lasting
 from sipgw.web.server import Dashboard, _Server
-from tests.cdr_events import call_began
 from tests.records.maintained import maintenance
 from tests.virtual import run
 from tests.waiting import HANG, until
@@ -206,46 +202,3 @@ def test_an_error_beside_the_speech_process_starts_it_again(monkeypatch: pytest.
         assert speech._problem == "internal error: Bug"
 
     run(scenario())
-
-
-async def deaf(cancelled: list[int]) -> None:
-    """Work that loses two cancellations, as `asyncio.wait_for` of Python 3.11 does if the answer comes with one."""
-    while True:
-        try:
-            await asyncio.sleep(HANG)
-        except asyncio.CancelledError:
-            cancelled.append(len(cancelled))
-            if len(cancelled) > 2:
-                raise
-
-
-def test_a_task_that_loses_a_cancellation_ends_nevertheless() -> None:
-    async def scenario() -> list[int]:
-        cancelled: list[int] = []
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(lasting(lambda: deaf(cancelled), "x"))
-            await asyncio.sleep(0)
-            await boundaries.stop(task)
-        return cancelled
-
-    assert len(run(scenario())) == 3
-
-
-def test_a_store_that_loses_a_cancellation_keeps_no_gateway_from_stopping(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(boundaries, "AGAIN", 0.01)
-    monkeypatch.setattr(writer, "GOODBYE", 0.01)
-
-    async def scenario() -> list[int]:
-        cancelled: list[int] = []
-        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
-            records = CdrWriter(store, watchers := Watchers[Event]())
-            async with records:
-                monkeypatch.setattr(records, "_step", lambda *_: deaf(cancelled))
-                watchers.tell(call_began("a@1"))
-                await until(lambda: records._spool.behind)
-                await asyncio.sleep(2 * writer.GATHER)
-        return cancelled
-
-    assert len(asyncio.run(scenario())) == 3

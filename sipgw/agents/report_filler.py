@@ -35,7 +35,7 @@ from sipgw.records.store.reports import ReportState, claim, due, settle
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CAUSE, CallRecord, ReportRecord
 from sipgw.records.webhooks.deliveries import Deliveries
-from sipgw.sip.boundaries import lasting, stop
+from sipgw.sip.boundaries import lasting
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ class ReportFiller:
 
     async def __aenter__(self) -> Self:
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        self._stack.push_async_callback(stop, group.create_task(lasting(self._keep_up, "reports failed")))
+        self._stack.callback(group.create_task(lasting(self._keep_up, "reports failed")).cancel)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -15,8 +15,6 @@ T = TypeVar("T")
 
 PAUSE = 5.0
 """Seconds until work that failed begins again."""
-AGAIN = 1.0
-"""Seconds until a task that goes on is cancelled once more."""
 
 
 async def bounded(work: Coroutine[Any, Any, T], failed: T, what: str) -> T:
@@ -38,16 +36,6 @@ async def lasting(work: Callable[[], Awaitable[object]], what: str) -> None:
             await asyncio.sleep(PAUSE)
         else:
             return
-
-
-async def stop(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks until each has ended. Work that waits for a database may lose one cancellation: where it comes as a
-    time limit ends, or as the answer comes, a library may report that alone, and the task would go on for ever."""
-    going = {one for one in tasks if not one.done()}
-    while going:
-        for one in going:
-            one.cancel()
-        _, going = await asyncio.wait(going, timeout=AGAIN)
 
 
 @contextlib.contextmanager

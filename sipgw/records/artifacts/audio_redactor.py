@@ -21,7 +21,7 @@ from sipgw.records.artifacts.artifact import SETTLED, Artifact
 from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.records.privacy.redaction import Found, find
 from sipgw.records.store.artifact_states import ArtifactState
-from sipgw.sip.boundaries import bounded, contained, lasting, stop
+from sipgw.sip.boundaries import bounded, contained, lasting
 
 log = structlog.get_logger()
 
@@ -94,7 +94,7 @@ class AudioRedactor:
 
     async def __aenter__(self) -> Self:
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        self._stack.push_async_callback(stop, group.create_task(lasting(self._work, "recordings not redacted")))
+        self._stack.callback(group.create_task(lasting(self._work, "recordings not redacted")).cancel)
         self._stack.callback(self._watchers.add(self._note))
         return self
 

@@ -22,7 +22,7 @@ from sipgw.records.artifacts.uploader import Uploader
 from sipgw.records.artifacts.work import ArtifactWorker, on_disk
 from sipgw.records.store.engine import StoreError
 from sipgw.records.store.store import Store
-from sipgw.sip.boundaries import lasting, stop
+from sipgw.sip.boundaries import lasting
 
 log = structlog.get_logger()
 
@@ -87,7 +87,7 @@ class Maintenance:
         if self._uploader:
             tasks.append(partial(self._upload, self._uploader))
         for work in tasks:
-            self._stack.push_async_callback(stop, group.create_task(lasting(work, "maintenance failed")))
+            self._stack.callback(group.create_task(lasting(work, "maintenance failed")).cancel)
         return self
 
     async def __aexit__(self, *_: object) -> None:

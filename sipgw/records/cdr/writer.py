@@ -26,7 +26,7 @@ from sipgw.records.store.spool import BATCH, Entry, Spool, SpoolPosition
 from sipgw.records.store.store import Store
 from sipgw.records.store.writing import Writer, interrupted
 from sipgw.records.webhooks.deliveries import Deliveries
-from sipgw.sip.boundaries import lasting, stop
+from sipgw.sip.boundaries import lasting
 
 log = structlog.get_logger()
 
@@ -272,7 +272,8 @@ class CdrWriter:
         if self.behind:
             log.error("records are left for the next start", folder=str(self._store.options.spool_folder))
         self._feed.stop()
-        await stop(*tasks)
+        for task in tasks:
+            task.cancel()
 
 
 async def _close(spool: Spool) -> None:

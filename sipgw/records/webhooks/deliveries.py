@@ -32,7 +32,7 @@ from sipgw.records.store.tables import CallRecord, DeliveryRecord
 from sipgw.records.store.tenancy import without_trunks
 from sipgw.records.webhooks.mail import PARKED, SETTLES, TOO_MANY, Mailer
 from sipgw.records.webhooks.webhooks import PostFailed, post, signature
-from sipgw.sip.boundaries import lasting, stop
+from sipgw.sip.boundaries import lasting
 
 log = structlog.get_logger()
 
@@ -322,7 +322,8 @@ class Deliveries:
             async with asyncio.timeout(GOODBYE):
                 while not all(self._idle.values()):  # noqa: ASYNC110  what they wait for is elsewhere
                     await asyncio.sleep(0.02)
-        await stop(*tasks)
+        for task in tasks:
+            task.cancel()
 
 
 def _of_tenant(target: Target) -> Target:
