@@ -97,13 +97,17 @@ def test_check_says_which_agent_speaks_what_its_stt_do_not_understand(
     assert told in " ".join(ran.output.split())
 
 
+FREE = "[sip]\nport = 0\n[web]\nport = 0\n"
+"""Any free ports: SIPp of another test may have the usual one."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "says"),
     [
         ("[sip]\nprot = 5060\n", ("sipgw.toml:2: sip.prot: unknown key 'prot'; did you mean 'port'?",)),
-        ('[agent]\ntools = "none.py"\n', ("none.py: there is no such Python file",)),
-        ('[store]\npath = "/proc/nope/x.db"\n', ("cannot open the database /proc/nope/x.db",)),
+        (f'{FREE}[agent]\ntools = "none.py"\n', ("none.py: there is no such Python file",)),
+        (f'{FREE}[store]\npath = "/proc/nope/x.db"\n', ("cannot open the database /proc/nope/x.db",)),
         (
             '[sip]\nhost = "127.0.0.1"\nport = {taken}\n',
             ("cannot listen on 127.0.0.1 port {taken}: ", "stop the other program or set [sip] port"),
