@@ -71,7 +71,7 @@ suite: $(VENV)/.tested
 AGAIN := $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(PROGRAMS)
 again: $(VENV)/.tested
 	@own=$$($(AGAIN) --collect-only -m "not programs" | grep '::' || true); \
-	  [ $$(echo "$$own" | wc -l) -le 3 ] || { echo "More than three tests failed that need no program of others: nothing is tried again."; exit 1; }; \
+	  [ $$(printf '%s\n' "$$own" | wc -l) -le 3 ] || { echo "More than three tests failed that need no program of others: nothing is tried again."; exit 1; }; \
 	  [ -z "$$own" ] || printf 'UNSTABLE, to be mended if it passes now:\n%s\n' "$$own"
 	@echo "TRIED AGAIN, alone: the failed tests"
 	@$(AGAIN) --verbose

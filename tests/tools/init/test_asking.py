@@ -141,8 +141,7 @@ def test_ctrl_c_at_a_question_writes_nothing_and_says_so(answers: tuple[str, ...
         terminal.reads(
             "[1]: " if not answers else "[Acme Store]: " if len(answers) == 1 else "ANNA_PASSWORD (Enter makes one): "
         )
-        terminal.interrupts()
-        terminal.reads("nothing was written")
+        terminal.interrupts("nothing was written")
         assert terminal.ends() == 130
     assert not list(tmp_path.iterdir())
 
