@@ -168,18 +168,16 @@ class Database:
 
 @contextlib.asynccontextmanager
 async def _cancellable(opening: contextlib.AbstractAsyncContextManager[AsyncSession]) -> AsyncIterator[AsyncSession]:
-    """A session whose end does not replace a cancellation: its rollback may wait for the server, too, and fail."""
-    cancelled: asyncio.CancelledError | None = None
+    """A session whose end does not replace a cancellation: its rollback or commit may wait for the server, and fail.
+    SQLAlchemy lets a commit run to its end, and tells only its error if somebody cancelled meanwhile."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
     try:
         async with opening as session:
-            try:
-                yield session
-            except asyncio.CancelledError as error:
-                cancelled = error
-                raise
+            yield session
     except SQLAlchemyError:
-        if cancelled is not None:
-            raise cancelled from None
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError from None
         raise
 
 

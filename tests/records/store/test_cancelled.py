@@ -1,6 +1,7 @@
 """A task that is cancelled in a session ends, though the end of the session fails: its rollback may wait, too."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
 from sipgw.config.records import StoreOptions
 from sipgw.records.store.store import Store
-from tests.waiting import within
+from tests.waiting import HANG, within
 
 CLOSE = AsyncSession.close
 OPENINGS: list[Callable[[Store], Any]] = [lambda store: store.read(), lambda store: store.write()]
@@ -47,6 +48,39 @@ def test_the_error_of_a_rollback_does_not_replace_a_cancellation(
                 task.cancel()
                 await asyncio.wait((task,))
             return task.cancelled() and not errors
+
+    assert asyncio.run(scenario())
+
+
+def test_the_error_of_a_commit_does_not_replace_a_cancellation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> bool:
+        commits, fail = asyncio.Event(), asyncio.Event()
+
+        async def commit(self: AsyncSessionTransaction, *_: Any) -> None:
+            await self.rollback()
+            commits.set()
+            await fail.wait()
+            raise OperationalError("COMMIT", None, TimeoutError("the server did not answer in time"))
+
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store, asyncio.TaskGroup() as group:
+
+            async def work() -> None:
+                with contextlib.suppress(SQLAlchemyError):  # as loops do that try again
+                    async with store.write() as session:
+                        await session.execute(text("SELECT 1"))
+                await asyncio.sleep(HANG)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(AsyncSessionTransaction, "__aexit__", commit)
+                task = group.create_task(work())
+                await within(commits.wait())
+                task.cancel()
+                await asyncio.sleep(0)
+                fail.set()
+                await asyncio.wait((task,), timeout=1)
+                ended = task.cancelled()
+                task.cancel()
+        return ended
 
     assert asyncio.run(scenario())
 
