@@ -583,6 +583,20 @@ read_packets(Incoming *packets, int count)
     }
 }
 
+/* Put the present error into `left`: Python raises it within the boundary of that call, and the others go on. */
+static int
+append_error(PyObject *left, int fd)
+{
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    PyErr_NormalizeException(&type, &error, &trace);
+    int failed = append(left, Py_BuildValue("(iOO)", fd, error, Py_None));
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(trace);
+    return failed;
+}
+
 /* Read and take a packet of each of the `count` descriptors; what Python has to do is put into `left`. */
 static int
 take_packets(FastPath *path, int count, double now, int behind, PyObject *left)
@@ -599,7 +613,7 @@ take_packets(FastPath *path, int count, double now, int behind, PyObject *left)
         Py_INCREF((PyObject *)port.channel);
         int taken = take_packet(path, &port, one, now, behind);
         Py_DECREF((PyObject *)port.channel);
-        if (taken < 0)
+        if (taken < 0 && append_error(left, one->fd) < 0)
             return -1;
         if (taken)
             continue;

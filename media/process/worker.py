@@ -207,7 +207,9 @@ class Worker:
             self._counts.failed += 1
             return ()
 
-    def _receive(self, channel: WorkerChannel, now: float, data: bytes | None, sender: Address) -> None:
+    def _receive(self, channel: WorkerChannel, now: float, data: bytes | Exception | None, sender: Address) -> None:
+        if isinstance(data, Exception):  # the packet path met it
+            raise data
         if data is None:
             try:
                 data, (host, port, *_) = channel.ports.rtp.recvfrom(MAX_PACKET + 1)

@@ -147,19 +147,24 @@ def test_a_conference_in_order_is_left_to_c(routes: int, twins: Twins) -> None:
 
 
 @native
-def test_a_fault_of_a_conference_in_c_is_told_and_python_goes_on(twins: Twins) -> None:
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_fault_of_a_conference_in_c_ends_its_call_alone(twins: Twins, first: int) -> None:
     twins.confer(ROUTES[0])
     for _ in range(30):
         twins.packet(0, 0, 0, 0, 0, 0, 0x80)
         twins.step("slot", 2)
         twins.judge()
     side = twins.sides[0]
-    before = len(side.worker._out)
+    before, bystander = len(side.worker._out), side.worker._channels[2].session
+    received = bystander.stats()["received"]
     with patch("media.session.mixer.Mixer.to_agent", lambda self, sound: sound[:1]):
-        twins.packet(0, 0, 0, 0, 0, 0, 0x80)
+        for call in (first, 1 - first):
+            twins.packet(call, 0, 0, 0, 0, 0, 0x80)
         side.worker._take_input()
-    assert isinstance(side.worker._path, fallback.FastPath)
+    assert not isinstance(side.worker._path, fallback.FastPath)
     assert b"changed the length" in side.worker._out[before:]
+    assert 1 not in side.worker._channels
+    assert bystander.stats()["received"] == received + 1
 
 
 def test_a_libsrtp_session_of_another_shape_is_not_used_in_c() -> None:
