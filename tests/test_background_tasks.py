@@ -19,18 +19,14 @@ from sipgw.agents.knowledge.shelf import Shelf
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
-from sipgw.events import Event, Watchers
 from sipgw.records.artifacts.maintenance import Maintenance
-from sipgw.records.cdr import writer
-from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.store.store import Store
 from sipgw.sip import boundaries
 from sipgw.sip.boundaries import lasting
 from sipgw.web.server import Dashboard, _Server
-from tests.cdr_events import call_began
 from tests.records.maintained import maintenance
 from tests.virtual import run
-from tests.waiting import HANG, until, within
+from tests.waiting import HANG, until
 from tests.web.gateway_view import FakeGatewayView
 
 ROOT = Path(__file__).parent.parent
@@ -206,33 +202,6 @@ def test_an_error_beside_the_speech_process_starts_it_again(monkeypatch: pytest.
         assert speech._problem == "internal error: Bug"
 
     run(scenario())
-
-
-def test_a_loop_whose_library_loses_the_cancellation_ends_nevertheless(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "GOODBYE", 0.01)
-    steps: list[str] = []
-
-    async def deaf(*_: object) -> bool:
-        try:
-            await asyncio.sleep(HANG)
-        except asyncio.CancelledError:
-            steps.append("lost")
-            raise OSError("the server did not answer in time") from None
-        return True
-
-    async def scenario() -> None:
-        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
-            records = CdrWriter(store, watchers := Watchers[Event]())
-            async with records:
-                monkeypatch.setattr(records, "_step", deaf)
-                watchers.tell(call_began("a@1"))
-                await until(lambda: records._spool.behind)
-                await asyncio.sleep(2 * writer.GATHER)
-
-    asyncio.run(within(scenario()))
-    assert steps == ["lost"]
 
 
 def test_work_that_fails_while_it_is_cancelled_does_not_begin_again() -> None:

@@ -35,7 +35,7 @@ from sipgw.records.store.reports import ReportState, claim, due, settle
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CAUSE, CallRecord, ReportRecord
 from sipgw.records.webhooks.deliveries import Deliveries
-from sipgw.sip.boundaries import cancelled, lasting
+from sipgw.sip.boundaries import lasting
 
 log = structlog.get_logger()
 
@@ -99,7 +99,7 @@ class ReportFiller:
         await self._stack.aclose()
 
     async def _keep_up(self) -> None:
-        while not cancelled():
+        while True:
             pause = PAUSE
             try:
                 while await self.work(datetime.now(UTC)):

@@ -27,22 +27,17 @@ async def bounded(work: Coroutine[Any, Any, T], failed: T, what: str) -> T:
 
 
 async def lasting(work: Callable[[], Awaitable[object]], what: str) -> None:
-    """Await `work`; on an error log `what`, pause, and begin it again. For tasks that run as long as their group."""
-    while not cancelled():
+    """Await `work`; on an error log `what`, pause, and begin it again, unless this task was cancelled meanwhile. For
+    tasks that run as long as their group."""
+    task = asyncio.current_task()
+    while task is None or not task.cancelling():
         try:
             await work()
         except Exception:
             log.exception(what)
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(0 if task and task.cancelling() else PAUSE)
         else:
             return
-
-
-def cancelled() -> bool:
-    """Whether this task is to end. A loop that waits for a database asks it: where a cancellation comes as a time limit
-    ends, or as the answer comes, a library may report that alone, and the loop would go on for ever."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 @contextlib.contextmanager

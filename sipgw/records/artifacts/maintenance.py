@@ -22,7 +22,7 @@ from sipgw.records.artifacts.uploader import Uploader
 from sipgw.records.artifacts.work import ArtifactWorker, on_disk
 from sipgw.records.store.engine import StoreError
 from sipgw.records.store.store import Store
-from sipgw.sip.boundaries import cancelled, lasting
+from sipgw.sip.boundaries import lasting
 
 log = structlog.get_logger()
 
@@ -94,19 +94,19 @@ class Maintenance:
         await self._stack.aclose()
 
     async def _keep_up(self) -> None:
-        while not cancelled():
+        while True:
             await self.once(datetime.now(UTC))
             await asyncio.sleep(EVERY)
 
     async def _work(self) -> None:
         worked = True
-        while not cancelled():
+        while True:
             await asyncio.sleep(PAUSE if worked else AWAY)
             worked = await _bounded(lambda: self._worker.work(datetime.now(UTC)))
 
     async def _upload(self, uploader: Uploader) -> None:
         uploaded = True
-        while not cancelled():
+        while True:
             await asyncio.sleep(PAUSE if uploaded else AWAY)
             uploaded = await _bounded(lambda: uploader.upload(datetime.now(UTC))) and not uploader.away
 

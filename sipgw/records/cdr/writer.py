@@ -26,7 +26,7 @@ from sipgw.records.store.spool import BATCH, Entry, Spool, SpoolPosition
 from sipgw.records.store.store import Store
 from sipgw.records.store.writing import Writer, interrupted
 from sipgw.records.webhooks.deliveries import Deliveries
-from sipgw.sip.boundaries import cancelled, lasting
+from sipgw.sip.boundaries import lasting
 
 log = structlog.get_logger()
 
@@ -175,7 +175,7 @@ class CdrWriter:
 
     async def _write(self) -> None:
         now, failures, wrote = asyncio.get_running_loop().time, 0, 0.0
-        while not cancelled():
+        while True:
             if not self.behind:
                 self._wake.clear()
                 await self._wake.wait()
@@ -248,7 +248,7 @@ class CdrWriter:
             await self._deliveries.add(session, entries, writer.gateway)
 
     async def _sync(self) -> None:
-        while not cancelled():
+        while True:
             await self._kept.wait()
             await asyncio.sleep(SYNC)
             self._kept.clear()

@@ -32,7 +32,7 @@ from sipgw.records.store.tables import CallRecord, DeliveryRecord
 from sipgw.records.store.tenancy import without_trunks
 from sipgw.records.webhooks.mail import PARKED, SETTLES, TOO_MANY, Mailer
 from sipgw.records.webhooks.webhooks import PostFailed, post, signature
-from sipgw.sip.boundaries import cancelled, lasting
+from sipgw.sip.boundaries import lasting
 
 log = structlog.get_logger()
 
@@ -215,7 +215,7 @@ class Deliveries:
     async def _deliver(self, target: Target) -> None:
         """Deliver for ever."""
         news, failures = self._news[target.name], 0
-        while not cancelled():
+        while True:
             news.clear()
             try:
                 claimed, failed, taken = await self._round(target)
