@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sipgw.config.alarms import AlarmOptions
 from sipgw.config.records import StoreOptions
 from sipgw.events import FAULT_WORDS
-from sipgw.records.captures.explain import findings
+from sipgw.records.captures.explain import CallFinding, findings
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.schema import NewerSchemaError, OldSchemaError, revisions
 from sipgw.records.store.store import Store
@@ -50,12 +50,22 @@ def judge(calls: Sequence[Mapping[str, Any]], trunk: str, mos: float) -> Iterato
             continue
         last = its[0]
         evidence = f"{len(its)} of the latest {len(calls)} calls {FAULT_WORDS[fault]}; the last one is {last['id']}"
-        refused = [one for one in findings({"began": last["began"].isoformat(), "media": last["media"]}) if one.bad]
+        refused = _refused(last)
         if not (fault == "foreign" or (fault == "one_way" and is_deaf(last["media"]))):
             refused = []  # refused packets do not explain lost ones
         if refused:
             evidence = f"{evidence}: {refused[0].what}"
         fix = refused[0].fix if refused else f"see the page of the call {last['id']}"
         yield bad(f"calls.{fault.replace('_', '-')}", trunk, evidence, fix=fix)
-    if calls and not any(faults):
+    others = [(call, why) for call, found in zip(calls, faults, strict=True) if not found and (why := _refused(call))]
+    if others:
+        last, (first, *_) = others[0]
+        evidence = f"in {len(others)} of the latest {len(calls)} calls many packets were refused; the last one is"
+        yield bad("calls.refused", trunk, f"{evidence} {last['id']}: {first.what}", fix=first.fix)
+    elif calls and not any(faults):
         yield good("calls.sound", trunk, f"nothing was wrong with the sound of the latest {len(calls)} calls")
+
+
+def _refused(call: Mapping[str, Any]) -> list[CallFinding]:
+    """Why many packets of this call were refused."""
+    return [one for one in findings({"began": call["began"].isoformat(), "media": call["media"]}) if one.bad]

@@ -62,6 +62,14 @@ def test_a_call_that_went_deaf_is_told_with_what_was_refused(tmp_path: Path) -> 
     assert "not encrypted with the agreed keys" in one.evidence and "srtp" in one.fix
 
 
+@pytest.mark.parametrize("reason", ["unauthentic", "wrong_ssrc", "wrong_type"])
+def test_refused_packets_beside_good_sound_are_told_with_the_latest_call(tmp_path: Path, reason: str) -> None:
+    refused = GOOD | {reason: 267, "refused_sources": [SOURCE | {"reason": reason}]}
+    (one,) = found(tmp_path, GOOD, refused, refused, GOOD)
+    assert (one.id, one.verdict) == ("calls.refused", "warn")
+    assert "in 2 of the latest 4 calls" in one.evidence and "call-2" in one.evidence and one.fix
+
+
 def test_good_calls_are_good_and_without_calls_nothing_is_said(tmp_path: Path) -> None:
     (good,) = found(tmp_path, GOOD, GOOD)
     assert (good.id, good.verdict) == ("calls.sound", "ok")
