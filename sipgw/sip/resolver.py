@@ -6,7 +6,7 @@ import random
 import socket
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +37,7 @@ TROUBLE_KEPT = 60.0
 MAX_LOOKUPS = 100
 """Names that are looked up at the same time."""
 MAX_SYSTEM = 100
-"""Questions that wait for an answer of the system."""
+"""Questions that the system has not answered, also if nobody waits for them any more."""
 MAX_WAITING = 1000
 """Requests that wait for one name; a further one gets no address."""
 
@@ -75,7 +75,9 @@ class Resolver:
         self._after = after
         self.counts: Counter[str] = Counter()
         """Requests that got no address because too many lookups were running."""
-        self._media = self._system = 0
+        self._media = 0
+        self._system = set[Future[Any]]()
+        """Questions to the system; one that nobody waits for any more still waits for a thread, or occupies it."""
         self._waiting: dict[Peer, list[Located]] = {}
         self._known: dict[Peer, _Known] = {}
 
@@ -181,18 +183,17 @@ class Resolver:
 
     async def _of_the_system(self, question: DnsQuestion) -> list[str]:
         """Ask the system, which also reads ``/etc/hosts``, e.g. for ``localhost``."""
-        if self._system >= MAX_SYSTEM:
+        self._system = {one for one in self._system if not one.done()}
+        if len(self._system) >= MAX_SYSTEM:
             self.counts["lookup refused"] += 1
             return []
         family = socket.AF_INET if question.kind == "A" else socket.AF_INET6
-        self._system += 1
+        asked = SYSTEM.submit(socket.getaddrinfo, question.name, None, family=family, type=socket.SOCK_DGRAM)
+        self._system.add(asked)
         try:
-            asked = SYSTEM.submit(socket.getaddrinfo, question.name, None, family=family, type=socket.SOCK_DGRAM)
-            found = await asyncio.wrap_future(asked)
+            found = await asyncio.shield(asyncio.wrap_future(asked))
         except (OSError, UnicodeError):  # UnicodeError: a label of no or of more than 63 letters
             return []
-        finally:
-            self._system -= 1
         return [str(place[4][0]) for place in found]
 
 

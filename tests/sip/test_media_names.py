@@ -362,6 +362,33 @@ def test_questions_that_wait_for_the_system_are_bounded(monkeypatch: pytest.Monk
 
 
 @pytest.mark.faults("A3")
+def test_questions_that_nobody_waits_for_any_more_still_take_their_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, most = threading.Event(), 6
+
+    def hangs(*_: object, **__: object) -> list[object]:
+        go_on.wait(HANG)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    monkeypatch.setattr(resolver, "MAX_SYSTEM", most)
+
+    async def scenario() -> None:
+        asked = resolver.Resolver(("127.0.0.1",), lambda _: True, lambda work: work.close(), lambda *_: None)
+        async with asyncio.TaskGroup() as group:
+            waiting = [group.create_task(asked.ask(DnsQuestion(f"host{number}", "A"), [])) for number in range(most)]
+            await asyncio.sleep(0)
+            for one in waiting:
+                one.cancel()
+        assert await asked.ask(DnsQuestion("more", "A"), []) == []
+        assert asked.counts == {"lookup refused": 1}
+
+    try:
+        asyncio.run(within(scenario()))
+    finally:
+        go_on.set()
+
+
+@pytest.mark.faults("A3")
 def test_names_of_media_that_are_looked_up_at_a_time_are_bounded() -> None:
     async def scenario() -> None:
         async with DnsServer(ZONE) as server:
