@@ -22,8 +22,8 @@ def callback_tools(store: Store, originator: Originator) -> CallTools:
         options, info = agent.config.callbacks, call.info
         tenants = agent.gateway.tenants
         tenant = tenant_of(info.agent, tenants)
-        shows = not tenant or bool(tenant_named(tenant, tenants).numbers)  # otherwise it has no number to call from
-        options = replace(options, dial=options.dial and shows and bool(originator.first()))
+        numbers = tenant_named(tenant, tenants).numbers if tenant else ("",)  # without one it cannot call
+        options = replace(options, dial=options.dial and bool(numbers and originator.first()))
 
         async def asking() -> CallbackContext:
             verified = await call.verified()
@@ -33,7 +33,10 @@ def callback_tools(store: Store, originator: Originator) -> CallTools:
             """Why the gate will not let `number` be called back at any hour; empty if it may."""
             if originator.gate is None:
                 return ""
-            request = GateRequest(number, originator.first(trunk), info.agent, "callback", consent=consent or None)
+            request = GateRequest(
+                number, originator.first(trunk), info.agent, "callback", consent=consent or None,
+                caller_id=next(iter(numbers), ""), tenant=tenant,
+            )  # fmt: skip
             judged = await originator.gate.judge(request, later=True)
             return judged.reason if isinstance(judged, GateRefusal) else ""
 

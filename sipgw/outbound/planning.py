@@ -78,6 +78,8 @@ class Plan:
     broken: Sequence[InvalidRow]
     unused: Sequence[str]
     """Columns that the agent has no variable for."""
+    caller_id: str = ""
+    """The number that the calls show; empty: that of the trunk."""
 
     def campaign(self) -> Campaign:
         """The row of the campaign, which runs."""
@@ -128,7 +130,8 @@ def plan(
         for row in found if isinstance(row, CampaignRow)
     ]  # fmt: skip
     broken = [row for row in found if isinstance(row, InvalidRow)]
-    return Plan(wanted, way.name, wanted.per_second or most, jobs, broken, unused(names, options))
+    shown = next(iter(tenant_named(wanted.tenant, config.tenants).numbers), "") if wanted.tenant else ""
+    return Plan(wanted, way.name, wanted.per_second or most, jobs, broken, unused(names, options), shown)
 
 
 def _within_share(config: GatewayConfig, wanted: CampaignRequest, calls_per_second: float) -> float:
@@ -178,9 +181,12 @@ async def decisions(gate: OutboundGate, planned: Plan) -> list[GateVerdict]:
             break
         some = asked[at : at + AT_ONCE]
         dials = [
-            GateRequest(job.number, planned.trunk, wanted.agent, "campaign", wanted.consent or None, wanted.full)
+            GateRequest(
+                job.number, planned.trunk, wanted.agent, "campaign", wanted.consent or None, wanted.full,
+                planned.caller_id,
+            )
             for job in some
-        ]
+        ]  # fmt: skip
         for job, told in zip(some, await gate.judge_all(dials, alone=bool(wanted.tenant)), strict=True):
             if isinstance(told, Permit):
                 decision = GateVerdict("now", "", "")

@@ -2,13 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import StoreOptions
+from sipgw.config.tenants import TenantOptions
+from sipgw.outbound import callback_tools
 from sipgw.outbound.campaign import FileError
 from sipgw.outbound.jobs import BATCH, Jobs
 from sipgw.outbound.planning import AT_ONCE, CampaignRequest, Plan, begin, decisions, plan
@@ -91,6 +98,26 @@ def test_the_gate_is_asked_as_for_a_call_of_this_campaign_and_the_answers_are_co
         ("never", "never"): ([5, 9], "not +14155550003"),
     }
     assert gate.asked[0] == GateRequest("+14155550000", "carrier", "agent", "campaign", True, "winter")
+
+
+def test_the_gate_is_asked_about_the_number_that_a_tenant_shows() -> None:
+    gate, tenant = Judge(), TenantOptions("acme", ("agent",), numbers=("+14155550177", "+14155550178"))
+    config = replace(parse(CONFIG, "test.toml", {}), tenants=(tenant,))
+    made = planned(numbers(1), config, tenant="acme")
+    asyncio.run(decisions(gate, made))
+    assert [one.caller_id for one in gate.asked] == ["+14155550177"]
+
+
+def test_the_gate_judges_a_promise_by_the_number_that_a_tenant_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, tenant = Judge(), TenantOptions("acme", ("agent",), numbers=("+14155550177",))
+    config, made = GatewayConfig(tenants=(tenant,)), dict[str, Any]()
+    monkeypatch.setattr(callback_tools, "callback_tool", lambda *_, **more: made.update(more))
+    call = SimpleNamespace(info=SimpleNamespace(agent="agent"))
+    agent = SimpleNamespace(config=SimpleNamespace(callbacks=CallbackOptions()), gateway=config)
+    originator = SimpleNamespace(gate=gate, first=lambda trunk="": trunk or "carrier")
+    callback_tools.callback_tools(Mock(), originator)(call, agent)  # type: ignore[arg-type]
+    assert asyncio.run(made["refused"]("+14155550100", "", True)) == ""
+    assert [(one.caller_id, one.tenant) for one in gate.asked] == [("+14155550177", "acme")]
 
 
 def test_of_a_long_file_the_gate_is_asked_about_some_numbers_from_all_of_it() -> None:
