@@ -27,6 +27,8 @@ from sipgw.sip.message import Request
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 
 BUSY = 486
+NO_ROOM = "the gateway makes no more calls at this moment"
+"""What a tenant is told: the load of the gateway is that of all."""
 SENT_BACK = "it is a call of this gateway that the called phone has sent on to it: an agent would speak with itself"
 
 
@@ -106,7 +108,7 @@ class CallDispatcher:
                 raise NotDialled(NO_NUMBERS)
             request = replace(request, caller_id=numbers[0])
         if full := self._admission.capacity.full(asyncio.get_running_loop().time()):
-            raise NoRoom(full)
+            raise NoRoom(NO_ROOM if tenant else full)
         if (spent := services.refusal(tenant) or services.budget()) is not None:
             raise NoRoom(spent.reason)
         variables = checked(agent.config.agent, request.variables)

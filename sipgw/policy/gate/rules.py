@@ -153,7 +153,7 @@ def destination(case: GateCase) -> GateRefusal | None:
     if not allowed:
         return GateRefusal(
             "country",
-            f"no country may be dialled through {case.dial.trunk!r}: give it a 'country', or set [gate] countries",
+            "no country may be dialled: give the trunk a 'country', or set [gate] countries",
         )
     if case.country in allowed:
         return None
