@@ -28,7 +28,7 @@ from sipgw.trunks.route_selector import NoRoom, NotDialled
 
 BUSY = 486
 NO_ROOM = "the gateway makes no more calls at this moment"
-"""What a tenant is told: the load of the gateway is that of all."""
+"""Reason that a tenant is told; it hides the load, which other tenants share."""
 SENT_BACK = "it is a call of this gateway that the called phone has sent on to it: an agent would speak with itself"
 
 

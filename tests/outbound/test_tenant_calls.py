@@ -84,6 +84,23 @@ def test_a_tenant_asks_for_no_more_calls_in_a_second_than_its_share(tmp_path: Pa
     asyncio.run(scenario())
 
 
+def test_a_tenant_is_not_told_how_full_the_gateway_is(tmp_path: Path) -> None:
+    def shared(config: GatewayConfig) -> GatewayConfig:
+        acme = TenantOptions("acme", ("agent",), numbers=("+14155550177",))
+        trunks = tuple(replace(one, caller_ids=acme.numbers) for one in config.trunks)
+        return replace(config, trunks=trunks, tenants=(acme,), admission=replace(config.admission, max_calls=1))
+
+    async def scenario() -> None:
+        async with callee(rejecting(486)) as person, calling_out(tmp_path, person, change=shared) as (world, _):
+            calls = world.gateway.admission.capacity.calls
+            calls["other"] += 1
+            with pytest.raises(NoRoom, match=r"^the gateway makes no more calls at this moment$"):
+                world.gateway.originate(OriginateRequest(NUMBER, "agent", consent=True, tenant="acme"))
+            calls["other"] -= 1
+
+    asyncio.run(scenario())
+
+
 def test_the_record_of_a_call_that_no_trunk_took_does_not_name_the_trunks(tmp_path: Path) -> None:
     def shared(config: GatewayConfig) -> GatewayConfig:
         acme = TenantOptions("acme", ("agent",), numbers=("+14155550177",))

@@ -159,7 +159,7 @@ class BundleStore:
             "call": began.call,
             "began": began.at.isoformat(),
             "direction": began.direction,
-            "trunk": "" if began.tenant else began.trunk,  # the name is the operator's
+            "trunk": began.trunk,
             "agent": began.agent,
             "caller": began.caller,
             "called": began.called,

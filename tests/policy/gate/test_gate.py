@@ -44,7 +44,7 @@ def test_a_call_that_every_rule_allows_is_permitted_and_written_down(world: Worl
         ("+15555550100", "us", "number", "+15555550100 is not in use"),
         ("4155550100", "nowhere", "number", "write it with + and the country code"),
         (CALIFORNIA, "sip9", "trunk", "there is no trunk 'sip9'; name one of [[trunks]]"),
-        (CALIFORNIA, "nowhere", "country", "give it a 'country', or set [gate] countries"),
+        (CALIFORNIA, "nowhere", "country", "give the trunk a 'country', or set [gate] countries"),
         ("+12045550100", "us", "country", "+12045550100 is in CA, and only US may be dialled; to allow it add 'CA'"),
         ("+447400123456", "us", "country", "is in GB, and only US may be dialled"),
         ("+19005551234", "us", "premium", "+19005551234 is a premium rate number: never dialled"),
