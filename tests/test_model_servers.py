@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from sipgw.cli.main import app
 from sipgw.config.config import parse
-from sipgw.tools.init.model_servers import llamacpp, server
+from sipgw.tools.init.model_servers import llamacpp, server, trial
 from sipgw.tools.init.model_servers.lines import LinesError, present, with_values
 from tests.fakes.http import Exchange
 from tests.fakes.model_servers import SPEAKS, FakeLlamaCpp, FakeOllama, ModelServerFake
@@ -174,7 +174,7 @@ def test_a_model_that_a_router_is_loading_already_is_waited_for(output: Path, mo
 @pytest.mark.parametrize(
     ("fake", "told"),
     [
-        (FakeLlamaCpp(jinja=False), "started without --jinja"),
+        (FakeLlamaCpp(jinja=False), "start it with --jinja"),
         (FakeLlamaCpp(key="secret"), "wants a key (HTTP 401)"),
         (FakeLlamaCpp(models=()), "llama.cpp has no model"),
         (FakeLlamaCpp(replies=(SPEAKS,)), "an instruct model whose chat template has tools"),
@@ -186,6 +186,28 @@ def test_what_is_wrong_with_llamacpp_is_told_with_what_to_do(fake: FakeLlamaCpp,
     assert ran.exit_code == 1
     assert told in ran.output
     assert not output.exists()
+
+
+@pytest.mark.parametrize(("kind", "fake"), [("llamacpp", FakeLlamaCpp), ("ollama", FakeOllama)])
+def test_of_a_server_that_is_only_slow_nothing_about_tools_is_told(
+    kind: str, fake: type[FakeLlamaCpp | FakeOllama], output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "TRIAL_LIMIT", 0.2)
+    ran = init(kind, fake(replies=(Reply(text=["Good", "morning."], stall_after=1),)), output)
+    assert ran.exit_code == 1
+    assert "the trial took longer than" in ran.output and "take a smaller model or a faster machine" in ran.output
+    assert "jinja" not in ran.output and "calls tools:" not in ran.output
+    assert not output.exists()
+
+
+def test_a_server_that_replaces_the_model_is_taken_out_first(output: Path) -> None:
+    before = '[agent]\nbrain = "wss://agent.example.com/"\n'
+    output.write_text(before)
+    fake = FakeOllama()
+    ran = init("ollama", fake, output, "--yes")
+    assert ran.exit_code == 1
+    assert "has [agent] brain, a server that replaces the language model: take it out first" in ran.output
+    assert output.read_text() == before and not fake.exchanges
 
 
 def test_a_small_context_is_told(output: Path) -> None:

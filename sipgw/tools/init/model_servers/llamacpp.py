@@ -31,6 +31,7 @@ class LlamaCpp:
 
     absent = f"start it with `{START}`, or name its address with --url"
     """Advice when nothing answers."""
+    without_tools = f"start it with --jinja and an instruct model whose chat template has tools: `{START}`"
 
     async def models(self) -> list[ServedModel]:
         """See `ModelServer`. Waits for a model that is just being loaded."""
@@ -88,12 +89,6 @@ class LlamaCpp:
         context = settings.get("n_ctx") if isinstance(settings, dict) else None
         if isinstance(context, int) and 0 < context < SMALLEST_CONTEXT:
             yield f"a call has {context} tokens of context, too few for a long one: start it with -c {SMALLEST_CONTEXT}"
-
-    def advice(self, problem: str) -> str:
-        """See `ModelServer`."""
-        if "jinja" in problem:
-            return f"the server was started without --jinja, so it takes no tools: `{START}`"
-        return f"{problem}; start it with --jinja and an instruct model whose chat template has tools: `{START}`"
 
 
 def _state(one: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ class Ollama:
 
     absent = "install it from https://ollama.com/download, start it with `ollama serve`, or name its address with --url"
     """Advice when nothing answers."""
+    without_tools = f"take a model that calls tools: `ollama pull {EXAMPLE}`, then --model {EXAMPLE}"
 
     async def models(self) -> list[ServedModel]:
         """See `ModelServer`."""
@@ -86,10 +87,6 @@ class Ollama:
                 f"Ollama runs it with {context} tokens of context and forgets the beginning of longer calls without a "
                 f"word: start Ollama with OLLAMA_CONTEXT_LENGTH={SMALLEST_CONTEXT} in its environment"
             )
-
-    def advice(self, problem: str) -> str:
-        """See `ModelServer`."""
-        return f"{problem}; take a model that calls tools: `ollama pull {EXAMPLE}`, then --model {EXAMPLE}"
 
 
 def _moment(text: Any) -> datetime | None:

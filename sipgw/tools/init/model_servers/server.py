@@ -48,6 +48,8 @@ class ModelServer(Protocol):
 
     title: str
     default_url: str
+    without_tools: str
+    """Advice when a model calls no tool."""
 
     async def models(self) -> list[ServedModel]:
         """The models that it has, at least one. Raises `ServerError`."""
@@ -59,10 +61,6 @@ class ModelServer(Protocol):
 
     def notes(self, model: ServedModel) -> AsyncIterator[str]:
         """Advice on settings of the server before calls come, a sentence each."""
-        ...
-
-    def advice(self, problem: str) -> str:
-        """Advice when `model` did not call a tool for `problem`."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 import tomllib
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from agent.errors import ProviderError
 from agent.providers.extra import is_address
 from agent.providers.openai_client import OpenAIOptions
 from sipgw.config.config import environment
@@ -21,13 +23,14 @@ from sipgw.tools.init.model_servers.lines import LinesError, Values, present, wi
 from sipgw.tools.init.model_servers.llamacpp import LlamaCpp
 from sipgw.tools.init.model_servers.ollama import Ollama
 from sipgw.tools.init.model_servers.server import ModelServer, Requests, ServedModel, ServerError
-from sipgw.tools.init.model_servers.trial import TrialError, TrialResult, trial
+from sipgw.tools.init.model_servers.trial import TRIAL_LIMIT, TrialError, TrialResult, trial
 
 SERVERS: dict[str, type[Ollama] | type[LlamaCpp]] = {"ollama": Ollama, "llamacpp": LlamaCpp}
 SLOW = 1.5
 """Seconds to the first token from which on a caller notices the delay, as for `sipgw doctor`."""
 _USUAL = vars(OpenAIOptions())
 _WRITTEN = ("url", "model")
+_SLOW_ADVICE = "look at what the server prints; if it is slow, take a smaller model or a faster machine"
 
 out = Console(highlight=False, emoji=False)
 
@@ -44,7 +47,10 @@ def set_up(name: str, output: Path, url: str, model: str, *, yes: bool) -> None:
         )
     if not is_address(url):
         raise ServerError(f"{url} is no address: write it as {kind.default_url}")
-    if present(_read(output), {"openai": {"api_key": ""}}):
+    before = _read(output)
+    if present(before, {"agent": {"brain": ""}}):
+        raise ServerError(f"{output} has [agent] brain, a server that replaces the language model: take it out first")
+    if present(before, {"openai": {"api_key": ""}}):
         _note(f"{output} has [openai] api_key: each call sends it to this server; take it out")
     elif environment().get("OPENAI_API_KEY"):
         _note("OPENAI_API_KEY is set: each call sends it to this server; take it out of the environment and of .env")
@@ -143,13 +149,18 @@ async def _trial(server: ModelServer, options: OpenAIOptions) -> TrialResult:
     llm = provider("llm", "openai").make(options)
     try:
         return await trial(llm)
+    except TimeoutError:
+        problem, advice = f"the trial took longer than {TRIAL_LIMIT:g} s", _SLOW_ADVICE
+    except ProviderError as error:
+        problem = error.problem
+        advice = server.without_tools if re.search("tool|jinja", problem) else _SLOW_ADVICE
     except TrialError as error:
-        advice = server.advice(str(error))
-        kept = sorted(key for key, value in vars(options).items() if value != _USUAL[key] and key not in _WRITTEN)
-        tried = f" with {', '.join(kept)} of [openai]" if kept else ""
-        raise ServerError(f"{options.model} is not fit for calls{tried}: {advice}") from None
+        problem, advice = str(error), server.without_tools
     finally:
         await llm.close()
+    kept = sorted(key for key, value in vars(options).items() if value != _USUAL[key] and key not in _WRITTEN)
+    tried = f" with {', '.join(kept)} of [openai]" if kept else ""
+    raise ServerError(f"{options.model} is not fit for calls{tried}: {problem}; {advice}")
 
 
 def _written(output: Path, before: str, values: Values) -> str:
