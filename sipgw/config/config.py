@@ -4,6 +4,7 @@
 This is the only reader of the environment.
 """
 
+import contextlib
 import os
 import re
 import tomllib
@@ -263,12 +264,27 @@ def read(path: Path | None = None) -> tuple[str, str]:
 
 
 def parse(text: str, name: str, variables: Mapping[str, str]) -> GatewayConfig:
-    """Make a `GatewayConfig` from TOML `text`; `name` stands in error messages. Raises `ConfigError`."""
+    """Make a `GatewayConfig` from TOML `text`. Raises `ConfigError`.
+
+    `name` stands in error messages. If it is empty, there is no file yet: they name variables of the environment.
+    """
     table = merged(keys_of(variables), read_table(text, name))
     try:
         return replace(build(GatewayConfig, table, variables), written=table)
     except OptionError as error:
-        raise ConfigError(explain(text, name, error)) from None
+        told = explain(text, name, error) if name else "\n".join(_asked(table, *fault) for fault in error.faults)
+        raise ConfigError(told) from None
+
+
+def _asked(table: Any, path: Keys, problem: str) -> str:
+    """One line for a fault, with the variables of the environment that the value at `path` is made of. Where a table is
+    at fault as a whole, `problem` may begin with the key.
+    """
+    for key in (*path, *re.findall(r"^\w+", problem)):
+        with contextlib.suppress(KeyError, IndexError, TypeError):
+            table = table[key]
+    names = dict.fromkeys(re.findall(r"\$\{(\w+)\}", str(table))) or path
+    return f"{' or '.join(map(str, names))}: {problem}"
 
 
 def read_table(text: str, name: str) -> dict[str, Any]:

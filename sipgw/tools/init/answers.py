@@ -24,6 +24,8 @@ class Answers:
     stt: str = ""
     llm: str = ""
     tts: str = ""
+    given: tuple[str, ...] = ()
+    """Those of `optional` that have a value: their lines count."""
 
     @property
     def text(self) -> str:
@@ -39,7 +41,10 @@ class Answers:
     def _recipe(self) -> str:
         if self.recipe == HERE:
             return ""
-        return (files("sipgw") / "recipes" / f"{self.recipe}.toml").read_text(encoding="utf-8")
+        text = (files("sipgw") / "recipes" / f"{self.recipe}.toml").read_text(encoding="utf-8")
+        for name in self.given:
+            text = re.sub(rf'^# (\w+ = "\$\{{{re.escape(name)}\}}")$', r"\1", text, flags=re.MULTILINE)
+        return text
 
     @property
     def steps(self) -> str:
@@ -53,6 +58,11 @@ class Answers:
         """The names in the environment that the configuration refers to, in its order."""
         lines = [line for line in self._recipe.splitlines() if not line.lstrip().startswith("#")]
         return list(dict.fromkeys(re.findall(r"\$\{(\w+)\}", "\n".join(lines))))
+
+    @property
+    def optional(self) -> list[str]:
+        """The names in the environment that the lines of the recipe refer to which do not count yet, in its order."""
+        return re.findall(r'^# \w+ = "\$\{(\w+)\}"$', self._recipe, re.MULTILINE)
 
     def without_domain(self, name: str, value: str) -> str:
         """The value of a name in the environment without the domain that the recipe puts after it. Portals show both

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.markup import escape
@@ -106,9 +107,9 @@ def _asked(answers: Answers) -> tuple[str, Answers, dict[str, str], str]:
         if not getattr(answers, part):
             name = _provider(part, given)
             server = name if name in SERVERS else server
-            answers = replace(answers, **{part: "" if name in SERVERS else name})
-    given |= _line_of(answers, given)
-    return line, answers, given, server
+            answers = replace(answers, **dict[str, Any]({part: "" if name in SERVERS else name}))
+    answers, values = _line_of(answers, given)
+    return line, answers, given | values, server
 
 
 def choice(question: str, options: Mapping[str, str], default: str = "") -> str:
@@ -193,7 +194,7 @@ def _keys(part: str, record: Provider, given: dict[str, str]) -> bool:
 def _tried(part: str, record: Provider, variables: Mapping[str, str]) -> Finding:
     """One small request, which tells what the key may do."""
     try:
-        config = parse(replace(Answers(), **{part: record.name}).text, "sipgw.toml", variables)
+        config = parse(replace(Answers(), **dict[str, Any]({part: record.name})).text, "", variables)
     except ConfigError as error:
         finding = bad("provider.missing", record.title, str(error), section=error)
     else:
@@ -203,22 +204,29 @@ def _tried(part: str, record: Provider, variables: Mapping[str, str]) -> Finding
     return finding
 
 
-def _line_of(answers: Answers, given: dict[str, str]) -> dict[str, str]:
-    """The values of the carrier, PBX or phone that the recipe names and nobody has set."""
+def _line_of(answers: Answers, given: dict[str, str]) -> tuple[Answers, dict[str, str]]:
+    """The answers, and the values of the carrier, PBX or phone that the recipe names and nobody has set."""
     while True:
         known = environment() | given
         wanted = [name for name in answers.variables if not known.get(name)]
         if wanted:
             out.print(f"\n{escape(answers.steps)}\n", style="dim", soft_wrap=True)
         values = {name: answers.without_domain(name, _line_value(name)) for name in wanted}
+        more = {}
+        for name in answers.optional:
+            if not (value := known.get(name) or ask(name, hint="for calls out; Enter leaves it out")):
+                break  # a password without its user says nothing
+            more[name] = value
+        told = replace(answers, given=tuple(more))
+        values |= {name: value for name, value in more.items() if not known.get(name)}
         try:
-            parse(answers.text, "sipgw.toml", known | values)
+            parse(told.text, "", known | values)
         except ConfigError as error:
             out.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-            if not wanted or not typer.confirm("enter it again?", default=True):
+            if not (wanted or answers.optional) or not typer.confirm("enter it again?", default=True):
                 raise typer.Exit(1) from None
         else:
-            return values
+            return told, values
 
 
 def _line_value(name: str) -> str:

@@ -50,7 +50,7 @@ def init(
     elif url or model:
         _refuse(f"--url and --model are for {' and '.join(MODEL_SERVERS)}")
     _check_names(providers)
-    answers = Answers(recipe or HERE, business, **providers)
+    answers = Answers(recipe or HERE, business, stt, llm, tts)
     if recipe not in ("", *MODEL_SERVERS):
         _write(answers, output, yes=yes)
     if recipe:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from agent.providers.local import models
 from sipgw.cli.main import app
-from sipgw.config.config import parse
+from sipgw.config.config import ConfigError, parse
 from sipgw.tools.init import asking, first_call
 from sipgw.tools.init.answers import RECIPES, Answers, keep
 from sipgw.tools.init.asking import RECIPES_OF
@@ -107,11 +107,16 @@ def test_the_name_of_a_trunk_may_come_with_its_domain_and_the_file_of_a_key_is_s
         terminal.answers("TLS_CERTIFICATE: ", "/etc/ssl/cert.pem")
         terminal.answers("TLS_KEY: ", "/etc/ssl/key.pem")
         terminal.answers("TWILIO_TRUNK: ", "sip:acme.pstn.twilio.com")
+        terminal.answers("TWILIO_USER (for calls out; Enter leaves it out): ", "acme-user")
+        terminal.answers("TWILIO_PASSWORD (for calls out; Enter leaves it out): ", "swordfish")
         terminal.answers("try the line now? [Y/n]: ", "n")
         terminal.answers("call the agent now, from this machine? [Y/n]: ", "n")
         assert terminal.ends() == 0
-        assert "/etc/ssl/key.pem" in terminal.shown
-    assert dotenv_values(tmp_path / ".env")["TWILIO_TRUNK"] == "acme"
+        assert "/etc/ssl/key.pem" in terminal.shown and "swordfish" not in terminal.shown
+    values = dotenv_values(tmp_path / ".env")
+    assert values["TWILIO_TRUNK"] == "acme" and values["TWILIO_PASSWORD"] == "swordfish"
+    text = (tmp_path / "sipgw.toml").read_text()
+    assert 'user = "${TWILIO_USER}"\npassword = "${TWILIO_PASSWORD}"\n# country' in text
 
 
 @pytest.mark.slow
@@ -124,7 +129,8 @@ def test_values_that_cannot_be_used_and_no_further_try_write_nothing_and_say_so(
         terminal.answers("PUBLIC_ADDRESS: ", "gw.example.com")
         terminal.answers("PLIVO_TRUNK: ", "12345.zt.plivo.com")
         terminal.answers("PLIVO_NETWORK: ", "198.51.100.0/28")
-        terminal.reads("public_address must be an IP address, not 'gw.example.com'")
+        terminal.answers("PLIVO_USER (for calls out; Enter leaves it out): ")
+        terminal.reads("error: PUBLIC_ADDRESS: public_address must be an IP address, not 'gw.example.com'")
         terminal.answers("enter it again? [Y/n]: ", "n")
         terminal.reads("nothing was written")
         assert terminal.ends() == 1
@@ -314,6 +320,32 @@ def test_every_recipe_can_be_chosen_and_names_its_variables() -> None:
     assert Answers().variables == []
     for recipe in RECIPES:
         assert Answers(recipe).variables, recipe
+    optional = {recipe: Answers(recipe).optional for recipe in RECIPES if Answers(recipe).optional}
+    twilio = ["TWILIO_USER", "TWILIO_PASSWORD"]
+    assert optional == {"plivo": ["PLIVO_USER", "PLIVO_PASSWORD"], "twilio": twilio, "twilio-secure": twilio}
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"PUBLIC_ADDRESS": "gw"}, "PUBLIC_ADDRESS: public_address must be an IP address, not 'gw'"),
+        ({"PLIVO_NETWORK": "198.51"}, "PLIVO_NETWORK: networks: '198.51' does not appear"),
+        ({"PLIVO_TRUNK": "a b"}, "PLIVO_TRUNK or PLIVO_NETWORK: a URI with a forbidden character: 'sip:a b.zt."),
+        ({"OPENAI_BASE_URL": "foo"}, "OPENAI_BASE_URL: url must begin with https://"),
+    ],
+)
+def test_before_there_is_a_file_an_error_names_the_question(values: dict[str, str], says: str) -> None:
+    usable = {"PUBLIC_ADDRESS": "203.0.113.7", "PLIVO_TRUNK": "a", "PLIVO_NETWORK": "198.51.100.0/28"}
+    with pytest.raises(ConfigError) as failed:
+        parse(Answers("plivo").text, "", usable | values)
+    assert str(failed.value).startswith(says)
+
+
+def test_the_user_and_the_password_of_calls_out_count_if_they_were_given() -> None:
+    values = {"PUBLIC_ADDRESS": "203.0.113.7", "TWILIO_TRUNK": "a", "TWILIO_USER": "u", "TWILIO_PASSWORD": "p"}
+    (without,) = parse(Answers("twilio").text, "", values).trunks
+    (trunk,) = parse(Answers("twilio", given=("TWILIO_USER", "TWILIO_PASSWORD")).text, "", values).trunks
+    assert not without.user and (trunk.user, trunk.password) == ("u", "p")
 
 
 @pytest.mark.parametrize(
