@@ -83,14 +83,7 @@ def test_whatever_happens_both_do_the_same(
 @native
 def test_a_call_in_order_is_left_to_c(twins: Twins) -> None:
     """Four seconds in which both speak, with a report and the beginnings of pieces in between."""
-    for slot in range(200):
-        if slot % 50 == 0:
-            twins.say(1, 1999)
-            twins.say(2, 1995)
-        for call in range(2):
-            twins.packet(call, 0, 0, 0, 0, 0, 0x80)
-        twins.step("slot", 2)
-        twins.judge()
+    twins.in_order(200, says=(1999, 1995))
     ours, reference = twins.sides
     assert reference.left == 400
     assert ours.left <= 20  # until the source is settled
@@ -107,13 +100,7 @@ def test_an_encrypted_or_bridged_call_in_order_is_left_to_c(suite: str, bridged:
         for side in both.sides:
             for number in (1, 2):  # sound may be kept: the second call keeps it without its encryption
                 side.do(Kind.RECORD, number, wire.pack_json({"do": "resume"}))
-        for slot in range(100):
-            if slot % 50 == 0:
-                both.say(1, 1999)
-            for call in range(2):
-                both.packet(call, 0, 0, 0, 0, 0, 0x80)
-            both.step("slot", 2)
-            both.judge()
+        both.in_order(100, says=(1999,))
         ours, reference = both.sides
         assert reference.left == 200
         assert ours.left <= 20
@@ -129,13 +116,7 @@ def test_an_encrypted_or_bridged_call_in_order_is_left_to_c(suite: str, bridged:
 def test_a_conference_in_order_is_left_to_c(routes: int, twins: Twins) -> None:
     """All three speak; C asks the mixer for each frame, and has the work around it done."""
     twins.confer(routes)
-    for slot in range(200):
-        if slot % 50 == 0:
-            twins.say(1, 1999)
-        for call in range(2):
-            twins.packet(call, 0, 0, 0, 0, 0, 0x80)
-        twins.step("slot", 2)
-        twins.judge()
+    twins.in_order(200, says=(1999,))
     ours, reference = twins.sides
     assert reference.left == 400
     assert ours.left <= 20
@@ -150,10 +131,7 @@ def test_a_conference_in_order_is_left_to_c(routes: int, twins: Twins) -> None:
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_fault_of_a_conference_in_c_ends_its_call_alone(twins: Twins, first: int) -> None:
     twins.confer(ROUTES[0])
-    for _ in range(30):
-        twins.packet(0, 0, 0, 0, 0, 0, 0x80)
-        twins.step("slot", 2)
-        twins.judge()
+    twins.in_order(30, calls=1)
     worker = twins.sides[0].worker
     other, heard = worker._channels[2].session, worker._channels[2].session.stats()["received"]
     with patch("media.session.mixer.Mixer.to_agent", lambda self, sound: sound[:1]):
@@ -181,10 +159,7 @@ def test_a_libsrtp_with_other_functions_is_left_to_python(monkeypatch: pytest.Mo
     monkeypatch.setattr("media.rtp.srtp.SIGNATURE", "int(*)(struct other *)")
     both = Twins(begin=1)
     try:
-        for _ in range(20):
-            both.packet(0, 0, 0, 0, 0, 0, 0x80)
-            both.step("slot", 2)
-            both.judge()
+        both.in_order(20, calls=1)
         ours, reference = both.sides
         assert ours.left == reference.left == 20
     finally:

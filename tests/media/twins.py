@@ -6,6 +6,7 @@ Sockets are real, the clock and chance are not. After each step both have done e
 
 import random
 import socket
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from types import SimpleNamespace
 from typing import Any
@@ -288,6 +289,16 @@ class Twins:
                 self.now += WAITS[which % len(WAITS)]
             case "connect":
                 self.connect(call + 1, which)
+
+    def in_order(self, slots: int, calls: int = 2, says: Sequence[int] = ()) -> None:
+        """Let the first of the calls send a packet in each slot, and their agents say so much once a second."""
+        for slot in range(slots):
+            for number, which in enumerate(says if slot % 50 == 0 else (), start=1):
+                self.say(number, which)
+            for call in range(calls):
+                self.packet(call, 0, 0, 0, 0, 0, 0x80)
+            self.step("slot", 2)
+            self.judge()
 
     def say(self, number: int, which: int) -> None:
         body = NUMBER.pack(self.utterance) + bytes((which + at) % 256 for at in range(which % 2000))
