@@ -1,5 +1,6 @@
 """The wheel and the source archive of a release: what is in them, which version they have, and that they run."""
 
+import contextlib
 import os
 import platform
 import re
@@ -24,6 +25,9 @@ UNREACHABLE = re.compile(
     r"error sending request|dns error|Failed to fetch|Network connectivity is disabled|timed out|trying to connect"
 )
 VERSION = "1.2.3"
+WORKFLOW = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+HANGS = 8 * HANG
+"""The same for five installations and a conversation, which takes its own time."""
 pytestmark = pytest.mark.slow
 
 
@@ -49,10 +53,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("this is no checkout of git")
     folder = tmp_path_factory.mktemp("release")
     for name in git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
-            (folder / name).chmod((ROOT / name).stat().st_mode)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # git has it, and somebody has deleted it
+            shutil.copy(ROOT / name, folder / name)
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "all of it")
@@ -153,8 +156,7 @@ def test_one_wheel_of_a_machine_is_for_all_pythons(dist: Path) -> None:
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_cibuildwheel_builds_that_wheel_and_no_other(machine: str) -> None:
     """None for a Python without the GIL, which has no stable ABI; the version is the one of the workflow."""
-    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text()
-    (version,) = re.findall(r"pypa/cibuildwheel@[0-9a-f]{40}  # v([\d.]+)", workflow)
+    (version,) = re.findall(r"pypa/cibuildwheel@[0-9a-f]{40}  # v([\d.]+)", WORKFLOW)
     command = [
         find_uv_bin(), "tool", "run", "--system-certs", "--from", f"cibuildwheel=={version}", "cibuildwheel",
         "--print-build-identifiers", "--platform", "linux", "--archs", machine, ROOT,
@@ -191,7 +193,7 @@ def test_the_steps_of_the_release_workflow_run_in_their_order(release: Path, dis
     text = (release / "CHANGELOG.md").read_text()
     (tmp_path / "CHANGELOG.md").write_text(text.replace("[Unreleased]", f"[{VERSION}]\n- It flies.", 1))
     (tmp_path / "build").mkdir()
-    jobs = yaml.safe_load((release / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    jobs = yaml.safe_load(WORKFLOW)["jobs"]
     steps = [step["run"] for job in ("source", "wheels") for step in jobs[job]["steps"] if "run" in step]
     told = os.environ | {"GITHUB_REF_NAME": f"v{VERSION}", "GITHUB_OUTPUT": str(tmp_path / "output")}
     for step in (one for one in steps if not one.startswith("make ")):
@@ -236,17 +238,18 @@ def test_pipx_installs_the_wheel(dist: Path, tmp_path: Path) -> None:
     assert ran([tmp_path / "bin" / "sipgw", "--version"], tmp_path).stdout.strip() == VERSION
 
 
-def test_the_wheel_and_the_archive_hold_the_demo_s_conversation_in_empty_environments(dist: Path) -> None:
+@pytest.mark.parametrize(("kind", "suffix"), [("wheel", "whl"), ("source archive", "tar.gz")])
+def test_each_file_holds_the_demo_s_conversation_in_an_empty_environment(kind: str, suffix: str, dist: Path) -> None:
     """Outside the checkout; `.ci/try_wheel.py` is what a release runs, too."""
-    command = [sys.executable, str(ROOT / ".ci" / "try_wheel.py"), str(dist)]
-    held = subprocess.run(command, cwd=dist, capture_output=True, text=True, timeout=8 * HANG, check=False)
+    (file,) = dist.glob(f"*.{suffix}")
+    command = [sys.executable, str(ROOT / ".ci" / "try_wheel.py"), str(file)]
+    held = subprocess.run(command, cwd=dist, capture_output=True, text=True, timeout=HANGS, check=False)
     if held.returncode and UNREACHABLE.search(held.stdout):
         pytest.skip("the index of packages cannot be reached, and uv has not got them all")
     assert held.returncode == 0, held.stdout + held.stderr
-    for kind in ("wheel", "source archive"):
-        assert f"sipgw {VERSION}: the {kind} holds the demo's conversation" in held.stdout
-    assert held.stdout.count("sipgw serves with keys alone: /healthz answers 200") == 2, "the base install of each"
-    assert held.stdout.count("the extension loads") >= 2
+    assert f"sipgw {VERSION}: the {kind} holds the demo's conversation" in held.stdout
+    assert held.stdout.count("sipgw serves with keys alone: /healthz answers 200") == 1, "the base install"
+    assert held.stdout.count("the extension loads") >= 1
     assert re.search(r"^sipgw +\d+ MB$", held.stdout, re.MULTILINE)
     assert re.search(r"^sipgw\[local\] +\+ *\d+ MB$", held.stdout, re.MULTILINE)
 
