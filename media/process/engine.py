@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from media.fast import Wanted, why_not
@@ -30,7 +30,7 @@ class MediaOptions:
     processes: int | Literal["auto"] = "auto"
     """Media processes that share the calls and the ports; ``"auto"``: two where there are four processor cores or more,
     otherwise one. More help nobody: the gateway's own process is full before two of them are."""
-    dscp: int = EF
+    dscp: int = field(default=EF, metadata={"fixed": True})
     """Mark on outgoing RTP and RTCP for routers that give sound precedence (RFC 2474); 46 is EF, 0 is none. The mark
     of signalling is `[sip] dscp`."""
     fast: Wanted = "auto"
@@ -41,8 +41,6 @@ class MediaOptions:
         first, last = self.port_range
         if not 1024 <= first < last <= 65535:
             raise ValueError("port_range must be two ports between 1024 and 65535, the lower first")
-        if not 0 <= self.dscp <= 63:
-            raise ValueError("dscp must be from 0 to 63")
         if self.fast is True and (why := why_not()):
             raise ValueError(f"fast is true, but the packet path in C cannot be used: {why}")
         if self.processes != "auto" and not 1 <= self.processes <= PROCESSES_MAX:

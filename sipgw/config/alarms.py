@@ -16,7 +16,7 @@ class AlarmOptions:
 
     share: Annotated[float, Interval(ge=0, le=1)] = 0.2
     """The part of the latest calls that is bad from which on an alarm is raised; it ends at half of it. 0: none."""
-    calls: Annotated[int, Interval(ge=1, le=1000)] = 50
+    calls: int = field(default=50, metadata=FIXED)
     """The number of latest calls of a trunk that count, of those that were answered."""
     least: int = field(default=10, metadata=FIXED)
     """Without so many calls since the start, or as many as `calls`, there is no alarm."""

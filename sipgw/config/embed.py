@@ -25,7 +25,7 @@ class EmbedOptions:
     """A text that visitors see when the call begins."""
     max_calls: Annotated[int, Interval(ge=1, le=1000)] = 2
     """Calls of all visitors at the same time. They count as calls of ``[browser]``, too."""
-    calls_per_hour: Annotated[int, Interval(ge=1, le=1000)] = 6
+    calls_per_hour: int = field(default=6, metadata=FIXED)
     """Calls of one visitor, by address, within any hour."""
     calls_per_day: Annotated[int, Interval(ge=1, le=1_000_000)] = 100
     """Calls of all visitors within any 24 hours, at all gateways of one database."""

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from agent.providers.extra import FIXED
+
 
 @dataclass(frozen=True)
 class KnowledgeOptions:
@@ -23,7 +25,7 @@ class KnowledgeOptions:
     """The service's model."""
     dimensions: Annotated[int, Ge(0), Le(4096)] = 512
     """Numbers in one vector of the service; 0: the model's default, for models that accept no other."""
-    passages: Annotated[int, Ge(1), Le(10)] = 4
+    passages: int = field(default=4, metadata=FIXED)
     """Passages that the agent gets for one turn of the caller, at most."""
     least: Annotated[float, Ge(0), Le(1)] = 0.15
     """Similarity of a passage to the caller's words below which the agent does not get it. Shared words count too."""

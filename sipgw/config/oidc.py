@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
-from annotated_types import Gt, MaxLen
+from annotated_types import MaxLen
 
+from agent.providers.extra import FIXED
 from sipgw.config.networks import is_loopback
 
 LONGEST_URL = 2048
@@ -42,7 +43,7 @@ class OidcOptions:
     url: str = ""
     """Address of the dashboard in browsers, ``https://phone.example.com``. The provider must know the redirect URI
     ``URL/sign-in/oidc/callback``."""
-    label: Annotated[str, MaxLen(40)] = "single sign-on"
+    label: str = field(default="single sign-on", metadata=FIXED)
     """The text of the button after *Sign in with*."""
     scopes: tuple[str, ...] = ("openid", "profile", "email")
     """The scopes of the request; ``openid`` must be one of them."""
@@ -57,7 +58,7 @@ class OidcOptions:
     admins: tuple[str, ...] = ()
     """Groups whose members also see the configuration and the audit log. The highest role of a user counts."""
 
-    session_limit: Annotated[float, Gt(0)] = 8 * 3600
+    session_limit: float = field(default=8 * 3600, metadata=FIXED)
     """Seconds after which they must sign in again, with the groups that they have then."""
 
     def __post_init__(self) -> None:

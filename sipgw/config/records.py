@@ -34,7 +34,7 @@ class CaptureOptions:
 
     rtp: Keep = "recent"
     """`off`; `headers`, of the whole call without its sound; `recent`, the last seconds; `always`, the whole call."""
-    seconds: Annotated[float, Interval(ge=1, le=3600)] = 60.0
+    seconds: float = field(default=60.0, metadata=FIXED)
     """Seconds of each call that `recent` keeps."""
     megabytes: Annotated[int, Interval(ge=1, le=65536)] = 64
     """Memory for the RTP of all calls together; a quarter as much for their SIP messages, and half as much for what is
@@ -48,7 +48,7 @@ class CaptureOptions:
     """Where bundles are written, made when it does not exist."""
     traces: bool = False
     """Whether OpenTelemetry traces are sent (pip install 'sipgw[otel]'), to ``OTEL_EXPORTER_OTLP_ENDPOINT``."""
-    timelines: Annotated[int, Interval(ge=0, le=1_000_000)] = 10_000
+    timelines: int = field(default=10_000, metadata=FIXED)
     """Calls whose timeline is kept for their page, the latest, counted every hour; 0 keeps none beyond the call."""
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from annotated_types import Gt, Interval
 
+from agent.providers.extra import FIXED
 from sipgw.config.networks import is_loopback
 from sipgw.config.oidc import OidcOptions
 
@@ -32,7 +33,7 @@ class WebOptions:
     """Password of the user ``admin``; with one, people sign in on loopback too. Filled in by ``SIPGW_WEB_PASSWORD``."""
     session_idle: Annotated[float, Gt(0)] = 12 * 3600
     """Seconds without a request after which somebody who signed in must do so again."""
-    session_limit: Annotated[float, Gt(0)] = 7 * 86400
+    session_limit: float = field(default=7 * 86400, metadata=FIXED)
     """Seconds after which they must in any case."""
     oidc: OidcOptions = field(default_factory=OidcOptions)
     """Sign-in by an identity provider."""

@@ -26,9 +26,9 @@ class EndpointOptions:
     address that leads to each of them."""
     stun_server: str = ""
     """Host, with or without a port, that reports our public address (RFC 5389), e.g. ``stun.example.com:3478``."""
-    dscp: int = 24
+    dscp: int = field(default=24, metadata={"fixed": True})
     """Mark on outgoing packets for routers that give signalling precedence (RFC 2474); 24 is CS3, 0 is none. For
-    sound see `[media] dscp`."""
+    sound see `media.process.engine.MediaOptions`."""
     session_expires: float = 0.0
     """Seconds after which a call without a session refresh is over (RFC 4028), at least 90; 0 asks for no session
     timer, and accepts the one of the other side."""
@@ -50,8 +50,6 @@ class EndpointOptions:
                 raise ValueError(f"{name} must be an IP address, not {value!r}")
         if self.tcp and self.tls.certificate and self.port == self.tls.port != 0:
             raise ValueError(f"TCP and TLS cannot both have port {self.port}; set [sip.tls] port")
-        if not 0 <= self.dscp <= 63:
-            raise ValueError("dscp must be from 0 to 63")
         if self.stun_server:
             parse_host_port(self.stun_server)
         for server in self.dns:

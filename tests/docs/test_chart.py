@@ -34,7 +34,7 @@ FULL = {
     "replicas": 3,
     "publicAddress": "203.0.113.7",
     "image": {"tag": "1.2.0-local"},
-    "sip": {"port": 5080, "lines": "dscp = 46"},
+    "sip": {"port": 5080, "lines": 'stun_server = "stun.example.com"'},
     "media": {"portRange": [20000, 20999], "lines": 'processes = "auto"'},
     "drain": {"limitSeconds": 1800},
     "config": AGENT,

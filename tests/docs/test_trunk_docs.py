@@ -34,8 +34,13 @@ def test_its_recipes_are_all_there_are() -> None:
 
 def test_its_limits_are_those_of_the_code() -> None:
     defaults = {field.name: field.default for field in fields(AdmissionOptions)}
-    for name in ("calls_per_second", "stranger_per_second", "failures_per_minute"):
-        (value,) = re.findall(rf"^\| `{name}`[^|]*\| (\d+) \|", TEXT, re.MULTILINE)
+    rows = {
+        "calls_per_second": "`calls_per_second` from one known address",
+        "stranger_per_second": "messages of one unknown address",
+        "failures_per_minute": "wrong passwords of one address",
+    }
+    for name, row in rows.items():
+        (value,) = re.findall(rf"^\| {row}[^|]*\| (\d+) \|", TEXT, re.MULTILINE)
         assert float(value) == defaults[name]
     assert f"| {defaults['max_calls']}; {TrunkOptions.max_calls} |" in TEXT
     assert f"valid for {challenge.NONCE_LIFE:.0f} s" in PLAIN

@@ -340,7 +340,6 @@ def test_a_leg_keeps_a_bounded_number_of_events_and_always_the_last() -> None:
         ({"dns": ("dns.example",)}, "dns must be IP addresses"),
         ({"dns": ("[::1",)}, "no IPv6 address"),
         ({"stun_server": "a b"}, "no host"),
-        ({"dscp": 64}, "dscp must be"),
         ({"port": 5061, "tls": TlsOptions(certificate="c.pem")}, r"both have port 5061; set \[sip.tls\] port"),
     ],
 )

@@ -28,9 +28,7 @@ DROP = Refusal(0)
 """Turn away without an answer."""
 BUSY = Refusal(503, headers=(("Retry-After", "5"),))
 """503, not 486: carriers then try their next destination."""
-LOCKED_OUT = (
-    "too many wrong passwords from this address: it gets no answer for a while ([admission] failures_per_minute)"
-)
+LOCKED_OUT = "too many wrong passwords from this address: it gets no answer for a while"
 STRANGERS_TOLD = 100
 """Number of strangers that are logged, once each."""
 REMEMBERED = 1000

@@ -25,7 +25,7 @@ class Answers:
     llm: str = ""
     tts: str = ""
     given: tuple[str, ...] = ()
-    """Those of `optional` that have a value: their lines count."""
+    """Names of `optional` that have a value; the configuration gets their lines."""
 
     @property
     def text(self) -> str:
