@@ -159,6 +159,7 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_read(tmp_path: P
     assert told == [("b.txt", "reading it takes more than 0 s"), ("b.txt", [("", "Here.")])]
 
 
+@pytest.mark.slow
 def test_a_page_that_takes_hours_is_given_up_after_the_others_by_its_time_of_the_processor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +167,7 @@ def test_a_page_that_takes_hours_is_given_up_after_the_others_by_its_time_of_the
     (tmp_path / "b.md").write_bytes(b"[" * 4_000_000)
     (tmp_path / "c.html").write_text("<p>Here.")
     (tmp_path / "d.txt").write_text("There.")
-    monkeypatch.setattr(reader, "LONG", 2)
+    monkeypatch.setattr(reader, "LONG", 1)
     told = list(read(tmp_path, found(tmp_path, "a.html", "b.md", "c.html", "d.txt"), HANG))
     whole = [one for one in told if one[0] != "a.html"]
     assert whole == [("c.html", [("", "Here.")]), ("d.txt", [("", "There.")]), ("b.md", reader.EXHAUSTED)]

@@ -2,11 +2,14 @@
 
 import asyncio
 
+import pytest
+
 from agent.persona import Persona
 from agent.providers.websocket import ConnectError
 from agent.records import Outcome
+from agent.relay import session, talk
 from agent.relay.session import AGAIN
-from agent.relay.talk import LONGEST, WAITING
+from agent.relay.talk import WAITING
 from tests.agent.relay.holding import Setting, hold
 from tests.fakes.line import sound_of
 from tests.fakes.relay import answers, text
@@ -132,28 +135,32 @@ def test_a_reply_that_never_ends_is_cut() -> None:
     ]
 
 
-def test_of_one_long_token_no_more_is_spoken_than_of_a_reply() -> None:
+def test_of_one_long_token_no_more_is_spoken_than_of_a_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(talk, "LONGEST", 2000)
+
     async def plan(caller, line, server):
         await asyncio.sleep(1)
         await caller.say("Tell me all.")
-        await asyncio.sleep(8000)
+        await asyncio.sleep(800)
         caller.hang_up()
 
-    held = hold(plan, answers({"Tell": [text("This is it. " * 5000)]}))
+    held = hold(plan, answers({"Tell": [text("This is it. " * 500)]}))
     assert len(held.server.told("error")) == 1
-    assert 18_000 < sum(map(len, held.spoken)) <= LONGEST
+    assert 1800 < sum(map(len, held.spoken)) <= 2000
 
 
-def test_a_reply_of_many_tokens_may_wait_while_the_caller_speaks() -> None:
+def test_a_reply_of_many_tokens_may_wait_while_the_caller_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "WAITING", 200)
+
     async def plan(caller, line, server):
         await asyncio.sleep(1)
         caller.hear_interim("I tell you")
         await caller.sound(1.0, loud=True)
-        for number in range(2 * WAITING):
+        for number in range(400):
             server.sessions[0].deliver(text("so. " if number % 100 == 99 else "so ", last=False))
         server.sessions[0].deliver(text("This is all."))
         await caller.say("I tell you.")
-        await asyncio.sleep(600)
+        await asyncio.sleep(150)
         caller.hang_up()
 
     held = hold(plan, answers({}))
