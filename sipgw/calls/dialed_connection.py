@@ -22,9 +22,6 @@ from sipgw.trunks.route_selector import Attempt, NotDialled
 
 log = structlog.get_logger()
 
-NO_TRUNK = "no trunk could take the call"
-"""Cause in the record of a tenant's call."""
-
 
 class DialedConnection(SipLeg):
     """A call to a telephone number, with a separate offer for each attempted trunk."""
@@ -69,11 +66,10 @@ class DialedConnection(SipLeg):
         except CallFailed as failed:
             return disposition_of(failed.ended)
         except NotPermitted as denied:
-            return Disposition("not_permitted", str(denied), denied.denial.again)
+            return Disposition("not_permitted", denied.told(info.tenant), denied.denial.again)
         except NotDialled as error:
-            if info.tenant:  # the reasons name trunks, and count the calls of all
-                log.info("call out of a tenant not made", call=info.id, cause=str(error))
-            return Disposition("failed", NO_TRUNK if info.tenant else str(error))
+            log.info("call out not made", call=info.id, cause=str(error))  # a tenant's record does not have it
+            return Disposition("failed", error.told(info.tenant))
         self._leg, trunk = made.leg, info.trunk
         if self._context.bill is not None:  # a redirect may have led to another number
             self._context.bill.number = made.number

@@ -63,9 +63,13 @@ class OutboundGate(Protocol):
 class NotPermitted(NotDialled):
     """The gate denied the call."""
 
-    def __init__(self, denial: GateRefusal, tenant: str) -> None:
-        super().__init__(denial.told(tenant))
+    def __init__(self, denial: GateRefusal) -> None:
+        super().__init__(denial.reason)
         self.denial = denial
+
+    def told(self, tenant: str) -> str:
+        """The reason without the lists and counts of others."""
+        return self.denial.told(tenant)
 
 
 class Originator:
@@ -193,7 +197,7 @@ class Originator:
             return request.number
         judged = await self.gate.permit(request)
         if isinstance(judged, GateRefusal):
-            raise NotPermitted(judged, request.tenant)
+            raise NotPermitted(judged)
         return judged.number
 
     async def _try(

@@ -189,7 +189,7 @@ class SipLeg:
                 following = self._transfers.legs.follow_refer(asked.target, leg, side, fields)
                 reached = await stack.enter_async_context(following)
             except NotDialled as full:
-                raise CallFailed(Ended("gateway", "503", str(full), 503)) from None
+                raise CallFailed(Ended("gateway", "503", full.told(self._context.info.tenant), 503)) from None
             finally:
                 self._away = False
             yield reached

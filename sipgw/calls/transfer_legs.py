@@ -11,6 +11,7 @@ from sipgw.calls.agent_setup import AgentSetup
 from sipgw.calls.consult_leg import ConsultLeg, called
 from sipgw.calls.context import CallContext
 from sipgw.calls.negotiation import OurSide
+from sipgw.calls.originator import NotPermitted
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.refer_target import ReferTarget
 from sipgw.calls.services import CallServices
@@ -97,7 +98,9 @@ class TransferLegs:
         """
         try:
             target = await self._permitted(uri, dialog=any(name == "Replaces" for name, _ in fields))
-        except NotDialled as refused:
+        except NotPermitted as refused:
+            raise CallFailed(Ended("gateway", "403", refused.told(self.context.info.tenant), 403)) from None
+        except NotDialled as refused:  # by its address alone
             raise CallFailed(Ended("gateway", "403", str(refused), 403)) from None
         async with self._billed(target, leg, side, fields) as (reached, billed):
             yield reached
@@ -114,7 +117,7 @@ class TransferLegs:
             return target
         judged = await gate.permit(GateRequest(target.number, info.trunk.name, info.agent, "transfer", consent=True))
         if isinstance(judged, GateRefusal):
-            raise NotDialled(judged.told(info.tenant))
+            raise NotPermitted(judged)
         return target.permitted(judged.number, info.trunk)
 
     @contextlib.asynccontextmanager

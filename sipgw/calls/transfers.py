@@ -171,7 +171,10 @@ class Transfers:
             return await (self._attended(leg, target) if target.mode == "attended" else leg.refer(target.uri))
         except CallFailed as error:
             return Referred(False, error.ended.status, f"{error.ended.how} {error.ended.text}".strip())
-        except (PortsExhausted, MediaDown, NotDialled) as error:
+        except NotDialled as error:
+            log.info("nobody was called for a transfer", call=self._context.info.id, cause=str(error))
+            return Referred(False, 503, error.told(self._context.info.tenant))
+        except (PortsExhausted, MediaDown) as error:
             return Referred(False, 503, str(error))
         except NotAcceptable as error:
             return Referred(False, 488, str(error))

@@ -16,10 +16,16 @@ LONGEST_WAIT = 5.0
 """Seconds that a call may wait for its turn under the trunk's calls per second; then the next trunk is tried."""
 PENALTY = 10.0
 """Seconds in which a trunk that said 503 is tried last, unless it named another time."""
+NO_TRUNK = "no trunk could take the call"
+"""What a tenant is told: the reasons name trunks, and count the calls of all."""
 
 
 class NotDialled(Exception):  # noqa: N818  an outcome
     """No trunk could take the call; the message says why, trunk by trunk."""
+
+    def told(self, tenant: str) -> str:
+        """The reason as `tenant` may know it; an empty one is the installation itself."""
+        return NO_TRUNK if tenant else str(self)
 
 
 class NoRoom(NotDialled):

@@ -29,7 +29,7 @@ class TrunkCapacity(NamedTuple):
 
 def room_of(trunk: TrunkOptions) -> TrunkCapacity:
     """The room that `max_calls` of a trunk gives."""
-    reason = f"all gateways together have {trunk.max_calls} calls of the trunk {trunk.name}, its max_calls"
+    reason = "all gateways together have as many calls of the trunk as its max_calls allow"  # its tenant reads it too
     return TrunkCapacity(f"trunk:{trunk.name}", trunk.max_calls, reason)
 
 
@@ -48,7 +48,7 @@ class TrunkSlots:
         many."""
         call, capacity = f"out {secrets.token_hex(8)}", room_of(trunk)
         if await self._slots.take(call, [SlotLimit(capacity.key, capacity.most)]):
-            raise NotDialled(capacity.reason)
+            raise NotDialled(f"{trunk.name}: {capacity.reason}")
         self.calls[trunk.name] += 1
         try:
             yield

@@ -18,6 +18,7 @@ from agent.persona import Persona
 from media.g711 import FRAME
 from sipgw.config.cost import PriceOptions
 from sipgw.config.people import PersonOptions, TransferOptions
+from sipgw.config.tenants import TenantOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import CallTransferred, Event
 from sipgw.sip.events import Ended
@@ -254,11 +255,17 @@ def test_the_model_is_told_who_there_is_and_for_what(tmp_path: Path) -> None:
     assert "billing: questions about invoices; anna" in to["description"]
 
 
-def test_a_trunk_that_is_full_takes_nobody(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("tenants", "reason"),
+    [((), "carrier: 1 calls are up"), ((TenantOptions("acme", ("agent",)),), "no trunk could take the call")],
+)
+def test_a_trunk_that_is_full_takes_nobody(tmp_path: Path, tenants: tuple[TenantOptions, ...], reason: str) -> None:
+    """A tenant is not told its name."""
+
     async def scenario() -> None:
         async with callee(sound=loud) as person:
             people = [PersonOptions("billing", NUMBER, trunk="carrier")]
-            async with world(tmp_path, people, trunks(person, max_calls=1)) as gateway:
+            async with world(tmp_path, people, trunks(person, max_calls=1), tenants=tenants) as gateway:
                 gateway.gateway.admission.capacity.calls["carrier"] += 1
                 tries = told(gateway)
                 async with calling(gateway.target, murmur) as caller:
@@ -266,7 +273,7 @@ def test_a_trunk_that_is_full_takes_nobody(tmp_path: Path) -> None:
                 gateway.gateway.admission.capacity.calls["carrier"] -= 1
                 await until(lambda: nothing_left(gateway))
         assert person.legs == []
-        assert [(one.status, one.reason) for one in tries] == [(503, "carrier: 1 calls are up")]
+        assert [(one.status, one.reason) for one in tries] == [(503, reason)]
 
     asyncio.run(scenario())
 
