@@ -17,7 +17,7 @@ LONGEST_WAIT = 5.0
 PENALTY = 10.0
 """Seconds in which a trunk that said 503 is tried last, unless it named another time."""
 NO_TRUNK = "no trunk could take the call"
-"""What a tenant is told: the reasons name trunks, and count the calls of all."""
+"""Reason for a tenant: the others name trunks, and count the calls of all."""
 
 
 class NotDialled(Exception):  # noqa: N818  an outcome

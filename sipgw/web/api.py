@@ -16,13 +16,13 @@ from sipgw.calls.session import CallSession
 from sipgw.cluster.shared import Unreachable
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.searching import SearchRefused
-from sipgw.records.store.tenancy import without_trunks
+from sipgw.records.store.seen_by import seen_by
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web import models
 from sipgw.web.principal import Principal, requires_scope
 from sipgw.web.sign_in import address
 from sipgw.web.state import App, Here
-from sipgw.web.tenant_view import by_tenant, row_of
+from sipgw.web.tenant_view import by_tenant
 
 PREFIX = "/api/v1"
 KEY = "Idempotency-Key"
@@ -49,7 +49,7 @@ router = APIRouter(prefix=PREFIX, dependencies=[Security(BEARER)], responses=pro
 async def live_calls(app: Here, who: Reader) -> models.LiveCalls:
     """The calls that are going on."""
     return models.LiveCalls(
-        calls=[_live(call, row_of(session, who.tenant)) for call, session in app.gateway.calls.items()]
+        calls=[_live(call, seen_by(session.row(), who.tenant)) for call, session in app.gateway.calls.items()]
     )
 
 
@@ -79,7 +79,7 @@ async def calls(app: Here, who: Reader, search: Annotated[models.Search, Query()
     except SearchRefused as reason:
         raise HTTPException(503, str(reason), {"Retry-After": "5"}) from None
     return models.CallPage(
-        calls=[models.CallSummary.model_validate(_own(call, who)) for call in found.calls], next=found.next
+        calls=[models.CallSummary.model_validate(seen_by(call, who.tenant)) for call in found.calls], next=found.next
     )
 
 
@@ -115,7 +115,7 @@ async def call(app: Here, who: Reader, id: Id) -> models.CallRecord:  # noqa: A0
     found = await app.gateway.store.call(id)
     if found is None:
         raise HTTPException(404, "there is no record of this call")
-    return models.CallRecord.model_validate(_own(found, who))
+    return models.CallRecord.model_validate(seen_by(found, who.tenant))
 
 
 @router.post("/calls/{id:path}/say", tags=["live calls"], responses=problems(404, 409))
@@ -199,11 +199,6 @@ async def end(request: Request, app: Here, who: Controller, id: Id, what: models
 async def trunks(app: Here, _who: Reader) -> models.Trunks:
     """How each trunk is."""
     return models.Trunks(trunks=[models.Trunk(**asdict(trunk)) for trunk in app.gateway.status()])
-
-
-def _own(record: dict[str, Any], who: Principal) -> dict[str, Any]:
-    """The record of a call as this one may see it: a tenant does not see the names of trunks in the costs."""
-    return record | {"costs": without_trunks(record["costs"])} if who.tenant and record["costs"] else record
 
 
 def _live(call: str, values: dict[str, Any]) -> models.LiveCall:

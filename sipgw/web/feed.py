@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from sipgw.bounds import FULL
 from sipgw.calls.session import CallSession, Row
+from sipgw.records.store.seen_by import seen_by
 from sipgw.sip.boundaries import contained
-from sipgw.web.tenant_view import row_of
 
 EVERY = 1.0
 """Seconds between two looks at the calls."""
@@ -45,7 +45,7 @@ class LiveCallBoard:
 
     def change(self, calls: Mapping[str, CallSession]) -> BoardChange:
         """Look at `calls` again."""
-        now = {call: row_of(session, self.tenant) for call, session in calls.items()}
+        now = {call: seen_by(session.row(), self.tenant) for call, session in calls.items()}
         gone = [call for call in self.rows if call not in now]
         changed = {}
         for call, new in now.items():

@@ -4,9 +4,10 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
 
 from sipgw.bounds import FULL
+from sipgw.records.store.seen_by import seen_by
 from sipgw.web.principal import ViewerRole
 from sipgw.web.state import Here, page, people
-from sipgw.web.tenant_view import by_tenant, row_of
+from sipgw.web.tenant_view import by_tenant
 
 router = APIRouter()
 
@@ -15,7 +16,7 @@ router = APIRouter()
 @by_tenant
 async def live(request: Request, app: Here, who: ViewerRole) -> Response:
     """The page; scripts keep it up to date."""
-    rows = {call: row_of(session, who.tenant) for call, session in app.gateway.calls.items()}
+    rows = {call: seen_by(session.row(), who.tenant) for call, session in app.gateway.calls.items()}
     return page(request, "live.html", title="Live", rows=rows, people=people(app))
 
 

@@ -16,10 +16,11 @@ from sipgw.records.artifacts.call_files import object_of, on_disk
 from sipgw.records.artifacts.files import BUNDLE, file_name
 from sipgw.records.artifacts.recordings import NOT_YET
 from sipgw.records.artifacts.waveform import waveform
+from sipgw.records.bundles.bundle import reheaded
 from sipgw.records.bundles.bundle_store import NoBundle
 from sipgw.records.captures.explain import explain, findings, median_wait
+from sipgw.records.store.seen_by import seen_by
 from sipgw.records.store.tables import CallRecord
-from sipgw.records.store.tenancy import without_trunks
 from sipgw.web.models import Report
 from sipgw.web.principal import OperatorRole, ViewerRole
 from sipgw.web.sign_in import address
@@ -64,11 +65,8 @@ async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> R
     found["media"] = {
         name: value for name, value in found.get("media", {}).items() if name not in ("recording", "sound")
     }
-    if who.tenant:  # neither its trunk nor an alarm, which counts the calls of all
-        costs = without_trunks(found["costs"] or {}) or None
-        told = [one for one in found.get("events", ()) if one["kind"] not in ("alarm", "cost")]
-        found |= {"trunk": "", "events": told, "costs": costs}
-    return await _compressed(request, JSONResponse(found, headers={"ETag": tag} if version else None))
+    told = seen_by(found, who.tenant)
+    return await _compressed(request, JSONResponse(told, headers={"ETag": tag} if version else None))
 
 
 @router.get("/calls/{call:path}/waveform.json")
@@ -131,6 +129,8 @@ async def bundle(request: Request, call: str, app: Here, who: OperatorRole) -> R
                 content = await READING.run(file.read_bytes)
         except OSError:
             raise HTTPException(404, f"there is no bundle: {reason}") from None
+    if who.tenant:
+        content = await READING.run(reheaded, content, lambda head: seen_by(head, who.tenant))
     await app.auth.accounts.note(who.name, "fetched the bundle", call, address=address(request))
     headers = {"Content-Disposition": f'attachment; filename="{file_name(call)}{BUNDLE}"'}
     return Response(content, media_type="application/zip", headers=headers)

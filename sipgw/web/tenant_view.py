@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 
 from sipgw.calls.registry import CallHandle
 from sipgw.calls.request import OriginateRequest, for_tenant
-from sipgw.calls.session import CallSession, Row
+from sipgw.calls.session import CallSession
 from sipgw.config.tenants import tenant_named
 from sipgw.outbound.campaign_names import CampaignNames
 from sipgw.records.store.tables import CallRecord
@@ -55,11 +55,6 @@ async def within_tenant(connection: HTTPConnection) -> None:
     jobs = connection.app.state.app.jobs.of(who.tenant)
     if (campaign := connection.path_params.get(CAMPAIGN)) is not None and not await jobs.has(jobs.names.full(campaign)):
         raise HTTPException(404, "there is no such campaign")
-
-
-def row_of(session: CallSession, tenant: str) -> Row:
-    """A call as the board of `tenant` shows it: without its trunk. With an empty `tenant`: as that of all."""
-    return session.row() | ({"trunk": ""} if tenant else {})
 
 
 class TenantGateway:

@@ -4,7 +4,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,15 +56,26 @@ class Bundle:
             packed(self.packets),
             self.sound,
         )
-        made = io.BytesIO()
-        with zipfile.ZipFile(made, "w") as file:
-            for name, content in zip(PARTS, contents, strict=True):
-                file.writestr(zipfile.ZipInfo(name, _EARLIEST), content, zipfile.ZIP_DEFLATED, 9)
-        return made.getvalue()
+        return _zipped(contents)
 
     def retold(self, story: CallResult) -> "Bundle":
         """The same with another story."""
         return replace(self, story=story)
+
+
+def reheaded(content: bytes, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
+    """The file of a bundle with another head, the facts of its call."""
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        head, *others = (file.read(name) for name in PARTS)
+    return _zipped((_json(change(json.loads(head))).encode(), *others))
+
+
+def _zipped(contents: Sequence[bytes]) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as file:
+        for name, content in zip(PARTS, contents, strict=True):
+            file.writestr(zipfile.ZipInfo(name, _EARLIEST), content, zipfile.ZIP_DEFLATED, 9)
+    return made.getvalue()
 
 
 def read_bundle(path: Path) -> Bundle:

@@ -16,8 +16,6 @@ OF_CALLS = ("turns", "tool_calls", "events", "artifacts", "reports", "spoken_cal
 """Tables whose rows belong to a call, by their column ``call``."""
 INDEX = re.compile(rf"{OWN}(_(?!calls)\w+)?")
 """SQLite's index of words and its parts, which have numbers only; ``MATCH`` finds nothing through a view."""
-CHARGED = re.compile(r"^trunk .*?\b(in|out|further seconds|seconds)$")
-"""Name of a leg in costs: the trunk, and the direction or unit."""
 TABLES = "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@'"
 POSTGRESQL_TABLES = "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
 POSTGRESQL_SCHEMA = "SELECT current_schema()"
@@ -59,23 +57,6 @@ def _view(table: str, tenant: str, place: str, *, postgresql: bool) -> str:
 
 def _plain_about(*, postgresql: bool) -> str:
     return "(about::jsonb - 'trunk')::json" if postgresql else "json_remove(about, '$.trunk')"
-
-
-def without_trunks(costs: dict[str, Any]) -> dict[str, Any]:
-    """`costs` of a call as its tenant sees them: without the names of trunks, see `sipgw.policy.cost.cost.Cost`."""
-
-    def plain(name: str) -> str:
-        return CHARGED.sub(r"trunk \1", name)
-
-    found = dict(costs)
-    for part in ("unpriced", "estimated"):
-        if isinstance(found.get(part), list | tuple):
-            found[part] = list(dict.fromkeys(plain(name) for name in found[part]))
-    if isinstance(used := found.get("used"), dict):
-        found["used"] = {}
-        for name, amount in used.items():
-            found["used"][plain(name)] = found["used"].get(plain(name), 0) + amount
-    return found
 
 
 def _condition(table: str, tenant: str, place: str) -> str:

@@ -26,10 +26,10 @@ from agent.authorities import tls
 from sipgw.bounds import FULL
 from sipgw.config.records import WebhookOptions
 from sipgw.records.privacy.redaction import Redact, in_json
+from sipgw.records.store.seen_by import seen_by
 from sipgw.records.store.spool import Entry
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CallRecord, DeliveryRecord
-from sipgw.records.store.tenancy import without_trunks
 from sipgw.records.webhooks.mail import PARKED, SETTLES, TOO_MANY, Mailer
 from sipgw.records.webhooks.webhooks import PostFailed, post, signature
 from sipgw.sip.boundaries import lasting
@@ -209,7 +209,7 @@ class Deliveries:
                 due = made + PARKED if entry["told"] == "message" else made
                 rows[-1] |= {"due": due, "body": json.dumps(told | mail, ensure_ascii=False)}
             elif one.tenant:
-                rows[-1]["body"] = json.dumps(_of_its_tenant(told), ensure_ascii=False)
+                rows[-1]["body"] = json.dumps(seen_by(told, one.tenant), ensure_ascii=False)
         return rows
 
     async def _deliver(self, target: Target) -> None:
@@ -331,14 +331,6 @@ def _of_tenant(target: Target) -> Target:
     if isinstance(target, WebhookOptions) and target.tenant:
         return replace(target, name=f"{target.tenant}/{target.name}")
     return target
-
-
-def _of_its_tenant(told: dict[str, Any]) -> dict[str, Any]:
-    """An event as the tenant of its call is told: without the names of trunks."""
-    about, data = ({name: value for name, value in told[part].items() if name != "trunk"} for part in ("about", "data"))
-    if isinstance(data.get("costs"), dict):
-        data["costs"] = without_trunks(data["costs"])
-    return told | {"about": about, "data": data}
 
 
 def _record(entry: Entry) -> str:

@@ -1,0 +1,56 @@
+"""View of a tenant on its own calls: the names of trunks, the folders of files, and alarms are the operator's.
+
+Everything that leaves the gateway for a tenant passes `seen_by`: records, calls that go on, timelines, events for
+webhooks and heads of bundles. What the database keeps back by itself stands in `sipgw.records.store.tenancy`; reasons
+why no call was made in `sipgw.trunks.route_selector.NotDialled.told`.
+"""
+
+import re
+from pathlib import PurePath
+from typing import Any
+
+CHARGED = re.compile(r"^trunk .*?\b(in|out|further seconds|seconds)$")
+"""Name of a leg in costs: the trunk, and the direction or unit."""
+INSIDE = ("about", "data", "media")
+"""Parts of a record or event that may have the same again."""
+ALARMS = ("alarm", "cost", "trunk_alarm", "cost_alarm")
+"""Kinds of events that count the calls of all."""
+
+
+def seen_by(told: dict[str, Any], tenant: str) -> dict[str, Any]:
+    """`told` as `tenant` sees it; an empty tenant is the operator, who sees all."""
+    return {name: _part(name, value) for name, value in told.items()} if tenant else told
+
+
+def _part(name: str, value: Any) -> Any:
+    match name, value:
+        case "trunk", str():
+            return ""
+        case "costs", dict():
+            return _costs(value)
+        case "recording", str():
+            return PurePath(value).name
+        case "recording", {"file": str(file)}:
+            return value | {"file": PurePath(file).name}
+        case "events", list() | tuple():
+            return [one for one in value if one["kind"] not in ALARMS]
+        case _, dict() if name in INSIDE:
+            return {inner: _part(inner, one) for inner, one in value.items()}
+    return value
+
+
+def _costs(costs: dict[str, Any]) -> dict[str, Any]:
+    """See `sipgw.policy.cost.cost.Cost`."""
+    found = dict(costs)
+    for part in ("unpriced", "estimated"):
+        if isinstance(found.get(part), list | tuple):
+            found[part] = list(dict.fromkeys(_plain(name) for name in found[part]))
+    if isinstance(used := found.get("used"), dict):
+        found["used"] = {}
+        for name, amount in used.items():
+            found["used"][_plain(name)] = found["used"].get(_plain(name), 0) + amount
+    return found
+
+
+def _plain(name: str) -> str:
+    return CHARGED.sub(r"trunk \1", name)
