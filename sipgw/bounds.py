@@ -5,9 +5,13 @@ The bound itself is a named constant beside its table; an `agent.bounds.BoundedT
 counters (`sipgw.sip.endpoint.Endpoint.counts`), and so have pools of threads (`agent.pool.POOLS`).
 """
 
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+
 from agent.bounds import FULL, BoundedTable
 
-__all__ = ["FULL", "WHAT", "BoundedTable"]
+__all__ = ["FULL", "WHAT", "BoundedTable", "NoPlace", "Places"]
 
 WHAT = (
     "callbacks", "callbacks of tenants", "campaigns of tenants", "webhooks", "records", "browser calls",
@@ -22,6 +26,39 @@ WHAT = (
     "refused calls", "prices", "results of tools", "secrets of a call", "pieces of speech",
     "words for a browser", "sound for a listener",
     "sound and keys of a call",
-    "messages of a brain",
+    "messages of a brain", "searches for words", "dry runs", "websockets of operators",
 )  # fmt: skip
 FULL.update(dict.fromkeys(WHAT, 0))  # shown from the start, because a rate begins at 0
+
+
+class NoPlace(Exception):  # noqa: N818  a state, not a fault
+    """All places are taken, or all that one tenant may have."""
+
+
+class Places:
+    """Places for things that go on at the same time. The operator may take all, each tenant half of them."""
+
+    def __init__(self, counter: str, most: int) -> None:
+        """`counter` is one of `WHAT`: it counts what found no place."""
+        self._counter = counter
+        self._most = most
+        self._taken = Counter[str]()
+
+    def check(self, tenant: str) -> None:
+        """Raises `NoPlace` if `tenant` (empty: the operator) would get no place now."""
+        share = max(1, self._most // 2) if tenant else self._most
+        if self._taken.total() >= self._most or self._taken[tenant] >= share:
+            FULL[self._counter] += 1
+            raise NoPlace
+
+    @contextlib.contextmanager
+    def held(self, tenant: str) -> Iterator[None]:
+        """Hold a place for the block. Raises `NoPlace`."""
+        self.check(tenant)
+        self._taken[tenant] += 1
+        try:
+            yield
+        finally:
+            self._taken[tenant] -= 1
+            if not self._taken[tenant]:
+                del self._taken[tenant]

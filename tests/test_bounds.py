@@ -232,6 +232,7 @@ async def artifacts(folder: Path, patch: pytest.MonkeyPatch) -> None:
     assert list(held.open) == [str(folder / "x.wav")]
 
 
+SHARES = "web/test_shares.py::test_what_a_tenant_has_taken_leaves_room_for_others"
 BOUNDS = [
     Bound("sipgw.outbound.jobs:MOST_OF_ONE", "callbacks", callbacks_of_one),
     Bound("sipgw.outbound.jobs:MOST_CALLBACKS", "callbacks", callbacks_of_all),
@@ -251,6 +252,11 @@ BOUNDS = [
         "web/test_connections.py::test_one_address_has_a_share_of_the_connections",
     ),
     Bound("sipgw.web.feed:WAITING", "changes for a browser", changes),
+    Bound("sipgw.web.feed:BROWSERS", "browsers that look on", SHARES),
+    Bound("sipgw.web.transcript:PAGES", "browsers that look on", SHARES),
+    Bound("sipgw.records.store.searching:AT_ONCE", "searches for words", SHARES),
+    Bound("sipgw.web.campaigns:DRY_RUNS", "dry runs", SHARES),
+    Bound("sipgw.web.steer:SOCKETS", "websockets of operators", SHARES),
     Bound("sipgw.web.sessions:MOST", "sessions", sessions),
     Bound("sipgw.web.throttle:TRIES", "tries to sign in", fill_bounds.tries),
     Bound("sipgw.web.placed:MOST", "idempotency keys", fill_bounds.keys),
@@ -277,7 +283,7 @@ BOUNDS = [
     Bound(
         "sipgw.sip.resolver:MAX_SYSTEM",
         "sip: lookup refused",
-        "sip/test_media_names.py::test_questions_that_wait_for_the_system_are_bounded",
+        "sip/test_system_names.py::test_questions_that_wait_for_the_system_are_bounded",
     ),
     Bound("sipgw.sip.connection:MAX_WAITING", "sip: connection message dropped", fill_bounds.waiting_for_a_connection),
     *[

@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Depends, HTTPException, Path, Request, Security
 
 from agent.pool import Pool
+from sipgw.bounds import NoPlace, Places
 from sipgw.calls.request import NO_NUMBERS
 from sipgw.config.tenants import tenant_named
 from sipgw.outbound.campaign import FileError
@@ -29,6 +30,8 @@ LINES = 5
 FAILURES = 200
 """The latest failed jobs of all campaigns together that are shown."""
 FILES = Pool("files of campaigns", workers=1, waiting=2)
+DRY_RUNS = Places("dry runs", 3)
+"""As many as `FILES` takes."""
 ACTIONS = {"paused": "paused a campaign", "running": "resumed a campaign", "stopped": "stopped a campaign"}
 
 Campaigner = Annotated[Principal, Depends(requires_scope("campaigns:run"))]
@@ -167,9 +170,12 @@ async def _planned(app: App, wanted: models.CampaignFile) -> tuple[Plan, str]:
         return made, made.digest()
 
     try:
-        return await FILES.run(planned)
+        with DRY_RUNS.held(asked.tenant):
+            return await FILES.run(planned)
     except FileError as error:
         raise HTTPException(409, str(error)) from None
+    except NoPlace:
+        raise HTTPException(503, "a file of yours is being read; try again in a moment", {"Retry-After": "5"}) from None
 
 
 def _shown(decision: GateVerdict) -> models.GateDecision:

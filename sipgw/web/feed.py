@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NamedTuple
 
-from sipgw.bounds import FULL
+from sipgw.bounds import FULL, Places
 from sipgw.calls.session import CallSession, Row
 from sipgw.records.store.seen_by import seen_by
 from sipgw.sip.boundaries import contained
@@ -62,6 +62,7 @@ class Feed:
     """One feed for all browsers: each change is encoded once."""
 
     def __init__(self, calls: Callable[[], Mapping[str, CallSession]]) -> None:
+        self.places = Places("browsers that look on", BROWSERS)
         self.dropped = 0
         """Messages that slow browsers did not get."""
         self._calls = calls
@@ -98,34 +99,31 @@ class Feed:
             else:
                 queue.put_nowait(message)
 
-    @property
-    def full(self) -> bool:
-        """Whether as many are fed as can be."""
-        return len(self._readers) >= BROWSERS
-
     async def read(self, tenant: str) -> AsyncIterator[bytes]:
-        """The whole board of `tenant` (empty: all calls), then the changes, until the feed is closed."""
-        queue: asyncio.Queue[bytes] = asyncio.Queue(WAITING)
-        self._boards.setdefault(tenant, LiveCallBoard(tenant))
-        self.tick()
-        queue.put_nowait(self._whole(tenant))
-        self._readers[queue] = tenant
-        self._watched.set()
-        try:
-            now, message = asyncio.get_running_loop().time, b""
-            ends = now() + AT_MOST
-            while message != CLOSED and now() < ends:
-                message = ALIVE
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(ALIVE_EVERY):
-                        message = await queue.get()
-                yield message
-        finally:
-            del self._readers[queue]
-            if tenant not in self._readers.values():
-                del self._boards[tenant]
-            if not self._readers:
-                self._watched.clear()
+        """The whole board of `tenant` (empty: all calls), then the changes, until the feed is closed. Raises
+        `NoPlace`."""
+        with self.places.held(tenant):
+            queue: asyncio.Queue[bytes] = asyncio.Queue(WAITING)
+            self._boards.setdefault(tenant, LiveCallBoard(tenant))
+            self.tick()
+            queue.put_nowait(self._whole(tenant))
+            self._readers[queue] = tenant
+            self._watched.set()
+            try:
+                now, message = asyncio.get_running_loop().time, b""
+                ends = now() + AT_MOST
+                while message != CLOSED and now() < ends:
+                    message = ALIVE
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(ALIVE_EVERY):
+                            message = await queue.get()
+                    yield message
+            finally:
+                del self._readers[queue]
+                if tenant not in self._readers.values():
+                    del self._boards[tenant]
+                if not self._readers:
+                    self._watched.clear()
 
     def close(self) -> None:
         """End what every browser reads."""

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
 
-from sipgw.bounds import FULL
+from sipgw.bounds import NoPlace
 from sipgw.records.store.seen_by import seen_by
 from sipgw.web.principal import ViewerRole
 from sipgw.web.state import Here, page, people
@@ -24,7 +24,8 @@ async def live(request: Request, app: Here, who: ViewerRole) -> Response:
 @by_tenant
 async def events(app: Here, who: ViewerRole) -> Response:
     """Server-sent events: ``board`` with all rows, then ``change`` with fields that differ and rows that are gone."""
-    if app.feed.full:
-        FULL["browsers that look on"] += 1
-        raise HTTPException(503, "too many dashboards are open", {"Retry-After": "30"})
+    try:
+        app.feed.places.check(who.tenant)
+    except NoPlace:
+        raise HTTPException(503, "too many dashboards are open", {"Retry-After": "30"}) from None
     return StreamingResponse(app.feed.read(who.tenant), media_type="text/event-stream")

@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy import select
 
+from sipgw.bounds import NoPlace
 from sipgw.calls.session import CallSession
 from sipgw.records.artifacts.artifact import is_open
 from sipgw.records.artifacts.call_files import object_of, on_disk
@@ -138,18 +139,18 @@ async def bundle(request: Request, call: str, app: Here, who: OperatorRole) -> R
 
 @router.get("/calls/{call:path}/words")
 @by_tenant
-async def live_words(request: Request, call: str, app: Here, _who: OperatorRole) -> Response:
+async def live_words(request: Request, call: str, app: Here, who: OperatorRole) -> Response:
     """Server-sent events: each word of a call that goes on, as soon as it is recognised, and before private words are
     taken out: for those who may listen, too."""
     session = app.gateway.calls.get(call)
     if session is None:
         raise HTTPException(404, "this call is not going on")
     recording = session.context.call_recording
-    events = app.transcripts.follow(
-        call, lambda: call in app.gateway.calls, lambda: recording is None or recording.keeps
-    )
-    if events is None:
-        raise HTTPException(503, "too many pages follow calls", {"Retry-After": "30"})
+    keeps = lambda: recording is None or recording.keeps  # noqa: E731
+    try:
+        events = app.transcripts.follow(call, lambda: call in app.gateway.calls, keeps, who.tenant)
+    except NoPlace:
+        raise HTTPException(503, "too many pages follow calls", {"Retry-After": "30"}) from None
     return StreamingResponse(events, media_type="text/event-stream")
 
 

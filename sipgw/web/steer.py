@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Depends, WebSocket
+from fastapi import APIRouter, Depends, HTTPException, WebSocket
 from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from agent.call_control import CallControlRefused
+from sipgw.bounds import NoPlace, Places
 from sipgw.calls.browser_phone import CallUnavailable
 from sipgw.calls.conference import Mode
 from sipgw.calls.listeners import TooManyListeners
@@ -29,6 +30,8 @@ TAKE_LIMIT = 7200.0
 """Longest take-over in seconds; then the agent goes on."""
 OFFER_LIMIT = 10.0
 """Seconds that a page has for its offer."""
+SOCKETS = Places("websockets of operators", 200)
+"""Of people who listen, speak, or wait for their browser's offer."""
 
 
 class CloseCode(NamedTuple):
@@ -51,7 +54,15 @@ def _live(call: str, app: Here) -> CallSession | None:
 Live = Annotated[CallSession | None, Depends(_live)]
 
 
-@router.websocket("/api/live/{call:path}/listen")
+async def _placed(who: OperatorRole) -> AsyncIterator[None]:
+    try:
+        with SOCKETS.held(who.tenant):
+            yield
+    except NoPlace:
+        raise HTTPException(503, "Too many are connected. Try again in a moment.") from None
+
+
+@router.websocket("/api/live/{call:path}/listen", dependencies=[Depends(_placed)])
 @by_tenant
 async def listen(socket: WebSocket, app: Here, who: OperatorRole, live: Live) -> None:
     """Blocks of 100 ms of mu-law: the caller on the left, the agent or person on the right. A slow listener loses the
@@ -76,7 +87,7 @@ async def _listening(socket: WebSocket, live: CallSession | None) -> CloseCode:
     return OVER
 
 
-@router.websocket("/api/live/{call:path}/take-over")
+@router.websocket("/api/live/{call:path}/take-over", dependencies=[Depends(_placed)])
 @by_tenant
 async def take_over(
     socket: WebSocket, app: Here, calls: Phone, who: OperatorRole, live: Live, mode: Mode = Mode.TAKE_OVER

@@ -16,7 +16,7 @@ from agent.records import (
     ToolStarted,
     TurnEnded,
 )
-from sipgw.bounds import FULL
+from sipgw.bounds import FULL, Places
 from sipgw.events import CallAnswered, CallEnded, CallReported, Event, Watchers
 from sipgw.web.feed import ALIVE, ALIVE_EVERY, AT_MOST, event
 
@@ -53,22 +53,19 @@ class Transcripts:
 
     def __init__(self, watchers: Watchers[Event]) -> None:
         self._watchers = watchers
-        self._followed = 0
+        self._places = Places("browsers that look on", PAGES)
 
-    def follow(self, call: str, going: Callable[[], bool], keeps: Callable[[], bool]) -> AsyncIterator[bytes] | None:
-        """The events of `call` as in `words`; None if as many pages follow as may."""
-        if self._followed >= PAGES:
-            FULL["browsers that look on"] += 1
-            return None
-        self._followed += 1
-        return self._counted(words(self._watchers, call, going, keeps))
+    def follow(
+        self, call: str, going: Callable[[], bool], keeps: Callable[[], bool], tenant: str
+    ) -> AsyncIterator[bytes]:
+        """The events of `call` as in `words`, for somebody of `tenant`. Raises `NoPlace`."""
+        self._places.check(tenant)
+        return self._counted(words(self._watchers, call, going, keeps), tenant)
 
-    async def _counted(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        try:
+    async def _counted(self, events: AsyncIterator[bytes], tenant: str) -> AsyncIterator[bytes]:
+        with self._places.held(tenant):
             async for one in events:
                 yield one
-        finally:
-            self._followed -= 1
 
 
 async def words(

@@ -248,8 +248,8 @@ def test_a_tenant_sees_neither_the_trunk_of_its_calls_nor_alarms_on_the_calls_of
         async with shared(tmp_path) as (there, (person, program)):
             gateway, recorded = there.gateway, {"recording": {"file": "/vault/acme.wav"}}
             gateway.trunks += ("my carrier",)
-            for session in gateway.calls.values():
-                session.info.trunk = replace(session.info.trunk, name="my carrier")
+            for one in gateway.calls.values():
+                one.info.trunk = replace(one.info.trunk, name="my carrier")
             about = {"trunk": "my carrier", "began": "x"}
             bundle = {name: json.dumps(about).encode() if name == "bundle.json" else b"rest" for name in PARTS}
             monkeypatch.setattr(gateway.evidence.bundles, "bundle", AsyncMock(return_value=_zipped([*bundle.values()])))

@@ -8,13 +8,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.bounds import NoPlace, Places
 from sipgw.records.store.calls import CallFilter, RecordPage, page_of
 from sipgw.records.store.store import Store
 
 LIMIT = 5.0
 """Seconds of one search."""
 AT_ONCE = 2
-"""Searches for words at the same time."""
+"""Searches for words at the same time; a tenant makes half of them."""
 TOO_SLOW = "The search took too long. Give a time span, or fewer conditions."
 TOO_MANY = "Others are searching for words just now. Try again in a moment."
 _CANCELLED = "57014"
@@ -29,18 +30,16 @@ class Searches:
     """The searches of one gateway."""
 
     def __init__(self) -> None:
-        self._for_words = 0
+        self._for_words = Places("searches for words", AT_ONCE)
 
     async def page(self, store: Store, wanted: CallFilter, limit: int, after: str) -> RecordPage:
         """A page as `Store.page` makes it. Raises `SearchRefused`, `ValueError`, `SQLAlchemyError`."""
-        if wanted.words and self._for_words >= AT_ONCE:
-            raise SearchRefused(TOO_MANY)
-        self._for_words += bool(wanted.words)
         try:
-            async with store.read() as session, _limited(session):
-                return await page_of(session, wanted, limit, after)
-        finally:
-            self._for_words -= bool(wanted.words)
+            with self._for_words.held(store.tenant) if wanted.words else contextlib.nullcontext():
+                async with store.read() as session, _limited(session):
+                    return await page_of(session, wanted, limit, after)
+        except NoPlace:
+            raise SearchRefused(TOO_MANY) from None
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,68 @@
+"""No tenant takes all that tenants share: pages, searches, websockets and dry runs."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sipgw.bounds import FULL, WHAT, NoPlace, Places
+from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.searching import SearchRefused
+from sipgw.web import campaigns, steer
+from sipgw.web.feed import BROWSERS
+from tests.web.test_tenants import app_of, asked, shared, taken
+
+
+def test_a_tenant_has_half_of_the_places_and_the_operator_all() -> None:
+    places, before = Places("dry runs", 3), FULL["dry runs"]
+    assert "dry runs" in WHAT
+    with places.held("acme"):
+        with pytest.raises(NoPlace):
+            places.check("acme")
+        with places.held("globex"), places.held(""):
+            with pytest.raises(NoPlace):
+                places.check("initech")
+            with pytest.raises(NoPlace):
+                places.check("")
+        places.check("globex")
+    with places.held(""), places.held(""), places.held(""):
+        pass
+    assert FULL["dry runs"] == before + 3 and not places._taken
+
+
+def fill(there_places: Places, most: int, tenant: str = "acme") -> None:
+    there_places._taken[tenant] = most
+
+
+def test_what_a_tenant_has_taken_leaves_room_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look() -> None:
+        async with shared(tmp_path) as (there, (person, program)):
+            app = app_of(there)
+            seen, searches = there.feed.places, app.state.app.searches
+            monkeypatch.setattr(steer, "SOCKETS", sockets := Places("websockets of operators", 4))
+            monkeypatch.setattr(campaigns, "DRY_RUNS", runs := Places("dry runs", 3))
+            listen, words = "/api/live/live-acme/listen", "/calls/live-acme/words"
+            file = {"name": "spring", "agent": "sales-acme", "file": "number\n+15550123\n"}
+            dry: dict[str, Any] = {"headers": program, "json": file}
+            assert await taken(app, listen, person)
+            assert (await there.browser.post("/api/v1/campaigns/dry-run", **dry)).status_code != 503
+            fill(seen, BROWSERS // 2)
+            fill(app.state.app.transcripts._places, 50)
+            fill(searches._for_words, 1)
+            fill(sockets, 2)
+            fill(runs, 1)
+            assert (await asked(there, "GET", "/live/events", person)).status_code == 503
+            assert (await asked(there, "GET", words, person)).status_code == 503
+            found = await there.browser.get("/api/v1/calls?words=wordacme", headers=program)
+            assert found.status_code == 503
+            assert not await taken(app, listen, person)
+            assert not await taken(app, listen.replace("listen", "take-over"), person)
+            assert (await there.browser.post("/api/v1/campaigns/dry-run", **dry)).status_code == 503
+            for places in (seen, sockets, runs, searches._for_words):
+                places.check("globex")
+            fill(searches._for_words, 1, "globex")
+            with pytest.raises(SearchRefused):
+                await searches.page(there.gateway.store, CallFilter(words="x"), 1, "")
+
+    asyncio.run(look())
