@@ -1,5 +1,6 @@
 """The state of both parties: the caller's voice, the agent's words, and the present silence."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
@@ -38,6 +39,8 @@ BORNE, LONGEST_BORNE = 1.2, 1.8
 then most recognisers have reported the words of an interruption; and the same of the slowest recogniser."""
 LONGEST_LAG = 2.5
 """Seconds after which the first words of a voice tell nothing of the recogniser: it waited for the end of the voice."""
+LATELY = 5
+"""Voices with words by which the recogniser is judged."""
 SLOWER = 0.3
 """Seconds by which the words of a voice may come later than those of earlier ones."""
 LONGEST_SILENCE = 60.0
@@ -52,42 +55,52 @@ DEAF_AFTER = 4
 
 
 @dataclass
+class Reported:
+    """How late the words of a voice came."""
+
+    began: float
+    """When the voice began."""
+    lag: float
+    """Seconds from there to its first words; 0 if they tell nothing of the recogniser."""
+    behind: float = 0.0
+    """Seconds from its end to the last words of it; 0 if they came before the end was noticed."""
+
+
+@dataclass
 class Manner:
     """How the caller takes a reply, and how long the recogniser takes for the words of a voice."""
 
     listens: bool = False
     """Whether the caller has only shown in a reply that they listen, not interrupted since then: a reply goes on over
     their next voices for a while."""
-    lag: float = 0.0
-    """Seconds from the beginning of a voice to its first words, the longest of this call."""
-    told: float = -inf
-    """Which voice brought words last: when it began."""
-    behind: float = 0.0
-    """Seconds from the end of a voice to the last words of it, the longest of this call; 0 as long as they come before
-    the end is noticed."""
+    _lately: deque[Reported] = field(default_factory=lambda: deque(maxlen=LATELY), repr=False)
+    """The last voices that brought words: one slow answer of a busy recogniser is forgotten after so many."""
 
     def worded(self, began: float, now: float) -> None:
         """Words of the voice came that began then."""
-        if self.told < began:
-            self.told = began
-            if now - began <= LONGEST_LAG:
-                self.lag = max(self.lag, now - began)
+        if not self._lately or self._lately[-1].began < began:
+            lag = now - began
+            self._lately.append(Reported(began, lag if lag <= LONGEST_LAG else 0.0))
 
     def followed(self, until: float, now: float) -> None:
-        """Words came that had been missing of a voice which had ended `until` then."""
+        """Words came that had been missing of the voice that was told last, which had ended `until` then."""
         if now - until <= LONGEST_LAG:
-            self.behind = max(self.behind, now - until)
+            self._lately[-1].behind = max(self._lately[-1].behind, now - until)
 
     @property
     def awaited(self) -> float:
         """Seconds after a voice in which its words come, as those of other voices did; 0 if nothing tells."""
-        return self.behind + SLOWER if self.behind else 0.0
+        behind = max((one.behind for one in self._lately), default=0.0)
+        return behind + SLOWER if behind else 0.0
 
     @property
     def bearing(self) -> float:
         """Seconds of a voice, or since its last words, over which a reply goes on: words of an interruption need as
         long as those of other voices did."""
-        return max(BORNE, min(self.lag + SLOWER, LONGEST_BORNE)) if self.listens else inf
+        if not self.listens:
+            return inf
+        lag = max((one.lag for one in self._lately), default=0.0)
+        return max(BORNE, min(lag + SLOWER, LONGEST_BORNE))
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.turn_taking.machine import TurnMachine
-from agent.turn_taking.parties import LONGEST_LAG, SLOWER
+from agent.turn_taking.parties import BORNE, LATELY, LONGEST_LAG, SLOWER, Manner
 from agent.turn_taking.situation import HANGOVER, SHORT_CONFIRM
 from agent.turn_taking.table import Action, State
 from agent.turn_taking.words import Words
@@ -77,3 +77,14 @@ def test_words_that_are_not_of_the_last_voice_tell_nothing() -> None:
     final(subject, "The blue one.", 7.0, ended=6.9)  # a voice that was not noticed
     interrupt(subject)
     assert resumed(subject) == pytest.approx(20.0 + 0.3 + SLOWER)
+
+
+def test_one_slow_answer_of_a_busy_recogniser_is_forgotten() -> None:
+    manner = Manner(listens=True)
+    manner.worded(1.0, 2.4)
+    manner.followed(2.0, 3.2)
+    for voice in range(LATELY):
+        assert manner.awaited == pytest.approx(1.2 + SLOWER)
+        assert manner.bearing == pytest.approx(1.4 + SLOWER)
+        manner.worded(10.0 + voice, 10.5 + voice)
+    assert (manner.awaited, manner.bearing) == (0.0, BORNE)
