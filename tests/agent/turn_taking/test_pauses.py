@@ -4,7 +4,7 @@ import pytest
 
 from agent.turn_taking.endpointing import MORE
 from agent.turn_taking.machine import TurnMachine
-from agent.turn_taking.table import Action
+from agent.turn_taking.table import Action, State
 from tests.agent.turn_taking.calling import STATEMENT, actions, answered, begins, ends, final, interim, machine
 
 
@@ -79,3 +79,19 @@ def test_a_quick_answer_to_a_short_question_is_no_pause() -> None:
     ends(subject, 3.6)
     final(subject, "Miller", 4.0, 3.6)
     assert subject.endpointing.pause == 0.0
+
+
+def test_a_caller_who_goes_on_before_the_reply_has_begun_makes_such_pauses() -> None:
+    subject = asked()
+    assert answered(final(subject, "Where is", 2.6, 2.0)) == ["Where is"]
+    begins(subject, 3.0)
+    interim(subject, "my order", 3.6)
+    assert subject.endpointing.pause == pytest.approx(1.0 * MORE)
+
+
+def test_a_sound_that_answers_nothing_throws_no_reply_away_that_is_being_made() -> None:
+    subject = asked()
+    assert answered(final(subject, "Where is", 2.6, 2.0)) == ["Where is"]
+    begins(subject, 3.0)
+    assert actions(interim(subject, "um", 3.4)) == ()
+    assert subject.state is State.THINKING

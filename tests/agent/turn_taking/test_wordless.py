@@ -2,7 +2,7 @@
 
 from agent.turn_taking.situation import LONGEST_PAUSE
 from agent.turn_taking.table import Action, State
-from tests.agent.turn_taking.calling import STATEMENT, answered, begins, ends, final, interim, speaking, wait
+from tests.agent.turn_taking.calling import STATEMENT, actions, answered, begins, ends, final, interim, speaking, wait
 
 
 def test_a_certain_voice_behind_words_that_are_too_few_to_tell_is_an_interruption() -> None:
@@ -33,3 +33,10 @@ def test_d4_a_long_interruption_without_words_is_not_talked_over() -> None:
     assert wait(subject, 9.0) == []
     ends(subject, 9.0)
     assert answered(final(subject, "No listen, I moved last week", 9.8)) == ["No listen, I moved last week"]
+
+
+def test_a_reply_goes_on_at_once_when_the_recogniser_has_found_no_words_in_a_voice() -> None:
+    subject = speaking()
+    assert actions(begins(subject, 1.0)) == (Action.PAUSE,)
+    ends(subject, 2.0)
+    assert actions(final(subject, "", 2.4, 2.0)) == (Action.RESUME,)
