@@ -1,6 +1,6 @@
 """Events of calls for their watchers: records, callbacks, metrics, the dashboard."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -20,6 +20,10 @@ FAULT_WORDS: dict[str, str] = {
     "failed": "failed: a provider did not answer, or the call broke off",
     "slow": "were answered too slowly",
 }
+SHORTEST = 250
+"""Packets that we must have sent (5 s) before silence on the other side is a fault."""
+UNHEARD = 5.0
+"""Seconds for which the other side sent or was gone, and nothing of it was heard, from which on they are a fault."""
 
 
 @dataclass(frozen=True)
@@ -224,11 +228,28 @@ class CallEnded(NamedTuple):
     at: datetime
     ending: Disposition
     media: dict[str, Any]
-    """Counts and quality of the sound, and the file of the recording."""
+    """Counts and quality of the sound, and the file of the recording; of further people in the call see `sounds`."""
     replaced_by: tuple[dict[str, Any], ...] = ()
     """The later callers after transfers at the other side, in order."""
     cost: dict[str, Any] | None = None
     """See `sipgw.policy.cost.cost.Cost.as_dict`."""
+
+
+def sounds(trunk: str, media: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Trunk and sound of each leg of a call on `trunk`; `media` is what its record has. The caller's is the first.
+
+    Legs of people who were called into it follow (``legs``), with an empty trunk if they spoke from a page.
+    """
+    yield trunk, {name: value for name, value in media.items() if name != "legs"}
+    legs = media.get("legs")
+    for leg in legs if isinstance(legs, list) else ():  # of a call with very much else, a text
+        yield str(leg["trunk"]), leg
+
+
+def is_deaf(media: Mapping[str, Any]) -> bool:
+    """Whether we did not hear the other side: from the start, or for some time after it had been heard (`unheard`)."""
+    mute = media.get("sent", 0) >= SHORTEST and not media.get("received", 0)
+    return bool(mute or media.get("unheard", 0) >= UNHEARD)
 
 
 Event = (

@@ -212,7 +212,8 @@ class CallSession:
         seconds = (ended - info.began).total_seconds()
         log.info("call ended", ending=disposition.kind, cause=disposition.cause, seconds=seconds)
         cost = self.services.expenses.close(info.id)
-        sound = self.stats | self.context.call_recording.as_dict()
+        legs = {"legs": self.transfers.sound} if self.transfers.sound else {}
+        sound = self.stats | legs | self.context.call_recording.as_dict()
         told = cost.as_dict() if cost else None
         self.context.tell(CallEnded(info.id, ended, disposition, sound, tuple(info.replaced_by), told))
 

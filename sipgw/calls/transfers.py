@@ -68,6 +68,8 @@ class Transfers:
         self.person: ConsultLeg | None = None
         """The person whom the caller speaks with through the gateway."""
         self.state = TransferState.FREE
+        self.sound: list[dict[str, Any]] = []
+        """Sound of each person whose line is closed, for the record of the call: see `sipgw.events.sounds`."""
         self.legs = legs
         self.spawn = spawn
         self._engine = engine
@@ -184,6 +186,7 @@ class Transfers:
         line = self._context.line
         async with contextlib.AsyncExitStack() as stack:
             person = await stack.enter_async_context(consult(target, line.channel))
+            stack.push_async_callback(self._measure, person)
             self.spawn(person.follow())
             refused = await self.legs.brief(person.line) if target.mode == "warm" else ""
             if refused:
@@ -199,6 +202,14 @@ class Transfers:
                     return HUNG_UP
             enter(person, stack.pop_all())
         return Referred(True, 200, "OK")
+
+    async def _measure(self, person: ConsultLeg) -> None:
+        """Read what the sound of `person` was, before their channel is closed."""
+        with contextlib.suppress(MediaDown):
+            counts = await person.line.stats()
+            judged = {name: one for name, one in counts.items() if isinstance(one, int | float | list)}
+            judged.pop("mos_by_interval", None)
+            self.sound.append({"trunk": person.trunk, **judged})
 
     def _join(self, person: ConsultLeg, stack: contextlib.AsyncExitStack) -> None:
         """Bridge caller and person for good."""

@@ -16,6 +16,7 @@ from sipgw.config.alarms import AlarmOptions
 from sipgw.events import (
     FAILED,
     FAULT_WORDS,
+    SHORTEST,
     CallAnswered,
     CallBegan,
     CallEnded,
@@ -25,6 +26,8 @@ from sipgw.events import (
     Event,
     Fault,
     TrunkAlarm,
+    is_deaf,
+    sounds,
 )
 from sipgw.trunks.kept_alarms import KeptAlarms, RaisedAlarms
 
@@ -35,10 +38,6 @@ SOUND: tuple[Fault, ...] = ("one_way", "foreign", "quality")
 FAULTS: tuple[Fault, ...] = (*SOUND, "failed", "slow")
 OURS = ("failed", "line_lost", "interrupted", "transfer_failed")
 """Endings of calls that count as failed though they were not answered: a refused one may have been unwanted."""
-SHORTEST = 250
-"""Packets that we must have sent (5 s) before silence on the other side is a fault."""
-UNHEARD = 5.0
-"""Seconds for which the other side sent or was gone, and nothing of it was heard, from which on they are a fault."""
 DEAF = 0.5
 """The part of our packets that the other side reports lost from which on it does not hear us."""
 FOREIGN = 50
@@ -59,12 +58,6 @@ def faults_of(media: Mapping[str, Any], mos: float) -> frozenset[Fault]:
     if 0 < media.get("mos", 0) < mos:
         found.add("quality")
     return frozenset(found)
-
-
-def is_deaf(media: Mapping[str, Any]) -> bool:
-    """Whether we did not hear the other side: from the start, or for some time after it had been heard (`unheard`)."""
-    mute = media.get("sent", 0) >= SHORTEST and not media.get("received", 0)
-    return bool(mute or media.get("unheard", 0) >= UNHEARD)
 
 
 @dataclass(frozen=True)
@@ -184,18 +177,25 @@ class CallAlarms:
 
     def _ended(self, going: _Going, event: CallEnded) -> None:
         options, heard = self._options, going.answered and "sent" in event.media
-        faults = set(faults_of(event.media, options.mos)) if heard else set()
+        (_, own), *legs = sounds(going.trunk, event.media)
+        faults = set(faults_of(own, options.mos)) if heard else set()
         if going.failed or event.ending.kind in (FAILED if heard else OURS):
             faults.add("failed")
         if 2 * going.slow > going.turns:
             faults.add("slow")
-        if not heard and not faults:
-            return
-        window = self._windows.setdefault(going.trunk, _Window(options.calls))
-        window.latest.append(frozenset(faults))
+        if heard or faults:
+            self._count(going.trunk, frozenset(faults), event)
+        for trunk, media in legs:
+            if trunk:
+                self._count(trunk, faults_of(media, options.mos), event)
+
+    def _count(self, trunk: str, faults: frozenset[Fault], event: CallEnded) -> None:
+        """Count a call of `trunk`, or a further leg of one."""
+        options, window = self._options, self._windows.setdefault(trunk, _Window(self._options.calls))
+        window.latest.append(faults)
         for one in window.counts():
             share = one.bad / one.calls
-            told = {"trunk": going.trunk, "fault": one.fault, "bad": one.bad, "calls": one.calls}
+            told = {"trunk": trunk, "fault": one.fault, "bad": one.bad, "calls": one.calls}
             if one.raised and share <= options.share / 2:
                 window.raised.discard(one.fault)
                 log.info("call alarm over", **told)
@@ -204,7 +204,7 @@ class CallAlarms:
                 log.warning("call alarm", **told)
             else:
                 continue
-            self._tell(TrunkAlarm(event.call, event.at, going.trunk, one.fault, not one.raised, one.bad, one.calls))
+            self._tell(TrunkAlarm(event.call, event.at, trunk, one.fault, not one.raised, one.bad, one.calls))
             self._keep()
 
     def _keep(self) -> None:

@@ -64,7 +64,7 @@ async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> R
     found["median_ms"] = median_wait(found["turns"]) if "turns" in found else None
     found["unrecorded"] = "" if found["recorded"] or stranger else _unrecorded(app, found, app.gateway.calls.get(call))
     found["media"] = {
-        name: value for name, value in found.get("media", {}).items() if name not in ("recording", "sound")
+        name: value for name, value in found.get("media", {}).items() if name not in ("recording", "sound", "legs")
     }
     told = seen_by(found, who.tenant)
     return await _compressed(request, JSONResponse(told, headers={"ETag": tag} if version else None))

@@ -7,9 +7,8 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sipgw.events import FAILED
+from sipgw.events import FAILED, SHORTEST
 from sipgw.records.store.tables import CallRecord, EventRecord, TurnRecord
-from sipgw.trunks.call_alarms import SHORTEST
 
 PROVIDER_FAILED = "provider_failed"
 """The kind of event of a call in which a provider failed: the caller has heard an apology, or was connected."""

@@ -16,11 +16,13 @@ import pytest
 
 from agent.persona import Persona
 from media.g711 import FRAME
+from sipgw.config.alarms import AlarmOptions
 from sipgw.config.cost import PriceOptions
 from sipgw.config.people import PersonOptions, TransferOptions
 from sipgw.config.tenants import TenantOptions
 from sipgw.config.trunks import TrunkOptions
-from sipgw.events import CallTransferred, Event
+from sipgw.events import SHORTEST, CallTransferred, Event
+from sipgw.records.captures.explain import findings
 from sipgw.sip.events import Ended
 from tests.callee import Callee, callee, rejecting
 from tests.calls.test_cloud_call import records
@@ -298,5 +300,41 @@ def test_the_person_holds_and_comes_back_to_the_present(tmp_path: Path) -> None:
                     assert after[0] > last + 15, "what was said meanwhile is not heard late"
                     await until(lambda: heard(caller, number_of))
                 await until(lambda: nothing_left(gateway))
+
+    asyncio.run(scenario())
+
+
+class Mute(Phone):
+    """Its way to us is blocked."""
+
+    async def talk(self) -> None:
+        return
+
+
+def test_a_person_who_is_not_heard_stands_in_the_record_and_on_the_page_of_the_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.callee.Phone", Mute)
+
+    async def scenario() -> None:
+        async with callee() as person:
+            people = [PersonOptions("billing", NUMBER, trunk="carrier")]
+            async with world(tmp_path, people, trunks(person), alarms=AlarmOptions(least=1)) as gateway:
+                async with calling(gateway.target, murmur) as caller:
+                    await until(lambda: person.phones and len(person.phones[0].received) > SHORTEST + 5)
+                    assert caller.leg
+                    caller.leg.hangup()
+                (found,) = await records(gateway.gateway)
+                record = await gateway.gateway.store.call(found["id"])
+                timeline = await gateway.gateway.evidence.timelines.of(found["id"])
+                (status,) = (one for one in gateway.gateway.status() if one.name == "carrier")
+        assert record and timeline
+        (leg,) = record["media"]["legs"]
+        assert leg["trunk"] == "carrier" and leg["sent"] >= SHORTEST and not leg["received"]
+        assert record["media"]["received"], "the caller's own leg was heard"
+        assert "A person who was called into this call was not heard, or not all the time." in [
+            one.what for one in findings(timeline)
+        ]
+        assert [one.fault for one in status.sound if one.raised] == ["one_way"]
 
     asyncio.run(scenario())

@@ -12,6 +12,8 @@ from media.process.channel import Quality
 from sipgw.config.alarms import AlarmOptions
 from sipgw.config.config import ConfigError, parse
 from sipgw.events import (
+    SHORTEST,
+    UNHEARD,
     CallAnswered,
     CallEnded,
     CallMeasured,
@@ -25,7 +27,7 @@ from sipgw.events import (
 from sipgw.gateway.gateway import Gateway
 from sipgw.records.captures.timeline import Timeline
 from sipgw.state_file import DISK
-from sipgw.trunks.call_alarms import FOREIGN, SHORTEST, UNHEARD, CallAlarms, faults_of
+from sipgw.trunks.call_alarms import FOREIGN, CallAlarms, faults_of
 from sipgw.trunks.kept_alarms import KeptAlarms, RaisedAlarms
 from tests.cdr_events import call_began
 from tests.waiting import HANG
@@ -255,3 +257,12 @@ def test_the_defaults_are_an_alarm_for_a_fifth_of_the_calls() -> None:
     options = parse("", "sipgw.toml", {}).alarms
     assert (options.share, options.calls, options.least, options.mos) == (0.2, 50, 10, 3.5)
     assert (options.slow, options.cost) == (3.0, 0)
+
+
+def test_the_sound_of_a_person_who_was_called_into_calls_counts_for_their_own_trunk() -> None:
+    trunk = Trunk()
+    for _ in range(4):
+        trunk.call(GOOD | {"legs": [{"trunk": "carrier", **MUTE}, {"trunk": "", **MUTE}]})
+    assert [(one.trunk, one.fault) for one in trunk.told if isinstance(one, TrunkAlarm)] == [("carrier", "one_way")]
+    assert [one.bad for one in trunk.alarms.of("office")] == [0, 0, 0, 0, 0]
+    assert not trunk.alarms.of("")

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sipgw.config.networks import PRIVATE_NETWORKS, Networks
+from sipgw.events import is_deaf, sounds
 
 
 class CallFinding(NamedTuple):
@@ -155,7 +156,8 @@ def _private(host: str) -> bool:
 def findings(timeline: Mapping[str, Any]) -> list[CallFinding]:
     """Further findings: silence, slowness or bad sound: see `evidence.timeline.Timeline.as_dict`."""
     turns, quality = timeline.get("turns", ()), timeline.get("quality", ())
-    found = [*_silent(timeline), *_refused(timeline), *_slow(turns), *_lossy(quality), *_unheard(turns)]
+    found = [*_silent(timeline), *_refused(timeline), *_further(timeline)]
+    found += [*_slow(turns), *_lossy(quality), *_unheard(turns)]
     failures = [event for event in timeline.get("events", ()) if event.get("kind") == "failure"]
     if failures:
         evidence = tuple(f"{event.get('t') or 0:.1f} s: {event.get('text')}" for event in failures[:5])
@@ -200,6 +202,22 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
             (f"{len(turns)} turns without a word of the caller.",),
             "Listen to the recording: is it speech, and in the language of [agent] stt?",
         )
+
+
+def _further(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
+    """The sound of people who were called into the call."""
+    for _, media in [*sounds("", timeline.get("media") or {})][1:]:
+        refused = refused_sources(media)
+        if is_deaf(media):
+            came = f"{media.get('received', 0)} packets of sound came, and {media.get('sent', 0)} were sent."
+            unheard = (f"Nothing was heard for {media['unheard']:.0f} s.",) if media.get("unheard") else ()
+            yield CallFinding(
+                "A person who was called into this call was not heard, or not all the time.",
+                (came, *unheard),
+                REFUSED[_kind(refused[0])][1] if refused else STOPPED if media.get("received") else BLOCKED,
+            )
+        for one in _refused({"began": timeline["began"], "media": media} if refused else {}):
+            yield one._replace(what=f"On the line of a person who was called into this call: {one.what}")
 
 
 def refused_sources(media: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -185,7 +185,7 @@ class Timeline:
             "answered": self.answered,
             "ended": self.length,
             "ending": {"kind": ended.ending.kind, "cause": ended.ending.cause[:TEXT]} if ended else None,
-            "media": _bounded(ended.media) if ended else {},
+            "media": _media(ended.media) if ended else {},
             "turns": self.turns,
             "going": [turn.shown for turn in self.going],
             "events": self.events,
@@ -283,6 +283,10 @@ def changed(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, list | tuple):
         return [changed(inner, change) for inner in value]
     return value
+
+
+def _media(values: Mapping[str, Any]) -> dict[str, Any]:
+    return _bounded(values) | ({"legs": [_bounded(leg) for leg in values["legs"]]} if "legs" in values else {})
 
 
 def _bounded(values: Mapping[str, Any]) -> dict[str, Any]:

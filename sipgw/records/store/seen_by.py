@@ -19,7 +19,11 @@ ALARMS = ("alarm", "cost", "trunk_alarm", "cost_alarm")
 
 def seen_by(told: dict[str, Any], tenant: str) -> dict[str, Any]:
     """`told` as `tenant` sees it; an empty tenant is the operator, who sees all."""
-    return {name: _part(name, value) for name, value in told.items()} if tenant else told
+    return _seen(told) if tenant else told
+
+
+def _seen(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: _part(name, value) for name, value in told.items()}
 
 
 def _part(name: str, value: Any) -> Any:
@@ -32,10 +36,12 @@ def _part(name: str, value: Any) -> Any:
             return PurePath(value).name
         case "recording", {"file": str(file)}:
             return value | {"file": PurePath(file).name}
+        case "legs", list():
+            return [_seen(leg) for leg in value]
         case "events", list() | tuple():
             return [one for one in value if one["kind"] not in ALARMS]
         case _, dict() if name in INSIDE:
-            return {inner: _part(inner, one) for inner, one in value.items()}
+            return _seen(value)
     return value
 
 

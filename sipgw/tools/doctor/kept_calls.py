@@ -8,14 +8,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.config.alarms import AlarmOptions
 from sipgw.config.records import StoreOptions
-from sipgw.events import FAULT_WORDS
+from sipgw.events import FAULT_WORDS, is_deaf, sounds
 from sipgw.records.captures.explain import CallFinding, findings
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.schema import NewerSchemaError, OldSchemaError, revisions
 from sipgw.records.store.store import Store
 from sipgw.tools.doctor.finding import Finding, bad, good
 from sipgw.tools.doctor.machine import HERE
-from sipgw.trunks.call_alarms import SOUND, faults_of, is_deaf
+from sipgw.trunks.call_alarms import SOUND, faults_of
 
 LATEST = 50
 """Calls that are looked at."""
@@ -32,8 +32,14 @@ async def examine(options: StoreOptions, trunks: Sequence[str], alarms: AlarmOpt
         return [bad("calls.old-schema", HERE, f"its schema is {error}, and that of this release {revisions()[0]}")]
     except (NewerSchemaError, SQLAlchemyError):
         return []  # `sipgw check` and the gateway tell it
-    heard = {trunk: [call for call in page.calls if "sent" in (call["media"] or {})] for trunk, page in pages.items()}
-    return [finding for trunk, calls in heard.items() for finding in judge(calls, trunk, alarms.mos)]
+    heard: dict[str, list[Mapping[str, Any]]] = {trunk: [] for trunk in trunks}
+    for trunk, call in ((trunk, call) for trunk, page in pages.items() for call in page.calls):
+        for its, media in sounds(trunk, call["media"] or {}):
+            if its in heard and "sent" in media:
+                heard[its].append({**call, "media": media})
+    for calls in heard.values():
+        calls.sort(key=lambda call: call["began"], reverse=True)
+    return [finding for trunk, calls in heard.items() for finding in judge(calls[:LATEST], trunk, alarms.mos)]
 
 
 def _kept(options: StoreOptions) -> bool:
@@ -42,7 +48,7 @@ def _kept(options: StoreOptions) -> bool:
 
 
 def judge(calls: Sequence[Mapping[str, Any]], trunk: str, mos: float) -> Iterator[Finding]:
-    """Findings on answered `calls`, rows of the records, newest first. Sans-IO."""
+    """Findings on `calls`, newest first: rows of the records with the sound of one leg on `trunk`. Sans-IO."""
     faults = [faults_of(call["media"], mos) for call in calls]
     for fault in SOUND:
         its = [call for call, found in zip(calls, faults, strict=True) if fault in found]

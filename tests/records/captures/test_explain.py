@@ -329,3 +329,11 @@ def test_the_table_is_written_for_people() -> None:
     for entry in [*table["ending"], *table["status"]]:
         for text in (entry["what"], entry.get("fix", "")):
             assert not text or ((text[0].isupper() or text[0] in "[`") and text.endswith((".", "?"))), text
+
+
+def test_the_sound_of_a_person_who_was_called_into_the_call_is_explained() -> None:
+    leg = {"trunk": "carrier", "sent": 500, "received": 0, "refused_sources": [source()]}
+    heard, refused = findings(whole(began=BEGAN, media={"sent": 500, "received": 500, "legs": [leg]}))
+    assert heard.bad and heard.what.startswith("A person who was called into this call was not heard")
+    assert refused.what.startswith("On the line of a person who was called into this call: ")
+    assert findings(whole(began=BEGAN, media={"legs": [leg | {"received": 500, "refused_sources": []}]})) == []

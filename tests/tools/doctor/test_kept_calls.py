@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ SOURCE = {"host": "10.0.0.9", "port": 4002, "reason": "foreign", "packets": 267,
           "announced": AT + 7}  # fmt: skip
 
 
-def found(folder: Path, *media: dict[str, Any] | None, trunk: str = "office") -> list[Finding]:
+def found(folder: Path, *media: dict[str, Any] | None, trunks: Sequence[str] = ("office",)) -> list[Finding]:
     options = StoreOptions(str(folder / "x.db"))
 
     async def scenario() -> list[Finding]:
@@ -35,7 +36,7 @@ def found(folder: Path, *media: dict[str, Any] | None, trunk: str = "office") ->
                     CallRecord(id=f"call-{number}", direction="in", trunk="office", agent="agent", caller="", called="",
                                began=began, ended=began, ending="caller_hung_up", cause="", media=one or {})
                 )  # fmt: skip
-        return await kept_calls.examine(options, [trunk], AlarmOptions())
+        return await kept_calls.examine(options, trunks, AlarmOptions())
 
     return asyncio.run(scenario())
 
@@ -73,7 +74,7 @@ def test_refused_packets_beside_good_sound_are_told_with_the_latest_call(tmp_pat
 def test_good_calls_are_good_and_without_calls_nothing_is_said(tmp_path: Path) -> None:
     (good,) = found(tmp_path, GOOD, GOOD)
     assert (good.id, good.verdict) == ("calls.sound", "ok")
-    assert found(tmp_path, trunk="other") == []
+    assert found(tmp_path, trunks=("other",)) == []
 
 
 def test_without_records_none_are_made(tmp_path: Path) -> None:
@@ -117,3 +118,10 @@ def test_records_are_only_read(tmp_path: Path) -> None:
     before = path.read_bytes()
     (one,) = asyncio.run(kept_calls.examine(StoreOptions(str(path)), ["office"], AlarmOptions()))
     assert one.id == "calls.sound" and path.read_bytes() == before
+
+
+def test_the_sound_of_a_person_who_was_called_into_a_call_is_judged_for_their_own_trunk(tmp_path: Path) -> None:
+    mute = {"trunk": "carrier", **GOOD, "received": 0, "mos": 0, "refused_sources": [SOURCE]}
+    (one,) = found(tmp_path, GOOD | {"legs": [mute]}, GOOD, trunks=("office", "carrier"))[1:]
+    assert (one.id, one.about) == ("calls.one-way", "carrier")
+    assert "1 of the latest 1 calls" in one.evidence and "call-0" in one.evidence and "10.0.0.9:4002" in one.evidence
