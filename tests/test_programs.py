@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.interop import spaces
 from tests.programs import PROGRAMS, Program, Watch, lacking, path
 
 TESTS = Path(__file__).parent
@@ -35,16 +36,17 @@ def test_a_machine_without_the_program_skips_its_test_and_ci_fails_there(tmp_pat
     )
     (tmp_path / "test_it.py").write_text(
         "import pytest\n@pytest.mark.programs('sipp')\ndef test_it(): pass\n"
+        "@pytest.mark.programs('asterisk')\ndef test_pbx(): pass\n"
         "@pytest.mark.programs('pjsua2')\ndef test_package(): pass\ndef test_free(): pass\n"
     )
     command = [sys.executable, "-m", "pytest", "-p", "no:schemathesis", "-p", "no:cacheprovider", "-rs", str(tmp_path)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     here = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
-    assert "1 passed, 2 skipped" in here.stdout, here.stdout + here.stderr
+    assert "1 passed, 3 skipped" in here.stdout, here.stdout + here.stderr
     assert "sudo apt-get install -y sip-tester" in here.stdout
     strict = [*command, "--all-programs"]
     there = subprocess.run(strict, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
-    assert "1 passed, 1 skipped" in there.stdout and "1 error" in there.stdout, there.stdout + there.stderr
+    assert "1 passed, 1 skipped" in there.stdout and "2 errors" in there.stdout, there.stdout + there.stderr
 
 
 class Item:
@@ -102,3 +104,16 @@ def test_no_test_looks_for_a_program_by_itself() -> None:
 def test_programs_are_found_where_debian_puts_them() -> None:
     assert path("sh")
     assert path("no-such-program") is None
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [(True, pytest.fail.Exception), (False, pytest.skip.Exception)])
+def test_a_machine_without_network_namespaces_skips_and_ci_fails_there(
+    monkeypatch: pytest.MonkeyPatch, ci: bool, outcome: type[BaseException]
+) -> None:
+    refused = subprocess.CompletedProcess([], 1, "", "unshare failed: Operation not permitted")
+    monkeypatch.setattr(spaces, "ran", lambda command: refused)
+    monkeypatch.delenv("CI", raising=False)
+    if ci:
+        monkeypatch.setenv("CI", "true")
+    with pytest.raises(outcome, match="no rights for network namespaces: unshare failed"):
+        spaces.need_rights()
