@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self
 
 from media.fast import base
@@ -37,13 +38,11 @@ class SrtpUnavailableError(Exception):
 
 
 def check() -> None:
-    """Raises `SrtpUnavailableError` if SRTP cannot be used on this machine."""
-    try:
-        import pylibsrtp  # noqa: F401
-    except ImportError as error:
+    """Raises `SrtpUnavailableError` if the library is not installed. The call with the first keys loads it."""
+    if find_spec("pylibsrtp") is None:
         raise SrtpUnavailableError(
-            f'SRTP needs the package pylibsrtp (pip install pylibsrtp), or srtp = "off" in every trunk: {error}'
-        ) from None
+            'SRTP needs the package pylibsrtp (pip install pylibsrtp), or srtp = "off" in every trunk'
+        )
 
 
 @dataclass(frozen=True)
