@@ -6,7 +6,8 @@ from sipgw.records.store.seen_by import seen_by
 def test_what_is_the_operators_is_left_out_at_every_depth() -> None:
     costs = {"trunk": 0.5, "used": {"trunk poison seconds": 2.0, "trunk other seconds": 1.0}, "estimated": ()}
     record = {
-        "trunk": "poison", "recording": "/vault/a.wav", "media": {"recording": {"file": "/vault/a.wav", "size": 1}, "legs": [{"trunk": "poison", "sent": 9}]},
+        "trunk": "poison", "recording": "/vault/a.wav",
+        "media": {"recording": {"file": "/vault/a.wav", "size": 1}, "legs": [{"trunk": "poison", "sent": 9}]},
         "costs": costs, "events": [{"kind": "alarm"}, {"kind": "turn"}], "turns": [{"caller": "/vault/"}],
     }  # fmt: skip
     told = {"about": {"trunk": "poison"}, "data": record, "event": "ended"}
@@ -14,7 +15,8 @@ def test_what_is_the_operators_is_left_out_at_every_depth() -> None:
     assert seen_by(told, "acme") == {
         "about": {"trunk": ""}, "event": "ended",
         "data": {
-            "trunk": "", "recording": "a.wav", "media": {"recording": {"file": "a.wav", "size": 1}, "legs": [{"trunk": "", "sent": 9}]},
+            "trunk": "", "recording": "a.wav",
+            "media": {"recording": {"file": "a.wav", "size": 1}, "legs": [{"trunk": "", "sent": 9}]},
             "costs": {"trunk": 0.5, "used": {"trunk seconds": 3.0}, "estimated": []}, "events": [{"kind": "turn"}],
             "turns": [{"caller": "/vault/"}],
         },
