@@ -91,6 +91,8 @@ class CallAnswered(NamedTuple):
     at: datetime
     trunk: str = ""
     sound: MediaAddress | None = None
+    made: dict[str, Any] | None = None
+    """Of a call out the caller ID (`number`) and the number (`dialled`) with which it was made at last."""
 
 
 class CallMeasured(NamedTuple):

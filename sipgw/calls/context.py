@@ -95,7 +95,8 @@ class CallContext:
         if self.bill is not None:
             self.bill.trunk, self.bill.answered = info.trunk.name, info.answered
         log.info("call answered", trunk=info.trunk.name, seconds=(info.answered - info.began).total_seconds())
-        self.tell(CallAnswered(info.id, info.answered, info.trunk.name, sound))
+        made = info.identity.as_dict() if info.direction == "out" else None
+        self.tell(CallAnswered(info.id, info.answered, info.trunk.name, sound, made))
 
     def on_media(self, event: media.MediaEvent) -> None:
         """Handle an event of the media process for the channel of this call."""

@@ -14,13 +14,22 @@ from sipgw.calls.originator import NotPermitted, Originator, disposition_of
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.sip_connection import SipLeg
 from sipgw.calls.transfers import Transfers
+from sipgw.config.numbers import known
+from sipgw.config.trunks import TrunkOptions
 from sipgw.events import CallRinging, Disposition
 from sipgw.sip.endpoint import CallFailed
+from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg, Progress
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.trunks.route_selector import Attempt, NotDialled
 
 log = structlog.get_logger()
+
+
+def shown_and_called(request: OriginateRequest, trunk: TrunkOptions, number: str) -> Identity:
+    """The caller ID and the number of a call to `number` through `trunk`."""
+    country = "" if trunk.number_format == "as_dialled" else trunk.country  # as the gate reads it
+    return Identity(number=trunk.shows(request.caller_id) or trunk.user, dialled=known(number, country=country))
 
 
 class DialedConnection(SipLeg):
@@ -71,8 +80,10 @@ class DialedConnection(SipLeg):
             log.info("call out not made", call=info.id, cause=str(error))  # a tenant's record does not have it
             return Disposition("failed", error.told(info.tenant))
         self._leg, trunk = made.leg, info.trunk
-        if self._context.bill is not None:  # a redirect may have led to another number
-            self._context.bill.number = made.number
+        # The next trunk shows another caller ID, and a redirect may have led to another number.
+        info.identity = shown_and_called(self._request, trunk, made.number)
+        if self._context.bill is not None:
+            self._context.bill.number = info.other
         self._context.line.inband_keys = trunk.inband_keys
         made.leg.authenticate(trunk.credentials)
         if trunk.accept_refer:

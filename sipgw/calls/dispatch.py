@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from sipgw.agents.agents import checked
-from sipgw.calls.dialed_connection import DialedConnection
+from sipgw.calls.dialed_connection import DialedConnection, shown_and_called
 from sipgw.calls.info import CallInfo
 from sipgw.calls.registry import CallHandle, CallRegistry
 from sipgw.calls.request import NO_NUMBERS, OriginateRequest, for_tenant
 from sipgw.calls.services import CallServices
 from sipgw.calls.session import CallConnection, CallSession
 from sipgw.calls.sip_connection import SipConnection, SipLeg
-from sipgw.config.numbers import known
 from sipgw.config.tenants import tenant_named, tenant_of
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
@@ -118,9 +117,7 @@ class CallDispatcher:
             raise NotDialled(f"there is no {name} with a registrar or a domain to call through")
         if (early := services.turn(tenant, trunk.calls_per_second, asyncio.get_running_loop().time())) is not None:
             raise NoRoom(early.reason)
-        country = "" if trunk.number_format == "as_dialled" else trunk.country  # as the gate reads it
-        dialled = known(request.number, country=country)
-        shown = Identity(number=trunk.shows(request.caller_id) or trunk.user, dialled=dialled)
+        shown = shown_and_called(request, trunk, request.number)
         call = request.call or secrets.token_hex(12)
         info = CallInfo(call, trunk, shown, "out", request.agent, variables=variables)
         session = CallSession(info, services)

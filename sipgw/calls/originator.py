@@ -144,7 +144,8 @@ class Originator:
             wanted.number, self.first(wanted.trunk), wanted.agent, wanted.purpose, wanted.consent or None,
             wanted.campaign, wanted.caller_id, tenant=wanted.tenant,
         )  # fmt: skip
-        request = request._replace(number=await self._permitted(request))
+        number = await self._permitted(request)
+        request = request._replace(number=number, counted=number)
 
         def early(leg: Leg, event: CallEvent) -> None:
             if isinstance(event, Progress):
@@ -207,8 +208,10 @@ class Originator:
 
         Raises `CallFailed`; `NotDialled` if the rate of the trunk is used up, or if the gate refuses the call on it.
         """
-        if attempt.trunk.name != request.trunk:
-            await self._permitted(request._replace(trunk=attempt.trunk.name, counted=True))
+        if attempt.trunk.name != request.trunk:  # what is a number there may be an extension here
+            request = request._replace(trunk=attempt.trunk.name)
+            request = request._replace(number=await self._permitted(request))
+            attempt = attempt.to(request.number)
         contacts: list[Uri] = []
         tried = {attempt.target}
         following: Attempt | None = attempt

@@ -47,6 +47,13 @@ class Attempt:
     wait: float
     """Seconds to wait before sending, so as to keep to the trunk's calls per second."""
 
+    def to(self, number: str) -> "Attempt":
+        """The same call to `number`. Raises `NotDialled`."""
+        try:
+            return replace(self, target=self.trunk.number_uri(number))
+        except NumberError as error:
+            raise NotDialled(f"{self.trunk.name}: {error}") from None
+
     @property
     def there(self) -> Peer:
         """Where the INVITE is sent."""

@@ -96,7 +96,7 @@ class Gate:
 
     async def permit(self, dial: GateRequest) -> Permit | GateRefusal:
         """Judge a dial, audit the decision, and count the call if it is permitted. Call it before each attempt, also
-        before an attempt on another trunk, as a dial that was `counted`.
+        before an attempt on another trunk, as a dial whose number was `counted`.
         """
         now = self._now()
         judged = await self._judged(dial, now)
@@ -249,7 +249,7 @@ class Gate:
         return self._database.turn(now)
 
     def _counted(self, case: GateCase) -> Permit | GateRefusal:
-        if case.parsed is None or case.dial.purpose == "transfer" or case.dial.counted:
+        if case.parsed is None or case.dial.purpose == "transfer" or case.dial.counted == case.number:
             return Permit(case.number)
         return self._caps.refusal(case.number, case.options, case.now) or Permit(case.number)
 
@@ -289,8 +289,8 @@ def _line(
     dial: GateRequest, verdict: Permit | GateRefusal, judged: GateCase | GateRefusal, now: datetime
 ) -> dict[str, Any]:
     permitted = isinstance(verdict, Permit)
-    fresh = permitted and dial.purpose != "transfer" and not dial.counted
     number = judged.number if isinstance(judged, GateCase) else dial.number[:64]
+    fresh = permitted and dial.purpose != "transfer" and dial.counted != number
     line = {
         "at": now.isoformat(),
         "number": number,

@@ -40,8 +40,8 @@ class GateRequest(NamedTuple):
     campaign: str = ""
     caller_id: str = ""
     """The requested caller ID; the trunk decides."""
-    counted: bool = False
-    """Whether it was permitted on another trunk before, which failed: the caps have counted it."""
+    counted: str = ""
+    """The number that was permitted on another trunk before, which failed: the caps have counted it."""
     tenant: str = ""
     """Tenant whose call it is: see `GateRefusal.told`."""
 

@@ -136,6 +136,12 @@ class CdrEncoder:
             kept["set"] = {"identity": kept_json(going.identity)}
         if isinstance(event, CallAnswered):
             kept["set"], going.answered = {"answered": at}, True
+            if event.made is not None:
+                going.identity = event.made
+                parties = {"caller": event.made.get("number") or "withheld", "called": event.made.get("dialled", "")}
+                parties = {name: text(party, PARTY) for name, party in parties.items()}
+                going.about = going.about | parties | {"trunk": text(event.trunk, 64)}
+                kept["set"] |= parties | {"identity": kept_json(going.identity)}
         if told := TOLD.get(type(event).__name__):
             kept["told"] = told
         if trunk := getattr(event, "trunk", ""):
