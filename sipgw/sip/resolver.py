@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import random
 import socket
+import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,13 +37,10 @@ TROUBLE_KEPT = 60.0
 """Seconds that addresses are used without asking, after a lookup in which some question was not answered."""
 MAX_LOOKUPS = 100
 """Names that are looked up at the same time."""
-MAX_SYSTEM = 100
-"""Questions that the system has not answered, also if nobody waits for them any more."""
+MAX_SYSTEM = 32
+"""Questions that the system has not answered, also if nobody waits for them any more. Each has a thread."""
 MAX_WAITING = 1000
 """Requests that wait for one name; a further one gets no address."""
-
-SYSTEM = ThreadPoolExecutor(4, "names of the system")
-"""Threads that ask the system for names that the DNS does not know: it cannot be stopped, and may take 10 s or more."""
 
 SERVERS_OF_THE_SYSTEM = Path("/etc/resolv.conf")
 """The file that names the DNS servers of this machine; another uplink brings others."""
@@ -77,7 +75,7 @@ class Resolver:
         """Requests that got no address because too many lookups were running."""
         self._media = 0
         self._system = set[Future[Any]]()
-        """Questions to the system; one that nobody waits for any more still waits for a thread, or occupies it."""
+        """Questions to the system; one that nobody waits for any more still occupies its thread."""
         self._waiting: dict[Peer, list[Located]] = {}
         self._known: dict[Peer, _Known] = {}
 
@@ -187,14 +185,29 @@ class Resolver:
         if len(self._system) >= MAX_SYSTEM:
             self.counts["lookup refused"] += 1
             return []
-        family = socket.AF_INET if question.kind == "A" else socket.AF_INET6
-        asked = SYSTEM.submit(socket.getaddrinfo, question.name, None, family=family, type=socket.SOCK_DGRAM)
+        asked = _asked(question.name, socket.AF_INET if question.kind == "A" else socket.AF_INET6)
         self._system.add(asked)
         try:
             found = await asyncio.shield(asyncio.wrap_future(asked))
         except (OSError, UnicodeError):  # UnicodeError: a label of no or of more than 63 letters
             return []
         return [str(place[4][0]) for place in found]
+
+
+def _asked(name: str, family: int) -> Future[list[Any]]:
+    """The system's answer, for which a thread waits. That cannot be stopped and may take 10 s or more, so it is a
+    daemon: the process ends without it."""
+    asked: Future[list[Any]] = Future()
+    asked.set_running_or_notify_cancel()
+
+    def ask() -> None:
+        try:
+            asked.set_result(socket.getaddrinfo(name, None, family=family, type=socket.SOCK_DGRAM))
+        except Exception as error:  # noqa: BLE001  it is raised where it was asked for
+            asked.set_exception(error)
+
+    threading.Thread(target=ask, name="name of the system", daemon=True).start()
+    return asked
 
 
 def _record(data: Any) -> Any:
