@@ -36,7 +36,6 @@ UNUSED = {
     "botocore": "Polly",
     "openai.resources.responses.responses": "OpenAI's Responses",
     "aiortc": "calls from browsers",
-    "pylibsrtp": "calls with SRTP, in the media process",
 }
 """Modules that an idle gateway with cloud providers does not use, and what uses them."""
 MODULES = 2350

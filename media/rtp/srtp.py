@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self
 
 from media.fast import base
@@ -38,11 +37,13 @@ class SrtpUnavailableError(Exception):
 
 
 def check() -> None:
-    """Raises `SrtpUnavailableError` if the library is not installed. The call with the first keys loads it."""
-    if find_spec("pylibsrtp") is None:
+    """Raises `SrtpUnavailableError` if SRTP cannot be used on this machine."""
+    try:
+        import pylibsrtp  # noqa: F401
+    except ImportError as error:
         raise SrtpUnavailableError(
-            'SRTP needs the package pylibsrtp (pip install pylibsrtp), or srtp = "off" in every trunk'
-        )
+            f'SRTP needs the package pylibsrtp (pip install pylibsrtp), or srtp = "off" in every trunk: {error}'
+        ) from None
 
 
 @dataclass(frozen=True)
