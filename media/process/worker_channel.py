@@ -105,7 +105,7 @@ class WorkerChannel(base.Channel):
 
     def checked(self, sock: socket.socket, data: bytes, sender: tuple[str, int], now: float) -> bool:
         """Answer a connectivity check of ICE on the socket that it came in on; returns whether `data` was one."""
-        reply = self.session.check(data, sender, now, control=sock is not self.ports.rtp)
+        reply = self.session.check(data, sender, now, chooses=sock is self.ports.rtp)
         if reply:
             with contextlib.suppress(OSError):  # unreachable: the other side will ask again
                 sock.sendto(reply, sender)

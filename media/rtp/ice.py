@@ -47,7 +47,7 @@ def is_stun(data: bytes) -> bool:
 
 
 class IceLite:
-    """One component of one stream: sound, or RTCP on a port of its own."""
+    """One stream of one session."""
 
     __slots__ = ("_at", "_choices", "_priority", "_room", "checked", "checks", "credentials", "nominated", "refused")
 
@@ -120,13 +120,6 @@ class IceLite:
         message += _ATTRIBUTE.pack(INTEGRITY, 20) + self._integrity(message)
         message = message[:2] + struct.pack("!H", len(message) + 8 - _HEADER.size) + message[4:]
         return message + _ATTRIBUTE.pack(FINGERPRINT, 4) + struct.pack("!I", crc32(message) ^ FINGERPRINT_MASK)
-
-
-def following(before: IceLite | None, credentials: IceCredentials | None, now: float) -> IceLite | None:
-    """The end after signalling has spoken: `before` goes on unless ICE begins anew; None without `credentials`."""
-    if credentials is None:
-        return None
-    return before if before and before.credentials == credentials else IceLite(credentials, now)
 
 
 class _Check(NamedTuple):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from media.fast import base
 from media.g711 import RATE
-from media.rtp.ice import IceCredentials, IceLite, following
+from media.rtp.ice import IceCredentials, IceLite
 from media.rtp.packet import Packet, signed
 
 Address = tuple[str, int]
@@ -123,15 +123,16 @@ class Source(base.Source):
 
     def connect(self, announced: Address, now: float, ice: IceCredentials | None) -> None:
         """Signalling spoke: packets come from `announced` until the other side chooses an address by `ice`."""
-        self.ice = following(self.ice, ice, now)
+        if ice is None or self.ice is None or self.ice.credentials != ice:
+            self.ice = IceLite(ice, now) if ice else None
         self.reopen((self.ice and self.ice.nominated) or announced, now)
 
-    def check(self, data: bytes, sender: Address, now: float) -> bytes:
-        """Take a datagram of STUN; returns the response. The other side may choose `sender` by it."""
+    def check(self, data: bytes, sender: Address, now: float, *, chooses: bool) -> bytes:
+        """Take a datagram of STUN; returns the response. If it `chooses`, the other side may choose `sender` by it."""
         if self.ice is None:
             return b""
         reply, chosen = self.ice.receive(data, sender, now)
-        if chosen and sender != self.ice.nominated:
+        if chosen and chooses and sender != self.ice.nominated:
             self.ice.nominated = sender
             self.reopen(sender, now)
         return reply

@@ -76,11 +76,11 @@ class Inbound(base.Inbound):
         self.refused.announce(self.source.address, now)
         self._fresh = True
 
-    def check(self, data: bytes, sender: Address, now: float) -> bytes:
+    def check(self, data: bytes, sender: Address, now: float, *, chooses: bool) -> bytes:
         """Take a datagram of STUN; returns the response: see `RtpSession.check`."""
         if self.source is None:
             return b""
-        before, reply = self.source.address, self.source.check(data, sender, now)
+        before, reply = self.source.address, self.source.check(data, sender, now, chooses=chooses)
         if self.source.address != before:
             self.refused.announce(sender, now)
         return reply

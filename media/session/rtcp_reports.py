@@ -7,7 +7,6 @@ from typing import Any
 from media.g711 import RATE
 from media.jitter.buffer import HOLE_WAIT_MAX, JitterBuffer
 from media.rtp import rtcp
-from media.rtp.ice import IceCredentials, IceLite, following
 from media.rtp.receiver_stats import ReceiverStats, RtcpReportState
 from media.rtp.remote_stats import FRAME_DELAY, RemoteStats
 from media.rtp.rtcp import Bye, ExtendedReport, ReceiverReport, Rtcp, SenderReport, SourceDescription
@@ -43,26 +42,13 @@ class RtcpRoute:
         self._media: Address = ("", 0)
         self._announced: Address | None = None
         self._learned: Address | None = None
-        self._locked: Address | None = None
-        """The source of the sound for which the destination is settled: with another one it may be learned again."""
-        self._ice: IceLite | None = None
-        """Lets the other side choose the address, if that was agreed and RTCP has its own port (RFC 8445 §8.1.1)."""
+        self._locked = False
 
-    def connect(self, media: Address, control: Address | None, now: float, ice: IceCredentials | None = None) -> None:
+    def connect(self, media: Address, control: Address | None) -> None:
         """Signalling named the addresses; `control` is None for the port after `media` (RFC 3550 §11)."""
         if (media, control) != (self._media, self._announced):
             self._learned = None
-        self._media, self._announced, self._locked = media, control, None
-        self._ice = None if self.muxed else following(self._ice, ice, now)
-
-    def check(self, data: bytes, sender: Address, now: float) -> bytes:
-        """Take a datagram of STUN on the port of RTCP; returns the response. It may choose `sender`."""
-        if self._ice is None:
-            return b""
-        reply, chosen = self._ice.receive(data, sender, now)
-        if chosen:
-            self._ice.nominated = sender
-        return reply
+        self._media, self._announced, self._locked = media, control, False
 
     @property
     def muxed(self) -> bool:
@@ -79,8 +65,7 @@ class RtcpRoute:
 
     def to(self, media: Address) -> Address | None:
         """The destination of reports while the sound comes from `media`; None if there is none."""
-        learned = self._learned if self._learned and self._learned[0] == media[0] else None
-        target = (self._ice and self._ice.nominated) or learned or self._named(media)
+        target = self._learned if self._learned and self._learned[0] == media[0] else self._named(media)
         return target if target[0] not in NOWHERE and 0 < target[1] <= 0xFFFF else None
 
     def accept(self, sender: Address, media: Address) -> bool:
@@ -91,14 +76,14 @@ class RtcpRoute:
         if sender == media:
             return True
         if sender == self._named(media):
-            self._learned, self._locked = None, media
+            self._learned, self._locked = None, True
             return True
         if sender == self.to(media):
-            self._locked = media
+            self._locked = True
             return True
-        if self._locked == media or self.muxed or sender[0] != media[0]:
+        if self._locked or self.muxed or sender[0] != media[0]:
             return False
-        self._learned, self._locked = sender, media
+        self._learned, self._locked = sender, True
         return True
 
 
@@ -121,9 +106,9 @@ class RtcpReports:
         self._sent_before = (0, 0)
         self._left: list[int] = []
 
-    def connect(self, media: Address, control: Address | None, now: float, ice: IceCredentials | None = None) -> None:
+    def connect(self, media: Address, control: Address | None, now: float) -> None:
         """Begin to report, or follow a re-INVITE."""
-        self.route.connect(media, control, now, ice)
+        self.route.connect(media, control)
         self.meter.start(now)
         if self._report_at == float("inf"):
             self._report_at = now + FIRST * self._spread()

@@ -118,7 +118,7 @@ class RtpSession(base.RtpSession):
         self.inbound.tones = (self.inbound.tones or ToneReceiver()) if inband else None
         self._agreed = Agreed(form if send else None, form if receive else None)
         self.inbound.connect(remote, now, ice)
-        self.rtcp.connect(remote, control, now, ice)
+        self.rtcp.connect(remote, control, now)
         if left is not None:
             self.rtcp.leave(left, now)
 
@@ -147,12 +147,10 @@ class RtpSession(base.RtpSession):
         clear = self.unprotected(data, sender, now)
         return (b"", None) if clear is None else self.receive_clear(clear, sender, now)
 
-    def check(self, data: bytes, sender: Address, now: float, *, control: bool) -> bytes | None:
+    def check(self, data: bytes, sender: Address, now: float, *, chooses: bool) -> bytes | None:
         """Take a datagram that may be a connectivity check of ICE; returns the response, which may be empty, or None if
-        it is none. `control`: it came on the port for RTCP, and may choose where that goes; else where sound goes."""
-        if not (self.inbound.ice and is_stun(data)):
-            return None
-        return self.rtcp.route.check(data, sender, now) if control else self.inbound.check(data, sender, now)
+        it is none. `chooses`: it came on the port for sound, so the other side may choose by it where that goes."""
+        return self.inbound.check(data, sender, now, chooses=chooses) if self.inbound.ice and is_stun(data) else None
 
     def unprotected(self, data: bytes, sender: Address, now: float) -> bytes | None:
         """An RTP datagram without its encryption, None if it is not authentic; RTCP is returned as it is.

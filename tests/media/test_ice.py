@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from media.rtp.ice import BURST, CHOICES_KEPT, PER_SECOND, IceCredentials, IceLite, is_stun
 from media.rtp.packet import parse
-from media.session.rtcp_reports import RtcpRoute
 from media.session.session import RtpSession
 from tests.media.test_session import FORMAT, SDP, hear, packet
 
@@ -173,7 +172,7 @@ def session(ice: IceCredentials | None = OURS) -> RtpSession:
 def test_the_chosen_address_gets_our_sound_and_is_heard_at_once() -> None:
     one = session()
     assert one.remote == SDP, "until then the address of the description"
-    assert one.check(check(), THERE, 0.1, control=False)
+    assert one.check(check(), THERE, 0.1, chooses=True)
     assert one.remote == THERE
     assert hear(one, range(10), THERE, start=0.2) >= 9
 
@@ -181,13 +180,13 @@ def test_the_chosen_address_gets_our_sound_and_is_heard_at_once() -> None:
 def test_before_one_is_chosen_each_address_that_was_proven_is_heard_and_no_other() -> None:
     """RFC 8445 §12.2: the other side may send as soon as a check was answered, and choose later."""
     one = session()
-    one.check(check(chooses=False), THERE, 0.1, control=False)
+    one.check(check(chooses=False), THERE, 0.1, chooses=True)
     assert hear(one, range(4), THERE, start=0.2) >= 3
     assert one.remote == SDP
     assert one.counts.foreign == 0
     hear(one, range(4), ELSEWHERE, start=0.3)
     assert one.counts.foreign == 4
-    one.check(check(), THERE, 0.5, control=False)
+    one.check(check(), THERE, 0.5, chooses=True)
     assert one.remote == THERE
 
 
@@ -196,7 +195,7 @@ def test_once_one_that_was_proven_is_heard_nobody_is_heard_beside_it() -> None:
     one = session(None)
     hear(one, range(10))
     one.connect(FORMAT, ELSEWHERE, 1.0, ice=OURS)
-    one.check(check(chooses=False), THERE, 1.1, control=False)
+    one.check(check(chooses=False), THERE, 1.1, chooses=True)
     assert hear(one, range(10, 15), start=1.1) == 5, "the former side alone"
     before = one.counts.foreign
     for number in range(100):
@@ -206,13 +205,13 @@ def test_once_one_that_was_proven_is_heard_nobody_is_heard_beside_it() -> None:
         hear(one, range(number, number + 1), STRANGER, ssrc=9, start=at + 0.01)
     assert one.counts.foreign - before == 200
     assert one.remote == ELSEWHERE
-    one.check(check(), THERE, 3.3, control=False)
+    one.check(check(), THERE, 3.3, chooses=True)
     assert one.remote == THERE
 
 
 def test_after_a_session_refresh_the_choice_holds_and_after_a_restart_it_does_not() -> None:
     one = session()
-    one.check(check(), THERE, 0.1, control=False)
+    one.check(check(), THERE, 0.1, chooses=True)
     one.connect(FORMAT, SDP, 5.0, ice=OURS)
     assert one.remote == THERE
     one.connect(FORMAT, SDP, 6.0, ice=OURS._replace(password="n" * 22))
@@ -222,45 +221,20 @@ def test_after_a_session_refresh_the_choice_holds_and_after_a_restart_it_does_no
     assert one.inbound.ice is None
 
 
-def reports_to(one: RtpSession) -> tuple[str, int] | None:
-    assert one.remote
-    return one.rtcp.route.to(one.remote)
-
-
 def test_a_check_on_the_port_of_rtcp_is_answered_and_moves_no_sound() -> None:
     one = session()
-    assert one.check(check(), THERE, 0.1, control=True)
+    assert one.check(check(), THERE, 0.1, chooses=False)
     assert one.remote == SDP
-    assert reports_to(one) == THERE, "reports go where the other side has chosen on that port"
-    one.check(check(), ELSEWHERE, 0.2, control=False)
-    assert (one.remote, reports_to(one)) == (ELSEWHERE, THERE), "each component has its own choice"
-    one.connect(FORMAT, SDP, 5.0, ice=OURS)
-    assert reports_to(one) == THERE, "a session refresh keeps it"
-
-
-def test_rtcp_beside_sound_has_no_choice_of_its_own() -> None:
-    one = RtpSession(random.Random(1).getrandbits)
-    one.connect(FORMAT, SDP, 0.0, ice=OURS, control=SDP)
-    assert one.check(check(), THERE, 0.1, control=True) == b""
-    one.check(check(), THERE, 0.2, control=False)
-    assert reports_to(one) == THERE
-
-
-def test_after_sound_moved_by_ice_rtcp_of_the_new_host_is_learned_again() -> None:
-    route = RtcpRoute()
-    route.connect(SDP, None, 0.0)
-    assert route.accept((SDP[0], 9000), SDP) and not route.accept((SDP[0], 9001), SDP)
-    assert route.accept((THERE[0], 9002), THERE) and route.to(THERE) == (THERE[0], 9002)
 
 
 def test_without_ice_there_are_no_checks() -> None:
-    assert session(None).check(check(), THERE, 0.1, control=False) is None
+    assert session(None).check(check(), THERE, 0.1, chooses=True) is None
 
 
 def test_forged_checks_move_no_sound() -> None:
     one = session()
     for data in (check("x" * 22), check(username="a:b"), check(protected=False)):
-        assert one.check(data, ELSEWHERE, 0.1, control=False) == b""
+        assert one.check(data, ELSEWHERE, 0.1, chooses=True) == b""
     assert one.remote == SDP
     assert one.stats()["ice_refused"] == 3
     assert parse(check()) is None, "nor is a check taken for sound"
