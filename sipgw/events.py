@@ -66,6 +66,13 @@ class CallBegan(NamedTuple):
     """Tenant whose call it is; empty: that of the installation itself."""
 
 
+def with_caller(began: CallBegan, trunk: str, made: dict[str, Any] | None) -> CallBegan:
+    """The beginning of a call out as it was `made` at last, through `trunk`."""
+    return (
+        began if made is None else began._replace(trunk=trunk, caller=made.get("number") or "withheld", identity=made)
+    )
+
+
 class CallRinging(NamedTuple):
     """The phone of who is called rings."""
 
@@ -73,6 +80,8 @@ class CallRinging(NamedTuple):
     at: datetime
     trunk: str = ""
     """The one that took the call, if it goes out."""
+    made: dict[str, Any] | None = None
+    """See `CallAnswered`."""
 
 
 class CallerVerified(NamedTuple):
@@ -92,7 +101,7 @@ class CallAnswered(NamedTuple):
     trunk: str = ""
     sound: MediaAddress | None = None
     made: dict[str, Any] | None = None
-    """Of a call out the caller ID (`number`) and the number (`dialled`) with which it was made at last."""
+    """Of a call out, see `sipgw.sip.identity.Identity.as_dict`: the caller ID that is shown, and the numbers."""
 
 
 class CallMeasured(NamedTuple):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -26,10 +27,10 @@ from sipgw.trunks.route_selector import Attempt, NotDialled
 log = structlog.get_logger()
 
 
-def shown_and_called(request: OriginateRequest, trunk: TrunkOptions, number: str) -> Identity:
-    """The caller ID and the number of a call to `number` through `trunk`."""
+def shown_and_called(request: OriginateRequest, trunk: TrunkOptions) -> Identity:
+    """The caller ID and the number of a call through `trunk`."""
     country = "" if trunk.number_format == "as_dialled" else trunk.country  # as the gate reads it
-    return Identity(number=trunk.shows(request.caller_id) or trunk.user, dialled=known(number, country=country))
+    return Identity(number=trunk.shows(request.caller_id) or trunk.user, dialled=known(request.number, country=country))
 
 
 class DialedConnection(SipLeg):
@@ -80,10 +81,10 @@ class DialedConnection(SipLeg):
             log.info("call out not made", call=info.id, cause=str(error))  # a tenant's record does not have it
             return Disposition("failed", error.told(info.tenant))
         self._leg, trunk = made.leg, info.trunk
-        # The next trunk shows another caller ID, and a redirect may have led to another number.
-        info.identity = shown_and_called(self._request, trunk, made.number)
+        if made.number != info.other:  # a redirect has led on, or this trunk writes the number otherwise
+            info.identity = replace(info.identity, reached=made.number)
         if self._context.bill is not None:
-            self._context.bill.number = info.other
+            self._context.bill.number = made.number
         self._context.line.inband_keys = trunk.inband_keys
         made.leg.authenticate(trunk.credentials)
         if trunk.accept_refer:
@@ -106,8 +107,10 @@ class DialedConnection(SipLeg):
         await self._stack.aclose()
 
     def _offers(self, attempt: Attempt) -> tuple[bytes, ...]:
-        """Our offers on a trunk that is tried."""
-        self._context.info.trunk = trunk = attempt.trunk
+        """Our offers on a trunk that is tried; from now on the call has its caller ID."""
+        info = self._context.info
+        info.trunk = trunk = attempt.trunk
+        info.identity = shown_and_called(self._request, trunk)
         assert self._side is not None  # noqa: S101  `prepare` comes before `connect`
         return self._side.offers(trunk.srtp, attempt.there)
 
@@ -116,4 +119,4 @@ class DialedConnection(SipLeg):
         if progress.status > 100 and self._context.state is SessionState.BEGUN:
             info = self._context.info
             self._context.advance(SessionEvent.RING)
-            self._context.tell(CallRinging(info.id, datetime.now(UTC), info.trunk.name))
+            self._context.tell(CallRinging(info.id, datetime.now(UTC), info.trunk.name, info.identity.as_dict()))

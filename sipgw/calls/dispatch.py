@@ -97,7 +97,11 @@ class CallDispatcher:
             request = for_tenant(request, tenant_named(request.tenant, services.agents.config.tenants))
         agent = services.agents.all.get(request.agent)
         if agent is None:
-            there = "" if request.tenant else f"; there are {', '.join(sorted(services.agents.all))}"
+            there = (
+                ""
+                if request.tenant or request.purpose != "call"
+                else f"; there are {', '.join(sorted(services.agents.all))}"
+            )
             raise NotDialled(f"there is no agent {request.agent!r}{there}")
         tenant = tenant_of(request.agent, services.agents.config.tenants)
         request = replace(request, tenant=tenant)
@@ -117,7 +121,7 @@ class CallDispatcher:
             raise NotDialled(f"there is no {name} with a registrar or a domain to call through")
         if (early := services.turn(tenant, trunk.calls_per_second, asyncio.get_running_loop().time())) is not None:
             raise NoRoom(early.reason)
-        shown = shown_and_called(request, trunk, request.number)
+        shown = shown_and_called(request, trunk)
         call = request.call or secrets.token_hex(12)
         info = CallInfo(call, trunk, shown, "out", request.agent, variables=variables)
         session = CallSession(info, services)

@@ -100,7 +100,7 @@ class CallInfo:
 
     def spoken_by(self, identity: Identity) -> None:
         """The caller after a transfer at the other side: record, callbacks and do-not-call list use it."""
-        self.identity = replace(identity, dialled=self.identity.dialled)
+        self.identity = replace(identity, dialled=self.identity.dialled, reached=self.identity.reached)
         self.replaced_by = [*self.replaced_by[: MOST_REPLACED - 1], identity.as_dict()]
 
     @property
@@ -112,3 +112,8 @@ class CallInfo:
     def other(self) -> str:
         """The number of the other side, in incoming and outgoing calls."""
         return self.identity.dialled if self.direction == "out" else self.identity.number
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """All numbers by which we may call the other side again: `other`, and the one that a redirect led to."""
+        return tuple(one for one in (self.other, self.identity.reached) if one)

@@ -144,8 +144,8 @@ class Originator:
             wanted.number, self.first(wanted.trunk), wanted.agent, wanted.purpose, wanted.consent or None,
             wanted.campaign, wanted.caller_id, tenant=wanted.tenant,
         )  # fmt: skip
-        number = await self._permitted(request)
-        request = request._replace(number=number, counted=number)
+        counted: set[str] = set()
+        request = request._replace(number=await self._permitted(request, counted))
 
         def early(leg: Leg, event: CallEvent) -> None:
             if isinstance(event, Progress):
@@ -154,11 +154,14 @@ class Originator:
                 leg.reject_offer(488)  # no sound is sent before the answer, so there is nothing to change
 
         for attempt in self._routes.attempts(request.number, now, only=wanted.trunk, caller_id=wanted.caller_id):
+            if wanted.tenant and wanted.caller_id and not attempt.trunk.may_show(wanted.caller_id):
+                busy.append(f"{attempt.trunk.name}: it would show another number than the tenant's")
+                continue
             async with contextlib.AsyncExitStack() as stack:
                 try:
                     await stack.enter_async_context(self.places.held(attempt.trunk))
                     leg, answer, number = await self._try(
-                        attempt, request, lambda one: self._send(one, offers, wanted.ring_timeout, early)
+                        attempt, request, counted, lambda one: self._send(one, offers, wanted.ring_timeout, early)
                     )
                 except NotDialled as full:
                     busy.append(str(full))
@@ -192,17 +195,22 @@ class Originator:
             sent = not wait
         await self.places.turn(trunk)
 
-    async def _permitted(self, request: GateRequest) -> str:
-        """The number as the gate permits it. Raises `NotPermitted`."""
+    async def _permitted(self, request: GateRequest, counted: set[str]) -> str:
+        """The number as the gate permits it, which is `counted` now. Raises `NotPermitted`."""
         if self.gate is None:
             return request.number
-        judged = await self.gate.permit(request)
+        judged = await self.gate.permit(request._replace(counted=frozenset(counted)))
         if isinstance(judged, GateRefusal):
             raise NotPermitted(judged)
+        counted.add(judged.number)
         return judged.number
 
     async def _try(
-        self, attempt: Attempt, request: GateRequest, send: Callable[[Attempt], Awaitable[Answered]]
+        self,
+        attempt: Attempt,
+        request: GateRequest,
+        counted: set[str],
+        send: Callable[[Attempt], Awaitable[Answered]],
     ) -> tuple[Leg, bytes | None, str]:
         """Send an INVITE, and follow a 3xx (RFC 3261 §8.1.3.4); also returns the number that was called at last.
 
@@ -210,7 +218,7 @@ class Originator:
         """
         if attempt.trunk.name != request.trunk:  # what is a number there may be an extension here
             request = request._replace(trunk=attempt.trunk.name)
-            request = request._replace(number=await self._permitted(request))
+            request = request._replace(number=await self._permitted(request, counted))
             attempt = attempt.to(request.number)
         contacts: list[Uri] = []
         tried = {attempt.target}
@@ -226,10 +234,10 @@ class Originator:
                     contacts[:0] = failed.ended.contacts
             if not contacts or len(tried) >= MAX_TRIES or failure.ended.status >= 600:
                 raise failure
-            following, number = await self._redirected(attempt, contacts.pop(0), request, tried)
+            following, number = await self._redirected(attempt, contacts.pop(0), request, counted, tried)
 
     async def _redirected(
-        self, attempt: Attempt, contact: Uri, request: GateRequest, tried: set[Uri]
+        self, attempt: Attempt, contact: Uri, request: GateRequest, counted: set[str], tried: set[Uri]
     ) -> tuple[Attempt | None, str]:
         """The call to `contact` of a 3xx, and the number there; None if it is not followed: the log says why."""
         trunk, number = attempt.trunk, number_of(contact, attempt.trunk)
@@ -240,7 +248,7 @@ class Originator:
             tried.add(target)
             known = request.number
             if number != number_of(attempt.target, trunk):
-                known = await self._permitted(request._replace(number=number, trunk=trunk.name))
+                known = await self._permitted(request._replace(number=number, trunk=trunk.name), counted)
             following = self._routes.onward(attempt, target, asyncio.get_running_loop().time())
         except NotDialled as refused:
             log.warning("redirect not followed", trunk=trunk.name, host=contact.host, cause=str(refused))

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sipgw.calls.originator import Originator
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
 from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
+from sipgw.records.artifacts.retention import forget
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
@@ -53,9 +55,13 @@ def test_the_record_has_the_number_and_the_caller_id_with_which_the_call_was_mad
             async with asyncio.timeout(HANG):
                 await placed.ended()
             (record,) = await records(world.gateway)
-            assert (record["trunk"], record["caller"], record["called"]) == ("carrier1", SHOWN, OTHER)
-            assert record["identity"] == {"number": SHOWN, "dialled": OTHER}
-            assert (placed.info.caller, placed.info.other) == (SHOWN, OTHER)
+            assert (record["trunk"], record["caller"], record["called"]) == ("carrier1", SHOWN, NUMBER)
+            assert record["identity"] == {"number": SHOWN, "dialled": NUMBER, "reached": OTHER}
+            assert (placed.info.caller, placed.info.numbers) == (SHOWN, (NUMBER, OTHER))
+            timeline = await world.gateway.evidence.timelines.of(record["id"])
+            assert (timeline["trunk"], timeline["caller"], timeline["called"]) == ("carrier1", SHOWN, NUMBER)
+            assert f"Answered at {OTHER}: sound flows." in [one["text"] for one in timeline["events"]]
+            assert (await forget(world.gateway.store, OTHER, datetime.now(UTC))).calls == 1
 
     asyncio.run(scenario())
 
@@ -65,10 +71,10 @@ class Reading:
     """A gate that reads the number of each trunk in its own way."""
 
     read: dict[str, str]
-    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    asked: list[tuple[str, str, set[str]]] = field(default_factory=list)
 
     async def permit(self, dial: GateRequest) -> Permit | GateRefusal:
-        self.asked.append((dial.trunk, dial.number, dial.counted))
+        self.asked.append((dial.trunk, dial.number, set(dial.counted)))
         return Permit(self.read[dial.trunk])
 
 
@@ -86,7 +92,7 @@ def test_the_number_that_the_gate_permits_for_the_next_trunk_is_the_one_that_is_
                     assert first.legs[0].request.uri.user == EXTENSION
                     made.leg.hangup()
                     await made.leg.over(HANG)
-            assert gate.asked == [("pbx", EXTENSION, ""), ("next", EXTENSION, EXTENSION)]
+            assert gate.asked == [("pbx", EXTENSION, set()), ("next", EXTENSION, {EXTENSION})]
 
     asyncio.run(scenario())
 
@@ -97,7 +103,7 @@ def test_a_number_that_was_an_extension_on_the_trunk_before_is_counted(tmp_path:
 
     async def scene() -> None:
         async with world.up(windows=ALWAYS, per_number_per_day=1):
-            assert await world.dial(trunk="us", counted="5550100") == Permit(CALIFORNIA)
-            assert (await world.refused(trunk="us", counted="5550100"))[0] == "cap_number"
+            assert await world.dial(trunk="us", counted=frozenset({"5550100"})) == Permit(CALIFORNIA)
+            assert (await world.refused(trunk="us", counted=frozenset({"5550100"})))[0] == "cap_number"
 
     run(scene())

@@ -96,7 +96,7 @@ class Gate:
 
     async def permit(self, dial: GateRequest) -> Permit | GateRefusal:
         """Judge a dial, audit the decision, and count the call if it is permitted. Call it before each attempt, also
-        before an attempt on another trunk, as a dial whose number was `counted`.
+        before an attempt on another trunk, with the numbers that were `counted`.
         """
         now = self._now()
         judged = await self._judged(dial, now)
@@ -249,7 +249,7 @@ class Gate:
         return self._database.turn(now)
 
     def _counted(self, case: GateCase) -> Permit | GateRefusal:
-        if case.parsed is None or case.dial.purpose == "transfer" or case.dial.counted == case.number:
+        if case.parsed is None or case.dial.purpose == "transfer" or case.number in case.dial.counted:
             return Permit(case.number)
         return self._caps.refusal(case.number, case.options, case.now) or Permit(case.number)
 
@@ -290,7 +290,7 @@ def _line(
 ) -> dict[str, Any]:
     permitted = isinstance(verdict, Permit)
     number = judged.number if isinstance(judged, GateCase) else dial.number[:64]
-    fresh = permitted and dial.purpose != "transfer" and dial.counted != number
+    fresh = permitted and dial.purpose != "transfer" and number not in dial.counted
     line = {
         "at": now.isoformat(),
         "number": number,

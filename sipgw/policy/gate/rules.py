@@ -40,8 +40,9 @@ class GateRequest(NamedTuple):
     campaign: str = ""
     caller_id: str = ""
     """The requested caller ID; the trunk decides."""
-    counted: str = ""
-    """The number that was permitted on another trunk before, which failed: the caps have counted it."""
+    counted: frozenset[str] = frozenset()
+    """The numbers that were permitted in this call before, on a trunk that failed or led on: the caps have counted
+    them."""
     tenant: str = ""
     """Tenant whose call it is: see `GateRefusal.told`."""
 

@@ -1,6 +1,7 @@
 """“Stop calling me”: the tool by which callers put their number on our own do-not-call list, by word or key."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -15,32 +16,38 @@ ALREADY = "Your number is on our list already. We will not call you again."
 UNKNOWN = "I cannot see your number. Please tell me which number we should not call."
 
 
-def stop_tools(own: OwnList, number: Callable[[], str], country: str, call: str) -> list[Tool]:
-    """The tool for a call with the person at `number`, as the other side tells it; it asks for the number if need be.
+def stop_tools(own: OwnList, numbers: Callable[[], Sequence[str]], country: str, call: str) -> list[Tool]:
+    """The tool for a call with the person at `numbers`, as the other side tells them; it asks for one if need be.
 
-    `number` is asked when the tool runs: somebody else may have been put through. `country` is that of the trunk, for
+    `numbers` is asked when the tool runs: somebody else may have been put through. `country` is that of the trunk, for
     numbers without ``+``.
     """
 
-    def known() -> str:
-        try:
-            return e164(number(), country)
-        except NumberError:
-            return ""
+    def known() -> list[str]:
+        found = []
+        for number in numbers():
+            with contextlib.suppress(NumberError):
+                found.append(e164(number, country))
+        return found
 
-    async def keep(wanted: str) -> dict[str, Any]:
-        new = await own.add(wanted, "caller", call)
-        return {"status": "on the do-not-call list", "phone_number": wanted, "say": DONE if new else ALREADY}
+    async def keep(*wanted: str) -> dict[str, Any]:
+        new = [await own.add(one, "caller", call) for one in wanted]
+        told = {"status": "on the do-not-call list", "phone_number": wanted[0]}
+        return told | {"say": DONE if any(new) else ALREADY}
+
+    async def stop_known() -> dict[str, Any]:
+        found = known()
+        return await keep(*found) if found else {"status": "the number is missing", "say": UNKNOWN}
 
     async def stop(phone_number: str) -> dict[str, Any]:
         if not phone_number:
-            return {"status": "the number is missing", "say": UNKNOWN}
+            return await stop_known()
         try:
             return await keep(e164(phone_number, country))
         except NumberError as error:
             raise ToolError(f"this cannot be a telephone number: {error}") from None
 
-    return [_of_known(lambda: stop(known())) if known() else _of_unknown(stop)]
+    return [_of_known(stop_known) if known() else _of_unknown(stop)]
 
 
 def _of_known(keep: Callable[[], Awaitable[dict[str, Any]]]) -> Tool:

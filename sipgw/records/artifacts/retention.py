@@ -154,7 +154,8 @@ async def expire_webhooks(store: Store, now: datetime) -> None:
 
 def _of(number: str) -> ColumnElement[bool]:
     same = spellings(number)
-    return or_(CallRecord.caller.in_(same), CallRecord.called.in_(same))
+    reached = CallRecord.identity["reached"].as_string()  # by a redirect
+    return or_(CallRecord.caller.in_(same), CallRecord.called.in_(same), reached.in_(same))
 
 
 def _in(table: type[TurnRecord | ToolCallRecord | ReportRecord]) -> ColumnElement[bool]:

@@ -16,7 +16,7 @@ from sipgw import __version__
 from sipgw.bounds import FULL
 from sipgw.config.config import AgentConfig
 from sipgw.config.records import CaptureOptions
-from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, MediaAddress
+from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, MediaAddress, with_caller
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.files import BUNDLE, KEEPING, absolute, file_name
 from sipgw.records.bundles.bundle import PROVIDERS, Bundle
@@ -99,8 +99,8 @@ class BundleStore:
         if seen is None:
             return False
         match event:
-            case CallAnswered(sound=sound):
-                seen.sound = sound
+            case CallAnswered(sound=sound, trunk=trunk, made=made):
+                seen.sound, seen.began = sound, with_caller(seen.began, trunk, made)
                 seen.recorder.note("answered")
             case AnsweredBy(who=who, why=why):
                 seen.recorder.note("answered_by", who=who, why=why)

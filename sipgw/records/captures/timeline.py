@@ -40,6 +40,7 @@ from sipgw.events import (
     PartySaid,
     SoundWithheld,
     TrunkAlarm,
+    with_caller,
 )
 from sipgw.records.captures.capture import Ladder
 from sipgw.records.privacy.growing import GrowingText
@@ -116,11 +117,13 @@ class Timeline:
             case CallerVerified(stir=stir):
                 self.stir = stir
                 self._note(now, "verified", f"Signed number: {' '.join(map(str, stir.values()))}")
-            case CallRinging():
+            case CallRinging(trunk=trunk, made=made):
+                self.began = with_caller(self.began, trunk, made)
                 self._note(now, "ringing", "It rings.")
-            case CallAnswered():
-                self.answered = self._at(now)
-                self._note(now, "answered", "Answered: sound flows.")
+            case CallAnswered(trunk=trunk, made=made):
+                self.answered, self.began = self._at(now), with_caller(self.began, trunk, made)
+                reached = (made or {}).get("reached")
+                self._note(now, "answered", f"Answered{f' at {reached}' if reached else ''}: sound flows.")
             case CallMeasured(quality=quality):
                 values = quality.mos, quality.loss, quality.jitter, quality.buffer, quality.remote_delay
                 self.measured.append([self._at(now), *(round(value, 5) for value in values)])
@@ -158,8 +161,8 @@ class Timeline:
                 return "party", f"{party}, to the {to}{room}: {self.redact(words)}"
             case MessageTaken():
                 return "message", "The agent has taken a message."
-            case TrunkAlarm(fault=fault, bad=bad, calls=calls, raised=raised):
-                share = f"{bad} of the latest {calls} calls of this trunk {FAULT_WORDS[fault]}."
+            case TrunkAlarm(trunk=trunk, fault=fault, bad=bad, calls=calls, raised=raised):
+                share = f"{bad} of the latest {calls} calls of the trunk {trunk} {FAULT_WORDS[fault]}."
                 return "alarm", f"{'Alarm' if raised else 'Alarm over'}: {share}"
             case CostAlarm(cost=cost, limit=limit, currency=currency):
                 return "alarm", f"Alarm: today's calls have cost {cost:.2f} {currency}; it is set to {limit:.2f}."

@@ -31,6 +31,7 @@ from sipgw.events import (
     CallerVerified,
     CallMeasured,
     CallReported,
+    CallRinging,
     CostAlarm,
     Event,
     MessageTaken,
@@ -136,15 +137,14 @@ class CdrEncoder:
             kept["set"] = {"identity": kept_json(going.identity)}
         if isinstance(event, CallAnswered):
             kept["set"], going.answered = {"answered": at}, True
-            if event.made is not None:
-                going.identity = event.made
-                parties = {"caller": event.made.get("number") or "withheld", "called": event.made.get("dialled", "")}
-                parties = {name: text(party, PARTY) for name, party in parties.items()}
-                going.about = going.about | parties | {"trunk": text(event.trunk, 64)}
-                kept["set"] |= parties | {"identity": kept_json(going.identity)}
+        if isinstance(event, CallRinging | CallAnswered) and event.made is not None:
+            going.identity = event.made
+            caller = {"caller": text(event.made.get("number") or "withheld", PARTY)}
+            going.about = going.about | caller | {"trunk": text(event.trunk, 64)}
+            kept["set"] = kept.get("set", {}) | caller | {"identity": kept_json(going.identity)}
         if told := TOLD.get(type(event).__name__):
             kept["told"] = told
-        if trunk := getattr(event, "trunk", ""):
+        if not own and (trunk := getattr(event, "trunk", "")):  # that of an alarm may be the trunk of another leg
             kept["set"] = kept.get("set", {}) | {"trunk": text(trunk, 64)}
         return kept
 

@@ -177,9 +177,9 @@ def test_a_dial_on_another_trunk_is_judged_again_and_counted_once(world: World) 
     async def scene() -> None:
         async with world.up(per_number_per_day=1):
             assert await world.dial(trunk="us") == Permit(CALIFORNIA)
-            assert (await world.refused(trunk="in", counted=CALIFORNIA))[0] == "country"
+            assert (await world.refused(trunk="in", counted=frozenset({CALIFORNIA})))[0] == "country"
             for _ in range(2):
-                assert await world.dial(trunk="us", counted=CALIFORNIA) == Permit(CALIFORNIA)
+                assert await world.dial(trunk="us", counted=frozenset({CALIFORNIA})) == Permit(CALIFORNIA)
             assert (await world.refused(trunk="us"))[0] == "cap_number"
             assert [line["counts"] for line in world.lines] == [True, False, False, False, False]
 

@@ -25,7 +25,7 @@ async def told(folder: Path, number: str, arguments: str = "{}", country: str = 
     """What the tool says in a call with `number`, and what is on the list then."""
     async with Store(StoreOptions(str(folder / "test.db"))) as store:
         own = OwnList(store)
-        run = await Toolbox(stop_tools(own, lambda: number, country, "call-1")).run("stop_calling", arguments)
+        run = await Toolbox(stop_tools(own, lambda: [number], country, "call-1")).run("stop_calling", arguments)
         entries = await own.entries()
         assert all((entry.source, entry.call) == ("caller", "call-1") for entry in entries)
         return run.error or run.result["say"], [entry.number for entry in entries]
@@ -42,12 +42,23 @@ def test_who_was_put_through_meanwhile_is_who_is_meant(tmp_path: Path, now: str,
     async def scenario() -> list[str]:
         async with Store(StoreOptions(str(tmp_path / "test.db"))) as store:
             own, speaks = OwnList(store), ["+12125550100"]
-            tools = Toolbox(stop_tools(own, lambda: speaks[-1], "US", "call-1"))
+            tools = Toolbox(stop_tools(own, lambda: [speaks[-1]], "US", "call-1"))
             speaks.append(now)
             await tools.run("stop_calling", "{}")
             return [entry.number for entry in await own.entries()]
 
     assert asyncio.run(scenario()) == numbers
+
+
+def test_the_number_that_was_called_and_the_one_that_a_redirect_led_to_are_both_meant(tmp_path: Path) -> None:
+    async def scenario() -> set[str]:
+        async with Store(StoreOptions(str(tmp_path / "test.db"))) as store:
+            own = OwnList(store)
+            tools = Toolbox(stop_tools(own, lambda: (CALIFORNIA, "+12125550100"), "US", "call-1"))
+            assert (await tools.run("stop_calling", "{}")).result["say"] == DONE
+            return {entry.number for entry in await own.entries()}
+
+    assert asyncio.run(scenario()) == {CALIFORNIA, "+12125550100"}
 
 
 def test_the_model_cannot_put_somebody_else_there_while_the_number_is_known(tmp_path: Path) -> None:
