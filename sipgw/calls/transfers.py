@@ -57,6 +57,10 @@ FOLLOWING: dict[TransferState, tuple[TransferState, ...]] = {
 """The states that may follow each state; any other change is an error in our code."""
 
 
+MOST_LEGS = 10
+"""People whose sound is told at the end of a call: the last ones."""
+
+
 class Transfers:
     """The transfers of one call. Calls without a SIP leg are transferred by bridging."""
 
@@ -210,6 +214,7 @@ class Transfers:
             judged = {name: one for name, one in counts.items() if isinstance(one, int | float | list)}
             judged.pop("mos_by_interval", None)
             self.sound.append({"trunk": person.trunk, **judged})
+            del self.sound[:-MOST_LEGS]
 
     def _join(self, person: ConsultLeg, stack: contextlib.AsyncExitStack) -> None:
         """Bridge caller and person for good."""

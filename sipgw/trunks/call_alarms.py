@@ -179,15 +179,17 @@ class CallAlarms:
         options, heard = self._options, going.answered and "sent" in event.media
         (_, own), *legs = sounds(going.trunk, event.media)
         faults = set(faults_of(own, options.mos)) if heard else set()
+        for trunk, media in legs:
+            if trunk == going.trunk:
+                faults |= faults_of(media, options.mos)
+            elif trunk:
+                self._count(trunk, faults_of(media, options.mos), event)
         if going.failed or event.ending.kind in (FAILED if heard else OURS):
             faults.add("failed")
         if 2 * going.slow > going.turns:
             faults.add("slow")
         if heard or faults:
             self._count(going.trunk, frozenset(faults), event)
-        for trunk, media in legs:
-            if trunk:
-                self._count(trunk, faults_of(media, options.mos), event)
 
     def _count(self, trunk: str, faults: frozenset[Fault], event: CallEnded) -> None:
         """Count a call of `trunk`, or a further leg of one."""

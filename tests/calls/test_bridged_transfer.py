@@ -332,6 +332,7 @@ def test_a_person_who_is_not_heard_stands_in_the_record_and_on_the_page_of_the_c
         (leg,) = record["media"]["legs"]
         assert leg["trunk"] == "carrier" and leg["sent"] >= SHORTEST and not leg["received"]
         assert record["media"]["received"], "the caller's own leg was heard"
+        assert record["trunk"] != "carrier", "an alarm of the person's trunk changes no record"
         assert "A person who was called into this call was not heard, or not all the time." in [
             one.what for one in findings(timeline)
         ]

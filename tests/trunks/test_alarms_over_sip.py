@@ -12,9 +12,9 @@ import pytest
 
 from media.g711 import FRAME
 from media.rtp import packet as rtp
+from sipgw import events
 from sipgw.config.alarms import AlarmOptions
 from sipgw.events import Event, Fault, TrunkAlarm
-from sipgw.trunks import call_alarms
 from tests.calls.test_cloud_call import records
 from tests.cloud import Cloud, cloud
 from tests.phone import Phone, calling
@@ -79,7 +79,7 @@ async def goes_deaf(phone: Phone) -> None:
 def test_calls_that_go_deaf_half_way_raise_the_alarm_of_one_way_sound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(call_alarms, "UNHEARD", 1.0)
+    monkeypatch.setattr(events, "UNHEARD", 1.0)
     told: list[Event] = []
 
     async def scenario() -> list[Any]:
@@ -101,7 +101,7 @@ def test_calls_that_go_deaf_half_way_raise_the_alarm_of_one_way_sound(
 def test_bad_sound_of_the_latest_calls_raises_an_alarm_and_good_sound_ends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
-    monkeypatch.setattr(call_alarms, "SHORTEST", ENOUGH // 2)
+    monkeypatch.setattr(events, "SHORTEST", ENOUGH // 2)
     told: list[Event] = []
 
     async def scenario() -> list[tuple[bool, int, int]]:
@@ -119,7 +119,7 @@ def test_bad_sound_of_the_latest_calls_raises_an_alarm_and_good_sound_ends_it(
 
 def test_calls_that_an_operator_ends_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who hears nobody hangs up."""
-    monkeypatch.setattr(call_alarms, "SHORTEST", ENOUGH // 2)
+    monkeypatch.setattr(events, "SHORTEST", ENOUGH // 2)
     told: list[Event] = []
 
     async def scenario() -> list[Any]:

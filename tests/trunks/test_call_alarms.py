@@ -238,7 +238,7 @@ def test_an_alarm_stands_on_the_page_of_the_call_that_raised_it() -> None:
     watchers.tell(CallAnswered("c", NOW, "office"))
     watchers.tell(CallEnded("c", NOW, Disposition("caller_hung_up", ""), MUTE))
     alarm, ended = page.events[-2:]
-    assert alarm["text"] == "Alarm: 1 of the latest 1 calls of this trunk had sound in one direction only."
+    assert alarm["text"] == "Alarm: 1 of the latest 1 calls of the trunk office had sound in one direction only."
     assert ended["kind"] == "ended"
 
 

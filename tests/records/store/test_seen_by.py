@@ -3,6 +3,10 @@
 from sipgw.records.store.seen_by import seen_by
 
 
+def test_the_beginning_of_a_value_that_was_too_large_is_left_out() -> None:
+    assert seen_by({"media": {"cut": '{"legs": [{"trunk": "poison"'}}, "acme") == {"media": {"cut": ""}}
+
+
 def test_what_is_the_operators_is_left_out_at_every_depth() -> None:
     costs = {"trunk": 0.5, "used": {"trunk poison seconds": 2.0, "trunk other seconds": 1.0}, "estimated": ()}
     record = {
