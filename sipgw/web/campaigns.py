@@ -1,6 +1,8 @@
 """Campaigns by the REST interface, which the page of calls out uses, too: dry run, start, pause, resume, stop."""
 
+import contextlib
 import io
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 
@@ -96,8 +98,9 @@ async def dry_run(app: Here, who: Campaigner, wanted: models.CampaignFile) -> mo
     """Result of a start of this campaign, without the start: rows that are left out, the gate's present decisions, the
     cost. Nothing is kept and nobody is called. Decisions about calls of a tenant leave out the lists and counts, which
     are of all."""
-    planned, confirm = await _planned(app, wanted)
-    judged = await decisions(app.gateway.gate, planned)
+    with _place(who.tenant):
+        planned, confirm = await _planned(app, wanted)
+        judged = await decisions(app.gateway.gate, planned)
     known = await app.jobs.known(planned.request.full, planned.jobs)
     return models.DryRun(
         confirm=confirm, numbers=len(planned.jobs), known=known, left_out=len(planned.broken),
@@ -112,7 +115,8 @@ async def dry_run(app: Here, who: Campaigner, wanted: models.CampaignFile) -> mo
 @by_tenant
 async def start(request: Request, app: Here, who: Campaigner, wanted: models.CampaignStart) -> models.Started:
     """Start a campaign that was checked by a dry run; the gateways of this database call the numbers."""
-    planned, confirm = await _planned(app, wanted)
+    with _place(who.tenant):
+        planned, confirm = await _planned(app, wanted)
     if confirm != wanted.confirm:
         raise HTTPException(409, "this is not what was checked: make the dry run again")
     if not planned.jobs:
@@ -170,10 +174,17 @@ async def _planned(app: App, wanted: models.CampaignFile) -> tuple[Plan, str]:
         return made, made.digest()
 
     try:
-        with DRY_RUNS.held(asked.tenant):
-            return await FILES.run(planned)
+        return await FILES.run(planned)
     except FileError as error:
         raise HTTPException(409, str(error)) from None
+
+
+@contextlib.contextmanager
+def _place(tenant: str) -> Iterator[None]:
+    """A place among the dry runs and starts that go on. Raises a 503."""
+    try:
+        with DRY_RUNS.held(tenant):
+            yield
     except NoPlace:
         raise HTTPException(503, "a file of yours is being read; try again in a moment", {"Retry-After": "5"}) from None
 
