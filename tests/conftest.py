@@ -29,7 +29,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # jsonschema would compile a grammar of internationalised addresses with it, which no schema here has, for a second.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 # How long an example takes, or a machine that is busy needs to think of one, decides no test.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# In CI, too, each run tries new examples: hypothesis would repeat the same ones there.
+settings.register_profile("patient", deadline=None, derandomize=False, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 WATCH = Watch()

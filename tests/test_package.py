@@ -1,6 +1,5 @@
 """The wheel and the source archive of a release: what is in them, which version they have, and that they run."""
 
-import contextlib
 import os
 import platform
 import re
@@ -53,8 +52,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("this is no checkout of git")
     folder = tmp_path_factory.mktemp("release")
     for name in git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # git has it, and somebody has deleted it
+        if (ROOT / name).is_file():  # git has others that somebody has deleted, and folders of other checkouts
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")

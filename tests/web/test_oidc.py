@@ -341,7 +341,6 @@ def test_without_a_provider_there_are_no_such_pages_and_its_former_users_are_out
         ('operators = ["phones"]\nadmins = ["it"]', 200),
         ('viewers = ["phones"]\nadmins = ["board"]', 303),
         ('operators = ["it"]', 403),
-        ('admins = ["it"]\nsession_limit = 1e-6', 303),
     ],
 )
 def test_after_a_restart_the_groups_count_as_they_are_configured_then(tmp_path: Path, config: str, status: int) -> None:

@@ -27,10 +27,7 @@ async def meeting(folder: Path, **options: Any) -> AsyncIterator[tuple[Any, str,
     url = f"http://localhost:{port}"  # the provider is on 127.0.0.1: another site
     async with IdentityProvider(f"{url}/sign-in/oidc/callback") as fake:
         fake.secret = ""
-        more = (
-            f'[web.oidc]\nissuer = "{fake.url}"\nclient_id = "dashboard"\nurl = "{url}"\n'
-            'viewers = ["phones"]\nlabel = "Example"\n'
-        )
+        more = f'[web.oidc]\nissuer = "{fake.url}"\nclient_id = "dashboard"\nurl = "{url}"\nviewers = ["phones"]\n'
         async with served(folder, more=more, port=port), playwright.async_playwright() as play:
             browser = await play.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
             try:
@@ -47,7 +44,7 @@ def test_a_browser_comes_back_from_another_site_and_is_in(tmp_path: Path) -> Non
             wrong: list[str] = []
             page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
             await page.goto(f"{url}/trunks")
-            await page.get_by_role("link", name="Sign in with Example").click()
+            await page.get_by_role("link", name="Sign in with single sign-on").click()
             await page.wait_for_url(f"{url}/trunks")
             await page.get_by_role("button", name="Sign out oidc:ann").click()
             await page.wait_for_url(f"{url}/sign-in")
@@ -57,7 +54,7 @@ def test_a_browser_comes_back_from_another_site_and_is_in(tmp_path: Path) -> Non
             # A link on a page of others signs nobody in.
             await page.goto("data:text/html,<a href='" + f"{url}/sign-in/oidc'>prize</a>")
             await page.get_by_role("link", name="prize").click()
-            await page.get_by_role("link", name="Sign in with Example").wait_for()
+            await page.get_by_role("link", name="Sign in with single sign-on").wait_for()
             assert fake.asked("/authorize") == 1
 
     asyncio.run(look())

@@ -212,10 +212,11 @@ def _line_of(answers: Answers, given: dict[str, str]) -> tuple[Answers, dict[str
         if wanted:
             out.print(f"\n{escape(answers.steps)}\n", style="dim", soft_wrap=True)
         values = {name: answers.without_domain(name, _line_value(name)) for name in wanted}
-        more = {}
+        more: dict[str, str] = {}
         for name in answers.optional:
             if not (value := known.get(name) or ask(name, hint="for calls out; Enter leaves it out")):
-                break  # a password without its user says nothing
+                more = {}  # a user without a password says nothing, and a password without its user neither
+                break
             more[name] = value
         told = replace(answers, given=tuple(more))
         values |= {name: value for name, value in more.items() if not known.get(name)}
@@ -223,7 +224,7 @@ def _line_of(answers: Answers, given: dict[str, str]) -> tuple[Answers, dict[str
             parse(told.text, "", known | values)
         except ConfigError as error:
             out.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
-            if not (wanted or answers.optional) or not typer.confirm("enter it again?", default=True):
+            if not values or not typer.confirm("enter it again?", default=True):
                 raise typer.Exit(1) from None
         else:
             return told, values
