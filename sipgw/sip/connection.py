@@ -50,6 +50,8 @@ class StreamCallbacks(NamedTuple):
     """Takes the peer of a connection that is gone."""
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     """Runs a coroutine."""
+    screen: Callable[[str], bool]
+    """Whether what comes from an address is read at all; asked for each connection and each message."""
     is_known: Callable[[str], bool]
     """Whether an address is known, so that places are kept for it."""
     needed: Callable[[], Needed]
@@ -68,7 +70,7 @@ class Table(Protocol):
         """Marks the packets of a socket."""
 
     def add(self, stream: "Stream") -> bool:
-        """Take up a connection; False when there are too many."""
+        """Take up a connection; False when there are too many, or its opener is not to be read."""
 
     def holds(self, stream: "Stream") -> bool:
         """Whether a connection is in the table; it counts as used now."""
@@ -182,7 +184,7 @@ class Stream(asyncio.Protocol):
         partial = self._framer.pending
         self._framer.feed(data)
         try:
-            while (message := self._framer.next_message()) is not None:
+            while not self.closing and (message := self._framer.next_message()) is not None:
                 partial = False
                 self._took(message)
         except ParseError as error:

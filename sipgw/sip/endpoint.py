@@ -85,7 +85,9 @@ class Endpoint:
         forbidden: Callable[[Uri], str] = lambda target: "",
     ) -> None:
         self.options = options
-        callbacks = StreamCallbacks(self._streamed, self._unreachable, self._lost, self._spawn, known, self._needed)
+        callbacks = StreamCallbacks(
+            self._streamed, self._unreachable, self._lost, self._spawn, screen, known, self._needed
+        )
         self._transports = Transports(options, self.datagram, callbacks)
         admit = guarded(by_origin(admit, options.edge), self._transports.judged)
         self._callbacks = EndpointCallbacks(taking(on_invite), admit, trace, screen, met, answering(register), bound)

@@ -24,6 +24,7 @@ MAX_BODY = 64 * 1024
 MAX_FIELDS = 256
 _ONCE = frozenset({"call-id", "cseq", "from", "to", "max-forwards", "content-length"})
 _PING = b"\r\n\r\n"
+_EMPTY = re.compile(rb"(?:\r\n)++")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _FOLDED = re.compile(r"\n[ \t]+")
 _LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:([^\r\n]*)")
@@ -46,7 +47,10 @@ class ParseError(ValueError):
 
 @dataclass(frozen=True)
 class Ping:
-    """An empty line pair on a stream: a keepalive that wants a single empty line back (RFC 5626 §3.5.1)."""
+    """Empty line pairs on a stream: keepalives that want a single empty line back (RFC 5626 §3.5.1).
+
+    All pairs that have come at once are one: else a read full of them costs an answer for every four bytes.
+    """
 
 
 def parsed(data: bytes) -> "Request | Response | ParseError":
@@ -225,13 +229,13 @@ class StreamFramer:
         """
         buffer = self._buffer
         if self._size is None:
-            while buffer.startswith(b"\r\n"):
-                if _PING.startswith(bytes(buffer[:4])):
-                    if len(buffer) < len(_PING):
-                        return None
-                    del buffer[:4]
-                    return Ping()
-                del buffer[:2]
+            lines = found.end() if (found := _EMPTY.match(buffer)) else 0
+            if lines >= len(_PING):
+                del buffer[: lines - lines % len(_PING)]
+                return Ping()
+            if not self.pending:  # nothing, or what may become a keepalive
+                return None
+            del buffer[:lines]
             self._size = self._find_size()
         if self._size is None or len(buffer) < self._size:
             return None

@@ -60,7 +60,10 @@ class Streams:
         return Stream(self, transport)
 
     def add(self, stream: Stream) -> bool:
-        """Take up a connection; False when there are too many."""
+        """Take up a connection; False when there are too many, or its opener is not to be read."""
+        if stream.accepted and not self.callbacks.screen(stream.peer.host):
+            self.counts["refused"] += 1
+            return False
         source = (network_of(stream.peer.host), stream.accepted)
         most = min(MAX_STREAMS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         if stream.accepted and not self.callbacks.is_known(stream.peer.host):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.sip import connection, streams
+from sipgw.sip import connection, parse, streams
 from sipgw.sip.checks import DROP, Refusal
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.parse import MAX_BODY, MAX_HEAD
+from sipgw.sip.parse import MAX_BODY, MAX_HEAD, ParseError
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import LOCAL, OPTIONS, admit_all, connect, pick_up, run
 from tests.sip.test_tls import answered, opened, received
@@ -138,6 +138,35 @@ def test_who_sends_nothing_but_garbage_is_cut_off() -> None:
             reader, writer = await connect(endpoint)
             writer.write(b"GARBAGE\r\nContent-Length: 0\r\n\r\n" * (connection.MAX_FAULTS + 1))
             assert await received(reader) == b""
+
+    run(talk)
+
+
+@pytest.mark.faults("F8")
+def test_after_the_cut_the_rest_of_a_read_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one read of 256 KiB holds 37,000 messages to parse, though the connection is closed after 21."""
+    read: list[bytes] = []
+    monkeypatch.setattr(parse, "parsed", lambda data: read.append(data) or ParseError(400, "Bad Request"))  # type: ignore[func-returns-value]
+
+    async def talk() -> None:
+        async with Endpoint(LOCAL, pick_up, lambda *_: DROP) as endpoint:
+            reader, writer = await connect(endpoint)
+            writer.write(b"l:0\r\n\r\n" * 5000)
+            assert await received(reader) == b""
+
+    run(talk)
+    assert len(read) == connection.MAX_FAULTS + 1
+
+
+@pytest.mark.faults("F8")
+def test_a_stranger_who_is_not_read_is_cut_off_before_it_sends() -> None:
+    async def talk() -> None:
+        async with Endpoint(EVERYWHERE, pick_up, admit_all, screen=lambda host: host == "127.0.0.7") as endpoint:
+            reader, writer = await from_address(endpoint, "127.0.0.66")
+            assert await received(reader) == b""
+            writer.close()
+            assert endpoint.counts["connection refused"] == 1
+            assert await serves(*await from_address(endpoint, "127.0.0.7"))
 
     run(talk)
 
