@@ -321,6 +321,12 @@ BOUNDS = [
                 "a_full_memory_refuses_new_calls_and_keeps_the_old",
             ),
             (
+                "sipgw.sip.user_agent:MAX_OF_ONE_DIALOG",
+                "sip: no room for a transaction",
+                "sip/test_requests.py",
+                "one_call_does_not_take_the_room_of_the_others",
+            ),
+            (
                 "sipgw.policy.stir.verifier:MOST_SEEN",
                 "signatures of callers",
                 "policy/stir/test_verifier.py",

@@ -13,6 +13,8 @@ from sipgw.sip.timers import Timers
 from sipgw.sip.transaction import Transaction
 
 Fields = tuple[tuple[str, str], ...]
+ACCEPTED: Fields = (("Accept", "application/sdp"),)
+"""The header of an answer to OPTIONS, beside our capabilities."""
 
 
 class Core:
@@ -82,4 +84,4 @@ class Core:
 
     def respond_options(self, transaction: Transaction, now: float) -> None:
         """Answer OPTIONS with our capabilities (RFC 3261 §11.2)."""
-        self.respond(transaction, 200, now, headers=(("Accept", "application/sdp"),), contact=True)
+        self.respond(transaction, 200, now, headers=ACCEPTED, contact=True)

@@ -72,7 +72,7 @@ class Stateless:
     def repeated(self, request: Request, source: Peer, key: Key, now: float) -> bool:
         """Whether `request` is a copy of a refused INVITE; then it gets the same answer."""
         if (again := self._sent_on.find(key, source.host, now)) is not None:
-            self._refuse(request, source, again)
+            self.refuse(request, source, again)
         return again is not None
 
     def admits(self, request: Request, source: Peer, key: Key, refusal: Refusal | None, now: float) -> bool:
@@ -82,17 +82,18 @@ class Stateless:
         new = refusal.status == BUSY.status and request.method == "INVITE"
         if new and self._sent_on.add(key, source.host, refusal, now):
             self.counts["forgotten 503"] += 1
-        self._refuse(request, source, refusal)
+        self.refuse(request, source, refusal)
         return False
 
     def malformed(self, event: Unjudged, refusal: Refusal | None) -> None:
         """Answer a malformed request, of which enough can be read."""
         if refusal is not None:
-            self._refuse(event.request, event.source, refusal)
+            self.refuse(event.request, event.source, refusal)
         elif event.error is not None:
             self._answer(event.request, event.source, Refusal(event.error.status, event.error.reason))
 
-    def _refuse(self, request: Request, source: Peer, refusal: Refusal) -> None:
+    def refuse(self, request: Request, source: Peer, refusal: Refusal) -> None:
+        """Refuse a request, and count that."""
         self.counts["refused"] += 1
         self._answer(request, source, refusal)
 

@@ -13,13 +13,13 @@ from sipgw.sip.body import plain
 from sipgw.sip.checks import Refusal, unusable
 from sipgw.sip.client_transactions import ClientTransactions
 from sipgw.sip.connection_key import Needed
-from sipgw.sip.core import Core
-from sipgw.sip.dialog import Peer, reply_peer
+from sipgw.sip.core import ACCEPTED, Core
+from sipgw.sip.dialog import DialogId, Peer, reply_peer
 from sipgw.sip.dialogs import DialogUsage
 from sipgw.sip.environment import Environment
 from sipgw.sip.fields import FieldError
 from sipgw.sip.invite_server import InviteServer
-from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key
+from sipgw.sip.matching import Key, dialog_of, invite_key, merging_key, server_key, stateless_tag
 from sipgw.sip.message import Request, Response
 from sipgw.sip.output import Packet, RegisterReceived, Resolve, Unjudged
 from sipgw.sip.parse import ParseError, parsed
@@ -31,6 +31,8 @@ from sipgw.sip.transaction import INVITE_SERVER, SERVER, Transaction, Transactio
 
 MAX_TRANSACTIONS = 20_000
 """Beyond this new requests outside dialogs are answered 503 without a transaction."""
+MAX_OF_ONE_DIALOG = 200
+"""Beyond this requests inside one dialog, but no BYE, are answered 503 without a transaction."""
 
 
 class IncomingCall(NamedTuple):
@@ -52,6 +54,8 @@ class UserAgent:
         self._servers: dict[Key, Transaction] = {}
         self._invited: dict[Transaction, InviteServer] = {}
         self._merging: dict[Key, Transaction] = {}
+        self._inside: Counter[DialogId] = Counter()
+        """How many server transactions each dialog has."""
         self._stateless = Stateless(self._packets.append)
 
     # Input and output
@@ -88,7 +92,10 @@ class UserAgent:
 
     def respond_register(self, event: RegisterReceived, answer: RegisterResponse, now: float) -> None:
         """Send the registrar's response to a REGISTER."""
-        self.core.respond(event.transaction, answer.status, now, reason=answer.reason, headers=answer.headers)
+        if answer.status == 200:  # a copy must not be served again: its CSeq is used up (§10.3)
+            self.core.respond(event.transaction, answer.status, now, reason=answer.reason, headers=answer.headers)
+        else:
+            self._answer(event.transaction, Refusal(*answer), now)
 
     def resolved(self, number: int, hops: tuple[Peer, ...], now: float) -> None:
         """Take the addresses that the `Resolve` of this number asked for, best first; none if there is none."""
@@ -190,6 +197,10 @@ class UserAgent:
         cancelled = self._servers.get(invite_key(request)) if request.method == "CANCEL" else None
         if usage is None and cancelled is None:
             return self._stateless.repeated(request, source, key, now)
+        if usage is not None and request.method != "BYE" and self._inside[dialog_of(request)] >= MAX_OF_ONE_DIALOG:
+            self.counts["no room for a transaction"] += 1
+            self._stateless.refuse(request, source, BUSY)
+            return True
         self._begin(request, source, usage, cancelled, now)
         return True
 
@@ -218,7 +229,7 @@ class UserAgent:
         if cancelled is not None:
             self._cancel(cancelled, request, transaction, now)
         elif request.method == "CANCEL":
-            self.core.respond(transaction, 481, now)
+            self._answer(transaction, Refusal(481), now)
         elif usage is not None:
             dialog = usage.dialog
             usage.in_dialog(request, transaction, now)
@@ -226,15 +237,18 @@ class UserAgent:
             if dialog is not None and newest and request.method in ("INVITE", "UPDATE"):
                 dialog.follow(source)
         elif request.to.tag:
-            self.core.respond(transaction, 481, now)
+            self._answer(transaction, Refusal(481), now)
         else:
             self._outside_dialog(request, transaction, source, now)
 
     def _server(self, request: Request, source: Peer, key: Key) -> Transaction:
-        merging = merging_key(request)
+        merging, dialog = merging_key(request), dialog_of(request)
 
         def ended(transaction: Transaction) -> None:
             self._servers.pop(key, None)
+            self._inside[dialog] -= 1
+            if not self._inside[dialog]:
+                del self._inside[dialog]
             self._invited.pop(transaction, None)
             if self._merging.get(merging) is transaction:
                 del self._merging[merging]
@@ -249,7 +263,20 @@ class UserAgent:
             reliable=source.transport != "udp",
         )
         self._servers[key] = transaction
+        self._inside[dialog] += 1
         return transaction
+
+    def _answer(self, transaction: Transaction, answer: Refusal, now: float, *, contact: bool = False) -> None:
+        """Answer a request outside all dialogs, and forget it unless an ACK follows.
+
+        A copy is answered anew, and alike (§8.2.7). Else a flood of OPTIONS would leave no room for calls.
+        """
+        tag = stateless_tag(transaction.request)
+        self.core.respond(
+            transaction, answer.status, now, reason=answer.reason, tag=tag, headers=answer.headers, contact=contact
+        )
+        if transaction.request.method != "INVITE":
+            transaction.abandon()
 
     def _acked(self, ack: Request | Response | None, now: float) -> None:
         """The ACK of a 2xx came, as a request of its own or with the INVITE's branch."""
@@ -268,10 +295,9 @@ class UserAgent:
             changing.reject_offer(487, now)  # a re-INVITE
 
     def _outside_dialog(self, request: Request, transaction: Transaction, source: Peer, now: float) -> None:
-        respond = self.core.respond
         merging = merging_key(request)
         if (earlier := self._merging.get(merging)) is not None and not earlier.refused:
-            respond(transaction, 482, now)  # §8.2.2.2: the same request over another path
+            self._answer(transaction, Refusal(482), now)  # §8.2.2.2: the same request over another path
             return
         self._merging[merging] = transaction
         if request.method == "REGISTER":
@@ -279,13 +305,13 @@ class UserAgent:
             return
         refusal = unusable(request) or too_short(request)
         if refusal is not None:
-            respond(transaction, refusal.status, now, reason=refusal.reason, headers=refusal.headers)
+            self._answer(transaction, refusal, now)
         elif request.method == "OPTIONS":
-            self.core.respond_options(transaction, now)
+            self._answer(transaction, Refusal(200, headers=ACCEPTED), now, contact=True)
         elif request.method == "INVITE":
             self._invite(request, transaction, source, now)
         else:
-            respond(transaction, 481, now)  # BYE, INFO, UPDATE ... belong inside a dialog
+            self._answer(transaction, Refusal(481), now)  # BYE, INFO, UPDATE ... belong inside a dialog
 
     def _invite(self, request: Request, transaction: Transaction, source: Peer, now: float) -> None:
         if request.contact is None and request.contacts.malformed is None:
