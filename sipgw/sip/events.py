@@ -32,7 +32,7 @@ class Progress(NamedTuple):
     status: int
     reason: str
     sdp: bytes | None = None
-    """The answer for early media, which the final response may repeat."""
+    """The answer for early media, which the final response may repeat. Its host names are not looked up."""
 
 
 class PickedUp(NamedTuple):

@@ -35,7 +35,10 @@ __all__ = [
 ]  # fmt: skip
 
 EVENTS_KEPT = 100
-"""Events that may wait; beyond that all but the last event (`Ended`) are dropped."""
+"""Events that may wait; beyond that those that `MAY_BE_LOST` are dropped."""
+MAY_BE_LOST = (Progress, KeyPressed, Offered)
+"""Events that the other side makes as many of as it likes. An offer that is dropped is refused after
+`sipgw.sip.offer_exchange.ANSWER_LIMIT`. What our own acts bring about, above all `Confirmed`, is never dropped."""
 
 
 T = TypeVar("T")
@@ -49,8 +52,8 @@ class _WaitingEvents(asyncio.Queue[CallEvent]):
         self._counts = counts
 
     def take(self, event: CallEvent) -> None:
-        """Append it, unless `EVENTS_KEPT` wait already."""
-        if self.qsize() < EVENTS_KEPT or isinstance(event, Ended):
+        """Append it, unless `EVENTS_KEPT` wait already and it may be lost."""
+        if self.qsize() < EVENTS_KEPT or not isinstance(event, MAY_BE_LOST):
             self.put_nowait(event)
         else:
             self._counts["event of a call dropped"] += 1
@@ -178,7 +181,10 @@ class Leg:
     # Events
 
     async def events(self) -> AsyncIterator[CallEvent]:
-        """Yield the events that have not been taken yet, `Ended` last, with addresses in the place of host names."""
+        """Yield the events that have not been taken yet, `Ended` last, with addresses in the place of host names.
+
+        `Progress` keeps its host names: nobody needs its description, and an answer must not wait for a look-up.
+        """
         while True:
             if self._awaited or (self._over.done() and self._events.empty()):
                 raise RuntimeError("each event is taken once, and none follows `Ended`")
@@ -188,8 +194,8 @@ class Leg:
             finally:
                 self._awaited = False
             match event:
-                case Offered(sdp) | Progress(_, _, sdp):
-                    event = event._replace(sdp=await self._found(sdp))
+                case Offered(sdp):
+                    event = Offered(await self._found(sdp))
                 case Answered(sdp):
                     event = Answered(await self._found(sdp) or b"")
                 case Confirmed(sdp):
