@@ -159,6 +159,10 @@ async def lookups(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     for number in range(resolver.MAX_LOOKUPS + 1):
         known.locate(Peer("udp", f"{number}.example", 5060), lambda hops, now: found.append(hops), 0.0)
     assert found == [()]
+    trunk, hops = Peer("udp", "trunk.example", 5060), (Peer("udp", "192.0.2.1", 5060),)
+    known._known[trunk] = resolver._Known(hops, 0.0)
+    known.locate(trunk, lambda hops, now: found.append(hops), 0.0)
+    assert found.pop() == hops, "callers' names take no addresses from a trunk's"
     for _ in range(resolver.MAX_WAITING):
         known.locate(Peer("udp", "0.example", 5060), lambda hops, now: found.append(hops), 0.0)
     assert len(known._waiting[Peer("udp", "0.example", 5060)]) == resolver.MAX_WAITING

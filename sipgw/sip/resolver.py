@@ -36,11 +36,11 @@ MAX_NAMES = 1000
 TROUBLE_KEPT = 60.0
 """Seconds that addresses are used without asking, after a lookup in which some question was not answered."""
 MAX_LOOKUPS = 100
-"""Names that are looked up at the same time."""
+"""Names that are looked up at the same time; for a further one its last addresses are used, if it has some."""
 MAX_SYSTEM = 32
 """Questions that the system has not answered, also if nobody waits for them any more. Each has a thread."""
 MAX_WAITING = 1000
-"""Requests that wait for one name; a further one gets no address."""
+"""Requests that wait for one name; a further one gets its last addresses, if it has some."""
 
 SERVERS_OF_THE_SYSTEM = Path("/etc/resolv.conf")
 """The file that names the DNS servers of this machine; another uplink brings others."""
@@ -72,7 +72,7 @@ class Resolver:
         self._spawn = spawn
         self._after = after
         self.counts: Counter[str] = Counter()
-        """Requests that got no address because too many lookups were running."""
+        """Requests whose name was not looked up because too many lookups were running."""
         self._media = 0
         self._system = set[Future[Any]]()
         """Questions to the system; one that nobody waits for any more still occupies its thread."""
@@ -94,7 +94,7 @@ class Resolver:
             self._spawn(self._find_and_tell(peer))
         else:
             self.counts["lookup refused"] += 1
-            located((), now)
+            located(known.hops if known else (), now)  # callers choose names, too: they must not cut off our trunks
 
     async def find(self, peer: Peer) -> tuple[Peer, ...]:
         """The addresses of `peer`; none if there is none, which is logged."""
