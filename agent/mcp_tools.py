@@ -6,6 +6,7 @@ What the model writes is validated by the tool's own JSON schema before it leave
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,9 +21,10 @@ from mcp.client.streamable_http import streamable_http_client
 from pydantic import RootModel, model_validator
 
 from agent.authorities import tls
+from agent.bounds import FULL
 from agent.errors import first
 from agent.mcp_options import McpOptions
-from agent.tools import KEY, Tool, ToolError, UnknownOutcome
+from agent.tools import KEY, RESULT_LIMIT, Tool, ToolError, UnknownOutcome
 
 log = structlog.get_logger()
 
@@ -38,6 +40,8 @@ MOST_SCHEMA = 20_000
 """Characters of the schema of a tool; one with more is left out."""
 MOST_TEXT = 1000
 """Characters of a description."""
+LARGEST = 1 << 20
+"""Bytes of an answer by HTTP, of a stream: of each event in it (by the package)."""
 
 
 class McpServer:
@@ -89,10 +93,12 @@ class McpServer:
             if options.url:
                 headers = {
                     name.strip(): value.strip() for name, _, value in (one.partition(":") for one in options.headers)
-                }
+                } | {"Accept-Encoding": "identity"}
                 # The time limits are the tools' own; an answer may be streamed for as long as they allow.
                 http = await stack.enter_async_context(
-                    httpx2.AsyncClient(headers=headers, timeout=options.timeout, verify=tls())
+                    httpx2.AsyncClient(
+                        headers=headers, timeout=options.timeout, verify=tls(), event_hooks={"response": [_bound]}
+                    )
                 )
                 server = streamable_http_client(options.url, http_client=http)
             else:
@@ -192,6 +198,34 @@ REFUSED = (-32601, -32602)
 """JSON-RPC error codes by which a server says that it has not begun: no such method, wrong parameters."""
 
 
+class _BoundedBody(httpx2.AsyncByteStream):
+    """A body of an answer. Reading it raises `httpx2.StreamError`, which the package takes for an answer that it cannot
+    read, if it has more than `LARGEST` bytes or is packed: of what is packed a small piece may become a large one."""
+
+    def __init__(self, body: httpx2.AsyncByteStream, packed: bool, most: float) -> None:
+        self._body, self._packed, self._most = body, packed, most
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for piece in self._body:
+            size += len(piece)
+            if self._packed or size > self._most:
+                FULL["answers of MCP servers"] += 1
+                raise httpx2.StreamError("the answer is packed" if self._packed else "the answer is too long")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+async def _bound(response: httpx2.Response) -> None:
+    """Have the body that is still to be read refused if it is too large."""
+    packed = response.headers.pop("content-encoding", "identity").strip().lower() != "identity"
+    streamed = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+    assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101  an asynchronous client has such
+    response.stream = _BoundedBody(response.stream, packed, math.inf if streamed else LARGEST)
+
+
 def arguments_of(schema: Mapping[str, Any]) -> type[RootModel[dict[str, Any]]]:
     """Validator of arguments by a server's JSON schema. Raises `ValueError` for a schema that cannot be used."""
     if len(json.dumps(schema)) > MOST_SCHEMA or schema.get("type") != "object":
@@ -234,11 +268,15 @@ def _first(errors: Iterable[Any], count: int = 3) -> list[Any]:
 
 
 def _value(result: Any) -> Any:
-    """Result of a tool, as JSON or text. Raises `ToolError` if it said that it failed."""
+    """Result of a tool, as JSON or text; if it is longer than the model sees, its beginning, as text. Raises `ToolError`
+    if it said that it failed."""
     text = "\n".join(part.text for part in result.content if getattr(part, "type", "") == "text")
     if result.is_error:
         raise ToolError(text[:500] or "it failed")
-    return result.structured_content if result.structured_content is not None else text
+    if result.structured_content is None:
+        return text[:RESULT_LIMIT]
+    written = json.dumps(result.structured_content, ensure_ascii=False)
+    return result.structured_content if len(written) <= RESULT_LIMIT else written[:RESULT_LIMIT]
 
 
 def _cause(error: BaseException) -> str:

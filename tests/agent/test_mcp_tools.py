@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 import os
 import signal
@@ -14,11 +15,12 @@ import mcp
 import mcp_types
 import pytest
 
+from agent.bounds import FULL
 from agent.consent import Consent
 from agent.history import History, Sentence
 from agent.mcp_options import McpOptions
-from agent.mcp_tools import McpServer, arguments_of, connected
-from agent.tools import Toolbox
+from agent.mcp_tools import LARGEST, McpServer, _value, arguments_of, connected
+from agent.tools import RESULT_LIMIT, Toolbox
 from tests.ports import free_ports
 from tests.virtual import run as on_virtual_time
 from tests.waiting import HANG
@@ -256,6 +258,47 @@ def test_schemas_that_make_no_sense_are_left_out_and_nothing_is_fetched() -> Non
     elsewhere = arguments_of({"type": "object", "properties": {"x": {"$ref": "http://127.0.0.1:9/x.json"}}})
     with pytest.raises(ValueError, match="not there"):
         elsewhere.model_validate_json(json.dumps({"x": 1}))
+
+
+@pytest.mark.faults("D15")
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("status", [200, 500])
+def test_answers_are_bounded(packed: bool, status: int) -> None:
+    """Nothing of a packed answer is unpacked, and of an endless one no more is read than the bound."""
+    piece = gzip.compress(b" " * LARGEST) if packed else b" " * 65536
+    how = b"Content-Encoding: gzip\r\n" if packed else b""
+    sent, asked = [0], list[bytes]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            asked.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n%s\r\n" % (status, how))
+            while sent[0] < 64 * LARGEST:
+                writer.write(piece)
+                await writer.drain()
+                sent[0] += len(piece)
+        writer.close()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"
+        before = FULL["answers of MCP servers"]
+        async with server, connected([McpOptions(name="x", tools=("*",), url=url, connect_limit=0.5)]) as (one,):
+            assert one.tools == []
+        assert FULL["answers of MCP servers"] > before
+
+    asyncio.run(scenario())
+    assert b"accept-encoding: identity" in asked[0].lower()
+    assert sent[0] < 32 * LARGEST
+
+
+def test_a_long_result_is_cut_before_anything_keeps_it() -> None:
+    for long in ({"x": "y" * 20_000}, None):
+        result = mcp_types.CallToolResult(
+            content=[mcp_types.TextContent(type="text", text="z" * 20_000)], structured_content=long
+        )
+        assert len(_value(result)) == RESULT_LIMIT
+    assert _value(mcp_types.CallToolResult(content=[], structured_content={"x": 1})) == {"x": 1}
 
 
 @pytest.mark.parametrize(
