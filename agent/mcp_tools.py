@@ -5,11 +5,13 @@ What the model writes is validated by the tool's own JSON schema before it leave
 """
 
 import asyncio
+import itertools
 import json
 import math
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from typing import Any, Self
 
 import httpx2
@@ -226,6 +228,34 @@ async def _bound(response: httpx2.Response) -> None:
     response.stream = _BoundedBody(response.stream, packed, math.inf if streamed else LARGEST)
 
 
+UNCHECKED = ("pattern", "patternProperties", "unevaluatedItems", "unevaluatedProperties", "uniqueItems")
+"""Keywords of a schema that the server checks alone: one regular expression of its could take the loop for hours."""
+MOST_CHECKS = 10_000
+"""Keywords of a schema that are checked in one call; references may lead round in a circle."""
+_CHECKS: ContextVar[Iterator[int]] = ContextVar("checks")
+"""Numbers of the checks of the present call."""
+
+
+def _counted(name: str, check: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+        if next(_CHECKS.get()) > MOST_CHECKS:
+            raise RecursionError
+        if name == "additionalProperties" and "patternProperties" in schema:
+            return ()  # which those are, only the regular expressions say
+        return check(validator, value, instance, schema)
+
+    return counted
+
+
+_CHECKED = {
+    name: _counted(name, check)
+    for name, check in jsonschema.Draft202012Validator.VALIDATORS.items()
+    if name not in UNCHECKED
+}
+_Validator: Any = jsonschema.validators.create(jsonschema.Draft202012Validator.META_SCHEMA, _CHECKED)
+"""Validator of what can be checked in bounded time."""
+
+
 def arguments_of(schema: Mapping[str, Any]) -> type[RootModel[dict[str, Any]]]:
     """Validator of arguments by a server's JSON schema. Raises `ValueError` for a schema that cannot be used."""
     if len(json.dumps(schema)) > MOST_SCHEMA or schema.get("type") != "object":
@@ -234,8 +264,12 @@ def arguments_of(schema: Mapping[str, Any]) -> type[RootModel[dict[str, Any]]]:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:
         raise ValueError(f"its schema is wrong: {error.message}") from None
+    except RecursionError:
+        raise ValueError("its schema is too deep") from None
+    # A part that names a draft would be checked by that draft's own class, which checks all.
+    plain = json.loads(json.dumps(schema), object_hook=lambda part: {k: v for k, v in part.items() if k != "$schema"})
     # References to elsewhere are not followed: nothing is fetched that only the server names.
-    validator = jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
+    validator = _Validator(plain, registry=referencing.Registry())
     properties = {key: value for key, value in schema.get("properties", {}).items() if key != KEY}
     required = [key for key in schema.get("required", ()) if key != KEY]
     shown = {**schema, "properties": properties, "required": required}
@@ -246,12 +280,15 @@ def arguments_of(schema: Mapping[str, Any]) -> type[RootModel[dict[str, Any]]]:
             given = {**self.root, KEY: "-"} if len(properties) < len(schema.get("properties", {})) else self.root
             if KEY in self.root:
                 raise ValueError(f"{KEY} must not be given")
+            _CHECKS.set(itertools.count(1))
             try:
                 problems = [
                     f"{'.'.join(map(str, one.path))} {one.message}" for one in _first(validator.iter_errors(given))
                 ]
             except referencing.exceptions.Unresolvable:
                 problems = ["the tool's schema refers to something that is not there"]
+            except Exception as error:  # noqa: BLE001  whatever a server's schema makes of the library
+                raise ValueError(f"the tool's schema cannot be used ({type(error).__name__})") from None
             if problems:
                 raise ValueError("; ".join(problems))
             return self
@@ -268,7 +305,7 @@ def _first(errors: Iterable[Any], count: int = 3) -> list[Any]:
 
 
 def _value(result: Any) -> Any:
-    """Result of a tool, as JSON or text; if it is longer than the model sees, its beginning, as text. Raises `ToolError`
+    """Result of a tool, as JSON or text; if it is longer than the model sees, its beginning as text. Raises `ToolError`
     if it said that it failed."""
     text = "\n".join(part.text for part in result.content if getattr(part, "type", "") == "text")
     if result.is_error:

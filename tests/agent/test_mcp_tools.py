@@ -6,11 +6,13 @@ import contextlib
 import gzip
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import jsonschema
 import mcp
 import mcp_types
 import pytest
@@ -258,6 +260,50 @@ def test_schemas_that_make_no_sense_are_left_out_and_nothing_is_fetched() -> Non
     elsewhere = arguments_of({"type": "object", "properties": {"x": {"$ref": "http://127.0.0.1:9/x.json"}}})
     with pytest.raises(ValueError, match="not there"):
         elsewhere.model_validate_json(json.dumps({"x": 1}))
+
+
+TWICE = {str(n): {"allOf": [{"$ref": f"#/$defs/{n + 1}"}] * 2} for n in range(40)} | {"40": {}}
+BACKTRACKS = "^(a+)+$"
+
+
+@pytest.mark.faults("D15")
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"$defs": TWICE, "$ref": "#/$defs/0"},
+        {"properties": {"x": {"$ref": "#/type"}}},
+        {"properties": {"x": {"$ref": "#/required"}}, "required": []},
+    ],
+    ids=["circle", "doubling", "no schema", "a list"],
+)
+def test_a_schema_that_cannot_be_evaluated_refuses_the_call_in_words(schema: dict[str, Any]) -> None:
+    offered = Offered()
+    offered.input_schema = {"type": "object", **schema}
+    tool = McpServer(McpOptions(name="x", tools=("*",), url="http://127.0.0.1:9"))._made(offered)
+    run = asyncio.run(Toolbox([tool]).run("look_up", '{"x": 1}'))
+    assert "the tool's schema cannot be used" in run.error
+
+
+@pytest.mark.faults("D15")
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"x": {"pattern": BACKTRACKS}}},
+        {"properties": {"x": {"$schema": "http://json-schema.org/draft-07/schema#", "pattern": BACKTRACKS}}},
+        {"properties": {"x": {"$schema": jsonschema.Draft202012Validator.META_SCHEMA["$id"], "pattern": BACKTRACKS}}},
+        {"patternProperties": {BACKTRACKS: {}}, "additionalProperties": False},
+        {"patternProperties": {BACKTRACKS: {}}, "unevaluatedProperties": False},
+        {"propertyNames": {"pattern": BACKTRACKS}},
+    ],
+)
+def test_no_regular_expression_of_a_server_is_evaluated(
+    schema: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = arguments_of({"type": "object", **schema})
+    long = "a" * 40 + "b"
+    monkeypatch.setattr(re, "search", lambda *_: pytest.fail("it was evaluated"))
+    arguments.model_validate_json(json.dumps({"x": long, long: 1}))
 
 
 @pytest.mark.faults("D15")
