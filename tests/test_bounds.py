@@ -279,6 +279,9 @@ BOUNDS = [
     Bound("agent.mcp_tools:LARGEST", "answers of MCP servers", "agent/test_mcp_tools.py::test_answers_are_bounded"),
     Bound("sipgw.sip.public_address:MAX_KEPT", "sip: observer not kept", fill_bounds.observers),
     Bound("sipgw.sip.resolver:MAX_NAMES", "sip: name forgotten", fill_bounds.found_names),
+    Bound(
+        "sipgw.sip.user_agent:MAX_OF_ONE_DIALOG", "sip: no room for a transaction", "sip/test_room.py::test_one_call"
+    ),
     Bound("sipgw.sip.health:MAX_KEPT", "sip: failure forgotten", fill_bounds.failures),
     Bound("sipgw.sip.resolver:MAX_LOOKUPS", "sip: lookup refused", fill_bounds.lookups),
     Bound(
@@ -320,12 +323,6 @@ BOUNDS = [
                 "sip: no room for a transaction",
                 "sip/test_requests.py",
                 "a_full_memory_refuses_new_calls_and_keeps_the_old",
-            ),
-            (
-                "sipgw.sip.user_agent:MAX_OF_ONE_DIALOG",
-                "sip: no room for a transaction",
-                "sip/test_requests.py",
-                "one_call_does_not_take_the_room_of_the_others",
             ),
             (
                 "sipgw.policy.stir.verifier:MOST_SEEN",

@@ -59,6 +59,7 @@ def test_the_record_has_the_number_and_the_caller_id_with_which_the_call_was_mad
             assert record["identity"] == {"number": SHOWN, "dialled": NUMBER, "reached": OTHER}
             assert (placed.info.caller, placed.info.numbers) == (SHOWN, (NUMBER, OTHER))
             timeline = await world.gateway.evidence.timelines.of(record["id"])
+            assert timeline
             assert (timeline["trunk"], timeline["caller"], timeline["called"]) == ("carrier1", SHOWN, NUMBER)
             assert f"Answered at {OTHER}: sound flows." in [one["text"] for one in timeline["events"]]
             assert (await forget(world.gateway.store, OTHER, datetime.now(UTC))).calls == 1
