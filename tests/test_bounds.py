@@ -279,9 +279,7 @@ BOUNDS = [
     Bound("agent.mcp_tools:LARGEST", "answers of MCP servers", "agent/test_mcp_tools.py::test_answers_are_bounded"),
     Bound("sipgw.sip.public_address:MAX_KEPT", "sip: observer not kept", fill_bounds.observers),
     Bound("sipgw.sip.resolver:MAX_NAMES", "sip: name forgotten", fill_bounds.found_names),
-    Bound(
-        "sipgw.sip.user_agent:MAX_OF_ONE_DIALOG", "sip: no room for a transaction", "sip/test_room.py::test_one_call"
-    ),
+    Bound("sipgw.sip.user_agent:MAX_OF_ONE_DIALOG", "sip: no room for a transaction", "sip/test_room.py::test_call"),
     Bound("sipgw.sip.health:MAX_KEPT", "sip: failure forgotten", fill_bounds.failures),
     Bound("sipgw.sip.resolver:MAX_LOOKUPS", "sip: lookup refused", fill_bounds.lookups),
     Bound(

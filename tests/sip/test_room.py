@@ -31,7 +31,7 @@ def test_a_flood_of_other_requests_leaves_room_for_calls(method: str, monkeypatc
 
 
 @pytest.mark.faults("F8")
-def test_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not take the room of the others."""
     monkeypatch.setattr("sipgw.sip.user_agent.MAX_OF_ONE_DIALOG", 10)
     wire = Wire()
