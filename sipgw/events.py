@@ -68,9 +68,9 @@ class CallBegan(NamedTuple):
 
 def with_caller(began: CallBegan, trunk: str, made: dict[str, Any] | None) -> CallBegan:
     """The beginning of a call out as it was `made` at last, through `trunk`."""
-    return (
-        began if made is None else began._replace(trunk=trunk, caller=made.get("number") or "withheld", identity=made)
-    )
+    if made is None:
+        return began
+    return began._replace(trunk=trunk, caller=made.get("number") or "withheld", identity=made)
 
 
 class CallRinging(NamedTuple):

@@ -31,8 +31,7 @@ class MediaOptions:
     """Media processes that share the calls and the ports; ``"auto"``: two where there are four processor cores or more,
     otherwise one. More help nobody: the gateway's own process is full before two of them are."""
     dscp: int = field(default=EF, metadata={"fixed": True})
-    """Mark on outgoing RTP and RTCP for routers that give sound precedence (RFC 2474); 46 is EF, 0 is none. The mark
-    of signalling is `[sip] dscp`."""
+    """Mark on outgoing RTP and RTCP for routers that give sound precedence (RFC 2474); 46 is EF, 0 is none."""
     fast: Wanted = "auto"
     """The packet path in C: ``"auto"`` where it was built, and Python elsewhere; ``true``: the gateway does not start
     without it; ``false``: Python. After two crashes with it a media process goes on in Python."""

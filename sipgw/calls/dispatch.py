@@ -97,12 +97,10 @@ class CallDispatcher:
             request = for_tenant(request, tenant_named(request.tenant, services.agents.config.tenants))
         agent = services.agents.all.get(request.agent)
         if agent is None:
-            there = (
-                ""
-                if request.tenant or request.purpose != "call"
-                else f"; there are {', '.join(sorted(services.agents.all))}"
-            )
-            raise NotDialled(f"there is no agent {request.agent!r}{there}")
+            told = f"there is no agent {request.agent!r}"
+            if request.purpose == "call" and not request.tenant:  # others come to tenants, who must not know all agents
+                told += f"; there are {', '.join(sorted(services.agents.all))}"
+            raise NotDialled(told)
         tenant = tenant_of(request.agent, services.agents.config.tenants)
         request = replace(request, tenant=tenant)
         if tenant and request.purpose == "callback":

@@ -49,7 +49,7 @@ class CaptureOptions:
     traces: bool = False
     """Whether OpenTelemetry traces are sent (pip install 'sipgw[otel]'), to ``OTEL_EXPORTER_OTLP_ENDPOINT``."""
     timelines: int = field(default=10_000, metadata=FIXED)
-    """Calls whose timeline is kept for their page, the latest, counted every hour; 0 keeps none beyond the call."""
+    """Calls whose timeline is kept for their page, the latest, counted every hour."""
 
     def __post_init__(self) -> None:
         if self.bundles in ("failed", "always") and not self.bundle_folder:

@@ -27,8 +27,7 @@ class EndpointOptions:
     stun_server: str = ""
     """Host, with or without a port, that reports our public address (RFC 5389), e.g. ``stun.example.com:3478``."""
     dscp: int = field(default=24, metadata={"fixed": True})
-    """Mark on outgoing packets for routers that give signalling precedence (RFC 2474); 24 is CS3, 0 is none. For
-    sound see `media.process.engine.MediaOptions`."""
+    """Mark on outgoing packets for routers that give signalling precedence (RFC 2474); 24 is CS3, 0 is none."""
     session_expires: float = 0.0
     """Seconds after which a call without a session refresh is over (RFC 4028), at least 90; 0 asks for no session
     timer, and accepts the one of the other side."""

@@ -82,7 +82,7 @@ class Identity:
     diverted: tuple[str, ...] = ()
     """Numbers that diverted the call, the latest first (RFC 5806, RFC 7044)."""
     reached: str = ""
-    """Of a call out the number that a redirect led to (RFC 3261 §8.1.3.4); empty if that is the `dialled` one."""
+    """Of a call out the number that answered, if not the `dialled` one: a redirect led there (RFC 3261 §8.1.3.4)."""
     verstat: str = ""
     """The result of the carrier's check of the number, e.g. ``TN-Validation-Passed``."""
     attestation: str = ""

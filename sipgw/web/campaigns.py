@@ -32,8 +32,7 @@ LINES = 5
 FAILURES = 200
 """The latest failed jobs of all campaigns together that are shown."""
 FILES = Pool("files of campaigns", workers=1, waiting=2)
-DRY_RUNS = Places("dry runs", 3)
-"""As many as `FILES` takes."""
+DRY_RUNS = Places("dry runs", FILES.workers + FILES.waiting)
 ACTIONS = {"paused": "paused a campaign", "running": "resumed a campaign", "stopped": "stopped a campaign"}
 
 Campaigner = Annotated[Principal, Depends(requires_scope("campaigns:run"))]

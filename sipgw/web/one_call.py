@@ -146,9 +146,10 @@ async def live_words(request: Request, call: str, app: Here, who: OperatorRole) 
     if session is None:
         raise HTTPException(404, "this call is not going on")
     recording = session.context.call_recording
-    keeps = lambda: recording is None or recording.keeps  # noqa: E731
     try:
-        events = app.transcripts.follow(call, lambda: call in app.gateway.calls, keeps, who.tenant)
+        events = app.transcripts.follow(
+            call, lambda: call in app.gateway.calls, lambda: recording is None or recording.keeps, who.tenant
+        )
     except NoPlace:
         raise HTTPException(503, "too many pages follow calls", {"Retry-After": "30"}) from None
     return StreamingResponse(events, media_type="text/event-stream")

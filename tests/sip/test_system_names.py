@@ -3,6 +3,8 @@
 import asyncio
 import socket
 import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -14,89 +16,77 @@ from tests.fakes.dns import DnsServer
 from tests.sip.test_media_names import ZONE, using
 from tests.waiting import HANG, until, within
 
+pytestmark = pytest.mark.faults("A3")
+MOST = 6
 
-@pytest.mark.faults("A3")
-def test_names_that_the_system_does_not_answer_leave_the_threads_of_the_loop_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    go_on, asked = threading.Event(), []
 
-    def hangs(host: str, *_: object, **__: object) -> list[object]:
-        asked.append(host)
-        go_on.wait(HANG)
-        return []
+@dataclass
+class SlowSystem:
+    """A system that answers no question before `go_on`."""
 
-    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    go_on: threading.Event = field(default_factory=threading.Event)
+    asked: list[str] = field(default_factory=list)
+    answer: list[object] = field(default_factory=list)
 
+    def getaddrinfo(self, host: str, *_: object, **__: object) -> list[object]:
+        self.asked.append(host)
+        self.go_on.wait(HANG)
+        return self.answer
+
+
+@pytest.fixture
+def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowSystem]:
+    slow = SlowSystem()
+    monkeypatch.setattr(socket, "getaddrinfo", slow.getaddrinfo)
+    yield slow
+    slow.go_on.set()
+
+
+@pytest.fixture
+def full(system: SlowSystem, monkeypatch: pytest.MonkeyPatch) -> resolver.Resolver:
+    """A resolver that may put `MOST` questions to `system`."""
+    monkeypatch.setattr(resolver, "MAX_SYSTEM", MOST)
+    return resolver.Resolver(("127.0.0.1",), lambda _: True, lambda work: work.close(), lambda *_: None)
+
+
+def test_names_that_the_system_does_not_answer_leave_the_threads_of_the_loop_alone(system: SlowSystem) -> None:
     async def scenario() -> None:
         async with DnsServer(ZONE) as server, Endpoint(using(server), lambda leg: None, lambda *_: None) as endpoint:
             async with asyncio.TaskGroup() as group:
                 dead = (Uri("sip", "x", f"dead{number}.example", 5060) for number in range(50))
                 lookups = [group.create_task(endpoint.locate(uri)) for uri in dead]
-                await until(lambda: len(asked) == resolver.MAX_SYSTEM)
+                await until(lambda: len(system.asked) == resolver.MAX_SYSTEM)
                 await within(asyncio.get_running_loop().run_in_executor(None, lambda: None))
                 assert [hop.host for hop in await endpoint.locate(Uri("sip", "x", "phone.example", 5060))] == [
                     "127.0.0.1"
                 ]
-                go_on.set()
+                system.go_on.set()
             assert [lookup.result() for lookup in lookups] == [()] * 50
 
-    try:
-        asyncio.run(within(scenario()))
-    finally:
-        go_on.set()
+    asyncio.run(within(scenario()))
 
 
-@pytest.mark.faults("A3")
-def test_questions_that_wait_for_the_system_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on, most = threading.Event(), 6
-
-    def hangs(*_: object, **__: object) -> list[object]:
-        go_on.wait(HANG)
-        return [(0, 0, 0, "", ("192.0.2.1", 0))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", hangs)
-    monkeypatch.setattr(resolver, "MAX_SYSTEM", most)
+@pytest.mark.parametrize("patient", [True, False])
+def test_questions_that_wait_for_the_system_are_bounded(
+    patient: bool, system: SlowSystem, full: resolver.Resolver
+) -> None:
+    """Those that nobody waits for any more take their room until they are answered, too."""
+    system.answer = [(0, 0, 0, "", ("192.0.2.1", 0))]
 
     async def scenario() -> None:
-        asked = resolver.Resolver(("127.0.0.1",), lambda _: True, lambda work: work.close(), lambda *_: None)
         async with asyncio.TaskGroup() as group:
-            waiting = [group.create_task(asked.ask(DnsQuestion(f"host{number}", "A"), [])) for number in range(most)]
+            waiting = [group.create_task(full.ask(DnsQuestion(f"host{number}", "A"), [])) for number in range(MOST)]
             await asyncio.sleep(0)
-            assert await asked.ask(DnsQuestion("more", "A"), []) == []
-            assert asked.counts == {"lookup refused": 1}
-            go_on.set()
-        assert [one.result() for one in waiting] == [["192.0.2.1"]] * most
-        assert await asked.ask(DnsQuestion("more", "A"), []) == ["192.0.2.1"]
+            if not patient:
+                for one in waiting:
+                    one.cancel()
+                await asyncio.wait(waiting)
+            assert await full.ask(DnsQuestion("more", "A"), []) == []
+            assert full.counts == {"lookup refused": 1}
+            system.go_on.set()
+        if patient:
+            assert [one.result() for one in waiting] == [["192.0.2.1"]] * MOST
+        await until(lambda: not full._system)
+        assert await full.ask(DnsQuestion("more", "A"), []) == ["192.0.2.1"]
 
-    try:
-        asyncio.run(within(scenario()))
-    finally:
-        go_on.set()
-
-
-@pytest.mark.faults("A3")
-def test_questions_that_nobody_waits_for_any_more_still_take_their_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on, most = threading.Event(), 6
-
-    def hangs(*_: object, **__: object) -> list[object]:
-        go_on.wait(HANG)
-        return []
-
-    monkeypatch.setattr(socket, "getaddrinfo", hangs)
-    monkeypatch.setattr(resolver, "MAX_SYSTEM", most)
-
-    async def scenario() -> None:
-        asked = resolver.Resolver(("127.0.0.1",), lambda _: True, lambda work: work.close(), lambda *_: None)
-        async with asyncio.TaskGroup() as group:
-            waiting = [group.create_task(asked.ask(DnsQuestion(f"host{number}", "A"), [])) for number in range(most)]
-            await asyncio.sleep(0)
-            for one in waiting:
-                one.cancel()
-        assert await asked.ask(DnsQuestion("more", "A"), []) == []
-        assert asked.counts == {"lookup refused": 1}
-
-    try:
-        asyncio.run(within(scenario()))
-    finally:
-        go_on.set()
+    asyncio.run(within(scenario()))
