@@ -86,7 +86,7 @@ def test_questions_that_wait_for_the_system_are_bounded(
             system.go_on.set()
         if patient:
             assert [one.result() for one in waiting] == [["192.0.2.1"]] * MOST
-        await until(lambda: not full._system)
+        await until(lambda: all(one.done() for one in full._system))
         assert await full.ask(DnsQuestion("more", "A"), []) == ["192.0.2.1"]
 
     asyncio.run(within(scenario()))
