@@ -146,12 +146,12 @@ class BaseConversation(ConversationKind):
             case Finished():
                 self._agent.speech_output.finished(event)
                 self._agent.told_tools()
-            case Digit(key, _) if self._collecting.press(key):
-                pass
-            case Digit(key, _) if tool := self._active.persona.keys.get(key):
-                self._spawn(self.call_control.press(tool, self._active.persona.not_done))
-            case Digit(key, _):
-                self._press(key)
+            case Digit(key, _) if not self._collecting.press(key):
+                self._line.agree(key)
+                if tool := self._active.persona.keys.get(key):
+                    self._spawn(self.call_control.press(tool, self._active.persona.not_done))
+                else:
+                    self._press(key)
             case Away(away, taken):
                 self._listening.voice.reset()
                 self._decide(self._floor.away(away, self._now(), taken=taken))

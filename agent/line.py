@@ -102,6 +102,10 @@ class Line(Protocol):
         """
         ...
 
+    def agree(self, key: str) -> None:
+        """The caller pressed `key`, and no collection of digits asked for it: it may be consent to keep the sound."""
+        ...
+
     def think(self, on: bool) -> None:
         """From now on, or no longer, the caller waits for what is said next: the line may have a sound for that."""
         ...

@@ -31,8 +31,11 @@ SILENCE = b"\xff"
 class LineRecorder(Protocol):
     """Records a call, without its private parts."""
 
-    def pressed(self, key: str, *, asked: bool = False) -> None:
-        """The caller has pressed a key; `asked` if the agent asked for it and it goes to the agent only."""
+    def pressed(self, key: str) -> None:
+        """The caller has pressed a key, whoever it is for."""
+
+    def agree(self, key: str) -> None:
+        """The key was for the agent, and no collection of digits asked for it."""
 
     def set_private(self, on: bool) -> None:
         """Keep nothing of what follows, or go on."""
@@ -183,7 +186,7 @@ class PhoneLine:
         if self.joined is not None and self.joined.without_agent and way == "info":  # those of the sound are relayed
             self.joined.line.send_digits(key)
         if self.line_recorder is not None and not self._mute_reasons.private:
-            self.line_recorder.pressed(key, asked=not self._mute_reasons.agent_suspended)
+            self.line_recorder.pressed(key)
         if self._mute_reasons.agent_suspended:
             return
         if self._events.qsize() < EVENTS_KEPT:
@@ -303,6 +306,11 @@ class PhoneLine:
         self._confer()
         if self.line_recorder is not None:
             self.line_recorder.set_private(on)
+
+    def agree(self, key: str) -> None:
+        """See `agent.line.Line.agree`."""
+        if self.line_recorder is not None:
+            self.line_recorder.agree(key)
 
     def think(self, on: bool) -> None:
         """See `agent.line.Line.think`."""

@@ -118,6 +118,20 @@ def test_the_agent_asks_waits_without_a_filler_and_goes_on_with_the_digits() -> 
     assert held.turns[1].tools[0].result == {"status": "complete", "digits": "7346"}
     assert held.line.private == []
     assert held.turns[1].heard == "Please key it in. Thank you.", "one turn"
+    assert held.line.agreed == "", "what a collection asks for is no consent to a recording"
+
+
+def test_a_key_after_the_collection_may_be_consent() -> None:
+    async def plan(caller, line, stt):
+        await pressing(caller, "1#", after=5.0)
+        await asyncio.sleep(8)
+        caller.press("1")
+        await asyncio.sleep(2)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=asking(), collects=True))
+    assert held.turns[1].tools[0].result == {"status": "complete", "digits": "1"}
+    assert held.line.agreed == "1"
 
 
 def test_who_knows_the_question_need_not_hear_it_out() -> None:
@@ -268,6 +282,7 @@ def test_speech_to_speech_asks_for_digits_too() -> None:
     assert given == ("answer", "c1", {"status": "complete", "reference": "secret-1", "keys": 4}, False)
     assert [line for line in map(str, held.messages) if "4111" in line] == []
     assert held.line.private == [True, False]
+    assert held.line.agreed == ""
     assert held.turns[1].heard.startswith("Your card")
     assert held.turns[1].heard.endswith("Thank you.")
     assert not any(did[0] == "give_up" for did in held.session.did)

@@ -179,4 +179,7 @@ def test_keys_that_a_caller_presses_with_a_person_are_not_kept_and_are_no_consen
     line.line_recorder = line_recorder = Mock()
     line.suspend_agent()
     line.press("1", "rtp", 1.0)
-    line_recorder.pressed.assert_called_once_with("1", asked=False)
+    line_recorder.pressed.assert_called_once_with("1")
+    line_recorder.agree.assert_not_called()
+    assert line._events.get_nowait() == Away(True, taken=True)
+    assert line._events.empty(), "the agent, who tells what is consent, does not get the key"

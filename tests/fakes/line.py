@@ -30,6 +30,8 @@ class FakeLine:
         self.played = bytearray()
         self.cuts: list[Heard] = []
         self.pressed = ""
+        self.agreed = ""
+        """The keys that may be consent."""
         self.piece = 0.1
         self.private: list[bool] = []
         self.thinks = False
@@ -81,6 +83,9 @@ class FakeLine:
 
     def set_private(self, on: bool) -> None:
         self.private.append(on)
+
+    def agree(self, key: str) -> None:
+        self.agreed += key
 
     def think(self, on: bool) -> None:
         self.thinks = on

@@ -14,7 +14,6 @@ import pytest
 from agent.records import AgentSays, CallerSaid, Report, Spoken, Turn, TurnEnded
 from media.recording.redact import TONE, Span, redact
 from media.recording.wav import HEADER, header
-from sipgw.calls.phone_line import PhoneLine
 from sipgw.config.records import PrivacyOptions, RecordingOptions
 from sipgw.events import CallAnswered, CallReported, Watchers
 from sipgw.records.artifacts import audio_redactor, recordings
@@ -265,60 +264,6 @@ def test_keys_and_what_the_agent_pauses_for_are_not_recorded(tmp_path: Path, mon
     told = asyncio.run(scenario())
     again = "resume_recording"
     assert told == [again, "record", "pause_recording", again, "pause_recording", again]
-
-
-@pytest.mark.faults("C2")
-def test_whatever_keeps_sound_asks_the_tape_and_the_tape_the_caller(tmp_path: Path) -> None:
-    async def told(recording: CallRecording, *keys: str) -> list[str]:
-        channel = Mock()
-        recording.attach(channel)
-        recording.begin()
-        for key in keys:
-            recording.pressed(key, asked=True)
-        if recording.path and recording.agreed:
-            await until(lambda: recording.began)
-        recording.end()
-        return [call[0] for call in channel.method_calls]
-
-    async def scenario() -> None:
-        for path in ("", str(tmp_path / "x.wav")):  # captures and listeners ask as well
-            asked = CallRecording(path, "key")
-            assert await told(asked, "2") == []
-            assert not asked.keeps
-            assert asked.as_dict() == {"sound": {"withheld": NOT_AGREED}}
-            assert await told(CallRecording(path, "key"), AGREE) == ["resume_recording", *(["record"] if path else [])]
-            assert await told(CallRecording(path, "announce")) == ["resume_recording", *(["record"] if path else [])]
-        private = CallRecording("", "key")
-        private.set_private(True)
-        assert await told(private, AGREE) == []
-        private.set_private(False)
-        assert private.keeps
-
-    asyncio.run(scenario())
-
-
-@pytest.mark.faults("C2")
-@pytest.mark.parametrize("taken", [False, True])
-def test_a_key_that_is_not_for_the_agent_is_no_consent(taken: bool) -> None:
-    """Whom the caller was handed over to asks for a 1, too."""
-
-    async def scenario() -> None:
-        line, recording = PhoneLine(), CallRecording("", "key")
-        line.attach(Mock())
-        line.line_recorder = recording
-        recording.begin()
-        line.suspend_agent()
-        if not taken:
-            other = PhoneLine()
-            other.attach(Mock())
-            line.join(other)
-        line.press(AGREE, "info", 0.0)
-        assert not recording.agreed and not recording.keeps
-        line.resume_agent()
-        line.press(AGREE, "info", 5.0)
-        assert recording.agreed
-
-    asyncio.run(scenario())
 
 
 @pytest.mark.slow

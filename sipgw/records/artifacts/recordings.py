@@ -90,19 +90,24 @@ class CallRecording:
         self._answered = True
         self._start()
 
-    def pressed(self, key: str, *, asked: bool = False) -> None:
-        """The caller presses a key: it may be consent, or part of a number that must not be in the recording. Only a
-        key that the agent `asked` for is consent, because a person who speaks with the caller may ask for keys, too.
+    def pressed(self, key: str) -> None:
+        """The caller presses a key: nothing is kept for a while, because it may be part of a private number. Only before
+        the caller has agreed `AGREE` does not count, because sound is kept at once if it is consent.
         """
-        if not self.agreed and asked and key == AGREE:
-            self.agreed = True
-            self._tell()
-            self._start()
-        elif self._answered:
+        if self._answered and (self.agreed or key != AGREE):
             if self._timer:
                 self._timer.cancel()
             self._timer = asyncio.get_running_loop().call_later(KEYS_PAUSE, self._keys_done)
             self._tell()
+
+    def agree(self, key: str) -> None:
+        """The caller has pressed a key for the agent that no collection of digits took: `AGREE` is consent, unless
+        nothing may be kept now.
+        """
+        if key == AGREE and not self.agreed and not self._paused:
+            self.agreed = True
+            self._tell()
+            self._start()
 
     def pause(self) -> None:
         """Write silence from now on: for card numbers, and for words that the caller does not want kept."""

@@ -153,6 +153,7 @@ def test_keys_go_to_the_server_one_by_one_and_break_off_what_is_said() -> None:
     assert kinds[:2] == ["interrupt", "dtmf"]
     assert held.spoken == [LONG.replace("  ", " "), "Sales."]
     assert held.server.prompts == [], "keys are no prompt"
+    assert held.line.agreed == "12#", "each may be consent to a recording"
 
 
 def test_digits_are_pressed_with_their_pauses() -> None:

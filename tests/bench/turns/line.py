@@ -265,6 +265,9 @@ class BenchLine:
     def set_private(self, on: bool) -> None:
         """No call of this bench is recorded."""
 
+    def agree(self, key: str) -> None:
+        """No call of this bench is recorded."""
+
     def think(self, on: bool) -> None:
         pass
 
