@@ -15,7 +15,7 @@ __all__ = ["FULL", "WHAT", "BoundedTable", "NoPlace", "Places"]
 
 WHAT = (
     "callbacks", "callbacks of tenants", "campaigns of tenants", "webhooks", "records", "browser calls",
-    "calls of visitors", "calls of tenants",
+    "calls of visitors", "calls of tenants", "numbers not to call",
     "live listeners of a call", "browsers that look on", "changes for a browser", "sessions", "tries to sign in",
     "idempotency keys", "callers whose calls are counted", "Call-IDs", "SIP messages of calls", "capture files",
     "artifacts", "spans of recordings", "files to delete", "addresses that were let in", "strangers that are told of",

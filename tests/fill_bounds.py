@@ -11,14 +11,19 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from agent.records import CallerSaid
+from agent.tools import Toolbox
 from media.process.channel import Frames
 from sipgw.calls import phone_line
 from sipgw.calls.listeners import Listeners
 from sipgw.config.networks import Networks
 from sipgw.config.records import CaptureOptions, StoreOptions
 from sipgw.events import CallEnded, CallReported, Disposition, Event, Watchers
+from sipgw.policy.gate import stop_calling
+from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.inbound import admission
+from sipgw.records.artifacts import artifact
 from sipgw.records.bundles.bundle_store import BundleStore
+from sipgw.records.store.artifact_states import ArtifactKind
 from sipgw.records.store.store import Store
 from sipgw.sip import connection, resolver
 from sipgw.sip.dialog import Peer
@@ -179,3 +184,24 @@ async def waiting_for_a_connection(folder: Path, patch: pytest.MonkeyPatch) -> A
         assert len(stream._waiting) == connection.MAX_WAITING
         stream.abort()
         return endpoint.counts
+
+
+async def artifacts(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Files that are being written."""
+    patch.setattr(artifact, "MOST_OPEN", 1)
+    held = artifact.Artifacts()
+    held.begin(ArtifactKind.RECORDING, "a@1", str(folder / "x.wav"))
+    with pytest.raises(OSError, match="files of calls are being written"):
+        held.begin(ArtifactKind.RECORDING, "b@2", str(folder / "y.wav"))
+    assert list(held.open) == [str(folder / "x.wav")]
+
+
+async def numbers_not_to_call(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """In one call with a caller who withholds their number."""
+    told = set[str]()
+    async with Store(StoreOptions(str(folder / "x.db"))) as store:
+        own = OwnList(store)
+        for last in range(stop_calling.MOST_TOLD + 1):
+            tools = Toolbox(stop_calling.stop_tools(own, tuple, "US", "call-1", told))
+            await tools.run("stop_calling", f'{{"phone_number": "+1415555010{last}"}}')
+        assert await own.count() == stop_calling.MOST_TOLD

@@ -33,11 +33,9 @@ from sipgw.events import CallBegan, CallEnded, Disposition
 from sipgw.outbound import jobs
 from sipgw.outbound.promises import CallbackContext, callback_tool
 from sipgw.policy.inbound.limits import Caller, InboundLimits
-from sipgw.records.artifacts import artifact
 from sipgw.records.captures.capture import OVERHEAD, SipCapture
 from sipgw.records.evidence import WRITERS, CallEvidence
 from sipgw.records.store import spool
-from sipgw.records.store.artifact_states import ArtifactKind
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import DeliveryRecord
 from sipgw.records.webhooks import deliveries
@@ -222,18 +220,9 @@ async def capture_files(folder: Path, patch: pytest.MonkeyPatch) -> None:
     assert evidence._writing == WRITERS
 
 
-async def artifacts(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Files that are being written."""
-    patch.setattr(artifact, "MOST_OPEN", 1)
-    held = artifact.Artifacts()
-    held.begin(ArtifactKind.RECORDING, "a@1", str(folder / "x.wav"))
-    with pytest.raises(OSError, match="files of calls are being written"):
-        held.begin(ArtifactKind.RECORDING, "b@2", str(folder / "y.wav"))
-    assert list(held.open) == [str(folder / "x.wav")]
-
-
 SHARES = "web/test_shares.py::test_what_a_tenant_has_taken_leaves_room_for_others"
 BOUNDS = [
+    Bound("sipgw.policy.gate.stop_calling:MOST_TOLD", "numbers not to call", fill_bounds.numbers_not_to_call),
     Bound("sipgw.outbound.jobs:MOST_OF_ONE", "callbacks", callbacks_of_one),
     Bound("sipgw.outbound.jobs:MOST_CALLBACKS", "callbacks", callbacks_of_all),
     Bound("sipgw.outbound.jobs:MOST_OF_TENANT", "callbacks of tenants", callbacks_of_tenants),
@@ -265,7 +254,7 @@ BOUNDS = [
     Bound("sipgw.config.records:CaptureOptions", "SIP messages of calls", messages),
     Bound("sipgw.records.captures.capture:OVERHEAD", "SIP messages of calls", calls_of_one_call_id),
     Bound("sipgw.records.evidence:WRITERS", "capture files", capture_files),
-    Bound("sipgw.records.artifacts.artifact:MOST_OPEN", "artifacts", artifacts),
+    Bound("sipgw.records.artifacts.artifact:MOST_OPEN", "artifacts", fill_bounds.artifacts),
     Bound("sipgw.policy.inbound.admission:REMEMBERED", "addresses that were let in", fill_bounds.addresses),
     Bound("sipgw.policy.inbound.admission:STRANGERS_TOLD", "strangers that are told of", fill_bounds.strangers),
     Bound("sipgw.sip.challenge:COUNTS_KEPT", "nonces", fill_bounds.nonces),

@@ -98,6 +98,9 @@ class CallInfo:
     replaced_by: list[dict[str, Any]] = field(default_factory=list)
     """The later callers after a transfer at the other side, in their order: see `Identity.as_dict`."""
 
+    stopped: set[str] = field(default_factory=set)
+    """The numbers that the other side told in this call as those not to be called: see `sipgw.policy.gate`."""
+
     def spoken_by(self, identity: Identity) -> None:
         """The caller after a transfer at the other side: record, callbacks and do-not-call list use it."""
         self.identity = replace(identity, dialled=self.identity.dialled, reached=self.identity.reached)

@@ -18,5 +18,7 @@ def call_tools(store: Store, own: OwnList, originator: Originator) -> tuple[Call
         callback_tools(store, originator),
         lambda call, agent: recording_tools(call.call_recording),
         message_tools,
-        lambda call, agent: stop_tools(own, lambda: call.info.numbers, call.info.trunk.country, call.info.id),
+        lambda call, agent: stop_tools(
+            own, lambda: call.info.numbers, call.info.trunk.country, call.info.id, call.info.stopped
+        ),
     )

@@ -7,20 +7,25 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from agent.tools import Tool, ToolError, tool
+from sipgw.bounds import FULL
 from sipgw.config.numbers import NumberError, e164
 from sipgw.policy.gate.dnc import OwnList
 
 NAME = "stop_calling"
 DONE = "I have put your number on our list. We will not call you again."
 ALREADY = "Your number is on our list already. We will not call you again."
+MOST_TOLD = 2
+"""Numbers that callers may tell in one call: theirs, and one more if it was misheard. Nobody checks whose they are."""
 UNKNOWN = "I cannot see your number. Please tell me which number we should not call."
 
 
-def stop_tools(own: OwnList, numbers: Callable[[], Sequence[str]], country: str, call: str) -> list[Tool]:
+def stop_tools(
+    own: OwnList, numbers: Callable[[], Sequence[str]], country: str, call: str, told: set[str]
+) -> list[Tool]:
     """The tool for a call with the person at `numbers`, as the other side tells them; it asks for one if need be.
 
     `numbers` is asked when the tool runs: somebody else may have been put through. `country` is that of the trunk, for
-    numbers without ``+``.
+    numbers without ``+``. `told` has the numbers that the caller has told in this call, to all its agents.
     """
 
     def known() -> list[str]:
@@ -32,8 +37,8 @@ def stop_tools(own: OwnList, numbers: Callable[[], Sequence[str]], country: str,
 
     async def keep(*wanted: str) -> dict[str, Any]:
         new = [await own.add(one, "caller", call) for one in wanted]
-        told = {"status": "on the do-not-call list", "phone_number": wanted[0]}
-        return told | {"say": DONE if any(new) else ALREADY}
+        done = {"status": "on the do-not-call list", "phone_number": wanted[0]}
+        return done | {"say": DONE if any(new) else ALREADY}
 
     async def stop_known() -> dict[str, Any]:
         found = known()
@@ -43,9 +48,14 @@ def stop_tools(own: OwnList, numbers: Callable[[], Sequence[str]], country: str,
         if not phone_number:
             return await stop_known()
         try:
-            return await keep(e164(phone_number, country))
+            wanted = e164(phone_number, country)
         except NumberError as error:
             raise ToolError(f"this cannot be a telephone number: {error}") from None
+        if wanted not in told and len(told) >= MOST_TOLD:
+            FULL["numbers not to call"] += 1
+            raise ToolError(f"the caller has told {MOST_TOLD} numbers already, and no more are taken in one call")
+        told.add(wanted)
+        return await keep(wanted)
 
     return [_of_known(stop_known) if known() else _of_unknown(stop)]
 

@@ -91,8 +91,8 @@ class CallRecording:
         self._start()
 
     def pressed(self, key: str) -> None:
-        """The caller presses a key: nothing is kept for a while, because it may be part of a private number. Only before
-        the caller has agreed `AGREE` does not count, because sound is kept at once if it is consent.
+        """The caller presses a key, maybe of a private number: nothing is kept for a while. `AGREE` has no such effect
+        before the caller has agreed: if it is consent, sound is kept at once.
         """
         if self._answered and (self.agreed or key != AGREE):
             if self._timer:

@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import structlog
@@ -11,11 +13,16 @@ from typer.testing import CliRunner
 from agent.records import Outcome
 from agent.tools import Toolbox
 from agent.tools import tool as as_tool
+from sipgw.bounds import FULL
+from sipgw.calls.info import CallInfo
 from sipgw.cli.main import app
 from sipgw.config.records import StoreOptions
+from sipgw.config.trunks import TrunkOptions
+from sipgw.gateway.call_tools import call_tools
 from sipgw.policy.gate.dnc import OwnList
 from sipgw.policy.gate.stop_calling import ALREADY, DONE, UNKNOWN, stop_keys, stop_tools
 from sipgw.records.store.store import Store
+from sipgw.sip.identity import Identity
 from tests.agent.holding import PERSONA, Setting, hold
 
 CALIFORNIA = "+14155550100"
@@ -25,7 +32,7 @@ async def told(folder: Path, number: str, arguments: str = "{}", country: str = 
     """What the tool says in a call with `number`, and what is on the list then."""
     async with Store(StoreOptions(str(folder / "test.db"))) as store:
         own = OwnList(store)
-        run = await Toolbox(stop_tools(own, lambda: [number], country, "call-1")).run("stop_calling", arguments)
+        run = await Toolbox(stop_tools(own, lambda: [number], country, "call-1", set())).run("stop_calling", arguments)
         entries = await own.entries()
         assert all((entry.source, entry.call) == ("caller", "call-1") for entry in entries)
         return run.error or run.result["say"], [entry.number for entry in entries]
@@ -42,7 +49,7 @@ def test_who_was_put_through_meanwhile_is_who_is_meant(tmp_path: Path, now: str,
     async def scenario() -> list[str]:
         async with Store(StoreOptions(str(tmp_path / "test.db"))) as store:
             own, speaks = OwnList(store), ["+12125550100"]
-            tools = Toolbox(stop_tools(own, lambda: [speaks[-1]], "US", "call-1"))
+            tools = Toolbox(stop_tools(own, lambda: [speaks[-1]], "US", "call-1", set()))
             speaks.append(now)
             await tools.run("stop_calling", "{}")
             return [entry.number for entry in await own.entries()]
@@ -54,7 +61,7 @@ def test_the_number_that_was_called_and_the_one_that_a_redirect_led_to_are_both_
     async def scenario() -> set[str]:
         async with Store(StoreOptions(str(tmp_path / "test.db"))) as store:
             own = OwnList(store)
-            tools = Toolbox(stop_tools(own, lambda: (CALIFORNIA, "+12125550100"), "US", "call-1"))
+            tools = Toolbox(stop_tools(own, lambda: (CALIFORNIA, "+12125550100"), "US", "call-1", set()))
             assert (await tools.run("stop_calling", "{}")).result["say"] == DONE
             return {entry.number for entry in await own.entries()}
 
@@ -72,6 +79,32 @@ def test_who_withholds_their_number_is_asked_for_it(tmp_path: Path) -> None:
     assert asyncio.run(told(tmp_path, "anna", '{"phone_number": "415 555 0100"}')) == (DONE, [CALIFORNIA])
     said, _ = asyncio.run(told(tmp_path, "", '{"phone_number": "12"}'))
     assert "this cannot be a telephone number" in said
+
+
+@pytest.mark.faults("G7")
+def test_who_withholds_their_number_puts_two_on_the_list_and_no_more(tmp_path: Path) -> None:
+    """Whichever agent of the call takes them; a number that was told before takes no further place."""
+
+    async def scenario() -> tuple[list[str], list[str]]:
+        async with Store(StoreOptions(str(tmp_path / "test.db"))) as store:
+            own, info = (
+                OwnList(store),
+                CallInfo("call-1", TrunkOptions("carrier", "peer", networks=("192.0.2.1",)), Identity()),
+            )
+            errors = []
+            for last in (0, 0, 1, 2, 3, 0):
+                call = SimpleNamespace(info=info)
+                stop = call_tools(store, own, Mock())[-1](call, Mock())  # those of another agent: it was handed over
+                arguments = f'{{"phone_number": "+1415555010{last}"}}'
+                errors.append((await Toolbox(stop).run("stop_calling", arguments)).error)
+            return errors, [entry.number for entry in await own.entries()]
+
+    before = FULL["numbers not to call"]
+    errors, numbers = asyncio.run(scenario())
+    refused = "the caller has told 2 numbers already, and no more are taken in one call"
+    assert errors == ["", "", "", refused, refused, ""]
+    assert numbers == [CALIFORNIA, "+14155550101"]
+    assert FULL["numbers not to call"] == before + 2
 
 
 def test_a_key_runs_the_tool_and_the_agent_confirms_it() -> None:
