@@ -119,6 +119,12 @@ class Company:
         await self.talk(session, call, f"You are {phone.translate(LETTERS)}.")
         return session, call
 
+    async def visit(self, phone: str, extension: str, name: str = "") -> None:
+        """A phone with this display name, as it writes it, calls the agent, hears something, and hangs up."""
+        call = await self.desks.call(phone, extension, name=name)
+        await until(lambda: sum(call.sound.sources.values()) > 25)
+        call.leg.hangup()
+
     async def hung_up(self, session: CallSession, call: DeskCall) -> dict[str, Any]:
         """The phone hangs up; the record of the call."""
         call.leg.hangup()

@@ -18,12 +18,14 @@ from media.dtmf.events import KEYS
 from media.g711 import ALAW_TO_ULAW, FRAME, RATE, ULAW_TO_ALAW, from_linear, level, to_linear
 from media.rtp import packet as rtp
 from sipgw.sip.digest import Credentials
-from sipgw.sip.endpoint import Endpoint
+from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
-from sipgw.sip.events import Confirmed, Ended, Offered, Phase, Referred
+from sipgw.sip.events import CallEvent, Confirmed, Ended, Offered, Phase, Progress, Referred
+from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.leg import Leg
 from sipgw.sip.negotiated import Negotiated
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, answer, make_offer
+from sipgw.sip.replaces import Replaces
 from sipgw.sip.uri import Uri
 from tests.fakes.elevenlabs import sound_of
 from tests.waiting import HANG
@@ -172,9 +174,11 @@ class DeskCall:
         assert changed.sdp, changed
         self.sound.agreed(accept_answer(offer, changed.sdp, local))
 
-    async def refer(self, target: Uri, other: "DeskCall | None" = None) -> Referred:
-        """Transfer the other side: blind, or to the other side of `other`."""
+    async def refer(self, target: Uri, other: "DeskCall | Replaces | None" = None) -> Referred:
+        """Transfer the other side: blind, or to the other side of `other`, which may still ring."""
         await until(lambda: self.leg.phase is Phase.CONFIRMED)
+        if isinstance(other, Replaces):
+            target, other = replace(target, headers=other.escaped()), None
         return await self.leg.refer(target, other.leg if other else None)
 
     async def follow(self) -> None:
@@ -281,7 +285,13 @@ class Desks:
         return Uri("sip", extension, self._domain) if self._domain else replace(self._pbx, user=extension)
 
     async def call(
-        self, number: str, extension: str, *, name: str = "", fields: tuple[tuple[str, str], ...] = ()
+        self,
+        number: str,
+        extension: str,
+        *,
+        name: str = "",
+        fields: tuple[tuple[str, str], ...] = (),
+        early: Callable[[Leg, CallEvent], None] | None = None,
     ) -> DeskCall:
         """The phone `number` calls an extension; `name` is its display name, as it writes it."""
         sound = await self._sound(number)
@@ -291,8 +301,9 @@ class Desks:
         with contextlib.ExitStack() as stack:
             stack.callback(sound.close)
             leg, reply = await self._endpoint.invite(
-                self.uri(extension), who, offer, fields=fields, proxy=proxy, credentials=self._credentials
-            )
+                self.uri(extension), who, offer,
+                fields=fields, proxy=proxy, credentials=self._credentials, early=early,
+            )  # fmt: skip
             stack.pop_all()
         leg.authenticate(self._credentials)
         call = DeskCall(number, leg, sound)
@@ -300,6 +311,27 @@ class Desks:
         self.calls[number].append(call)
         self._group.create_task(call.follow())
         return call
+
+    async def ring(self, number: str, extension: str) -> tuple[Replaces, asyncio.Task[DeskCall | None]]:
+        """The phone `number` calls an extension, where it rings: how a transfer names that call, and what comes of it,
+        None if it is not answered.
+        """
+        named: list[Replaces] = []
+
+        def early(leg: Leg, event: CallEvent) -> None:
+            call = leg._call
+            if isinstance(event, Progress) and event.status == 180 and isinstance(call, InviteClient):
+                named.extend(Replaces.of(branch.dialog) for branch in call._early._branches.values())
+
+        calling = self._group.create_task(_answered(self.call(number, extension, early=early)))
+        await until(lambda: named)
+        return named[0], calling
+
+    def replaceable(self, number: str) -> None:
+        """Let this phone take a call in the place of one that rings there, as many do (RFC 3891 §3 has it refused)."""
+        dialogs = self._endpoint.agent.core.dialogs
+        find = dialogs.find_replaced
+        dialogs.find_replaced = lambda invite: None if invite.uri.user == number else find(invite)  # type: ignore[method-assign]
 
     async def rung(self, number: str) -> DeskCall:
         """The next call to a phone, once it rings there."""
@@ -313,6 +345,13 @@ class Desks:
         self._group.create_task(_done(act))
         await until(lambda: len(self.calls[number]) > count)
         return self.calls[number][count]
+
+
+async def _answered(call: Coroutine[object, object, DeskCall]) -> DeskCall | None:
+    try:
+        return await call
+    except CallFailed:
+        return None
 
 
 async def _done(act: Coroutine[object, object, object]) -> None:

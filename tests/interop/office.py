@@ -46,11 +46,13 @@ VARIANTS = {
 SECURE = "secure"
 """The agent whose calls are encrypted, as the guide has it."""
 PHONES = range(200, 260)
-OWN = {221: "call_group = 1", 222: "pickup_group = 1", 244: "direct_media = yes", 259: "direct_media = yes"}
+OWN = {221: "call_group = 1", 222: "pickup_group = 1"} | dict.fromkeys((244, 258, 259), "direct_media = yes")
 """What some of them have of their own."""
 PEER = "127.0.0.6"
 """Where a gateway is that is a trunk of its own."""
 GREETING = "Hello caller."
+VOICEMAIL = "Your order has come in, so please call us back before Friday noon."
+"""Message that the agent leaves: four seconds."""
 
 
 def variant(text: str, name: str, options: Mapping[str, str]) -> str:
@@ -122,7 +124,7 @@ def configured(config: GatewayConfig, recipe: GatewayConfig, tls: int, ca: Path,
     )
     agent = replace(
         config.agent, greeting=GREETING, outbound_greeting=GREETING, answering_machines="message",
-        voicemail="Please call us back.",
+        voicemail=VOICEMAIL,
     )  # fmt: skip
     turns: TurnOptions = recipe.turns
     return replace(

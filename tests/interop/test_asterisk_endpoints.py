@@ -1,6 +1,7 @@
 """Asterisk by our guide with the endpoints that companies have: codecs, packets, encryption, transports, timers."""
 
 import asyncio
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -8,9 +9,11 @@ import pytest
 
 from media.g711 import RATE
 from media.rtp import packet as rtp
+from sipgw.calls.phone_line import NO_RTP_LIMIT
 from sipgw.calls.session import CallSession
 from sipgw.config.config import GatewayConfig, parse
 from sipgw.sip.endpoint import CallFailed
+from sipgw.sip.session_timer import MIN_SE
 from sipgw.trunks.call_alarms import FOREIGN
 from tests.cloud import cloud
 from tests.docs.test_pbx_guides import blocks
@@ -115,6 +118,33 @@ async def test_music_on_hold_comes_from_another_address_than_the_phone(company: 
     assert media["foreign"] < FOREIGN, media["refused_sources"]
 
 
+async def hears_nothing(session: CallSession, seconds: float) -> None:
+    """Wait until no packet has come to the gateway for so long."""
+    now = asyncio.get_running_loop().time
+    count, since = -1, now()
+    while now() < since + seconds:
+        received = (await session.media_stats()).get("received", count)
+        if received != count:
+            count, since = received, now()
+        await asyncio.sleep(LOOK)
+
+
+@scenario
+async def test_a_muted_phone_holds_for_longer_than_a_lost_line_lasts(company: Office) -> None:
+    """With direct media and `moh_passthrough` nobody sends anything meanwhile, sound or RTCP: no line is lost by it."""
+    session, call = await company.met("258", "601")
+    await until(lambda: session.context.line._agreed.remote_port == call.sound.port)  # type: ignore[union-attr]
+    call.sound.sending = False
+    await call.offer("sendonly")
+    await until(lambda: b"a=recvonly" in leg_of(session).local)
+    await hears_nothing(session, NO_RTP_LIMIT + 3)
+    await call.offer("sendrecv")
+    await until(lambda: b"a=sendrecv" in leg_of(session).local)
+    call.sound.sending = True
+    await company.talk(session, call, "No longer mute.")
+    await company.hung_up(session, call)
+
+
 @scenario
 async def test_tls_and_srtp(company: Office) -> None:
     session, call = await company.met("240", "603")
@@ -199,21 +229,32 @@ async def test_a_trunk_of_its_own(company: Office) -> None:
         placed.stop()
 
 
+def refreshes(log: str, call_id: str) -> set[str]:
+    """The CSeq of each request inside this call that has carried the timer on, as its answer has (RFC 4028 §7, §9)."""
+    parts = [part for part in log.split("<--- ") if call_id in part]
+    carrying = [part for part in parts if re.search(r"(?mi)^Session-Expires: *90", part)]
+    asked = {cseq(part) for part in carrying if re.search(r"(?m)^(?:INVITE|UPDATE) (?s:.*)^To:[^\n]*;tag=", part)}
+    return asked & {cseq(part) for part in carrying if re.search(r"(?m)^SIP/2\.0 200 ", part)}
+
+
+def cseq(message: str) -> str:
+    """Number and method of a request, or of the one that was answered."""
+    found = re.search(r"(?m)^CSeq: *(\d+ \w+)", message)
+    return found[1] if found else ""
+
+
 @scenario
 async def test_a_session_timer_of_90_seconds(company: Office) -> None:
-    """In calls of both directions it is refreshed after half of that."""
+    """In calls of both directions it is refreshed: they outlive the time at which either side would give up (§10)."""
     session, call = await company.met("242", "602")
     placed = company.originate("245", trunk="timed")
     out = await company.session("245")
-    began = [leg_of(one).id for one in (session, out)]
-
-    def refreshed(call_id: str) -> bool:
-        """Whether an UPDATE or a second INVITE of this call has come or gone."""
-        parts = company.pbx.log.split("<--- ")
-        changes = [part for part in parts if call_id in part and "\nCSeq: " in part.replace("\r", "")]
-        return any(" UPDATE" in part.partition("CSeq:")[2].partition("\n")[0] for part in changes)
-
-    await until(lambda: all(refreshed(call_id) for call_id in began))
+    await company.hears(out, "245")
+    now = asyncio.get_running_loop().time
+    up = now()
+    assert [leg_of(one)._call.session.timer.interval for one in (session, out)] == [MIN_SE, MIN_SE]
+    await until(lambda: now() > up + MIN_SE * 2 / 3 + 1)
+    assert all(refreshes(company.pbx.log, leg_of(one).id) for one in (session, out))
     await company.talk(session, call, "Still here after a while.")
     await company.hears(out, "245")
     placed.stop()

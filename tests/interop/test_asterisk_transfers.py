@@ -5,7 +5,7 @@ import re
 import pytest
 
 from sipgw.calls.session import CallSession
-from tests.interop.company import leg_of, scenario
+from tests.interop.company import alone, leg_of, scenario
 from tests.interop.desks import DeskCall, refuses, rings, until
 from tests.interop.office import Office, office
 
@@ -82,6 +82,40 @@ async def test_the_colleague_still_rings_when_the_transfer_is_made(company: Offi
     ringing = await company.desks.rung_by("208", first.refer(company.desks.uri("208")))
     ringing.pick_up()
     await over(company, session, await goes_on(company, session, "208", "Hello eight."))
+
+
+@scenario
+async def test_the_asked_colleague_still_rings_when_they_get_the_agent(company: Office) -> None:
+    """Semi-attended: 234 asks 235, who has not answered yet, and connects the two (REFER with Replaces)."""
+    session, first = await agent_of(company, "234")
+    await first.offer("sendonly")
+    company.desks.takes["235"] = rings
+    asked, asking = await company.desks.ring("234", "235")
+    assert (await first.refer(company.desks.uri("235"), asked)).accepted
+    assert await asking is None
+    (ringing,) = company.desks.calls["235"]
+    assert ringing.ended is None
+    ringing.pick_up()
+    await over(company, session, await goes_on(company, session, "235", "Hello after the bell."))
+
+
+@scenario
+@alone
+async def test_the_asked_agent_still_rings_when_it_gets_the_caller(company: Office) -> None:
+    """The reception 237 does not wait until the agent answers, and connects it with its caller 236."""
+    caller = await company.desks.call("236", "237")
+    reception = company.desks.calls["237"][-1]
+    await reception.offer("sendonly")
+    with company.world.letting_it_ring():
+        asked, asking = await company.desks.ring("237", "700")
+        assert (await reception.refer(company.desks.uri("700"), asked)).accepted
+        assert await asking is None
+    calls = company.world.gateway.calls
+    await until(lambda: any(one.info.answered for one in calls.values()))
+    (session,) = calls.values()
+    await company.talk(session, caller, "Hello after the bell.")
+    await until(lambda: session.info.caller == "236")
+    await over(company, session, caller)
 
 
 @scenario
