@@ -96,7 +96,7 @@ class Admission:
             if refusal is not None:
                 return refusal
             trunk = self.trunk_of(request, source)
-        if request.method == "INVITE" and trunk is not None and request.headers.get("replaces") is None:
+        if request.method == "INVITE" and trunk is not None:
             return self._capacity(trunk, request, source, now)
         return BUSY if self.capacity.draining and request.method == "OPTIONS" else None
 
@@ -113,9 +113,10 @@ class Admission:
         return (self.trunks.named(account.trunk) or ACCOUNTS_TRUNK) if account else None
 
     def _capacity(self, trunk: TrunkOptions, request: Request, source: Peer, now: float) -> Refusal | None:
-        if full := self.capacity.full(now):
+        more = request.headers.get("replaces") is None  # a call that replaces another takes no place of its own
+        if more and (full := self.capacity.full(now)):
             why = full
-        elif self.capacity.calls[trunk.name] >= trunk.max_calls:
+        elif more and self.capacity.calls[trunk.name] >= trunk.max_calls:
             why = f"the trunk has {trunk.max_calls} calls, its max_calls"
         elif not self._limits.calls.take(site(source.host), now):
             why = f"more than {self.options.calls_per_second:g} calls per second from this address"

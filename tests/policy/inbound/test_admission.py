@@ -190,6 +190,15 @@ def test_a_trunk_that_runs_wild_is_told_503() -> None:
     assert ask(admission, CARRIER, now=1.0) is None
 
 
+def test_calls_that_replace_others_need_no_place_but_keep_to_the_rate() -> None:
+    """Each takes a transaction, whether or not what it names is there."""
+    admission = door(TRUNK, calls_per_second=10, max_calls=1)
+    admission.capacity.calls.update({TRUNK.name: 1})
+    replacing = message(more=(("Replaces", "other;to-tag=1;from-tag=2"),))
+    statuses = [ask(admission, CARRIER, request=replacing) for _ in range(50)]
+    assert statuses == [None] * 40 + [503] * 10
+
+
 @pytest.mark.slow
 def test_a_flood_of_strangers_is_not_read_and_touches_no_trunk() -> None:
     """5,000 datagrams a second from one address, then from everywhere: a hundred seconds of it."""
