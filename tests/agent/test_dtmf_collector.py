@@ -108,7 +108,10 @@ def everything(held: Held) -> str:
 
 
 def test_the_agent_asks_waits_without_a_filler_and_goes_on_with_the_digits() -> None:
+    agreed: list[str] = []
+
     async def plan(caller, line, stt):
+        line.agree = agreed.append
         await pressing(caller, "7346#", after=5.0)
         await asyncio.sleep(8)
         caller.hang_up()
@@ -118,11 +121,14 @@ def test_the_agent_asks_waits_without_a_filler_and_goes_on_with_the_digits() -> 
     assert held.turns[1].tools[0].result == {"status": "complete", "digits": "7346"}
     assert held.line.private == []
     assert held.turns[1].heard == "Please key it in. Thank you.", "one turn"
-    assert held.line.agreed == "", "what a collection asks for is no consent to a recording"
+    assert agreed == [], "what a collection asks for is no consent to a recording"
 
 
 def test_a_key_after_the_collection_may_be_consent() -> None:
+    agreed: list[str] = []
+
     async def plan(caller, line, stt):
+        line.agree = agreed.append
         await pressing(caller, "1#", after=5.0)
         await asyncio.sleep(8)
         caller.press("1")
@@ -131,7 +137,7 @@ def test_a_key_after_the_collection_may_be_consent() -> None:
 
     held = hold(plan, Setting(script=asking(), collects=True))
     assert held.turns[1].tools[0].result == {"status": "complete", "digits": "1"}
-    assert held.line.agreed == "1"
+    assert agreed == ["1"]
 
 
 def test_who_knows_the_question_need_not_hear_it_out() -> None:
@@ -264,7 +270,10 @@ def test_a_caller_who_hangs_up_in_between_leaves_nothing_behind() -> None:
 
 
 def test_speech_to_speech_asks_for_digits_too() -> None:
+    agreed: list[str] = []
+
     async def plan(caller, session):
+        caller.line.agree = agreed.append
         await asyncio.sleep(2)
         await caller.say("I want to pay.")
         session.call("collect_digits", question="Your card number, please.", most=4, secret=True)
@@ -274,6 +283,8 @@ def test_speech_to_speech_asks_for_digits_too() -> None:
             await asyncio.sleep(0.2)
         session.say("Thank you.")
         await asyncio.sleep(4)
+        caller.line.incoming.put_nowait(Digit("1", now()))
+        await asyncio.sleep(0.1)
         caller.line.incoming.put_nowait(Gone("the caller hung up"))
 
     held = hold_realtime(plan, collects=True)
@@ -282,7 +293,7 @@ def test_speech_to_speech_asks_for_digits_too() -> None:
     assert given == ("answer", "c1", {"status": "complete", "reference": "secret-1", "keys": 4}, False)
     assert [line for line in map(str, held.messages) if "4111" in line] == []
     assert held.line.private == [True, False]
-    assert held.line.agreed == ""
+    assert agreed == ["1"], "the one that nobody asked for"
     assert held.turns[1].heard.startswith("Your card")
     assert held.turns[1].heard.endswith("Thank you.")
     assert not any(did[0] == "give_up" for did in held.session.did)

@@ -30,8 +30,6 @@ class FakeLine:
         self.played = bytearray()
         self.cuts: list[Heard] = []
         self.pressed = ""
-        self.agreed = ""
-        """The keys that may be consent."""
         self.piece = 0.1
         self.private: list[bool] = []
         self.thinks = False
@@ -85,7 +83,7 @@ class FakeLine:
         self.private.append(on)
 
     def agree(self, key: str) -> None:
-        self.agreed += key
+        """A test that wants to know puts something else in this place."""
 
     def think(self, on: bool) -> None:
         self.thinks = on

@@ -73,7 +73,7 @@ class Player:
     def _nothing(self, *_: Any) -> None:
         """Nothing that is asked of it matters."""
 
-    set_language = expect = finish = pause = resume = send_audio = send_digits = _nothing
+    agree = set_language = expect = finish = pause = resume = send_audio = send_digits = _nothing
     set_chunk_duration = set_private = follow_voice = think = _nothing
 
 

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -93,7 +94,7 @@ def test_who_withholds_their_number_puts_two_on_the_list_and_no_more(tmp_path: P
             )
             errors = []
             for last in (0, 0, 1, 2, 3, 0):
-                call = SimpleNamespace(info=info)
+                call: Any = SimpleNamespace(info=info)
                 stop = call_tools(store, own, Mock())[-1](call, Mock())  # those of another agent: it was handed over
                 arguments = f'{{"phone_number": "+1415555010{last}"}}'
                 errors.append((await Toolbox(stop).run("stop_calling", arguments)).error)

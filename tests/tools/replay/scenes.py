@@ -134,7 +134,7 @@ def bursts() -> Callable[[random.Random], float | None]:
 def may_keep_keys(me: Caller) -> None:
     """Nothing is kept of the sound around keys, so no bundle is made of such a call; of these there must be one."""
     assert me.live
-    me.live.context.call_recording.pressed = lambda key, *, asked=False: None  # type: ignore[method-assign]
+    me.live.context.call_recording.pressed = lambda key: None  # type: ignore[method-assign]
 
 
 async def presses(me: Caller) -> None:
