@@ -1,7 +1,7 @@
 """Threads for blocking work: a bounded pool for each kind, so that a kind that hangs does not delay the others.
 
-The loop's default executor is left to the name resolution that asyncio does by itself. Its threads are few, and all
-that is given to it waits in one queue without a bound: six functions that hang would stop every new connection.
+The name resolution that asyncio does by itself has such a pool too (`agent.lookups`). Nothing uses the usual executor
+of a loop: its threads are few, and all that is given to it waits in one queue without a bound.
 """
 
 import asyncio
@@ -84,7 +84,13 @@ class Pool:
                 thread.start()
                 self._threads.append(thread)
             self._changed.notify()
+        work.add_done_callback(self._give_up)
         return work
+
+    def _give_up(self, work: Future[Any]) -> None:
+        if work.cancelled():  # it gives its place up
+            with self._changed:
+                self._queue = deque(one for one in self._queue if one[0] is not work)
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` in a thread, with this task's context variables. Raises what it raises, and `PoolFullError`.
@@ -98,8 +104,6 @@ class Pool:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError as cancelled:
             if work.cancel():
-                with self._changed:
-                    self._queue = deque(one for one in self._queue if one[0] is not work)
                 raise cancelled from NotBegun(f"no thread for {self.name} became free in time")
             raise
         finally:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from agent.lookups import run_main
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone
 from sipgw.agents.agents import VariableError
 from sipgw.calls.request import RING_TIMEOUT, OriginateRequest
@@ -56,7 +57,7 @@ def call(
     with one_line_errors():
         settings, agents = load_all(config)
         log.configure(LogOptions(level="warning"))
-        ending = asyncio.run(_call(settings, agents, request, alone=alone))
+        ending = run_main(_call(settings, agents, request, alone=alone))
     raise typer.Exit(2 if ending is None else EXIT.get(ending.kind, 0))
 
 

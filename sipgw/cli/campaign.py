@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
+from agent.lookups import run_main
 from sipgw.cli.call import on_signal, unregistered
 from sipgw.cli.running import found
 from sipgw.config.agent_files import DEFAULT, load_all
@@ -75,7 +76,7 @@ def run(
         except FileError as error:
             err.print(f"[red]error:[/] {escape(f'{file}: {error}')}", soft_wrap=True)
             raise typer.Exit(2) from None
-        asyncio.run(_run(settings, agents, planned, follow=not detach))
+        run_main(_run(settings, agents, planned, follow=not detach))
 
 
 Name = Annotated[str, typer.Argument(help="The campaign.")]
@@ -107,11 +108,11 @@ def _set(name: str, state: CampaignState, config: Path | None) -> None:
             async with Store(settings.store) as store:
                 return await Jobs(store, "").set_state(name, state)
 
-        there = asyncio.run(write())
+        there = run_main(write())
         if not there:
             raise _unknown(name)
         out.print(f"{escape(name)} is {state}")
-        if state == "running" and not asyncio.run(_running(settings)):
+        if state == "running" and not run_main(_running(settings)):
             err.print(NOBODY_DIALS, soft_wrap=True)
 
 
@@ -128,7 +129,7 @@ def status(
     """Show how far campaigns and callbacks are; with a name, every number of it that is not done."""
     with one_line_errors():
         settings, _ = load_all(config)
-        table = asyncio.run(_status(settings, name))
+        table = run_main(_status(settings, name))
     if table is None:
         raise _unknown(name)
     out.print(table)

@@ -1,6 +1,5 @@
 """``sipgw dnc``: our own do-not-call list, and the decision of the gate for a number."""
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.markup import escape
 
+from agent.lookups import run_main
 from sipgw.config.agent_files import load_all
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.log import LogOptions
@@ -124,7 +124,7 @@ def check(
 
     with one_line_errors():
         log.configure(LogOptions(level="error"))
-        verdict, country = asyncio.run(judge(*load_all(config)))
+        verdict, country = run_main(judge(*load_all(config)))
     if isinstance(verdict, GateRefusal):
         again = f"; it may be called from {_there(verdict.again, number, country)} on" if verdict.again else ""
         out.print(f"[red]refused[/] ({verdict.rule}): {escape(verdict.reason)}{again}", soft_wrap=True)
@@ -159,4 +159,4 @@ def _on_list(config: Path | None, act: Callable[[OwnList], Awaitable[T]]) -> T:
             return await act(OwnList(store))
 
     with one_line_errors():
-        return asyncio.run(run(load_all(config)[0]))
+        return run_main(run(load_all(config)[0]))

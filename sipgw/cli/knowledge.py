@@ -1,6 +1,5 @@
 """``sipgw knowledge``: the documents that an agent answers from."""
 
-import asyncio
 import math
 import shutil
 import time
@@ -16,6 +15,7 @@ from annotated_types import Ge, Le, Len
 from rich.markup import escape
 
 from agent.errors import ProviderError
+from agent.lookups import run_main
 from agent.passages import Find, Passage
 from agent.providers.local.brain.documents import answer_of
 from sipgw.agents.knowledge.documents import READERS
@@ -88,7 +88,7 @@ def add(
             async with _opened(config, settings) as (book, _):
                 return book
 
-        reading = asyncio.run(run()).reading
+        reading = run_main(run()).reading
     cost = f", for {reading.cost.total:.4f}" if reading.cost else ""
     out.print(f"{reading.files} documents, {reading.new} of them read now, {len(reading.found.entries)} passages{cost}")
     if reading.problems:
@@ -110,7 +110,7 @@ def ask(
                 found = await find((question,))
                 return found, time.perf_counter() - began, answer_of(question, [one.text for one in found])
 
-        found, seconds, answer = asyncio.run(run())
+        found, seconds, answer = run_main(run())
     for one in found:
         heading = f" › {one.heading}" if one.heading else ""
         out.print(f"[bold]{escape(one.file + heading)}[/] ({one.score:.2f})\n  {escape(one.text)}", soft_wrap=True)
@@ -142,7 +142,7 @@ def evaluate(
                     times.append(time.perf_counter() - began)
             return found, times
 
-        found, times = asyncio.run(run())
+        found, times = run_main(run())
     places = [_place(one, passages) for one, passages in zip(wanted.questions, found, strict=True)]
     for one, place, passages in zip(wanted.questions, places, found, strict=True):
         if not place:

@@ -1,6 +1,5 @@
 """``sipgw records``: export, forget, purge."""
 
-import asyncio
 import contextlib
 import sys
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from agent.lookups import run_main
 from sipgw.agents.agents import Agents
 from sipgw.cli.forgetting import forget_everywhere
 from sipgw.config.agent_files import load_all
@@ -69,7 +69,7 @@ def export(
                     async for text in kind(store, wanted, Agents(settings, agents).redact("exports"), fields):
                         to.write(text)
 
-        asyncio.run(run())
+        run_main(run())
 
 
 @records.command("forget")
@@ -102,7 +102,7 @@ def forget_number(
                         soft_wrap=True,
                     )
 
-        asyncio.run(run())
+        run_main(run())
 
 
 @records.command("purge")
@@ -120,7 +120,7 @@ def purge_old(config: ConfigFile = None) -> None:
                 out.print(f"deleted: {gone.calls} calls, {gone.transcripts} transcripts, {gone.recordings} recordings")
                 await _tell_undeleted(store, gone)
 
-        asyncio.run(run())
+        run_main(run())
 
 
 async def _tell_undeleted(store: Store, removed: Removed) -> None:

@@ -11,6 +11,7 @@ import structlog
 import typer
 from rich.markup import escape
 
+from agent.lookups import run_main
 from sipgw.agents.prompt_files import PromptFiles
 from sipgw.cli.banner import say_how_to_call, say_ready
 from sipgw.cli.orders import ParentLink, listen_to_signals
@@ -74,9 +75,9 @@ def serve(
             settings = replace(settings, sip=replace(settings.sip, take_over=str(settings.store.handover)))
         log.configure(settings.log, redactor_for(settings.privacy, "logs"))
         if workers > 1 and own is None:
-            asyncio.run(run_workers(settings, workers))
+            run_main(run_workers(settings, workers))
         else:
-            asyncio.run(_serve(settings, agents, read, config, own))
+            run_main(_serve(settings, agents, read, config, own))
 
 
 async def _serve(

@@ -1,12 +1,12 @@
 """``sipgw web``: passwords and keys, from the command line."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar, cast
 
 import typer
 
+from agent.lookups import run_main
 from sipgw.config.config import load
 from sipgw.config.log import LogOptions
 from sipgw.console import ConfigFile, one_line_errors
@@ -31,7 +31,7 @@ def _with_accounts(config: Path | None, work: Callable[[Accounts], Awaitable[T]]
 
     log.configure(LogOptions(level="warning"))
     with one_line_errors():
-        return asyncio.run(run())
+        return run_main(run())
 
 
 def _tenant(name: str, config: Path | None) -> str:

@@ -1,6 +1,5 @@
 """``sipgw demo``: a built-in caller talks with the embedded agent."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from agent.lookups import run_main
 from agent.providers.local import models
 from sipgw.config.log import LogOptions
 from sipgw.console import err, one_line_errors, out
@@ -30,7 +30,7 @@ def demo(
         raise typer.Exit(1)
     with one_line_errors():
         log.configure(LogOptions(level="warning"))
-        result = asyncio.run(hold_demo(out))
+        result = run_main(hold_demo(out))
     if json_file:
         json_file.write_text(json.dumps(result.as_dict(), indent=2, ensure_ascii=False) + "\n")
         out.print(f"turns written to {json_file}")

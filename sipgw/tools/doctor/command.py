@@ -1,6 +1,5 @@
 """The command `sipgw doctor`."""
 
-import asyncio
 import json
 import os
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from agent.lookups import run_main
 from sipgw.config.config import GatewayConfig, load
 from sipgw.console import err, one_line_errors, out
 from sipgw.tools.doctor.doctor_endpoint import DoctorTimeouts
@@ -66,7 +66,7 @@ def doctor(
         raise typer.Exit(2)
     wanted = ExaminationOptions(trunk, call, providers, live, DoctorTimeouts(answer=wait))
     with one_line_errors(2):
-        found = asyncio.run(_examined(settings, wanted, quiet=json_))
+        found = run_main(_examined(settings, wanted, quiet=json_))
     if json_:
         out.print_json(json.dumps([one.as_dict() for one in found]))
     else:

@@ -1,6 +1,5 @@
 """The command `sipgw eval`."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -13,6 +12,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from agent.lookups import run_main
 from agent.meter import ChargedLlm, UsageReport
 from agent.records import Used
 from sipgw.agents.providers import choose, opened
@@ -58,7 +58,7 @@ def eval_command(
         wanted = acted(read_set(evaluated), scripted=scripted)
         used = counted(usage) if usage else None
         those = [replace(one, used=used) for one in contestants(config, agent, prompt or ())]
-        results, sounds = asyncio.run(_run(wanted, evaluated.parent, those, at_once, judge, json_))
+        results, sounds = run_main(_run(wanted, evaluated.parent, those, at_once, judge, json_))
     if html_file:
         html_file.write_text(html(wanted, results, sounds), encoding="utf-8")
     if json_:

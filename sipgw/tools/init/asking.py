@@ -1,6 +1,5 @@
 """Asks in a terminal for what ``sipgw init`` writes. Keys and the line are tried as soon as they are given."""
 
-import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 import typer
 from rich.markup import escape
 
+from agent.lookups import run_main
 from agent.providers.local import models
 from agent.providers.provider import Provider
 from sipgw.config import registry
@@ -73,7 +73,7 @@ def guide(answers: Answers, output: Path, *, call: Callable[[Path], bool], alway
     if server:
         _set_up(server, output)
     if line in ("pbx", "carrier") and typer.confirm("try the line now?", default=True):
-        asyncio.run(_try_line(answers, given))
+        run_main(_try_line(answers, given))
     named = "" if output == DEFAULT_FILE else f" -c {output}"
     wanted = always or typer.confirm("call the agent now, from this machine?", default=True)
     answered = not wanted or call(output)
@@ -199,7 +199,7 @@ def _tried(part: str, record: Provider, variables: Mapping[str, str]) -> Finding
         finding = bad("provider.missing", record.title, str(error), section=error)
     else:
         with working(f"asking {record.title}"):
-            finding = masked(asyncio.run(examined(config, part, record.name)), secrets_of(config))
+            finding = masked(run_main(examined(config, part, record.name)), secrets_of(config))
     show_finding(finding, new=True)
     return finding
 

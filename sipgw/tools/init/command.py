@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from agent.lookups import run_main
 from sipgw.config.options import DEFAULT_FILE
 from sipgw.program import command
 from sipgw.tools.init.answers import HERE, RECIPES, Answers, replace_file
@@ -106,7 +107,6 @@ def _write(answers: Answers, output: Path, *, yes: bool) -> None:
 
 def _call(output: Path) -> bool:
     """Call the agent of a configuration. Whether it answered."""
-    import asyncio
 
     from sipgw.config.agent_files import load_all
     from sipgw.config.log import LogOptions
@@ -119,7 +119,7 @@ def _call(output: Path) -> bool:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with one_line_errors(1, CallFailed, NotAcceptable):
         log.configure(LogOptions(level="error"))
-        return not asyncio.run(hold_first_call(*load_all(output), out))
+        return not run_main(hold_first_call(*load_all(output), out))
 
 
 def _model_server(name: str, output: Path, url: str, model: str, *, yes: bool) -> None:

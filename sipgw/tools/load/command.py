@@ -1,6 +1,5 @@
 """The command `sipgw load`."""
 
-import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
+from agent.lookups import run_main
 from sipgw.agents.providers import choose
 from sipgw.config.config import load
 from sipgw.console import err, one_line_errors, out, print_table, result_file
@@ -78,7 +78,7 @@ def _about(plan: LoadPlan) -> str:
 
 def _watched(plan: LoadPlan, host: str, *, quiet: bool) -> LoadOutcome:
     if quiet:
-        return asyncio.run(run(plan, host, lambda step, left: None))
+        return run_main(run(plan, host, lambda step, left: None))
     with Status("starting ...", console=err) as status:
 
         def progress(step: LoadStep, left: float) -> None:
@@ -89,7 +89,7 @@ def _watched(plan: LoadPlan, host: str, *, quiet: bool) -> LoadOutcome:
                 f"{step.lost} packets lost{cpu}, callers {step.generator:.2f} cores, {left:.0f} s left"
             )
 
-        return asyncio.run(run(plan, host, progress))
+        return run_main(run(plan, host, progress))
 
 
 def _show(outcome: LoadOutcome, *, ramped: bool) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import typer
 
+from agent.lookups import run_main
 from agent.providers.local.host import LocalSpeech
 from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import Providers
@@ -73,7 +74,7 @@ def main() -> None:
     try:
         with one_line_errors(2):
             config = load(Path(sys.argv[2])) if len(sys.argv) > 2 else None
-            asyncio.run(_serve(config, int(sys.argv[1])))
+            run_main(_serve(config, int(sys.argv[1])))
     except typer.Exit as end:
         sys.exit(end.exit_code)
 

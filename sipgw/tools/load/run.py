@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.lookups import run_main
 from sipgw.config.networks import PRIVATE_NETWORKS, Networks
 from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.resolver import Resolver
@@ -110,7 +111,7 @@ def check_target(target: str, *, own: bool) -> str:
     uri = Uri.parse(target)
     if uri.scheme not in ("sip", "sips"):
         raise LoadError(f"{target} is not a SIP address")
-    hops = asyncio.run(_located(uri))
+    hops = run_main(_located(uri))
     if not hops:
         raise LoadError(f"{uri.host}: no address was found")
     private = Networks[bool]()

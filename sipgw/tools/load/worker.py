@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import asdict, dataclass, field
 from importlib.resources import as_file, files
 
+from agent.lookups import run_main
 from media.g711 import FRAME
 from sipgw.config.log import LogOptions
 from sipgw.records.artifacts.wav import read_ulaw
@@ -189,7 +190,7 @@ def main() -> None:
     """Run until stdin ends."""
     open_files()
     log.configure(LogOptions(level="error"))
-    asyncio.run(_run(WorkerJob(**json.loads(sys.argv[1]))))
+    run_main(_run(WorkerJob(**json.loads(sys.argv[1]))))
 
 
 if __name__ == "__main__":

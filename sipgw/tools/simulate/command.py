@@ -1,6 +1,5 @@
 """The command `sipgw simulate`."""
 
-import asyncio
 import json
 import re
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from agent.lookups import run_main
 from sipgw.config.config import load
 from sipgw.config.log import LogOptions
 from sipgw.console import one_line_errors, out, result_file
@@ -94,7 +94,7 @@ def simulate_command(
         log.configure(LogOptions(level="error"))
         settings = load(config) if config else None
         try:
-            verdict, call = asyncio.run(simulate(wanted, folder, _teller(quiet=json_), config=settings, target=uri))
+            verdict, call = run_main(simulate(wanted, folder, _teller(quiet=json_), config=settings, target=uri))
         except CallFailed as error:
             raise ScenarioError(f"{target}: {error}" if target else str(error)) from None
     if wav:

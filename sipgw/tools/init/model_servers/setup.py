@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from agent.errors import ProviderError
+from agent.lookups import run_main
 from agent.providers.extra import is_address
 from agent.providers.openai_client import OpenAIOptions
 from sipgw.config.config import environment
@@ -54,7 +55,7 @@ def set_up(name: str, output: Path, url: str, model: str, *, yes: bool) -> None:
         _note(f"{output} has [openai] api_key: each call sends it to this server; take it out")
     elif environment().get("OPENAI_API_KEY"):
         _note("OPENAI_API_KEY is set: each call sends it to this server; take it out of the environment and of .env")
-    values = asyncio.run(_tried(kind, url, model, output))
+    values = run_main(_tried(kind, url, model, output))
     _write(output, values, kind.title, yes=yes)
 
 

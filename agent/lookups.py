@@ -1,0 +1,39 @@
+"""Look-ups of host names by clients of HTTP, websockets and databases, in a bounded pool of threads.
+
+asyncio gives them to the executor of the loop. The usual one has few threads and a queue without a bound, and the
+process waits at its end for look-ups that hang.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+from agent.pool import Pool, PoolFullError
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+LOOKUPS = Pool("the names of services", workers=32, waiting=256)
+
+
+class _Executor(ThreadPoolExecutor):
+    """Executor of a loop whose work is done in the threads of `LOOKUPS`; asyncio takes no other kind of class."""
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have `function` called. Raises `socket.gaierror`, which every client takes for a name without an address."""
+        try:
+            return LOOKUPS.submit(function, *args, **kwargs)
+        except PoolFullError as error:
+            raise socket.gaierror(socket.EAI_AGAIN, str(error)) from None
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Wait for nothing: what hangs ends with the process."""
+
+
+def run_main(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` as the main task of a process, as `asyncio.run` does; names are looked up in `LOOKUPS`."""
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_default_executor(_Executor(max_workers=1))
+        return runner.run(work)
