@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+import contextlib
 import io
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 Source = Literal["caller", "key", "cli", "import", "api"]
 CHUNK = 500
 """Numbers that are written in one statement."""
+OWN = Pool("our own do-not-call list", workers=2, waiting=64)
 LISTS = Pool("do-not-call files", workers=2, waiting=64)
 LINE = 1000
 """Characters of a line that are read."""
@@ -69,17 +71,14 @@ class OwnList:
     """Our own list. Every process sees a change at once."""
 
     def __init__(self, store: Store, path: str = "") -> None:
-        """`path` is the file of a SQLite store, in which a number is looked up without a thread."""
+        """`path` is the file of a SQLite store, in which a number is looked up by a thread of `OWN`."""
         self._store = store
         self._path = path
-        self._file: sqlite3.Connection | None = None
-        self._opened = (0, 0)
-        """Which file that is."""
 
     async def find(self, number: str) -> DncEntry | None:
-        """The entry of an E.164 number, or None. Raises the errors of the database."""
+        """The entry of an E.164 number, or None. Raises the errors of the database, and `PoolFullError`."""
         if self._path:
-            return self._in_file(number)
+            return await OWN.run(_in_file, self._path, number)
         async with self._store.read() as session:
             row = (await session.execute(_FIND.where(_TABLE.c.number == number))).first()
             return None if row is None else DncEntry(*row)
@@ -92,23 +91,6 @@ class OwnList:
                 some = _FIND.where(_TABLE.c.number.in_(numbers[start : start + CHUNK]))
                 found += [DncEntry(*row) for row in await session.execute(some)]
         return {one.number: one for one in found}
-
-    def _in_file(self, number: str) -> DncEntry | None:
-        there = Path(self._path).stat()
-        if self._opened != (there.st_dev, there.st_ino):  # SQLite would go on with a deleted file
-            self.close()
-            uri = f"file:{quote(str(Path(self._path).resolve()))}?mode=ro"
-            self._file = sqlite3.connect(uri, uri=True, timeout=0.05, isolation_level=None)
-            self._opened = (there.st_dev, there.st_ino)
-        assert self._file is not None  # noqa: S101  it was opened when `_opened` was set
-        row = self._file.execute(_IN_FILE, (number,)).fetchone()
-        return None if row is None else DncEntry(row[0], datetime.fromisoformat(row[1]).replace(tzinfo=UTC), *row[2:])
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file, self._opened = None, (0, 0)
 
     async def add(self, number: str, source: Source, call: str = "", note: str = "") -> bool:
         """Put an E.164 number on the list; returns whether it was not there yet."""
@@ -148,6 +130,14 @@ class OwnList:
         """How many there are."""
         async with self._store.read() as session:
             return await session.scalar(select(func.count()).select_from(DoNotCall)) or 0
+
+
+def _in_file(path: str, number: str) -> DncEntry | None:
+    """See `OwnList.find`. The file is opened each time, for SQLite would go on with a deleted one."""
+    uri = f"file:{quote(str(Path(path).resolve()))}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0.05, isolation_level=None)) as file:
+        row = file.execute(_IN_FILE, (number,)).fetchone()
+    return None if row is None else DncEntry(row[0], datetime.fromisoformat(row[1]).replace(tzinfo=UTC), *row[2:])
 
 
 def opened(path: Path) -> TextIO:

@@ -11,7 +11,7 @@ from typing import Any, Self
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.pool import Pool
+from agent.pool import Pool, PoolFullError
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.gate import GateOptions
@@ -92,7 +92,6 @@ class Gate:
 
     async def __aexit__(self, *_: object) -> None:
         self._audit.close()
-        self.own.close()
 
     async def permit(self, dial: GateRequest) -> Permit | GateRefusal:
         """Judge a dial, audit the decision, and count the call if it is permitted. Call it before each attempt, also
@@ -218,7 +217,7 @@ class Gate:
     async def _listed(self, number: str, held: Mapping[str, GateOptions]) -> GateRefusal | None:
         try:
             entry = await self.own.find(number)
-        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        except (SQLAlchemyError, sqlite3.Error, OSError, PoolFullError) as error:
             log.warning("the do-not-call list cannot be read", error=str(error))
             why = f"the database does not answer ({type(error).__name__})"
             return GateRefusal(

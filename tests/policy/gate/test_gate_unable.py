@@ -1,5 +1,8 @@
 """A gate that cannot do its work lets nobody be called, and says when it is worth asking again: nobody is lost."""
 
+import asyncio
+import sqlite3
+import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,11 +11,12 @@ import pytest
 
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import StoreOptions
-from sipgw.policy.gate.dnc import OwnList
+from sipgw.policy.gate.dnc import OWN, OwnList
 from sipgw.policy.gate.gate import LONGEST, SOON, GateRefusal
 from sipgw.policy.gate.rules import GateRequest, Permit
 from sipgw.records.store.store import Store
 from tests.gate_world import ALWAYS, CALIFORNIA, World, run
+from tests.waiting import HANG, until
 
 SLOW = """
 import asyncio
@@ -84,6 +88,31 @@ def test_an_audit_and_a_database_that_are_away_for_a_moment(world: World) -> Non
             assert await again(world) == ("audit", world.now + SOON)
             (world.folder / "audit" / "gate-2026-12.jsonl").rmdir()
             assert await world.dial() == Permit(CALIFORNIA)
+
+    run(scene())
+
+
+def test_a_disk_that_hangs_lets_nobody_be_called_and_holds_nothing_else_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go, real = threading.Event(), sqlite3.connect
+
+    def hang(*given: Any, **more: Any) -> sqlite3.Connection:
+        let_go.wait(HANG)
+        return real(*given, **more)
+
+    async def scene() -> None:
+        async with world.up(windows=ALWAYS), asyncio.TaskGroup() as group:
+            monkeypatch.setattr(sqlite3, "connect", hang)
+            before, most = OWN.refused, OWN.workers + OWN.waiting
+            dials = [group.create_task(world.dial()) for _ in range(most)]
+            await until(lambda: (OWN.busy, OWN.queued) == (OWN.workers, OWN.waiting))
+            rule, reason = await world.refused()
+            assert (rule, "so nobody is called" in reason) == ("failed", True)
+            assert OWN.refused - before == 1
+            assert not any(one.done() for one in dials)
+            let_go.set()
+        assert dials[0].result() == Permit(CALIFORNIA)
 
     run(scene())
 
