@@ -205,6 +205,40 @@ def test_an_error_beside_the_speech_process_starts_it_again(monkeypatch: pytest.
     run(scenario())
 
 
+@pytest.mark.parametrize("kept", ["media", "speech"])
+def test_a_process_whose_task_fails_while_it_is_cancelled_does_not_begin_again(
+    monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    """The group round a process reports the error of a task of its own, in the place of the cancellation."""
+    begun: list[str] = []
+
+    async def fails() -> None:
+        try:
+            await asyncio.sleep(HANG)
+        except asyncio.CancelledError:
+            raise Bug from None
+
+    async def run_process() -> str:
+        begun.append(kept)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails())
+        return ""
+
+    async def scenario() -> None:
+        speech, (process,) = LocalSpeech(LocalSpeechOptions()), MediaEngine(MediaOptions())._processes
+        for one in (speech, process):
+            monkeypatch.setattr(one, "_run_process", run_process)
+        keep = process.keep_alive if kept == "media" else speech._keep_alive
+        task = asyncio.get_running_loop().create_task(keep())
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait({task}, timeout=HANG)
+        assert task.done()
+
+    run(scenario())
+    assert begun == [kept]
+
+
 def test_work_that_fails_while_it_is_cancelled_does_not_begin_again() -> None:
     begun: list[str] = []
 

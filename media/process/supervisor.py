@@ -154,8 +154,9 @@ class MediaProcess:
             self.channels.take(message)
 
     async def keep_alive(self) -> None:
-        """Run it, and again whenever it dies, until cancelled."""
-        while True:
+        """Run it, and again whenever it dies, until cancelled, even if an error took the place of that."""
+        task = asyncio.current_task()
+        while task is None or not task.cancelling():
             try:
                 cause = await self._run_process()
             except OSError as error:  # no descriptors or no memory at present

@@ -164,10 +164,10 @@ class LocalSpeech:
             self._writer.write(Message(kind, number, body).encode())
 
     async def _keep_alive(self) -> None:
-        now = asyncio.get_running_loop().time
+        now, task = asyncio.get_running_loop().time, asyncio.current_task()
         shortest, longest = RESTART_PAUSE
         pause = shortest
-        while True:
+        while task is None or not task.cancelling():  # an error may have taken the place of the cancellation
             started = now()
             log.info("speech models loading", threads=self.options.threads)
             try:
