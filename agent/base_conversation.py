@@ -147,10 +147,10 @@ class BaseConversation(ConversationKind):
                 self._agent.speech_output.finished(event)
                 self._agent.told_tools()
             case Digit(key, _) if not self._collecting.press(key):
-                self._line.agree(key)
                 if tool := self._active.persona.keys.get(key):
                     self._spawn(self.call_control.press(tool, self._active.persona.not_done))
                 else:
+                    self._line.agree(key)
                     self._press(key)
             case Away(away, taken):
                 self._listening.voice.reset()

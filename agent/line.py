@@ -103,7 +103,8 @@ class Line(Protocol):
         ...
 
     def agree(self, key: str) -> None:
-        """The caller pressed `key`, and no collection of digits asked for it: it may be consent to keep the sound."""
+        """The caller pressed `key`, which no collection of digits asked for and which stands for no tool: it may be
+        consent to keep the sound."""
         ...
 
     def think(self, on: bool) -> None:

@@ -104,6 +104,8 @@ class AgentConfig:
 
     def __post_init__(self) -> None:
         _once("languages", [language.code for language in self.languages])
+        if self.gate.stop_key == "1" and self.recording.consent == "key":
+            raise ValueError('[gate] stop_key cannot be 1 with [recording] consent = "key": there 1 is consent')
 
     def table(self, section: str) -> Any:
         """The options of a provider by its table's name. Raises `AttributeError`."""

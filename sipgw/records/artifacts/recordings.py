@@ -101,8 +101,8 @@ class CallRecording:
             self._tell()
 
     def agree(self, key: str) -> None:
-        """The caller has pressed a key for the agent that no collection of digits took: `AGREE` is consent, unless
-        nothing may be kept now.
+        """The caller has pressed a key for the agent that no collection of digits took and that stands for no tool:
+        `AGREE` is consent, unless nothing may be kept now.
         """
         if key == AGREE and not self.agreed and not self._paused:
             self.agreed = True

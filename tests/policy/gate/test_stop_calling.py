@@ -17,7 +17,9 @@ from agent.tools import tool as as_tool
 from sipgw.bounds import FULL
 from sipgw.calls.info import CallInfo
 from sipgw.cli.main import app
-from sipgw.config.records import StoreOptions
+from sipgw.config.config import AgentConfig
+from sipgw.config.gate import GateOptions
+from sipgw.config.records import RecordingOptions, StoreOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.gateway.call_tools import call_tools
 from sipgw.policy.gate.dnc import OwnList
@@ -109,7 +111,7 @@ def test_who_withholds_their_number_puts_two_on_the_list_and_no_more(tmp_path: P
 
 
 def test_a_key_runs_the_tool_and_the_agent_confirms_it() -> None:
-    asked = []
+    asked, agreed = [], []
 
     @as_tool(side_effect=True)
     async def stop_calling() -> dict[str, str]:
@@ -118,6 +120,7 @@ def test_a_key_runs_the_tool_and_the_agent_confirms_it() -> None:
         return {"say": DONE}
 
     async def plan(caller, line, stt):
+        line.agree = agreed.append
         await asyncio.sleep(0.3)  # into the greeting
         caller.press("*")
         await asyncio.sleep(8)
@@ -126,6 +129,13 @@ def test_a_key_runs_the_tool_and_the_agent_confirms_it() -> None:
     held = hold(plan, Setting(persona=replace(PERSONA, keys=stop_keys("*")), tools=[stop_calling]))
     assert asked == [True]
     assert held.turns[-1].heard == DONE
+    assert agreed == [], "a key that stands for a tool is no consent to a recording"
+
+
+def test_the_key_of_consent_cannot_stop_calls() -> None:
+    with pytest.raises(ValueError, match="there 1 is consent"):
+        AgentConfig(gate=GateOptions(stop_key="1"), recording=RecordingOptions(consent="key"))
+    assert AgentConfig(gate=GateOptions(stop_key="1"), recording=RecordingOptions(consent="announce"))
 
 
 def test_a_key_whose_tool_fails_is_not_confirmed() -> None:
