@@ -73,7 +73,7 @@ class NotPermitted(NotDialled):
 
 
 class Originator:
-    """Makes calls. `gate`, if any, must permit each one, and `signer` signs each call to a number."""
+    """Makes calls. `gate` must permit each one to a number, and `signer`, if any, signs it."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Originator:
         routes: RouteSelector,
         registrar: Registrar,
         places: TrunkSlots,
-        gate: OutboundGate | None = None,
+        gate: OutboundGate,
         signer: "StirSigner | None" = None,
     ) -> None:
         self.gate = gate
@@ -197,8 +197,6 @@ class Originator:
 
     async def _permitted(self, request: GateRequest, counted: set[str]) -> str:
         """The number as the gate permits it, which is `counted` now. Raises `NotPermitted`."""
-        if self.gate is None:
-            return request.number
         judged = await self.gate.permit(request._replace(counted=frozenset(counted)))
         if isinstance(judged, GateRefusal):
             raise NotPermitted(judged)

@@ -113,7 +113,7 @@ class TransferLegs:
         if self.services.transfer_dialer.registrar.seen_at(uri):
             return ReferTarget.known(uri, info.trunk)
         target = ReferTarget.of(uri, info.trunk, dialog=dialog)
-        if not target.outside or gate is None:
+        if not target.outside:
             return target
         judged = await gate.permit(GateRequest(target.number, info.trunk.name, info.agent, "transfer", consent=True))
         if isinstance(judged, GateRefusal):

@@ -31,8 +31,6 @@ def callback_tools(store: Store, originator: Originator) -> CallTools:
 
         async def refused(number: str, trunk: str, consent: bool) -> str:
             """Why the gate will not let `number` be called back at any hour; empty if it may."""
-            if originator.gate is None:
-                return ""
             request = GateRequest(
                 number, originator.first(trunk), info.agent, "callback", consent=consent or None,
                 caller_id=next(iter(numbers), ""), tenant=tenant,

@@ -115,7 +115,7 @@ def test_a_list_that_is_away_for_a_moment_costs_nobody_the_call(tmp_path: Path) 
             clock = [datetime.now(UTC)]
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
-            running = group.create_task(job_dialer(world, clock, gate=world.gateway.originator.gate).run())
+            running = group.create_task(job_dialer(world, clock).run())
             waits = await until(jobs, state="planned", attempts=0, holder="test")
             assert "registry.csv cannot be used" in waits.reason
             assert waits.due > clock[0].timestamp() + SOON
@@ -127,8 +127,7 @@ def test_a_list_that_is_away_for_a_moment_costs_nobody_the_call(tmp_path: Path) 
     asyncio.run(scenario())
 
 
-def job_dialer(world: Cloud, clock: list[datetime], gate: object = None, **pace: object) -> JobDialer:
-    world.gateway.originator.gate = gate  # type: ignore[assignment]
+def job_dialer(world: Cloud, clock: list[datetime], **pace: object) -> JobDialer:
     values: dict[str, object] = {"retry": QUICK, "per_second": 50.0} | pace
     jobs = Jobs(world.gateway.store, "test")
     return JobDialer(jobs, world.gateway, Pace(**values), lambda: clock[0])  # type: ignore[arg-type]
@@ -198,7 +197,8 @@ def test_the_gate_names_the_next_window_and_late_promises_are_given_up(tmp_path:
             jobs = Jobs(world.gateway.store, "")
             await jobs.add(job(due=clock[0].timestamp()))
             await jobs.add(job("old", due=clock[0].timestamp() - 90000))
-            running = group.create_task(job_dialer(world, clock, gate=Night(), latest=86400).run())
+            world.gateway.originator.gate = Night()  # type: ignore[assignment]
+            running = group.create_task(job_dialer(world, clock, latest=86400).run())
             waiting = await until(jobs, state="planned", due=opens.timestamp())
             assert (waiting.reason, waiting.attempts) == ("not permitted: it is night there", 0)
             late = await until(jobs, state="failed")

@@ -98,6 +98,21 @@ def test_the_number_that_the_gate_permits_for_the_next_trunk_is_the_one_that_is_
     asyncio.run(scenario())
 
 
+@pytest.mark.faults("C1")
+def test_without_a_gate_nobody_is_called() -> None:
+    async def scenario() -> None:
+        options = EndpointOptions("127.0.0.1", 0)
+        async with callee() as person, Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
+            ways = RouteSelector([person.trunk(country="US")], Counter())
+            out = Originator(endpoint, ways, Registrar(), TrunkSlots(Counter()), None)  # type: ignore[arg-type]
+            with pytest.raises(AttributeError):
+                async with out.originate(OriginateRequest(NUMBER), lambda attempt: (OFFER,)):
+                    pytest.fail("a call was made that nobody has permitted")
+            assert not person.legs
+
+    asyncio.run(scenario())
+
+
 def test_a_number_that_was_an_extension_on_the_trunk_before_is_counted(tmp_path: Path) -> None:
     """The caps have counted what they saw, and an extension is no number."""
     world = World(tmp_path)
