@@ -50,8 +50,9 @@ class BrowserConnection:
         """Does nothing: the candidates of the browser are not used."""
         return True
 
-    def alert(self) -> None:
+    async def begin(self) -> Disposition | None:
         """Does nothing: the page itself shows that it waits."""
+        return None
 
     def refuse(self, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Does nothing: the page notices the closed connection."""

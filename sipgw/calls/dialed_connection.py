@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import structlog
 
@@ -11,7 +13,7 @@ from media.process import channel as media
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import SessionEvent, SessionState
 from sipgw.calls.negotiation import OurSide, agree
-from sipgw.calls.originator import NotPermitted, Originator, disposition_of
+from sipgw.calls.originator import NotPermitted, Originator, ReservedCall, disposition_of
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.sip_connection import SipLeg
 from sipgw.calls.transfers import Transfers
@@ -25,6 +27,8 @@ from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.trunks.route_selector import Attempt, NotDialled
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 def shown_and_called(request: OriginateRequest, trunk: TrunkOptions) -> Identity:
@@ -47,6 +51,7 @@ class DialedConnection(SipLeg):
         self._request = request
         self._originator = originator
         self._side: OurSide | None = None
+        self._reserved: ReservedCall | None = None
         self._stack = contextlib.AsyncExitStack()
         """Holds the place of the call on its trunk."""
 
@@ -54,8 +59,13 @@ class DialedConnection(SipLeg):
         """Does nothing: there is no offer of the other side."""
         return True
 
-    def alert(self) -> None:
-        """Nothing: nobody waits here."""
+    async def begin(self) -> Disposition | None:
+        """Have the gate permit the call, and take its place on a trunk: a call that is refused opens nothing."""
+        reserved = await self._tried(self._stack.enter_async_context(self._originator.reserve(self._request)))
+        if isinstance(reserved, Disposition):
+            return reserved
+        self._reserved = reserved
+        return None
 
     def refuse(self, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Nothing: nobody has called."""
@@ -69,17 +79,10 @@ class DialedConnection(SipLeg):
         """Dial, and negotiate media with the answering side. `opening` runs meanwhile."""
         del opening
         info = self._context.info
-        try:
-            made = await self._stack.enter_async_context(
-                self._originator.originate(self._request, self._offers, self._progress)
-            )
-        except CallFailed as failed:
-            return disposition_of(failed.ended)
-        except NotPermitted as denied:
-            return Disposition("not_permitted", denied.told(info.tenant), denied.denial.again)
-        except NotDialled as error:
-            log.info("call out not made", call=info.id, cause=str(error))  # a tenant's record does not have it
-            return Disposition("failed", error.told(info.tenant))
+        assert self._reserved is not None  # noqa: S101  `begin` comes before `connect`
+        made = await self._tried(self._originator.call(self._reserved, self._offers, self._progress))
+        if isinstance(made, Disposition):
+            return made
         self._leg, trunk = made.leg, info.trunk
         if made.number != info.other:  # a redirect has led on, or this trunk writes the number otherwise
             info.identity = replace(info.identity, reached=made.number)
@@ -90,6 +93,19 @@ class DialedConnection(SipLeg):
         if trunk.accept_refer:
             made.leg.let_refer()
         return self._agree(made.leg)
+
+    async def _tried(self, work: Awaitable[T]) -> T | Disposition:
+        """What `work` returns, or the ending of a call that is not made."""
+        info = self._context.info
+        try:
+            return await work
+        except CallFailed as failed:
+            return disposition_of(failed.ended)
+        except NotPermitted as denied:
+            return Disposition("not_permitted", denied.told(info.tenant), denied.denial.again)
+        except NotDialled as error:
+            log.info("call out not made", call=info.id, cause=str(error))  # a tenant's record does not have it
+            return Disposition("failed", error.told(info.tenant))
 
     def _agree(self, leg: Leg) -> Disposition | None:
         assert self._side is not None  # noqa: S101  `prepare` comes before `connect`

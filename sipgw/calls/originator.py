@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 Answered = tuple[Leg, bytes | None]
+Offers = Callable[[Attempt], tuple[bytes, ...]]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,27 @@ class AnsweredCall:
     """The trunk of the call; empty for a phone of an account."""
     number: str = ""
     """The number that was called at last, as the gate permitted it; empty for a phone of an account."""
+
+
+@dataclass
+class ReservedCall:
+    """A call that the gate permits and that has its place on a trunk; nothing was sent yet."""
+
+    wanted: OriginateRequest
+    request: GateRequest
+    """As the gate permitted it for the first trunk."""
+    attempts: Iterator[Attempt]
+    """Those that are left."""
+    place: contextlib.AsyncExitStack
+    """Holds the place on the trunk of `present`."""
+    counted: set[str]
+    """The numbers that the gate has counted."""
+    present: tuple[Attempt, GateRequest] = field(init=False)
+    """The attempt that is to be made, as the gate permits it there."""
+    busy: list[str] = field(default_factory=list)
+    """Why trunks could not try."""
+    failure: CallFailed | None = None
+    """Answer of the last trunk that has tried."""
 
 
 class OutboundGate(Protocol):
@@ -124,28 +146,44 @@ class Originator:
 
     @contextlib.asynccontextmanager
     async def originate(
-        self,
-        wanted: OriginateRequest,
-        offers: Callable[[Attempt], tuple[bytes, ...]],
-        progress: Callable[[Progress], None] = lambda event: None,
+        self, wanted: OriginateRequest, offers: Offers, progress: Callable[[Progress], None] = lambda event: None
     ) -> AsyncIterator[AnsweredCall]:
-        """Call a telephone number; the call counts on its trunk until the block ends.
+        """`reserve` a call and `call`; it counts on its trunk until the block ends. Raises what they raise."""
+        async with self.reserve(wanted) as reserved:
+            yield await self.call(reserved, offers, progress)
 
-        `offers` makes an offer for each attempted destination, because no destination may learn the SRTP keys of
-        another. `progress` gets every provisional response.
+    @contextlib.asynccontextmanager
+    async def reserve(self, wanted: OriginateRequest) -> AsyncIterator[ReservedCall]:
+        """Have the gate permit a call to a telephone number, and take its place on a trunk, until the block ends.
 
-        Raises `CallFailed` with the answer of the person called or of the last trunk, `NotDialled` if no trunk could
-        try, `NotPermitted` if the gate denied the call.
+        The block begins when the INVITE may be sent: open nothing that costs anything before. Raises `NotPermitted` if
+        the gate denied the call, `NotDialled` if no trunk can try.
         """
-        now = asyncio.get_running_loop().time
-        failure: CallFailed | None = None
-        busy: list[str] = []
         request = GateRequest(
             wanted.number, self.first(wanted.trunk), wanted.agent, wanted.purpose, wanted.consent or None,
             wanted.campaign, wanted.caller_id, tenant=wanted.tenant,
         )  # fmt: skip
         counted: set[str] = set()
         request = request._replace(number=await self._permitted(request, counted))
+        now = asyncio.get_running_loop().time
+        attempts = self._routes.attempts(request.number, now, only=wanted.trunk, caller_id=wanted.caller_id)
+        async with contextlib.AsyncExitStack() as place:
+            reserved = ReservedCall(wanted, request, attempts, place, counted)
+            await self._take_place(reserved)
+            yield reserved
+
+    async def call(
+        self, reserved: ReservedCall, offers: Offers, progress: Callable[[Progress], None] = lambda event: None
+    ) -> AnsweredCall:
+        """Call through the reserved trunk, and through the next ones where it fails.
+
+        `offers` makes an offer for each attempted destination, because no destination may learn the SRTP keys of
+        another. `progress` gets every provisional response.
+
+        Raises `CallFailed` with the answer of the person called or of the last trunk, `NotDialled` if no trunk could
+        try.
+        """
+        now = asyncio.get_running_loop().time
 
         def early(leg: Leg, event: CallEvent) -> None:
             if isinstance(event, Progress):
@@ -153,28 +191,52 @@ class Originator:
             elif isinstance(event, Offered):
                 leg.reject_offer(488)  # no sound is sent before the answer, so there is nothing to change
 
-        for attempt in self._routes.attempts(request.number, now, only=wanted.trunk, caller_id=wanted.caller_id):
-            if wanted.tenant and wanted.caller_id and not attempt.trunk.may_show(wanted.caller_id):
-                busy.append(f"{attempt.trunk.name}: it would show another number than the tenant's")
-                continue
-            async with contextlib.AsyncExitStack() as stack:
-                try:
-                    await stack.enter_async_context(self.places.held(attempt.trunk))
-                    leg, answer, number = await self._try(
-                        attempt, request, counted, lambda one: self._send(one, offers, wanted.ring_timeout, early)
-                    )
-                except NotDialled as full:
-                    busy.append(str(full))
-                    continue
-                except CallFailed as failed:
-                    failure = failed
-                    log.info("call out failed", trunk=attempt.trunk.name, cause=str(failed))
-                    if self._routes.failed(attempt, failed.ended, now(), _retry_after(failed.ended)):
-                        continue
+        while True:
+            attempt, request = reserved.present
+            try:
+                leg, answer, number = await self._try(
+                    attempt,
+                    request,
+                    reserved.counted,
+                    lambda one: self._send(one, offers, reserved.wanted.ring_timeout, early),
+                )
+            except NotDialled as full:
+                reserved.busy.append(str(full))
+            except CallFailed as failed:
+                reserved.failure = failed
+                log.info("call out failed", trunk=attempt.trunk.name, cause=str(failed))
+                if not self._routes.failed(attempt, failed.ended, now(), _retry_after(failed.ended)):
                     raise
-                yield AnsweredCall(leg, answer, attempt.trunk.name, number)
+            else:
+                return AnsweredCall(leg, answer, attempt.trunk.name, number)
+            await self._take_place(reserved)
+
+    async def _take_place(self, reserved: ReservedCall) -> None:
+        """Take the place of the call on the next trunk that has room, and wait for its turn; the present place is given
+        back. Raises `CallFailed` or `NotDialled` if no trunk is left.
+        """
+        wanted, place = reserved.wanted, reserved.place
+        await place.aclose()
+        for attempt in reserved.attempts:
+            trunk, request = attempt.trunk, reserved.request
+            if wanted.tenant and wanted.caller_id and not trunk.may_show(wanted.caller_id):
+                reserved.busy.append(f"{trunk.name}: it would show another number than the tenant's")
+                continue
+            try:
+                await place.enter_async_context(self.places.held(trunk))
+                if trunk.name != request.trunk:  # what is a number there may be an extension here
+                    request = request._replace(trunk=trunk.name)
+                    request = request._replace(number=await self._permitted(request, reserved.counted))
+                    reserved.present = attempt.to(request.number), request
+                else:
+                    reserved.present = attempt, request
+                await self._turn(trunk, attempt.wait)
+            except NotDialled as full:
+                reserved.busy.append(str(full))
+                await place.aclose()
+            else:
                 return
-        raise failure or NotDialled("; ".join(busy) or "no trunk was left to try")
+        raise reserved.failure or NotDialled("; ".join(reserved.busy) or "no trunk was left to try")
 
     @contextlib.asynccontextmanager
     async def counted(self, trunk: TrunkOptions) -> AsyncIterator[None]:
@@ -210,21 +272,19 @@ class Originator:
         counted: set[str],
         send: Callable[[Attempt], Awaitable[Answered]],
     ) -> tuple[Leg, bytes | None, str]:
-        """Send an INVITE, and follow a 3xx (RFC 3261 §8.1.3.4); also returns the number that was called at last.
+        """Send an INVITE, whose turn has come, and follow a 3xx (RFC 3261 §8.1.3.4); also returns the number that was
+        called at last.
 
-        Raises `CallFailed`; `NotDialled` if the rate of the trunk is used up, or if the gate refuses the call on it.
+        Raises `CallFailed`; `NotDialled` if the rate of the trunk is used up.
         """
-        if attempt.trunk.name != request.trunk:  # what is a number there may be an extension here
-            request = request._replace(trunk=attempt.trunk.name)
-            request = request._replace(number=await self._permitted(request, counted))
-            attempt = attempt.to(request.number)
         contacts: list[Uri] = []
         tried = {attempt.target}
         following: Attempt | None = attempt
         number = request.number
         while True:
             if following is not None:
-                await self._turn(following.trunk, following.wait)
+                if following is not attempt:
+                    await self._turn(following.trunk, following.wait)
                 try:
                     return *await send(following), number
                 except CallFailed as failed:
@@ -257,7 +317,7 @@ class Originator:
     async def _send(
         self,
         attempt: Attempt,
-        offers: Callable[[Attempt], tuple[bytes, ...]],
+        offers: Offers,
         ring_timeout: float,
         early: Callable[[Leg, CallEvent], None],
     ) -> Answered:

@@ -1,6 +1,7 @@
 """One call, from its beginning to its end, over any connection: a SIP trunk, a phone, or a browser.
 
-Begin → ports and providers are opened → the other side is there → conversation → transfer or hang-up → record.
+Begin → a call out takes its place on a trunk → ports and providers are opened → the other side is there
+→ conversation → transfer or hang-up → record.
 """
 
 import asyncio
@@ -61,8 +62,8 @@ class CallConnection(Protocol):
     async def resolve(self) -> bool:
         """Look up the host names in the other side's offer. Returns whether the other side is still there."""
 
-    def alert(self) -> None:
-        """Tell the other side that it rings here."""
+    async def begin(self) -> Disposition | None:
+        """Tell the other side that it rings here, or take the place of a call out; returns the ending without one."""
 
     def refuse(self, status: int, headers: Headers = ()) -> None:
         """Refuse the call with a SIP status."""
@@ -241,7 +242,8 @@ class CallSession:
     async def _hold(self, connection: CallConnection, talk: Talk | None = None) -> Disposition:
         """Open a channel and a conversation, wait for the other side, and talk."""
         await self.services.appended()  # a call that rings, or costs money, is on record
-        connection.alert()
+        if (refused := await connection.begin()) is not None:
+            return refused
         try:
             channel = await self.services.engine.open(self.context.on_media, ipv6=":" in connection.address)
         except (media.PortsExhausted, media.MediaDown) as error:

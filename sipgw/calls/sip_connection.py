@@ -219,9 +219,10 @@ class SipConnection(SipLeg):
         self._local = replace(local, ice=endpoint.reached(there))
         return True
 
-    def alert(self) -> None:
+    async def begin(self) -> Disposition | None:
         """Send 180 Ringing."""
         self.leg.ringing()
+        return None
 
     def refuse(self, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Answer the INVITE with `status`."""

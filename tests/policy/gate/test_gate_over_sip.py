@@ -113,7 +113,7 @@ def test_what_every_rule_says_about_calls(tmp_path: Path) -> None:
         return {name: replace(config, gate=one) for name, one in changed.items()}
 
     async def judged(world: Cloud, person: Callee, call_request: Wish) -> None:
-        world.gateway.originator.gate._now = lambda: call_request.at  # the only clock of the gate
+        world.gateway.gate._now = lambda: call_request.at  # the only clock of the gate
         rang = len(person.legs)
         async with asyncio.timeout(HANG):
             ending = await world.gateway.originate(call_request.errand).ended()
@@ -140,7 +140,7 @@ def test_what_every_rule_says_about_calls(tmp_path: Path) -> None:
                            for name, number in numbers.items())  # fmt: skip
             opened = lambda config: replace(config, gate=gate)  # noqa: E731
             async with cloud(tmp_path, [], [], trunks=trunks, change=opened, agents=agents) as world:
-                await world.gateway.originator.gate.own.add(ASKED_US, "caller")
+                await world.gateway.gate.own.add(ASKED_US, "caller")
                 for call_request in wishes(hook):
                     await judged(world, person, call_request)
 

@@ -111,7 +111,8 @@ def test_who_withholds_their_number_puts_two_on_the_list_and_no_more(tmp_path: P
 
 
 def test_a_key_runs_the_tool_and_the_agent_confirms_it() -> None:
-    asked, agreed = [], []
+    asked: list[bool] = []
+    agreed: list[str] = []
 
     @as_tool(side_effect=True)
     async def stop_calling() -> dict[str, str]:
