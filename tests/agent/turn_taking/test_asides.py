@@ -41,10 +41,13 @@ def test_an_okay_before_the_question_is_put_does_not_answer_it(cut: bool) -> Non
         assert subject.done(2.9) == ()
 
 
-def test_an_okay_while_the_question_is_put_answers_it_but_is_no_consent() -> None:
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_an_okay_while_the_question_is_put_answers_it_but_is_no_consent(goes_on: bool) -> None:
     subject = speaking("Just tell me whether I shall do that now.")
     assert actions(final(subject, "Okay.", 2.0, 1.6)) == (Action.KEEP,)
     subject.expect(Expected(Answer.YES_NO))
+    if goes_on:
+        subject.says("It takes a minute.", "Just tell me whether I shall do that now.", 2.4)
     assert answered(subject.done(3.5)) == ["Okay."]
     assert subject.answer_stands is None
     subject.says("Shall I do that?", "", 4.0)

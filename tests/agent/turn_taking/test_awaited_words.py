@@ -23,10 +23,10 @@ def paused(late: float, text: str = "Where is my order?") -> TurnMachine:
     return subject
 
 
-def interrupt(subject: TurnMachine) -> None:
+def interrupt(subject: TurnMachine, said: str = STATEMENT) -> None:
     """A voice of 0.4 s, until second 20, pauses the reply."""
     wait(subject, 12.0)
-    subject.says(STATEMENT, "", 12.0)
+    subject.says(said, "", 12.0)
     assert actions(begins(subject, 19.6)) == (Action.PAUSE,)
     assert ends(subject, 20.0) == ()
 
@@ -46,6 +46,12 @@ def test_the_reply_goes_on_when_words_are_later_than_they_were_before(late: floa
     subject = paused(late)
     assert resumed(subject) == pytest.approx(20.0 + until)
     assert subject.state is State.SPEAKING
+
+
+def test_the_words_of_a_short_answer_to_a_question_are_given_longer() -> None:
+    subject = speaking()
+    interrupt(subject, "Would you like a new one, or do you want your money back and the old one, too?")
+    assert resumed(subject) == pytest.approx(20.0 + LONGEST)
 
 
 def test_words_that_come_as_late_as_before_interrupt_a_reply_that_has_not_gone_on() -> None:

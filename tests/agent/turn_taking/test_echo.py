@@ -45,7 +45,7 @@ def test_words_that_began_like_an_echo_come_back_with_those_that_show_that_they_
     subject = speaking("This call is recorded, because the law wants it to be.")
     subject.hear_line(Path.UNKNOWN)
     for at, text in enumerate(("I", "I want")):
-        assert interim(subject, text, 0.5 + 0.2 * at) == ()
+        assert subject.hear(Words(text, ended=0.4 + 0.2 * at), 0.5 + 0.2 * at) == ()
     subject.hear_line(path)
     if path is Path.UNKNOWN:
         interim(subject, "I want it never to cost me", 1.5)

@@ -389,7 +389,7 @@ def test_the_end_of_what_the_agent_said_is_no_end_of_a_turn_that_has_begun_since
     assert subject.done(2.8) == ()
 
 
-@pytest.mark.parametrize(("last", "answer"), [("Um.", []), ("Um, wait.", ["Um, wait."])])
+@pytest.mark.parametrize(("last", "answer"), [("Um.", []), ("Uh, um.", []), ("Um, wait.", ["Um, wait."])])
 def test_a_sound_that_was_passed_over_while_the_agent_spoke_is_no_answer_after_it(last: str, answer: list[str]) -> None:
     subject = greeted()
     subject.says("It is on its way.", "", 2.0)

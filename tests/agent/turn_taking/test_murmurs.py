@@ -54,6 +54,19 @@ def test_a_caller_who_goes_on_with_their_turn_into_the_beginning_of_a_reply_stil
     assert begins(subject, 9.0) == ()
 
 
+def test_a_caller_who_stops_a_reply_at_its_beginning_does_not_listen() -> None:
+    subject = murmured()
+    subject.done(3.0)
+    final(subject, "One.", 3.5)
+    subject.says(STATEMENT, "", 4.0)
+    begins(subject, 4.3)
+    ends(subject, 4.8)
+    assert Action.CUT in actions(final(subject, "Stop!", 5.2))
+    wait(subject, 7.0)
+    subject.says(STATEMENT, "", 7.0)
+    assert actions(begins(subject, 9.0)) == (Action.PAUSE,)
+
+
 def test_words_that_may_be_an_interruption_pause() -> None:
     subject = murmured()
     begins(subject, 4.0)

@@ -77,6 +77,17 @@ def test_a_voice_that_goes_on_behind_words_that_are_all_is_not_waited_for(ends_t
     assert actions(subject.says("On its way.", "", 6.0)) == ()
 
 
+def test_a_piece_of_speech_does_not_end_the_turn_of_a_caller_who_goes_on_speaking() -> None:
+    subject = greeted(ends_turns=False)
+    begins(subject, 2.0)
+    interim(subject, "Where is my order?", 3.4)
+    assert actions(final(subject, "Where is my order?", 4.0)) == (Action.PREPARE,)
+    assert wait(subject, 4.9) == []
+    ends(subject, 4.9)
+    final(subject, "It is a week late.", 5.2)
+    assert [text for _, _, text, _ in wait(subject, 6.0)] == ["Where is my order? It is a week late."]
+
+
 def test_a_voice_that_began_behind_words_is_waited_for() -> None:
     subject = greeted(ends_turns=False)
     begins(subject, 2.0)
@@ -236,6 +247,18 @@ def test_babble_without_a_pause_is_told_that_the_caller_can_hardly_be_heard(
             subject.done(at + 2.0)
     assert told == [*((Action.CUT, Action.HARDLY) if into_speech else (Action.ASK_AGAIN,)), Action.HARDLY]
     assert subject.state is State.HOLDING, "then it is waited for"
+
+
+def test_pieces_of_voices_in_the_place_of_the_caller_are_asked_once_then_waited_for() -> None:
+    subject, told = greeted(), []
+    final(subject, "Where is it?", 2.0)
+    subject.done(3.0)
+    for at in range(5, 120, 2):
+        begins(subject, float(at))
+        ends(subject, at + 0.6)
+        told += [action for _, action, _, _ in wait(subject, at + 2.0)]
+    assert told == [Action.REPROMPT]
+    assert subject.state is State.HOLDING
 
 
 def test_a_moment_of_music_does_not_make_the_agent_wait() -> None:
