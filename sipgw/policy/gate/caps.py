@@ -1,6 +1,6 @@
 """How often people are called: counts of the calls that were let out within the last day and week. Sans-IO."""
 
-from collections import deque
+from collections import Counter, deque
 from datetime import datetime, timedelta
 
 from sipgw.config.gate import GateOptions
@@ -17,14 +17,17 @@ class Caps:
 
     def __init__(self) -> None:
         self._calls: deque[tuple[datetime, str]] = deque()
-        self._today: deque[datetime] = deque()
+        self._today: deque[tuple[datetime, str]] = deque()
+        self._of = Counter[str]()
+        """How many of today each tenant made."""
         self._numbers: dict[str, deque[datetime]] = {}
         self._latest: datetime | None = None
 
-    def note(self, number: str, at: datetime) -> None:
-        """A call was let out."""
+    def note(self, number: str, at: datetime, tenant: str) -> None:
+        """A call of `tenant` (empty: the operator) was let out."""
         self._calls.append((at, number))
-        self._today.append(at)
+        self._today.append((at, tenant))
+        self._of[tenant] += 1
         self._numbers.setdefault(number, deque()).append(at)
         self.seen(at)
 
@@ -33,8 +36,10 @@ class Caps:
         if self._latest is None or at > self._latest:
             self._latest = at
 
-    def refusal(self, number: str, options: GateOptions, now: datetime) -> GateRefusal | None:
-        """The reason why `number` must not be called again, or None."""
+    def refusal(self, number: str, options: GateOptions, now: datetime, tenant: str) -> GateRefusal | None:
+        """The reason why `tenant` (empty: the operator) must not call `number` again, or None. A tenant may use half
+        of the day's calls that the others leave: so some are always left for the next.
+        """
         if self._latest is not None and now < self._latest - SLACK:
             return GateRefusal(
                 "clock", f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, but the last decision was made at "
@@ -53,16 +58,18 @@ class Caps:
                     "cap_number", f"{number} was called {len(made)} times within {name}, and [gate] {key} is {most}",
                     made[-most] + span,
                 )  # fmt: skip
-        if len(self._today) >= options.per_day:
+        made, own = len(self._today), self._of[tenant] if tenant else 0
+        if (over := made + own - options.per_day) >= 0:
+            share = f", {own} of them by {tenant}, which may use half of what others leave" if own else ""
             return GateRefusal(
-                "cap_day", f"{len(self._today)} calls were made within 24 hours; [gate] per_day is {options.per_day}",
-                self._today[-options.per_day] + DAY,
+                "cap_day", f"{made} calls were made within 24 hours{share}; [gate] per_day is {options.per_day}",
+                self._today[min(over, made - 1)][0] + DAY,
             )  # fmt: skip
         return None
 
     def _forget(self, now: datetime) -> None:
-        while self._today and self._today[0] <= now - DAY:
-            self._today.popleft()
+        while self._today and self._today[0][0] <= now - DAY:
+            self._of[self._today.popleft()[1]] -= 1
         while self._calls and self._calls[0][0] <= now - WEEK:
             _, number = self._calls.popleft()
             calls = self._numbers[number]

@@ -106,7 +106,7 @@ class Gate:
                 verdict = judged if isinstance(judged, GateRefusal) else self._counted(judged)
                 line = _line(dial, verdict, judged, now)
                 if line["counts"]:
-                    count(line["number"])
+                    count(line["number"], line["tenant"])
                 write(line)
         except AuditError as error:  # a call that is not written down is not made
             verdict = self._dated(dial, GateRefusal("audit", str(error), unable=True), now)
@@ -241,21 +241,21 @@ class Gate:
 
     def _counting(
         self, judged: GateCase | GateRefusal, now: datetime
-    ) -> AbstractAsyncContextManager[Callable[[str], None]]:
+    ) -> AbstractAsyncContextManager[Callable[[str, str], None]]:
         """The lock under which a call is counted; if only this machine counts, the audit's."""
         if self._database is None or isinstance(judged, GateRefusal) or judged.parsed is None:
-            return contextlib.nullcontext(lambda number: None)
+            return contextlib.nullcontext(lambda number, tenant: None)
         return self._database.turn(now)
 
     def _counted(self, case: GateCase) -> Permit | GateRefusal:
         if case.parsed is None or case.dial.purpose == "transfer" or case.number in case.dial.counted:
             return Permit(case.number)
-        return self._caps.refusal(case.number, case.options, case.now) or Permit(case.number)
+        return self._caps.refusal(case.number, case.options, case.now, case.dial.tenant) or Permit(case.number)
 
     def _take(self, line: dict[str, Any]) -> None:
         at = datetime.fromisoformat(line["at"])
         if line["permitted"] and line["counts"] and self._database is None:
-            self._caps.note(str(line["number"]), at)
+            self._caps.note(str(line["number"]), at, str(line.get("tenant", "")))
         else:
             self._caps.seen(at)
 
@@ -298,6 +298,7 @@ def _line(
         "rule": "" if isinstance(verdict, Permit) else verdict.rule,
         "reason": "every rule lets it be called" if isinstance(verdict, Permit) else verdict.reason,
         "agent": dial.agent,
+        "tenant": dial.tenant,
         "trunk": dial.trunk,
         "purpose": dial.purpose,
         "campaign": dial.campaign,

@@ -44,7 +44,7 @@ class GateRequest(NamedTuple):
     """The numbers that were permitted in this call before, on a trunk that failed or led on: the caps have counted
     them."""
     tenant: str = ""
-    """Tenant whose call it is: see `GateRefusal.told`."""
+    """Tenant whose call it is: see `GateRefusal.told` and `sipgw.policy.gate.caps.Caps.refusal`."""
 
 
 class Permit(NamedTuple):

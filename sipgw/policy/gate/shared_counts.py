@@ -30,23 +30,26 @@ class CountedCall(Base):
     number: Mapped[str] = mapped_column(String(64), index=True)
     at: Mapped[float] = mapped_column(Float, index=True)
     """Seconds since 1970."""
+    tenant: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    """Whose call it was; empty: the operator's."""
 
 
 class SharedCounts:
     """`take` gets the calls that other gateways permitted; they get the calls of this one."""
 
-    def __init__(self, store: Store, take: Callable[[str, datetime], None]) -> None:
+    def __init__(self, store: Store, take: Callable[[str, datetime, str], None]) -> None:
         self._store = store
         self._take = take
         self._seen = 0
         self._tidied: datetime | None = None
 
     @contextlib.asynccontextmanager
-    async def turn(self, now: datetime) -> AsyncIterator[Callable[[str], None]]:
-        """Hold the lock for one decision, after all earlier calls were read. Yields the function that counts a number.
-        The count is stored at the end without an error. Raises `SQLAlchemyError` or `TimeoutError`.
+    async def turn(self, now: datetime) -> AsyncIterator[Callable[[str, str], None]]:
+        """Hold the lock for one decision, after all earlier calls were read. Yields the function that counts a
+        number, called by a tenant. The count is stored at the end without an error. Raises `SQLAlchemyError` or
+        `TimeoutError`.
         """
-        counted: list[str] = []
+        counted = dict[str, str]()
         async with asyncio.timeout(LIMIT), self._store.write() as session:
             await session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK})
             if self._tidied is None or now - self._tidied >= TIDY:
@@ -54,7 +57,9 @@ class SharedCounts:
                 self._tidied = now
             rows = select(CountedCall).where(CountedCall.id > self._seen).order_by(CountedCall.id)
             for row in await session.scalars(rows):
-                self._take(row.number, datetime.fromtimestamp(row.at, UTC))
+                self._take(row.number, datetime.fromtimestamp(row.at, UTC), row.tenant)
                 self._seen = row.id
-            yield counted.append
-            session.add_all(CountedCall(number=number, at=now.timestamp()) for number in counted)
+            yield counted.__setitem__
+            session.add_all(
+                CountedCall(number=number, at=now.timestamp(), tenant=tenant) for number, tenant in counted.items()
+            )

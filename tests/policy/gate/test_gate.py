@@ -29,8 +29,8 @@ def test_a_call_that_every_rule_allows_is_permitted_and_written_down(world: Worl
             (line,) = world.lines
             assert line == {
                 "at": "2026-11-19T20:00:00+00:00", "number": CALIFORNIA, "permitted": True, "counts": True, "rule": "",
-                "reason": "every rule lets it be called", "agent": "sales", "trunk": "us", "purpose": "call",
-                "campaign": "spring", "consent": None,
+                "reason": "every rule lets it be called", "agent": "sales", "tenant": "", "trunk": "us",
+                "purpose": "call", "campaign": "spring", "consent": None,
             }  # fmt: skip
 
     run(scene())

@@ -1,6 +1,7 @@
 """Nobody is called more often than is agreed, whoever asks and whatever crashes; and nothing goes unwritten."""
 
 import asyncio
+import itertools
 import json
 import threading
 from datetime import UTC, datetime, timedelta
@@ -51,6 +52,31 @@ def test_all_calls_of_a_day_together(world: World) -> None:
             await world.dial("+14155550102")
             assert await world.refused() == ("cap_day", "2 calls were made within 24 hours; [gate] per_day is 2")
 
+    run(scene())
+
+
+def test_tenants_leave_calls_of_a_day_for_each_other_and_the_operator(world: World) -> None:
+    async def called(count: int, tenant: str) -> int:
+        """How many of `count` calls to different numbers are let out."""
+        numbers = [f"+1415555{next(last):04}" for _ in range(count)]
+        return sum([isinstance(await world.dial(number, tenant=tenant), Permit) for number in numbers])
+
+    async def scene() -> None:
+        async with world.up(per_day=8, windows=ALWAYS):
+            assert await called(9, "acme") == 4
+            share = "4 calls were made within 24 hours, 4 of them by acme, which may use half of what others leave"
+            assert await world.refused(tenant="acme") == ("cap_day", f"{share}; [gate] per_day is 8")
+            world.now += timedelta(hours=1)
+        async with world.up(per_day=8, windows=ALWAYS):
+            assert await called(9, "acme") == 0, "a restart forgets nothing"
+            assert await called(9, "globex") == 2
+            assert await called(9, "") == 2, "the operator may use the rest"
+            refused = await world.dial(tenant="acme")
+            assert isinstance(refused, GateRefusal) and refused.again
+            world.now = refused.again
+            assert isinstance(await world.dial(tenant="acme"), Permit), "then it may"
+
+    last = itertools.count(100)
     run(scene())
 
 
