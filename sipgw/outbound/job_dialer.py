@@ -320,7 +320,7 @@ class OutboundDialer:
         await self._group.__aenter__()
         # Without a trunk that can dial, jobs wait for a person. They do not fail when they are due.
         if self._gateway.originator.first():
-            jobs = Jobs(self._gateway.store, new_holder())
+            jobs = Jobs(self._gateway.store, new_holder(), tenants=self._gateway.config.tenants)
             self._dialling = self._group.create_task(lasting(partial(self._dial, jobs), "dialling failed"))
         return self
 

@@ -35,6 +35,7 @@ from sipgw.config.tenants import TenantOptions, tenant_of
 from sipgw.outbound.campaign_names import CampaignNames
 from sipgw.outbound.retries import JobResult, JobState
 from sipgw.outbound.tables import HELD, OPEN, Campaign, CampaignState, Job
+from sipgw.outbound.turns import CallbackTurns
 from sipgw.records.store.store import Store
 
 LEASE = 60.0
@@ -90,13 +91,14 @@ class TooSoonError(Exception):
 class Jobs:
     """The jobs in the database. Every method may raise `SQLAlchemyError`."""
 
-    def __init__(self, store: Store, holder: str, tenant: str = "") -> None:
+    def __init__(self, store: Store, holder: str, tenant: str = "", tenants: Sequence[TenantOptions] = ()) -> None:
         """`holder` names this process. It is different for each process that ever runs. With a `tenant`: its campaigns
-        alone; the database hides the others."""
+        alone; the database hides the others. `tenants` take turns when callbacks are claimed."""
         self._store = store
         self._view = store.of(tenant) if tenant else store
         self.holder = holder
         self.names = CampaignNames(tenant)
+        self._turns = CallbackTurns(tenants)
 
     def of(self, tenant: str) -> "Jobs":
         """Jobs of `tenant` alone."""
@@ -239,7 +241,8 @@ class Jobs:
         return self._store.options.spool_folder / "jobs"
 
     async def claim(self, campaign: str, now: datetime, *, left: bool = True, held: Collection[int] = ()) -> Job | None:
-        """Claim the job that is due first; None if no job may be dialled now. No other process has the job then.
+        """Claim the job that is due first, of callbacks that of the tenant whose turn it is; None if no job may be
+        dialled now. No other process has the job then.
 
         A campaign must be ``running``, with fewer calls than it may have at the same time. Raises `TooSoonError` if its
         pace does not allow a new call yet. With `left` a job whose lease has ended is claimed, too, except the jobs
@@ -249,7 +252,8 @@ class Jobs:
         run_out = and_(Job.state == "dialling", Job.lease < self._clock(now), Job.id.not_in(held))
         free = or_(Job.state == "planned", run_out) if left else Job.state == "planned"
         waiting = Job.campaign == campaign, Job.due <= at, OPEN, free
-        due = select(Job.id).where(*waiting).order_by(Job.due, Job.id).limit(1)
+        turns = () if campaign else self._turns.order()
+        due = select(Job.id).where(*waiting).order_by(*turns, Job.due, Job.id).limit(1)
         due = due.with_for_update(skip_locked=True)  # PostgreSQL: a second claimer takes the next job
         # The condition is checked again when the row is written, so a second claimer finds it no longer free.
         taken = (
@@ -263,7 +267,9 @@ class Jobs:
             if campaign and not await self._may_dial(session, campaign, now, held):
                 return None
             job = (await session.scalars(taken)).one_or_none()
-            if campaign and job is not None:
+            if job is not None and not campaign:
+                self._turns.took(job.agent)
+            elif job is not None:
                 begins = self._clock(now) + 1 / Campaign.per_second
                 await session.execute(update(Campaign).where(Campaign.name == campaign).values(next=begins))
             return job

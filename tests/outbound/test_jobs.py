@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sipgw.config.numbers import spellings
 from sipgw.config.outbound import RetryOptions
 from sipgw.config.records import RetentionOptions, StoreOptions
+from sipgw.config.tenants import TenantOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
 from sipgw.outbound.jobs import LEASE, JobOutcome, Jobs
@@ -39,6 +40,26 @@ def with_store(folder: Path, act: Callable[[Store], Awaitable[T]]) -> T:
 
 def job(key: str = "a", due: datetime = NOW, campaign: str = "") -> Job:
     return Job(campaign=campaign, key=key, number="+14155550100", agent="agent", due=due.timestamp())
+
+
+def test_tenants_take_turns_however_many_callbacks_of_one_are_due(tmp_path: Path) -> None:
+    tenants = TenantOptions("acme", ("sales", "desk")), TenantOptions("globex", ("books",))
+    due = ["sales", "desk", "sales", "desk", "sales", "books", "books", "house"]
+
+    async def act(store: Store) -> None:
+        jobs = Jobs(store, "process", tenants=tenants)
+        for number, agent in enumerate(due):
+            planned = job(str(number), NOW - timedelta(minutes=60 - number))
+            planned.agent = agent
+            await jobs.add(planned)
+        claimed = [one.agent async for one in all_of(jobs)]
+        assert claimed == ["house", "sales", "books", "desk", "books", "sales", "desk", "sales"]
+
+    async def all_of(jobs: Jobs) -> AsyncIterator[Job]:
+        while (claimed := await jobs.claim("", NOW)) is not None:
+            yield claimed
+
+    with_store(tmp_path, act)
 
 
 @pytest.mark.slow
