@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import StoreOptions
+from sipgw.config.tenants import TenantOptions
 from sipgw.events import Watchers
 from sipgw.outbound import jobs
 from sipgw.outbound.job_dialer import JobDialer
@@ -35,6 +36,7 @@ from tests.cdr_events import a_call
 from tests.gate_world import ALWAYS, CALIFORNIA, NOON, TRUNKS
 from tests.interop.postgresql import Server, server
 from tests.outbound.test_call_out import calling_out
+from tests.outbound.test_jobs import tenants_take_turns
 from tests.records.webhooks.test_webhooks import TARGET, TURNS, WHOLE, World
 from tests.waiting import HANG
 
@@ -60,13 +62,14 @@ def test_a_crowd_claims_each_job_once(server: Server) -> None:
         taken: Counter[int] = Counter()
 
         async def take(store: Store, name: str) -> None:
-            jobs = Jobs(store, name)
+            jobs = Jobs(store, name, tenants=(TenantOptions("acme", ("sales",)),))
             while job := await jobs.claim("", now):
                 taken[job.id] += 1
 
         async with Store(StoreOptions(url=server.url)) as one, Store(StoreOptions(url=server.url)) as two:
             planned = [
-                Job(campaign="", key=str(key), number="+14155550100", agent="agent", due=0.0) for key in range(60)
+                Job(campaign="", key=str(key), number="+14155550100", agent=("agent", "sales")[key % 2], due=0.0)
+                for key in range(60)
             ]
             for job in planned:
                 await Jobs(one, "").add(job)
@@ -77,6 +80,10 @@ def test_a_crowd_claims_each_job_once(server: Server) -> None:
         assert set(taken.values()) == {1}
 
     asyncio.run(scenario())
+
+
+def test_tenants_take_turns(server: Server) -> None:
+    asyncio.run(tenants_take_turns(StoreOptions(url=server.url)))
 
 
 def test_two_gateways_run_one_campaign_and_call_everybody_once(server: Server, tmp_path: Path) -> None:
@@ -177,6 +184,20 @@ def test_caps_hold_for_all_gateways_together(server: Server, tmp_path: Path) -> 
             assert isinstance(away, GateRefusal)
             assert away.rule == "failed", "who cannot count does not call"
             await asyncio.to_thread(server.start)  # noqa: TID251
+
+    asyncio.run(scenario())
+
+
+def test_a_tenant_has_one_share_of_the_day_at_all_gateways_together(server: Server, tmp_path: Path) -> None:
+    options = GateOptions(consent="never", windows=ALWAYS, per_day=4)
+
+    async def scenario() -> None:
+        async with two_gates(server, tmp_path, options) as (one, two):
+            crowd = [GateRequest(f"+141555501{number:02}", "us", tenant="acme") for number in range(3)]
+            told = [await gate.permit(dial) for gate, dial in zip((one, two, one), crowd, strict=True)]
+            assert [isinstance(verdict, Permit) for verdict in told] == [True, True, False]
+            assert isinstance(told[-1], GateRefusal) and told[-1].rule == "cap_day"
+            assert isinstance(await two.permit(GateRequest(CALIFORNIA, "us", tenant="globex")), Permit)
 
     asyncio.run(scenario())
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.policy.gate.caps import WEEK
 from sipgw.records.store.store import Store
-from sipgw.records.store.tables import Base
+from sipgw.records.store.tables import TENANT, Base
 
 LIMIT = 2.0
 """Seconds that a decision may wait for the database and for other gateways."""
@@ -30,7 +30,7 @@ class CountedCall(Base):
     number: Mapped[str] = mapped_column(String(64), index=True)
     at: Mapped[float] = mapped_column(Float, index=True)
     """Seconds since 1970."""
-    tenant: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
     """Whose call it was; empty: the operator's."""
 
 
