@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent.call_control import CallControlRefused
@@ -50,6 +51,17 @@ class CallRegistry:
         self._tasks: dict[str, asyncio.Task[Disposition]] = {}
         self._given: dict[str, int] = {}
 
+    def remember(self, calls: Iterable[str]) -> None:
+        """Count the identities of an earlier run, oldest first: no later call gets one of them, nor its files. After
+        the space stands a number, or the time that `sipgw.records.store.writing.Writer` has put there.
+        """
+        for call in calls:
+            call_id, _, last = call.rpartition(" ")
+            self._given.setdefault(call, 1)
+            if call_id:
+                number = int(last) if last.isascii() and last.isdecimal() else 1
+                self._given[call_id] = max(self._given.get(call_id, 1), number)
+
     def identity(self, call_id: str) -> str:
         """An identity for a call with that Call-ID: the Call-ID itself, or with a number if another call has had it.
 
@@ -62,7 +74,7 @@ class CallRegistry:
             times += 1
             identity = f"{call_id} {times}"
         self._given[call_id] = times
-        if len(self._given) > REMEMBERED:
+        while len(self._given) > REMEMBERED:
             del self._given[next(iter(self._given))]
             FULL["Call-IDs"] += 1
         return identity

@@ -26,7 +26,7 @@ from sipgw.agents.providers import Providers, opened
 from sipgw.agents.report_filler import ReportFiller
 from sipgw.calls.dispatch import CallDispatcher
 from sipgw.calls.originator import Originator
-from sipgw.calls.registry import CallHandle, CallRegistry
+from sipgw.calls.registry import REMEMBERED, CallHandle, CallRegistry
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.services import CallServices
 from sipgw.calls.session import CallSession
@@ -139,6 +139,7 @@ class Gateway:
             await enter(self._maintenance(store, artifacts))
             writer = await enter(CdrWriter(store, self.watchers, redact("records"), deliveries, self.agents.reports))
             artifacts.keep = writer.keep
+            self.registry.remember(await store.latest(REMEMBERED))
             await enter(AudioRedactor(self.watchers, self._recorded, self.agents.privacy))
             engine = await self._begin_media()
             agent_providers = await enter(AgentProviders(self.open_providers))

@@ -115,6 +115,42 @@ def test_two_calls_at_once_are_two_in_everything_that_is_kept_of_them(tmp_path: 
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
+def test_a_call_after_a_restart_has_neither_the_identity_nor_the_files_of_an_earlier_one(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        for number, call in enumerate((SAME, f"{SAME} 2", f"{SAME} 3")):
+            async with world(tmp_path) as (gateway, phone):
+                caller = Caller(phone, f"100{number}", gateway)
+                await caller.until(Confirmed)
+                assert list(gateway.calls) == [call]
+                caller.leg.hangup()
+                await caller.until(Ended)
+                await of(gateway, f"100{number}")
+        async with world(tmp_path) as (gateway, _):
+            assert {one["id"]: one["caller"] for one in await gateway.store.calls()} == {
+                SAME: "1000", f"{SAME} 2": "1001", f"{SAME} 3": "1002",
+            }  # fmt: skip
+            first = await gateway.evidence.timelines.of(SAME)
+            assert first is not None and first["caller"] == "1000"
+
+    asyncio.run(scenario())
+
+
+def test_identities_of_an_earlier_run_are_not_given_again() -> None:
+    later = CallRegistry()
+    later.remember(["x", "x 2", "y 7", "z 2026-11-25T20:00:00+00:00"])
+    assert [later.identity(call_id) for call_id in ("x", "y", "y 7", "z", "new")] == [
+        "x 3",
+        "y 8",
+        "y 7 2",
+        "z 2",
+        "new",
+    ]
+    later.remember(f"call {number} of the last run" for number in range(REMEMBERED))
+    later.identity("one more")
+    assert len(later._given) == REMEMBERED
+
+
 def session(call: str) -> CallSession:
     services: Any = SimpleNamespace(engine=None, watchers=Watchers())
     return CallSession(CallInfo(call, LOCAL_TRUNK, Identity()), services)

@@ -67,6 +67,12 @@ class Store(Database):
         async with self.read() as session:
             return await page_of(session, wanted, limit, after)
 
+    async def latest(self, most: int) -> list[str]:
+        """The identities of the latest calls, oldest first."""
+        async with self.read() as session:
+            latest = select(CallRecord.id).order_by(CallRecord.began.desc(), CallRecord.id.desc()).limit(most)
+            return [*await session.scalars(latest)][::-1]
+
     async def call(self, call: str) -> dict[str, Any] | None:
         """All data of a call, also while it goes on; None for an unknown identity."""
         async with self.read() as session:
