@@ -48,7 +48,7 @@ class ProviderFaults:
     stt_stall: float = 0.0
     """How long the words of every second turn are held back."""
     stt_lost: float = 0.0
-    """The STT fails for good after so many seconds of sound; 0 is never."""
+    """The STT's session is lost after so many seconds of sound, and no other follows; 0 is never."""
     stt_deaf: float = 0.0
     """The STT reports nothing any more after so many seconds of sound; 0 is never."""
     tts_slow: float = 0.0
