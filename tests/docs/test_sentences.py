@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "sipgw/sip/README.md")]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+FOLDERS = chain.from_iterable((ROOT / top).rglob("README.md") for top in ("agent", "docker", "media", "sipgw", "tests"))
+PAGES += sorted(page for page in FOLDERS if "node_modules" not in page.parts)
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 LIMIT = 30
 """Words of a sentence. Code in a sentence is one word."""
