@@ -19,13 +19,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from agent.tools import tool
 from agent.turn_taking.table import TABLE
 from media.jitter import states
 from media.rtp import source
 from sipgw.agents.agents import OURS
 from sipgw.cli.main import app
-from sipgw.config.config import parse
 from sipgw.sip import failover_table, invite_dialog_table, offer_exchange_table
 from sipgw.sip.transaction import CLIENT, INVITE_CLIENT, INVITE_SERVER, SERVER
 from sipgw.tools.init.answers import RECIPES
@@ -44,10 +42,6 @@ ALONE = tuple(
         "web key list", "campaign status", "replay tests/",
     )
 )  # fmt: skip
-NEW = [
-    "tutorial.md", "from-twilio-media-streams.md", "from-conversationrelay.md",
-    *(f"guides/{path.name}" for path in (DOCS / "guides").iterdir()),
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -168,24 +162,6 @@ def test_a_recipe_can_be_found_where_no_site_puts_it_in() -> None:
 def test_the_page_of_agents_names_the_tools_of_the_gateway() -> None:
     (told,) = re.findall(r"so your tools need other names: (.*?)\. An", (DOCS / "agents.md").read_text(), re.DOTALL)
     assert set(re.findall(r"`(\w+)`", told)) == OURS
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
-
-
-SET = {"ANNA_PASSWORD": "annas password", "TWILIO_AUTH_TOKEN": "a token"}
-
-
-@pytest.mark.parametrize("page", NEW)
-def test_configurations_and_tools_are_valid(page: str) -> None:
-    for block in blocks(page, "toml"):
-        accounts = '\n[[accounts]]\nuser = "anna"\npassword = "${ANNA_PASSWORD}"\n' if "sip:anna" in block else ""
-        parse(block + accounts, page, SET)
-    for block in blocks(page, "python"):
-        made: dict[str, object] = {}
-        exec(compile(block, page, "exec"), made)  # noqa: S102 - our own documentation
-        assert made["tool"] is tool
 
 
 def commands() -> Iterator[tuple[str, str]]:
