@@ -92,6 +92,26 @@ def test_a_release_that_failed_half_way_can_be_run_again_and_has_three_numbers()
     assert upload["with"]["skip-existing"] is True
 
 
+def test_what_is_published_is_signed_and_lists_its_contents() -> None:
+    """By sigstore, with the identity of the workflow: images, wheels and source archive."""
+    jobs = yaml.safe_load((GITHUB / "workflows" / "release.yml").read_text())["jobs"]
+    used = {
+        (name, step["uses"].partition("@")[0]): step.get("with", {})
+        for name, job in jobs.items()
+        for step in job["steps"]
+        if "uses" in step
+    }
+    for name in ("images", "publish"):
+        assert {"id-token": "write", "attestations": "write"}.items() <= jobs[name]["permissions"].items()
+        assert ("subject-path" in used[name, "actions/attest-build-provenance"]) is (name == "publish")
+    build = used["images", "docker/build-push-action"]
+    assert build["sbom"] is True and build["provenance"] == "mode=max"
+    assert set(build["platforms"].split(",")) == {"linux/amd64", "linux/arm64"}
+    assert used["publish", "actions/attest-sbom"] == {"subject-path": "dist/*", "sbom-path": "release/sbom.json"}
+    (announced,) = (step["run"] for step in jobs["announce"]["steps"] if "run" in step)
+    assert "--notes-file release/notes.md" in announced and announced.endswith(" dist/* release/sbom.json")
+
+
 def test_a_bug_comes_with_what_the_gateway_says_of_itself() -> None:
     form = yaml.safe_load((GITHUB / "ISSUE_TEMPLATE" / "bug.yml").read_text())
     wanted = {one["id"]: one for one in form["body"] if one.get("validations", {}).get("required")}
