@@ -19,13 +19,15 @@ def test_its_configuration_is_valid() -> None:
 
 def test_its_limits_are_those_of_the_code() -> None:
     limits = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", TEXT, re.MULTILINE))
-    connections = "connections in all (at most half of the process's open files), of or to one address (IPv6: one /64)"
-    assert limits[connections] == f"{streams.MAX_STREAMS:,}, {streams.MAX_OF_ONE_SOURCE}"
+    assert (
+        limits["connections in all, but at most half of the files that the process may open"]
+        == f"{streams.MAX_STREAMS:,}"
+    )
+    assert limits["connections of or to one address (IPv6: one /64)"] == str(streams.MAX_OF_ONE_SOURCE)
     assert limits["TLS handshake"] == f"{connection.HANDSHAKE_LIMIT:.0f} s"
-    kept = next(value for name, value in limits.items() if name.startswith("of these kept"))
-    assert kept == f"every {streams.KEPT_FREE}th"
-    partial = next(value for name, value in limits.items() if "each begun message, complete within" in name)
-    assert partial == f"{connection.PARTIAL_LIMIT:.0f} s"
+    kept = next(value for name, value in limits.items() if name.startswith("connections that are kept"))
+    assert kept == f"1 of {streams.KEPT_FREE}"
+    assert limits["from the first byte of a message to its end"] == f"{connection.PARTIAL_LIMIT:.0f} s"
     assert limits["idle connection that no call, phone or trunk needs"] == f"{connection.IDLE_LIMIT:.0f} s"
     assert limits["sending of remaining data on a closed connection"] == f"{connection.CLOSE_LIMIT:.0f} s"
     assert limits["head, body of a message"] == f"{MAX_HEAD // 1024} KiB each" == f"{MAX_BODY // 1024} KiB each"
