@@ -58,12 +58,12 @@ class Caps:
                     "cap_number", f"{number} was called {len(made)} times within {name}, and [gate] {key} is {most}",
                     made[-most] + span,
                 )  # fmt: skip
-        made, own = len(self._today), self._of[tenant] if tenant else 0
-        if (over := made + own - options.per_day) >= 0:
+        today, own = len(self._today), self._of[tenant] if tenant else 0
+        if (over := today + own - options.per_day) >= 0:
             share = f", {own} of them by {tenant}, which may use half of what others leave" if own else ""
             return GateRefusal(
-                "cap_day", f"{made} calls were made within 24 hours{share}; [gate] per_day is {options.per_day}",
-                self._today[min(over, made - 1)][0] + DAY,
+                "cap_day", f"{today} calls were made within 24 hours{share}; [gate] per_day is {options.per_day}",
+                self._today[min(over, today - 1)][0] + DAY,
             )  # fmt: skip
         return None
 
