@@ -24,6 +24,8 @@ from sipgw.sip.boundaries import bounded
 
 NAMES = Pool("the names of certificate servers", workers=4, waiting=16)
 """Strangers choose them, so they hold nothing else up."""
+PROOFS = Pool("the proofs of callers", workers=1, waiting=64)
+"""Certificates are read and followed to their roots, and signatures verified. Nobody is believed while it is full."""
 LARGEST = 32 << 10
 """Bytes of a chain; one with four certificates has about 5,000."""
 MOST_CERTIFICATES = 6
@@ -61,6 +63,10 @@ class Unfetched(Exception):  # noqa: N818  an outcome
 
 class UntrustedCertificate(Exception):  # noqa: N818  an outcome
     """The certificate proves nothing; the message says why."""
+
+
+async def _never(chain: Chain) -> bool:
+    return False
 
 
 class _Kept(NamedTuple):
@@ -101,7 +107,7 @@ class Certificates:
         if self._client is not None:
             await self._client.aclose()
 
-    async def chain(self, url: str, usable: Callable[[Chain], bool] = lambda chain: False) -> Chain:
+    async def chain(self, url: str, usable: Callable[[Chain], Awaitable[bool]] = _never) -> Chain:
         """The certificates at `url`, that of the signer first; if they cannot be fetched again, as they were before.
 
         Nobody waits while they are fetched again, if they are `usable` as they were before. Raises `Unfetched`.
@@ -112,7 +118,7 @@ class Certificates:
         kept = self._kept.get(url)
         if kept is None or kept.until <= now:
             task = self._task(url)
-            if kept is None or not (kept.chain and usable(kept.chain)):
+            if kept is None or not (kept.chain and await usable(kept.chain)):
                 kept = await asyncio.shield(task) if task else kept or _NO_ROOM
         elif kept.chain:
             self._kept.move_to_end(url)
@@ -156,10 +162,11 @@ class Certificates:
         try:
             async with asyncio.timeout(self._limit):
                 data = await (self._fetch or self._get)(url)
-            kept = _Kept(_read(data), "", now + FRESH)
+                chain = await PROOFS.run(_read, data)
+            kept = _Kept(chain, "", now + FRESH)
         except TimeoutError:
             kept = _Kept((), f"no certificate within {self._limit:g} s", now + AGAIN)
-        except Unfetched as error:
+        except (Unfetched, PoolFullError) as error:
             kept = _Kept((), str(error), now + AGAIN)
         finally:
             del self._fetching[url]

@@ -18,12 +18,14 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from agent.errors import internal
+from agent.pool import PoolFullError
 from sipgw.bounds import FULL
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.shared import Unreachable
 from sipgw.config.stir import StirOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.stir.certificates import (
+    PROOFS,
     Certificates,
     Chain,
     Fetch,
@@ -116,7 +118,7 @@ class StirVerifier:
             return unlike
         try:
             signer = await self._signer(passport, datetime.fromtimestamp(now, UTC))
-        except Unfetched as error:
+        except (Unfetched, PoolFullError) as error:
             return Stir("unverified", str(error))
         except UntrustedCertificate as error:
             return Stir("failed", str(error))
@@ -130,14 +132,20 @@ class StirVerifier:
         return Stir("passed", "", passport.attest, cleaned(passport.origid), signer_of(signer))
 
     async def _signer(self, passport: Passport, at: datetime) -> x509.Certificate:
-        """The certificate with whose key `passport` was signed. Raises `Unfetched`, `UntrustedCertificate`."""
+        """The certificate with whose key `passport` was signed. Raises `Unfetched`, `UntrustedCertificate`,
+        `PoolFullError`.
+        """
 
-        def usable(chain: Chain) -> bool:
+        async def usable(chain: Chain) -> bool:
             with contextlib.suppress(UntrustedCertificate):
-                return genuine(passport, self._certificates.trusted(chain, at).public_key())
+                return bool(await PROOFS.run(self._proven, passport, chain, at))
             return False
 
-        signer = self._certificates.trusted(await self._certificates.chain(passport.x5u, usable), at)
+        return await PROOFS.run(self._proven, passport, await self._certificates.chain(passport.x5u, usable), at)
+
+    def _proven(self, passport: Passport, chain: Chain, at: datetime) -> x509.Certificate:
+        """The certificate of `chain` with whose key `passport` was signed. Raises `UntrustedCertificate`."""
+        signer = self._certificates.trusted(chain, at)
         if not genuine(passport, signer.public_key()):
             raise UntrustedCertificate("the signature is not that of the certificate")
         return signer

@@ -1,14 +1,17 @@
 """The claims of a signature are compared with where the call goes, and the verdict tells no withheld number."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 
-from sipgw.policy.stir.certificates import Certificates
+from sipgw.policy.stir.certificates import PROOFS, Certificates
 from sipgw.policy.stir.verifier import StirVerifier
+from sipgw.sip.identity import Stir
 from tests.policy.stir.test_verifier import CALLED, CALLER, OTHER, SOFTPHONES, TRUNK, invite, verdict
 from tests.stir_world import URL, StirWorld
+from tests.waiting import HANG, until
 
 
 @pytest.fixture
@@ -76,3 +79,25 @@ def test_a_fault_of_ours_takes_no_verdict_along(world: StirWorld, monkeypatch: p
     monkeypatch.setattr(Certificates, "chain", lambda *_: 1 // 0)
     values = world.identity(OTHER, CALLED), world.identity(CALLER, CALLED)
     assert results(world, invite(*values), invite(values[1])) == ["failed", "unverified"]
+
+
+def test_certificates_are_judged_in_threads_of_their_own_and_nobody_is_believed_while_those_are_full(
+    world: StirWorld,
+) -> None:
+    let_go = threading.Event()
+
+    async def scene() -> list[Stir | None]:
+        async with StirVerifier(world.options(limit=HANG), world.fetch, lambda: world.now) as checks:
+            found = [await checks.verify(invite(world.identity(CALLER, CALLED)), TRUNK)]
+            blocked = [PROOFS.submit(let_go.wait, HANG) for _ in range(PROOFS.workers)]
+            await until(lambda: PROOFS.busy == PROOFS.workers)
+            blocked += [PROOFS.submit(let_go.wait, HANG) for _ in range(PROOFS.waiting)]
+            found.append(await checks.verify(invite(world.identity(CALLER, CALLED)), TRUNK))
+            let_go.set()
+            await until(lambda: all(one.done() for one in blocked))
+            return [*found, await checks.verify(invite(world.identity(CALLER, CALLED)), TRUNK)]
+
+    before, full, after = asyncio.run(scene())
+    assert before is not None and full is not None and after is not None
+    assert [one.result for one in (before, full, after)] == ["passed", "unverified", "passed"]
+    assert "too much work" in full.reason
