@@ -12,7 +12,7 @@ from sipgw.sip.connecting import cause_of
 from sipgw.sip.connection_key import ConnectionKey, Needed
 from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request, Response
-from sipgw.sip.parse import ParseError, Ping, StreamFramer
+from sipgw.sip.parse import ParseError, Ping, StreamFramer, parsed
 from sipgw.sip.tls import Tls
 
 log = structlog.get_logger()
@@ -29,6 +29,8 @@ UNSENT_LIMIT = 256 * 1024
 """Bytes that a slow reader may leave unsent before it is cut off."""
 MAX_FAULTS = 20
 """Unusable messages, one after the other, after which a connection is closed."""
+MAX_AT_ONCE = 20
+"""Messages that are read from a connection before everything else has a turn."""
 MAX_WAITING = 64
 """Messages that wait for one connection; further ones are dropped, and perhaps retransmitted."""
 KEEPALIVE = (30.0, 35.0)
@@ -183,12 +185,28 @@ class Stream(asyncio.Protocol):
             return
         partial = self._framer.pending
         self._framer.feed(data)
+        self._take_some(partial=partial)
+
+    def _go_on(self, transport: asyncio.Transport) -> None:
+        if not transport.is_closing():
+            transport.resume_reading()
+            self._take_some(partial=False)
+
+    def _take_some(self, *, partial: bool) -> None:
+        """Take some of the messages that have come. If there may be more, nothing is received until those are taken."""
         try:
-            while not self.closing and (message := self._framer.next_message()) is not None:
+            for _ in range(MAX_AT_ONCE):
+                if self.closing or (message := self._framer.next_data()) is None:
+                    break
                 partial = False
                 self._took(message)
+            else:
+                if self._transport is not None and not self.closing:
+                    self._transport.pause_reading()
+                    asyncio.get_running_loop().call_soon(self._go_on, self._transport)
         except ParseError as error:
-            self._streams.callbacks.on_message(error, self.peer)
+            if self._screened():
+                self._streams.callbacks.on_message(error, self.peer)
             self.close()
             return
         if self._welcome and not (
@@ -196,10 +214,16 @@ class Stream(asyncio.Protocol):
         ):  # a message that trickles in does not extend its time
             self._watch()
 
-    def _took(self, message: Request | Response | ParseError | Ping) -> None:
-        if isinstance(message, Ping):
+    def _screened(self) -> bool:
+        return self._streams.callbacks.screen(self.peer.host)
+
+    def _took(self, data: bytes | Ping) -> None:
+        if isinstance(data, Ping):
             self.write(PONG)
             return
+        if not self._screened():
+            return
+        message = parsed(data)
         self._faults = self._faults + 1 if isinstance(message, ParseError) else 0
         if self._faults <= MAX_FAULTS:
             self._streams.callbacks.on_message(message, self.peer)

@@ -356,12 +356,11 @@ class Endpoint:
         self._take(parsed(data), data, peer._replace(connection=-peer.connection))
 
     def _streamed(self, message: Request | Response | ParseError, peer: Peer) -> None:
-        if self._callbacks.screen(peer.host):
-            if not isinstance(message, ParseError) and self.agent.knows(message):
-                self._transports.judged(peer, welcome=True)  # a message inside a call is not judged by `admit`
-            if self._callbacks.trace is not None and not isinstance(message, ParseError):
-                self._watched("in", peer, message.to_bytes())
-            self._take(message, b"" if isinstance(message, ParseError) else message.to_bytes(), peer)
+        if not isinstance(message, ParseError) and self.agent.knows(message):
+            self._transports.judged(peer, welcome=True)  # a message inside a call is not judged by `admit`
+        if self._callbacks.trace is not None and not isinstance(message, ParseError):
+            self._watched("in", peer, message.to_bytes())
+        self._take(message, b"" if isinstance(message, ParseError) else message.to_bytes(), peer)
 
     def _unreachable(self, peer: Peer, cause: str) -> None:
         asyncio.get_running_loop().call_soon(self._after, self.agent.unreachable, peer, cause)

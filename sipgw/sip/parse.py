@@ -223,7 +223,12 @@ class StreamFramer:
         self._buffer += data
 
     def next_message(self) -> Request | Response | Ping | ParseError | None:
-        """The next complete message, or None; of a message that cannot be used, its error.
+        """The next complete message, or None; of a message that cannot be used, its error. Raises as `next_data`."""
+        found = self.next_data()
+        return parsed(found) if isinstance(found, bytes) else found
+
+    def next_data(self) -> bytes | Ping | None:
+        """The next complete message as it came, or None.
 
         Raises `ParseError` where the message does not tell its end, after which the stream cannot be used.
         """
@@ -242,7 +247,7 @@ class StreamFramer:
         data = bytes(buffer[: self._size])
         del buffer[: self._size]
         self._searched, self._size = 0, None
-        return parsed(data)
+        return data
 
     def _find_size(self) -> int | None:
         """The size of the first message once its head is there; what trickles in is searched only once."""

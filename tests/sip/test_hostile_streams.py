@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.sip import connection, parse, streams
+from sipgw.sip import connection, streams
 from sipgw.sip.checks import DROP, Refusal
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
+from sipgw.sip.message import Request, Response
 from sipgw.sip.parse import MAX_BODY, MAX_HEAD, ParseError
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import LOCAL, OPTIONS, admit_all, connect, pick_up, run
@@ -146,7 +147,7 @@ def test_who_sends_nothing_but_garbage_is_cut_off() -> None:
 def test_after_the_cut_the_rest_of_a_read_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else one read of 256 KiB holds 37,000 messages to parse, though the connection is closed after 21."""
     read: list[bytes] = []
-    monkeypatch.setattr(parse, "parsed", lambda data: read.append(data) or ParseError(400, "Bad Request"))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(connection, "parsed", lambda data: read.append(data) or ParseError(400, "Bad Request"))  # type: ignore[func-returns-value]
 
     async def talk() -> None:
         async with Endpoint(LOCAL, pick_up, lambda *_: DROP) as endpoint:
@@ -169,6 +170,37 @@ def test_a_stranger_who_is_not_read_is_cut_off_before_it_sends() -> None:
             assert await serves(*await from_address(endpoint, "127.0.0.7"))
 
     run(talk)
+
+
+def test_messages_that_the_screen_refuses_are_not_parsed_and_no_read_holds_others_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One read of 256 KiB holds 1,700 small messages."""
+    read, asked, turns = list[bytes](), list[str](), list[int]()
+    real, most, allowed = connection.parsed, 1700, 50
+
+    def parsed(data: bytes) -> Request | Response | ParseError:
+        read.append(data)
+        return real(data)
+
+    def screen(host: str) -> bool:
+        asked.append(host)
+        return len(asked) <= 1 + allowed  # the first time for the connection
+
+    async def talk() -> None:
+        async with Endpoint(EVERYWHERE, pick_up, admit_all, screen=screen) as endpoint:
+            _, writer = await from_address(endpoint, "127.0.0.66")
+            writer.write(b"".join(map(number, range(most))))
+            while len(asked) <= most:
+                before = len(asked)
+                await asyncio.sleep(0)
+                turns.append(len(asked) - before)
+            writer.close()
+
+    monkeypatch.setattr(connection, "parsed", parsed)
+    run(talk)
+    assert read == [number(at) for at in range(allowed)]
+    assert max(turns) <= connection.MAX_AT_ONCE
 
 
 @pytest.mark.parametrize(
