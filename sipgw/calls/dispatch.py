@@ -26,8 +26,6 @@ from sipgw.sip.message import Request
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 
 BUSY = 486
-NO_ROOM = "the gateway makes no more calls at this moment"
-"""Reason that a tenant is told; it hides the load, which other tenants share."""
 SENT_BACK = "it is a call of this gateway that the called phone has sent on to it: an agent would speak with itself"
 
 
@@ -98,27 +96,27 @@ class CallDispatcher:
         agent = services.agents.all.get(request.agent)
         if agent is None:
             told = f"there is no agent {request.agent!r}"
-            if request.purpose == "call" and not request.tenant:  # others come to tenants, who must not know all agents
-                told += f"; there are {', '.join(sorted(services.agents.all))}"
-            raise NotDialled(told)
+            raise NotDialled.own(f"{told}; there are {', '.join(sorted(services.agents.all))}", told)
         tenant = tenant_of(request.agent, services.agents.config.tenants)
         request = replace(request, tenant=tenant)
         if tenant and request.purpose == "callback":
             numbers = tenant_named(tenant, services.agents.config.tenants).numbers
             if not numbers:
-                raise NotDialled(NO_NUMBERS)
+                raise NotDialled.own(NO_NUMBERS)
             request = replace(request, caller_id=numbers[0])
         if full := self._admission.capacity.full(asyncio.get_running_loop().time()):
-            raise NoRoom(NO_ROOM if tenant else full)
-        if (spent := services.refusal(tenant) or services.budget()) is not None:
+            raise NoRoom(full)
+        if (theirs := services.refusal(tenant)) is not None:
+            raise NoRoom.own(theirs.reason)
+        if (spent := services.budget()) is not None:
             raise NoRoom(spent.reason)
         variables = checked(agent.config.agent, request.variables)
         trunk = self._admission.trunks.named(services.originator.first(request.trunk))
         if trunk is None:
-            name = f"trunk {request.trunk!r}" if request.trunk and not tenant else "trunk"
+            name = f"trunk {request.trunk!r}" if request.trunk else "trunk"
             raise NotDialled(f"there is no {name} with a registrar or a domain to call through")
         if (early := services.turn(tenant, trunk.calls_per_second, asyncio.get_running_loop().time())) is not None:
-            raise NoRoom(early.reason)
+            raise NoRoom.own(early.reason)
         shown = shown_and_called(request, trunk)
         call = request.call or secrets.token_hex(12)
         info = CallInfo(call, trunk, shown, "out", request.agent, variables=variables)

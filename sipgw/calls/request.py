@@ -41,11 +41,11 @@ def for_tenant(request: OriginateRequest, tenant: TenantOptions) -> OriginateReq
     """The call as `tenant` may make it: with one of its agents and one of its numbers. Raises `NotDialled`."""
     numbers = tenant.numbers
     if request.agent not in tenant.agents:
-        raise NotDialled(f"there is no agent {request.agent!r}")
+        raise NotDialled.own(f"there is no agent {request.agent!r}")
     if not numbers:
-        raise NotDialled(NO_NUMBERS)
+        raise NotDialled.own(NO_NUMBERS)
     if request.caller_id and request.caller_id not in numbers:
-        raise NotDialled("this is none of your numbers ([[tenants]] numbers)")
+        raise NotDialled.own("this is none of your numbers ([[tenants]] numbers)")
     if request.trunk:
-        raise NotDialled("the trunk is chosen by the installation")
+        raise NotDialled.own("the trunk is chosen by the installation")
     return replace(request, caller_id=request.caller_id or numbers[0], tenant=tenant.name)

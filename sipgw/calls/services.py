@@ -20,6 +20,7 @@ from sipgw.policy.inbound.limits import Declined
 from sipgw.policy.inbound.shared_limits import SharedLimits
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.sip.endpoint import Endpoint
+from sipgw.trunks.route_selector import NO_ROOM
 
 if TYPE_CHECKING:
     from sipgw.policy.stir.verifier import StirVerifier
@@ -72,8 +73,11 @@ class CallServices:
         return self.tenants.turn(tenant, calls_per_second, now) if tenant else None
 
     def budget(self, tenant: str = "") -> Declined | None:
-        """Why no call may go on today, or no call of `tenant`; None if they may."""
-        return self.limits.own.budget() or self.tenants.budget(tenant, self.agents.config.tenants)
+        """Why no call may go on today, or no call of `tenant`; None if they may. What all calls have cost is not told
+        in the records of a tenant."""
+        if (spent := self.limits.own.budget()) is not None:
+            return spent._replace(reason=NO_ROOM) if tenant else spent
+        return self.tenants.budget(tenant, self.agents.config.tenants)
 
     def snapshot(self) -> "CallServices":
         """A copy for one call: a reload does not change its agents."""

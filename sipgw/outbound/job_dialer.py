@@ -232,12 +232,17 @@ class JobDialer:
         """Make the call of a job; returns how it ended, or why it was not made."""
         if refused := self._outdated(held):
             return refused
+        request = request_of(held.job)
         try:
-            held.placed = self._places.originate(request_of(held.job))
-        except NoRoom as error:
-            return self._later(held, Disposition("not_placed", str(error)))
-        except (NotDialled, VariableError) as error:
+            held.placed = self._places.originate(request)
+        except VariableError as error:
             return Disposition("failed", str(error))
+        except NotDialled as error:
+            if request.tenant:  # its job does not have the cause
+                log.info("call of a job not made", job=held.job.id, cause=str(error))
+            if isinstance(error, NoRoom):
+                return self._later(held, Disposition("not_placed", error.told(request.tenant)))
+            return Disposition("failed", error.told(request.tenant))
         ending = await held.placed.ended()
         return self._later(held, ending) if ending.kind == "not_placed" else ending
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from sipgw.config.numbers import NumberError
 from sipgw.config.trunks import TrunkOptions
@@ -18,18 +19,31 @@ PENALTY = 10.0
 """Seconds in which a trunk that said 503 is tried last, unless it named another time."""
 NO_TRUNK = "no trunk could take the call"
 """Reason for a tenant: the others name trunks, and count the calls of all."""
+NO_ROOM = "the gateway makes no more calls at this moment"
+"""Reason for a tenant: the others tell of the load and the costs of all."""
 
 
 class NotDialled(Exception):  # noqa: N818  an outcome
-    """No trunk could take the call; the message says why, trunk by trunk."""
+    """The call was not made; the message says why, for whoever runs the gateway: for others see `told`."""
+
+    for_tenants = NO_TRUNK
 
     def told(self, tenant: str) -> str:
         """The reason as `tenant` may know it; an empty one is the installation itself."""
-        return NO_TRUNK if tenant else str(self)
+        return self.for_tenants if tenant else str(self)
+
+    @classmethod
+    def own(cls, reason: str, for_tenants: str = "") -> Self:
+        """A reason that concerns whoever asked; a tenant is told all of it, or `for_tenants`."""
+        refusal = cls(reason)
+        refusal.for_tenants = for_tenants or reason
+        return refusal
 
 
 class NoRoom(NotDialled):
     """The gateway is full, stops, or has spent its budget of the day: the same call may be tried later."""
+
+    for_tenants = NO_ROOM
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,8 @@ async def place(request: Request, app: Here, who: Caller, wanted: models.Place) 
         if key:
             await app.placed.give_up(who, key)
         await _note(request, app, who, "asked for a call that was not made", wanted.to, str(error))
-        raise HTTPException(503 if isinstance(error, NoRoom) else 409, str(error)) from None
+        told = error.told(who.tenant) if isinstance(error, NotDialled) else str(error)
+        raise HTTPException(503 if isinstance(error, NoRoom) else 409, told) from None
     await _note(request, app, who, "made a call", wanted.to, wanted.agent)
     return models.Placed(id=made)
 

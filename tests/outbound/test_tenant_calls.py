@@ -9,9 +9,11 @@ import pytest
 
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
+from sipgw.config.inbound import AdmissionOptions, LimitOptions
 from sipgw.config.tenants import TenantOptions
 from sipgw.outbound.job_dialer import request_of
 from sipgw.outbound.tables import Job
+from sipgw.policy.inbound.limits import SpentToday
 from sipgw.sip.identity import Identity
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 from tests.callee import callee, rejecting
@@ -38,8 +40,9 @@ def test_a_campaign_of_a_tenant_calls_with_its_agents_and_shows_its_number(tmp_p
                 (job("acme/spring", trunk="carrier0"), "the trunk is chosen by the installation"),
                 (replace(job("acme/spring"), caller_id="+14155550199"), "none of your numbers"),
             ):
-                with pytest.raises(NotDialled, match=why):
+                with pytest.raises(NotDialled) as error:
                     world.gateway.originate(refused)
+                assert why in error.value.told(refused.tenant)
             assert (await ended(world, job("acme/spring"))).kind == "busy"
             assert (await ended(world, job("spring"))).kind == "busy"
             shown = [Identity.of(leg.request).number for leg in person.legs]
@@ -84,18 +87,36 @@ def test_a_tenant_asks_for_no_more_calls_in_a_second_than_its_share(tmp_path: Pa
     asyncio.run(scenario())
 
 
-def test_a_tenant_is_not_told_how_full_the_gateway_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"admission": AdmissionOptions(max_calls=1)}, "the gateway has 1 calls, [admission] max_calls"),
+        ({"limits": LimitOptions(minutes_per_day=1)}, "the calls of today have taken all that they may"),
+    ],
+    ids=["full", "spent"],
+)
+def test_a_tenant_is_not_told_how_full_the_gateway_is_and_whoever_runs_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], why: str
+) -> None:
     def shared(config: GatewayConfig) -> GatewayConfig:
         acme = TenantOptions("acme", ("agent",), numbers=("+14155550177",))
         trunks = tuple(replace(one, caller_ids=acme.numbers) for one in config.trunks)
-        return replace(config, trunks=trunks, tenants=(acme,), admission=replace(config.admission, max_calls=1))
+        return replace(config, trunks=trunks, tenants=(acme,), **change)
 
     async def scenario() -> None:
         async with callee(rejecting(486)) as person, calling_out(tmp_path, person, change=shared) as (world, _):
             calls = world.gateway.admission.capacity.calls
             calls["other"] += 1
-            with pytest.raises(NoRoom, match=r"^the gateway makes no more calls at this moment$"):
-                world.gateway.originate(OriginateRequest(NUMBER, "agent", consent=True, tenant="acme"))
+            services = world.gateway._parts.dispatcher.services
+            monkeypatch.setattr(services.limits.own, "_spent", lambda: SpentToday(minutes=2.0))
+            wanted = OriginateRequest(NUMBER, "agent", consent=True)
+            for asking, told in (("acme", "the gateway makes no more calls at this moment"), ("", why)):
+                with pytest.raises(NoRoom) as refused:
+                    world.gateway.originate(replace(wanted, tenant=asking))
+                assert refused.value.told(asking).startswith(told)
+            if "limits" in change:
+                records = [services.budget(one) for one in ("acme", "")]
+                assert [one.reason.startswith(why) for one in records if one] == [False, True]
             calls["other"] -= 1
 
     asyncio.run(scenario())

@@ -17,6 +17,7 @@ from sipgw.outbound import jobs
 from sipgw.outbound.job_dialer import request_of
 from sipgw.outbound.tables import Campaign, Job
 from sipgw.records.store.tables import CallRecord
+from sipgw.trunks.route_selector import NO_ROOM, NoRoom
 from sipgw.web.principal import ALL
 from sipgw.web.tables import AuditEntry
 from tests.cdr_events import START, add_call
@@ -226,5 +227,20 @@ def test_the_page_of_calls_out_has_the_callbacks_and_campaigns_of_the_tenant(tmp
                 assert own in page, own
             for foreign in ("globex", "-house", "carrier", "Decisions of the gate"):
                 assert foreign not in page, foreign
+
+    asyncio.run(look())
+
+
+def test_why_a_call_is_not_made_is_told_to_whom_it_concerns(tmp_path: Path) -> None:
+    def full(_: object) -> None:
+        raise NoRoom("globex has taken all")
+
+    async def look() -> None:
+        async with companies(tmp_path) as (there, acme, _, house):
+            there.gateway.originate = full  # type: ignore[assignment,method-assign]
+            for who, why in ((acme, NO_ROOM), (house, "globex has taken all")):
+                body = {"to": "+15550123", "agent": "sales-acme"}
+                answer = await there.browser.post("/api/v1/calls", json=body, headers=who.headers)
+                assert (answer.status_code, answer.json()["detail"]) == (503, why)
 
     asyncio.run(look())
