@@ -128,8 +128,7 @@ def suffered(running: Stack, folder: Path, fault: Fault) -> Noticed:
         asyncio.run(leases_run_out(running, fault.waiting[RINGING]))
     rang = asyncio.run(_kept(running, fault.waiting))
     # The log has a call just before the spool does: one that was killed between rang nowhere, and sent no INVITE.
-    missed = counts.every & (had - counts.well)
-    records = asyncio.run(_recorded(running, began, counts.answered | missed, sum(rang)))
+    records = asyncio.run(_recorded(running, began, counts.noticed, sum(rang)))
     ins: dict[str, list[dict[str, Any]]] = {}
     for one in records:
         if one["direction"] == "in":

@@ -11,7 +11,7 @@ from tests.interop.scenario import invite, reply, request, scenario
 from tests.waiting import HANG
 
 ROUTED = "[routes]"
-NAMES = ANSWERED, WELL, TOLD = "answered", "over", "hung_up_on"
+NAMES = RANG, ANSWERED, WELL, TOLD = "rang", "answered", "over", "hung_up_on"
 
 
 class Counts(NamedTuple):
@@ -23,6 +23,8 @@ class Counts(NamedTuple):
     """Why."""
     every: frozenset[str]
     """The Call-IDs of all that were to be made."""
+    noticed: frozenset[str]
+    """The Call-IDs of those that rang or were answered."""
     answered: frozenset[str]
     """The Call-IDs of those that were answered."""
     well: frozenset[str]
@@ -47,10 +49,10 @@ class Load:
         errors = self._folder / "errors.log"
         log = errors.read_text()[-3000:] if errors.exists() else ""
         lines = [line.split() for line in (self._folder / "calls.log").read_text().splitlines()]
-        answered, well, told = (frozenset(call for what, call in lines if what == name) for name in NAMES)
+        rang, answered, well, told = (frozenset(call for what, call in lines if what == name) for name in NAMES)
         good, bad = int(last["SuccessfulCall(C)"]) - len(told), int(last["FailedCall(C)"]) + len(told)
         every = frozenset(f"{number}-{self._process.pid}@127.0.0.1" for number in range(1, self._calls + 1))
-        return Counts(good, bad, log, every, answered, well, told)
+        return Counts(good, bad, log, every, rang | answered, answered, well, told)
 
 
 @contextlib.contextmanager
@@ -69,7 +71,8 @@ def load(
     """
     folder.mkdir()
     answered = (
-        '<recv response="100" optional="true"/><recv response="180" optional="true"/>'
+        '<recv response="100" optional="true"/>'
+        f'<recv response="180" optional="true"><action>{_note(RANG)}</action></recv>'
         '<recv response="200" rrs="true"><action>'
         f'<ereg regexp=".*" search_in="hdr" header="To:" assign_to="them"/>{_note(ANSWERED)}</action></recv>'
     )
