@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, NamedTuple
 
-from sipgw.bounds import FULL, Places
+from fastapi import HTTPException
+from fastapi.responses import StreamingResponse
+
+from sipgw.bounds import FULL, NoPlace, Places
 from sipgw.calls.session import CallSession, Row
 from sipgw.records.store.seen_by import seen_by
 from sipgw.sip.boundaries import contained
@@ -99,7 +102,7 @@ class Feed:
             else:
                 queue.put_nowait(message)
 
-    async def read(self, tenant: str) -> AsyncIterator[bytes]:
+    async def read(self, tenant: str) -> AsyncGenerator[bytes, None]:
         """The whole board of `tenant` (empty: all calls), then the changes, until the feed is closed. Raises
         `NoPlace`."""
         with self.places.held(tenant):
@@ -139,3 +142,20 @@ class Feed:
 def event(name: str, data: Any) -> bytes:
     """A server-sent event."""
     return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
+async def streamed(events: AsyncGenerator[bytes, None], full: str) -> StreamingResponse:
+    """The answer that sends `events`. It has begun them, so they have their place before the status is sent. Raises 503
+    with the reason `full` if there is none."""
+    try:
+        first = await anext(events)
+    except NoPlace:
+        raise HTTPException(503, full, {"Retry-After": "30"}) from None
+
+    async def whole() -> AsyncIterator[bytes]:
+        async with contextlib.aclosing(events):
+            yield first
+            async for one in events:
+                yield one
+
+    return StreamingResponse(whole(), media_type="text/event-stream")

@@ -1,10 +1,10 @@
 """The calls that are going on."""
 
-from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
-from sipgw.bounds import NoPlace
 from sipgw.records.store.seen_by import seen_by
+from sipgw.web.feed import streamed
 from sipgw.web.principal import ViewerRole
 from sipgw.web.state import Here, page, people
 from sipgw.web.tenant_view import by_tenant
@@ -24,8 +24,4 @@ async def live(request: Request, app: Here, who: ViewerRole) -> Response:
 @by_tenant
 async def events(app: Here, who: ViewerRole) -> Response:
     """Server-sent events: ``board`` with all rows, then ``change`` with fields that differ and rows that are gone."""
-    try:
-        app.feed.places.check(who.tenant)
-    except NoPlace:
-        raise HTTPException(503, "too many dashboards are open", {"Retry-After": "30"}) from None
-    return StreamingResponse(app.feed.read(who.tenant), media_type="text/event-stream")
+    return await streamed(app.feed.read(who.tenant), "too many dashboards are open")

@@ -10,7 +10,6 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy import select
 
-from sipgw.bounds import NoPlace
 from sipgw.calls.session import CallSession
 from sipgw.records.artifacts.artifact import is_open
 from sipgw.records.artifacts.call_files import object_of, on_disk
@@ -22,6 +21,7 @@ from sipgw.records.bundles.bundle_store import NoBundle
 from sipgw.records.captures.explain import explain, findings, median_wait
 from sipgw.records.store.seen_by import seen_by
 from sipgw.records.store.tables import CallRecord
+from sipgw.web.feed import streamed
 from sipgw.web.models import Report
 from sipgw.web.principal import OperatorRole, ViewerRole
 from sipgw.web.sign_in import address
@@ -146,13 +146,10 @@ async def live_words(request: Request, call: str, app: Here, who: OperatorRole) 
     if session is None:
         raise HTTPException(404, "this call is not going on")
     recording = session.context.call_recording
-    try:
-        events = app.transcripts.follow(
-            call, lambda: call in app.gateway.calls, lambda: recording is None or recording.keeps, who.tenant
-        )
-    except NoPlace:
-        raise HTTPException(503, "too many pages follow calls", {"Retry-After": "30"}) from None
-    return StreamingResponse(events, media_type="text/event-stream")
+    events = app.transcripts.follow(
+        call, lambda: call in app.gateway.calls, lambda: recording is None or recording.keeps, who.tenant
+    )
+    return await streamed(events, "too many pages follow calls")
 
 
 @router.get("/calls/{call:path}")

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from agent.records import (
@@ -55,17 +55,14 @@ class Transcripts:
         self._watchers = watchers
         self._places = Places("browsers that look on", PAGES)
 
-    def follow(
+    async def follow(
         self, call: str, going: Callable[[], bool], keeps: Callable[[], bool], tenant: str
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The events of `call` as in `words`, for somebody of `tenant`. Raises `NoPlace`."""
-        self._places.check(tenant)
-        return self._counted(words(self._watchers, call, going, keeps), tenant)
-
-    async def _counted(self, events: AsyncIterator[bytes], tenant: str) -> AsyncIterator[bytes]:
         with self._places.held(tenant):
-            async for one in events:
-                yield one
+            async with contextlib.aclosing(words(self._watchers, call, going, keeps)) as events:
+                async for one in events:
+                    yield one
 
 
 async def words(
@@ -75,7 +72,7 @@ async def words(
     keeps: Callable[[], bool] = lambda: True,
     shown: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda message: message,
     at_most: float = AT_MOST,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield the events of `call` until it has ended; while `keeps` is false, what is said is private and left out.
 
     After `at_most` seconds the browser has to ask again, and is authenticated again. `going` tells whether the call

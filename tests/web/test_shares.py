@@ -1,17 +1,26 @@
 """No tenant takes all that tenants share: pages, searches, websockets and dry runs."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from fastapi import HTTPException
+from fastapi.responses import Response, StreamingResponse
 
 from sipgw.bounds import FULL, WHAT, NoPlace, Places
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.searching import SearchRefused
-from sipgw.web import campaigns, steer
+from sipgw.web import campaigns, live, one_call, steer
 from sipgw.web.feed import BROWSERS
+from sipgw.web.principal import Principal
+from sipgw.web.transcript import PAGES
+from tests.waiting import HANG
 from tests.web.test_tenants import app_of, asked, shared, taken
+
+ADMIN = Principal.signed("ann", "admin", "")
 
 
 def test_a_tenant_has_half_of_the_places_and_the_operator_all() -> None:
@@ -64,5 +73,32 @@ def test_what_a_tenant_has_taken_leaves_room_for_others(tmp_path: Path, monkeypa
             fill(searches._for_words, 1, "globex")
             with pytest.raises(SearchRefused):
                 await searches.page(there.gateway.store, CallFilter(words="x"), 1, "")
+
+    asyncio.run(look())
+
+
+def test_a_stream_has_its_place_before_its_answer_begins(tmp_path: Path) -> None:
+    """Two ask at once for the last place: one is refused with 503, not cut off after 200."""
+
+    async def look() -> None:
+        async with shared(tmp_path) as (there, _):
+            state = app_of(there).state.app
+            pages: tuple[tuple[Places, int, Callable[[], Awaitable[Response]]], ...] = (
+                (state.feed.places, BROWSERS, lambda: live.events(state, ADMIN)),
+                (state.transcripts._places, PAGES, lambda: one_call.live_words(Mock(), "live-acme", state, ADMIN)),
+            )
+            for places, most, ask in pages:
+                fill(places, most - 1)
+                begun = await ask()
+                with pytest.raises(HTTPException) as refused:
+                    await ask()
+                assert refused.value.status_code == 503 and refused.value.headers == {"Retry-After": "30"}
+                assert isinstance(begun, StreamingResponse)
+                await begun.body_iterator.aclose()  # type: ignore[attr-defined]
+                del begun
+                async with asyncio.timeout(HANG):
+                    while "" in places._taken:
+                        await asyncio.sleep(0)
+                places.check("")
 
     asyncio.run(look())
