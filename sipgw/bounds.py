@@ -26,7 +26,8 @@ WHAT = (
     "refused calls", "prices", "results of tools", "secrets of a call", "pieces of speech",
     "words for a browser", "sound for a listener",
     "sound and keys of a call",
-    "messages of a brain", "answers of MCP servers", "searches for words", "dry runs", "websockets of operators",
+    "messages of a brain", "answers of MCP servers", "searches for words", "dry runs",
+    "bundles of tenants", "websockets of operators",
 )  # fmt: skip
 FULL.update(dict.fromkeys(WHAT, 0))  # shown from the start, because a rate begins at 0
 

@@ -150,7 +150,9 @@ def _metrics(gateway: GatewayView) -> Metrics:
 async def _failed(request: Request, error: HTTPException) -> Response:
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
-    return page(request, "failed.html", status=error.status_code, title="Not possible", detail=error.detail)
+    shown = page(request, "failed.html", status=error.status_code, title="Not possible", detail=error.detail)
+    shown.headers.update(error.headers or {})
+    return shown
 
 
 async def _no_database(request: Request, error: Exception) -> Response:

@@ -6,17 +6,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy import select
 
+from sipgw.bounds import NoPlace, Places
 from sipgw.calls.session import CallSession
 from sipgw.records.artifacts.artifact import is_open
 from sipgw.records.artifacts.call_files import object_of, on_disk
 from sipgw.records.artifacts.files import BUNDLE, file_name
 from sipgw.records.artifacts.recordings import NOT_YET
 from sipgw.records.artifacts.waveform import waveform
-from sipgw.records.bundles.bundle import reheaded
+from sipgw.records.bundles.bundle import BundleError, reheaded
 from sipgw.records.bundles.bundle_store import NoBundle
 from sipgw.records.captures.explain import explain, findings, median_wait
 from sipgw.records.store.seen_by import seen_by
@@ -28,7 +30,11 @@ from sipgw.web.sign_in import address
 from sipgw.web.state import READING, App, Here, page, people
 from sipgw.web.tenant_view import by_tenant
 
+log = structlog.get_logger()
+
 router = APIRouter()
+BUNDLES = Places("bundles of tenants", READING.workers // 2)
+"""Bundles that are packed for tenants at the same time; the other threads read for everybody."""
 SMALL = 10_000
 """Bytes up to which an answer is not compressed."""
 PAUSES = (0.1, 0.3, 0.6)
@@ -131,7 +137,7 @@ async def bundle(request: Request, call: str, app: Here, who: OperatorRole) -> R
         except OSError:
             raise HTTPException(404, f"there is no bundle: {reason}") from None
     if who.tenant:
-        content = await READING.run(reheaded, content, lambda head: seen_by(head, who.tenant))
+        content = await _for_tenant(content, who.tenant)
     await app.auth.accounts.note(who.name, "fetched the bundle", call, address=address(request))
     headers = {"Content-Disposition": f'attachment; filename="{file_name(call)}{BUNDLE}"'}
     return Response(content, media_type="application/zip", headers=headers)
@@ -164,6 +170,19 @@ async def one_call(call: str, request: Request, app: Here, _who: ViewerRole) -> 
     return page(
         request, "call.html", title=f"Call {'to' if out else 'from'} {other[:80]}", call=call, other=other, **shown
     )
+
+
+async def _for_tenant(content: bytes, tenant: str) -> bytes:
+    """The bundle as `tenant` sees it. Raises 410 for a damaged file, 503."""
+    try:
+        with BUNDLES.held(tenant):
+            return await READING.run(reheaded, content, lambda head: seen_by(head, tenant))
+    except NoPlace:
+        raise HTTPException(503, "other bundles are being packed; try again", {"Retry-After": "5"}) from None
+    except BundleError as error:
+        log.warning("bundle is damaged", cause=str(error))
+        why = "the bundle of this call is damaged, and cannot be shown; ask whoever runs the gateway for a copy"
+        raise HTTPException(410, why) from None
 
 
 async def known(app: App, call: str) -> dict[str, Any]:

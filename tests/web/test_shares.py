@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from fastapi import HTTPException
 from fastapi.responses import Response, StreamingResponse
 
 from sipgw.bounds import FULL, WHAT, NoPlace, Places
+from sipgw.records.bundles.bundle import PARTS, _zipped
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.searching import SearchRefused
 from sipgw.web import campaigns, live, one_call, steer
@@ -61,6 +62,22 @@ def test_what_a_tenant_has_taken_leaves_room_for_others(tmp_path: Path, monkeypa
             fill(searches._for_words, 1)
             fill(sockets, 2)
             fill(runs, 1)
+            fill(one_call.BUNDLES, 1)
+            monkeypatch.setattr(there.gateway.evidence.bundles, "bundle", AsyncMock(return_value=b"PK"))
+            bundle = await asked(there, "GET", "/calls/live-acme/bundle", person)
+            assert bundle.status_code == 503 and bundle.headers["retry-after"] == "5"
+            fill(one_call.BUNDLES, 0)
+            whole = _zipped([b"[]", *(name.encode() for name in PARTS[1:])])
+            for damaged in (
+                b"PK",
+                whole,
+                whole.replace(b"[]", b"[}"),
+                whole.replace(b"voice.ulaw", b"other.ulaw"),
+                whole[:-9],
+            ):
+                monkeypatch.setattr(there.gateway.evidence.bundles, "bundle", AsyncMock(return_value=damaged))
+                told = await asked(there, "GET", "/calls/live-acme/bundle", person)
+                assert told.status_code == 410 and "ask whoever runs the gateway" in told.text, damaged
             assert (await asked(there, "GET", "/live/events", person)).status_code == 503
             assert (await asked(there, "GET", words, person)).status_code == 503
             found = await there.browser.get("/api/v1/calls?words=wordacme", headers=program)

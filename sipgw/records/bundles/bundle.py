@@ -64,32 +64,41 @@ class Bundle:
 
 
 def reheaded(content: bytes, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
-    """The file of a bundle with another head, the facts of its call."""
-    with zipfile.ZipFile(io.BytesIO(content)) as file:
-        head, *others = (file.read(name) for name in PARTS)
-    return _zipped((_json(change(json.loads(head))).encode(), *others))
+    """The file of a bundle with another head, the facts of its call; packed fast, because somebody waits for it. Raises
+    `BundleError`."""
+    parts = _unpacked(io.BytesIO(content), "the file")
+    try:
+        head = change(dict(json.loads(parts[PARTS[0]])))
+    except (ValueError, TypeError):
+        raise BundleError(f"the file: no {PARTS[0]} that can be read") from None
+    return _zipped((_json(head).encode(), *(parts[name] for name in PARTS[1:])), level=1)
 
 
-def _zipped(contents: Sequence[bytes]) -> bytes:
+def _zipped(contents: Sequence[bytes], level: int = 9) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as file:
         for name, content in zip(PARTS, contents, strict=True):
-            file.writestr(zipfile.ZipInfo(name, _EARLIEST), content, zipfile.ZIP_DEFLATED, 9)
+            file.writestr(zipfile.ZipInfo(name, _EARLIEST), content, zipfile.ZIP_DEFLATED, level)
     return made.getvalue()
+
+
+def _unpacked(packed: Path | io.BytesIO, called: object) -> dict[str, bytes]:
+    """The parts by name. Raises `BundleError`, in which the file is `called` so."""
+    try:
+        with zipfile.ZipFile(packed) as file:
+            sizes = {one.filename: one.file_size for one in file.infolist()}
+            if missing := [name for name in PARTS if name not in sizes]:
+                raise BundleError(f"{called}: no bundle of a call: {missing[0]} is missing")
+            if sum(sizes.values()) > LARGEST:
+                raise BundleError(f"{called}: more than {LARGEST >> 20} MB unpacked")
+            return {name: file.read(name) for name in PARTS}
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BundleError(f"{called}: {getattr(error, 'strerror', None) or error or 'no zip file'}") from None
 
 
 def read_bundle(path: Path) -> Bundle:
     """Read a bundle. Raises `BundleError`."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            sizes = {one.filename: one.file_size for one in file.infolist()}
-            if missing := [name for name in PARTS if name not in sizes]:
-                raise BundleError(f"{path}: no bundle of a call: {missing[0]} is missing")
-            if sum(sizes.values()) > LARGEST:
-                raise BundleError(f"{path}: more than {LARGEST >> 20} MB unpacked")
-            parts = {name: file.read(name) for name in PARTS}
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise BundleError(f"{path}: {getattr(error, 'strerror', None) or error or 'no zip file'}") from None
+    parts = _unpacked(path, path)
     try:
         return _parsed(path, parts)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
