@@ -149,7 +149,9 @@ async def invite_on_trunk(
     """Call `target` through the trunk of `leg`; returns the answered leg. Raises `CallFailed`.
 
     The INVITE goes to the trunk, so a URI from the other side never makes us send to an unknown host. If `phone`, the
-    address of the account's phone with this Contact, is given, the INVITE goes there.
+    address of the account's phone with this Contact, is given, the INVITE goes there. Only a server of the
+    configuration, or one that may call by its address alone, learns the answer to a challenge: the host that the other
+    side of `leg` gives as its own may be anybody's.
     """
     if phone is not None:
         offers = side.offers(trunk.srtp, phone)
@@ -165,8 +167,12 @@ async def invite_on_trunk(
     back = trunk.registrar_uri is None and replace(first, user="") == there
     to = peer_of(first, leg.source if back else None)
     offers = side.offers(trunk.srtp, to)
+    servers = {uri.host for uri in (trunk.registrar_uri, trunk.proxy_uri, trunk.domain_uri, trunk.transfer_uri) if uri}
+    if trunk.proof == "network":
+        servers.add(leg.source.host)
+    credentials = trunk.credentials if first.host in servers else None
     new, _ = await endpoint.invite(
-        target, leg.identity, *offers, credentials=trunk.credentials, proxy=proxy, peer=to, fields=fields
+        target, leg.identity, *offers, credentials=credentials, proxy=proxy, peer=to, fields=fields
     )
     new.authenticate(trunk.credentials)
     if trunk.accept_refer:

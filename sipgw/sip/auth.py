@@ -13,16 +13,29 @@ MOST = 10
 """Challenges answered for one request; without a limit, a server that calls every nonce stale would never end it."""
 
 
+Challengers = frozenset[tuple[str, str]]
+"""Realms that have challenged us, each with the address of the server that the challenge came from."""
+
+
 class Authenticator:
     """Answers the challenges to one request and to its repetitions.
 
     Each realm is answered once for a proxy (407) and once for the called side (401), again for another server, and
-    again while only the nonce was stale.
+    again while only the nonce was stale. `may` takes a realm and the address of a server, and says whether the server
+    gets an answer: without it every server does.
     """
 
-    def __init__(self, credentials: Credentials | None, token: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        credentials: Credentials | None,
+        token: Callable[[], str],
+        may: Callable[[str, str], bool] = lambda realm, server: True,
+    ) -> None:
+        self.challengers: Challengers = frozenset()
+        """Who was answered last. `forget_attempts` does not forget them."""
         self._credentials = credentials
         self._token = token
+        self._may = may
         self._answered: dict[tuple[int, str], tuple[str, Challenge]] = {}
         self._tried: set[tuple[int, str, str]] = set()
         self._counts: dict[str, int] = {}
@@ -40,7 +53,7 @@ class Authenticator:
         if asked is None or self._credentials is None:
             return None
         theirs, ours = asked
-        challenge = choose(response.headers.lines(theirs))
+        challenge = choose(response.headers.lines(theirs), lambda realm: self._may(realm, server))
         if challenge is None or len(self._counts) >= MOST:
             return None
         key = (response.status, challenge.realm)
@@ -48,6 +61,7 @@ class Authenticator:
         if (*key, server) in self._tried and not stale:
             return None
         self._tried.add((*key, server))
+        self.challengers = frozenset((realm, at) for _, realm, at in self._tried)
         self._answered[key] = (ours, challenge)
         return self.sign(request)
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from sipgw.sip.auth import Authenticator, Challengers
 from sipgw.sip.core import Core
-from sipgw.sip.dialog import Dialog
+from sipgw.sip.dialog import Dialog, Peer
 from sipgw.sip.dialog_request import DialogRequest, OnFinal
 from sipgw.sip.dialogs import DialogUsage
 from sipgw.sip.digest import Credentials
@@ -27,7 +28,7 @@ class CallState(DialogUsage):
         self.phase = Phase.CALLING
         self.dialog: Dialog | None = None
         self.credentials: Credentials | None = None
-        """Answers to challenges to requests inside the dialog."""
+        """Answers to challenges to requests inside the dialog, see `_authenticator`."""
         self.on_event: Callable[[CallEvent], None] = lambda event: None
         """Takes each event of the call; `Ended` is the last one."""
 
@@ -47,9 +48,35 @@ class CallState(DialogUsage):
         return self.dialog is not None and self.phase is Phase.CONFIRMED
 
     @property
+    def peer(self) -> Peer:
+        """Where the INVITE of the other side came from, or where ours went."""
+        raise NotImplementedError
+
+    @property
+    def challengers(self) -> Challengers:
+        """Who has challenged our INVITE; nobody in a call that came in."""
+        return frozenset()
+
+    @property
     def rings_there(self) -> bool:
         """Whether it is a call of ours that rings at the other side."""
         return False
+
+    def _authenticator(self, dialog: Dialog, method: str) -> Authenticator:
+        """What answers challenges to a request inside `dialog`.
+
+        The other side may be anybody, and with our answer to a nonce of our carrier it could call at our cost. So only
+        a realm that has challenged our REGISTER or the INVITE of this call gets an answer (RFC 3261 §22.1), and only if
+        the same server asks, or the server that the call came from or went to. A server that passes requests on to the
+        other side also passes back its challenges. In a call that came in it gets no answer to an INVITE.
+        """
+
+        def may(realm: str, server: str) -> bool:
+            known = self.core.clients.challengers(self.credentials) | self.challengers
+            asked = (realm, server) in known or (server == self.peer.host and any(realm == one for one, _ in known))
+            return asked and (self.calling or method != "INVITE" or not dialog.passed_on)
+
+        return Authenticator(self.credentials, self.core.environment.token, may)
 
     def request(
         self,
@@ -80,7 +107,7 @@ class CallState(DialogUsage):
             dialog,
             method,
             now,
-            credentials=self.credentials,
+            auth=self._authenticator(dialog, method),
             fields=fields,
             body=body,
             on_final=on_final,

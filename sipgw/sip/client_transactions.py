@@ -4,8 +4,10 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from itertools import count
 
+from sipgw.sip.auth import Authenticator, Challengers
 from sipgw.sip.boundaries import contained
 from sipgw.sip.dialog import DEFAULT_PORT, Peer
+from sipgw.sip.digest import Credentials
 from sipgw.sip.environment import Environment
 from sipgw.sip.fields import NameAddr, Via
 from sipgw.sip.health import Health
@@ -54,6 +56,8 @@ class ClientTransactions:
         """Requests without a final response; each is tried in one transaction or in several (`Failover`)."""
         self.bindings: dict[bytes, Callable[[bytes, float], None]] = {}
         """STUN requests of ours that wait for their response, by transaction; each flow has one at most."""
+        self.registrars: dict[tuple[Credentials | None, Uri], Authenticator] = {}
+        """What answers the challenges of each registrar of the configuration, by our credentials there."""
         self._resolve = resolve
         self._lookups: dict[int, Located] = {}
         self._numbers = count(1)
@@ -71,6 +75,11 @@ class ClientTransactions:
             return Uri("sips", user, host, port)
         params = (("transport", peer.transport),) if peer.transport not in ("", "udp") else ()
         return Uri("sip", user, host, port, params)
+
+    def challengers(self, credentials: Credentials | None) -> Challengers:
+        """Who has challenged our REGISTER with these credentials."""
+        ours = (one.challengers for (used, _), one in self.registrars.items() if used == credentials)
+        return frozenset[tuple[str, str]]().union(*ours)
 
     def first_number(self) -> int:
         """A random CSeq to begin with (RFC 3261 §8.1.1.5)."""

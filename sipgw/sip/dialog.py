@@ -138,6 +138,11 @@ class Dialog:
         self.source = source._replace(name=before.name) if source.host == before.host else source
 
     @property
+    def passed_on(self) -> bool:
+        """Whether its requests go through a server to another host, which may answer in place of that server."""
+        return len({uri.host.lower() for uri in (self.target, *(route.uri for route in self.routes))}) > 1
+
+    @property
     def others(self) -> Peer | None:
         """The domain of the server `next_hop`: if that fails, the other servers are tried (RFC 3263 §4.3)."""
         uri = self.routes[0].uri if self.routes else self.target

@@ -6,7 +6,6 @@ from dataclasses import replace
 from sipgw.sip.auth import Authenticator
 from sipgw.sip.client_transactions import ClientTransactions
 from sipgw.sip.dialog import Dialog
-from sipgw.sip.digest import Credentials
 from sipgw.sip.failover import Failover
 from sipgw.sip.fields import CSeq
 from sipgw.sip.message import Request, Response, response_to
@@ -25,14 +24,14 @@ class DialogRequest:
         clients: ClientTransactions,
         dialog: Dialog,
         request: Request,
-        credentials: Credentials | None,
+        auth: Authenticator,
         on_final: OnFinal | None,
     ) -> None:
         self._clients = clients
         self._dialog = dialog
         self._request = request
         self._peer = dialog.next_hop
-        self._auth = Authenticator(credentials, clients.environment.token)
+        self._auth = auth
         self._on_final = on_final
         self._failover: Failover | None = None
         self._provisional: Response | None = None
@@ -45,15 +44,15 @@ class DialogRequest:
         method: str,
         now: float,
         *,
-        credentials: Credentials | None = None,
+        auth: Authenticator,
         fields: tuple[tuple[str, str], ...] = (),
         body: bytes = b"",
         on_final: OnFinal | None = None,
     ) -> None:
-        """Send a request inside `dialog`."""
+        """Send a request inside `dialog`; `auth` answers challenges to it."""
         request = dialog.request(method, f"<{clients.contact(dialog.next_hop)}>")
         request = replace(request, headers=request.headers.with_(*fields), body=body)
-        started = cls(clients, dialog, request, credentials, on_final)
+        started = cls(clients, dialog, request, auth, on_final)
         started._send(now)
 
     def _send(self, now: float) -> None:

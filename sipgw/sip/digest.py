@@ -58,15 +58,15 @@ class Challenge:
         return self.hash is not None and (not self.qop or bool({"auth", "auth-int"} & set(self.qop)))
 
 
-def choose(values: Iterable[str]) -> Challenge | None:
-    """The strongest challenge among header values that can be answered, or None."""
+def choose(values: Iterable[str], may: Callable[[str], bool] = lambda realm: True) -> Challenge | None:
+    """The strongest challenge among header values that can be answered, and of whose realm `may` is true; or None."""
     usable: list[Challenge] = []
     for value in values:
         try:
             challenge = Challenge.parse(value)
         except FieldError:
             continue
-        if challenge.usable:
+        if challenge.usable and may(challenge.realm):
             usable.append(challenge)
     order = list(ALGORITHMS)
     return min(usable, key=lambda one: order.index(one.algorithm.upper().removesuffix("-SESS")), default=None)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sipgw.sip.auth import Authenticator, renumber
+from sipgw.sip.auth import Authenticator, Challengers, renumber
 from sipgw.sip.checks import CAPABILITIES
 from sipgw.sip.core import Core
 from sipgw.sip.dialog import Dialog, Peer, peer_of
@@ -139,6 +139,11 @@ class InviteClient(InviteDialog):
     def peer(self) -> Peer:
         """Where the INVITE went."""
         return self._failover.peer if self._failover else self._peer
+
+    @property
+    def challengers(self) -> Challengers:
+        """See `CallState.challengers`."""
+        return self._auth.challengers
 
     @property
     def rings_there(self) -> bool:

@@ -50,6 +50,11 @@ class InviteServer(InviteDialog):
         )
 
     @property
+    def peer(self) -> Peer:
+        """Where the INVITE came from."""
+        return self.source
+
+    @property
     def tag(self) -> str:
         """Our tag."""
         return self.dialog.local.tag if self.dialog else ""

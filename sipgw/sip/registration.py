@@ -83,6 +83,7 @@ class Registration:
         self.changed: Callable[[], None] = lambda: None
         self._clients = clients
         self._auth = Authenticator(options.credentials, clients.environment.token)
+        clients.registrars[options.credentials, options.registrar] = self._auth
         self._expires = options.expires
         self._pauses = _Pauses()
         self._timer: Timer | None = None

@@ -15,7 +15,7 @@ from sipgw.sip.registration import Registration, RegistrationOptions
 from sipgw.sip.timers import TIMEOUT
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left
-from tests.sip.wire import ANSWER, OFFER, Wire
+from tests.sip.wire import ANSWER, OFFER, Wire, has_registered
 
 US, FIRST, SECOND = "10.0.0.1", "10.0.0.11", "10.0.0.12"
 NAME = "carrier.example"
@@ -320,6 +320,7 @@ def never_answered(says: list[int], routes: tuple[NameAddr, ...] = ()) -> list[i
     call = Call(wire).answered()
     assert call.client.dialog is not None
     call.client.credentials, call.client.dialog.routes = Credentials("me", "secret"), routes
+    has_registered(wire.parties[US].agent, Credentials("me", "secret"), "carrier", "10.0.0.2")
     wire.run(40)
     agent = wire.parties[US].agent
     wire.parties["10.0.0.2"].agent.receive = lambda data, source, now: None  # type: ignore[method-assign]

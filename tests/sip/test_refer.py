@@ -9,7 +9,7 @@ from sipgw.sip.replaces import Replaces
 from sipgw.sip.transferor import ANSWER_TIME, PROOF_LIMIT, REFER_LIMIT, RING_LIMIT
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call
-from tests.sip.wire import ANSWER, INVITE, Wire, in_dialog
+from tests.sip.wire import ANSWER, INVITE, Wire, has_registered, in_dialog
 
 A, B = "10.0.0.1", "10.0.0.2"
 
@@ -38,6 +38,7 @@ class Transfer:
         self.wire.run(0.1)
         self.say("ACK", 1)
         self.call.credentials = Credentials("agent", "s3cret")
+        has_registered(self.wire.parties[B].agent, self.call.credentials, "x", "10.0.0.9")
         self.call.transferor.refer(Uri.parse("tel:+15551234"), self.wire.now, replaces)
         self.wire.run(0.1)
         if challenged:

@@ -9,7 +9,7 @@ from sipgw.sip.failover import LIMIT
 from sipgw.sip.message import Request, Response
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.test_session_timer import Talk, without_update
-from tests.sip.wire import ANSWER, OFFER, Wire
+from tests.sip.wire import ANSWER, OFFER, Wire, has_registered
 
 A, B = "10.0.0.1", "10.0.0.2"
 HELD = OFFER.replace(b"m=audio", b"a=sendonly\r\nm=audio")
@@ -229,7 +229,9 @@ def test_a_reinvite_that_is_only_ever_being_tried_is_taken_back_and_the_call_goe
 
 def test_a_challenged_reinvite_is_sent_again_and_its_ack_carries_the_credentials() -> None:
     wire = Wire()
-    call = Talk(wire, credentials=Credentials("agent", "s3cret")).answered()
+    credentials = Credentials("agent", "s3cret")
+    call = Talk(wire, credentials=credentials).answered()
+    has_registered(wire.parties[A].agent, credentials, "pbx", B)
     agent, in_dialog = wire.parties[B].agent, call.server.in_dialog
     challenge = (("WWW-Authenticate", 'Digest realm="pbx", nonce="n1", qop="auth", algorithm=SHA-256'),)
 

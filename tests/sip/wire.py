@@ -9,15 +9,18 @@ from itertools import count
 from types import MappingProxyType
 
 from sipgw.sip import stun
+from sipgw.sip.auth import Authenticator
 from sipgw.sip.checks import Refusal
 from sipgw.sip.client_transactions import PING, Located
 from sipgw.sip.dialog import Peer
+from sipgw.sip.digest import Credentials
 from sipgw.sip.environment import Environment
 from sipgw.sip.invite_server import InviteServer
 from sipgw.sip.message import Request, Response
 from sipgw.sip.output import RegisterReceived, Resolve, Unjudged
 from sipgw.sip.parse import ParseError, parse_message
 from sipgw.sip.registrar import Register, no_registrar
+from sipgw.sip.uri import Uri
 from sipgw.sip.user_agent import IncomingCall, UserAgent
 
 DELAY = 0.010
@@ -54,6 +57,12 @@ class Party:
                 case IncomingCall(call):
                     self.calls.append(call)
                     self.on_call(call, now)
+
+
+def has_registered(agent: UserAgent, credentials: Credentials, realm: str, host: str) -> None:
+    """Let `agent` have answered a challenge of the registrar at `host`."""
+    auth = agent.clients.registrars[credentials, Uri("sip", host=host)] = Authenticator(credentials, lambda: "c")
+    auth.challengers = frozenset({(realm, host)})
 
 
 class Wire:
