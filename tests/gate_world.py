@@ -41,6 +41,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now = NOON
+        self.people: tuple[str, ...] = ()
         self.agents: dict[str, GateOptions] = {}
         self.gate: Gate
         self.own: OwnList
@@ -51,7 +52,12 @@ class World:
         async with Store(StoreOptions(str(self.folder / "test.db"))) as store:
             self.own = OwnList(store, str(self.folder / "test.db"))
             async with Gate(
-                lambda: {**self.agents, "": default}, TRUNKS.get, self.own, self.folder / "audit", lambda: self.now
+                lambda: {**self.agents, "": default},
+                TRUNKS.get,
+                self.own,
+                self.folder / "audit",
+                lambda: self.now,
+                people=self.people,
             ) as self.gate:
                 yield self
 

@@ -93,8 +93,9 @@ class TransferLegs:
     async def follow_refer(self, uri: Uri, leg: Leg, side: OurSide, fields: Fields) -> AsyncIterator[Leg]:
         """Call the Refer-To address from the other side of `leg`; after the block the call goes on with that address.
 
-        The gate judges a telephone number, so that the other side cannot make us pay for any number. Names and
-        extensions belong to the PBX that sent the REFER. Raises `CallFailed`, `NotDialled`.
+        The gate judges a telephone number as a call out, so that the other side can neither make us pay for any number
+        nor call whom we may not call. Names and extensions belong to the PBX that sent the REFER. Raises `CallFailed`,
+        `NotDialled`.
         """
         try:
             target = await self._permitted(uri, dialog=any(name == "Replaces" for name, _ in fields))
@@ -115,7 +116,7 @@ class TransferLegs:
         target = ReferTarget.of(uri, info.trunk, dialog=dialog)
         if not target.outside:
             return target
-        judged = await gate.permit(GateRequest(target.number, info.trunk.name, info.agent, "transfer", consent=True))
+        judged = await gate.permit(GateRequest(target.number, info.trunk.name, info.agent, tenant=info.tenant))
         if isinstance(judged, GateRefusal):
             raise NotPermitted(judged)
         return target.permitted(judged.number, info.trunk)

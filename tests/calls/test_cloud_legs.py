@@ -10,6 +10,7 @@ from agent.persona import Persona
 from sipgw.config.cost import PriceOptions
 from sipgw.config.gate import GateOptions
 from sipgw.config.trunks import TrunkOptions
+from sipgw.policy.gate.gate import Gate
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Ended, ReferRequested
@@ -190,6 +191,30 @@ def test_a_costly_number_is_none_we_are_sent_to_however_it_is_written(
                     done = await phone.leg.refer(Uri("sip", user, "127.0.0.1", third.port))
                     assert (user, done.status) == (user, 403 if user in costly else 486)
                 assert len(third.legs) == 2
+
+    asyncio.run(asyncio.wait_for(scenario(), HANG))
+
+
+@pytest.mark.slow
+@pytest.mark.faults("C6")
+def test_a_number_that_a_pbx_names_is_judged_as_a_call_out(tmp_path: Path) -> None:
+    """Neither somebody who must not be called, nor anybody more often than the caps allow."""
+
+    async def scenario() -> None:
+        async with callee(rejecting(486)) as third:
+            pbx = third.trunk(name="pbx", country="US", accept_refer=True)
+            gate = GateOptions(countries=("US",), windows=ALWAYS, per_number_per_day=1)
+            change = lambda config: replace(config, gate=gate)  # noqa: E731
+            async with cloud(tmp_path, [], [], trunks=(pbx,), change=change) as world:
+                held = world.gateway.services.originator.gate
+                assert isinstance(held, Gate)
+                await held.own.add("+14155550111", "caller")
+                async with calling(world.target, every_code) as phone, asyncio.timeout(HANG):
+                    assert phone.leg
+                    for user, status in (("4155550111", 403), ("4155550123", 486), ("4155550123", 403)):
+                        done = await phone.leg.refer(Uri("sip", user, "127.0.0.1", third.port))
+                        assert (user, done.status) == (user, status)
+                assert len(third.legs) == 1
 
     asyncio.run(asyncio.wait_for(scenario(), HANG))
 

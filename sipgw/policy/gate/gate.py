@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,11 +66,15 @@ class Gate:
         audit: Path,
         now: Callable[[], datetime] = _utc,
         shared: Store | None = None,
+        people: Collection[str] = (),
     ) -> None:
-        """`shared` is a PostgreSQL database, by which all its gateways count together."""
+        """`shared` is a PostgreSQL database, by which all its gateways count together. `people` are the numbers of
+        those whom callers are transferred to: only their numbers are judged as transfers.
+        """
         self.own = own
         self._options = options
         self._trunks = trunks
+        self._people = people
         self._now = now
         now_held = options()
         default = now_held[""]
@@ -198,8 +202,11 @@ class Gate:
             case = _first(dial, held, self._trunks, now)
             if isinstance(case, GateRefusal) or case.parsed is None:
                 return case
-            if dial.purpose == "transfer":  # to somebody of ours
-                return case
+            if dial.purpose == "transfer":
+                if self._is_ours(case):
+                    return case._replace(ours=True)
+                # Who has named another number, e.g. a trunk by a 302, has neither the purpose nor the consent for it.
+                case = case._replace(dial=dial._replace(consent=None))
             found = await self._listed(case.number, held) or refusal(case, AFTER_LISTS, later=later)
             if found is None and ask and (hook := self._hook(case.options)) is not None:
                 found = await hook.refusal(dial._replace(number=case.number))
@@ -208,6 +215,13 @@ class Gate:
             why = f"the gate itself failed ({type(error).__name__}), so nobody is called: see the log"
             return GateRefusal("failed", why, unable=True)
         return found or case
+
+    def _is_ours(self, case: GateCase) -> bool:
+        """Whether the number is that of a person of the configuration, or was permitted in this call before."""
+        trunk = self._trunks(case.dial.trunk)
+        same = (understood(case.dial._replace(number=one), case.options, trunk, case.now) for one in self._people)
+        ours = {one.number for one in same if isinstance(one, GateCase)}
+        return case.number in ours or case.number in case.dial.counted
 
     def _hook(self, options: GateOptions) -> Hook | None:
         if options.hook and options.hook not in self._hooks:
@@ -248,7 +262,7 @@ class Gate:
         return self._database.turn(now)
 
     def _counted(self, case: GateCase) -> Permit | GateRefusal:
-        if case.parsed is None or case.dial.purpose == "transfer" or case.number in case.dial.counted:
+        if case.parsed is None or case.ours or case.number in case.dial.counted:
             return Permit(case.number)
         return self._caps.refusal(case.number, case.options, case.now, case.dial.tenant) or Permit(case.number)
 
@@ -289,7 +303,8 @@ def _line(
 ) -> dict[str, Any]:
     permitted = isinstance(verdict, Permit)
     number = judged.number if isinstance(judged, GateCase) else dial.number[:64]
-    fresh = permitted and dial.purpose != "transfer" and number not in dial.counted
+    ours = isinstance(judged, GateCase) and judged.ours
+    fresh = permitted and not ours and number not in dial.counted
     line = {
         "at": now.isoformat(),
         "number": number,
@@ -323,4 +338,5 @@ def gate_of(
         return {"": held.get(DEFAULT, config).gate} | {name: one.gate for name, one in held.items()}
 
     shared = store if config.store.url else None
-    return Gate(options, trunks, own, Path(f"{config.store.path}.gate"), shared=shared)
+    people = [one.uri.user for one in config.people if one.uri.scheme == "tel"]
+    return Gate(options, trunks, own, Path(f"{config.store.path}.gate"), shared=shared, people=people)

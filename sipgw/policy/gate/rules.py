@@ -100,6 +100,8 @@ class GateCase(NamedTuple):
     caller_id: str
     """The caller ID for the called person."""
     now: datetime
+    ours: bool = False
+    """Whether it is a transfer to a person of the configuration: whoever that is has been asked by the operator."""
 
 
 NEVER_CALLED = "a gateway makes no emergency calls, and no option allows them"

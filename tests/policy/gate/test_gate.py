@@ -303,11 +303,35 @@ def test_a_hook_that_cannot_be_used_is_told_at_the_start(world: World) -> None:
 
 def test_a_transfer_to_our_own_people_asks_only_whether_the_number_may_be_dialled(world: World) -> None:
     async def scene() -> None:
+        world.people = ("4155550100", "+19005551234")
         async with world.up(per_number_per_day=1):
             world.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)  # a Sunday night
             for _ in range(3):
                 assert await world.dial(purpose="transfer") == Permit(CALIFORNIA)
             assert (await world.refused("+19005551234", purpose="transfer"))[0] == "premium"
+
+    run(scene())
+
+
+@pytest.mark.faults("C6")
+def test_whoever_is_not_of_ours_is_judged_as_a_call_out_whatever_the_purpose_says(world: World) -> None:
+    """A 302 during a transfer may name anybody; so may whoever asks the gate with that purpose."""
+
+    async def scene() -> None:
+        world.people = ("+12125550100",)
+        async with world.up(per_number_per_day=1, consent="promotional", promotional=("transfer",)):
+            transfer = {"purpose": "transfer", "consent": True}
+            assert (await world.refused(**transfer))[0] == "consent", "that was of the person whom we know"
+        async with world.up(per_number_per_day=1):
+            await world.own.add("+14155550111", "caller")
+            assert (await world.refused("+14155550111", **transfer))[0] == "do_not_call"
+            assert await world.dial(**transfer) == Permit(CALIFORNIA)
+            assert world.lines[-1]["counts"]
+            assert (await world.refused(**transfer))[0] == "cap_number"
+            world.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)  # a Sunday night
+            assert (await world.refused(**transfer))[0] == "window"
+            assert await world.dial("+12125550100", **transfer) == Permit("+12125550100")
+            assert not world.lines[-1]["counts"]
 
     run(scene())
 
