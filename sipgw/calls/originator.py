@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -307,6 +307,8 @@ class Originator:
             known = request.number
             if number != number_of(attempt.target, trunk):
                 known = await self._permitted(request._replace(number=number, trunk=trunk.name), counted)
+            target = replace(target, user=attempt.to(known).target.user)  # what the gate has permitted is sent
+            tried.add(target)
             following = self._routes.onward(attempt, target, asyncio.get_running_loop().time())
         except NotDialled as refused:
             log.warning("redirect not followed", trunk=trunk.name, host=contact.host, cause=str(refused))

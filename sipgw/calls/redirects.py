@@ -21,7 +21,8 @@ def onward(target: Uri, contact: Uri, number: str, trunk: TrunkOptions) -> Uri |
     """The Request-URI of a call to `target` that was redirected to `contact`, to reach `number` there.
 
     None if the redirection may not be followed. Of the Contact only host, port and transport are used, not its
-    ``maddr`` and not its headers. RFC 3261 §8.1.3.4: a ``sips`` call stays one.
+    ``maddr``, not its headers, and not the parameters of its user part (``rn``, RFC 4694): the gate judges a number,
+    and by them the carrier could call another one. RFC 3261 §8.1.3.4: a ``sips`` call stays one.
     """
     here = trunk.domain_uri
     if here is None or (target.scheme == "sips" and contact.scheme == "sip"):
@@ -30,8 +31,6 @@ def onward(target: Uri, contact: Uri, number: str, trunk: TrunkOptions) -> Uri |
         there = trunk.number_uri(number)
     except NumberError:
         return None
-    if number == number_of(target, trunk):
-        there = replace(there, user=contact.user)  # with parameters of a number database (RFC 4694)
     if contact.scheme == "tel":
         return there
     if contact.scheme not in ("sip", "sips") or not _its_own(contact.host.lower(), trunk):

@@ -57,9 +57,10 @@ def test_a_trunk_sends_calls_on_within_itself(contact: str, there: str) -> None:
     assert led(contact, redirect_to=("partner.example",)) == there
 
 
-def test_the_same_number_keeps_what_a_number_database_has_added() -> None:
-    dipped = f"sip:{NUMBER};npdi;rn=+14155550000@carrier.example"
-    assert led(dipped, NUMBER) == dipped
+@pytest.mark.faults("C6")
+def test_the_same_number_is_sent_without_what_the_carrier_has_added() -> None:
+    dipped = f"sip:{NUMBER};npdi;rn=+19005550123@n2.carrier.example"
+    assert led(dipped, NUMBER) == f"sip:{NUMBER}@n2.carrier.example"
 
 
 def test_the_number_goes_out_as_the_gate_has_read_it() -> None:
@@ -97,14 +98,16 @@ class Second(Node):
 
 @dataclass
 class Gate:
-    """Lets everybody be called but `never`."""
+    """Lets everybody be called but `never`; `reads` are numbers that it reads as others."""
 
     never: str = ""
+    reads: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     async def permit(self, dial: GateRequest) -> Permit | GateRefusal:
         self.asked.append(dial.number)
-        return GateRefusal("never", "not that one") if dial.number == self.never else Permit(dial.number)
+        read = self.reads.get(dial.number, dial.number)
+        return GateRefusal("never", "not that one") if dial.number == self.never else Permit(read)
 
 
 async def dialled(node: Carrier, gate: Gate, **more: Any) -> str:
@@ -131,6 +134,21 @@ def test_a_call_follows_to_the_next_node_and_to_the_number_that_the_gate_permits
             assert gate.asked == [NUMBER, OTHER]
             assert second.dialled == [f"sip:{OTHER}@{second.place}"]
             assert not [*first.faults, *second.faults]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.faults("C6")
+@pytest.mark.parametrize(
+    ("named", "sent"), [(f"{NUMBER};npdi;rn=+19005550123", NUMBER), (f"{OTHER};rn=+19005550123", "+14155550144")]
+)
+def test_what_the_gate_permits_is_sent_byte_for_byte(named: str, sent: str) -> None:
+    async def scenario() -> None:
+        async with Node() as first, Second() as second:
+            first.answers = [(302, f"<sip:{named}@{second.place}>")]
+            gate = Gate(reads={OTHER: "+14155550144"})
+            assert await dialled(first, gate) == "answered"
+            assert second.dialled == [f"sip:{sent}@{second.place}"]
 
     asyncio.run(scenario())
 
