@@ -15,6 +15,7 @@ from sipgw.calls.session import CallSession
 from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.sip.digest import Credentials
+from sipgw.sip.replaces import Replaces
 from tests.cloud import cloud
 from tests.fakes.openai import Reply
 from tests.interop.company import Company, alone, leg_of, scenario
@@ -23,6 +24,25 @@ from tests.interop.test_kamailio_proxy import DOMAIN, PASSWORD, kamailio
 from tests.recipes import written
 
 pytestmark = pytest.mark.programs("kamailio")
+
+NAMES = {
+    "": "",
+    "Ann": "Ann",
+    "Ann O'Neil": "Ann O'Neil",
+    "J\u00fcrgen Gro\u00df": "J\u00fcrgen Gro\u00df",
+    '"J\udcfcrgen"': "J?rgen",
+    "Smith (Office)": "Smith (Office)",
+    "(415) 555-0123": "(415) 555-0123",
+    "Smith, John": "Smith, John",
+    "Ann@Home": "Ann@Home",
+    '"Ann \\"Annie\\" Lee"': 'Ann "Annie" Lee',
+    '"<b>Ann</b>"': "<b>Ann</b>",
+    '"sip:ann@example.com"': "sip:ann@example.com",
+    '"%41nn %0d%0a"': "%41nn %0d%0a",
+    "\U0001f4de Reception": "\U0001f4de Reception",
+}
+"""What is kept of display names, as phones write them; one is Latin-1, several lack their quotes. Kamailio drops calls
+whose name has a semicolon without quotes, or quotes in the middle."""
 
 
 @contextlib.asynccontextmanager
@@ -108,6 +128,57 @@ async def test_the_colleague_still_rings_when_the_transfer_is_made(company: Comp
     ringing = await company.desks.rung_by("208", first.refer(company.desks.uri("208")))
     ringing.pick_up()
     await over(company, session, await heard(company, session, "208"))
+
+
+@scenario
+async def test_the_asked_colleague_still_rings_when_they_get_the_agent(company: Company) -> None:
+    """Semi-attended (REFER with Replaces): the colleague's phone takes the agent in the place of the call that rings.
+
+    Until it is picked up, the agent stays with who transfers it.
+    """
+    session, first = await agent_of(company, "214")
+    company.desks.takes["215"] = rings
+    company.desks.replaceable("215")
+    asked, asking = await company.desks.ring("214", "215")
+    (ringing,) = company.desks.calls["215"]
+    going = await company.desks.rung_by("215", first.refer(company.desks.uri("215"), asked))
+    assert Replaces.parse(going.leg.request.headers.get("replaces") or "") == asked
+    ringing.leg.reject(487)
+    assert await asking is None
+    await company.talk(session, first, "It still rings.")
+    going.pick_up()
+    await first.over()
+    await over(company, session, await heard(company, session, "215"))
+
+
+@scenario
+async def test_the_phone_that_rings_lets_no_call_be_replaced(company: Company) -> None:
+    """As RFC 3891 §3 has it. The agent stays with who transfers it, who gives the other call up and goes on blind."""
+    session, first = await agent_of(company, "216")
+    await first.offer("sendonly")
+    company.desks.takes["217"] = rings
+    asked, asking = await company.desks.ring("216", "217")
+    (ringing,) = company.desks.calls["217"]
+    refused = await first.refer(company.desks.uri("217"), asked)
+    assert (refused.accepted, refused.status) == (False, 481), refused
+    await first.offer("sendrecv")
+    await company.talk(session, first, "Still with you.")
+    asking.cancel()
+    assert (await ringing.over()).how == "CANCEL"
+    going = await company.desks.rung_by("217", first.refer(company.desks.uri("217")))
+    going.pick_up()
+    await over(company, session, await heard(company, session, "217"))
+
+
+@scenario
+async def test_names_of_callers_as_phones_write_them(company: Company) -> None:
+    """Kamailio hands them on as they are, also those that RFC 3261 does not allow."""
+    numbers = {name: str(220 + at) for at, name in enumerate(NAMES)}
+    for name, number in numbers.items():
+        await company.visit(number, "agent", name)
+    rows = {name: await company.record(number) for name, number in numbers.items()}
+    assert {row["ending"] for row in rows.values()} == {"caller_hung_up"}
+    assert {name: (row["identity"] or {}).get("name", "") for name, row in rows.items()} == NAMES
 
 
 @scenario
