@@ -282,12 +282,12 @@ class CallSession:
             spoke = await self.transfers.last()
             self.context.advance(SessionEvent.FINISH)
             disposition = await self._disposition(connection, outcome, spoke)
-        finally:  # whoever ends the call, its sound is in the record
+        finally:  # whoever ends the call, its sound is in the record; first all sides are told that it is over
+            connection.hang_up()
             await self.transfers.close()
             await self.conference.close()
             with contextlib.suppress(media.MediaDown):
                 self.stats = await channel.stats()
-        connection.hang_up()
         return disposition
 
     async def _disposition(self, connection: CallConnection, outcome: Outcome, spoke: str) -> Disposition:

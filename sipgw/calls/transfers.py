@@ -190,7 +190,7 @@ class Transfers:
         line = self._context.line
         async with contextlib.AsyncExitStack() as stack:
             person = await stack.enter_async_context(consult(target, line.channel))
-            stack.push_async_callback(self._measure, person)
+            stack.push_async_callback(self._end, person)
             self.spawn(person.follow())
             refused = await self.legs.brief(person.line) if target.mode == "warm" else ""
             if refused:
@@ -207,8 +207,13 @@ class Transfers:
             enter(person, stack.pop_all())
         return Referred(True, 200, "OK")
 
-    async def _measure(self, person: ConsultLeg) -> None:
-        """Read what the sound of `person` was, before their channel is closed."""
+    async def _end(self, person: ConsultLeg) -> None:
+        """Hang up `person`, then read what their sound was, before their channel is closed.
+
+        A media process that hangs answers late, and nobody may stay on the line meanwhile.
+        """
+        if person.leg is not None:
+            person.leg.hangup()
         with contextlib.suppress(MediaDown):
             counts = await person.line.stats()
             judged = {name: one for name, one in counts.items() if isinstance(one, int | float | list)}
