@@ -67,14 +67,10 @@ def test_what_a_tenant_has_taken_leaves_room_for_others(tmp_path: Path, monkeypa
             bundle = await asked(there, "GET", "/calls/live-acme/bundle", person)
             assert bundle.status_code == 503 and bundle.headers["retry-after"] == "5"
             fill(one_call.BUNDLES, 0)
-            whole = _zipped([b"[]", *(name.encode() for name in PARTS[1:])])
-            for damaged in (
-                b"PK",
-                whole,
-                whole.replace(b"[]", b"[}"),
-                whole.replace(b"voice.ulaw", b"other.ulaw"),
-                whole[:-9],
-            ):
+            whole = _zipped([b"{}", *(name.encode() for name in PARTS[1:])])
+            heads = [_zipped([head, *(name.encode() for name in PARTS[1:])]) for head in (b"[]", b"{", b"\xff")]
+            broken = whole[:40] + bytes([whole[40] ^ 255]) + whole[41:]
+            for damaged in (b"PK", *heads, broken, whole.replace(b"voice.ulaw", b"other.ulaw"), whole[:-9]):
                 monkeypatch.setattr(there.gateway.evidence.bundles, "bundle", AsyncMock(return_value=damaged))
                 told = await asked(there, "GET", "/calls/live-acme/bundle", person)
                 assert told.status_code == 410 and "ask whoever runs the gateway" in told.text, damaged

@@ -68,10 +68,12 @@ def reheaded(content: bytes, change: Callable[[dict[str, Any]], dict[str, Any]])
     `BundleError`."""
     parts = _unpacked(io.BytesIO(content), "the file")
     try:
-        head = change(dict(json.loads(parts[PARTS[0]])))
-    except (ValueError, TypeError):
-        raise BundleError(f"the file: no {PARTS[0]} that can be read") from None
-    return _zipped((_json(head).encode(), *(parts[name] for name in PARTS[1:])), level=1)
+        head = json.loads(parts[PARTS[0]])
+    except ValueError:
+        head = None
+    if not isinstance(head, dict):
+        raise BundleError(f"the file: no {PARTS[0]} that can be read")
+    return _zipped((_json(change(head)).encode(), *(parts[name] for name in PARTS[1:])), level=1)
 
 
 def _zipped(contents: Sequence[bytes], level: int = 9) -> bytes:
