@@ -320,7 +320,7 @@ def test_whoever_is_not_of_ours_is_judged_as_a_call_out_whatever_the_purpose_say
     async def scene() -> None:
         world.people = ("+12125550100",)
         async with world.up(per_number_per_day=1, consent="promotional", promotional=("transfer",)):
-            transfer = {"purpose": "transfer", "consent": True}
+            transfer: dict[str, Any] = {"purpose": "transfer", "consent": True}
             assert (await world.refused(**transfer))[0] == "consent", "that was of the person whom we know"
         async with world.up(per_number_per_day=1):
             await world.own.add("+14155550111", "caller")
