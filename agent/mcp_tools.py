@@ -7,7 +7,6 @@ What the model writes is validated by the tool's own JSON schema before it leave
 import asyncio
 import itertools
 import json
-import math
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,6 +24,7 @@ from pydantic import RootModel, model_validator
 from agent.authorities import tls
 from agent.bounds import FULL
 from agent.errors import first
+from agent.mcp_lines import ENCODING, LARGEST
 from agent.mcp_options import McpOptions
 from agent.tools import KEY, RESULT_LIMIT, Tool, ToolError, UnknownOutcome
 
@@ -42,8 +42,8 @@ MOST_SCHEMA = 20_000
 """Characters of the schema of a tool; one with more is left out."""
 MOST_TEXT = 1000
 """Characters of a description."""
-LARGEST = 1 << 20
-"""Bytes of an answer by HTTP, of a stream: of each event in it (by the package)."""
+_BLANK = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
+"""The end of an event in a stream of them (HTML standard, section 9.2.5)."""
 
 
 class McpServer:
@@ -106,7 +106,9 @@ class McpServer:
             else:
                 env = {name: value for name, _, value in (one.partition("=") for one in options.env)}
                 program, *arguments = options.command
-                server = mcp.StdioServerParameters(command=program, args=arguments, env=env)
+                server = mcp.StdioServerParameters(
+                    command=program, args=arguments, env=env, encoding=ENCODING, encoding_error_handler="replace"
+                )
             seconds = options.connect_limit if options.url else max(options.connect_limit, STARTS)
             async with asyncio.timeout(seconds) as limit:
                 async with mcp.Client(server, cache=None, read_timeout_seconds=seconds) as client:
@@ -201,19 +203,23 @@ REFUSED = (-32601, -32602)
 
 
 class _BoundedBody(httpx2.AsyncByteStream):
-    """A body of an answer. Reading it raises `httpx2.StreamError`, which the package takes for an answer that it cannot
-    read, if it has more than `LARGEST` bytes or is packed: of what is packed a small piece may become a large one."""
+    """A body of an answer. Reading it raises what the package takes for an answer that it cannot read: if it, or an
+    event of a stream, has more than `LARGEST` bytes, or if it is packed, for of that little may become much."""
 
-    def __init__(self, body: httpx2.AsyncByteStream, packed: bool, most: float) -> None:
-        self._body, self._packed, self._most = body, packed, most
+    def __init__(self, body: httpx2.AsyncByteStream, packed: bool, streamed: bool) -> None:
+        self._body, self._packed, self._streamed = body, packed, streamed
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
+        size, last = 0, b""
         async for piece in self._body:
-            size += len(piece)
-            if self._packed or size > self._most:
+            known = last + piece  # the end of an event may be in two pieces
+            ends = [one.end() for one in _BLANK.finditer(known)] if self._streamed else []
+            size += ends[0] - len(last) if ends else len(piece)
+            if self._packed or size > LARGEST:
                 FULL["answers of MCP servers"] += 1
-                raise httpx2.StreamError("the answer is packed" if self._packed else "the answer is too long")
+                error = httpx2.SSEError if self._streamed else httpx2.StreamError
+                raise error("the answer is packed" if self._packed else "the answer is too long")
+            size, last = len(known) - ends[-1] if ends else size, known[-3:]
             yield piece
 
     async def aclose(self) -> None:
@@ -225,7 +231,7 @@ async def _bound(response: httpx2.Response) -> None:
     packed = response.headers.pop("content-encoding", "identity").strip().lower() != "identity"
     streamed = response.headers.get("content-type", "").lower().startswith("text/event-stream")
     assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101  an asynchronous client has such
-    response.stream = _BoundedBody(response.stream, packed, math.inf if streamed else LARGEST)
+    response.stream = _BoundedBody(response.stream, packed, streamed)
 
 
 UNCHECKED = ("pattern", "patternProperties", "unevaluatedItems", "unevaluatedProperties", "uniqueItems")

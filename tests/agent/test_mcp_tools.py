@@ -20,8 +20,9 @@ import pytest
 from agent.bounds import FULL
 from agent.consent import Consent
 from agent.history import History, Sentence
+from agent.mcp_lines import LARGEST
 from agent.mcp_options import McpOptions
-from agent.mcp_tools import LARGEST, McpServer, _value, arguments_of, connected
+from agent.mcp_tools import McpServer, _value, arguments_of, connected
 from agent.tools import RESULT_LIMIT, Toolbox
 from tests.ports import free_ports
 from tests.virtual import run as on_virtual_time
