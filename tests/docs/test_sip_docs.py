@@ -32,6 +32,8 @@ def test_its_limits_are_those_of_the_code() -> None:
     assert limits["sending of remaining data on a closed connection"] == f"{connection.CLOSE_LIMIT:.0f} s"
     assert limits["head, body of a message"] == f"{MAX_HEAD // 1024} KiB each" == f"{MAX_BODY // 1024} KiB each"
     assert limits["unusable messages in a row"] == str(connection.MAX_FAULTS)
+    turn = next(value for name, value in limits.items() if "before others have a turn" in name)
+    assert turn == str(connection.MAX_AT_ONCE)
     assert limits["bytes a slow reader may leave unread"] == f"{connection.UNSENT_LIMIT // 1024} KiB"
     plain = " ".join(TEXT.split())
     for sentence in (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.sip import connection, streams
+from sipgw.sip import connection, parse, streams
 from sipgw.sip.checks import DROP, Refusal
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
@@ -177,11 +177,11 @@ def test_messages_that_the_screen_refuses_are_not_parsed_and_no_read_holds_other
 ) -> None:
     """One read of 256 KiB holds 1,700 small messages."""
     read, asked, turns = list[bytes](), list[str](), list[int]()
-    real, most, allowed = connection.parsed, 1700, 50
+    most, allowed = 1700, 50
 
     def parsed(data: bytes) -> Request | Response | ParseError:
         read.append(data)
-        return real(data)
+        return parse.parsed(data)
 
     def screen(host: str) -> bool:
         asked.append(host)
