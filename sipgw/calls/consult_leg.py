@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import structlog
 
@@ -35,6 +36,8 @@ class ConsultLeg:
     def __init__(self, line: PhoneLine) -> None:
         self.line = line
         self.began = asyncio.get_running_loop().time()
+        self.since = datetime.now(UTC)
+        """The same moment, for people."""
 
     async def follow(self) -> None:
         """Follow what they do, to the end of the line."""

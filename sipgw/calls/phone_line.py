@@ -167,7 +167,7 @@ class PhoneLine:
                 self._events.put_nowait(agent_line.Started(utterance, at, reaches))
             case media.Finished(utterance, at):
                 self._events.put_nowait(agent_line.Finished(utterance, at))
-            case media.NoRtp() if self._on_hold:
+            case media.NoRtp() if self.on_hold:
                 pass  # a side that holds us may play music, but need not
             case media.NoRtp(seconds, lost):
                 reports = lost < seconds  # some phones send nothing while nobody speaks, but they report
@@ -215,14 +215,14 @@ class PhoneLine:
             self._events.put_nowait(agent_line.Away(on or self._holds, taken=on))
 
     @property
-    def _on_hold(self) -> bool:
-        """Whether the caller holds."""
+    def on_hold(self) -> bool:
+        """Whether the other side has put us on hold."""
         return self._agreed is not None and self._agreed.on_hold
 
     @property
     def _holds(self) -> bool:
         """The same, as far as it matters to the agent: it may speak with somebody else alone meanwhile."""
-        return self._on_hold and not (self.joined is not None and self.joined.consults)
+        return self.on_hold and not (self.joined is not None and self.joined.consults)
 
     def _hold(self) -> None:
         """Tell the agent if the caller is away now, or there again."""

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 
 from sipgw.calls.conference import Mode
+from sipgw.calls.parties import Role
 from sipgw.calls.request import RING_TIMEOUT
 from sipgw.events import Fault
 
@@ -145,6 +146,16 @@ class CallPage(BaseModel):
     next: str = Field(description="give it as `after` for the next page; empty after the last")
 
 
+class Party(BaseModel):
+    """One who is in a call that goes on."""
+
+    role: Role = Field(description="a supervisor came to listen or to whisper; a person is anybody else called in")
+    name: str
+    number: str = Field(description="empty for the agent, and for an operator on a page of the dashboard")
+    since: datetime
+    held: bool = Field(description="whether they have put the call on hold")
+
+
 class LiveCall(BaseModel):
     """A call that is going on."""
 
@@ -159,6 +170,7 @@ class LiveCall(BaseModel):
     instead: str = Field(description="who speaks with the caller in the agent's place; empty if nobody does")
     third: str = Field("", description="who is in the call beside caller and agent; empty if nobody is")
     mode: str = Field("", description="who hears whom while a third is in the call: see POST /calls/{id}/mode")
+    parties: list[Party] = Field([], description="who is in the call now, the other side first; empty while it rings")
     mos: float | None = Field(description="quality of what is heard of the caller, 1 to 4.5")
     cost: float | None
     estimated: bool = Field(False, description="whether the cost rests on prices that nobody has checked")

@@ -5,6 +5,7 @@ import gzip
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import structlog
 from fastapi import APIRouter, HTTPException, Request
@@ -46,8 +47,9 @@ KINDS = {".wav": "audio/wav", ".opus": "audio/ogg"}
 @by_tenant
 async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> Response:
     """The content of the page; 304 while nothing is new."""
-    version = app.gateway.evidence.timelines.version(call)
-    tag = f'"{version}"'
+    session = app.gateway.calls.get(call)
+    version, there = app.gateway.evidence.timelines.version(call), session.row()["parties"] if session else []
+    tag = f'"{version}.{crc32(str(there).encode())}"'
     if version and request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})
     found = await known(app, call)
@@ -55,7 +57,7 @@ async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> R
     stranger = "began" not in found
     if stranger and (refused := app.gateway.admission.refusals.calls.get(call)):
         ending = {"kind": "refused", "cause": refused.why}
-    session = app.gateway.calls.get(call)
+    found["parties"] = [] if ending else there
     if session is not None and not ending:
         found["media"] = await session.media_stats()
     shown = [explain(ending, messages, found.get("media") or {})] if ending or stranger else []

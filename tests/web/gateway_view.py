@@ -17,13 +17,15 @@ from agent.turn_taking.table import State
 from sipgw.agents.agents import Agents
 from sipgw.agents.products import prices_of
 from sipgw.agents.prompt_files import PromptFiles
-from sipgw.calls.conference import Mode, silent
+from sipgw.calls.conference import COVERT, Mode, silent
 from sipgw.calls.info import CallInfo
 from sipgw.calls.listeners import Listeners
 from sipgw.calls.registry import CallHandle
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession
 from sipgw.calls.transfer_legs import Consult
+from sipgw.calls.transfer_targets import TransferTarget
+from sipgw.calls.transfers import TransferState
 from sipgw.cluster.calls import GatewayCalls
 from sipgw.config.agent_files import load_agents
 from sipgw.config.config import AgentConfig, GatewayConfig, load
@@ -40,6 +42,7 @@ from sipgw.records.evidence import CallEvidence
 from sipgw.records.store.store import Store
 from sipgw.sip.events import Referred
 from sipgw.sip.identity import Identity
+from sipgw.sip.uri import Uri
 from sipgw.trunks.route_selector import NotDialled
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.accounts import Accounts
@@ -82,6 +85,7 @@ class Sounding:
     mos: float = 4.3
     listeners: Listeners = field(default_factory=lambda: Listeners(lambda on: None))
     counts: dict[str, Any] = field(default_factory=dict)
+    on_hold: bool = False
 
     async def stats(self) -> dict[str, Any]:
         return self.counts
@@ -93,6 +97,8 @@ class Operators:
 
     third: Any = None
     outcome: Referred | None = None
+    state = TransferState.FREE
+    person = None
 
     @property
     def instead(self) -> str:
@@ -104,7 +110,9 @@ class Operators:
         if name != "anna":
             self.outcome = Referred(False, 486, "Busy Here")
             return False
-        self.third = SimpleNamespace(name=name, mode=mode)
+        target = TransferTarget(Uri("sip", host=name), name=name)
+        person = SimpleNamespace(leg=self, number="200", since=datetime.now(UTC), line=Sounding(4.3))
+        self.third = SimpleNamespace(name=name, mode=mode, target=target, person=person, supervises=mode in COVERT)
         return True
 
     def change(self, mode: Mode) -> None:
@@ -112,7 +120,7 @@ class Operators:
             raise CallControlRefused("nobody has joined this call")
         self.third.mode = mode
 
-    def leave(self, note: str) -> None:
+    def leave(self, note: str = "") -> None:
         if self.third is None:
             raise CallControlRefused("nobody has joined this call")
         self.third = None

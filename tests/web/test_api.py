@@ -154,12 +154,19 @@ def test_a_third_joins_changes_who_hears_them_and_is_hung_up(tmp_path: Path) -> 
                 (call,) = (await there.browser.get("/api/v1/live")).json()["calls"]
                 return call["third"], call["mode"], call["instead"]
 
+            async def there_now() -> list[str]:
+                (call,) = (await there.browser.get("/api/v1/live")).json()["calls"]
+                assert all(datetime.fromisoformat(one["since"]) for one in call["parties"])
+                return [f"{one['role']} {one['name']}{one['number']}" for one in call["parties"]]
+
+            assert await there_now() == ["caller +15550100", "agent agent"]
             assert await now() == ("", "", "")
             assert await post("mode", mode="whisper") == 409
             assert await post("join", who="anna", mode="shout") == 422
             assert await post("join", who="bob", mode="listen") == 409
             assert await post("join", who="anna", mode="listen") == 200
             assert await now() == ("anna", "listen", "")
+            assert await there_now() == ["caller +15550100", "agent agent", "supervisor anna200"]
             assert await post("mode", mode="notes") == 200
             assert await now() == ("anna", "notes", "anna")
             assert await post("give-back") == 200

@@ -36,6 +36,11 @@ function facts(call) {
   return Object.entries(entries).filter(([, value]) => value).flatMap(([name, value]) => [html("div", {}, html("dt", {}, name), html("dd", {}, value))]);
 }
 
+function party({ role, name, number, since, held }) {
+  const began = new Date(since).toLocaleTimeString(undefined, { timeStyle: "short" });
+  return html("li", {}, [name, number].filter(Boolean).join(" · ") || "withheld", html("span", { class: "faint" }, ` ${role}, since ${began}${held ? ", holds the call" : ""}`));
+}
+
 function proven(call, entry) {
   if (!entry) return [html("span", { class: "faint" }, "not known")];
   const said = call.turns[entry.turn], value = { true: "yes", false: "no" }[entry.value] ?? String(entry.value);
@@ -105,12 +110,14 @@ function put(name, data, draw) {
 
 function draw(call) {
   const room = { latency: part("latency").clientWidth, ladder: part("ladder").clientWidth }; // asked for before anything is drawn: afterwards the browser would have to lay all of it out
-  const whole = { name: "", direction: "", media: {}, turns: [], going: [], events: [], quality: [], answered: null, ended: null, ending: null, ...call };
+  const whole = { name: "", direction: "", media: {}, turns: [], going: [], events: [], quality: [], parties: [], answered: null, ended: null, ending: null, ...call };
   zero = whole.recording_began ?? whole.answered ?? 0;
   put("why", whole.explained, () => why(whole.explained));
   part("report").closest("section").hidden = !whole.report;
   if (whole.report) put("report", [whole.report, whole.turns.length], () => report(whole));
-  put("facts", { ...whole, report: 0, turns: 0, going: 0, events: 0, quality: 0, sip: 0, explained: 0, live: 0, costs: 0 }, () => facts(whole));
+  put("facts", { ...whole, report: 0, turns: 0, going: 0, events: 0, quality: 0, sip: 0, explained: 0, live: 0, costs: 0, parties: 0 }, () => facts(whole));
+  part("parties").hidden = !whole.parties.length;
+  put("parties", whole.parties, () => whole.parties.map(party));
   const said = [...whole.turns, ...whole.going]; // what is still being said has no latency, and nothing is found wrong with it
   if (changed("turns", [said, whole.events])) turns({ ...whole, turns: said });
   if (changed("latency", whole.turns)) latency(part("latency"), whole.turns, whole.median_ms, seek, room.latency, whole.ended ?? whole.turns.at(-1)?.t);

@@ -1,0 +1,48 @@
+"""Those who are in a running call, for the pages and the API."""
+
+from typing import Any, Literal, NamedTuple
+
+from sipgw.calls.conference import Conference
+from sipgw.calls.consult_leg import ConsultLeg
+from sipgw.calls.context import CallContext
+from sipgw.calls.transfer_targets import TransferTarget
+from sipgw.calls.transfers import Transfers, TransferState
+
+Role = Literal["caller", "callee", "agent", "person", "supervisor"]
+"""A supervisor came to listen or to whisper; a person is anybody else who was called into the call."""
+
+
+class Party(NamedTuple):
+    """One who is in a call."""
+
+    role: Role
+    name: str
+    """Name of the agent or person; of the other side the display name. Empty if there is none."""
+    number: str
+    """Number or address; empty for the agent, and for an operator on a page of the dashboard."""
+    since: str
+    """ISO time at which they came into the call."""
+    held: bool = False
+    """Whether they have put the call on hold."""
+
+
+def parties(context: CallContext, transfers: Transfers, conference: Conference) -> list[dict[str, Any]]:
+    """Those who are in the call now, each as a dict of a `Party`: the other side first. Who still rings is not."""
+    info, line, third = context.info, context.line, conference.third
+    if info.answered is None:
+        return []
+    since = info.answered.isoformat(timespec="seconds")
+    name = info.identity.name if info.direction == "in" else ""
+    found = [Party("caller" if info.direction == "in" else "callee", name, info.other, since, line.on_hold)]
+    if transfers.state is not TransferState.JOINED:
+        found.append(Party("agent", info.agent, "", since))
+    if third is not None:
+        found.append(_called("supervisor" if third.supervises else "person", third.person, third.target))
+    elif transfers.person is not None and transfers.target is not None:
+        found.append(_called("person", transfers.person, transfers.target))
+    return [one._asdict() for one in found]
+
+
+def _called(role: Role, person: ConsultLeg, target: TransferTarget) -> Party:
+    number = (person.number or str(target.uri)) if person.leg else ""
+    return Party(role, target.name, number, person.since.isoformat(timespec="seconds"), person.line.on_hold)
