@@ -1,4 +1,4 @@
-"""Those who are in a running call, for the pages and the API."""
+"""List of the people and agents in a running call, for the pages and the API."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -27,7 +27,7 @@ class Party(NamedTuple):
 
 
 def parties(context: CallContext, transfers: Transfers, conference: Conference) -> list[dict[str, Any]]:
-    """Those who are in the call now, each as a dict of a `Party`: the other side first. Who still rings is not."""
+    """List those in the call now, the other side first, each as the dict of a `Party`. Who rings is not in it."""
     info, line, third = context.info, context.line, conference.third
     if info.answered is None:
         return []
