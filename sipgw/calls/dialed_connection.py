@@ -95,7 +95,7 @@ class DialedConnection(SipLeg):
         return self._agree(made.leg)
 
     async def _tried(self, work: Awaitable[T]) -> T | Disposition:
-        """What `work` returns, or the ending of a call that is not made."""
+        """Result of `work`, or the ending of a call that is not made."""
         info = self._context.info
         try:
             return await work

@@ -54,9 +54,9 @@ class ReservedCall:
 
     wanted: OriginateRequest
     request: GateRequest
-    """As the gate permitted it for the first trunk."""
+    """Question to the gate, with the number that it permitted for the first trunk."""
     attempts: Iterator[Attempt]
-    """Those that are left."""
+    """Attempts on further trunks."""
     place: contextlib.AsyncExitStack
     """Holds the place on the trunk of `present`."""
     counted: set[str]
