@@ -1,7 +1,6 @@
 """One call, from its beginning to its end, over any connection: a SIP trunk, a phone, or a browser.
 
-Begin → a call out takes its place on a trunk → ports and providers are opened → the other side is there
-→ conversation → transfer or hang-up → record.
+Begin → place on a trunk (calls out) → ports, providers → the other side is there → conversation → transfer or hang-up.
 """
 
 import asyncio
@@ -282,14 +281,13 @@ class CallSession:
             self.conference.outlast(outcome)
             spoke = await self.transfers.last()
             self.context.advance(SessionEvent.FINISH)
-            disposition = await self._disposition(connection, outcome, spoke)
+            return await self._disposition(connection, outcome, spoke)
         finally:  # whoever ends the call, its sound is in the record; first all sides are told that it is over
             connection.hang_up()
             await self.transfers.close()
             await self.conference.close()
             with contextlib.suppress(media.MediaDown):
                 self.stats = await channel.stats()
-        return disposition
 
     async def _disposition(self, connection: CallConnection, outcome: Outcome, spoke: str) -> Disposition:
         """The ending of the call; `spoke` is the duration of the bridge with a person."""

@@ -1,4 +1,4 @@
-"""Whose callback is dialled next: tenants take turns, however many of one are due. Each process has its own turns."""
+"""Turns of callbacks: tenants take turns, however many of one are due. Each process has its own turns."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ class CallbackTurns:
     def __init__(self, tenants: Sequence[TenantOptions]) -> None:
         self._tenants = tenants
         self._waiting = ["", *(one.name for one in tenants)]
-        """Who was served longest ago is first; the operator has an empty name."""
+        """The one served longest ago is first; the operator has an empty name."""
 
     def order(self) -> Sequence[ColumnElement[int]]:
-        """What sorts callbacks before their due time."""
+        """Columns that sort callbacks before their due time does."""
         ranks = [(Job.agent.in_(one.agents), self._waiting.index(one.name)) for one in self._tenants]
         return [case(*ranks, else_=self._waiting.index(""))] if ranks else []
 

@@ -32,7 +32,7 @@ class Authenticator:
         may: Callable[[str, str], bool] = lambda realm, server: True,
     ) -> None:
         self.challengers: Challengers = frozenset()
-        """Who was answered last. `forget_attempts` does not forget them."""
+        """Realms and servers that were answered last. `forget_attempts` does not forget them."""
         self._credentials = credentials
         self._token = token
         self._may = may

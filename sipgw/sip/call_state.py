@@ -54,7 +54,7 @@ class CallState(DialogUsage):
 
     @property
     def challengers(self) -> Challengers:
-        """Who has challenged our INVITE; nobody in a call that came in."""
+        """Realms and servers that have challenged our INVITE; nobody in a call that came in."""
         return frozenset()
 
     @property
@@ -63,7 +63,7 @@ class CallState(DialogUsage):
         return False
 
     def _authenticator(self, dialog: Dialog, method: str) -> Authenticator:
-        """What answers challenges to a request inside `dialog`.
+        """Authenticator for a request inside `dialog`.
 
         The other side may be anybody, and with our answer to a nonce of our carrier it could call at our cost. So only
         a realm that has challenged our REGISTER or the INVITE of this call gets an answer (RFC 3261 §22.1), and only if

@@ -57,7 +57,7 @@ class ClientTransactions:
         self.bindings: dict[bytes, Callable[[bytes, float], None]] = {}
         """STUN requests of ours that wait for their response, by transaction; each flow has one at most."""
         self.registrars: dict[tuple[Credentials | None, Uri], Authenticator] = {}
-        """What answers the challenges of each registrar of the configuration, by our credentials there."""
+        """Authenticators for each registrar of the configuration, by our credentials there."""
         self._resolve = resolve
         self._lookups: dict[int, Located] = {}
         self._numbers = count(1)
@@ -77,7 +77,7 @@ class ClientTransactions:
         return Uri("sip", user, host, port, params)
 
     def challengers(self, credentials: Credentials | None) -> Challengers:
-        """Who has challenged our REGISTER with these credentials."""
+        """Realms and servers that have challenged our REGISTER with these credentials."""
         ours = (one.challengers for (used, _), one in self.registrars.items() if used == credentials)
         return frozenset[tuple[str, str]]().union(*ours)
 

@@ -31,7 +31,7 @@ class CountedCall(Base):
     at: Mapped[float] = mapped_column(Float, index=True)
     """Seconds since 1970."""
     tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
-    """Whose call it was; empty: the operator's."""
+    """Tenant whose call it was; empty: the operator's."""
 
 
 class SharedCounts:

@@ -1,4 +1,4 @@
-"""Whose counted calls are."""
+"""Tenants of counted calls."""
 
 import sqlalchemy as sa
 from alembic import op
