@@ -96,7 +96,8 @@ class CallDispatcher:
         agent = services.agents.all.get(request.agent)
         if agent is None:
             told = f"there is no agent {request.agent!r}"
-            raise NotDialled.own(f"{told}; there are {', '.join(sorted(services.agents.all))}", told)
+            others = f"; there are {', '.join(sorted(services.agents.all))}" if request.purpose == "call" else ""
+            raise NotDialled.own(told + others, told)
         tenant = tenant_of(request.agent, services.agents.config.tenants)
         request = replace(request, tenant=tenant)
         if tenant and request.purpose == "callback":

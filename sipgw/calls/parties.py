@@ -21,7 +21,7 @@ class Party(NamedTuple):
     number: str
     """Number or address; empty for the agent, and for an operator on a page of the dashboard."""
     since: str
-    """ISO time at which they came into the call."""
+    """ISO time at which they answered; for the agent that at which the call was answered."""
     held: bool = False
     """Whether they have put the call on hold."""
 

@@ -61,6 +61,8 @@ class CallRegistry:
             if call_id:
                 number = int(last) if last.isascii() and last.isdecimal() else 1
                 self._given[call_id] = max(self._given.get(call_id, 1), number)
+        for call in list(self._given)[:-REMEMBERED]:
+            del self._given[call]
 
     def identity(self, call_id: str) -> str:
         """An identity for a call with that Call-ID: the Call-ID itself, or with a number if another call has had it.

@@ -22,7 +22,6 @@ from sipgw.calls.caller_verification import CallerVerification
 from sipgw.calls.conference import Conference, Mode
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import CallInfo, SessionEvent, SessionState
-from sipgw.calls.parties import parties
 from sipgw.calls.services import CallServices
 from sipgw.calls.talk import NOT_HUMAN, Talk
 from sipgw.calls.transfer_legs import Consult, TransferLegs
@@ -386,7 +385,6 @@ class CallSession:
             "instead": self.instead,
             "third": third.name if third else "",
             "mode": third.mode.value if third else "",
-            "parties": parties(self.context, self.transfers, self.conference),
             "mos": round(self.context.line.mos, 1) or None,
             "cost": round(cost.total, 4) if cost else None,
             "estimated": bool(cost and cost.estimated),

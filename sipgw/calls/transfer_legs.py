@@ -151,8 +151,8 @@ async def invite_on_trunk(
 
     The INVITE goes to the trunk, so a URI from the other side never makes us send to an unknown host. If `phone`, the
     address of the account's phone with this Contact, is given, the INVITE goes there. Only a server of the
-    configuration, or one that may call by its address alone, learns the answer to a challenge: the host that the other
-    side of `leg` gives as its own may be anybody's.
+    configuration, or one that may call by its address alone, learns the answer to a challenge, now and later in the new
+    call: the host that the other side of `leg` gives as its own may be anybody's.
     """
     if phone is not None:
         offers = side.offers(trunk.srtp, phone)
@@ -175,7 +175,6 @@ async def invite_on_trunk(
     new, _ = await endpoint.invite(
         target, leg.identity, *offers, credentials=credentials, proxy=proxy, peer=to, fields=fields
     )
-    new.authenticate(trunk.credentials)
     if trunk.accept_refer:
         new.let_refer()
     return new

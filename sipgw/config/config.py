@@ -106,6 +106,9 @@ class AgentConfig:
         _once("languages", [language.code for language in self.languages])
         if self.gate.stop_key == "1" and self.recording.consent == "key":
             raise ValueError('[gate] stop_key cannot be 1 with [recording] consent = "key": there 1 is consent')
+        if self.agent.brain and self.recording.consent == "key":
+            why = "the gateway does not know which keys the server has asked for"
+            raise ValueError(f'[recording] consent cannot be "key" with [agent] brain: {why}')
 
     def table(self, section: str) -> Any:
         """The options of a provider by its table's name. Raises `AttributeError`."""

@@ -238,11 +238,12 @@ class JobDialer:
         except VariableError as error:
             return Disposition("failed", str(error))
         except NotDialled as error:
-            if request.tenant:  # its job does not have the cause
+            tenant = self._jobs.tenant(held.job)
+            if tenant:  # its job does not have the cause
                 log.info("call of a job not made", job=held.job.id, cause=str(error))
             if isinstance(error, NoRoom):
-                return self._later(held, Disposition("not_placed", error.told(request.tenant)))
-            return Disposition("failed", error.told(request.tenant))
+                return self._later(held, Disposition("not_placed", error.told(tenant)))
+            return Disposition("failed", error.told(tenant))
         ending = await held.placed.ended()
         return self._later(held, ending) if ending.kind == "not_placed" else ending
 

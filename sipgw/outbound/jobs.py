@@ -32,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sipgw.bounds import FULL
 from sipgw.config.errors import OperatorError
 from sipgw.config.tenants import TenantOptions, tenant_of
-from sipgw.outbound.campaign_names import CampaignNames
+from sipgw.outbound.campaign_names import CampaignNames, owner
 from sipgw.outbound.retries import JobResult, JobState
 from sipgw.outbound.tables import HELD, OPEN, Campaign, CampaignState, Job
 from sipgw.outbound.turns import CallbackTurns
@@ -98,7 +98,12 @@ class Jobs:
         self._view = store.of(tenant) if tenant else store
         self.holder = holder
         self.names = CampaignNames(tenant)
+        self._tenants = tenants
         self._turns = CallbackTurns(tenants)
+
+    def tenant(self, job: Job) -> str:
+        """Tenant that may read why `job` was not called, by its campaign or its agent; empty for none."""
+        return owner(job.campaign) or tenant_of(job.agent, self._tenants)
 
     def of(self, tenant: str) -> "Jobs":
         """Jobs of `tenant` alone."""

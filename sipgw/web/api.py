@@ -11,6 +11,7 @@ from fastapi.security import HTTPBearer
 from agent.call_control import CallControl, CallControlRefused
 from sipgw.agents.agents import VariableError
 from sipgw.calls.conference import Mode
+from sipgw.calls.parties import parties
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.session import CallSession
 from sipgw.cluster.shared import Unreachable
@@ -49,7 +50,14 @@ router = APIRouter(prefix=PREFIX, dependencies=[Security(BEARER)], responses=pro
 async def live_calls(app: Here, who: Reader) -> models.LiveCalls:
     """The calls that are going on."""
     return models.LiveCalls(
-        calls=[_live(call, seen_by(session.row(), who.tenant)) for call, session in app.gateway.calls.items()]
+        calls=[
+            _live(
+                call,
+                seen_by(session.row(), who.tenant)
+                | {"parties": parties(session.context, session.transfers, session.conference)},
+            )
+            for call, session in app.gateway.calls.items()
+        ]
     )
 
 

@@ -170,7 +170,9 @@ class LiveCall(BaseModel):
     instead: str = Field(description="who speaks with the caller in the agent's place; empty if nobody does")
     third: str = Field("", description="who is in the call beside caller and agent; empty if nobody is")
     mode: str = Field("", description="who hears whom while a third is in the call: see POST /calls/{id}/mode")
-    parties: list[Party] = Field([], description="who is in the call now, the other side first; empty while it rings")
+    parties: list[Party] = Field(
+        [], description="who is in the call now, the other side first; empty while it rings, and in `/cluster`"
+    )
     mos: float | None = Field(description="quality of what is heard of the caller, 1 to 4.5")
     cost: float | None
     estimated: bool = Field(False, description="whether the cost rests on prices that nobody has checked")

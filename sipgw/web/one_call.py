@@ -1,6 +1,7 @@
 """The page of one call, and the files that it is made of: timeline, waveform, recording, capture."""
 
 import asyncio
+import contextlib
 import gzip
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Resp
 from sqlalchemy import select
 
 from sipgw.bounds import NoPlace, Places
+from sipgw.calls.parties import parties
 from sipgw.calls.session import CallSession
 from sipgw.records.artifacts.artifact import is_open
 from sipgw.records.artifacts.call_files import object_of, on_disk
@@ -48,7 +50,8 @@ KINDS = {".wav": "audio/wav", ".opus": "audio/ogg"}
 async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> Response:
     """The content of the page; 304 while nothing is new."""
     session = app.gateway.calls.get(call)
-    version, there = app.gateway.evidence.timelines.version(call), session.row()["parties"] if session else []
+    version = app.gateway.evidence.timelines.version(call)
+    there = parties(session.context, session.transfers, session.conference) if session else []
     tag = f'"{version}.{crc32(str(there).encode())}"'
     if version and request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})
@@ -131,15 +134,10 @@ async def pcap(request: Request, call: str, app: Here, who: OperatorRole) -> Res
 async def bundle(request: Request, call: str, app: Here, who: OperatorRole) -> Response:
     """The call as a file, for `sipgw replay`; it has the sound."""
     try:
-        content = await app.gateway.evidence.bundle(call)
-    except NoBundle as reason:
-        try:
-            async with on_disk(app.gateway.store, app.gateway.evidence.bundles.file_of(call)) as file:
-                content = await READING.run(file.read_bytes)
-        except OSError:
-            raise HTTPException(404, f"there is no bundle: {reason}") from None
-    if who.tenant:
-        content = await _for_tenant(content, who.tenant)
+        with BUNDLES.held(who.tenant) if who.tenant else contextlib.nullcontext():
+            content = await _bundle(app, call, who.tenant)
+    except NoPlace:
+        raise HTTPException(503, "other bundles are being packed; try again", {"Retry-After": "5"}) from None
     await app.auth.accounts.note(who.name, "fetched the bundle", call, address=address(request))
     headers = {"Content-Disposition": f'attachment; filename="{file_name(call)}{BUNDLE}"'}
     return Response(content, media_type="application/zip", headers=headers)
@@ -174,15 +172,20 @@ async def one_call(call: str, request: Request, app: Here, _who: ViewerRole) -> 
     )
 
 
-async def _for_tenant(content: bytes, tenant: str) -> bytes:
-    """The bundle as `tenant` sees it. Raises 410 for a damaged file, 503."""
+async def _bundle(app: App, call: str, tenant: str) -> bytes:
+    """The bundle as `tenant` (empty: the operator) sees it. Raises 404, and 410 for a damaged file."""
     try:
-        with BUNDLES.held(tenant):
-            return await READING.run(reheaded, content, lambda head: seen_by(head, tenant))
-    except NoPlace:
-        raise HTTPException(503, "other bundles are being packed; try again", {"Retry-After": "5"}) from None
+        content = await app.gateway.evidence.bundle(call)
+    except NoBundle as reason:
+        try:
+            async with on_disk(app.gateway.store, app.gateway.evidence.bundles.file_of(call)) as file:
+                content = await READING.run(file.read_bytes)
+        except OSError:
+            raise HTTPException(404, f"there is no bundle: {reason}") from None
+    try:
+        return await READING.run(reheaded, content, lambda head: seen_by(head, tenant)) if tenant else content
     except BundleError as error:
-        log.warning("bundle is damaged", cause=str(error))
+        log.warning("bundle is damaged", call=call, cause=str(error))
         why = "the bundle of this call is damaged, and cannot be shown; ask whoever runs the gateway for a copy"
         raise HTTPException(410, why) from None
 

@@ -33,6 +33,11 @@ def trunk(*, tones: bool) -> TrunkOptions:
 
 
 @contextlib.asynccontextmanager
+async def reserve(wanted: OriginateRequest) -> AsyncIterator[OriginateRequest]:
+    yield wanted
+
+
+@contextlib.asynccontextmanager
 async def answered(offer: bytes) -> AsyncIterator[AnsweredCall]:
     leg: Any = Mock(calling=True, local=offer, remote=TONES)
     yield AnsweredCall(leg, TONES, "pbx")
@@ -67,10 +72,16 @@ def test_of_a_call_of_ours(tones: bool) -> None:
         context, channel = CallContext(info, Watchers()), Mock(port=20_000)
         context.line.attach(channel)
         attempt = SimpleNamespace(trunk=trunk(tones=tones), there=THERE)
-        originator: Any = SimpleNamespace(originate=lambda wanted, offers, told: answered(offers(attempt)[0]))
+
+        async def call(reserved: Any, offers: Any, told: Any) -> AnsweredCall:
+            async with answered(offers(attempt)[0]) as made:
+                return made
+
+        originator: Any = SimpleNamespace(reserve=reserve, call=call)
         connection = DialedConnection(
             OriginateRequest("201"), originator, context, Mock(spawn=lambda work: work.close())
         )
+        assert await connection.begin() is None
         connection.prepare(channel)
         assert await connection.connect(Mock()) is None
         assert channel.connect.call_args.args[0].inband_keys is tones

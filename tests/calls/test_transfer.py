@@ -44,7 +44,7 @@ def test_calls_go_where_the_trunk_is(options: dict[str, Any], target: str, calle
         async def invite(self, target, from_, *offers, credentials, proxy, peer, fields):
             assert offers
             made.append((str(target), from_, None if proxy is None else str(proxy), credentials))
-            return SimpleNamespace(authenticate=lambda credentials: None, let_refer=lambda: None), b"answer"
+            return SimpleNamespace(let_refer=lambda: None), b"answer"
 
     leg: Any = SimpleNamespace(
         source=Peer("udp", "10.0.0.5", 5062), target=Uri.parse("sip:pbx@contact.example"), identity="<sip:agent@us>"
@@ -69,7 +69,7 @@ def test_who_is_consulted_is_offered_keys_only_where_nobody_on_the_way_reads_the
 
         async def invite(self, target, from_, *offers, **more):
             offered.extend(offer.count(b"a=crypto:") for offer in offers)
-            return SimpleNamespace(authenticate=lambda credentials: None, let_refer=lambda: None), b""
+            return SimpleNamespace(let_refer=lambda: None), b""
 
     leg: Any = SimpleNamespace(source=Peer("tls", "10.0.0.5", 5061), target=Uri.parse(target), identity="<sip:a@us>")
     endpoint: Any = FakeEndpoint()
@@ -98,7 +98,7 @@ def test_a_peer_that_called_over_tls_is_called_over_its_connection(target: str, 
         async def invite(self, target, from_, *offers, credentials, proxy, peer, fields):
             keys = offers[0].count(b"a=crypto:")
             made.append((str(target), None if proxy is None else str(proxy), peer, keys))
-            return SimpleNamespace(authenticate=lambda credentials: None, let_refer=lambda: None), b""
+            return SimpleNamespace(let_refer=lambda: None), b""
 
     source = Peer("tls", "10.0.0.5", 40123, connection=7, name="pbx.example")
     leg: Any = SimpleNamespace(source=source, target=Uri.parse("sip:pbx@contact.example"), identity="<sip:a@us>")

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import AdmissionOptions, LimitOptions
 from sipgw.config.tenants import TenantOptions
-from sipgw.outbound.job_dialer import request_of
+from sipgw.outbound.job_dialer import ClaimedJob, JobDialer, Pace, request_of
+from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.tables import Job
 from sipgw.policy.inbound.limits import SpentToday
 from sipgw.sip.identity import Identity
@@ -114,6 +116,18 @@ def test_a_tenant_is_not_told_how_full_the_gateway_is_and_whoever_runs_it_is(
                 with pytest.raises(NoRoom) as refused:
                     world.gateway.originate(replace(wanted, tenant=asking))
                 assert refused.value.told(asking).startswith(told)
+            jobs = Jobs(world.gateway.store, "test", tenants=world.gateway.config.tenants)
+            due = Job(
+                campaign="",
+                number=NUMBER,
+                agent="agent",
+                variables={},
+                trunk="",
+                due=datetime.now(UTC).timestamp(),
+                attempts=1,
+            )
+            ending = await JobDialer(jobs, world.gateway)._call(ClaimedJob(due, Pace()))
+            assert ending.cause == "the gateway makes no more calls at this moment", "acme reads it of a callback"
             if "limits" in change:
                 records = [services.budget(one) for one in ("acme", "")]
                 assert [one.reason.startswith(why) for one in records if one] == [False, True]

@@ -81,6 +81,9 @@ def test_a_caller_behind_the_server_of_the_carrier_gets_no_answer_to_an_invite()
     assert not signed("INVITE", contact=PEER, via=CARRIER)
     assert signed("BYE", contact=PEER, via=CARRIER), "with which nobody can call"
     assert signed("INVITE", via=CARRIER), "where nobody is behind it"
+    assert not signed("INVITE", contact=f"{CARRIER};maddr={PEER}", via=CARRIER), "the server sends it there"
+    assert not signed("INVITE", contact=f"{CARRIER};alias={PEER}~5060~1", via=CARRIER)
+    assert signed("INVITE", contact=f"{CARRIER};transport=udp", via=CARRIER)
 
 
 @pytest.mark.parametrize(("realm", "answered"), [("carrier", True), ("another", False)])

@@ -63,9 +63,10 @@ def test_what_a_tenant_has_taken_leaves_room_for_others(tmp_path: Path, monkeypa
             fill(sockets, 2)
             fill(runs, 1)
             fill(one_call.BUNDLES, 1)
-            monkeypatch.setattr(there.gateway.evidence.bundles, "bundle", AsyncMock(return_value=b"PK"))
+            monkeypatch.setattr(there.gateway.evidence.bundles, "bundle", packing := AsyncMock(return_value=b"PK"))
             bundle = await asked(there, "GET", "/calls/live-acme/bundle", person)
             assert bundle.status_code == 503 and bundle.headers["retry-after"] == "5"
+            assert not packing.called, "none is made for who gets no place"
             fill(one_call.BUNDLES, 0)
             whole = _zipped([b"{}", *(name.encode() for name in PARTS[1:])])
             heads = [_zipped([head, *(name.encode() for name in PARTS[1:])]) for head in (b"[]", b"{", b"\xff")]

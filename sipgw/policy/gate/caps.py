@@ -1,5 +1,6 @@
 """How often people are called: counts of the calls that were let out within the last day and week. Sans-IO."""
 
+import itertools
 from collections import Counter, deque
 from datetime import datetime, timedelta
 
@@ -59,13 +60,18 @@ class Caps:
                     made[-most] + span,
                 )  # fmt: skip
         today, own = len(self._today), self._of[tenant] if tenant else 0
-        if (over := today + own - options.per_day) >= 0:
+        if today + own >= options.per_day:
             share = f", {own} of them by {tenant}, which may use half of what others leave" if own else ""
             return GateRefusal(
                 "cap_day", f"{today} calls were made within 24 hours{share}; [gate] per_day is {options.per_day}",
-                self._today[min(over, today - 1)][0] + DAY,
+                self._room(tenant, today + own - options.per_day) + DAY,
             )  # fmt: skip
         return None
+
+    def _room(self, tenant: str, over: int) -> datetime:
+        """The time of today's call whose end leaves room for `tenant`: each of its own leaves it two places."""
+        places = itertools.accumulate(2 if tenant and whose == tenant else 1 for _, whose in self._today)
+        return next(at for (at, _), left in zip(self._today, places, strict=True) if left > over)
 
     def _forget(self, now: datetime) -> None:
         while self._today and self._today[0][0] <= now - DAY:

@@ -233,7 +233,8 @@ class Gate:
             entry = await self.own.find(number)
         except (SQLAlchemyError, sqlite3.Error, OSError, PoolFullError) as error:
             log.warning("the do-not-call list cannot be read", error=str(error))
-            why = f"the database does not answer ({type(error).__name__})"
+            full = isinstance(error, PoolFullError)
+            why = str(error) if full else f"the database does not answer ({type(error).__name__})"
             return GateRefusal(
                 "failed", f"our own do-not-call list cannot be read, {why}, so nobody is called", unable=True
             )

@@ -73,6 +73,8 @@ def test_tenants_leave_calls_of_a_day_for_each_other_and_the_operator(world: Wor
             assert await called(9, "") == 2, "the operator may use the rest"
             refused = await world.dial(tenant="acme")
             assert isinstance(refused, GateRefusal) and refused.again
+            world.now = refused.again - timedelta(seconds=1)
+            assert isinstance(await world.dial(tenant="acme"), GateRefusal), "no later than need be"
             world.now = refused.again
             assert isinstance(await world.dial(tenant="acme"), Permit), "then it may"
 

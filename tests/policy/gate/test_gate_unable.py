@@ -112,7 +112,7 @@ def test_a_disk_that_hangs_lets_nobody_be_called_and_holds_nothing_else_up(
             assert OWN.refused - before == 1
             assert not any(one.done() for one in dials)
             let_go.set()
-        assert dials[0].result() == Permit(CALIFORNIA)
+        assert Permit(CALIFORNIA) in [one.result() for one in dials], "until the caps of the number are reached"
 
     run(scene())
 

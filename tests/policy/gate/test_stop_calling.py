@@ -17,6 +17,7 @@ from agent.tools import tool as as_tool
 from sipgw.bounds import FULL
 from sipgw.calls.info import CallInfo
 from sipgw.cli.main import app
+from sipgw.config.agent import AgentOptions
 from sipgw.config.config import AgentConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import RecordingOptions, StoreOptions
@@ -137,6 +138,11 @@ def test_the_key_of_consent_cannot_stop_calls() -> None:
     with pytest.raises(ValueError, match="there 1 is consent"):
         AgentConfig(gate=GateOptions(stop_key="1"), recording=RecordingOptions(consent="key"))
     assert AgentConfig(gate=GateOptions(stop_key="1"), recording=RecordingOptions(consent="announce"))
+
+
+def test_a_server_that_asks_for_keys_cannot_ask_for_consent_by_key() -> None:
+    with pytest.raises(ValueError, match="does not know which keys the server has asked for"):
+        AgentConfig(agent=AgentOptions(brain="wss://brain.example"), recording=RecordingOptions(consent="key"))
 
 
 def test_a_key_whose_tool_fails_is_not_confirmed() -> None:
