@@ -96,7 +96,7 @@ class CallDispatcher:
         agent = services.agents.all.get(request.agent)
         if agent is None:
             told = f"there is no agent {request.agent!r}"
-            others = f"; there are {', '.join(sorted(services.agents.all))}" if request.purpose == "call" else ""
+            others = f"; there are {', '.join(sorted(services.agents.all))}" if request.purpose != "callback" else ""
             raise NotDialled.own(told + others, told)
         tenant = tenant_of(request.agent, services.agents.config.tenants)
         request = replace(request, tenant=tenant)

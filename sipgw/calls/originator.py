@@ -217,8 +217,8 @@ class Originator:
         """
         wanted, place = reserved.wanted, reserved.place
         await place.aclose()
-        for attempt in reserved.attempts:
-            trunk, request = attempt.trunk, reserved.request
+        for found in reserved.attempts:
+            attempt, trunk, request = found, found.trunk, reserved.request
             if wanted.tenant and wanted.caller_id and not trunk.may_show(wanted.caller_id):
                 reserved.busy.append(f"{trunk.name}: it would show another number than the tenant's")
                 continue
@@ -227,9 +227,8 @@ class Originator:
                 if trunk.name != request.trunk:  # what is a number there may be an extension here
                     request = request._replace(trunk=trunk.name)
                     request = request._replace(number=await self._permitted(request, reserved.counted))
-                    reserved.present = attempt.to(request.number), request
-                else:
-                    reserved.present = attempt, request
+                    attempt = attempt.to(request.number)
+                reserved.present = attempt, request
                 await self._turn(trunk, attempt.wait)
             except NotDialled as full:
                 reserved.busy.append(str(full))

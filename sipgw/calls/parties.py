@@ -2,11 +2,10 @@
 
 from typing import Any, Literal, NamedTuple
 
-from sipgw.calls.conference import Conference
 from sipgw.calls.consult_leg import ConsultLeg
-from sipgw.calls.context import CallContext
+from sipgw.calls.session import CallSession
 from sipgw.calls.transfer_targets import TransferTarget
-from sipgw.calls.transfers import Transfers, TransferState
+from sipgw.calls.transfers import TransferState
 
 Role = Literal["caller", "callee", "agent", "person", "supervisor"]
 """A supervisor came to listen or to whisper; a person is anybody else who was called into the call."""
@@ -26,9 +25,9 @@ class Party(NamedTuple):
     """Whether they have put the call on hold."""
 
 
-def parties(context: CallContext, transfers: Transfers, conference: Conference) -> list[dict[str, Any]]:
+def parties(session: CallSession) -> list[dict[str, Any]]:
     """List those in the call now, the other side first, each as the dict of a `Party`. Who rings is not in it."""
-    info, line, third = context.info, context.line, conference.third
+    info, line, third, transfers = session.info, session.context.line, session.conference.third, session.transfers
     if info.answered is None:
         return []
     since = info.answered.isoformat(timespec="seconds")

@@ -60,7 +60,7 @@ class CallRegistry:
             self._given.setdefault(call, 1)
             if call_id:
                 number = int(last) if last.isascii() and last.isdecimal() else 1
-                self._given[call_id] = max(self._given.get(call_id, 1), number)
+                self._given[call_id] = max(self._given.pop(call_id, 1), number)
         for call in list(self._given)[:-REMEMBERED]:
             del self._given[call]
 

@@ -8,9 +8,6 @@ from sipgw.sip.fields import FieldError, NameAddr
 from sipgw.sip.message import Headers, Request, Response
 from sipgw.sip.uri import Uri, is_address
 
-PLAIN = ("transport", "user", "ob")
-"""Parameters of a Contact that name no other host."""
-
 
 class Peer(NamedTuple):
     """Where a message goes or came from. Fields that are left open are found before sending (RFC 3263 §4)."""
@@ -139,15 +136,6 @@ class Dialog:
         if before.name and source.transport == before.transport == "tls":
             source = source._replace(port=before.port, name=before.name)
         self.source = source._replace(name=before.name) if source.host == before.host else source
-
-    @property
-    def passed_on(self) -> bool:
-        """Whether its requests go through a server to another host, which may answer in place of that server. A
-        parameter of the target may name such a host, too: ``maddr`` (RFC 3261 §16.5), or what its server has put there.
-        """
-        hosts = {uri.host.lower() for uri in (self.target, *(route.uri for route in self.routes))}
-        plain = all(name.lower() in PLAIN for name, _ in self.target.params)
-        return bool(self.routes) and (len(hosts) > 1 or not plain)
 
     @property
     def others(self) -> Peer | None:

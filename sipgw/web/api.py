@@ -51,11 +51,7 @@ async def live_calls(app: Here, who: Reader) -> models.LiveCalls:
     """The calls that are going on."""
     return models.LiveCalls(
         calls=[
-            _live(
-                call,
-                seen_by(session.row(), who.tenant)
-                | {"parties": parties(session.context, session.transfers, session.conference)},
-            )
+            _live(call, seen_by(session.row(), who.tenant) | {"parties": parties(session)})
             for call, session in app.gateway.calls.items()
         ]
     )

@@ -51,7 +51,7 @@ async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> R
     """The content of the page; 304 while nothing is new."""
     session = app.gateway.calls.get(call)
     version = app.gateway.evidence.timelines.version(call)
-    there = parties(session.context, session.transfers, session.conference) if session else []
+    there = parties(session) if session else []
     tag = f'"{version}.{crc32(str(there).encode())}"'
     if version and request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})

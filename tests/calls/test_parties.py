@@ -15,8 +15,7 @@ pytestmark = pytest.mark.usefixtures("quick_people")
 
 
 def there(world: World) -> list[tuple[str, str, bool]]:
-    session = world.session
-    found = parties(session.context, session.transfers, session.conference)
+    found = parties(world.session)
     assert all(datetime.fromisoformat(one["since"]) for one in found)
     return [(one["role"], one["name"], one["held"]) for one in found]
 
@@ -28,7 +27,7 @@ def test_the_agent_leaves_when_a_person_comes_and_who_holds_is_shown() -> None:
             assert world.talk.connect
             assert await world.talk.connect("anna")
             assert there(world) == [("caller", "", False), ("person", "anna", False)]
-            shown = parties(world.session.context, world.session.transfers, world.session.conference)[-1]
+            shown = parties(world.session)[-1]
             assert shown["number"] == str(world.third.uri)
             await world.third.legs[0].reinvite(make_offer(world.third.media, "sendonly"))
             await until(lambda: there(world)[-1] == ("person", "anna", True))

@@ -180,6 +180,12 @@ def test_an_identity_is_given_once_whatever_call_ids_are_chosen() -> None:
     asyncio.run(scenario())
 
 
+def test_the_call_ids_of_an_earlier_run_that_were_used_last_are_known_longest() -> None:
+    going = CallRegistry()
+    going.remember(["x", *(f"call {number}" for number in range(2, REMEMBERED - 2)), "y 2", "x 2"])
+    assert going.identity("x") == "x 3"
+
+
 def test_messages_of_calls_that_share_them_go_together() -> None:
     """What they take counts once, and is freed once."""
     now = datetime(2026, 1, 2, tzinfo=UTC)

@@ -128,6 +128,14 @@ def test_a_tenant_is_not_told_how_full_the_gateway_is_and_whoever_runs_it_is(
             )
             ending = await JobDialer(jobs, world.gateway)._call(ClaimedJob(due, Pace()))
             assert ending.cause == "the gateway makes no more calls at this moment", "acme reads it of a callback"
+            gone = replace(wanted, agent="gone")
+            for asked, listed in (
+                (replace(gone, purpose="callback"), False),
+                (replace(gone, purpose="campaign"), True),
+            ):
+                with pytest.raises(NotDialled) as missing:
+                    world.gateway.originate(asked)
+                assert ("there are agent" in missing.value.told("")) is listed, "nobody knows whose the callback is"
             if "limits" in change:
                 records = [services.budget(one) for one in ("acme", "")]
                 assert [one.reason.startswith(why) for one in records if one] == [False, True]
