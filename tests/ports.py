@@ -3,13 +3,15 @@
 import contextlib
 import os
 import socket
+from itertools import cycle
 
 # Below the ports of calls and below what Linux gives to outgoing connections (ip_local_port_range, from 32768), so
 # that nobody takes one between the look and the use; above 10080, where Chromium refuses to connect.
 FIRST, LAST = 10_100, 16_299
 SHARE = (LAST + 1 - FIRST) // 10  # of each worker of pytest-xdist
 
-_first = FIRST + SHARE * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10)
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
+_first = FIRST + SHARE * _worker
 _at = os.getpid() % SHARE // 2 * 2
 
 
@@ -28,3 +30,16 @@ def free_ports(count: int = 2) -> int:
                     probes.enter_context(socket.socket(type=kind)).bind(("", port))
             _at += (count - 1) // 2 * 2
             return first
+
+
+_sound = cycle(range(20_000 + 1200 * _worker, 21_200 + 1200 * _worker, 400))
+
+
+def ports_of_sound() -> range:
+    """399 ports for the calls of a gateway.
+
+    No other worker of pytest-xdist has them, because tests capture them; in this worker, three gateways that follow
+    each other have different ones.
+    """
+    first = next(_sound)
+    return range(first, first + 399)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.ports import free_ports
+from tests.ports import free_ports, ports_of_sound
 from tests.waiting import HANG
 
 CONFIG = """\
@@ -125,12 +125,11 @@ def served(
     """
     port = free_ports()
     database = folder / "gateway.db"
-    first = 20000 + port // 2 % 20 * 400
-    ports = {"port": port, "first": first, "last": first + 398}
+    sound = ports_of_sound()
+    ports = {"port": port, "first": sound[0], "last": sound[-1]}
     file = folder / "gateway.toml"
     file.write_text(template.format(stt=parts, llm=parts, tts=parts, database=database, more=more, **ports))
-    ports_of_sound = range(first, first + 399)
-    with running(file, port, ports_of_sound, database, module=module, variables=variables, inside=inside) as gateway:
+    with running(file, port, sound, database, module=module, variables=variables, inside=inside) as gateway:
         yield gateway
 
 

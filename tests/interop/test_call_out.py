@@ -13,7 +13,7 @@ from tests.interop.baresip import Baresip
 from tests.interop.scenario import reply, scenario, wanted
 from tests.interop.served import CONFIG, GATE
 from tests.outbound.test_machine_detection import talk
-from tests.ports import free_ports
+from tests.ports import free_ports, ports_of_sound
 from tests.waiting import HANG, SIPP_LIMIT
 
 VOICE = Path(__file__).parent.parent.parent / "sipgw" / "demo_voice"
@@ -30,8 +30,9 @@ caller_id = "+14155550199"
 
 def configured(folder: Path, port: int, more: str = "") -> None:
     more = TRUNK.format(port=port) + more
+    sound = ports_of_sound()
     text = CONFIG.format(
-        stt="local", llm="local", tts="local", port=free_ports(), first=30000, last=30398,
+        stt="local", llm="local", tts="local", port=free_ports(), first=sound[0], last=sound[-1],
         database=folder / "gateway.db", more=more,
     )  # fmt: skip
     (folder / "sipgw.toml").write_text(text + GATE)
