@@ -20,11 +20,10 @@ ROOT = Path(__file__).parent.parent
 GITHUB = ROOT / ".github"
 BIN = Path(sys.executable).parent
 FORMS = sorted(one for one in (GITHUB / "ISSUE_TEMPLATE").glob("*.yml") if one.name != "config.yml")
+WORKFLOWS = sorted((GITHUB / "workflows").iterdir())
 VALID = [
-    ("vendor.github-workflows", GITHUB / "workflows" / "ci.yml"),
-    ("custom.github-workflows-require-timeout", GITHUB / "workflows" / "ci.yml"),
-    ("vendor.github-workflows", GITHUB / "workflows" / "release.yml"),
-    ("custom.github-workflows-require-timeout", GITHUB / "workflows" / "release.yml"),
+    *(("vendor.github-workflows", one) for one in WORKFLOWS),
+    *(("custom.github-workflows-require-timeout", one) for one in WORKFLOWS),
     ("vendor.dependabot", GITHUB / "dependabot.yml"),
     ("vendor.github-issue-config", GITHUB / "ISSUE_TEMPLATE" / "config.yml"),
     *(("vendor.github-issue-forms", form) for form in FORMS),
@@ -50,7 +49,7 @@ def test_github_takes_its_files(schema: str, file: Path) -> None:
 
 def test_a_file_that_github_refuses_is_seen(tmp_path: Path) -> None:
     (tmp_path / "ci.yml").write_text("on: push\njobs: {all: {runs-on: ubuntu-24.04, step: []}}\n")
-    for schema, _ in VALID[:2]:
+    for schema in ("vendor.github-workflows", "custom.github-workflows-require-timeout"):
         checked = CliRunner().invoke(check_jsonschema, ["--builtin-schema", schema, str(tmp_path / "ci.yml")])
         assert checked.exit_code == 1
 
@@ -64,6 +63,15 @@ def test_ci_runs_our_script_and_our_targets() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     first, last = (int(one) for one in re.findall(r"3\.(\d+)", project["requires-python"]))
     assert jobs["check"]["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(first, last)]
+
+
+def test_what_takes_long_or_depends_on_others_is_tried_each_week_by_our_scripts() -> None:
+    weekly = yaml.safe_load((GITHUB / "workflows" / "weekly.yml").read_text())
+    assert weekly[True]["schedule"], "True: YAML's word for on"
+    commands = {step["run"] for job in weekly["jobs"].values() for step in job["steps"] if "run" in step}
+    ours = {one for one in commands if one.startswith(".ci/")}
+    assert ours == {".ci/links.py"}
+    assert all(os.access(ROOT / one, os.X_OK) for one in ours)
 
 
 def test_a_release_is_made_by_our_scripts_and_targets() -> None:
