@@ -4,7 +4,8 @@
     .ci/try_wheel.py dist [--python python3.13] [--keep FOLDER]
 
 The base install serves with keys of cloud providers. With the extras, the demo's conversation is held over SIP and RTP,
-with the embedded models. The extension must load. This is done with the wheel, then with the source archive.
+with the embedded models. The extension must load. This is done with the wheel, then with the source archive. With the
+wheel, the command that the demo recommends, `uvx --from 'sipgw[local]' sipgw demo`, holds it as well.
 
 Packages come from the index and the cache of uv, in the versions of requirements.lock. Sizes are those of the files in
 site-packages, without compiled bytecode. It has no time limit: whoever runs it has one.
@@ -19,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
@@ -76,6 +78,15 @@ def megabytes(folder: Path) -> float:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc") / 1e6
 
 
+def uv() -> str:
+    """The program, beside this Python or in PATH."""
+    return shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "uv"
+
+
+LOCKED = ("--system-certs", "--constraints", ROOT / "requirements.lock")
+"""Options of uv: whom it trusts, which versions it takes."""
+
+
 class Installation:
     """A virtual environment in a folder of its own, with one file of a release."""
 
@@ -83,17 +94,13 @@ class Installation:
         self.file = file
         self.folder = folder
         self.venv = folder / "venv"
-        self._uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or "uv"
         folder.mkdir(parents=True, exist_ok=True)
-        run(self._uv, "venv", "--quiet", "--python", python, self.venv, folder=folder)
+        run(uv(), "venv", "--quiet", "--python", python, self.venv, folder=folder)
 
     def add(self, *extras: str) -> float:
         """Install the file with these extras. The size of everything that is installed, in MB."""
         wanted = f"{self.file}[{','.join(extras)}]" if extras else str(self.file)
-        run(
-            self._uv, "pip", "install", "--quiet", "--system-certs", "--python", self.venv,
-            "--constraint", ROOT / "requirements.lock", wanted, folder=self.folder,
-        )  # fmt: skip
+        run(uv(), "pip", "install", "--quiet", *LOCKED, "--python", self.venv, wanted, folder=self.folder)
         (packages,) = self.venv.glob("lib/python*/site-packages")
         return megabytes(packages)
 
@@ -143,17 +150,35 @@ def serve(installed: Installation) -> None:
     raise SystemExit(f"the base install does not serve:\n{''.join(told)}")
 
 
+def hold(file: Path, what: str, demo: Callable[..., str]) -> None:
+    """Hold the demo's conversation by a command, and say that `what` has held it."""
+    with tempfile.TemporaryDirectory() as kept:
+        wav, told = Path(kept) / "demo.wav", Path(kept) / "demo.json"
+        print(demo("demo", "--wav", str(wav), "--json", str(told)))
+        turns = json.loads(told.read_text())
+        if not turns["succeeded"] or wav.stat().st_size < 100_000:
+            raise SystemExit("the demo's conversation is not whole")
+    version = file.name.removesuffix(".tar.gz").split("-")[1]
+    print(f"sipgw {version}: {what} holds the demo's conversation, {len(turns['turns'])} turns", flush=True)
+
+
 def converse(installed: Installation) -> None:
     """Write a configuration, check it, and hold the demo's conversation."""
-    version = inspect(installed)
+    inspect(installed)
     installed.sipgw("init", "linphone", "-o", "phone.toml")
     print(installed.sipgw("check", "-c", "phone.toml", **PHONE))
-    print(installed.sipgw("demo", "--wav", "demo.wav", "--json", "demo.json"))
-    turns = json.loads((installed.folder / "demo.json").read_text())
-    if not turns["succeeded"] or (installed.folder / "demo.wav").stat().st_size < 100_000:
-        raise SystemExit("the demo's conversation is not whole")
-    kind = "wheel" if installed.file.suffix == ".whl" else "source archive"
-    print(f"sipgw {version}: the {kind} holds the demo's conversation, {len(turns['turns'])} turns", flush=True)
+    hold(installed.file, "the wheel" if installed.file.suffix == ".whl" else "the source archive", installed.sipgw)
+
+
+def borrow(wheel: Path, python: str, folder: Path) -> None:
+    """Hold the demo's conversation by uvx, without an installation.
+
+    The folder of the wheel stands for the index, and the packages are already in the cache of uv.
+    """
+    wanted = f"sipgw[local]=={wheel.name.split('-')[1]}"
+    command = (uv(), "tool", "run", "--quiet", *LOCKED, "--python", python, "--find-links", wheel.parent,
+               "--refresh-package", "sipgw", "--from", wanted, "sipgw")  # fmt: skip
+    hold(wheel, "uvx", lambda *words: run(*command, *words, folder=folder))
 
 
 def examine(file: Path, python: str, folder: Path) -> None:
@@ -171,6 +196,8 @@ def examine(file: Path, python: str, folder: Path) -> None:
             serve(installed)
     print(f"{'together':<18}  {before:4.0f} MB", flush=True)
     converse(installed)
+    if file.suffix == ".whl":
+        borrow(file, python, folder)
 
 
 def main() -> None:

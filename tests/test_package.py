@@ -247,6 +247,7 @@ def test_each_file_holds_the_demo_s_conversation_in_an_empty_environment(kind: s
         pytest.skip("the index of packages cannot be reached, and uv has not got them all")
     assert held.returncode == 0, held.stdout + held.stderr
     assert f"sipgw {VERSION}: the {kind} holds the demo's conversation" in held.stdout
+    assert held.stdout.count(f"sipgw {VERSION}: uvx holds the demo's conversation") == (kind == "wheel")
     assert held.stdout.count("sipgw serves with keys alone: /healthz answers 200") == 1, "the base install"
     assert held.stdout.count("the extension loads") >= 1
     assert re.search(r"^sipgw +\d+ MB$", held.stdout, re.MULTILINE)
