@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.bench.__main__ import AREAS
 
 ROOT = Path(__file__).parents[2]
@@ -43,3 +45,15 @@ def test_no_other_page_has_a_table_of_figures_with_goals() -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         heads = re.findall(r"^\|.*\| *goal *\|$", page.read_text(), re.MULTILINE)
         assert not heads or page.name == "performance.md", f"{page.name}: {heads}"
+
+
+MEASURED = re.compile(
+    r"µs|ms of CPU|ms per call-second|ms/call-s|\bp(?:50|95|99)\b|% of a core|\b\d[\d,]* MB\b.*\|$", re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("page", ["architecture", "decisions", "operations", "turn-taking"])
+def test_what_we_have_measured_is_told_on_that_page_alone(page: str) -> None:
+    """The others say what follows from a figure, and lead to it."""
+    told = (ROOT / "docs" / f"{page}.md").read_text()
+    assert MEASURED.findall(told) == []
