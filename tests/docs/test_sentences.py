@@ -15,6 +15,8 @@ PAGES += sorted(page for page in FOLDERS if "node_modules" not in page.parts)
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 LIMIT = 30
 """Words of a sentence. Code in a sentence is one word."""
+LONGEST = 9
+"""Sentences of a paragraph, or of an item of a list."""
 LEFT_OUT = re.compile(r"<!--.*?-->|^ *(```+)[^\n]*\n.*?^ *\1 *$|<form.*?</form>|<[^>]+>", re.MULTILINE | re.DOTALL)
 BEGINS = re.compile(r"#|\||!!!|(?:[-*]|\d+\.) ")
 """A line that continues no sentence: a heading, a row of a table, an item of a list."""
@@ -40,11 +42,15 @@ def paragraphs(text: str) -> Iterator[str]:
             lines.append(ITEM.sub("", words))
 
 
+def split(paragraph: str) -> list[str]:
+    """The sentences of a paragraph, with links as their text and code as a word."""
+    plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", paragraph)
+    return END.split(re.sub(r"`[^`]+`", "CODE", plain))
+
+
 def sentences(text: str) -> Iterator[str]:
     """The sentences of the paragraphs and tables."""
-    for paragraph in chain(paragraphs(text), cells(text)):
-        plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", paragraph)
-        yield from END.split(re.sub(r"`[^`]+`", "CODE", plain))
+    return chain.from_iterable(map(split, chain(paragraphs(text), cells(text))))
 
 
 def words(sentence: str) -> int:
@@ -76,3 +82,9 @@ def test_no_sentence_of_the_options_is_long() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_sentence_is_long(page: Path) -> None:
     assert [one for one in sentences(page.read_text()) if words(one) > LIMIT] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_paragraph_has_one_idea(page: Path) -> None:
+    """A long one has several."""
+    assert [one for one in paragraphs(page.read_text()) if len(split(one)) > LONGEST] == []
