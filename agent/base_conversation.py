@@ -214,6 +214,14 @@ class BaseConversation(ConversationKind):
     # What is decided
 
     def _decide(self, decisions: Decisions) -> None:
+        for decision in decisions:
+            if decision.action not in (Action.HUSH, Action.GREET, Action.END):
+                self._report(TurnDecided(decision.action.name.lower(), str(decision.evidence)))
+            self._act(decision)
+        self._floor.changed.set()
+        self.call_control.go_on()
+
+    def _act(self, decision: Decision) -> None:
         said = self._active.persona
         acts: dict[Action, Callable[[Decision], None]] = {
             Action.PREPARE: lambda one: self._prepare(one.text, one.instead),
@@ -234,12 +242,7 @@ class BaseConversation(ConversationKind):
             Action.GOODBYE_OVERTIME: lambda _: self._part(said.goodbye_overtime, OVERTIME),
             Action.END: lambda _: self._end(),
         }
-        for decision in decisions:
-            if decision.action not in (Action.HUSH, Action.GREET, Action.END):
-                self._report(TurnDecided(decision.action.name.lower(), str(decision.evidence)))
-            acts[decision.action](decision)
-        self._floor.changed.set()
-        self.call_control.go_on()
+        acts[decision.action](decision)
 
     def _greet(self) -> None:
         """Say the greeting."""
