@@ -287,6 +287,8 @@ class Watchers(Generic[T]):
 
     def tell(self, event: T) -> None:
         """Tell everybody."""
-        for watcher in list(self._all):
-            with contained("watcher failed"):
-                watcher(event)
+        waiting = list(reversed(self._all))
+        while waiting:
+            with contained("watcher failed"):  # entered anew only after an error: events are many
+                while waiting:
+                    waiting.pop()(event)
