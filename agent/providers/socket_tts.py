@@ -72,11 +72,17 @@ class SentenceAudio:
         self._fault = self._fault or error
         self._changed.set()
 
+    @property
+    def _ready(self) -> bool:
+        return bool(self._pieces) or self.final or self._fault is not None
+
     async def comes(self, seconds: float) -> bool:
         """Wait for the next piece, the end or a fault; returns whether it came within so many seconds."""
+        if self._ready:  # most pieces come before they are wanted: a time limit for each would cost more than they do
+            return True
         try:
             async with asyncio.timeout(seconds):
-                while not (self._pieces or self.final or self._fault):
+                while not self._ready:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
@@ -85,18 +91,13 @@ class SentenceAudio:
 
     async def next(self, time_limit: float) -> Speech | None:
         """The next piece; None at the end. Raises `ProviderError`, also after `time_limit` seconds without one."""
-        try:
-            async with asyncio.timeout(time_limit):
-                while not self._pieces:
-                    if self._fault is not None:
-                        raise self._fault
-                    if self.final:
-                        return None
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
+        if not await self.comes(time_limit):
             self.stalled = True
-            raise ProviderError(self._provider, f"no sound within {time_limit:.2g} s") from None
+            raise ProviderError(self._provider, f"no sound within {time_limit:.2g} s")
+        if not self._pieces:
+            if self._fault is not None:
+                raise self._fault
+            return None
         piece = self._pieces.popleft()
         self._waiting -= len(piece) if isinstance(piece, bytes) else 0
         return piece
