@@ -154,7 +154,7 @@ async def asked(there: Visit, method: str, address: str, headers: dict[str, str]
             if there.feed._readers and not closed:
                 there.feed.close()
                 closed = True
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
     return asking.result()
 
 
