@@ -70,7 +70,7 @@ PAGES = (
 OTHERS: tuple[APIRouter, ...] = (sign_in.router, health.router, one_call.router, steer.router, embed.router)
 """Routers of pages without an entry in the navigation."""
 WITHIN = [Depends(within_tenant)]
-"""What runs before each route."""
+"""Dependencies of each route."""
 
 
 def _routes() -> list[BaseRoute]:
