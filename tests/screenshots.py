@@ -30,7 +30,7 @@ CHROMIUM = "/usr/bin/chromium"
 PAGES = {
     "home": "/", "live": "/live", "calls": "/calls", "search": "/calls?words=atlas", "prompts": "/prompts",
     "trunks": "/trunks", "providers": "/providers", "outbound": "/outbound", "campaign": "/outbound",
-    "configuration": "/configuration", "audit": "/configuration/audit", "phone": "/phone", "call": f"/calls/{SLOW}",
+    "configuration": "/configuration", "audit": "/audit", "phone": "/phone", "call": f"/calls/{SLOW}",
 }  # fmt: skip
 WIDE, NARROW = {"width": 1200, "height": 760}, {"width": 390, "height": 780}
 TALL = {"home": 1400, "call": 1700}

@@ -13,11 +13,11 @@ from sipgw.console import ConfigFile, one_line_errors
 from sipgw.records.store.store import Store
 from sipgw.telemetry import log
 from sipgw.web.accounts import ADMIN, AccountError, Accounts
-from sipgw.web.principal import SCOPES, Role
+from sipgw.web.principal import SCOPES, Principal, Role
 
 T = TypeVar("T")
-TERMINAL = "terminal"
-"""The user name in the audit log."""
+TERMINAL = Principal.named("terminal")
+"""The user in the audit log."""
 
 web = typer.Typer(no_args_is_help=True, help="Passwords of the dashboard, keys of the REST interface.")
 key = typer.Typer(no_args_is_help=True, help="Keys for programs.")
@@ -60,7 +60,7 @@ def password(
     async def change(accounts: Accounts) -> Role:
         whose = None if tenant is None else _tenant(tenant, config)
         given = await accounts.set_user(user, cast(Role | None, role), chosen, whose)
-        await accounts.note(TERMINAL, "set a password", user, given)
+        await accounts.note(TERMINAL, await accounts.tenant(user) or "", "set a password", user, given)
         return given
 
     given = _with_accounts(config, change)
@@ -79,8 +79,9 @@ def remove(user: Annotated[str, typer.Argument(help="The user.")], config: Confi
     """Remove a user; their sessions end within a minute."""
 
     async def leave(accounts: Accounts) -> None:
+        whose = await accounts.tenant(user) or ""
         await accounts.remove_user(user)
-        await accounts.note(TERMINAL, "removed a user", user)
+        await accounts.note(TERMINAL, whose, "removed a user", user)
 
     _with_accounts(config, leave)
     typer.echo(f"{user} may not sign in any more")
@@ -95,7 +96,7 @@ def sign_out(
 
     async def end(accounts: Accounts) -> int:
         ended = await accounts.sign_out(user)
-        await accounts.note(TERMINAL, "ended sessions", user, str(ended))
+        await accounts.note(TERMINAL, await accounts.tenant(user) or "", "ended sessions", user, str(ended))
         return ended
 
     typer.echo(f"sessions ended: {_with_accounts(config, end)}")
@@ -113,8 +114,9 @@ def add(
     """Make a key; it is printed this once."""
 
     async def make(accounts: Accounts) -> str:
-        made = await accounts.add_key(name, scope or (), _tenant(tenant, config))
-        await accounts.note(TERMINAL, "made a key", name, " ".join(scope or ()))
+        whose = _tenant(tenant, config)
+        made = await accounts.add_key(name, scope or (), whose)
+        await accounts.note(TERMINAL, whose, "made a key", name, " ".join(scope or ()))
         return made
 
     typer.echo(_with_accounts(config, make))
@@ -135,9 +137,9 @@ def revoke(
     """Make a key worthless at once."""
 
     async def end(accounts: Accounts) -> None:
-        if not await accounts.revoke(id):
+        if (whose := await accounts.revoke(id)) is None:
             raise AccountError(f"there is no key {id!r}")
-        await accounts.note(TERMINAL, "revoked a key", id)
+        await accounts.note(TERMINAL, whose, "revoked a key", id)
 
     _with_accounts(config, end)
     typer.echo("revoked")

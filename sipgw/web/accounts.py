@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from agent.pool import Pool
 from sipgw.config.errors import OperatorError
 from sipgw.records.store.store import Store
-from sipgw.web.principal import ROLES, SCOPES, Role
+from sipgw.web.principal import ROLES, SCOPES, Principal, Role
 from sipgw.web.refusals import HourRefusals
 from sipgw.web.sessions import Session, Vouched
 from sipgw.web.sign_outs import SignOuts
@@ -196,20 +196,26 @@ class Accounts:
             return None
         return Key(found.id, found.name, frozenset(found.scopes), found.tenant)
 
-    async def revoke(self, key: str) -> bool:
-        """Revoke a key; returns whether it existed."""
+    async def revoke(self, key: str) -> str | None:
+        """Revoke a key; returns its tenant, empty for none, or None if there is no such key."""
         async with self._store.write() as session:
             if (found := await session.get(ApiKey, key)) is None:
-                return False
+                return None
             await session.delete(found)
-            return True
+            return found.tenant
 
-    async def note(self, who: str, action: str, target: str = "", detail: str = "", address: str = "") -> None:
-        """Write into the audit log; if the database fails, the entry goes to the log."""
-        log.info("audit", who=who, action=action, target=target, address=address)
+    async def note(
+        self, who: Principal, tenant: str, action: str, target: str = "", detail: str = "", address: str = ""
+    ) -> None:
+        """Write into the audit log; if the database fails, the entry goes to the log.
+
+        The entry belongs to the tenant of `who`, or if that is the operator, to `tenant`: the one whose people, call or
+        campaign it concerns, empty for none. A tenant sees no `detail`.
+        """
+        log.info("audit", who=who.name, action=action, target=target, address=address)
         deed = AuditEntry(
-            at=datetime.now(UTC), who=who[:64], action=action[:64], target=target[:255], detail=detail[:500],
-            address=address[:64],
+            at=datetime.now(UTC), who=who.name[:64], action=action[:64], target=target[:255], detail=detail[:500],
+            address=address[:64], tenant=who.tenant or tenant, by_operator=not who.tenant,
         )  # fmt: skip
         try:
             async with self._store.write() as session:
@@ -226,7 +232,8 @@ class Accounts:
         if more is None:
             log.info("audit", who=who, action=REFUSED, address=address)
         else:
-            await self.note(who, REFUSED, detail="; ".join(filter(None, (more, detail))), address=address)
+            why = "; ".join(filter(None, (more, detail)))
+            await self.note(Principal.named(who), "", REFUSED, detail=why, address=address)
 
     async def known_addresses(self, most: int) -> list[str]:
         """The addresses from which somebody has signed in, the latest last."""
@@ -234,11 +241,6 @@ class Accounts:
         latest = select(entry.address).where(entry.action == SIGNED_IN).group_by(entry.address)
         async with self._store.read() as session:
             return list(await session.scalars(latest.order_by(func.max(entry.id).desc()).limit(most)))[::-1]
-
-    async def audit_entries(self, limit: int = 200) -> list[AuditEntry]:
-        """Latest entries, newest first."""
-        async with self._store.read() as session:
-            return list(await session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit)))
 
     async def forget(self, numbers: Sequence[str]) -> None:
         """Mask these numbers in the audit log, also within a sentence that somebody has written; the entries stay."""
@@ -256,6 +258,13 @@ class Accounts:
         """Whether there is no user yet."""
         async with self._store.read() as session:
             return not await session.scalar(select(func.count()).select_from(User))
+
+
+async def audit_entries(store: Store, most: int = 200, before: int | None = None) -> list[AuditEntry]:
+    """Latest entries, newest first; `before`: older ones than the entry of this number."""
+    older = select(AuditEntry) if before is None else select(AuditEntry).where(AuditEntry.id < before)
+    async with store.read() as session:
+        return list(await session.scalars(older.order_by(AuditEntry.id.desc()).limit(most)))
 
 
 async def _shorten(session: AsyncSession) -> None:

@@ -18,11 +18,12 @@ from sipgw.cluster.shared import Unreachable
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.searching import SearchRefused
 from sipgw.records.store.seen_by import seen_by
+from sipgw.records.store.tables import columns
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web import models
+from sipgw.web.accounts import audit_entries
 from sipgw.web.principal import Principal, requires_scope
-from sipgw.web.sign_in import address
-from sipgw.web.state import App, Here
+from sipgw.web.state import App, Here, note
 from sipgw.web.tenant_view import by_tenant
 
 PREFIX = "/api/v1"
@@ -34,6 +35,7 @@ BEARER = HTTPBearer(auto_error=False, description="A key of `sipgw web key add N
 Reader = Annotated[Principal, Depends(requires_scope("calls:read"))]
 Controller = Annotated[Principal, Depends(requires_scope("calls:control"))]
 Caller = Annotated[Principal, Depends(requires_scope("calls:place"))]
+Auditor = Annotated[Principal, Depends(requires_scope("audit:read"))]
 Id = Annotated[str, Path(max_length=255, description="the call's identity")]
 
 
@@ -106,10 +108,10 @@ async def place(request: Request, app: Here, who: Caller, wanted: models.Place) 
     except (VariableError, NotDialled) as error:
         if key:
             await app.placed.give_up(who, key)
-        await _note(request, app, who, "asked for a call that was not made", wanted.to, str(error))
+        await note(request, "asked for a call that was not made", wanted.to, str(error))
         told = error.told(who.tenant) if isinstance(error, NotDialled) else str(error)
         raise HTTPException(503 if isinstance(error, NoRoom) else 409, told) from None
-    await _note(request, app, who, "made a call", wanted.to, wanted.agent)
+    await note(request, "made a call", wanted.to, wanted.agent, made=made)
     return models.Placed(id=made)
 
 
@@ -127,21 +129,21 @@ async def call(app: Here, who: Reader, id: Id) -> models.CallRecord:  # noqa: A0
 @by_tenant
 async def say(request: Request, app: Here, who: Controller, id: Id, what: models.Say) -> models.Done:  # noqa: A002
     """The agent says this as soon as neither it nor the caller speaks."""
-    return await _steer(request, app, who, id, "said", what.text, lambda call: call.say(what.text))
+    return await _steer(request, app, id, "said", what.text, lambda call: call.say(what.text))
 
 
 @router.post("/calls/{id:path}/instruct", tags=["live calls"], responses=problems(404, 409))
 @by_tenant
 async def instruct(request: Request, app: Here, who: Controller, id: Id, what: models.Say) -> models.Done:  # noqa: A002
     """A note to the agent; the caller does not hear it."""
-    return await _steer(request, app, who, id, "told the agent", what.text, lambda call: call.instruct(what.text))
+    return await _steer(request, app, id, "told the agent", what.text, lambda call: call.instruct(what.text))
 
 
 @router.post("/calls/{id:path}/digits", tags=["live calls"], responses=problems(404, 409))
 @by_tenant
 async def digits(request: Request, app: Here, who: Controller, id: Id, what: models.Digits) -> models.Done:  # noqa: A002
     """Press keys."""
-    return await _steer(request, app, who, id, "pressed keys", "", lambda call: call.send_digits(what.keys))
+    return await _steer(request, app, id, "pressed keys", "", lambda call: call.send_digits(what.keys))
 
 
 @router.post("/calls/{id:path}/transfer", tags=["live calls"], responses=problems(404, 409))
@@ -149,7 +151,7 @@ async def transfer(
     request: Request, app: Here, who: Controller, id: Id, what: models.Transfer  # noqa: A002
 ) -> models.Done:  # fmt: skip
     """Transfer the caller to one of `[[people]]`, or to anybody on duty."""
-    return await _steer(request, app, who, id, "transferred", what.to, lambda call: call.transfer(what.to))
+    return await _steer(request, app, id, "transferred", what.to, lambda call: call.transfer(what.to))
 
 
 @router.post("/calls/{id:path}/take-over", tags=["live calls"], responses=problems(404, 409))
@@ -157,7 +159,7 @@ async def take_over(
     request: Request, app: Here, who: Controller, id: Id, what: models.TakeOver  # noqa: A002
 ) -> models.Done:  # fmt: skip
     """Call an operator, who takes the agent's place when they answer; the response waits for the answer."""
-    return await _join(request, app, who, id, models.Join(who=what.who, mode=Mode.TAKE_OVER, brief=False))
+    return await _join(request, app, id, models.Join(who=what.who, mode=Mode.TAKE_OVER, brief=False))
 
 
 @router.post("/calls/{id:path}/join", tags=["live calls"], responses=problems(404, 409))
@@ -165,7 +167,7 @@ async def join(
     request: Request, app: Here, who: Controller, id: Id, what: models.Join  # noqa: A002
 ) -> models.Done:  # fmt: skip
     """Call a third into the call, beside caller and agent; the response waits for the answer."""
-    return await _join(request, app, who, id, what)
+    return await _join(request, app, id, what)
 
 
 @router.post("/calls/{id:path}/mode", tags=["live calls"], responses=problems(404, 409))
@@ -174,14 +176,14 @@ async def mode(
     request: Request, app: Here, who: Controller, id: Id, what: models.ChangeMode  # noqa: A002
 ) -> models.Done:  # fmt: skip
     """Change who hears whom while a third is in the call."""
-    return await _supervise(request, app, who, id, f"mode: {what.mode.value}", lambda call: call.change_mode(what.mode))
+    return await _supervise(request, app, id, f"mode: {what.mode.value}", lambda call: call.change_mode(what.mode))
 
 
 @router.post("/calls/{id:path}/give-back", tags=["live calls"], responses=problems(404, 409))
 @by_tenant
 async def give_back(request: Request, app: Here, who: Controller, id: Id) -> models.Done:  # noqa: A002
     """Hang up the third; the agent has the call alone."""
-    return await _supervise(request, app, who, id, "gave back", lambda call: call.give_back())
+    return await _supervise(request, app, id, "gave back", lambda call: call.give_back())
 
 
 @router.post("/calls/{id:path}/end", tags=["live calls"], responses=problems(404, 409))
@@ -191,13 +193,23 @@ async def end(request: Request, app: Here, who: Controller, id: Id, what: models
     once."""
     cause = what.cause or f"{who.name} ended the call"
     try:
-        return await _steer(request, app, who, id, "ended", cause, lambda call: call.end(cause))
+        return await _steer(request, app, id, "ended", cause, lambda call: call.end(cause))
     except HTTPException as error:
         if error.status_code != 409:
             raise
     app.gateway.stop(id, cause)
-    await _note(request, app, who, "ended", id, cause)
+    await note(request, "ended", id, cause)
     return models.Done(id=id)
+
+
+@router.get("/audit", tags=["audit"])
+@by_tenant
+async def audit(app: Here, _who: Auditor, search: Annotated[models.AuditSearch, Query()]) -> models.AuditPage:
+    """Entries of the audit log, newest first. Keys of a tenant get those of its people, calls and campaigns, without
+    details, and without names and addresses of the operator's people."""
+    found = await audit_entries(app.gateway.store, search.limit, search.before)
+    entries = [models.AuditEntry.model_validate(columns(one)) for one in found]
+    return models.AuditPage(entries=entries, next=found[-1].id if len(found) == search.limit else None)
 
 
 @router.get("/trunks", tags=["trunks"])
@@ -216,7 +228,7 @@ def _going_on(app: App, call: str) -> CallSession:
     return live
 
 
-async def _join(request: Request, app: App, who: Principal, call: str, what: models.Join) -> models.Done:
+async def _join(request: Request, app: App, call: str, what: models.Join) -> models.Done:
     live = _going_on(app, call)
     try:
         joined = await live.join(what.who, what.mode, brief=what.brief)
@@ -227,12 +239,12 @@ async def _join(request: Request, app: App, who: Principal, call: str, what: mod
         raise HTTPException(409, f"{what.who} did not answer" + (f": {done.status} {done.reason}" if done else ""))
     taken = what.mode is Mode.TAKE_OVER
     detail = what.who if taken else f"{what.who}: {what.mode.value}"
-    await _note(request, app, who, "had it taken over" if taken else "had somebody join", call, detail)
+    await note(request, "had it taken over" if taken else "had somebody join", call, detail)
     return models.Done(id=call)
 
 
 async def _supervise(
-    request: Request, app: App, who: Principal, call: str, action: str, act: Callable[[CallSession], None]
+    request: Request, app: App, call: str, action: str, act: Callable[[CallSession], None]
 ) -> models.Done:
     live = _going_on(app, call)
     third = live.conference.third
@@ -240,20 +252,16 @@ async def _supervise(
         act(live)
     except CallControlRefused as error:
         raise HTTPException(409, str(error)) from None
-    await _note(request, app, who, action, call, third.name if third else "")
+    await note(request, action, call, third.name if third else "")
     return models.Done(id=call)
 
 
 async def _steer(
-    request: Request, app: App, who: Principal, call: str, action: str, detail: str, act: Callable[[CallControl], None]
+    request: Request, app: App, call: str, action: str, detail: str, act: Callable[[CallControl], None]
 ) -> models.Done:
     try:
         act(_going_on(app, call).call_control)
     except CallControlRefused as error:
         raise HTTPException(409, str(error)) from None
-    await _note(request, app, who, action, call, detail)
+    await note(request, action, call, detail)
     return models.Done(id=call)
-
-
-async def _note(request: Request, app: App, who: Principal, action: str, target: str, detail: str) -> None:
-    await app.auth.accounts.note(who.name, action, target, detail, address(request))

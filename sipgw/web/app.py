@@ -22,6 +22,7 @@ from sipgw.records.store.object_store import ObjectError
 from sipgw.telemetry.metrics import Metrics
 from sipgw.web import (
     api,
+    audit,
     calls,
     campaigns,
     configuration,
@@ -61,11 +62,12 @@ PAGES = (
     Page("Live", "/live", live.router, "radio"),
     Page("Calls", "/calls", calls.router),
     Page("Phone", "/phone", phone.router, "phone"),
-    Page("Prompts", "/prompts", prompts.router, "square-pen"),
+    Page("Prompts", "/prompts", prompts.router, "square-pen", "admin"),
     Page("Trunks", "/trunks", trunks.router, "cable"),
     Page("Providers", "/providers", providers.router, "cloud"),
     Page("Outbound", "/outbound", outbound.router, "send"),
-    Page("Configuration", "/configuration", configuration.router, "settings"),
+    Page("Audit", "/audit", audit.router, "scroll-text", "admin"),
+    Page("Configuration", "/configuration", configuration.router, "settings", "admin"),
 )
 OTHERS: tuple[APIRouter, ...] = (sign_in.router, health.router, one_call.router, steer.router, embed.router)
 """Routers of pages without an entry in the navigation."""

@@ -157,7 +157,7 @@ class Authentication:
             await self.accounts.refused(name, address)
             return None
         self.passwords.succeeded(address, _now())
-        await self.accounts.note(name, SIGNED_IN, address=address)
+        await self.accounts.note(Principal.named(name, tenant), tenant, SIGNED_IN, address=address)
         return await self.enter(name, role, tenant=tenant)
 
     async def sign_out(self, cookie: str) -> None:
@@ -177,7 +177,7 @@ class Authentication:
         await self.accounts.set_user(ADMIN, "admin", password)
         self.setup = ""
         self.passwords.succeeded(address, _now())
-        await self.accounts.note(ADMIN, "set the first password", address=address)
+        await self.accounts.note(Principal.named(ADMIN), "", "set the first password", address=address)
         return await self.enter(ADMIN, "admin")
 
     async def enter(self, name: str, role: Role, vouched: Vouched | None = None, tenant: str = "") -> str:

@@ -20,8 +20,7 @@ from sipgw.web import campaign_models as models
 from sipgw.web.api import BEARER, PREFIX, Reader, problems
 from sipgw.web.models import Done
 from sipgw.web.principal import Principal, requires_scope
-from sipgw.web.sign_in import address
-from sipgw.web.state import App, Here
+from sipgw.web.state import App, Here, note
 from sipgw.web.tenant_view import by_tenant
 
 LONGEST = models.LONGEST
@@ -125,7 +124,7 @@ async def start(request: Request, app: Here, who: Campaigner, wanted: models.Cam
     except TooManyCampaignsError as full:
         raise HTTPException(409, str(full)) from None
     detail = f"{new} new numbers, agent {wanted.agent}"
-    await app.auth.accounts.note(who.name, "started a campaign", planned.request.full, detail, address(request))
+    await note(request, "started a campaign", planned.request.full, detail)
     return models.Started(name=wanted.name, new=new)
 
 
@@ -138,7 +137,7 @@ async def change_state(
     full = app.jobs.names.full(name)
     if not await app.jobs.set_state(full, what.state):
         raise HTTPException(404, "there is no such campaign")
-    await app.auth.accounts.note(who.name, ACTIONS[what.state], full, address=address(request))
+    await note(request, ACTIONS[what.state], full)
     return Done(id=name)
 
 
@@ -152,7 +151,7 @@ async def remove(request: Request, app: Here, who: Campaigner, name: Name) -> Do
         raise HTTPException(404, "there is no such campaign")
     if not await app.jobs.remove(full):
         raise HTTPException(409, "stop the campaign first, and wait until its calls have ended")
-    await app.auth.accounts.note(who.name, "deleted a campaign", full, address=address(request))
+    await note(request, "deleted a campaign", full)
     return Done(id=name)
 
 

@@ -1,5 +1,4 @@
-"""Two pages: the effective configuration with the meaning of each option (secrets only as set or not), and the audit
-log."""
+"""The page of the effective configuration with the meaning of each option; secrets only as set or not."""
 
 import ast
 import inspect
@@ -50,12 +49,6 @@ async def configuration(request: Request, app: Here, _who: AdminRole) -> Respons
         request, "configuration.html", title="Configuration", tables=found,
         users=await app.auth.accounts.users(), keys=await app.auth.accounts.keys(),
     )  # fmt: skip
-
-
-@router.get("/configuration/audit")
-async def audit(request: Request, app: Here, _who: AdminRole) -> Response:
-    """Page of the audit log."""
-    return page(request, "audit.html", title="Audit", audit_entries=await app.auth.accounts.audit_entries())
 
 
 def tables(config: Any) -> list[OptionTable]:

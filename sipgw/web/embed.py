@@ -17,8 +17,8 @@ from sipgw.calls.browser_phone import VISITOR, CallUnavailable
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import MAX_SDP
 from sipgw.sip.uri import is_address
+from sipgw.web.principal import address
 from sipgw.web.security import policy
-from sipgw.web.sign_in import address
 from sipgw.web.state import FOLDER, Here, page
 from sipgw.web.transcript import words
 from sipgw.web.visitors import SESSION_LIFE, NoSession, TooManyCalls, Visitors

@@ -315,6 +315,35 @@ class Trunks(BaseModel):
     trunks: list[Trunk]
 
 
+class AuditEntry(BaseModel):
+    """What somebody has done."""
+
+    id: int
+    at: datetime
+    who: str = Field(description="user, key or terminal; empty for a tenant if the operator did it")
+    action: str
+    target: str = Field(description="the call, campaign, number, user or agent")
+    detail: str = Field(description="empty for a tenant")
+    address: str = Field(description="where the request came from; empty for a tenant if the operator did it")
+    tenant: str = Field(description="whose people, call or campaign it concerns; empty: the operator's")
+
+
+class AuditPage(BaseModel):
+    """Entries of the audit log."""
+
+    entries: list[AuditEntry]
+    next: int | None = Field(description="`before` of the next page; null: this is the last one")
+
+
+class AuditSearch(Given):
+    """Which entries are wanted."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    limit: int = Field(50, ge=1, le=200)
+    before: int | None = Field(None, ge=1, le=2**31 - 1, description="`next` of the page before")
+
+
 class Search(Given):
     """Which calls are wanted: those that fit everything that is given."""
 

@@ -13,9 +13,10 @@ from sipgw.web.authentication import BY_PROVIDER
 from sipgw.web.oidc.flow import COOKIE, PATH, SignIn, over
 from sipgw.web.oidc.identity import OidcIdentity, UnknownKey, UntrustedToken, identify
 from sipgw.web.oidc.provider import ERRORS, OidcError, OidcProvider
+from sipgw.web.principal import Principal, address
 from sipgw.web.security import session_cookie
 from sipgw.web.sessions import Vouched
-from sipgw.web.sign_in import SLOWLY, address, inside, sign_in_page
+from sipgw.web.sign_in import SLOWLY, inside, sign_in_page
 from sipgw.web.state import App, Here, page
 from sipgw.web.throttle import TooManyAttempts
 
@@ -103,7 +104,8 @@ async def _enter(request: Request, app: App, who: OidcIdentity, where: str) -> R
     vouched = Vouched(options.issuer, who.subject, tuple(sorted(who.groups)))
     token = await app.auth.enter(name, access.role, vouched, access.tenant)
     role = f"{access.role} of {access.tenant}" if access.tenant else access.role
-    await app.auth.accounts.note(name, SIGNED_IN, role, detail, came)
+    person = Principal.named(name, access.tenant)
+    await app.auth.accounts.note(person, access.tenant, SIGNED_IN, role, detail, came)
     # No redirection: the browser came from another site, so it would not send the cookie, which is SameSite=Strict.
     made = page(request, "signed_in.html", title="Signed in", next=where)
     made.headers["Set-Cookie"] = session_cookie(token, secure=request.scope["secure"])

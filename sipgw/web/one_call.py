@@ -29,8 +29,7 @@ from sipgw.records.store.tables import CallRecord
 from sipgw.web.feed import streamed
 from sipgw.web.models import Report
 from sipgw.web.principal import OperatorRole, ViewerRole
-from sipgw.web.sign_in import address
-from sipgw.web.state import READING, App, Here, page, people
+from sipgw.web.state import READING, App, Here, note, page, people
 from sipgw.web.tenant_view import by_tenant
 
 log = structlog.get_logger()
@@ -102,7 +101,7 @@ async def recording(request: Request, call: str, app: Here, who: ViewerRole, sav
     link = await objects.link(key, name) if objects and (key := await object_of(app.gateway.store, path)) else ""
     # Of a file, not for each piece of it; a link gives all of it, whatever piece is asked for.
     if link or request.headers.get("range", "bytes=0-") == "bytes=0-":
-        await app.auth.accounts.note(who.name, "heard the recording", call, address=address(request))
+        await note(request, "heard the recording", call)
     if link:
         return RedirectResponse(link, 307)
     kind = KINDS.get(path.suffix, "application/octet-stream")
@@ -118,7 +117,7 @@ async def pcap(request: Request, call: str, app: Here, who: OperatorRole) -> Res
         first = await anext(pieces)
     except StopAsyncIteration:
         raise HTTPException(404, "nothing of this call is in memory any more") from None
-    await app.auth.accounts.note(who.name, "fetched the capture", call, address=address(request))
+    await note(request, "fetched the capture", call)
 
     async def whole() -> Any:
         yield first
@@ -138,7 +137,7 @@ async def bundle(request: Request, call: str, app: Here, who: OperatorRole) -> R
             content = await _bundle(app, call, who.tenant)
     except NoPlace:
         raise HTTPException(503, "other bundles are being packed; try again", {"Retry-After": "5"}) from None
-    await app.auth.accounts.note(who.name, "fetched the bundle", call, address=address(request))
+    await note(request, "fetched the bundle", call)
     headers = {"Content-Disposition": f'attachment; filename="{file_name(call)}{BUNDLE}"'}
     return Response(content, media_type="application/zip", headers=headers)
 

@@ -14,8 +14,7 @@ from sipgw.records.store.prompts import Prompts
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import MAX_SDP
 from sipgw.web.principal import OperatorRole, Principal, ViewerRole
-from sipgw.web.sign_in import address
-from sipgw.web.state import App, Here, page
+from sipgw.web.state import App, Here, note, page
 from sipgw.web.transcript import words
 
 router = APIRouter()
@@ -85,7 +84,7 @@ async def place(
         raise HTTPException(400, f"The browser's offer cannot be used: {error}.") from None
     except CallUnavailable as error:
         raise HTTPException(error.status, str(error)) from None
-    await app.auth.accounts.note(who.name, "called from a page", placed.call, called, address(request))
+    await note(request, "called from a page", placed.call, called, made=placed.call)
     return {"call": placed.call, "sdp": placed.answer}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from fastapi import Depends, HTTPException
 from starlette.requests import HTTPConnection
@@ -11,10 +11,10 @@ Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 """From the least to the most: a viewer looks, an operator acts on calls, an admin sees the configuration and users."""
 RANK = {"nobody": -1} | {role: rank for rank, role in enumerate(ROLES)}
-Scope = Literal["calls:read", "calls:control", "calls:place", "campaigns:run", "metrics:read"]
-SCOPES: tuple[Scope, ...] = ("calls:read", "calls:control", "calls:place", "campaigns:run", "metrics:read")
+Scope = Literal["calls:read", "calls:control", "calls:place", "campaigns:run", "metrics:read", "audit:read"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 """Scopes of programs: see calls; end, transfer, speak into and press keys in them; make them; start, pause and stop
-campaigns; read the metrics."""
+campaigns; read the metrics; read the audit log."""
 ALL = frozenset[str](SCOPES)
 
 
@@ -42,8 +42,13 @@ class Principal:
     @staticmethod
     def signed(name: str, role: Role, csrf: str, tenant: str = "") -> "Principal":
         """Somebody who has signed in."""
-        scopes = frozenset({"calls:read", "metrics:read"}) if role == "viewer" else ALL
-        return Principal(name, role, csrf, scopes, tenant=tenant)
+        of_role = {"viewer": frozenset[str]({"calls:read", "metrics:read"}), "operator": ALL - {"audit:read"}}
+        return Principal(name, role, csrf, of_role.get(role, ALL), tenant=tenant)
+
+    @staticmethod
+    def named(name: str, tenant: str = "") -> "Principal":
+        """The one who did something, for the audit log; nothing is allowed to it."""
+        return Principal(name, "nobody", "", frozenset(), tenant=tenant)
 
     def may(self, role: Role) -> bool:
         """Whether the principal has at least `role`."""
@@ -51,6 +56,11 @@ class Principal:
 
 
 NOBODY = Principal("", "nobody", "", frozenset(), signed_in=False)
+
+
+def address(request: HTTPConnection) -> str:
+    """Where a request comes from."""
+    return request.client.host if request.client else ""
 
 
 def requires_scope(scope: Scope) -> Callable[[HTTPConnection], Principal]:

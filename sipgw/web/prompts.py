@@ -19,8 +19,7 @@ from sipgw.config.prompt_text import LONGEST, checked
 from sipgw.records.store.prompts import FROM_FILE, Prompts, PromptVersion
 from sipgw.web.comparisons import Comparison, ComparisonRefusedError
 from sipgw.web.principal import AdminRole
-from sipgw.web.sign_in import address
-from sipgw.web.state import READING, App, Here, page
+from sipgw.web.state import READING, App, Here, note, page
 
 router = APIRouter()
 
@@ -91,7 +90,7 @@ async def add(request: Request, app: Here, who: AdminRole, agent: str, wanted: N
     text, kept = _usable(app, agent, wanted.text), Prompts(app.gateway.store)
     await _keep(kept, agent, _running(app, agent))
     number = await kept.add(agent, text, who.name)
-    await app.auth.accounts.note(who.name, "saved a prompt", agent, f"version {number}", address(request))
+    await note(request, "saved a prompt", agent, f"version {number}")
     return {"version": number}
 
 
@@ -111,7 +110,7 @@ async def publish(
     except OperatorError as error:
         raise HTTPException(409, str(error)) from None
     await kept.published(version, who.name)
-    await app.auth.accounts.note(who.name, "published a prompt", agent, f"version {version}", address(request))
+    await note(request, "published a prompt", agent, f"version {version}")
     return {"version": version}
 
 
@@ -128,7 +127,7 @@ async def compare(
         )
     except ComparisonRefusedError as error:
         raise HTTPException(409, str(error)) from None
-    await app.auth.accounts.note(who.name, "compared a prompt", agent, f"version {version}", address(request))
+    await note(request, "compared a prompt", agent, f"version {version}")
     return {"state": made.state}
 
 

@@ -5,12 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.requests import HTTPConnection
 
 from sipgw.web.accounts import LEAST, MOST, AccountError
-from sipgw.web.principal import ViewerRole
+from sipgw.web.principal import ViewerRole, address
 from sipgw.web.security import NO_DATABASE, cookie_name, session_cookie
-from sipgw.web.state import App, Here, page
+from sipgw.web.state import App, Here, note, page
 from sipgw.web.tenant_view import by_tenant
 from sipgw.web.throttle import TooManyAttempts
 
@@ -44,7 +43,7 @@ async def sign_in(
 
 @router.post("/sign-out")
 @by_tenant
-async def sign_out(request: Request, app: Here, who: ViewerRole) -> Response:
+async def sign_out(request: Request, app: Here, _who: ViewerRole) -> Response:
     """End the session."""
     secure = request.scope["secure"]
     gone = {"Set-Cookie": session_cookie("", 0, secure=secure)}
@@ -52,7 +51,7 @@ async def sign_out(request: Request, app: Here, who: ViewerRole) -> Response:
         await app.auth.sign_out(request.cookies.get(cookie_name(secure=secure), ""))
     except SQLAlchemyError:
         return PlainTextResponse(f"You are signed out here; {NO_DATABASE}.\n", 503, gone)
-    await app.auth.accounts.note(who.name, "signed out", address=address(request))
+    await note(request, "signed out")
     return Response(status_code=204, headers=gone)
 
 
@@ -78,11 +77,6 @@ async def setup(request: Request, app: Here, token: Annotated[str, Form()], pass
             return _enter(request, entered, "/")
         problem = "This link is not the one that the gateway printed."
     return page(request, "setup.html", status=400, title="Welcome", token=token, problem=problem, least=LEAST)
-
-
-def address(request: HTTPConnection) -> str:
-    """Where a request comes from."""
-    return request.client.host if request.client else ""
 
 
 def _expects_setup(app: App) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple, cast
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import HTTPConnection
 
 from agent.pool import Pool
@@ -25,9 +26,9 @@ from sipgw.web.gateway_view import GatewayView
 from sipgw.web.oidc.provider import OidcProvider
 from sipgw.web.overview import Overviews
 from sipgw.web.placed import PlacedCalls
-from sipgw.web.principal import Principal
+from sipgw.web.principal import Principal, Role, address
 from sipgw.web.provider_stats import ProviderStats
-from sipgw.web.tenant_view import OPEN, TenantGateway
+from sipgw.web.tenant_view import OPEN, TenantGateway, holder
 from sipgw.web.transcript import Transcripts
 
 FOLDER = Path(__file__).parent
@@ -43,6 +44,8 @@ class Page(NamedTuple):
     router: APIRouter
     icon: str = "list"
     """A name of `static/vendor/lucide.svg`."""
+    role: Role = "viewer"
+    """The role that the page needs."""
 
 
 class PromptEditing(NamedTuple):
@@ -111,17 +114,29 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     return HTMLResponse(text, status)
 
 
+async def note(request: HTTPConnection, action: str, target: str = "", detail: str = "", *, made: str = "") -> None:
+    """Write into the audit log what the sender of `request` has done. The entry belongs to the sender's tenant; that of
+    the operator to the tenant of the call or campaign in the path, or of the call that was `made`."""
+    app, who = App.of(request), Principal.of(request)
+    try:
+        tenant = who.tenant or await holder(request, made)
+    except SQLAlchemyError:  # as without the database the entry goes to the log
+        tenant = ""
+    await app.auth.accounts.note(who, tenant, action, target, detail, address(request))
+
+
 def _navigation(app: App, who: Principal) -> list[Page]:
     """The pages that somebody can open."""
+    entries = [one for one in app.navigation if who.may(one.role)]
     if not who.tenant:
-        return list(app.navigation)
+        return entries
     paths = {
         getattr(route, "path", "")
-        for one in app.navigation
+        for one in entries
         for route in one.router.routes
         if getattr(route, "endpoint", None) in OPEN
     }
-    return [one for one in app.navigation if one.path in paths]
+    return [one for one in entries if one.path in paths]
 
 
 def people(app: App) -> list[str]:

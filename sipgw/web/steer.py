@@ -18,8 +18,7 @@ from sipgw.calls.session import CallSession
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.web.phone import Phone, PhoneCallRequest
 from sipgw.web.principal import OperatorRole
-from sipgw.web.sign_in import address
-from sipgw.web.state import Here
+from sipgw.web.state import Here, note
 from sipgw.web.tenant_view import by_tenant
 
 router = APIRouter()
@@ -69,7 +68,7 @@ async def listen(socket: WebSocket, app: Here, who: OperatorRole, live: Live) ->
     oldest."""
     await socket.accept()
     if live is not None:
-        await app.auth.accounts.note(who.name, "listened", live.info.id, address=address(socket))
+        await note(socket, "listened", live.info.id)
     await _close(socket, await _while_there(socket, _listening(socket, live)))
 
 
@@ -113,7 +112,7 @@ async def take_over(
                     return CloseCode(REFUSED, "The browser could not be connected.")
                 action = "took over" if mode is Mode.TAKE_OVER else "joined"
                 detail = "" if mode is Mode.TAKE_OVER else mode.value
-                await app.auth.accounts.note(who.name, action, live.info.id, detail, address(socket))
+                await note(socket, action, live.info.id, detail)
                 await socket.send_json({"taken": live.info.id})
                 await page.gone()
         except (CallControlRefused, CallUnavailable, NotAcceptable) as error:

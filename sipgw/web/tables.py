@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import JSON, Float, String
+from sqlalchemy import JSON, Float, Index, String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sipgw.records.store.tables import TENANT, Base, UtcDateTime
@@ -66,6 +66,11 @@ class AuditEntry(Base):
     detail: Mapped[str] = mapped_column(String(500))
     address: Mapped[str] = mapped_column(String(64))
     """Where the request came from."""
+    tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
+    """Tenant whose people did it, or whose call or campaign it was done to; empty: the installation itself."""
+    by_operator: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """Whether it was done by people or programs of no tenant."""
+    __table_args__ = (Index("audit_by_tenant", "tenant", "id"),)
 
 
 class PlacedCall(Base):

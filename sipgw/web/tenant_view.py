@@ -18,7 +18,7 @@ from sipgw.calls.registry import CallHandle
 from sipgw.calls.request import OriginateRequest, for_tenant
 from sipgw.calls.session import CallSession
 from sipgw.config.tenants import tenant_named
-from sipgw.outbound.campaign_names import CampaignNames
+from sipgw.outbound.campaign_names import CampaignNames, owner
 from sipgw.records.store.tables import CallRecord
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.gateway_view import GatewayView
@@ -48,13 +48,35 @@ async def within_tenant(connection: HTTPConnection) -> None:
         return
     if connection.scope["endpoint"] not in OPEN:
         raise HTTPException(404, "there is no such page")
-    view = TenantGateway(connection.app.state.app.gateway, who.tenant)
     for name in CALL:
-        if (call := connection.path_params.get(name)) is not None and not await view.has(call):
+        call = connection.path_params.get(name)
+        if call is not None and await _holder(connection.app.state.app.gateway, call) != who.tenant:
             raise HTTPException(404, "nothing is known of this call")
     jobs = connection.app.state.app.jobs.of(who.tenant)
     if (campaign := connection.path_params.get(CAMPAIGN)) is not None and not await jobs.has(jobs.names.full(campaign)):
         raise HTTPException(404, "there is no such campaign")
+
+
+async def holder(connection: HTTPConnection, call: str = "") -> str:
+    """The tenant of `call`, or else of the call or campaign that the path of a request names; empty: the installation
+    itself, or nothing is known."""
+    named = connection.path_params
+    if (campaign := named.get(CAMPAIGN)) is not None:
+        return owner(campaign)
+    found = call or next((named[name] for name in CALL if name in named), "")
+    return (await _holder(connection.app.state.app.gateway, found) if found else None) or ""
+
+
+async def _holder(gateway: GatewayView, call: str) -> str | None:
+    """The tenant of a call, now or in the records; empty: the installation itself; None: nothing is known of it."""
+    if (live := gateway.calls.get(call)) is not None:
+        return live.info.tenant
+    # The evidence is that of the last call with this identity here; after a restart it may be a second one.
+    evidence = await gateway.evidence.timelines.of(call)
+    if evidence is not None and "tenant" in evidence:
+        return str(evidence["tenant"])
+    async with gateway.store.read() as session:
+        return await session.scalar(select(CallRecord.tenant).where(CallRecord.id == call))
 
 
 class TenantGateway:
@@ -71,17 +93,6 @@ class TenantGateway:
         self.config = replace(gateway.config, people=(), alarms=alarms)
         self.agents = copy.copy(gateway.agents)
         self.agents.all = {name: one for name, one in self.agents.all.items() if name in self.options.agents}
-
-    async def has(self, call: str) -> bool:
-        """Whether the call is one of the tenant, now or in the records."""
-        if (live := self._gateway.calls.get(call)) is not None:
-            return live.info.tenant == self._tenant
-        # The evidence is that of the last call with this identity here; after a restart it may be a second one.
-        evidence = await self.evidence.timelines.of(call)
-        if evidence is not None and "tenant" in evidence:
-            return bool(evidence["tenant"] == self._tenant)
-        async with self.store.read() as session:
-            return await session.scalar(select(CallRecord.id).where(CallRecord.id == call)) is not None
 
     @property
     def calls(self) -> Mapping[str, CallSession]:

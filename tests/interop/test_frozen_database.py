@@ -19,6 +19,7 @@ from sipgw.outbound.tables import Job
 from sipgw.records.store import postgresql
 from sipgw.records.store.store import Store
 from sipgw.web.accounts import Accounts
+from sipgw.web.principal import Principal
 from tests.interop.postgresql import Server, server
 from tests.outbound.test_outcomes import House
 from tests.waiting import HANG, until
@@ -91,9 +92,9 @@ def test_who_writes_into_the_audit_log_goes_on(server: Server, tmp_path: Path) -
     async def scenario() -> None:
         async with opened(server, tmp_path) as store:
             accounts = Accounts(store)
-            await accounts.note("ann", "signed in")
+            await accounts.note(Principal.named("ann"), "", "signed in")
             server.freeze()
-            await accounts.note("ann", "made a call", "+14155550100")
+            await accounts.note(Principal.named("ann"), "", "made a call", "+14155550100")
 
     asyncio.run(scenario())
 

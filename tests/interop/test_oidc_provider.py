@@ -84,7 +84,7 @@ def test_a_person_signs_in_with_the_role_of_their_group(tmp_path: Path, algorith
         assert (await there.browser.get(back)).status_code == 200
         page = await there.browser.get("/trunks")
         assert page.status_code == 200 and "oidc:ann" in page.text
-        assert (await there.browser.get("/configuration/audit")).status_code == 403, "an operator is no admin"
+        assert (await there.browser.get("/audit")).status_code == 403, "an operator is no admin"
         assert (await there.browser.get(back)).status_code == 400, "an answer counts once"
         again = await through(outside, await sent(there))  # the provider knows her by now
         assert (await there.browser.get(again)).status_code == 200

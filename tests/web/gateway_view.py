@@ -31,6 +31,7 @@ from sipgw.config.agent_files import load_agents
 from sipgw.config.config import AgentConfig, GatewayConfig, load
 from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.records import CaptureOptions, StoreOptions
+from sipgw.config.tenants import tenant_of
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition, Watchers
 from sipgw.policy.cost.cost import Expenses
@@ -215,6 +216,7 @@ class FakeGatewayView:
         self.errands.append(request)
         session = live_call(7, direction="out", answered=None)
         session.info.id = request.call or session.info.id
+        session.info.tenant = tenant_of(request.agent, self.config.tenants)
         self.begin(session)
         return CallHandle(session.info, session, None)  # type: ignore[arg-type]
 

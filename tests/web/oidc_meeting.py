@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from agent.authorities import tls
+from sipgw.web.accounts import audit_entries
 from tests.fakes.identity_provider import IdentityProvider
 from tests.web.gateway_view import Visit, visit
 
@@ -44,7 +45,7 @@ class Meeting:
         return (await self.there.browser.get("/trunks")).status_code == 200
 
     async def audit(self) -> list[tuple[str, str]]:
-        return [(one.who, one.action) for one in await self.there.auth.accounts.audit_entries()]
+        return [(one.who, one.action) for one in await audit_entries(self.there.gateway.store)]
 
 
 @contextlib.asynccontextmanager

@@ -15,7 +15,7 @@ from sipgw.cli import running
 from sipgw.events import Disposition
 from sipgw.records.store.tables import CallRecord, ReportRecord
 from sipgw.web import placed
-from sipgw.web.accounts import Accounts
+from sipgw.web.accounts import audit_entries
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.principal import Principal
 from sipgw.web.tables import PlacedCall
@@ -136,8 +136,8 @@ def test_an_operators_phone_takes_the_agents_place_and_gives_it_back(tmp_path: P
             assert (call["instead"], call["turn"]) == ("anna", "with anna")
             assert (await post(back)).status_code == 200
             assert (await post("/api/v1/calls/nobody/give-back")).status_code == 404
-            audit_entries = await there.auth.accounts.audit_entries()
-            assert [deed.action for deed in audit_entries] == ["gave back", "had it taken over"]
+            deeds = await audit_entries(there.gateway.store)
+            assert [deed.action for deed in deeds] == ["gave back", "had it taken over"]
 
     asyncio.run(look())
 
@@ -171,7 +171,7 @@ def test_a_third_joins_changes_who_hears_them_and_is_hung_up(tmp_path: Path) -> 
             assert await now() == ("anna", "notes", "anna")
             assert await post("give-back") == 200
             assert await now() == ("", "", "")
-            entries = await there.auth.accounts.audit_entries()
+            entries = await audit_entries(there.gateway.store)
             assert [(one.action, one.detail) for one in entries] == [
                 ("gave back", "anna"), ("mode: notes", "anna"), ("had somebody join", "anna: listen"),
             ]  # fmt: skip
@@ -199,7 +199,7 @@ def test_a_live_call_is_steered(tmp_path: Path, what: str, body: dict[str, str],
             answer = await there.browser.post(f"/api/v1/calls/call-1/{what}", json=body)
             assert (answer.status_code, answer.json()) == (200, {"id": "call-1"})
             assert talking.did == [did]
-            (deed,) = await there.auth.accounts.audit_entries()
+            (deed,) = await audit_entries(there.gateway.store)
             assert (deed.who, deed.target) == ("you", "call-1")
             assert (await there.browser.post(f"/api/v1/calls/other/{what}", json=body)).status_code == 404
             talking.ending = True  # or over, because two people speak
@@ -341,9 +341,9 @@ def test_what_is_refused_is_not_put_down_as_made_and_is_told_in_words(tmp_path: 
 
     async def look() -> None:
         async with visit(tmp_path) as there:
-            ask, accounts = there.browser.post, Accounts(there.gateway.store)
+            ask = there.browser.post
             assert (await ask("/api/v1/calls", json={"to": "+14155550123", "agent": "nobody"})).status_code == 409
-            (deed,) = await accounts.audit_entries()
+            (deed,) = await audit_entries(there.gateway.store)
             assert deed.action == "asked for a call that was not made"
             assert deed.detail == "there is no agent 'nobody'"
             for number in ("12345x", "sip:bob@10.0.0.5"):
@@ -352,6 +352,6 @@ def test_what_is_refused_is_not_put_down_as_made_and_is_told_in_words(tmp_path: 
             assert example
             assert (await ask("/api/v1/calls", json=json.loads(example[1]))).status_code == 201, "word for word"
             assert is_valid_number(parse(json.loads(example[1])["to"])), "the gate refuses others"
-            assert (await accounts.audit_entries())[0].action == "made a call"
+            assert (await audit_entries(there.gateway.store))[0].action == "made a call"
 
     asyncio.run(look())

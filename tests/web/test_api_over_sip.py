@@ -14,7 +14,7 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.people import PersonOptions
 from sipgw.config.web import WebOptions
 from sipgw.sip.leg import Leg
-from sipgw.web.accounts import Accounts
+from sipgw.web.accounts import Accounts, audit_entries
 from sipgw.web.server import Dashboard
 from tests.callee import Callee, callee
 from tests.fakes.elevenlabs import sound_of
@@ -98,8 +98,8 @@ def test_calls_are_placed_steered_handed_over_and_looked_up_by_keys_with_scopes(
                 assert ends.status_code == 200
                 await until(lambda: len(person.ended) == 2)
                 assert person.ended[1].how == "BYE"
-                audit_entries = {(deed.who, deed.action) for deed in await accounts.audit_entries()}
-                assert {action for _, action in audit_entries} >= {
+                deeds = {(deed.who, deed.action) for deed in await audit_entries(world.gateway.store)}
+                assert {action for _, action in deeds} >= {
                     "made a call",
                     "said",
                     "pressed keys",

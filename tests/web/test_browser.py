@@ -34,7 +34,7 @@ FAULTS = (
 )
 SIGNED = 'password = "${TRUNK_PASSWORD}"'
 OF_CALLS = ["/calls/past-1@10.0.0.5", *(f"/calls/{call}" for call in CALLS)]
-PATHS = [*(page.path for page in PAGES), *OF_CALLS, "/configuration/audit", "/nowhere", "/sign-in"]
+PATHS = [*(page.path for page in PAGES), *OF_CALLS, "/nowhere", "/sign-in"]
 
 
 class Window:

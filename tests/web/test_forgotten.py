@@ -8,7 +8,8 @@ import pytest
 from sipgw.config.numbers import spellings
 from sipgw.config.records import StoreOptions
 from sipgw.records.store.store import Store
-from sipgw.web.accounts import Accounts
+from sipgw.web.accounts import Accounts, audit_entries
+from sipgw.web.principal import Principal
 
 
 @pytest.mark.parametrize(
@@ -28,10 +29,10 @@ def test_a_number_is_masked_as_a_whole_and_within_a_sentence(
     async def scenario() -> None:
         async with Store(StoreOptions(path=str(tmp_path / "a.db"))) as store:
             accounts = Accounts(store)
-            await accounts.note("ada", "ended", "a@1", written)
-            await accounts.note("ada", "made a call", written, "agent")
+            await accounts.note(Principal.named("ada"), "", "ended", "a@1", written)
+            await accounts.note(Principal.named("ada"), "", "made a call", written, "agent")
             await accounts.forget(spellings(number))
-            made, ended = await accounts.audit_entries()
+            made, ended = await audit_entries(store)
             assert (ended.target, ended.detail) == ("a@1", kept)
             assert (made.target, made.detail) == (kept, "agent")
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from sipgw.web import oidc_sign_in, throttle
+from sipgw.web.accounts import audit_entries
 from sipgw.web.oidc.flow import COOKIE as FLOW
 from sipgw.web.oidc.flow import LIMIT
 from sipgw.web.security import COOKIE
@@ -38,7 +39,7 @@ def test_a_member_of_a_group_gets_its_role_and_the_page_that_was_wanted(tmp_path
         assert "oidc:ann" in (await met.there.browser.get("/trunks")).text
         assert (await met.there.browser.get("/configuration")).status_code == 403
         assert await met.audit() == [(f"oidc:ann~{SUB}", "signed in")]
-        (entry,) = await met.there.auth.accounts.audit_entries()
+        (entry,) = await audit_entries(met.there.gateway.store)
         assert (entry.target, entry.detail) == ("operator", f"248289761001 of {met.fake.url}")
 
     run(tmp_path, check, "", algorithm)
@@ -311,7 +312,7 @@ def test_a_wrong_secret_is_said_in_the_log_without_it(tmp_path: Path, capfd: pyt
     async def check(met: Meeting) -> None:
         met.fake.secret = "another one"
         assert (await met.sign_in()).status_code == 401
-        (entry,) = await met.there.auth.accounts.audit_entries()
+        (entry,) = await audit_entries(met.there.gateway.store)
         assert entry.detail == "127.0.0.1 answers 401: invalid_client"
 
     run(tmp_path, check)

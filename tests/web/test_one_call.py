@@ -25,6 +25,7 @@ from sipgw.records.store.tables import CallRecord, TurnRecord
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 from sipgw.web import authentication, one_call
+from sipgw.web.accounts import audit_entries
 from tests.cdr_events import artifact
 from tests.web.gateway_view import Visit, live_call, visit
 from tests.web.sample_calls import Played
@@ -229,7 +230,7 @@ def test_whoever_fetches_a_bundle_stands_in_the_audit_log(tmp_path: Path, monkey
     async def look(visitor: Visit) -> None:
         monkeypatch.setattr(visitor.gateway.evidence, "bundle", made)
         assert (await visitor.browser.get("/calls/a@1/bundle")).content == b"PK"
-        (deed,) = await visitor.auth.accounts.audit_entries()
+        (deed,) = await audit_entries(visitor.gateway.store)
         assert (deed.action, deed.target) == ("fetched the bundle", "a@1")
 
     looking(tmp_path, look)

@@ -12,6 +12,7 @@ import pytest
 
 from sipgw.config.config import load
 from sipgw.records.store.prompts import KEPT, Prompts
+from sipgw.web.accounts import audit_entries
 from sipgw.web.comparisons import Comparisons
 from tests.waiting import until
 from tests.web.gateway_view import Visit, visit
@@ -56,7 +57,7 @@ def test_a_draft_changes_no_call_and_a_published_one_is_in_the_file_and_in_the_n
             assert (await post(there, f"{API}/versions/{number}/publish", await seen(there)))[0] == 200
             assert file.read_text() == '+++\nbusiness = "Hill & Sons"\n+++\nYou mend.\nBe quick.\n'
             assert there.gateway.agents.all["repairs"].config.agent.prompt == "You mend.\nBe quick."
-            done = [(one.action, one.target, one.detail) for one in await there.auth.accounts.audit_entries()]
+            done = [(one.action, one.target, one.detail) for one in await audit_entries(there.gateway.store)]
             assert done == [
                 ("published a prompt", "repairs", f"version {number}"),
                 ("saved a prompt", "repairs", f"version {number}"),

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from sipgw.web import accounts
+from sipgw.web.accounts import audit_entries
+from sipgw.web.principal import Principal
 from sipgw.web.refusals import EACH, HOUR, HourRefusals
 from tests.web.gateway_view import visit
 
@@ -31,15 +33,15 @@ def test_a_flood_of_wrong_passwords_becomes_few_lines_and_removes_no_other(
     async def look() -> None:
         async with visit(tmp_path, '[web]\npassword = "${PASSWORD}"') as there:
             book = there.auth.accounts
-            await book.note("ann", "listened", "call-1")
+            await book.note(Principal.named("ann"), "", "listened", "call-1")
             for number in range(3000):
                 await book.refused(f"guess{number}", f"192.0.2.{number % 250}")
-            told = await book.audit_entries(10_000)
+            told = await audit_entries(there.gateway.store, 10_000)
             assert len(told) < 200
             assert "2048 refusals within this hour from many addresses" in {one.detail for one in told}
             for number in range(1000 - len(told)):
-                await book.note("ben", "listened", f"call-{number}")
-            left = await book.audit_entries(10_000)
+                await book.note(Principal.named("ben"), "", "listened", f"call-{number}")
+            left = await audit_entries(there.gateway.store, 10_000)
             assert [one.action for one in left].count("listened") == 50
             assert [one.action for one in left].count("was not let in") == 20
 

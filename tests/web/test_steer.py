@@ -17,7 +17,7 @@ from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.records.store.store import Store
 from sipgw.web import steer
-from sipgw.web.accounts import Accounts
+from sipgw.web.accounts import Accounts, audit_entries
 from sipgw.web.server import Dashboard
 from tests.waiting import HANG
 from tests.web.gateway_view import FakeGatewayView, live_call
@@ -66,10 +66,8 @@ def test_several_listen_until_the_call_is_over(tmp_path: Path) -> None:
                 listeners.hear(b"")
                 assert await closed(one) == await closed(other) == (4001, "The call is over.")
             assert not listeners._queues
-            audit_entries = await Accounts(gateway.store).audit_entries()
-            assert [(deed.who, deed.action, deed.target) for deed in audit_entries] == [
-                ("you", "listened", "call-1")
-            ] * 2
+            deeds = await audit_entries(gateway.store)
+            assert [(deed.who, deed.action, deed.target) for deed in deeds] == [("you", "listened", "call-1")] * 2
 
     asyncio.run(look())
 

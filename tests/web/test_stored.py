@@ -12,7 +12,7 @@ from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.uploader import Uploader
 from sipgw.records.store.object_store import ObjectError
 from sipgw.tools.doctor.storing import examine
-from sipgw.web.accounts import Accounts
+from sipgw.web.accounts import audit_entries
 from tests.cdr_events import artifact
 from tests.records.bucket import KEYS, client, keys, options, server
 from tests.web.gateway_view import visit
@@ -53,7 +53,7 @@ def test_the_page_plays_a_recording_that_is_in_object_storage(tmp_path: Path) ->
                 # A link gives the whole, so whoever asks for a piece has heard it, too.
                 part = await visitor.browser.get("/calls/a@1/recording", headers={"Range": "bytes=1-"})
                 assert part.status_code == 307
-                heard = [one.action for one in await Accounts(store).audit_entries()]
+                heard = [one.action for one in await audit_entries(store)]
                 assert heard == ["heard the recording"] * 3
                 with pytest.MonkeyPatch.context() as patch:
                     patch.setattr(store.objects, "_link", refuse)

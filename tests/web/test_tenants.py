@@ -24,7 +24,7 @@ from sipgw.outbound.tables import Campaign, Job
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.bundles.bundle import PARTS, _zipped
 from sipgw.records.store.tables import CallRecord, EventRecord
-from sipgw.web.principal import ALL
+from sipgw.web.principal import ALL, Principal
 from sipgw.web.tenant_view import OPEN
 from tests.cdr_events import add_call
 from tests.web.gateway_view import Visit, live_call, visit
@@ -82,6 +82,7 @@ async def fill(there: Visit) -> None:
         await add_call(there.gateway.store, row, [{"caller": f"word{holder}", "said": f"word{holder}"}])
         event = f"trace-{holder}", NOW, "in", f"trunk-{holder}", agent, f"caller-{holder}", "+1", {}, "", tenant  # type: ignore[var-annotated]
         there.gateway.evidence.watch(CallBegan(*event))  # type: ignore[arg-type]
+        await there.auth.accounts.note(Principal.named(f"user-{holder}"), tenant, "saw", row.id, holder, holder)
         async with there.gateway.store.write() as session:
             session.add(EventRecord(call=row.id, at=NOW, kind="transferred", about={"to": holder}))
             name = f"{tenant}/campaign-{holder}" if tenant else f"campaign-{holder}"

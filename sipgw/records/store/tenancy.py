@@ -45,12 +45,16 @@ def bind(connection: Any, tenant: str, *, postgresql: bool) -> None:
 
 
 def _view(table: str, tenant: str, place: str, *, postgresql: bool) -> str:
-    hidden = {"calls": ("trunk", "''"), "events": ("about", _plain_about(postgresql=postgresql))}
+    hidden = {  # which trunk a call took is the operator's business, and who of the operator's people did what, and why
+        "calls": {"trunk": "''"},
+        "events": {"about": _plain_about(postgresql=postgresql)},
+        "audit": {"who": _of_tenants("who"), "address": _of_tenants("address"), "detail": "''"},
+    }
     shown = "*"
-    if table in hidden:  # which trunk a call took is the operator's business
-        name, instead = hidden[table]
-        of_table = Base.metadata.tables[table].columns
-        shown = ", ".join(f'{instead} AS "{one.name}"' if one.name == name else f'"{one.name}"' for one in of_table)
+    if table in hidden:
+        named = [one.name for one in Base.metadata.tables[table].columns]
+        instead = {name: f'"{name}"' for name in named} | hidden[table]
+        shown = ", ".join(f'{instead[name]} AS "{name}"' for name in named)
     rows = f'SELECT {shown} FROM {place}."{table}" WHERE {_condition(table, tenant, place)}'  # noqa: S608  as below
     return f'CREATE TEMP VIEW "{table}" AS {rows}'
 
@@ -59,8 +63,12 @@ def _plain_about(*, postgresql: bool) -> str:
     return "(about::jsonb - 'trunk')::json" if postgresql else "json_remove(about, '$.trunk')"
 
 
+def _of_tenants(column: str) -> str:
+    return f"CASE WHEN by_operator THEN '' ELSE {column} END"
+
+
 def _condition(table: str, tenant: str, place: str) -> str:
-    if table == "calls":
+    if table in ("calls", "audit"):
         return f"tenant = '{tenant}'"
     if table in OF_CALLS:
         alarms = " AND kind NOT IN ('trunk_alarm', 'cost_alarm')" if table == "events" else ""  # of the calls of all

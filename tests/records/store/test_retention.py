@@ -28,6 +28,7 @@ from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import ArtifactRecord, CallRecord, EventRecord
 from sipgw.web.accounts import Accounts
+from sipgw.web.principal import Principal
 from tests.cdr_events import START, add_call, artifact
 from tests.gate_world import CALIFORNIA, World
 
@@ -363,7 +364,7 @@ def test_who_is_forgotten_is_in_no_file_any_more_but_still_not_called(command, t
 
     async def scene(world: World) -> bool:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
-            await Accounts(store).note("operator", "made a call", number, "agent")
+            await Accounts(store).note(Principal.named("operator"), "", "made a call", number, "agent")
             await OwnList(store).add(number, "caller")
         async with world.up(per_day=3):
             return isinstance(await world.dial(number), Permit) and isinstance(await world.dial(), Permit)

@@ -16,11 +16,14 @@ from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.searching import Searches
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import Base, CallRecord, EventRecord, ReportRecord, TurnRecord
+from sipgw.web.accounts import audit_entries
 from sipgw.web.tables import ApiKey, AuditEntry, User
 from tests.cdr_events import START, add_call, artifact
 
 HOLDERS = ("acme", "globex", "")
 SECRET = {holder: f"word{holder or 'nobody'}" for holder in HOLDERS}
+PROVIDER = "the installation"
+"""In what the operator's people did, and in every detail."""
 LOCKS = 25
 """More places than a pool has."""
 
@@ -40,7 +43,11 @@ async def fill(store: Store) -> None:
             session.add(ReportRecord(call=call.id, state="filled", at=START, content={"summary": said}))
             session.add(User(name=said, role="viewer", password="x", tenant=holder))
             session.add(ApiKey(id=f"k{holder}", name=said, scopes=[], secret=said, made=START, tenant=holder))
-            session.add(AuditEntry(at=START, who=said, action="x", target=said, detail=said, address="x"))
+            for operated in (True, False):
+                who = f"somebody at {PROVIDER}" if operated else said
+                entry = AuditEntry(at=START, who=who, action="x", target=said, detail=PROVIDER, address=who)
+                entry.tenant, entry.by_operator = holder, operated
+                session.add(entry)
             name = f"{holder}/{said}" if holder else said
             session.add(Campaign(name=name))
             session.add(Job(campaign=name, key="k", number=said, agent=said, due=0.0))
@@ -65,7 +72,7 @@ async def sees_only_its_own(store: Store) -> None:
                 assert not [one for one in foreign if one in told], (holder, table.name)
                 full |= {table.name} if SECRET[holder] in told else set()
         of_calls = {"calls", "turns", "tool_calls", "events", "artifacts", "reports"}
-        assert full == {*of_calls, "campaigns", "jobs"}
+        assert full == {*of_calls, "campaigns", "jobs", "audit"}
         assert len(await rows(own, select(Job))) == 2, "one of its campaign, and one promised in its call"
         call = CallRecord
         near = select(call.id).cte("near")
@@ -123,7 +130,23 @@ async def sees_no_trunk(store: Store) -> None:
     assert len(asked) == 1, "it is JSON still"
 
 
-@pytest.mark.parametrize("look", [sees_only_its_own, sees_no_trunk, changes_nothing, holds_on_every_connection])
+async def sees_nobody_of_the_operator(store: Store) -> None:
+    """What they did to its calls is seen, without their names and addresses, and without details."""
+    for holder in ("acme", "globex"):
+        said = SECRET[holder]
+        entry = AuditEntry
+        shown = select(entry.who, entry.address, entry.target, entry.detail).order_by(entry.id)
+        found = [tuple(one) for one in await rows(store.of(holder), shown)]
+        assert found == [("", "", said, ""), (said, said, said, "")]
+        hidden = select(func.count()).select_from(entry).where(entry.who.contains(PROVIDER))
+        assert [tuple(one) for one in await rows(store.of(holder), hidden)] == [(0,)], "nor can they be asked for"
+    assert len(await audit_entries(store)) == 2 * len(HOLDERS)
+
+
+LOOKS = [sees_only_its_own, sees_no_trunk, sees_nobody_of_the_operator, changes_nothing, holds_on_every_connection]
+
+
+@pytest.mark.parametrize("look", LOOKS)
 def test_a_tenant_reads_its_own_calls_and_nothing_else(tmp_path: Path, look: Any) -> None:
     async def run() -> None:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
