@@ -51,9 +51,11 @@ async def sign_in(there: Window, name: str) -> None:
     await page.keyboard.press("Enter")
 
 
-def test_people_sign_in_look_and_sign_out_by_keyboard(tmp_path: Path) -> None:
+@LOOKS
+def test_people_sign_in_look_and_sign_out_by_keyboard(tmp_path: Path, theme: str, width: int) -> None:
     async def look() -> None:
-        async with window(tmp_path, busy=False, toml=SIGNED) as there:
+        size = {"width": width, "height": 800}
+        async with window(tmp_path, busy=False, toml=SIGNED, color_scheme=theme, viewport=size) as there:
             await Accounts(there.gateway.store).set_user("ann", "viewer", "battery staple")
             await there.go("/trunks")
             await sign_in(there, "bob")
@@ -101,9 +103,11 @@ def test_what_was_said_is_found_and_opened_by_keyboard(tmp_path: Path, theme: st
     asyncio.run(look())
 
 
-def test_a_call_is_steered_taken_over_given_back_and_ended_by_keyboard(tmp_path: Path) -> None:
+@LOOKS
+def test_a_call_is_steered_taken_over_given_back_and_ended_by_keyboard(tmp_path: Path, theme: str, width: int) -> None:
     async def look() -> None:
-        async with window(tmp_path, busy=False) as there:
+        size = {"width": width, "height": 800}
+        async with window(tmp_path, busy=False, color_scheme=theme, viewport=size) as there:
             page = there.page
             await page.add_init_script(TAKING)
             talking: Any = there.gateway.begin(live_call()).context.conversation
@@ -152,9 +156,11 @@ def test_the_page_that_is_open_stands_in_the_strip_of_pages_of_a_phone(tmp_path:
     asyncio.run(look())
 
 
-def test_an_option_is_found_by_keyboard(tmp_path: Path) -> None:
+@LOOKS
+def test_an_option_is_found_by_keyboard(tmp_path: Path, theme: str, width: int) -> None:
     async def look() -> None:
-        async with window(tmp_path, busy=False) as there:
+        size = {"width": width, "height": 800}
+        async with window(tmp_path, busy=False, color_scheme=theme, viewport=size) as there:
             await there.go("/configuration")
             for _ in range(40):
                 await there.page.keyboard.press("Tab")
@@ -179,7 +185,7 @@ def test_a_tenant_reaches_its_own_pages_by_keyboard(tmp_path: Path, theme: str, 
             await sign_in(there, "eve")
             await there.sees("h1", "Calls")
             pages = await page.locator("nav[aria-label=Pages] a").all_text_contents()
-            assert pages == ["Home", "Live", "Calls", "Outbound"]
+            assert pages == ["Home", "Live", "Calls", "Outbound", "Audit"]
             assert await page.locator("tbody tr").count() == 1, "the calls of others are not there"
             await fits(there)
             await press_until(page, "tbody a")
@@ -188,7 +194,7 @@ def test_a_tenant_reaches_its_own_pages_by_keyboard(tmp_path: Path, theme: str, 
             await press_until(page, 'nav [href="/live"]')
             await there.sees("[data-live-count]", "0")
             await fits(there)
-            for path, heading in (("/outbound", "Outbound"), ("/", "Home")):
+            for path, heading in (("/outbound", "Outbound"), ("/audit", "Audit"), ("/", "Home")):
                 await press_until(page, f'nav [href="{path}"]')
                 await there.sees("h1", heading)
                 await fits(there)

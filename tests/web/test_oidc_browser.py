@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright import async_api as playwright
 
+from sipgw.web.oidc_sign_in import NO_ROLE
 from tests.fakes.identity_provider import IdentityProvider
 from tests.ports import free_ports
 from tests.waiting import HANG
@@ -76,6 +77,23 @@ def test_the_pages_around_the_provider_are_accessible_and_used_by_keyboard(
             await page.unroute(f"{url}/trunks")
             await press_until(page, "main a")
             await page.wait_for_url(f"{url}/trunks")
+
+    asyncio.run(look())
+
+
+@LOOKS
+def test_who_has_no_role_is_told_so_on_a_page_that_is_accessible(tmp_path: Path, theme: str, width: int) -> None:
+    async def look() -> None:
+        size = {"width": width, "height": 800}
+        async with meeting(tmp_path, color_scheme=theme, viewport=size) as (page, url, fake):
+            fake.person["groups"] = ["somewhere else"]
+            await page.goto(f"{url}/trunks")
+            await press_until(page, '[href^="/sign-in/oidc"]')
+            await page.get_by_role("alert").get_by_text(NO_ROLE).wait_for()
+            await accessible(page)
+            fake.person["groups"] = ["phones"]
+            await press_until(page, '[href^="/sign-in/oidc"]')
+            await page.wait_for_url(f"{url}/**")
 
     asyncio.run(look())
 
