@@ -10,7 +10,6 @@ from typing import Any
 
 from sipgw.config.tenants import NAME
 from sipgw.records.store.search import OWN
-from sipgw.records.store.tables import Base
 
 OF_CALLS = ("turns", "tool_calls", "events", "artifacts", "reports", "spoken_calls")
 """Tables whose rows belong to a call, by their column ``call``."""
@@ -37,14 +36,16 @@ def bind(connection: Any, tenant: str, *, postgresql: bool) -> None:
     cursor.execute(POSTGRESQL_TABLES if postgresql else TABLES)
     for (table,) in cursor.fetchall():
         if not INDEX.fullmatch(table):
-            cursor.execute(_view(table, tenant, place, postgresql=postgresql))
+            cursor.execute(f'SELECT * FROM {place}."{table}" LIMIT 0')  # noqa: S608  names of the database
+            columns = [one[0] for one in cursor.description]
+            cursor.execute(_view(table, columns, tenant, place, postgresql=postgresql))
     cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY" if postgresql else "PRAGMA query_only = ON")
     cursor.close()
     if postgresql:
         connection.commit()
 
 
-def _view(table: str, tenant: str, place: str, *, postgresql: bool) -> str:
+def _view(table: str, columns: list[str], tenant: str, place: str, *, postgresql: bool) -> str:
     hidden = {  # which trunk a call took is the operator's business, and who of the operator's people did what, and why
         "calls": {"trunk": "''"},
         "events": {"about": _plain_about(postgresql=postgresql)},
@@ -52,9 +53,8 @@ def _view(table: str, tenant: str, place: str, *, postgresql: bool) -> str:
     }
     shown = "*"
     if table in hidden:
-        named = [one.name for one in Base.metadata.tables[table].columns]
-        instead = {name: f'"{name}"' for name in named} | hidden[table]
-        shown = ", ".join(f'{instead[name]} AS "{name}"' for name in named)
+        instead = {name: f'"{name}"' for name in columns} | hidden[table]
+        shown = ", ".join(f'{instead[name]} AS "{name}"' for name in columns)
     rows = f'SELECT {shown} FROM {place}."{table}" WHERE {_condition(table, tenant, place)}'  # noqa: S608  as below
     return f'CREATE TEMP VIEW "{table}" AS {rows}'
 

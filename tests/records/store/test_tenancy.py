@@ -1,6 +1,8 @@
 """What a tenant's sessions can read; tests/interop/test_tenancy.py asks PostgreSQL the same."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ from sipgw.records.store.tables import Base, CallRecord, EventRecord, ReportReco
 from sipgw.web.accounts import audit_entries
 from sipgw.web.tables import ApiKey, AuditEntry, User
 from tests.cdr_events import START, add_call, artifact
+from tests.waiting import HANG
 
 HOLDERS = ("acme", "globex", "")
 SECRET = {holder: f"word{holder or 'nobody'}" for holder in HOLDERS}
@@ -154,6 +157,26 @@ def test_a_tenant_reads_its_own_calls_and_nothing_else(tmp_path: Path, look: Any
             await look(store)
 
     asyncio.run(run())
+
+
+def test_a_process_without_the_dashboard_looks_as_a_tenant_too(tmp_path: Path) -> None:
+    """It has not loaded the modules that declare the other tables."""
+    look = (
+        "import asyncio, sys\n"
+        "from sipgw.config.records import StoreOptions\n"
+        "from sipgw.records.store.store import Store\n"
+        "async def run():\n"
+        "    async with Store(StoreOptions(sys.argv[1])) as store:\n"
+        "        assert await store.of('acme').calls() == []\n"
+        "asyncio.run(run())\n"
+    )
+
+    async def run() -> None:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))):
+            pass
+
+    asyncio.run(run())
+    subprocess.run([sys.executable, "-c", look, str(tmp_path / "x.db")], check=True, timeout=HANG)
 
 
 @pytest.mark.parametrize("name", ["x' OR '1'='1", "", "A", "x" * 41])
