@@ -1,4 +1,5 @@
-"""Pages of a list of a million calls by each filter, from SQLite and from PostgreSQL.
+"""Pages of a list of a million calls by each filter, from SQLite and from PostgreSQL: as the operator sees it, a tenant
+with half of the calls, and one with a hundredth of them.
 
 ``SIPGW_BENCH_CALLS=20000`` takes fewer calls, and a minute; PostgreSQL is left out where it is not installed. The CPU
 is that of this process and the database server; on a busy machine it tells what the time does not.
@@ -30,6 +31,8 @@ SOME = 10_000
 ROUNDS = 20
 LIMIT = 100
 """Milliseconds, p95."""
+TENANTS = {"": "", "half": ", tenant with half of them", "few": ", tenant with 1 % of them"}
+"""Names of who looks, empty for the operator, and how the lines begin."""
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 APART = 7
 """Seconds between two calls."""
@@ -64,11 +67,12 @@ BEGAN = {
 }
 SERIES = "WITH RECURSIVE n(i) AS (SELECT CAST({low} AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {high})"
 CALL = """INSERT INTO calls (id, direction, trunk, agent, caller, called, began, answered, ended, ending, cause, cost,
-    slowest_ms, media, recording, gateway) {series} SELECT 'call-' || i || '@203.0.113.7', 'in',
+    slowest_ms, media, recording, gateway, tenant) {series} SELECT 'call-' || i || '@203.0.113.7', 'in',
     CASE WHEN i < {gone} THEN 'old' WHEN i % 3 = 0 THEN 'pbx' ELSE 'telnyx' END, 'agent-' || (i % 5),
     '+1555' || substr('' || (10000000 + i * 7919 % 200000), 2), '+49301' || substr('' || (100 + i % 20), 2),
     {began}, {began}, {began}, CASE WHEN i % 5000 = 77 THEN 'failed' ELSE 'caller_hung_up' END, '',
-    (i * 104729 % 100000) / 10000.0, i * 7907 % 10000, '{{}}', '', '' FROM n"""
+    (i * 104729 % 100000) / 10000.0, i * 7907 % 10000, '{{}}', '', '',
+    CASE WHEN i % 2 = 0 THEN 'half' WHEN i % 100 = 1 THEN 'few' ELSE '' END FROM n"""
 TURN = """INSERT INTO turns (call, number, caller, said) {series}, t(k) AS (VALUES {turns})
     SELECT 'call-' || i || '@203.0.113.7', k, 'Hello, w' || ((i * 7919 + k * 31) % 19997) || ' w' ||
     ((i * 31 + k) % 997) || ' about topic' || ((i * 17 + k) % 400), 'Sure, w' || ((i * 104729 + k * 7) % 19997) ||
@@ -114,7 +118,11 @@ async def measured(
         if options.url:
             async with store.write() as session:
                 await session.execute(text("ANALYZE"))
-        return await pages(store, cpu)
+        found = dict[str, tuple[float, float]]()
+        for tenant, seen in TENANTS.items():
+            took = await pages(store.of(tenant) if tenant else store, cpu)
+            found |= {f"{name}{seen}": figures for name, figures in took.items()}
+        return found
 
 
 def gates() -> Iterator[Gate]:
