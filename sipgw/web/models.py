@@ -316,7 +316,7 @@ class Trunks(BaseModel):
 
 
 class AuditEntry(BaseModel):
-    """What somebody has done."""
+    """An entry of the audit log."""
 
     id: int
     at: datetime
