@@ -15,7 +15,7 @@ from media.process.ports import PortPair
 from media.process.wire import Kind
 from media.recording.stereo import BLOCK, HELD, Recording
 from media.recording.tap import Tap
-from media.rtp.ice import IceCredentials
+from media.rtp.ice import Component, IceCredentials
 from media.rtp.srtp import Keys
 from media.session.ambience import Ambience
 from media.session.format import Format
@@ -105,7 +105,8 @@ class WorkerChannel(base.Channel):
 
     def checked(self, sock: socket.socket, data: bytes, sender: tuple[str, int], now: float) -> bool:
         """Answer a connectivity check of ICE on the socket that it came in on; returns whether `data` was one."""
-        reply = self.session.check(data, sender, now, chooses=sock is self.ports.rtp)
+        component = Component.RTP if sock is self.ports.rtp else Component.RTCP
+        reply = self.session.check(data, sender, now, component)
         if reply:
             with contextlib.suppress(OSError):  # unreachable: the other side will ask again
                 sock.sendto(reply, sender)

@@ -8,6 +8,7 @@ nothing, and no packet goes to a third party because of it.
 import hmac
 import ipaddress
 import struct
+from enum import IntEnum
 from typing import NamedTuple
 from zlib import crc32
 
@@ -27,6 +28,14 @@ CHOICES_KEPT = 256
 
 _HEADER = struct.Struct("!HHI12s")
 _ATTRIBUTE = struct.Struct("!HH")
+
+
+class Component(IntEnum):
+    """A component of a stream: the other side chooses an address for each (RFC 8445 §4)."""
+
+    RTP = 1
+    RTCP = 2
+    """Has checks only if RTCP has its own port."""
 
 
 class IceCredentials(NamedTuple):
@@ -53,25 +62,26 @@ class IceLite:
 
     def __init__(self, credentials: IceCredentials, now: float) -> None:
         self.credentials = credentials
-        self.nominated: Address | None = None
-        """The address that the other side has chosen last."""
+        self.nominated: dict[Component, Address] = {}
+        """The address that the other side has chosen last, for each component."""
         self.checked: set[Address] = set()
-        """Addresses whose checks were answered, up to `CHOICES_KEPT`: until one is chosen, sound may come from each of
-        them (RFC 8445 §12.2)."""
+        """Addresses whose checks of RTP were answered, up to `CHOICES_KEPT`: until one is chosen, sound may come from
+        each of them (RFC 8445 §12.2)."""
         self.checks = 0
         """Checks that were answered."""
         self.refused = 0
         """Other datagrams of STUN: without the right user name or password, malformed, or too many."""
-        self._priority = 0
-        """Of the candidate that was chosen (§5.1.2)."""
-        self._choices: dict[bytes, Address] = {}
-        """By transaction, where it came from."""
+        self._priority: dict[Component, int] = {}
+        """Of the candidates that were chosen (§5.1.2)."""
+        self._choices: dict[bytes, tuple[Component, Address]] = {}
+        """By transaction, where it came in and where from. All components share it: each would believe the copy of a
+        check that was for another one."""
         self._room = BURST
         self._at = now
 
-    def receive(self, data: bytes, sender: Address, now: float) -> tuple[bytes, bool]:
-        """Take a datagram for which `is_stun` is true. Returns the response to it, which may be empty, and whether the
-        other side chooses `sender`."""
+    def receive(self, data: bytes, sender: Address, now: float, component: Component) -> tuple[bytes, bool]:
+        """Take a datagram for which `is_stun` is true and that came in on the port of `component`. Returns the response
+        to it, which may be empty, and whether it made `sender` the chosen address of `component`."""
         kind, length, _, transaction = _HEADER.unpack_from(data)
         if kind != REQUEST:
             return b"", False  # e.g. an indication, which keeps a NAT's binding open
@@ -82,20 +92,23 @@ class IceLite:
         self.checks += 1
         if check.controlled:  # §7.3.1.1: a lite end never is in control
             return self._response(FAILURE, transaction, ERROR, b"\0\0\x04\x57Role Conflict"), False
-        if len(self.checked) < CHOICES_KEPT:
+        if component is Component.RTP and len(self.checked) < CHOICES_KEPT:
             self.checked.add(sender)
-        chosen = check.chosen and self._chooses(check.priority, transaction, sender)
-        return self._response(SUCCESS, transaction, XOR_MAPPED, _mapped(sender, transaction)), chosen
+        moved = check.chosen and self._chooses(check.priority, transaction, component, sender)
+        return self._response(SUCCESS, transaction, XOR_MAPPED, _mapped(sender, transaction)), moved
 
-    def _chooses(self, priority: int, transaction: bytes, sender: Address) -> bool:
-        """Whether a check chooses `sender`. Agents of RFC 5245 choose every pair that works, and mean the best one."""
-        if self._choices.get(transaction, sender) != sender or priority < self._priority:
+    def _chooses(self, priority: int, transaction: bytes, component: Component, sender: Address) -> bool:
+        """Whether a check makes `sender` the chosen address. Agents of RFC 5245 choose every pair that works, and mean
+        the best one."""
+        chosen = component, sender
+        if self._choices.get(transaction, chosen) != chosen or priority < self._priority.get(component, 0):
             return False
         if len(self._choices) >= CHOICES_KEPT:
             del self._choices[next(iter(self._choices))]
-        self._choices[transaction] = sender
-        self._priority = priority
-        return True
+        self._choices[transaction] = chosen
+        self._priority[component] = priority
+        before, self.nominated[component] = self.nominated.get(component), sender
+        return sender != before
 
     def _authentic(self, check: "_Check", data: bytes, now: float) -> bool:
         if not hmac.compare_digest(check.username, self.credentials.username.encode()):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from media.fast import base
 from media.g711 import RATE
-from media.rtp.ice import IceCredentials, IceLite
+from media.rtp.ice import Component, IceCredentials, IceLite
 from media.rtp.packet import Packet, signed
 
 Address = tuple[str, int]
@@ -125,20 +125,11 @@ class Source(base.Source):
         """Signalling spoke: packets come from `announced` until the other side chooses an address by `ice`."""
         if ice is None or self.ice is None or self.ice.credentials != ice:
             self.ice = IceLite(ice, now) if ice else None
-        self.reopen((self.ice and self.ice.nominated) or announced, now)
-
-    def check(self, data: bytes, sender: Address, now: float, *, chooses: bool) -> bytes:
-        """Take a datagram of STUN; returns the response. If it `chooses`, the other side may choose `sender` by it."""
-        if self.ice is None:
-            return b""
-        reply, chosen = self.ice.receive(data, sender, now)
-        if chosen and chooses and sender != self.ice.nominated:
-            self.ice.nominated = sender
-            self.reopen(sender, now)
-        return reply
+        self.reopen((self.ice and self.ice.nominated.get(Component.RTP)) or announced, now)
 
     def reopen(self, announced: Address, now: float) -> None:
-        """Signalling spoke again. A source behind a NAT stays accepted unless another address is announced."""
+        """Signalling spoke again, or the other side chose `announced` by ICE. A source behind a NAT stays accepted
+        unless another address is announced."""
         if announced != self._announced:
             left = {where: one for where, one in self._left.items() if one.until > now}
             heard = self._at if self._last >= 0 else -inf
@@ -188,7 +179,7 @@ class Source(base.Source):
         left = self._left.get(sender)
         if left and self.state is State.OPEN and now < left.until and not self._later(left, now):
             return Seen.FORMER
-        proven = self.ice is not None and not self.ice.nominated and sender in self.ice.checked
+        proven = self.ice is not None and Component.RTP not in self.ice.nominated and sender in self.ice.checked
         if proven and (self.state, Seen.CHECKED) in TABLE:
             return Seen.CHECKED
         silent = now - self._at >= REBOUND_AFTER

@@ -76,14 +76,11 @@ class Inbound(base.Inbound):
         self.refused.announce(self.source.address, now)
         self._fresh = True
 
-    def check(self, data: bytes, sender: Address, now: float, *, chooses: bool) -> bytes:
-        """Take a datagram of STUN; returns the response: see `RtpSession.check`."""
-        if self.source is None:
-            return b""
-        before, reply = self.source.address, self.source.check(data, sender, now, chooses=chooses)
-        if self.source.address != before:
-            self.refused.announce(sender, now)
-        return reply
+    def choose(self, address: Address, now: float) -> None:
+        """Expect sound from `address`, which the other side chose by ICE, and send ours there."""
+        if self.source:
+            self.source.reopen(address, now)
+            self.refused.announce(address, now)
 
     def belongs(self, packet: Packet, sender: Address, counts: Counts) -> bool:
         """Whether `packet`, of an accepted `sender`, belongs to the present stream; two packets in a row of another

@@ -36,19 +36,26 @@ class RtcpCounts:
 
 
 class RtcpRoute:
-    """The destination and the accepted source of RTCP: the address that signalling named, or the host of the sound."""
+    """The destination and the accepted source of RTCP: the address chosen by ICE or named by signalling, or learned."""
 
     def __init__(self) -> None:
         self._media: Address = ("", 0)
         self._announced: Address | None = None
+        self._chosen: Address | None = None
         self._learned: Address | None = None
-        self._locked = False
+        self._settled: Address | None = None
+        """The source of the sound for which no other address is learned: after that has moved, one is (RFC 7362)."""
 
-    def connect(self, media: Address, control: Address | None) -> None:
-        """Signalling named the addresses; `control` is None for the port after `media` (RFC 3550 §11)."""
-        if (media, control) != (self._media, self._announced):
+    def connect(self, media: Address, control: Address | None, chosen: Address | None) -> None:
+        """Signalling named the addresses; `control` is None for the port after `media` (RFC 3550 §11). The other side
+        has `chosen` one by ICE that continues, or none."""
+        if (media, control, chosen) != (self._media, self._announced, self._chosen):
             self._learned = None
-        self._media, self._announced, self._locked = media, control, False
+        self._media, self._announced, self._chosen, self._settled = media, control, chosen, None
+
+    def choose(self, address: Address) -> None:
+        """The other side chose `address` for RTCP with a port of its own by ICE (RFC 8445 §8.1.1)."""
+        self._chosen, self._learned, self._settled = address, None, None
 
     @property
     def muxed(self) -> bool:
@@ -56,9 +63,11 @@ class RtcpRoute:
         return self._announced == self._media
 
     def _named(self, media: Address) -> Address:
-        """The destination by signalling, while no other was learned."""
+        """The destination by ICE or signalling, while no other was learned."""
         if self.muxed:
             return media
+        if self._chosen:
+            return self._chosen
         if media == self._media and self._announced:
             return self._announced
         return media[0], media[1] + 1
@@ -71,19 +80,19 @@ class RtcpRoute:
     def accept(self, sender: Address, media: Address) -> bool:
         """Whether RTCP of `sender` is accepted; behind a NAT that is the first port of the media's host.
 
-        RTCP of the address that signalling named is always accepted, and makes it the destination again.
+        RTCP of the address that ICE or signalling named is always accepted, and makes it the destination again.
         """
         if sender == media:
             return True
         if sender == self._named(media):
-            self._learned, self._locked = None, True
+            self._learned, self._settled = None, media
             return True
         if sender == self.to(media):
-            self._locked = True
+            self._settled = media
             return True
-        if self._locked or self.muxed or sender[0] != media[0]:
+        if self._settled == media or self.muxed or sender[0] != media[0]:
             return False
-        self._learned, self._locked = sender, True
+        self._learned, self._settled = sender, media
         return True
 
 
@@ -106,9 +115,9 @@ class RtcpReports:
         self._sent_before = (0, 0)
         self._left: list[int] = []
 
-    def connect(self, media: Address, control: Address | None, now: float) -> None:
-        """Begin to report, or follow a re-INVITE."""
-        self.route.connect(media, control)
+    def connect(self, media: Address, control: Address | None, now: float, chosen: Address | None) -> None:
+        """Begin to report, or follow a re-INVITE: see `RtcpRoute.connect`."""
+        self.route.connect(media, control, chosen)
         self.meter.start(now)
         if self._report_at == float("inf"):
             self._report_at = now + FIRST * self._spread()

@@ -9,7 +9,7 @@ from media.dtmf.sender import DigitSender, Stage
 from media.fast import base
 from media.g711 import ALAW_TO_ULAW, SILENCE, ULAW_TO_ALAW
 from media.recording.stereo import Recording
-from media.rtp.ice import IceCredentials, is_stun
+from media.rtp.ice import Component, IceCredentials, is_stun
 from media.rtp.packet import parse
 from media.rtp.rtcp import is_rtcp
 from media.rtp.sender import RtpSender
@@ -101,7 +101,7 @@ class RtpSession(base.RtpSession):
         """Begin to exchange sound with `remote`, or follow a re-INVITE; by SRTP if there are `keys`.
 
         RTCP goes to `control`: None for the port after that of `remote`, the same as `remote` for the RTP port. With
-        `ice` sound goes to `remote` until the other side chooses an address; that holds until ICE begins anew.
+        `ice` the other side may choose other addresses for both, which hold until ICE begins anew.
         """
         left: int | None = None
         if keys is None:
@@ -118,7 +118,8 @@ class RtpSession(base.RtpSession):
         self.inbound.tones = (self.inbound.tones or ToneReceiver()) if inband else None
         self._agreed = Agreed(form if send else None, form if receive else None)
         self.inbound.connect(remote, now, ice)
-        self.rtcp.connect(remote, control, now)
+        lite = self.inbound.ice
+        self.rtcp.connect(remote, control, now, lite.nominated.get(Component.RTCP) if lite else None)
         if left is not None:
             self.rtcp.leave(left, now)
 
@@ -147,10 +148,18 @@ class RtpSession(base.RtpSession):
         clear = self.unprotected(data, sender, now)
         return (b"", None) if clear is None else self.receive_clear(clear, sender, now)
 
-    def check(self, data: bytes, sender: Address, now: float, *, chooses: bool) -> bytes | None:
+    def check(self, data: bytes, sender: Address, now: float, component: Component) -> bytes | None:
         """Take a datagram that may be a connectivity check of ICE; returns the response, which may be empty, or None if
-        it is none. `chooses`: it came on the port for sound, so the other side may choose by it where that goes."""
-        return self.inbound.check(data, sender, now, chooses=chooses) if self.inbound.ice and is_stun(data) else None
+        it is none. By it the other side may choose the address of `component`, on whose port it came in."""
+        ice = self.inbound.ice
+        if ice is None or not is_stun(data):
+            return None
+        reply, moved = ice.receive(data, sender, now, component)
+        if moved and component is Component.RTP:
+            self.inbound.choose(sender, now)
+        elif moved:
+            self.rtcp.route.choose(sender)
+        return reply
 
     def unprotected(self, data: bytes, sender: Address, now: float) -> bytes | None:
         """An RTP datagram without its encryption, None if it is not authentic; RTCP is returned as it is.

@@ -1,7 +1,6 @@
 """A full agent of ICE (aioice) calls the gateway, which is lite: real SIP, real checks, sound on the chosen way."""
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from aioice.ice import StunProtocol
 
 from media.rtp import packet as rtp
+from media.rtp.rtcp import is_rtcp
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
@@ -21,7 +21,7 @@ from tests.waiting import within
 
 
 def described(connection: aioice.Connection, offer: bytes) -> bytes:
-    """`offer` with the credentials and candidates of `connection`."""
+    """`offer` with the credentials and candidates of `connection`, which may have a port for RTCP."""
     sdp = Sdp.parse(offer)
     (stream,) = sdp.media
     more = (
@@ -29,7 +29,8 @@ def described(connection: aioice.Connection, offer: bytes) -> bytes:
         f"ice-pwd:{connection.local_password}",
         *(f"candidate:{one.to_sdp()}" for one in connection.local_candidates),
     )
-    return replace(sdp, media=(replace(stream, attributes=(*stream.attributes, *more)),)).to_bytes()
+    own = [one for one in stream.attributes if one != "rtcp-mux" or connection._components == {1}]
+    return replace(sdp, media=(replace(stream, attributes=(*own, *more)),)).to_bytes()
 
 
 async def take(connection: aioice.Connection, answer: bytes) -> None:
@@ -88,12 +89,13 @@ def test_sound_goes_where_a_full_agent_chooses(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("on_loopback")
 def test_the_way_that_is_chosen_need_not_be_the_default(tmp_path: Path) -> None:
-    """The default address of the offer is dead, as the private one of a caller behind a NAT is; another one works."""
+    """The default address of the offer is dead, as the private one of a caller behind a NAT is; another one works. RTCP
+    has a port of its own, and goes where the caller chose for it."""
 
     async def scenario() -> None:
         options = EndpointOptions("127.0.0.1", 0, tcp=False)
         async with cloud(tmp_path, [], []) as world, Endpoint(options, lambda leg: None, lambda *_: None) as phone:
-            connection = aioice.Connection(ice_controlling=True, components=1)
+            connection = aioice.Connection(ice_controlling=True, components=2)
             await connection.gather_candidates()
             default = connection.get_default_candidate(1)
             assert default is not None
@@ -101,7 +103,7 @@ def test_the_way_that_is_chosen_need_not_be_the_default(tmp_path: Path) -> None:
             silence(connection._protocols, default)
             leg, answer = await phone.invite(world.target, "<sip:me@127.0.0.1>", offer)
             await take(connection, answer or b"")
-            await within(hears(connection))
+            await within(hears(connection, {1, 2}))
             leg.hangup()
             await connection.close()
 
@@ -110,7 +112,10 @@ def test_the_way_that_is_chosen_need_not_be_the_default(tmp_path: Path) -> None:
             if one.local_candidate is not None and one.local_candidate.host == default.host:
                 one.datagram_received = lambda data, addr: None  # type: ignore[method-assign]
 
-    def hears(connection: aioice.Connection) -> Awaitable[object]:
-        return connection.recvfrom()
+    async def hears(connection: aioice.Connection, components: set[int]) -> None:
+        while components:
+            data, component = await connection.recvfrom()
+            assert is_rtcp(data) is (component == 2)
+            components.discard(component)
 
     asyncio.run(scenario())

@@ -15,6 +15,7 @@ from media.rtp import rtcp
 from media.rtp.rtcp import Bye, ExtendedReport, ReceiverReport, ReportBlock, SenderReport, SourceDescription
 from media.rtp.xr import VoipMetrics
 from media.session.quality import mos, rating
+from media.session.rtcp_reports import RtcpRoute
 from media.session.session import RtcpReceived, RtpSession
 from tests.media.reporting import CONTROL, EPOCH, FORMAT, MEDIA, SPEECH, STRANGER, Call
 
@@ -190,6 +191,16 @@ def test_a_named_port_that_spoke_is_not_left_for_another():
     call = Call().run(10)
     assert call.session.receive_rtcp(report_by(), CONTROL, call.now)
     assert not call.session.receive_rtcp(report_by(), (MEDIA[0], 61_001), call.now)
+
+
+def test_after_the_nat_of_the_sound_took_a_new_port_that_of_rtcp_is_learned_again():
+    route, media = RtcpRoute(), (MEDIA[0], 61_000)
+    route.connect(MEDIA, CONTROL, None)
+    assert route.accept(CONTROL, MEDIA)
+    assert not route.accept((MEDIA[0], 52_003), MEDIA)
+    assert route.accept((MEDIA[0], 52_003), media)
+    assert not route.accept((MEDIA[0], 52_004), media)
+    assert route.to(media) == (MEDIA[0], 52_003)
 
 
 def test_signalling_opens_the_port_again():
