@@ -1,7 +1,7 @@
 """Packets of one call that were refused, by source and reason: bounded, for strangers send them too. Sans-IO."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from media.rtp.source import Address
 
@@ -9,11 +9,12 @@ MOST = 8
 """Sources and reasons that are remembered; packets of further ones are only counted."""
 ANNOUNCED = 8
 """Addresses of signalling that are remembered, the latest."""
-Reason = Literal["foreign", "wrong_ssrc", "wrong_type", "unauthentic", "unexpected", "malformed"]
-"""The counter that such a packet increases: see `media.session.inbound.Counts` and `media.rtp.srtp.SrtpCounts`."""
-
-NO_SOUND = ("unexpected", "malformed")
-"""Reasons for which a packet was refused that need not have been sound."""
+Sound = Literal["foreign", "wrong_ssrc", "wrong_type", "unauthentic"]
+"""Reasons for which a packet was refused that may have been sound."""
+Reason = Literal[Sound, "unexpected", "malformed", "rtcp_foreign", "rtcp_unauthentic", "rtcp_malformed"]
+"""The counter that such a packet increases: see `media.session.inbound.Counts`, `media.rtp.srtp.SrtpCounts` and
+`media.session.rtcp_reports.RtcpCounts`."""
+SOUND = get_args(Sound)
 
 
 @dataclass(slots=True)
@@ -56,7 +57,7 @@ class RefusedSources:
 
     def note(self, sender: Address, reason: Reason, now: float) -> None:
         """A packet from `sender` was refused. A source of one packet makes room for another: a scan fills nothing."""
-        self.sound += reason not in NO_SOUND
+        self.sound += reason in SOUND
         refused = self._sources.get((sender, reason))
         if refused is not None:
             refused.packets += 1

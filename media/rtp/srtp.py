@@ -290,10 +290,10 @@ class Srtp(base.Srtp):
                 return before[control].take(packet, now)
             except self._error:
                 pass
-        if control:
-            self.counts.rtcp_unauthentic += 1
-        elif cause.startswith("replay"):
+        if cause.startswith("replay"):
             self.counts.replayed += 1
+        elif control:
+            self.counts.rtcp_unauthentic += 1
         else:
             self.counts.unauthentic += 1
         return None

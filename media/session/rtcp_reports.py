@@ -8,6 +8,7 @@ from media.g711 import RATE
 from media.jitter.buffer import HOLE_WAIT_MAX, JitterBuffer
 from media.rtp import rtcp
 from media.rtp.receiver_stats import ReceiverStats, RtcpReportState
+from media.rtp.refused import RefusedSources
 from media.rtp.remote_stats import FRAME_DELAY, RemoteStats
 from media.rtp.rtcp import Bye, ExtendedReport, ReceiverReport, Rtcp, SenderReport, SourceDescription
 from media.rtp.sender import Sent
@@ -99,8 +100,12 @@ class RtcpRoute:
 class RtcpReports:
     """Writes and reads the reports of one call. Times are the owner's monotonic seconds."""
 
-    def __init__(self, random_bits: Callable[[int], int], epoch: float, *, concealed: bool) -> None:
-        """`epoch` is the Unix time at which the owner's clock was 0; `concealed`: whether lost sound is concealed."""
+    def __init__(
+        self, random_bits: Callable[[int], int], epoch: float, refused: RefusedSources, *, concealed: bool
+    ) -> None:
+        """`epoch` is the Unix time at which the owner's clock was 0; `concealed`: whether lost sound is concealed.
+        `refused` is told of reports that are not accepted.
+        """
         self.deadline = float("inf")
         """When `handle_timer` is due."""
         self.remote = RemoteStats()
@@ -110,6 +115,7 @@ class RtcpReports:
         self.meter = Meter(concealed=concealed)
         self._random_bits = random_bits
         self._epoch = epoch
+        self._refused = refused
         self._cname = f"{random_bits(96):024x}"  # RFC 7022 §4.2: random, one per session
         self._report_at = float("inf")
         self._sent_before = (0, 0)
@@ -132,10 +138,12 @@ class RtcpReports:
         """Take a datagram; `media` is the source of the sound, `ssrc` is ours. True if it is accepted."""
         if not self.route.accept(sender, media):
             self.counts.rtcp_foreign += 1
+            self._refused.note(sender, "rtcp_foreign", now)
             return False
         packets = rtcp.parse(data)
         if packets is None:
             self.counts.rtcp_malformed += 1
+            self._refused.note(sender, "rtcp_malformed", now)
             return False
         self.counts.rtcp_received += 1
         self.remote.receive(packets, ssrc, now, self._ntp(now) >> 16 & 0xFFFF_FFFF)

@@ -81,7 +81,7 @@ class RtpSession(base.RtpSession):
         """The same sound, for people who listen live."""
         self.relay: FrameSource | None = None
         """If set, its sound is sent in place of the agent's; with it if it is a `Mixer`."""
-        self.rtcp = RtcpReports(random_bits, epoch, concealed=CONCEALED)
+        self.rtcp = RtcpReports(random_bits, epoch, self.inbound.refused, concealed=CONCEALED)
         self._sender = RtpSender(random_bits)
         self._srtp: Srtp | None = None
         self._agreed = Agreed()
@@ -220,10 +220,13 @@ class RtpSession(base.RtpSession):
         """Take a datagram of RTCP; True if it is the other side's."""
         if self.remote is None:
             self.counts.unexpected += 1
+            self.inbound.refused.note(sender, "unexpected", now)
             return False
-        if self._srtp is not None:
-            compound = self._srtp.unprotect_rtcp(data, now)
+        if (srtp := self._srtp) is not None:
+            before, compound = srtp.counts.rtcp_unauthentic, srtp.unprotect_rtcp(data, now)
             if compound is None:
+                if srtp.counts.rtcp_unauthentic > before:  # no repeated packet
+                    self.inbound.refused.note(sender, "rtcp_unauthentic", now)
                 return False
             data = compound
         return self.rtcp.receive(data, sender, self.remote, self._sender.ssrc, now)

@@ -119,6 +119,7 @@ def test_a_flood_of_spoofed_reports_diverts_nothing(muxed):
             assert aio.RtcpPacket.parse(report)[0].ssrc == first.ssrc
             stats = await channel.stats()
             assert stats["rtcp_foreign"] > 100
+            assert {one["reason"] for one in stats["refused_sources"]} == {"rtcp_foreign"}
             assert (stats["rtcp_received"], channel.remote_delay) == (0, BUFFER)
             assert "remote_lost" not in stats
             channel.close()

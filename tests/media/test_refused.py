@@ -1,13 +1,14 @@
 """Refused packets: which sources are told, with which reason and times, and what a flood of strangers cannot fill."""
 
 import random
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from media.g711 import FRAME
 from media.rtp import packet as rtp
-from media.rtp.refused import ANNOUNCED, MOST, RefusedSources
+from media.rtp.refused import ANNOUNCED, MOST, Reason, RefusedSources
 from media.rtp.srtp import Keys, Srtp
 from media.session.format import Format
 from media.session.session import RtpSession
@@ -72,6 +73,11 @@ def test_every_other_reason_is_that_of_its_counter(reason: str, data: bytes, rec
     after = call.stats()
     assert after[reason] - before[reason] == 1
     assert [(one["host"], one["reason"]) for one in after["refused_sources"]][-1] == (HOME[0], reason)
+
+
+def test_the_page_of_a_call_has_words_for_every_reason() -> None:
+    words = (Path(__file__).parents[2] / "sipgw/web/static/quality.js").read_text()
+    assert [one for one in get_args(Reason) if f' {one}: "' not in words] == []
 
 
 def test_a_packet_that_the_network_repeats_is_no_refused_source() -> None:

@@ -175,7 +175,11 @@ def test_strangers_are_counted_and_change_nothing():
     call = Call().run(10)
     for _ in range(100):
         assert not call.session.receive_rtcp(report_by(), STRANGER, call.now)
-    assert call.session.stats()["rtcp_foreign"] == 100
+    stats = call.session.stats()
+    assert stats["rtcp_foreign"] == 100
+    (source,) = stats["refused_sources"]
+    assert (source["host"], source["port"], source["reason"], source["packets"]) == (*STRANGER, "rtcp_foreign", 100)
+    assert call.session.inbound.refused.sound == 0, "no sign that sound was refused"
     assert call.run(100).to == CONTROL
 
 
@@ -226,7 +230,9 @@ def test_after_a_move_to_another_port_the_reports_of_the_old_one_do_not_shut_the
 def test_malformed_compounds_are_counted():
     call = Call().run(10)
     assert not call.session.receive_rtcp(report_by()[:-1], CONTROL, call.now)
-    assert call.session.stats()["rtcp_malformed"] == 1
+    stats = call.session.stats()
+    assert stats["rtcp_malformed"] == 1
+    assert [(one["port"], one["reason"]) for one in stats["refused_sources"]] == [(CONTROL[1], "rtcp_malformed")]
 
 
 @given(st.lists(st.tuples(st.binary(max_size=200), st.sampled_from([MEDIA, CONTROL, STRANGER])), max_size=20))

@@ -219,7 +219,9 @@ def test_reports_are_protected_and_believed_only_if_authentic(suite: str) -> Non
     assert not call.session.receive_rtcp(theirs[:-1] + b"\0", SDP, 1.0)
     assert call.session.receive_rtcp(theirs, SDP, 1.0)
     assert not call.session.receive_rtcp(theirs, SDP, 1.0), "replayed"
-    assert call.session.stats()["rtcp_unauthentic"] == 3
+    stats = call.session.stats()
+    assert (stats["rtcp_unauthentic"], stats["replayed"]) == (2, 1)
+    assert [(one["reason"], one["packets"]) for one in stats["refused_sources"]] == [("rtcp_unauthentic", 2)]
 
 
 def test_reports_on_the_port_of_the_sound_are_not_taken_for_sound() -> None:

@@ -45,6 +45,10 @@ REFUSED = {entry["kind"]: (entry["what"], entry["fix"]) for entry in _TABLE["ref
 """Refused packets by their kind, see `_kind`: meaning and remedy."""
 MANY = 50
 """Refused packets of one kind from which on they are a problem: a second of sound. A few come whenever media move."""
+MANY_REPORTS = 5
+"""The same of RTCP: they come every five seconds."""
+RTCP = "rtcp_"
+"""The beginning of kinds of RTCP."""
 BLOCKED = (
     "Open the UDP ports of [media] port_range in every firewall on the way, and set [sip] public_address if this "
     "machine is behind NAT."
@@ -93,7 +97,7 @@ def explain(
     if ending is None:
         return _by_status(status) if status else _not_answered(messages)
     kind, cause = str(ending.get("kind", "")), str(ending.get("cause", ""))
-    if NO_SOUND in cause and (refused := refused_sources(media)):
+    if NO_SOUND in cause and (refused := refused_sound(media)):
         cause += f"; {sum(one['packets'] for one in refused)} packets came and were refused"
     where = _awaited(messages) if NO_SOUND in cause else ()
     evidence = (*((f"What the gateway noted: {cause}",) if cause else ()), *where, *shown)
@@ -171,7 +175,7 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
         return
     given_up = NO_SOUND in str((timeline.get("ending") or {}).get("cause"))  # explained by that already
     media = timeline.get("media") or {}
-    refused = refused_sources(media)
+    refused = refused_sound(media)
     packets = sum(one["packets"] for one in refused)
     told = (f"{packets} packets came and were refused; from where and why stands beside this.",) if refused else ()
     if quality and not given_up and not any(entry[1] for entry in quality):
@@ -207,7 +211,7 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
 def _further(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
     """The sound of people who were called into the call."""
     for _, media in [*sounds("", timeline.get("media") or {})][1:]:
-        refused = refused_sources(media)
+        refused = refused_sound(media)
         if is_deaf(media):
             came = f"{media.get('received', 0)} packets of sound came, and {media.get('sent', 0)} were sent."
             unheard = (f"Nothing was heard for {media['unheard']:.0f} s.",) if media.get("unheard") else ()
@@ -216,15 +220,20 @@ def _further(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
                 (came, *unheard),
                 REFUSED[_kind(refused[0])][1] if refused else STOPPED if media.get("received") else BLOCKED,
             )
-        for one in _refused({"began": timeline["began"], "media": media} if refused else {}):
+        for one in _refused({**timeline, "media": media}):
             yield one._replace(what=f"On the line of a person who was called into this call: {one.what}")
 
 
 def refused_sources(media: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The sources whose packets were refused in a call, see `media.rtp.refused.RefusedSources.stats`; those that might
-    have been sound."""
+    """The sources whose packets were refused in a call, see `media.rtp.refused.RefusedSources.stats`; without what was
+    meant to be refused."""
     found = media.get("refused_sources")
     return [one for one in found if _kind(one) in REFUSED] if isinstance(found, list | tuple) else []
+
+
+def refused_sound(media: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Those of `refused_sources` whose packets might have been sound."""
+    return [one for one in refused_sources(media) if not one["reason"].startswith(RTCP)]
 
 
 def _refused(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
@@ -236,7 +245,7 @@ def _refused(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
         what, fix = REFUSED[kind]
         packets = sum(one["packets"] for one in its)
         where = ", ".join(dict.fromkeys(_address(one["host"], one["port"]) for one in its))
-        bad = packets >= MANY
+        bad = packets >= (MANY_REPORTS if kind.startswith(RTCP) else MANY)
         told = what.format(packets=f"{packets} packet{'s' * (packets > 1)}", where=where)
         yield CallFinding(told, tuple(_refused_from(one, began) for one in its), fix if bad else "", bad=bad)
 

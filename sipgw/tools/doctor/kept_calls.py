@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sipgw.config.alarms import AlarmOptions
 from sipgw.config.records import StoreOptions
 from sipgw.events import FAULT_WORDS, is_deaf, sounds
-from sipgw.records.captures.explain import CallFinding, findings
+from sipgw.records.captures.explain import CallFinding, findings, refused_sound
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.schema import NewerSchemaError, OldSchemaError, revisions
 from sipgw.records.store.store import Store
@@ -56,7 +56,7 @@ def judge(calls: Sequence[Mapping[str, Any]], trunk: str, mos: float) -> Iterato
             continue
         last = its[0]
         evidence = f"{len(its)} of the latest {len(calls)} calls {FAULT_WORDS[fault]}; the last one is {last['id']}"
-        refused = _refused(last)
+        refused = _refused({**last, "media": {**last["media"], "refused_sources": refused_sound(last["media"])}})
         if not (fault == "foreign" or (fault == "one_way" and is_deaf(last["media"]))):
             refused = []  # refused packets do not explain lost ones
         if refused:

@@ -13,7 +13,16 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import AccountOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.inbound.admission import LOCKED_OUT
-from sipgw.records.captures.explain import MANY, REFUSED, RULES, STATUSES, explain, findings
+from sipgw.records.captures.explain import (
+    BLOCKED,
+    MANY,
+    MANY_REPORTS,
+    REFUSED,
+    RULES,
+    STATUSES,
+    explain,
+    findings,
+)
 from sipgw.records.cdr.writer import INTERRUPTED
 
 CASES = [
@@ -273,6 +282,9 @@ def of_sources(*sources: dict[str, Any], unheard: float = 0.0, **more: Any) -> l
      (source("wrong_type"), "a format that was not agreed", "3.0 s to 8.0 s"),
      (source("unauthentic"), "not encrypted with the agreed keys", "3.0 s to 8.0 s"),
      (source("malformed"), "were no RTP", "3.0 s to 8.0 s"),
+     (source("rtcp_foreign"), "not the address of this call's reports", "3.0 s to 8.0 s"),
+     (source("rtcp_unauthentic"), "reports (RTCP) from 10.0.0.9:4002 were not encrypted", "3.0 s to 8.0 s"),
+     (source("rtcp_malformed"), "were no reports (RTCP)", "3.0 s to 8.0 s"),
      (source(host="2001:db8::9"), "came from [2001:db8::9]:4002", "267 from [2001:db8::9]:4002")],
 )  # fmt: skip
 def test_refused_packets_are_told_with_cause_evidence_and_remedy(one: dict[str, Any], told: str, shown: str) -> None:
@@ -292,6 +304,9 @@ def test_every_kind_of_refused_packets_has_been_told_above() -> None:
         "wrong_type",
         "unauthentic",
         "malformed",
+        "rtcp_foreign",
+        "rtcp_unauthentic",
+        "rtcp_malformed",
     }
 
 
@@ -302,6 +317,17 @@ def test_few_refused_packets_are_no_problem_and_some_are_meant_to_be_refused() -
     assert one.what.startswith("1 packet came")
     assert of_sources(source("unexpected")) == [], "on hold"
     assert findings(whole(began=BEGAN, media={"refused_sources": "a list that was too long …"})) == []
+
+
+def test_refused_reports_are_a_problem_after_a_few_intervals_and_no_cause_of_silence() -> None:
+    (few,) = of_sources(source("rtcp_foreign", packets=MANY_REPORTS - 1))
+    assert not few.bad and not few.fix
+    reports = source("rtcp_foreign", packets=MANY_REPORTS)
+    silent, refused = of_sources(reports, quality=[[5.0, 0.0, 0.0, 0.0, 0.0, 0.1]] * 2)
+    assert "Not one packet of sound came" in silent.evidence[0] and silent.fix == BLOCKED
+    assert refused.bad and "The sound is not affected" in refused.fix
+    given_up = explain({"kind": "line_lost", "cause": "no sound arrived for 30 s"}, (), {"refused_sources": [reports]})
+    assert "packets came" not in " ".join(given_up.evidence)
 
 
 def test_sources_of_the_same_kind_are_told_together() -> None:
