@@ -32,12 +32,17 @@ class ConsultLeg:
     """The number that was called there."""
     returns = False
     """Whether the agent goes on when they are gone."""
+    began: float
+    """When they came into the call, after they were briefed; not set before."""
+    since: datetime
+    """The same moment, for people."""
 
     def __init__(self, line: PhoneLine) -> None:
         self.line = line
-        self.began = asyncio.get_running_loop().time()
-        self.since = datetime.now(UTC)
-        """The same moment, for people."""
+
+    def come_in(self) -> None:
+        """They are in the call from now on."""
+        self.began, self.since = asyncio.get_running_loop().time(), datetime.now(UTC)
 
     async def follow(self) -> None:
         """Follow what they do, to the end of the line."""

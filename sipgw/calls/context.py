@@ -122,7 +122,7 @@ class CallContext:
             if self.bill is not None:
                 self.bill.used(report)
         elif isinstance(report, HandedOver):
-            self.info.agent = report.agent  # the rules of this agent hold from now on
+            self.info.hand_over(report.agent)
         self.tell(CallReported(self.info.id, datetime.now(UTC), report))
         if self.amd is not None:
             self.amd.understand(report)

@@ -86,7 +86,7 @@ class CallInfo:
     """The caller and the number that was dialled."""
     direction: Literal["in", "out"] = "in"
     agent: str = ""
-    """The name of the agent that speaks; another one after a hand-off."""
+    """The name of the agent that speaks; another one after `hand_over`."""
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     variables: Mapping[str, str] = field(default_factory=dict)
     """Further values for the agent's ``{{name}}``, checked by `sipgw.agents.agents.checked`."""
@@ -95,11 +95,17 @@ class CallInfo:
     tenant: str = ""
     """Tenant whose call it is, see `sipgw.config.tenants`; stays what it was when the call began."""
     answered: datetime | None = None
+    handed_over: datetime | None = None
+    """When the present agent took the call over from another one."""
     replaced_by: list[dict[str, Any]] = field(default_factory=list)
     """The later callers after a transfer at the other side, in their order: see `Identity.as_dict`."""
 
     stopped: set[str] = field(default_factory=set)
     """The numbers that the other side told in this call as those not to be called: see `sipgw.policy.gate`."""
+
+    def hand_over(self, agent: str) -> None:
+        """Another agent speaks from now on, by whose rules the call goes on."""
+        self.agent, self.handed_over = agent, datetime.now(UTC)
 
     def spoken_by(self, identity: Identity) -> None:
         """The caller after a transfer at the other side: record, callbacks and do-not-call list use it."""

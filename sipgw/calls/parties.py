@@ -1,5 +1,6 @@
 """List of the people and agents in a running call, for the pages and the API."""
 
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from sipgw.calls.consult_leg import ConsultLeg
@@ -20,7 +21,7 @@ class Party(NamedTuple):
     number: str
     """Number or address; empty for the agent, and for an operator on a page of the dashboard."""
     since: str
-    """ISO time at which they answered; for the agent that at which the call was answered."""
+    """ISO time at which they came in: the answer of the call, for an agent a hand-over, for others after a briefing."""
     held: bool = False
     """Whether they have put the call on hold."""
 
@@ -30,11 +31,11 @@ def parties(session: CallSession) -> list[dict[str, Any]]:
     info, line, third, transfers = session.info, session.context.line, session.conference.third, session.transfers
     if info.answered is None:
         return []
-    since = info.answered.isoformat(timespec="seconds")
+    since = _iso(info.answered)
     name = info.identity.name if info.direction == "in" else ""
     found = [Party("caller" if info.direction == "in" else "callee", name, info.other, since, line.on_hold)]
     if transfers.state is not TransferState.JOINED:
-        found.append(Party("agent", info.agent, "", since))
+        found.append(Party("agent", info.agent, "", _iso(info.handed_over or info.answered)))
     if third is not None:
         found.append(_called("supervisor" if third.supervises else "person", third.person, third.target))
     elif transfers.person is not None and transfers.target is not None:
@@ -44,4 +45,8 @@ def parties(session: CallSession) -> list[dict[str, Any]]:
 
 def _called(role: Role, person: ConsultLeg, target: TransferTarget) -> Party:
     number = (person.number or str(target.uri)) if person.leg else ""
-    return Party(role, target.name, number, person.since.isoformat(timespec="seconds"), person.line.on_hold)
+    return Party(role, target.name, number, _iso(person.since), person.line.on_hold)
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")

@@ -204,6 +204,7 @@ class Transfers:
                 log.info("the caller's side does not connect them, so we do", status=done.status)
                 if person.line.gone.is_set() or not self.is_up:
                     return HUNG_UP
+            person.come_in()
             enter(person, stack.pop_all())
         return Referred(True, 200, "OK")
 
