@@ -54,6 +54,17 @@ class Company:
         await until(found)
         return found()[0]
 
+    async def new_session(self, before: set[str]) -> CallSession:
+        """The only call of the agent besides those `before`, once it was answered: for scenarios that run alone."""
+
+        def found() -> list[CallSession]:
+            calls = self.world.gateway.calls.items()
+            return [one for name, one in calls if name not in before and one.info.answered]
+
+        await until(found)
+        (session,) = found()
+        return session
+
     def originate(self, number: str, **more: Any) -> CallHandle:
         """The agent calls an extension."""
         return self.world.gateway.originate(
@@ -177,7 +188,7 @@ Place = Callable[[Path], AbstractAsyncContextManager[Company]]
 
 
 def alone(work: Scenario) -> Scenario:
-    """Mark a scenario that would disturb the others of its file."""
+    """Mark a scenario that would disturb the others of its file, or that cannot tell its calls from theirs."""
     ALONE.add(work.__name__)
     return work
 

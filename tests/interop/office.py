@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -135,9 +135,15 @@ def configured(config: GatewayConfig, recipe: GatewayConfig, tls: int, ca: Path,
 
 
 @contextlib.asynccontextmanager
-async def office(folder: Path, branch: int = 0, phones: int = 0, **changed: Any) -> AsyncIterator[Office]:
+async def office(
+    folder: Path,
+    branch: int = 0,
+    phones: int = 0,
+    change: Callable[[GatewayConfig], GatewayConfig] = lambda config: config,
+    **changed: Any,
+) -> AsyncIterator[Office]:
     """Run all of it; the agents are registered. `branch`: the port of another PBX; `phones`: that of the phones.
-    `changed`: options of the trunk that are not those of the recipe."""
+    `changed`: options of the trunk that are not those of the recipe; `change` makes the rest what the test needs."""
     authority = Authority(folder)
     certificate = authority.issue("127.0.0.1", file="pbx.pem")
     port, tls, gateway = [free_ports() for _ in range(3)]
@@ -157,7 +163,7 @@ async def office(folder: Path, branch: int = 0, phones: int = 0, **changed: Any)
                 folder,
                 [],
                 replies,
-                change=lambda config: configured(config, recipe, tls, authority.ca, ports["branch"]),
+                change=lambda config: change(configured(config, recipe, tls, authority.ca, ports["branch"])),
             ) as world,
         ):
             await until(lambda: {trunk.registration for trunk in world.gateway.status()} == {"registered"})

@@ -11,8 +11,6 @@ from tests.interop.office import Office, office
 
 pytestmark = pytest.mark.programs("asterisk")
 PLACE = office
-SENT_BACK = ("700", "agent", "230", "232")
-"""As whom callers come that a person sends back."""
 
 
 async def agent_of(company: Office, phone: str) -> tuple[CallSession, DeskCall]:
@@ -106,13 +104,12 @@ async def test_the_asked_agent_still_rings_when_it_gets_the_caller(company: Offi
     caller = await company.desks.call("236", "237")
     reception = company.desks.calls["237"][-1]
     await reception.offer("sendonly")
+    before = set(company.world.gateway.calls)
     with company.world.letting_it_ring():
         asked, asking = await company.desks.ring("237", "700")
         assert (await reception.refer(company.desks.uri("700"), asked)).accepted
         assert await asking is None
-    calls = company.world.gateway.calls
-    await until(lambda: any(one.info.answered for one in calls.values()))
-    (session,) = calls.values()
+    session = await company.new_session(before)
     await company.talk(session, caller, "Hello after the bell.")
     await until(lambda: session.info.caller == "236")
     await over(company, session, caller)
@@ -255,16 +252,11 @@ async def sent_back(company: Office, person: str) -> CallSession:
     before = set(company.world.gateway.calls)
     call = company.desks.calls[person][-1]
     assert (await call.refer(company.desks.uri("700"))).accepted
-
-    def found() -> list[CallSession]:
-        new = [one for name, one in company.world.gateway.calls.items() if name not in before]
-        return [one for one in new if one.info.answered and one.info.caller in SENT_BACK]
-
-    await until(found)
-    return found()[0]
+    return await company.new_session(before)
 
 
 @scenario
+@alone
 async def test_a_person_sends_the_caller_back_to_the_agent(company: Office) -> None:
     """Through the gateway: the caller stays in the first call, and speaks with the agent in a second."""
     first, caller = await agent_of(company, "230")
@@ -278,6 +270,7 @@ async def test_a_person_sends_the_caller_back_to_the_agent(company: Office) -> N
 
 
 @scenario
+@alone
 async def test_a_person_whom_the_pbx_has_connected_sends_the_caller_back_to_the_agent(company: Office) -> None:
     first, caller = await agent_of(company, "232")
     first.call_control.transfer("deputy")

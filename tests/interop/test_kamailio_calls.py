@@ -4,10 +4,13 @@ It only passes on what phones and agent tell each other: a transfer is a REFER t
 an INVITE with Replaces.
 """
 
+import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +19,12 @@ from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.sip.digest import Credentials
 from sipgw.sip.replaces import Replaces
+from sipgw.sip.session_timer import MIN_SE
 from tests.cloud import cloud
 from tests.fakes.openai import Reply
 from tests.interop.company import Company, alone, leg_of, scenario
 from tests.interop.desks import DeskCall, Desks, refuses, rings, until
-from tests.interop.test_kamailio_proxy import DOMAIN, PASSWORD, kamailio
+from tests.interop.test_kamailio_proxy import DOMAIN, PASSWORD, Proxy, kamailio
 from tests.recipes import written
 
 pytestmark = pytest.mark.programs("kamailio")
@@ -45,22 +49,37 @@ NAMES = {
 whose name has a semicolon without quotes, or quotes in the middle."""
 
 
+@dataclass
+class Domain(Company):
+    """The domain with its proxy."""
+
+    proxy: Proxy
+
+
 @contextlib.asynccontextmanager
-async def domain(folder: Path) -> AsyncIterator[Company]:
-    """The domain with its agent, by the recipe, and its phones."""
-    async with kamailio(folder) as proxy:
+async def domain(
+    folder: Path, transport: str = "udp", name: str = "", dns: tuple[str, ...] = (), port: int = 0, **changed: Any
+) -> AsyncIterator[Domain]:
+    """The domain with its agent, by the recipe, and its phones. `transport`: that of the agent, who finds the proxy, at
+    `port`, by its `name` in these `dns`; `changed`: options of its trunk."""
+    async with kamailio(folder, port) as proxy:
         variables = {"SIP_DOMAIN": DOMAIN, "SIP_PROXY": f"127.0.0.1:{proxy.port}", "PBX_USER": "agent"}
         recipe = written(folder, "kamailio", variables | {"PBX_PASSWORD": PASSWORD}, everything=False)
-        trunk = replace(recipe.trunks[0], accept_refer=True)
+        through = f"sip:{name or f'127.0.0.1:{proxy.port}'};transport={transport}"
+        trunk = replace(recipe.trunks[0], outbound_proxy=through, accept_refer=True, **changed)
 
         def change(config: GatewayConfig) -> GatewayConfig:
             agent = replace(config.agent, greeting="Hello caller.", outbound_greeting="Hello caller.")
-            return replace(config, trunks=(trunk,), agent=agent, gate=GateOptions(extensions=("2??",)))
+            sip = replace(config.sip, host="::" if dns else config.sip.host, dns=dns, session_expires=MIN_SE)
+            return replace(
+                config, sip=sip, trunks=(trunk,), agent=agent, gate=GateOptions(extensions=("2??",)),
+                turns=replace(config.turns, reprompts=5),
+            )  # fmt: skip
 
         phones = Desks(proxy.desks, proxy.port, DOMAIN, Credentials("phone", PASSWORD))
         async with phones as desks, cloud(folder, [], [Reply(text=["I am still there."])], change=change) as world:
             await until(lambda: world.gateway.status()[0].registration == "registered")
-            yield Company(world, desks, "kamailio", folder)
+            yield Domain(world, desks, "kamailio", folder, proxy)
 
 
 PLACE = domain
@@ -187,6 +206,26 @@ async def test_a_phone_that_is_busy_or_wants_no_call(company: Company) -> None:
     placed = {number: company.originate(number) for number in ("209", "210", "211")}
     endings = {number: (await call.ended()).kind for number, call in placed.items()}
     assert endings == {"209": "busy", "210": "declined", "211": "no_answer"}
+
+
+@scenario
+async def test_a_session_timer_of_90_seconds(company: Domain) -> None:
+    """In calls of both directions it is refreshed through the proxy: they outlive the time at which one would end."""
+    session, call = await agent_of(company, "218")
+    placed = company.originate("219")
+    out = await company.session("219")
+    await company.hears(out, "219")
+    now = asyncio.get_running_loop().time
+    up = now()
+    assert [leg_of(one)._call.session.timer.interval for one in (session, out)] == [MIN_SE, MIN_SE]
+    await until(lambda: now() > up + MIN_SE * 2 / 3 + 1)
+    log = company.proxy.log.read_text()
+    for one in (session, out):
+        assert re.search(rf"in call {re.escape(leg_of(one).id)}: (?:INVITE|UPDATE) with timer {MIN_SE}\b", log), log
+    await company.talk(session, call, "Still here after a while.")
+    await company.hears(out, "219")
+    placed.stop()
+    await over(company, session, call)
 
 
 @scenario

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,39 +27,52 @@ DOMAIN = "sip.acme.example"
 PASSWORD = "kamailio-password"
 
 
-@dataclass
 class Proxy:
-    port: int
-    phone: int
-    """Where user 200 is."""
-    desks: int
-    """Where the users 201 to 299 are."""
+    """Kamailio, which may be killed and run again; then it has forgotten who was registered."""
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        self.port = port or free_ports()
+        self.phone = free_ports()
+        """Where user 200 is."""
+        self.desks = free_ports()
+        """Where the users 201 to 299 are."""
+        self.log = folder / "kamailio.log"
+        text = (HERE / "kamailio_proxy.cfg").read_text()
+        words = {"PORT": self.port, "DOMAIN": DOMAIN, "PASSWORD": PASSWORD, "PHONE": self.phone, "DESKS": self.desks}
+        for word, value in words.items():
+            text = text.replace(word, str(value))
+        self._config, self._run = folder / "kamailio.cfg", folder / "run"
+        self._config.write_text(text)
+        self._run.mkdir()
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Run it, and wait until it listens."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                "kamailio", "-DD", "-E", "-f", self._config, "-Y", self._run, "-w", self._run, "-m", "16", "-M", "4",
+                stdout=asyncio.subprocess.DEVNULL, stderr=log, start_new_session=True,
+                env=os.environ | {"PATH": "/usr/sbin:/usr/bin:/bin"},
+            )  # fmt: skip
+        async with asyncio.timeout(HANG):
+            await listening(self.port, "udp")
+
+    async def stop(self, how: int = signal.SIGTERM) -> None:
+        """End all its processes; with SIGKILL as a loss of power does."""
+        assert self._process
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, how)
+        await self._process.wait()
 
 
 @contextlib.asynccontextmanager
-async def kamailio(folder: Path) -> AsyncIterator[Proxy]:
-    proxy = Proxy(free_ports(), free_ports(), free_ports())
-    text = (HERE / "kamailio_proxy.cfg").read_text()
-    words = {"PORT": proxy.port, "DOMAIN": DOMAIN, "PASSWORD": PASSWORD, "PHONE": proxy.phone, "DESKS": proxy.desks}
-    for word, value in words.items():
-        text = text.replace(word, str(value))
-    config = folder / "kamailio.cfg"
-    config.write_text(text)
-    run = folder / "run"
-    run.mkdir()
-    process = await asyncio.create_subprocess_exec(
-        "kamailio", "-DD", "-E", "-f", str(config), "-Y", str(run), "-w", str(run), "-m", "16", "-M", "4",
-        stdout=asyncio.subprocess.DEVNULL, stderr=(folder / "kamailio.log").open("wb"), start_new_session=True,
-        env=os.environ | {"PATH": "/usr/sbin:/usr/bin:/bin"},
-    )  # fmt: skip
+async def kamailio(folder: Path, port: int = 0) -> AsyncIterator[Proxy]:
+    proxy = Proxy(folder, port)
+    await proxy.start()
     try:
-        async with asyncio.timeout(HANG):
-            await listening(proxy.port, "udp")
         yield proxy
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
+        await proxy.stop()
 
 
 @contextlib.asynccontextmanager
