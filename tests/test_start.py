@@ -93,13 +93,14 @@ def test_the_media_process_starts_while_packages_of_providers_are_imported(tmp_p
 
             return opened()
 
-    async def scenario() -> int:
+    async def scenario() -> list[str]:
         config = GatewayConfig(agent=replace(EMBEDDED, greeting="Hello."))
         async with Gateway(trial(config, tmp_path)) as gateway:
             assert gateway.endpoint.port
-            return len(media_processes())
+            return [Path(f"/proc/{one}/maps").read_text() for one in media_processes()]
 
-    assert asyncio.run(scenario()) > 0
+    running = asyncio.run(scenario())
+    assert running and all("pylibsrtp" in files for files in running), "no call waits for what encrypts"
     assert not media_processes(), "they end with the gateway"
 
 

@@ -3,6 +3,7 @@
 Which packet path it has is settled before any class of the path is imported.
 """
 
+import contextlib
 import sys
 
 from media import fast
@@ -14,6 +15,8 @@ def main() -> None:
         fast.use_c()
     from media.process import worker
 
+    with contextlib.suppress(ImportError):  # without it, a gateway whose trunks use SRTP does not start
+        import pylibsrtp  # noqa: F401  the first keys come during calls, whose sound would wait for this import
     worker.main(int(sys.argv[1]))
 
 

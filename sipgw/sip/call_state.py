@@ -68,14 +68,15 @@ class CallState(DialogUsage):
         The other side may be anybody, and with our answer to a nonce of our carrier it could call at our cost. So only
         a realm that has challenged our REGISTER or the INVITE of this call gets an answer (RFC 3261 §22.1), and only if
         the same server asks, or the server that the call came from or went to. A server that passes requests on to the
-        other side (a route) also passes back its challenges, and the other side writes its Contact, which may name that
-        server. So in a call that came in through one, no challenge to an INVITE is answered.
+        other side also passes back its challenges, and the other side writes its Contact, which may name that server.
+        So in a call that came in through one (a further Via, or a Record-Route), no challenge to an INVITE is answered.
         """
 
         def may(realm: str, server: str) -> bool:
             known = self.core.clients.challengers(self.credentials) | self.challengers
             asked = (realm, server) in known or (server == self.peer.host and any(realm == one for one, _ in known))
-            return asked and (self.calling or method != "INVITE" or not dialog.routes)
+            direct = self.invite.direct and not dialog.routes
+            return asked and (self.calling or method != "INVITE" or direct)
 
         return Authenticator(self.credentials, self.core.environment.token, may)
 

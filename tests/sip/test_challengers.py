@@ -29,19 +29,22 @@ def signed(
     realm: str = "carrier",
     contact: str = CARRIER,
     via: str = "",
+    passed: bool = False,
     registered: bool = True,
     asks: str = "",
 ) -> bool:
     """Whether our request in a call that came from the carrier is sent again with credentials, after a challenge.
 
-    The caller is at `contact`; with `via` the carrier's server stays on the way. The challenge is of `asks`.
+    The caller is at `contact`; with `via` the carrier's server stays on the way, and with `passed` it only passes the INVITE on. The
+    challenge is of `asks`.
     """
     wire = Wire(GATEWAY)
     agent = wire.parties[GATEWAY].agent
     if registered:
         has_registered(agent, OURS, "carrier", CARRIER)
     invite = INVITE.format(call_id="in").replace("Contact: <sip:me@10.0.0.1:5060>", f"Contact: <sip:me@{contact}>")
-    wire.send(invite.replace("Max-Forwards", f"Record-Route: <sip:{via};lr>\nMax-Forwards") if via else invite)
+    more = f"Record-Route: <sip:{via};lr>\n" * bool(via) + f"Via: SIP/2.0/UDP {PEER};branch=z9hG4bKeve\n" * passed
+    wire.send(invite.replace("Max-Forwards", f"{more}Max-Forwards"))
     wire.run(0.1)
     (call,) = wire.parties[GATEWAY].calls
     call.credentials = OURS
@@ -83,6 +86,8 @@ def test_a_caller_behind_the_server_of_the_carrier_gets_no_answer_to_an_invite()
     assert not signed("INVITE", contact=CARRIER, via=CARRIER), "the server knows where that user is"
     assert not signed("INVITE", contact=f"{CARRIER};maddr={PEER}", via=CARRIER), "the server sends it there"
     assert not signed("INVITE", via=f"{CARRIER};maddr={PEER}"), "the caller may write a Record-Route, too"
+    assert not signed("INVITE", passed=True), "the server need not stay on the way to know where that user is"
+    assert signed("BYE", passed=True)
     assert signed("INVITE"), "without a server between there is nobody behind it"
 
 
