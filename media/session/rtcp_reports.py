@@ -23,6 +23,8 @@ OWN_DELAY = 2 * FRAME_DELAY
 """Seconds of delay that we add: a frame is packed and waits for its slot; packets in order are not delayed."""
 NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970."""
+VERSION, SHORTEST = 2, 8
+"""Version of RTP, and bytes of the shortest report (RFC 3550 §6.4.2)."""
 NOWHERE = ("0.0.0.0", "::")
 
 
@@ -46,17 +48,20 @@ class RtcpRoute:
         self._learned: Address | None = None
         self._settled: Address | None = None
         """The source of the sound for which no other address is learned: after that has moved, one is (RFC 7362)."""
+        self.former: Address | None = None
+        """The source until signalling or ICE named another one."""
 
     def connect(self, media: Address, control: Address | None, chosen: Address | None) -> None:
         """Signalling named the addresses; `control` is None for the port after `media` (RFC 3550 §11). The other side
         has `chosen` one by ICE that continues, or none."""
         if (media, control, chosen) != (self._media, self._announced, self._chosen):
-            self._learned = None
+            self.former, self._learned = self.to(self._media), None
         self._media, self._announced, self._chosen, self._settled = media, control, chosen, None
 
-    def choose(self, address: Address) -> None:
-        """The other side chose `address` for RTCP with a port of its own by ICE (RFC 8445 §8.1.1)."""
-        self._chosen, self._learned, self._settled = address, None, None
+    def choose(self, address: Address, media: Address) -> None:
+        """The other side chose `address` for RTCP with a port of its own by ICE (RFC 8445 §8.1.1), while the sound
+        comes from `media`."""
+        self.former, self._chosen, self._learned, self._settled = self.to(media), address, None, media
 
     @property
     def muxed(self) -> bool:
@@ -100,12 +105,8 @@ class RtcpRoute:
 class RtcpReports:
     """Writes and reads the reports of one call. Times are the owner's monotonic seconds."""
 
-    def __init__(
-        self, random_bits: Callable[[int], int], epoch: float, refused: RefusedSources, *, concealed: bool
-    ) -> None:
-        """`epoch` is the Unix time at which the owner's clock was 0; `concealed`: whether lost sound is concealed.
-        `refused` is told of reports that are not accepted.
-        """
+    def __init__(self, random_bits: Callable[[int], int], epoch: float, *, concealed: bool) -> None:
+        """`epoch` is the Unix time at which the owner's clock was 0; `concealed`: whether lost sound is concealed."""
         self.deadline = float("inf")
         """When `handle_timer` is due."""
         self.remote = RemoteStats()
@@ -115,7 +116,6 @@ class RtcpReports:
         self.meter = Meter(concealed=concealed)
         self._random_bits = random_bits
         self._epoch = epoch
-        self._refused = refused
         self._cname = f"{random_bits(96):024x}"  # RFC 7022 §4.2: random, one per session
         self._report_at = float("inf")
         self._sent_before = (0, 0)
@@ -134,16 +134,26 @@ class RtcpReports:
         self._left = [*self._left[-29:], ssrc]  # a BYE has room for 31, with the present SSRC
         self._report_at = self.deadline = now
 
-    def receive(self, data: bytes, sender: Address, media: Address, ssrc: int, now: float) -> bool:
-        """Take a datagram; `media` is the source of the sound, `ssrc` is ours. True if it is accepted."""
+    def receive(
+        self, data: bytes, sender: Address, media: Address, ssrc: int, now: float, refused: RefusedSources
+    ) -> bool:
+        """Take a datagram; `media` is the source of the sound, `ssrc` is ours. True if it is accepted.
+
+        `refused` is told of one that is not. It is not told of what keeps a NAT open (RFC 6263 §4), and of reports
+        from the address before the last change: the other side may still send some, such as its BYE.
+        """
+        if len(data) < SHORTEST or data[0] >> 6 != VERSION:
+            self.counts.rtcp_malformed += 1
+            return False
         if not self.route.accept(sender, media):
             self.counts.rtcp_foreign += 1
-            self._refused.note(sender, "rtcp_foreign", now)
+            if sender != self.route.former:
+                refused.note(sender, "rtcp_foreign", now)
             return False
         packets = rtcp.parse(data)
         if packets is None:
             self.counts.rtcp_malformed += 1
-            self._refused.note(sender, "rtcp_malformed", now)
+            refused.note(sender, "rtcp_malformed", now)
             return False
         self.counts.rtcp_received += 1
         self.remote.receive(packets, ssrc, now, self._ntp(now) >> 16 & 0xFFFF_FFFF)

@@ -81,7 +81,7 @@ class RtpSession(base.RtpSession):
         """The same sound, for people who listen live."""
         self.relay: FrameSource | None = None
         """If set, its sound is sent in place of the agent's; with it if it is a `Mixer`."""
-        self.rtcp = RtcpReports(random_bits, epoch, self.inbound.refused, concealed=CONCEALED)
+        self.rtcp = RtcpReports(random_bits, epoch, concealed=CONCEALED)
         self._sender = RtpSender(random_bits)
         self._srtp: Srtp | None = None
         self._agreed = Agreed()
@@ -157,8 +157,8 @@ class RtpSession(base.RtpSession):
         reply, moved = ice.receive(data, sender, now, component)
         if moved and component is Component.RTP:
             self.inbound.choose(sender, now)
-        elif moved:
-            self.rtcp.route.choose(sender)
+        elif moved and self.remote:
+            self.rtcp.route.choose(sender, self.remote)
         return reply
 
     def unprotected(self, data: bytes, sender: Address, now: float) -> bytes | None:
@@ -229,7 +229,7 @@ class RtpSession(base.RtpSession):
                     self.inbound.refused.note(sender, "rtcp_unauthentic", now)
                 return False
             data = compound
-        return self.rtcp.receive(data, sender, self.remote, self._sender.ssrc, now)
+        return self.rtcp.receive(data, sender, self.remote, self._sender.ssrc, now, self.inbound.refused)
 
     @property
     def deadline(self) -> float:

@@ -95,8 +95,9 @@ def sign_out(
     """End all sessions of a user within a minute, also of one whom the identity provider vouched for."""
 
     async def end(accounts: Accounts) -> int:
+        whose = await accounts.tenant_of_sessions(user)
         ended = await accounts.sign_out(user)
-        await accounts.note(TERMINAL, await accounts.tenant(user) or "", "ended sessions", user, str(ended))
+        await accounts.note(TERMINAL, whose, "ended sessions", user, str(ended))
         return ended
 
     typer.echo(f"sessions ended: {_with_accounts(config, end)}")

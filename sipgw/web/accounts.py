@@ -83,6 +83,13 @@ class Accounts:
         async with self._store.read() as session:
             return await session.scalar(select(User.tenant).where(User.name == name))
 
+    async def tenant_of_sessions(self, name: str) -> str:
+        """The tenant in whose sessions `name` is signed in, also one whom the identity provider vouched for; else that
+        of the user, empty for none."""
+        async with self._store.read() as session:
+            found = await session.scalar(select(SessionRecord.tenant).where(SessionRecord.name == name).limit(1))
+        return found if found is not None else await self.tenant(name) or ""
+
     async def set_user(self, name: str, role: Role | None, password: str, tenant: str | None = None) -> Role:
         """Make or change a user, which ends their sessions; returns their role, which stays without a new one, as does
         the tenant.

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import HTTPConnection
 
-from agent.pool import Pool
+from agent.pool import Pool, PoolFullError
 from sipgw import __version__
 from sipgw.agents.prompt_files import PromptFiles
 from sipgw.outbound.jobs import Jobs
@@ -120,7 +120,7 @@ async def note(request: HTTPConnection, action: str, target: str = "", detail: s
     app, who = App.of(request), Principal.of(request)
     try:
         tenant = who.tenant or await holder(request, made)
-    except SQLAlchemyError:  # as without the database the entry goes to the log
+    except (SQLAlchemyError, PoolFullError, OSError):  # the entry is written all the same, as one of the operator
         tenant = ""
     await app.auth.accounts.note(who, tenant, action, target, detail, address(request))
 

@@ -183,6 +183,34 @@ def test_strangers_are_counted_and_change_nothing():
     assert call.run(100).to == CONTROL
 
 
+@pytest.mark.parametrize("data", [b"", b"\r\n", b"\0\1\0\0\x21\x12\xa4\x42" + bytes(12)])
+def test_datagrams_that_keep_a_nat_open_are_no_fault_and_no_source(data):
+    call, nat, other = Call().run(10), (MEDIA[0], 61_001), (MEDIA[0], 61_002)
+    assert not call.session.receive_rtcp(data, nat, call.now)
+    assert call.session.receive_rtcp(report_by(), other, call.now)
+    stats = call.session.stats()
+    assert stats["rtcp_malformed"] == 1 and "refused_sources" not in stats
+
+
+def test_the_last_reports_from_before_a_move_are_no_fault():
+    call = Call().run(10)
+    assert call.session.receive_rtcp(report_by(), CONTROL, call.now)
+    call.session.connect(FORMAT, STRANGER, call.now)
+    assert not call.session.receive_rtcp(report_by(), CONTROL, call.now)
+    assert not call.session.receive_rtcp(report_by(), MEDIA, call.now)
+    stats = call.session.stats()
+    assert stats["rtcp_foreign"] == 2
+    assert [(one["host"], one["port"]) for one in stats["refused_sources"]] == [MEDIA]
+
+
+def test_an_address_that_was_chosen_by_ice_is_not_left_for_a_port_that_nobody_named():
+    route, chosen, other = RtcpRoute(), (MEDIA[0], 61_001), (MEDIA[0], 61_002)
+    route.connect(MEDIA, CONTROL, None)
+    route.choose(chosen, MEDIA)
+    assert not route.accept(other, MEDIA)
+    assert route.accept(chosen, MEDIA) and route.to(MEDIA) == chosen
+
+
 def test_behind_a_nat_the_first_port_of_the_sounds_host_is_kept():
     call = Call().run(10)
     nat, other = (MEDIA[0], 61_001), (MEDIA[0], 61_002)

@@ -35,8 +35,8 @@ def signed(
 ) -> bool:
     """Whether our request in a call that came from the carrier is sent again with credentials, after a challenge.
 
-    The caller is at `contact`; with `via` the carrier's server stays on the way, and with `passed` it only passes the INVITE on. The
-    challenge is of `asks`.
+    The caller is at `contact`; with `via` the carrier's server stays on the way, and with `passed` it only passes the
+    INVITE on. The challenge is of `asks`.
     """
     wire = Wire(GATEWAY)
     agent = wire.parties[GATEWAY].agent

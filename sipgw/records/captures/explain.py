@@ -46,7 +46,7 @@ REFUSED = {entry["kind"]: (entry["what"], entry["fix"]) for entry in _TABLE["ref
 MANY = 50
 """Refused packets of one kind from which on they are a problem: a second of sound. A few come whenever media move."""
 MANY_REPORTS = 5
-"""The same of RTCP: they come every five seconds."""
+"""The same of RTCP from one source: they come every five seconds."""
 RTCP = "rtcp_"
 """The beginning of kinds of RTCP."""
 BLOCKED = (
@@ -232,7 +232,7 @@ def refused_sources(media: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def refused_sound(media: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Those of `refused_sources` whose packets might have been sound."""
+    """The refused sources whose packets might have been sound."""
     return [one for one in refused_sources(media) if not one["reason"].startswith(RTCP)]
 
 
@@ -245,7 +245,8 @@ def _refused(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
         what, fix = REFUSED[kind]
         packets = sum(one["packets"] for one in its)
         where = ", ".join(dict.fromkeys(_address(one["host"], one["port"]) for one in its))
-        bad = packets >= (MANY_REPORTS if kind.startswith(RTCP) else MANY)
+        most = max(one["packets"] for one in its)
+        bad = most >= MANY_REPORTS if kind.startswith(RTCP) else packets >= MANY
         told = what.format(packets=f"{packets} packet{'s' * (packets > 1)}", where=where)
         yield CallFinding(told, tuple(_refused_from(one, began) for one in its), fix if bad else "", bad=bad)
 

@@ -36,24 +36,33 @@ def bind(connection: Any, tenant: str, *, postgresql: bool) -> None:
     cursor.execute(POSTGRESQL_TABLES if postgresql else TABLES)
     for (table,) in cursor.fetchall():
         if not INDEX.fullmatch(table):
-            cursor.execute(f'SELECT * FROM {place}."{table}" LIMIT 0')  # noqa: S608  names of the database
-            columns = [one[0] for one in cursor.description]
-            cursor.execute(_view(table, columns, tenant, place, postgresql=postgresql))
+            columns: list[str] = []
+            hidden = _hidden(table, postgresql=postgresql)
+            if hidden:  # nothing is asked of tables of others, which our role may not read
+                cursor.execute(f'SELECT * FROM {place}."{table}" LIMIT 0')  # noqa: S608  names of the database
+                columns = [one[0] for one in cursor.description]
+            cursor.execute(_view(table, columns, hidden, tenant, place))
     cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY" if postgresql else "PRAGMA query_only = ON")
     cursor.close()
     if postgresql:
         connection.commit()
 
 
-def _view(table: str, columns: list[str], tenant: str, place: str, *, postgresql: bool) -> str:
-    hidden = {  # which trunk a call took is the operator's business, and who of the operator's people did what, and why
+def _hidden(table: str, *, postgresql: bool) -> dict[str, str]:
+    """The columns of `table` of which a tenant sees something else, and what: which trunk a call took is the operator's
+    business, and who of the operator's people did what, and why."""
+    columns = {
         "calls": {"trunk": "''"},
         "events": {"about": _plain_about(postgresql=postgresql)},
         "audit": {"who": _of_tenants("who"), "address": _of_tenants("address"), "detail": "''"},
     }
+    return columns.get(table, {})
+
+
+def _view(table: str, columns: list[str], hidden: dict[str, str], tenant: str, place: str) -> str:
     shown = "*"
-    if table in hidden:
-        instead = {name: f'"{name}"' for name in columns} | hidden[table]
+    if hidden:
+        instead = {name: f'"{name}"' for name in columns} | hidden
         shown = ", ".join(f'{instead[name]} AS "{name}"' for name in columns)
     rows = f'SELECT {shown} FROM {place}."{table}" WHERE {_condition(table, tenant, place)}'  # noqa: S608  as below
     return f'CREATE TEMP VIEW "{table}" AS {rows}'
