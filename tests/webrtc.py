@@ -13,7 +13,7 @@ from aiortc.mediastreams import MediaStreamError
 from agent.ulaw import from_linear
 from media.g711 import FRAME, SILENCE
 from media.rtp.rtcp import is_rtcp
-from sipgw.calls.browser_phone import BrowserPhone, PromptDraft
+from sipgw.calls.browser_phone import TRUNK, BrowserPhone, PromptDraft
 
 EVENTS = 126
 ENDS, LENGTHS = (0, 0, 0, 1, 1, 1), (160, 320, 480, 640, 640, 640)
@@ -67,7 +67,7 @@ class Browser:
     async def place(
         self, phone: BrowserPhone, agent: str = "agent", who: str = "", draft: PromptDraft | None = None
     ) -> None:
-        self.call, self.answer = await phone.place(await self.offer(), agent, who, draft=draft)
+        self.call, self.answer = await phone.place(await self.offer(), agent, who, who or TRUNK.name, draft=draft)
         await self.connection.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
 
     def press(self, key: int) -> None:

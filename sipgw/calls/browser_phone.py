@@ -104,12 +104,13 @@ class BrowserPhone:
         return missing(self._gateway.config.browser)
 
     async def place(
-        self, offer: str, agent: str, who: str = "", visitor: Caller | None = None, draft: PromptDraft | None = None
-    ) -> PendingCall:
+        self, offer: str, agent: str, who: str = "", caller: str = TRUNK.name, visitor: Caller | None = None,
+        draft: PromptDraft | None = None,
+    ) -> PendingCall:  # fmt: skip
         """Let `agent` take a call from the browser of `who`. Raises `NotAcceptable` or `CallUnavailable`.
 
-        In this call alone it has the prompt of `draft`. A `visitor` of a web site is counted by the limits on incoming
-        calls; `who` is then a secret of that visitor.
+        The record tells `caller`, and never `who`. In this call alone the agent has the prompt of `draft`. A `visitor`
+        of a web site is counted by the limits on incoming calls; `who` is then a secret of that visitor.
         """
         if self.missing:
             raise CallUnavailable(501, self.missing)
@@ -125,9 +126,8 @@ class BrowserPhone:
             except ConfigError as error:
                 raise CallUnavailable(409, str(error)) from None
         way, answer = await self._opened(call, read, who)
-        number = VISITOR if visitor else who or TRUNK.name
-        caller = Identity(number=number, source=TRUNK.name, dialled=draft.name if draft else agent)
-        session = CallSession(CallInfo(call, TRUNK, caller, agent=agent), services)
+        identity = Identity(number=caller, source=TRUNK.name, dialled=draft.name if draft else agent)
+        session = CallSession(CallInfo(call, TRUNK, identity, agent=agent), services)
         connection = BrowserConnection(read, way, services.engine, session.context, session.transfers)
         self._ways[call] = way
         task = self._gateway.dispatcher.begin(session, connection, visitor)

@@ -191,7 +191,7 @@ async def give_back(request: Request, app: Here, who: Controller, id: Id) -> mod
 async def end(request: Request, app: Here, who: Controller, id: Id, what: models.End) -> models.Done:  # noqa: A002
     """Have the agent say goodbye and hang up. A call that rings, hears a goodbye or is with a person is hung up at
     once."""
-    cause = what.cause or f"{who.name} ended the call"
+    cause = what.cause or f"{who.name_for(_going_on(app, id).info.tenant)} ended the call"
     try:
         return await _steer(request, app, id, "ended", cause, lambda call: call.end(cause))
     except HTTPException as error:

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from sipgw.calls.browser_phone import BrowserPhone, CallUnavailable, PromptDraft
 from sipgw.config.agent_files import DEFAULT
+from sipgw.config.tenants import tenant_of
 from sipgw.records.store.prompts import Prompts
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import MAX_SDP
@@ -78,8 +79,9 @@ async def place(
     """Begin a call; the browser gets the SDP answer, and connects."""
     draft = await _draft(app, who, call_request.agent, call_request.version)
     called = draft.name if draft else call_request.agent
+    caller = who.name_for(tenant_of(call_request.agent, app.gateway.config.tenants))
     try:
-        placed = await calls.place(call_request.sdp, call_request.agent, who.name, draft=draft)
+        placed = await calls.place(call_request.sdp, call_request.agent, who.name, caller, draft=draft)
     except NotAcceptable as error:
         raise HTTPException(400, f"The browser's offer cannot be used: {error}.") from None
     except CallUnavailable as error:

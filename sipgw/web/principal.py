@@ -16,6 +16,8 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 """Scopes of programs: see calls; end, transfer, speak into and press keys in them; make them; start, pause and stop
 campaigns; read the metrics; read the audit log."""
 ALL = frozenset[str](SCOPES)
+OPERATOR = "operator"
+"""Name of all people and programs of the installation itself in the calls of tenants."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Principal:
     def named(name: str, tenant: str = "") -> "Principal":
         """The one who did something, for the audit log; nothing is allowed to it."""
         return Principal(name, "nobody", "", frozenset(), tenant=tenant)
+
+    def name_for(self, tenant: str) -> str:
+        """The name that a call of `tenant` may be told: its record, the other side and its agent. A tenant does not
+        learn names of the operator's people. The audit log has them, see `sipgw.web.state.note`."""
+        return self.name if tenant in ("", self.tenant) else OPERATOR
 
     def may(self, role: Role) -> bool:
         """Whether the principal has at least `role`."""

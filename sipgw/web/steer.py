@@ -108,7 +108,7 @@ async def take_over(
         try:
             async with calls.operating(sdp, who.name) as page, asyncio.timeout(TAKE_LIMIT):
                 await socket.send_json({"sdp": page.answer})
-                if not await live.join(who.name, mode, page.consult):
+                if not await live.join(who.name_for(live.info.tenant), mode, page.consult):
                     return CloseCode(REFUSED, "The browser could not be connected.")
                 action = "took over" if mode is Mode.TAKE_OVER else "joined"
                 detail = "" if mode is Mode.TAKE_OVER else mode.value

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sipgw.bounds import FULL
-from sipgw.calls.browser_phone import BrowserPhone, PendingCall
+from sipgw.calls.browser_phone import VISITOR, BrowserPhone, PendingCall
 from sipgw.config.embed import EmbedOptions
 from sipgw.config.networks import site
 from sipgw.policy.inbound.limits import Caller
@@ -88,7 +88,7 @@ class Visitors:
             if not (counted := await self._visits.claim(site(session.host))):
                 raise _too_many()
             caller = Caller("", self.options.agent, session.host)
-            placed = await self.phone.place(offer, self.options.agent, key, caller)
+            placed = await self.phone.place(offer, self.options.agent, key, VISITOR, caller)
         except BaseException:
             del self._sessions[key]
             if counted:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.records import AgentSays, CallerSaid, ProviderFailed, ToolStarted
-from sipgw.calls.browser_phone import CallUnavailable, PendingCall
+from sipgw.calls.browser_phone import VISITOR, CallUnavailable, PendingCall
 from sipgw.config.config import ConfigError, parse
 from sipgw.config.embed import EmbedOptions
 from sipgw.config.records import StoreOptions
@@ -41,7 +41,8 @@ class Phone:
         self.placing = asyncio.Event()
         self.placing.set()
 
-    async def place(self, offer: str, agent: str, who: str = "", visitor: Caller | None = None) -> PendingCall:
+    async def place(self, offer: str, agent: str, who: str, caller: str, visitor: Caller) -> PendingCall:
+        assert caller == VISITOR, "the secret of the session is told nobody"
         await self.placing.wait()
         if offer == "unusable":
             raise CallUnavailable(503, "the gateway stops")
