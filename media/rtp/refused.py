@@ -11,9 +11,9 @@ ANNOUNCED = 8
 """Addresses of signalling that are remembered, the latest."""
 Sound = Literal["foreign", "wrong_ssrc", "wrong_type", "unauthentic"]
 """Reasons for which a packet was refused that may have been sound."""
-Reason = Literal[Sound, "unexpected", "malformed", "rtcp_foreign", "rtcp_unauthentic", "rtcp_malformed"]
-"""The counter that such a packet increases: see `media.session.inbound.Counts`, `media.rtp.srtp.SrtpCounts` and
-`media.session.rtcp_reports.RtcpCounts`."""
+Reason = Literal[Sound, "unexpected", "malformed", "rtcp_foreign", "rtcp_unauthentic", "rtcp_malformed", "ice_refused"]
+"""The counter that such a packet increases: see `media.session.inbound.Counts`, `media.rtp.srtp.SrtpCounts`,
+`media.session.rtcp_reports.RtcpCounts` and `media.rtp.ice.IceLite`."""
 SOUND = get_args(Sound)
 
 
@@ -56,19 +56,23 @@ class RefusedSources:
             del self._announced[next(iter(self._announced))]
 
     def note(self, sender: Address, reason: Reason, now: float) -> None:
-        """A packet from `sender` was refused. A source of one packet makes room for another: a scan fills nothing."""
-        self.sound += reason in SOUND
+        """A packet from `sender` was refused. A source of one packet makes room for another: a scan fills nothing. One
+        of what cannot have been sound makes room for what may have been.
+        """
+        sound = reason in SOUND
+        self.sound += sound
         refused = self._sources.get((sender, reason))
         if refused is not None:
             refused.packets += 1
             refused.last = now
             return
         if len(self._sources) >= MOST:
-            single = next((key for key, one in self._sources.items() if one.packets == 1), None)
-            self._others += 1
-            if single is None:
+            held = self._sources.items()
+            room = next((key for key, one in held if one.packets == 1 or (sound and key[1] not in SOUND)), None)
+            if room is None:
+                self._others += 1
                 return
-            del self._sources[single]
+            self._others += self._sources.pop(room).packets
         self._sources[sender, reason] = _Refused(1, now, now)
 
     def stats(self) -> dict[str, Any]:

@@ -154,7 +154,9 @@ class RtpSession(base.RtpSession):
         ice = self.inbound.ice
         if ice is None or not is_stun(data):
             return None
-        reply, moved = ice.receive(data, sender, now, component)
+        before, (reply, moved) = ice.refused, ice.receive(data, sender, now, component)
+        if ice.refused > before:  # no keepalive
+            self.inbound.refused.note(sender, "ice_refused", now)
         if moved and component is Component.RTP:
             self.inbound.choose(sender, now)
         elif moved and self.remote:

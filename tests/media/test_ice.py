@@ -291,5 +291,9 @@ def test_forged_checks_move_no_sound() -> None:
     for data in (check("x" * 22), check(username="a:b"), check(protected=False)):
         assert one.check(data, ELSEWHERE, 0.1, Component.RTP) == b""
     assert one.remote == SDP
-    assert one.stats()["ice_refused"] == 3
+    stats = one.stats()
+    assert stats["ice_refused"] == 3
+    (source,) = stats["refused_sources"]
+    assert (source["host"], source["port"], source["reason"], source["packets"]) == (*ELSEWHERE, "ice_refused", 3)
+    assert one.inbound.refused.sound == 0, "no sign that sound was refused"
     assert parse(check()) is None, "nor is a check taken for sound"

@@ -107,6 +107,19 @@ def test_a_scan_of_the_port_takes_no_room_and_the_table_is_bounded() -> None:
     assert (len(busy.stats()["refused_sources"]), busy.stats()["refused_others"]) == (MOST, 2 * MOST)
 
 
+def test_what_was_no_sound_keeps_no_sound_from_being_told() -> None:
+    """An agent of ICE checks from many addresses."""
+    sources = RefusedSources()
+    for at in range(MOST):
+        for _ in range(5):
+            sources.note(("203.0.113.9", at), "ice_refused", 0.0)
+    sources.note(("203.0.113.9", MOST), "rtcp_foreign", 0.0)
+    sources.note(STRANGER, "foreign", 1.0)
+    told = sources.stats()
+    assert [one["reason"] for one in told["refused_sources"]] == ["ice_refused"] * (MOST - 1) + ["foreign"]
+    assert (told["refused_others"], sources.sound) == (6, 1)
+
+
 def test_the_addresses_of_signalling_are_bounded() -> None:
     sources = RefusedSources()
     for at in range(100):

@@ -45,10 +45,10 @@ REFUSED = {entry["kind"]: (entry["what"], entry["fix"]) for entry in _TABLE["ref
 """Refused packets by their kind, see `_kind`: meaning and remedy."""
 MANY = 50
 """Refused packets of one kind from which on they are a problem: a second of sound. A few come whenever media move."""
-MANY_REPORTS = 5
-"""The same of RTCP from one source: they come every five seconds."""
-RTCP = "rtcp_"
-"""The beginning of kinds of RTCP."""
+BESIDE_SOUND = ("rtcp_", "ice_")
+"""The beginnings of kinds of packets that are no sound."""
+MANY_BESIDE_SOUND = 5
+"""As `MANY`, of these from one source: they come every few seconds."""
 BLOCKED = (
     "Open the UDP ports of [media] port_range in every firewall on the way, and set [sip] public_address if this "
     "machine is behind NAT."
@@ -233,7 +233,7 @@ def refused_sources(media: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def refused_sound(media: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The refused sources whose packets might have been sound."""
-    return [one for one in refused_sources(media) if not one["reason"].startswith(RTCP)]
+    return [one for one in refused_sources(media) if not one["reason"].startswith(BESIDE_SOUND)]
 
 
 def _refused(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
@@ -246,7 +246,7 @@ def _refused(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
         packets = sum(one["packets"] for one in its)
         where = ", ".join(dict.fromkeys(_address(one["host"], one["port"]) for one in its))
         most = max(one["packets"] for one in its)
-        bad = most >= MANY_REPORTS if kind.startswith(RTCP) else packets >= MANY
+        bad = most >= MANY_BESIDE_SOUND if kind.startswith(BESIDE_SOUND) else packets >= MANY
         told = what.format(packets=f"{packets} packet{'s' * (packets > 1)}", where=where)
         yield CallFinding(told, tuple(_refused_from(one, began) for one in its), fix if bad else "", bad=bad)
 

@@ -272,7 +272,7 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
     "calls.foreign": _warn(
         "the PBX or carrier sends sound from addresses that it has not announced, or somebody forges it", "{fix}"
     ),
-    "calls.refused": _warn("many packets were refused, though sound was heard: other keys, another stream or payload type, reports from elsewhere", "{fix}"),
+    "calls.refused": _warn("many packets were refused, though sound was heard: other keys, another stream or payload type, reports from elsewhere, checks of ICE", "{fix}"),
     "calls.quality": _warn("the network between the trunk and here loses or delays packets", "{fix}"),
     # Providers
     "provider.key": _fail("the key is wrong, revoked, or of another service", "the API key of {section} in .env"),

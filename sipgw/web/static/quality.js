@@ -23,7 +23,7 @@ export function quality(entries) {
   return html("div", {}, told, heard.length ? html("div", { class: "small" }, ...LINES.map((each) => line(heard, each))) : null);
 }
 
-const REASONS = { foreign: "not from where it was announced", wrong_ssrc: "a second stream", wrong_type: "a format that was not agreed", unauthentic: "not encrypted with the agreed keys", unexpected: "while we were not to receive", malformed: "no RTP", rtcp_foreign: "reports (RTCP) from another address", rtcp_unauthentic: "reports (RTCP) without the agreed keys", rtcp_malformed: "reports (RTCP) that cannot be read" };
+const REASONS = { foreign: "not from where it was announced", wrong_ssrc: "a second stream", wrong_type: "a format that was not agreed", unauthentic: "not encrypted with the agreed keys", unexpected: "while we were not to receive", malformed: "no RTP", rtcp_foreign: "reports (RTCP) from another address", rtcp_unauthentic: "reports (RTCP) without the agreed keys", rtcp_malformed: "reports (RTCP) that cannot be read", ice_refused: "connectivity checks (ICE) without the agreed password, or too many" };
 
 /** Draw the sources whose packets were refused, with times since the call began. */
 export function refused(media, began) {

@@ -16,7 +16,7 @@ from sipgw.policy.inbound.admission import LOCKED_OUT
 from sipgw.records.captures.explain import (
     BLOCKED,
     MANY,
-    MANY_REPORTS,
+    MANY_BESIDE_SOUND,
     REFUSED,
     RULES,
     STATUSES,
@@ -285,6 +285,7 @@ def of_sources(*sources: dict[str, Any], unheard: float = 0.0, **more: Any) -> l
      (source("rtcp_foreign"), "not the address of this call's reports", "3.0 s to 8.0 s"),
      (source("rtcp_unauthentic"), "reports (RTCP) from 10.0.0.9:4002 were not encrypted", "3.0 s to 8.0 s"),
      (source("rtcp_malformed"), "were no reports (RTCP)", "3.0 s to 8.0 s"),
+     (source("ice_refused"), "with connectivity checks (ICE) from 10.0.0.9:4002 were refused", "3.0 s to 8.0 s"),
      (source(host="2001:db8::9"), "came from [2001:db8::9]:4002", "267 from [2001:db8::9]:4002")],
 )  # fmt: skip
 def test_refused_packets_are_told_with_cause_evidence_and_remedy(one: dict[str, Any], told: str, shown: str) -> None:
@@ -307,6 +308,7 @@ def test_every_kind_of_refused_packets_has_been_told_above() -> None:
         "rtcp_foreign",
         "rtcp_unauthentic",
         "rtcp_malformed",
+        "ice_refused",
     }
 
 
@@ -319,13 +321,16 @@ def test_few_refused_packets_are_no_problem_and_some_are_meant_to_be_refused() -
     assert findings(whole(began=BEGAN, media={"refused_sources": "a list that was too long …"})) == []
 
 
-def test_refused_reports_are_a_problem_after_a_few_intervals_and_no_cause_of_silence() -> None:
-    (few,) = of_sources(source("rtcp_foreign", packets=MANY_REPORTS - 1))
+@pytest.mark.parametrize(
+    ("reason", "fix"), [("rtcp_foreign", "The sound is not affected"), ("ice_refused", "ice_support = no")]
+)
+def test_refused_reports_and_checks_are_soon_a_problem_and_no_cause_of_silence(reason: str, fix: str) -> None:
+    (few,) = of_sources(source(reason, packets=MANY_BESIDE_SOUND - 1))
     assert not few.bad and not few.fix
-    reports = source("rtcp_foreign", packets=MANY_REPORTS)
+    reports = source(reason, packets=MANY_BESIDE_SOUND)
     silent, refused = of_sources(reports, quality=[[5.0, 0.0, 0.0, 0.0, 0.0, 0.1]] * 2)
     assert "Not one packet of sound came" in silent.evidence[0] and silent.fix == BLOCKED
-    assert refused.bad and "The sound is not affected" in refused.fix
+    assert refused.bad and fix in refused.fix
     given_up = explain({"kind": "line_lost", "cause": "no sound arrived for 30 s"}, (), {"refused_sources": [reports]})
     assert "packets came" not in " ".join(given_up.evidence)
 

@@ -71,11 +71,14 @@ def test_refused_packets_beside_good_sound_are_told_with_the_latest_call(tmp_pat
     assert "in 2 of the latest 4 calls" in one.evidence and "call-2" in one.evidence and one.fix
 
 
-def test_refused_reports_are_told_and_explain_no_silence(tmp_path: Path) -> None:
-    refused = {"rtcp_foreign": 5, "refused_sources": [SOURCE | {"reason": "rtcp_foreign", "packets": 5}]}
+@pytest.mark.parametrize(
+    ("reason", "what"), [("rtcp_foreign", "reports (RTCP) came"), ("ice_refused", "connectivity checks (ICE)")]
+)
+def test_what_is_no_sound_is_told_if_refused_and_explains_no_silence(tmp_path: Path, reason: str, what: str) -> None:
+    refused = {reason: 5, "refused_sources": [SOURCE | {"reason": reason, "packets": 5}]}
     silent, told = found(tmp_path, GOOD | refused, GOOD | {"received": 0, "mos": 0} | refused)
     assert (silent.id, silent.fix) == ("calls.one-way", "see the page of the call call-1")
-    assert told.id == "calls.refused" and "5 packets with reports (RTCP) came from 10.0.0.9:4002" in told.evidence
+    assert told.id == "calls.refused" and f"5 packets with {what} from 10.0.0.9:4002" in told.evidence
 
 
 def test_good_calls_are_good_and_without_calls_nothing_is_said(tmp_path: Path) -> None:
