@@ -4,7 +4,7 @@
     .ci/links.py [FILE ...]
 
 Without files it reads all Markdown files that git has. It needs nothing but Python. Addresses in code are examples, so
-they are not visited. A page that asks who is there (401, 403, 429) is named and fails nothing: servers answer so to
+they are not visited. A page that wants a sign-in (401, 403, 429) is named and fails nothing: servers answer so to
 programs, and a person sees the page.
 """
 

@@ -29,6 +29,11 @@ curl <https://fence.example>
 """
 
 
+@pytest.fixture(autouse=True)
+def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")  # a proxy does not reach servers of this machine
+
+
 class Answers(BaseHTTPRequestHandler):
     """What a path asks for: a status, a silence, or an error only the first time."""
 

@@ -59,17 +59,17 @@ class Proxy:
 
     async def stop(self, how: int = signal.SIGTERM) -> None:
         """End all its processes; with SIGKILL as a loss of power does."""
-        assert self._process
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, how)
-        await self._process.wait()
+        if self._process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, how)
+            await self._process.wait()
 
 
 @contextlib.asynccontextmanager
 async def kamailio(folder: Path, port: int = 0) -> AsyncIterator[Proxy]:
     proxy = Proxy(folder, port)
-    await proxy.start()
     try:
+        await proxy.start()
         yield proxy
     finally:
         await proxy.stop()

@@ -47,6 +47,7 @@ def test_the_page_of_a_call_shows_whether_its_number_is_signed_or_forged(tmp_pat
             world.gateway.services.stir._certificates._fetch = authority.fetch
             browser = await browsers.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
             page = await browser.new_page()
+            page.set_default_timeout(HANG * 1000)
             for identity, wanted in callers.items():
                 target = replace(world.target, user=CALLED)
                 async with calling(target, every_code, (("Identity", identity),), caller=CALLER) as phone:
