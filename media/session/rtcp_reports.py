@@ -23,8 +23,8 @@ OWN_DELAY = 2 * FRAME_DELAY
 """Seconds of delay that we add: a frame is packed and waits for its slot; packets in order are not delayed."""
 NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970."""
-VERSION, SHORTEST = 2, 8
-"""Version of RTP, and bytes of the shortest report (RFC 3550 §6.4.2)."""
+VERSION, SHORTEST = 2, 4
+"""Version of RTP, and bytes of the shortest packet of RTCP: a BYE of nobody (RFC 3550 §6.6), as Linphone sends it."""
 NOWHERE = ("0.0.0.0", "::")
 
 
@@ -143,7 +143,10 @@ class RtcpReports:
         from the address before the last change: the other side may still send some, such as its BYE.
         """
         if len(data) < SHORTEST or data[0] >> 6 != VERSION:
-            self.counts.rtcp_malformed += 1
+            if sender in (media, self.route.to(media)):
+                self.counts.rtcp_malformed += 1
+            else:
+                self.counts.rtcp_foreign += 1
             return False
         if not self.route.accept(sender, media):
             self.counts.rtcp_foreign += 1
