@@ -164,8 +164,11 @@ async def _said(tts: Any, sentence: str, reached: Reached = lambda _: None) -> b
 
 def _children() -> set[int]:
     """The processes that this one has started and that are there."""
-    told = [one.read_text(encoding="ascii") for one in Path("/proc/self/task").glob("*/children")]
-    return {int(pid) for text in told for pid in text.split()}
+    found = set[int]()
+    for one in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended meanwhile
+            found.update(map(int, one.read_text(encoding="ascii").split()))
+    return found
 
 
 def _state(pid: int) -> str:

@@ -1,6 +1,7 @@
 """The embedded providers pass the conformance kit, with real speech; and it finds out one that does it wrong."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -195,3 +196,9 @@ def test_an_embedded_provider_with_a_fault_is_refused(
     with pytest.raises(NonconformingError) as caught:
         CHECKS[check](trial(part, fault))
     assert says in str(caught.value)
+
+
+def test_a_thread_that_ends_while_processes_are_counted_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = Path("/proc/self/task/0/children")
+    monkeypatch.setattr(Path, "glob", lambda *_: [gone, Path(f"/proc/self/task/{os.getpid()}/children")])
+    assert os.getpid() not in embedded._children()
