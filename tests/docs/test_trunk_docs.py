@@ -52,7 +52,7 @@ def test_its_limits_are_those_of_the_code() -> None:
     first, most = registration.BACKOFF
     assert f"after {first:.0f} s, then after growing pauses up to {most / 60:.0f} minutes" in PLAIN
     assert f"up to {LONGEST_WAIT:.0f} s" in PLAIN
-    (statuses,) = re.findall(r"The next one is tried on ([0-9, and]+);", PLAIN)
+    (statuses,) = re.findall(r"tries the next trunk after the answers ([0-9, and]+)\.", PLAIN)
     assert set(map(int, re.findall(r"\d+", statuses))) == ELSEWHERE
     told = [
         {*map(int, re.findall(r"\d+", causes))} for causes in re.findall(r"[Tt]he causes ([0-9, and]+) concern", PLAIN)
