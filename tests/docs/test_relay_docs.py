@@ -70,4 +70,4 @@ def test_every_message_is_told() -> None:
 
 def test_the_page_tells_how_exact_the_heard_words_are() -> None:
     told = cells("Messages to your server")["interrupt"]
-    assert "With a voice that tells word times it is exact to the word. Otherwise it is estimated" in told
+    assert "times of words, this text is exact to the word. Otherwise it is estimated" in told
