@@ -4,23 +4,25 @@ import base64
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.util import ClauseAdapter
-from sqlalchemy.sql.visitors import iterate
 
 from sipgw.config.numbers import spellings
-from sipgw.records.store.search import Said, calls_with
+from sipgw.records.store.search import Said, calls_with, columns_in
 from sipgw.records.store.tables import CallRecord, EventRecord, ToolCallRecord, TurnRecord, columns
 
 PAGE = 1000
 """Calls on a page at most."""
 NEAR = 3000
 """Calls that are looked at in the order of time before an index looks for rare ones; then up to ten times as many."""
+NEAR_WORDS = 4
+"""Times the length of a page: as many are looked at for words before that. Between a tenant's calls there may be many
+words of others, of which a frequent word has millions."""
 FEW = 300
 """Calls that are looked at one by one for a word."""
 
@@ -68,11 +70,24 @@ class CallFilter:
         if self.until:
             found.append(call.began < self.until)
         if self.number:
-            found.append(or_(_number(call.caller, self.number), _number(call.called, self.number)))
+            found.append(or_(*self._numbers()))
         found += self.ranges()
         if self.ended is not None:
             found.append(call.ended.is_not(None) if self.ended else call.ended.is_(None))
         return found
+
+    def by_index(self) -> CompoundSelect[tuple[str, datetime]]:
+        """The calls that match all but the words; each number has an index, and both together have none."""
+        call, rest = CallRecord, replace(self, number="").others()
+        each = ([number, *rest] for number in self._numbers()) if self.number else [rest]
+        return union(*(select(call.id, call.began).where(*conditions) for conditions in each))
+
+    def _numbers(self) -> list[ColumnElement[bool]]:
+        return [_number(column, self.number) for column in (CallRecord.caller, CallRecord.called)]
+
+    def only_words(self) -> bool:
+        """Whether words are the only condition except for time and state."""
+        return bool(self.words) and replace(self, words="", since=None, until=None, ended=None) == CallFilter()
 
     def ranges(self) -> list[ColumnElement[bool]]:
         """The conditions by cost and time."""
@@ -123,12 +138,12 @@ async def _found(
         before = [call.began <= began, or_(call.began < began, call.id < last)]
         until = min(until, began + timedelta(microseconds=1)) if until else began + timedelta(microseconds=1)
     bounds = [*before, *([call.began < until] if until else [])]
-    size, most = NEAR, 10 * NEAR
+    size, most = min(NEAR, NEAR_WORDS * limit) if wanted.words else NEAR, 10 * NEAR
     while True:
         edge = await session.scalar(select(call.began).where(*bounds).order_by(*NEWEST).offset(size - 1).limit(1))
         others = wanted.others()
         near = (
-            select(*_columns_in([*others, *NEWEST])).where(*bounds).order_by(*NEWEST).limit(size)
+            select(*columns_in(others)).where(*bounds).order_by(*NEWEST).limit(size)
             .cte("near").prefix_with("MATERIALIZED")
         )  # fmt: skip
         conditions = [ClauseAdapter(near).traverse(one) for one in others]
@@ -138,17 +153,12 @@ async def _found(
         ids = list(await session.scalars(select(near.c.id).where(*conditions).order_by(*ordered).limit(limit)))
         if len(ids) >= limit or edge is None or (wanted.since and edge < wanted.since):
             return ids
-        if size == most or len(ids) * most < limit * size:  # if it goes on like this, all of these have too few, too
-            break
-        size = min(most, 2 * size * limit // len(ids))
+        if not ids and wanted.only_words():
+            break  # their index has few calls
+        if size >= NEAR and (size == most or len(ids) * most < limit * size):
+            break  # if it goes on like this, `most` of them have too few, too
+        size = min(most, max(NEAR, 2 * size * limit // len(ids))) if ids else NEAR
     return await _far(session, wanted, limit, before, until)
-
-
-def _columns_in(expressions: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
-    """The columns of a call that `expressions` look at."""
-    parts = [part for expression in expressions for part in iterate(expression) if isinstance(part, Column)]
-    names = {part.name for part in parts if part.table.is_derived_from(CallRecord.__table__)}
-    return [column for name, column in CallRecord.__table__.columns.items() if name in names]
 
 
 async def _far(
@@ -161,15 +171,13 @@ async def _far(
     """As `_found`, by the indexes of the conditions."""
     call, others = CallRecord, wanted.others()
     if wanted.words:
-        few = list(await session.scalars(select(call.id).where(*others).limit(FEW + 1)))
+        few = list(await session.scalars(select(wanted.by_index().subquery().c.id).limit(FEW + 1)))
         if len(few) > FEW:
             return await calls_with(session, wanted.words, [*others, *before], limit, wanted.since, until)
         said = Said(call.id, wanted.words, each=True)
         query = select(call.id).where(call.id.in_(few), *before, said).order_by(*NEWEST).limit(limit)
     elif wanted.number or wanted.ranges():  # no index has all of them in the order of time, so they are sorted
-        hits = (
-            select(call).where(*others).with_only_columns(call.id, call.began).cte("hits").prefix_with("MATERIALIZED")
-        )
+        hits = wanted.by_index().cte("hits").prefix_with("MATERIALIZED")
         behind = [ClauseAdapter(hits).traverse(one) for one in before]
         query = select(hits.c.id).where(*behind).order_by(hits.c.began.desc(), hits.c.id.desc()).limit(limit)
     else:

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, column, func, literal_column, select, table
+from sqlalchemy import Column, ColumnElement, column, func, literal_column, select, table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.util import ClauseAdapter
+from sqlalchemy.sql.visitors import iterate
 
 from sipgw.records.store.tables import CallRecord
 
@@ -129,15 +131,25 @@ async def _streamed(
         rows = list(await session.scalars(query))
         some = list(dict.fromkeys(row >> BITS for row in rows))
         for at in range(0, len(some), 1000):
-            joined = select(call.id, call.began).join(_places, _places.c.call == call.id)
-            those = joined.where(place.in_(some[at : at + 1000]), *also).order_by(place.desc())
-            found |= {row.id: row.began for row in await session.execute(those.limit(limit - len(found)))}
+            # First the calls, then the conditions: by the index of one condition SQLite would read its million calls.
+            joined = select(*columns_in(also), place).join(_places, _places.c.call == call.id)
+            these = joined.where(place.in_(some[at : at + 1000])).cte("these").prefix_with("MATERIALIZED")
+            conditions = [ClauseAdapter(these).traverse(one) for one in also]
+            wanted = select(these.c.id, these.c.began).where(*conditions).order_by(these.c.place.desc())
+            found |= {row.id: row.began for row in await session.execute(wanted.limit(limit - len(found)))}
             if len(found) == limit:
                 return found
         if len(rows) < size:
             break
         high, size = some[-1] << BITS, min(4 * size, 20_000)
     return found
+
+
+def columns_in(expressions: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+    """The columns of a call that `expressions` look at, and its identity and time."""
+    parts = [part for expression in expressions for part in iterate(expression) if isinstance(part, Column)]
+    names = {"id", "began"} | {part.name for part in parts if part.table.is_derived_from(CallRecord.__table__)}
+    return [column for name, column in CallRecord.__table__.columns.items() if name in names]
 
 
 async def scrub(connection: AsyncConnection) -> None:

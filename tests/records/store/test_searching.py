@@ -11,12 +11,17 @@ from sqlalchemy import ColumnElement, literal_column
 
 from sipgw.config.records import StoreOptions
 from sipgw.records.store import calls, searching
-from sipgw.records.store.calls import CallFilter
+from sipgw.records.store.calls import CallFilter, page_of
 from sipgw.records.store.searching import Searches, SearchRefused
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CallRecord
+from tests.bench import million
 from tests.cdr_events import START
 
+STEPS = 100_000
+"""Instructions of SQLite for a page of a list of any length; each row that it looks at takes ten or more."""
+FREQUENT = ("few", "word of all calls")
+"""The search whose work grows with the words of other tenants: they stand between its own in SQLite's index."""
 CALLS = {"cheap": (0.01, 900), "dear": (2.5, 1200), "slow": (0.02, 4000), "silent": (None, None)}
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -104,3 +109,44 @@ def test_few_search_for_words_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
     with_calls(tmp_path, look)
     assert searching.TOO_MANY not in others, "it may be too slow on a busy machine"
     assert sorted(refused) == [searching.TOO_MANY] * 3 + [searching.TOO_SLOW] * 2
+
+
+def test_no_page_of_a_long_list_looks_at_a_large_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the operator and as tenants see it. SQLite counts its own instructions, so no time decides."""
+    monkeypatch.setattr(million, "CALLS", 20_000)
+    monkeypatch.setattr(calls, "NEAR", 100)
+    monkeypatch.setattr(calls, "FEW", 30)
+
+    async def steps(store: Store, wanted: CallFilter, after: str) -> int:
+        count = 0
+
+        def step() -> int:
+            nonlocal count
+            count += 1
+            return 0
+
+        async with store.read() as session:
+            driver = (await (await session.connection()).get_raw_connection()).driver_connection
+            assert driver is not None
+            await driver.set_progress_handler(step, 100)
+            try:
+                await page_of(session, wanted, 50, after)
+            finally:
+                await driver.set_progress_handler(None, 100)
+        return count * 100
+
+    async def look() -> dict[tuple[str, str], int]:
+        found = dict[tuple[str, str], int]()
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            async with store.write() as session:
+                await million.fill(session, 0, million.CALLS)
+            for tenant in million.TENANTS:
+                own = store.of(tenant) if tenant else store
+                middle = (await own.page(CallFilter(until=million.FIRST + timedelta(seconds=70_000)), 1)).next
+                for name, wanted in million.FILTERS.items():
+                    found[tenant, name] = max([await steps(own, wanted, after) for after in ("", middle)])
+        return found
+
+    took = asyncio.run(look())
+    assert took.pop(FREQUENT) < 10 * STEPS
+    assert {which: count for which, count in took.items() if count > STEPS} == {}
