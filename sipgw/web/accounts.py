@@ -275,13 +275,15 @@ async def audit_entries(store: Store, most: int = 200, before: int | None = None
 
 
 async def _shorten(session: AsyncSession) -> None:
-    """Delete the oldest lines of the audit log; those of strangers take no place of the others."""
-    for kind, most in ((AuditEntry.action == REFUSED, REFUSED_KEPT), (AuditEntry.action != REFUSED, KEPT)):
-        last = await session.scalar(
-            select(AuditEntry.id).where(kind).order_by(AuditEntry.id.desc()).offset(most).limit(1)
-        )
-        if last is not None:
-            await session.execute(delete(AuditEntry).where(kind, AuditEntry.id <= last))
+    """Delete the oldest lines of the audit log: nobody's lines take the place of another's, and those of strangers take
+    the place of none."""
+    entry = AuditEntry
+    for tenant, by_operator in (await session.execute(select(entry.tenant, entry.by_operator).distinct())).all():
+        for kind, most in ((entry.action == REFUSED, REFUSED_KEPT), (entry.action != REFUSED, KEPT)):
+            own = entry.tenant == tenant, entry.by_operator == by_operator, kind
+            last = await session.scalar(select(entry.id).where(*own).order_by(entry.id.desc()).offset(most).limit(1))
+            if last is not None:
+                await session.execute(delete(entry).where(*own, entry.id <= last))
 
 
 def _known_role(name: str) -> Role | None:

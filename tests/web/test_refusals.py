@@ -46,3 +46,20 @@ def test_a_flood_of_wrong_passwords_becomes_few_lines_and_removes_no_other(
             assert [one.action for one in left].count("was not let in") == 20
 
     asyncio.run(look())
+
+
+def test_the_lines_of_a_tenant_take_no_place_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "KEPT", 10)
+
+    async def look() -> None:
+        async with visit(tmp_path, '[web]\npassword = "${PASSWORD}"') as there:
+            book, eve = there.auth.accounts, Principal.signed("eve", "operator", "", tenant="south")
+            await book.note(Principal.named("ann"), "", "listened", "a call of the operator")
+            await book.note(Principal.named("ann"), "north", "listened", "a call of north")
+            for number in range(1000):
+                await book.note(eve, "", "listened", f"call-{number}")
+            *others, of_north, own = [one.target for one in await audit_entries(there.gateway.store, 10_000)]
+            assert (of_north, own) == ("a call of north", "a call of the operator")
+            assert 10 <= len(others) < 20
+
+    asyncio.run(look())
