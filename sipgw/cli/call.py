@@ -48,7 +48,8 @@ def call(
     The gateway that runs on this machine makes the call; if none runs, this process makes it.
 
     Exit status: 0 if somebody spoke, 10 busy, 11 no answer, 12 declined, 13 wrong number, 14 not permitted,
-    15 answering machine, 16 fax, 17 cancelled, 18 message left, 20 failed, 1 the configuration, 2 the command.
+    15 answering machine, 16 fax, 17 cancelled, 18 message left, 19 a call screen or menus and no person, 20 failed,
+    1 the configuration, 2 the command.
     """
     with one_line_errors(2, ValueError):
         request = OriginateRequest(
