@@ -21,7 +21,7 @@ class TurnOptions:
     """How often it asks before it says goodbye. Behind a PBX that parks callers to music, 5: about four minutes."""
     max_duration: float = 1800.0
     """Longest call; the agent says goodbye at its end."""
-    digit_pause: float = 2.5
+    digit_pause: float = field(default=2.5, metadata=FIXED)
     """Pause after which pressed keys are taken as complete; ``#`` completes them at once."""
     max_digits: int = field(default=32, metadata=FIXED)
     """Keys taken at a time."""

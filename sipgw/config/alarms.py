@@ -20,7 +20,7 @@ class AlarmOptions:
     """The number of latest calls of a trunk that count, of those that were answered."""
     least: int = field(default=10, metadata=FIXED)
     """Without so many calls since the start, or as many as `calls`, there is no alarm."""
-    mos: Annotated[float, Interval(ge=1, le=4.5)] = 3.5
+    mos: float = field(default=3.5, metadata=FIXED)
     """The mean opinion score below which the audio of a call is bad."""
     slow: Annotated[float, Gt(0)] = 3.0
     """Seconds from the caller's last word to the answer; a call is slow if it took longer in more than half of its

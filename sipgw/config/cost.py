@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
+from agent.providers.extra import FIXED
 from agent.providers.provider import Unit
 from sipgw.config.scope import GATEWAY
 
@@ -37,9 +38,9 @@ class PriceOptions:
     rounding: str = "60/60"
     """Trunks: seconds that are charged at least, and the step after that: ``"60/60"`` whole minutes, ``"60/6"``,
     ``"1/1"`` by the second."""
-    source: str = ""
+    source: str = field(default="", metadata=FIXED)
     """Where the price is from."""
-    estimate: bool = False
+    estimate: bool = field(default=False, metadata=FIXED)
     """Whether nobody has compared it with a bill or the vendor's own page: costs with this price are marked."""
 
     def __post_init__(self) -> None:

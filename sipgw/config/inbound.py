@@ -50,7 +50,7 @@ class AdmissionOptions:
     delay_limit: Annotated[float, Gt(0)] = 0.1
     """Seconds by which sound may be late on its way through this machine, for about a second; then it has more calls
     than it can serve, and one more is answered 503 until 5 s after."""
-    calls_per_second: Annotated[float, Gt(0)] = 200
+    calls_per_second: float = field(default=200, metadata=FIXED)
     """New calls from one known address, four times as many in a burst; more are answered 503."""
     strangers_per_second: float = field(default=200, metadata=FIXED)
     """Messages from all unknown addresses together; more are not read."""
@@ -80,12 +80,12 @@ class NumberLimit:
 class LimitOptions:
     """Limits on calls that come in; 0 is none."""
 
-    window: Annotated[float, Gt(0)] = 3600
+    window: float = field(default=3600, metadata=FIXED)
     """Seconds in which calls are counted."""
     per_number: Annotated[int, Ge(0)] = 0
-    """Calls from one number within `window`. Calls with a withheld number are not counted."""
+    """Calls from one number within an hour. Calls with a withheld number are not counted."""
     per_network: Annotated[int, Ge(0)] = 0
-    """Calls from one IPv4 address, or IPv6 network of 64 bits, within `window`: for phones rather than carriers."""
+    """Calls from one IPv4 address, or IPv6 network of 64 bits, within an hour: for phones rather than carriers."""
     at_once_per_number: Annotated[int, Ge(0)] = 0
     """Calls from one number at the same time."""
     minutes_per_day: Annotated[float, Ge(0)] = 0

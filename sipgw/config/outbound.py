@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from annotated_types import Ge
 
+from agent.providers.extra import FIXED
 from sipgw.config.hours import zone_named
 from sipgw.config.scope import GATEWAY
 
@@ -23,7 +24,7 @@ class RetryOptions:
     machine: float = 0
     """Seconds after an answering machine, or a call screen behind which nobody came; 0: there is no further call, also
     if no message was left."""
-    failed: float = 600
+    failed: float = field(default=600, metadata=FIXED)
     """Seconds after a fault of a trunk, a provider or the gateway, or a lost line."""
 
     def __post_init__(self) -> None:

@@ -1,13 +1,14 @@
 """People to whom callers can be transferred, and options of transfers."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from annotated_types import Interval, MaxLen
 
+from agent.providers.extra import FIXED
 from sipgw.config.hours import WeeklyHours, check_holidays, zone_of
 from sipgw.sip.uri import Uri
 
@@ -76,5 +77,5 @@ class TransferOptions:
     music: str = ""
     """The music that callers hear meanwhile: a mono 8 kHz mu-law WAV file of at most 130 s; empty: a quiet tune of our
     own."""
-    longest: Annotated[float, Interval(ge=1, le=86400)] = 7200.0
+    longest: float = field(default=7200.0, metadata=FIXED)
     """Seconds that the two may speak through us; then both calls are hung up, because a phone may be off the hook."""

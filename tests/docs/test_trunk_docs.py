@@ -35,7 +35,7 @@ def test_its_recipes_are_all_there_are() -> None:
 def test_its_limits_are_those_of_the_code() -> None:
     defaults = {field.name: field.default for field in fields(AdmissionOptions)}
     rows = {
-        "calls_per_second": "`calls_per_second` from one known address",
+        "calls_per_second": "new calls of one known address",
         "stranger_per_second": "messages of one unknown address",
         "failures_per_minute": "wrong passwords of one address",
     }

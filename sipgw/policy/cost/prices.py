@@ -9,7 +9,6 @@ from importlib.resources import files
 from agent.providers.provider import Price, Provider, Unit
 from sipgw.bounds import BoundedTable
 from sipgw.config.cost import Part, PriceOptions
-from sipgw.config.options import build
 from sipgw.config.registry import every
 
 BOUNDS = {
@@ -46,7 +45,7 @@ def packaged() -> tuple[PriceOptions, ...]:
     """The prices of trunks that come with the package, and those of the registered providers: list prices, each with
     its source and date."""
     table = tomllib.loads((files("sipgw.policy.cost") / "prices.toml").read_text(encoding="utf-8"))
-    trunks = tuple(build(PriceOptions, line, {}) for line in table["prices"])
+    trunks = tuple(PriceOptions(**line | {"since": date.fromisoformat(line["since"])}) for line in table["prices"])
     return (*trunks, *(_line(record, one) for record in every() for one in record.prices))
 
 
