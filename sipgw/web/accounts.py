@@ -229,7 +229,7 @@ class Accounts:
                 session.add(deed)
                 await session.flush()
                 if deed.id % 1000 == 0:
-                    await _shorten(session)
+                    await _shorten(session, deed)
         except SQLAlchemyError as error:
             log.warning("audit not kept", cause=str(error).splitlines()[0])
 
@@ -274,16 +274,15 @@ async def audit_entries(store: Store, most: int = 200, before: int | None = None
         return list(await session.scalars(older.order_by(AuditEntry.id.desc()).limit(most)))
 
 
-async def _shorten(session: AsyncSession) -> None:
-    """Delete the oldest lines of the audit log: nobody's lines take the place of another's, and those of strangers take
-    the place of none."""
+async def _shorten(session: AsyncSession, deed: AuditEntry) -> None:
+    """Delete the oldest lines of the audit log that take the place of `deed`, and of refused sign-ins: nobody's lines
+    take the place of another's, and those of strangers take the place of none."""
     entry = AuditEntry
-    for tenant, by_operator in (await session.execute(select(entry.tenant, entry.by_operator).distinct())).all():
-        for kind, most in ((entry.action == REFUSED, REFUSED_KEPT), (entry.action != REFUSED, KEPT)):
-            own = entry.tenant == tenant, entry.by_operator == by_operator, kind
-            last = await session.scalar(select(entry.id).where(*own).order_by(entry.id.desc()).offset(most).limit(1))
-            if last is not None:
-                await session.execute(delete(entry).where(*own, entry.id <= last))
+    its = entry.tenant == deed.tenant, entry.by_operator == deed.by_operator, entry.action != REFUSED
+    for kind, most in (((entry.tenant == "", entry.action == REFUSED), REFUSED_KEPT), (its, KEPT)):
+        last = await session.scalar(select(entry.id).where(*kind).order_by(entry.id.desc()).offset(most).limit(1))
+        if last is not None:
+            await session.execute(delete(entry).where(*kind, entry.id <= last))
 
 
 def _known_role(name: str) -> Role | None:

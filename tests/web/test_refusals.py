@@ -55,11 +55,11 @@ def test_the_lines_of_a_tenant_take_no_place_of_others(tmp_path: Path, monkeypat
         async with visit(tmp_path, '[web]\npassword = "${PASSWORD}"') as there:
             book, eve = there.auth.accounts, Principal.signed("eve", "operator", "", tenant="south")
             await book.note(Principal.named("ann"), "", "listened", "a call of the operator")
-            await book.note(Principal.named("ann"), "north", "listened", "a call of north")
+            await book.note(Principal.named("ann"), "south", "listened", "a call of south")
             for number in range(1000):
                 await book.note(eve, "", "listened", f"call-{number}")
-            *others, of_north, own = [one.target for one in await audit_entries(there.gateway.store, 10_000)]
-            assert (of_north, own) == ("a call of north", "a call of the operator")
+            *others, of_south, own = [one.target for one in await audit_entries(there.gateway.store, 10_000)]
+            assert (of_south, own) == ("a call of south", "a call of the operator")
             assert 10 <= len(others) < 20
 
     asyncio.run(look())
