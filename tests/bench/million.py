@@ -57,6 +57,7 @@ FILTERS = {
     "two words": CallFilter(words="hello w777", ended=True),
     "word that nobody said": CallFilter(words="zebra", ended=True),
     "word and trunk": CallFilter(words="topic7", trunk="telnyx", ended=True),
+    "rare word and numbers that begin alike": CallFilter(words="w123", number="+1555*", ended=True),
     "word of all and caller": CallFilter(words="hello", number="+15550001234", ended=True),
     "word and outcome and cost": CallFilter(words="hello", ending="failed", cost_from=5.0, ended=True),
     "word in a span": CallFilter(words="topic7", since=MIDDLE, until=MIDDLE + timedelta(days=1), ended=True),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, or_, select, union
+from sqlalchemy import ColumnElement, Select, and_, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.util import ClauseAdapter
 
@@ -76,18 +76,18 @@ class CallFilter:
             found.append(call.ended.is_not(None) if self.ended else call.ended.is_(None))
         return found
 
-    def by_index(self) -> CompoundSelect[tuple[str, datetime]]:
-        """The calls that match all but the words; each number has an index, and both together have none."""
+    def by_index(self) -> list[Select[str, datetime]]:
+        """The calls that match all but the words: each number has an index, and both together have none."""
         call, rest = CallRecord, replace(self, number="").others()
-        each = ([number, *rest] for number in self._numbers()) if self.number else [rest]
-        return union(*(select(call.id, call.began).where(*conditions) for conditions in each))
+        each = [[number, *rest] for number in self._numbers()] if self.number else [rest]
+        return [select(call.id, call.began).where(*conditions) for conditions in each]
 
     def _numbers(self) -> list[ColumnElement[bool]]:
         return [_number(column, self.number) for column in (CallRecord.caller, CallRecord.called)]
 
     def only_words(self) -> bool:
         """Whether words are the only condition except for time and state."""
-        return bool(self.words) and replace(self, words="", since=None, until=None, ended=None) == CallFilter()
+        return bool(self.words) and replace(self, words="", since=None, until=None, ended=None) == type(self)()
 
     def ranges(self) -> list[ColumnElement[bool]]:
         """The conditions by cost and time."""
@@ -171,13 +171,13 @@ async def _far(
     """As `_found`, by the indexes of the conditions."""
     call, others = CallRecord, wanted.others()
     if wanted.words:
-        few = list(await session.scalars(select(wanted.by_index().subquery().c.id).limit(FEW + 1)))
+        few = {one for part in wanted.by_index() for one in await session.scalars(part.limit(FEW + 1))}
         if len(few) > FEW:
             return await calls_with(session, wanted.words, [*others, *before], limit, wanted.since, until)
         said = Said(call.id, wanted.words, each=True)
         query = select(call.id).where(call.id.in_(few), *before, said).order_by(*NEWEST).limit(limit)
     elif wanted.number or wanted.ranges():  # no index has all of them in the order of time, so they are sorted
-        hits = wanted.by_index().cte("hits").prefix_with("MATERIALIZED")
+        hits = union(*wanted.by_index()).cte("hits").prefix_with("MATERIALIZED")
         behind = [ClauseAdapter(hits).traverse(one) for one in before]
         query = select(hits.c.id).where(*behind).order_by(hits.c.began.desc(), hits.c.id.desc()).limit(limit)
     else:

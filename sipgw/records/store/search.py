@@ -7,7 +7,7 @@ a turn.
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, column, func, literal_column, select, table
@@ -26,6 +26,8 @@ FIRST, LAST = -(1 << 63), (1 << 63) - 1
 """The smallest and the largest number of an entry, in SQLite."""
 SHIFTED = 1_000_000
 """Microseconds. Calls that began in the same one stand at the next free ones."""
+CLOSE = timedelta(milliseconds=1)
+"""The place of a call is less than this after the moment when the call began."""
 WORDS = 16
 """Words of a search that count."""
 PAGES = 500
@@ -111,11 +113,11 @@ async def calls_with(
         query = select(call.id).join(hits, hits.c.call == call.id).where(*also).order_by(*newest).limit(limit)
         return list(await session.scalars(query))
     found = await _streamed(session, words, also, limit, entry(since) if since else FIRST, until)
-    if (
-        len(found) == limit
-    ):  # the page ends between calls of one microsecond, perhaps; those are in the order of `place`
-        last, place = min(found.values()), Said(call.id, words, each=True)
-        alike = await session.execute(select(call.id, call.began).where(call.began == last, place, *also))
+    if len(found) == limit:
+        # The page may end between calls that began within a few microseconds: those are in the order of `place`.
+        last, said = min(found.values()), Said(call.id, words, each=True)
+        close = call.began >= last, call.began <= last + CLOSE
+        alike = await session.execute(select(call.id, call.began).where(*close, said, *also))
         found |= {row.id: row.began for row in alike}
     return sorted(found, key=lambda one: (found[one], one), reverse=True)[:limit]
 
