@@ -34,7 +34,7 @@ settings.register_profile("patient", deadline=None, derandomize=False, suppress_
 settings.load_profile("patient")
 
 WATCH = Watch()
-sys.addaudithook(WATCH)
+WATCH.begin()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,9 +10,10 @@ import functools
 import importlib.util
 import os
 import shutil
+import subprocess
 from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -157,11 +158,22 @@ class Watch:
         """`item` runs from now on; without it nothing is refused."""
         self._named = None if item is None else named(item)
 
-    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
-        """The hook for `sys.addaudithook`."""
-        if event != "subprocess.Popen" or self._named is None:
+    def begin(self) -> None:
+        """Look at each start of a program from now on. An audit hook would be asked about each `id()`, too."""
+        start = subprocess.Popen._execute_child  # type: ignore[attr-defined]
+
+        def watched(process: object, command: Any, executable: Any, *rest: Any) -> None:
+            self.starts(command, executable)
+            start(process, command, executable, *rest)
+
+        subprocess.Popen._execute_child = watched  # type: ignore[attr-defined]
+
+    def starts(self, command: Any, executable: Any = None) -> None:
+        """`command` is about to be run. Raises `RuntimeError` if the test does not name it."""
+        if self._named is None:
             return
-        executable = os.fsdecode(arguments[0] or arguments[1][0])  # type: ignore[arg-type, index]
+        first = command if isinstance(command, str | bytes | os.PathLike) else command[0]
+        executable = os.fsdecode(executable or first)
         name = self._programs.get(Path(executable).name)
         if name and name not in self._named:
             raise RuntimeError(f'this test starts {executable}: mark it with @pytest.mark.programs("{name}")')

@@ -63,13 +63,13 @@ class Item:
 
 def test_a_test_starts_only_the_programs_that_it_names() -> None:
     watch = Watch()
-    start = ("subprocess.Popen", ("/usr/bin/sipp", ["sipp", "-sn", "uac"], None, None))
-    watch(*start)
+    start = (["sipp", "-sn", "uac"], "/usr/bin/sipp")
+    watch.starts(*start)
     watch.runs(Item("sipp"))  # type: ignore[arg-type]
-    watch(*start)
+    watch.starts(*start)
     watch.runs(Item("sox"))  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match=r'mark it with @pytest\.mark\.programs\("sipp"\)'):
-        watch(*start)
+        watch.starts(*start)
 
 
 def test_the_watch_is_there() -> None:

@@ -1,6 +1,7 @@
 """A real server with the interface of S3, of the package moto: ``python -m moto.server``."""
 
 import contextlib
+import functools
 import subprocess
 import sys
 import time
@@ -48,8 +49,9 @@ def server() -> Iterator[str]:
         process.wait()
 
 
+@functools.cache
 def client(url: str) -> Any:
-    """A client of the test's own."""
+    """A client of the tests' own: to make one takes longer than what most tests do with it."""
     return boto3.client(
         "s3",
         endpoint_url=url,

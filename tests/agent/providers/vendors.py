@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -14,7 +15,12 @@ def judged(kind: Any, message: Mapping[str, Any], *, unknown: tuple[str, ...] = 
     Fails with pydantic's words when a field is missing, wrong, or not among the type's.
     """
     known = {name: value for name, value in message.items() if name not in unknown}
-    return TypeAdapter(_named(kind, message)).validate_python(known, extra="forbid")
+    return _judge(_named(kind, message)).validate_python(known, extra="forbid")
+
+
+@cache
+def _judge(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _named(kind: Any, message: Mapping[str, Any]) -> Any:
