@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 
@@ -91,8 +92,9 @@ Here = Annotated[App, Depends(App.of)]
 """The parameter type of a page that uses the `App`."""
 
 
+@cache
 def templates() -> Environment:
-    """The templates; all values are escaped, and an unknown name is an error."""
+    """The templates, compiled once a process; all values are escaped, and an unknown name is an error."""
     made = Environment(
         loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
