@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import os
 import random
 import signal
 import socket
@@ -32,13 +33,17 @@ class BrowserWorker:
         self._group = asyncio.TaskGroup()
 
     async def run(self, orders: asyncio.StreamReader) -> None:
-        """Carry out orders until the gateway closes the pipe."""
+        """Carry out orders until the gateway closes the pipe; then end the process.
+
+        A STUN server's name may still be looked up, in a thread that never answers and that Python would wait for.
+        """
         async with self._group:
             with contextlib.suppress(ConnectionError):
                 while line := await orders.readline():
                     self._group.create_task(self._carry_out(json.loads(line)))
             for path in list(self._paths.values()):
                 await path.close()
+            os._exit(0)
 
     async def _carry_out(self, order: dict[str, Any]) -> None:
         number, what = order["transport"], order["do"]
@@ -101,7 +106,6 @@ async def main(pipe: socket.socket, network: Network) -> None:
     """Run the worker."""
     orders, answers = await asyncio.open_connection(sock=pipe)
     await BrowserWorker(answers, network).run(orders)
-    answers.close()
 
 
 if __name__ == "__main__":

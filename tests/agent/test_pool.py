@@ -158,7 +158,8 @@ def test_nothing_shares_the_threads_of_the_loop() -> None:
     """`asyncio.to_thread` is banned by ruff; the other ways to them are methods, which ruff does not see.
 
     `agent.lookups` is where names are looked up, for which `sipgw doctor` may ask the loop. Who runs a loop does it
-    with that, save for loops in which no name is looked up: those of virtual time, and that of browsers' sound.
+    with that, save for loops of virtual time, in which no name is looked up, and that of browsers' sound: its threads
+    have nothing else to do than to look up one name, and its process does not wait for them.
     """
     used = [
         str(path.relative_to(ROOT))

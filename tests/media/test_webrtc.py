@@ -1,12 +1,19 @@
 # mypy: disable-error-code="attr-defined"
-"""The way to a browser that does not come."""
+"""The way to a browser that does not come, and a STUN server whose name is not answered."""
 
 import asyncio
+import json
+import runpy
+import socket
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 
 from media.browsers import webrtc
-from media.browsers.transport import HUNG_UP, PathFailed
+from media.browsers.transport import HUNG_UP, Network, PathFailed
+from tests.waiting import HANG
 
 PRINT = (("sha-256", ":".join(["AB"] * 32)),)
 
@@ -42,3 +49,41 @@ def test_a_call_that_is_hung_up_before_the_browser_comes():
         return str(failed.value)
 
     assert asyncio.run(scenario()) == HUNG_UP
+
+
+def hang(name):
+    """Stand for a name server that never answers."""
+    print(name, flush=True)
+    threading.Event().wait()
+
+
+def test_the_process_ends_though_the_name_of_its_stun_server_is_still_looked_up():
+    """`aioice` looks it up in a thread, for which Python would wait."""
+    ours, theirs = socket.socketpair()
+    started = asyncio.run(asked(ours, theirs))
+    assert started == (b"stun.nobody.internal\n", 0)
+
+
+async def asked(ours, theirs):
+    """A process that is asked for ports, and whose pipe is closed during the look-up: the name, and how it ended."""
+    network = json.dumps(Network(stun="stun.nobody.internal:3478"))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, __file__, str(theirs.fileno()), network, pass_fds=[theirs.fileno()],
+        stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    theirs.close()
+    try:
+        async with asyncio.timeout(HANG):
+            ours.sendall(json.dumps({"transport": 1, "do": "gather", "with": []}).encode() + b"\n")
+            assert process.stdout is not None
+            name = await process.stdout.readline()
+            ours.close()
+            return name, await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+if __name__ == "__main__":
+    socket.gethostbyname = hang
+    runpy.run_module("media.browsers.worker", run_name="__main__")
