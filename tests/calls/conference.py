@@ -92,10 +92,11 @@ def names(text: str) -> frozenset[str]:
 
 
 async def hears(phone: Phone, wanted: str) -> None:
-    """Wait until the last packets have the wanted tones, all of them, and nothing else."""
+    """Wait until the last packets, of those to come, have the wanted tones, all of them, and nothing else."""
+    before = len(phone.received)
 
     def there() -> bool:
-        last = [packet.payload for _, packet in phone.received[-ENOUGH:]]
+        last = [packet.payload for _, packet in phone.received[before:][-ENOUGH:]]
         if wanted == "music":
             return len(last) == ENOUGH and len(set(last)) > ENOUGH // 2
         return len(last) == ENOUGH and all(heard(payload) == names(wanted) for payload in last)

@@ -28,6 +28,7 @@ from sipgw.sip.offer_answer import LocalMedia, accept_answer, answer, make_offer
 from sipgw.sip.replaces import Replaces
 from sipgw.sip.uri import Uri
 from tests.fakes.elevenlabs import sound_of
+from tests.ports import free_ports
 from tests.waiting import HANG
 
 LOOK = 0.1
@@ -267,7 +268,8 @@ class Desks:
 
     async def _sound(self, number: str) -> Sound:
         loop = asyncio.get_running_loop()
-        _, sound = await loop.create_datagram_endpoint(lambda: Sound(number), ("127.0.0.1", 0))
+        port = free_ports()  # the port after it is free for RTCP
+        _, sound = await loop.create_datagram_endpoint(lambda: Sound(number), ("127.0.0.1", port))
         return sound
 
     def _rung(self, leg: Leg) -> None:

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from media.g711 import FRAME, RATE, to_linear
+from sipgw.calls.conference import Mode
+from sipgw.calls.session import CallSession
 from tests.fakes.elevenlabs import sound_of
 from tests.info_keys import send_info_digit
 from tests.interop.company import alone, keys_of, leg_of, scenario
-from tests.interop.desks import picks_up, refuses, rings, until
+from tests.interop.desks import LOOK, hums, picks_up, refuses, rings, until
 from tests.interop.office import VOICEMAIL, Office, office
+from tests.waiting import HANG
 
 pytestmark = pytest.mark.programs("asterisk")
 PLACE = office
@@ -52,6 +55,7 @@ async def test_a_phone_holds_the_agent_takes_its_second_line_and_resumes(company
     session, call = await company.met("202", "700")
     await call.offer("sendonly")
     await until(lambda: b"a=recvonly" in leg_of(session).local)
+    await sends_nothing(session)
     second = await company.desks.call("202", "203")
     await second.sound.hums("203")
     second.leg.hangup()
@@ -60,6 +64,15 @@ async def test_a_phone_holds_the_agent_takes_its_second_line_and_resumes(company
     await company.talk(session, call, "Back from hold.")
     record = await company.hung_up(session, call)
     assert record["answered"]
+
+
+async def sends_nothing(session: CallSession) -> None:
+    """Wait until the gateway sends no sound in a call."""
+    before = -1
+    async with asyncio.timeout(HANG):
+        while (sent := (await session.media_stats())["sent"]) != before:
+            before = sent
+            await asyncio.sleep(LOOK)
 
 
 @scenario
@@ -103,6 +116,27 @@ async def test_the_agent_joins_a_conference(company: Office) -> None:
     placed.stop()
     await placed.ended()
     await second.sound.hums("248")
+
+
+@scenario
+async def test_a_supervisor_on_a_phone_hears_both_and_is_heard_in_a_conference_only(company: Office) -> None:
+    session, call = await company.met("240", "700")
+    assert await session.join("sales", Mode.LISTEN), session.conference.outcome
+    (supervisor,) = company.desks.calls["210"]
+    await supervisor.sound.hums("240")
+    await until(lambda: not (call.sound.loud or supervisor.sound.loud))
+    await company.says(session, "Who listens to this?", call, supervisor, heard=lambda sound: sound.loud)
+    for mode in (Mode.LISTEN, Mode.WHISPER):
+        session.change_mode(mode)
+        before = sum(call.sound.sources.values())
+        await until(lambda: sum(call.sound.sources.values()) > before + 50)  # noqa: B023
+        assert not hums(bytes(call.sound.heard[-RATE // 2 :]), "210"), mode
+    session.change_mode(Mode.CONFERENCE)
+    await call.sound.hums("210")
+    session.give_back()
+    assert (await supervisor.over()).how == "BYE"
+    await company.talk(session, call, "Only you and me.")
+    await company.hung_up(session, call)
 
 
 @scenario
