@@ -23,7 +23,7 @@ def show(
     agent: Annotated[str, typer.Option(help="Name of a file in agents/: the configuration of that agent.")] = "",
     json_: Annotated[bool, typer.Option("--json", help="A JSON object instead of TOML.")] = False,
 ) -> None:
-    """Print every key with its value and where that comes from; secrets are masked.
+    """Print every key with its value and the source of the value; secrets are masked.
 
     Exits with 1 after that if the configuration has faults.
     """

@@ -75,7 +75,7 @@ def add(
     agent: AgentName = DEFAULT,
     config: ConfigFile = None,
 ) -> None:
-    """Read the folder: what is new or has changed gets its vectors. A running gateway takes it up when it is reloaded.
+    """Read the folder, and make vectors of new and changed documents. A running gateway uses them after a reload.
 
     Exit status: 1 if a document was left out.
     """
@@ -101,7 +101,7 @@ def ask(
     agent: AgentName = DEFAULT,
     config: ConfigFile = None,
 ) -> None:
-    """Say which passages the agent gets for a caller's words, and what the embedded brain makes of them."""
+    """Say which passages the agent gets for a caller's words, and what the embedded brain answers from them."""
     with one_line_errors(1, *FAILURES):
 
         async def run() -> tuple[Sequence[Passage], float, str]:

@@ -54,7 +54,7 @@ def password(
     ] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Set a password; makes the user if there is none of that name, which needs a role."""
+    """Set a password. If there is no user of that name, make one; --role is needed then."""
     chosen = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
 
     async def change(accounts: Accounts) -> Role:
@@ -92,7 +92,7 @@ def sign_out(
     user: Annotated[str, typer.Argument(help="The user, by the name in the audit log.")],
     config: ConfigFile = None,
 ) -> None:
-    """End all sessions of a user within a minute, also of one whom the identity provider vouched for."""
+    """End all sessions of a user within a minute, also if the user signed in at the identity provider."""
 
     async def end(accounts: Accounts) -> int:
         whose = await accounts.tenant_of_sessions(user)

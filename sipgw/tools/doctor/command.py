@@ -45,7 +45,7 @@ def doctor(
         Path | None,
         typer.Option(
             "--live",
-            help="With --providers: write their messages into this folder, without private content.",
+            help="With the word providers: write their messages into this folder, without private content.",
             callback=_made,
         ),
     ] = None,
