@@ -109,7 +109,7 @@ async def reports(session: CallSession, call: DeskCall) -> None:
 
 @scenario
 async def test_direct_media_moves_the_sound_to_the_phone(company: Office) -> None:
-    """While the PBX hands over, packets come from both. None of the phone's is dropped after its address is announced."""
+    """While the PBX hands over, packets come from both. None of the phone's is dropped after its announcement."""
     session, call = await company.met("244", "601")
     ours = session.context.line._agreed
     await until(lambda: session.context.line._agreed.remote_port == call.sound.port)  # type: ignore[union-attr]
