@@ -22,8 +22,8 @@ def _warn(cause: str, fix: str) -> FaultDescription:
 CATALOGUE: Final[dict[str, FaultDescription]] = {
     # This machine
     "local.sip-host": _fail(
-        "it is not an address of this machine",
-        '[sip] host = "0.0.0.0" for all addresses; what is seen from outside is [sip] public_address',
+        "[sip] host is not an address of this machine",
+        '[sip] host = "0.0.0.0" for all addresses; the address that others see is [sip] public_address',
     ),
     "local.sip-port": _warn(
         "another program listens there; if it is `sipgw serve`, nothing is wrong",
@@ -49,7 +49,7 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         '[sip] public_address = "YOUR.PUBLIC.ADDRESS" (or stun_server), and forward the SIP and RTP ports to this machine',
     ),
     "address.private-set": _fail(
-        "it is a private address; the carrier's calls and RTP cannot reach it",
+        "[sip] public_address is a private address; the carrier's calls and RTP cannot reach it",
         '[sip] public_address = the public address, or empty',
     ),
     "stun.silent": _warn(
@@ -117,7 +117,7 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
     ),
     "reach.unreachable": _fail("no route leads there", "{key}: the right address; or repair the route or VPN"),
     # TLS
-    "tls.expired": _fail("the certificate of the other side has expired", "have it renewed there; [sip.tls] cannot repair it"),
+    "tls.expired": _fail("the certificate of the other side has expired", "have the other side renew it; [sip.tls] cannot repair it"),
     "tls.not-yet-valid": _fail(
         "the clock of this machine is behind, or the certificate was made for later", "set the clock (timedatectl set-ntp true)"
     ),
@@ -130,14 +130,14 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         '[sip.tls] ca = "pbx.pem" with that certificate, if it is yours',
     ),
     "tls.missing-intermediate": _fail(
-        "it sends its certificate without the intermediate one, or the authority is a private one",
-        'there: install the full chain; for a private authority [sip.tls] ca = "authority.pem"',
+        "the other side sends its certificate without the intermediate one, or the authority is a private one",
+        'on the other side: install the full chain; for a private authority [sip.tls] ca = "authority.pem"',
     ),
     "tls.unknown-authority": _fail(
         "the chain ends at an authority that is not trusted here", '[sip.tls] ca = "authority.pem" if you trust it'
     ),
     "tls.old-protocol": _fail(
-        "the server speaks only TLS 1.1 or older, which is broken", "have TLS 1.2 switched on there, or ;transport=tcp"
+        "the server speaks only TLS 1.1 or older, which is broken", "have the other side switch TLS 1.2 on, or ;transport=tcp"
     ),
     "tls.not-tls": _fail("the port uses another protocol than TLS", "{key}: the TLS port (mostly 5061), or ;transport=tcp"),
     "tls.client-certificate": _fail(
@@ -153,7 +153,7 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
     ),
     "options.down": _fail("the trunk says that it takes no calls now", "wait, or choose another region of the carrier"),
     "options.silent": _warn(
-        "some carriers do not answer OPTIONS from strangers, or ban who asks too often", "nothing, if calls work"
+        "some carriers do not answer OPTIONS from strangers, or ban an address that asks too often", "nothing, if calls work"
     ),
     "options.codec": _warn(
         "the other side says that it takes no G.711 (PCMU, PCMA)", "portal or PBX: allow codecs PCMU (ulaw) and PCMA (alaw)"
@@ -168,23 +168,23 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         "password = \"${{NAME}}\" of the SIP credential in the portal; auth_user if it differs",
     ),
     "register.unknown-user": _fail("there is no such user there", "user = the SIP user name of the portal"),
-    "register.no-password": _fail("it asks for a password and there is none", 'password = "${{TRUNK_PASSWORD}}"'),
+    "register.no-password": _fail("the registrar asks for a password and the trunk has none", 'password = "${{TRUNK_PASSWORD}}"'),
     "register.realm": _fail(
         "each challenge is of another realm: proxy and registrar want different credentials, or the domain is wrong",
-        "registrar = the domain that the credentials are for; outbound_proxy = the host that is sent to",
+        "registrar = the domain that the credentials are for; outbound_proxy = the host to which the gateway sends",
     ),
     "register.stale-loop": _fail(
         "each nonce is stale when sipgw answers it: several servers behind one name do not share them",
         "registrar = one server by its own name, or ;transport=tcp; tell the carrier",
     ),
     "register.digest": _fail(
-        "it asks for a digest algorithm that is not supported (MD5, SHA-256 and SHA-512-256 are)",
+        "the registrar asks for a digest algorithm that is not supported (MD5, SHA-256 and SHA-512-256 are)",
         "portal or PBX: digest authentication with MD5 or SHA-256",
     ),
-    "register.interval": _warn("it wants longer registrations", "expires = {least}"),
-    "register.interval-loop": _fail("it refuses every interval, even its own minimum", "expires = 3600; tell the carrier"),
+    "register.interval": _warn("the registrar wants longer registrations", "expires = {least}"),
+    "register.interval-loop": _fail("the registrar refuses every interval, even its own minimum", "expires = 3600; tell the carrier"),
     "register.forbidden": _fail(
-        "it refuses without asking for a password: the gateway's address, or the user, is barred there",
+        "the registrar refuses without asking for a password: the gateway's address, or the user, is barred there",
         "portal: IP access list or ban list (fail2ban on a PBX); connection enabled",
     ),
     "register.refused": _fail(
@@ -192,14 +192,14 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         "password of the SIP credential; portal: connection enabled and the gateway's address allowed",
     ),
     "register.not-bound": _fail(
-        "it says 200 without the gateway's address: changed on the way, or too many phones share the account",
+        "the registrar says 200 without the gateway's address: something on the way changed it, or too many phones share the account",
         "switch SIP-ALG off in the router; portal: one registration per credential, or a higher limit",
     ),
     "register.short": _warn("very short registrations cost traffic and are lost in short outages", "portal: longer expiry"),
     "register.unavailable": _fail("the registrar is there but out of order", "wait, or another region of the carrier"),
-    "register.odd": _fail("not what a registrar answers", "registrar = the host that the portal names"),
+    "register.odd": _fail("a registrar does not answer in this way", "registrar = the host that the portal names"),
     "register.silent": _fail(
-        "OPTIONS or the connection works but REGISTER gets no answer: filtered there by user agent or address",
+        "OPTIONS or the connection works but REGISTER gets no answer: the other side filters it by user agent or address",
         "portal: IP access list or ban list",
     ),
     # A call
@@ -208,7 +208,7 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
     ),
     "call.no-password": _fail("calls out need a password and there is none", 'user = "...", password = "${{TRUNK_PASSWORD}}"'),
     "call.forbidden": _fail(
-        "caller ID not yours there, no outbound profile, the gateway's address not allowed, or limit reached",
+        "the caller ID is not yours at this carrier, there is no outbound profile, the gateway's address is not allowed, or a limit is reached",
         "caller_id = a number of yours at this carrier; portal: outbound (termination) profile, IP access list",
     ),
     "call.caller-id": _fail("the number shown is not one that the carrier lets you show", "caller_id = a number of yours there"),
@@ -224,14 +224,14 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         "the trunk takes encrypted sound only", 'srtp = "required" and ;transport=tls; or portal: SRTP off'
     ),
     "call.answer": _fail(
-        "it answered with something that was not offered", "portal or PBX: codecs PCMU and PCMA only, no video, no ZRTP"
+        "the other side answered with something that the gateway had not offered", "portal or PBX: codecs PCMU and PCMA only, no video, no ZRTP"
     ),
     "call.limit": _fail("too many calls at once or per second for the account", "calls_per_second = 1, or raise the limit in the portal"),
     "call.busy": _warn("the test number is busy or declined", "test_number = one that answers with an echo"),
     "call.no-answer": _warn("nobody answered", "test_number = one that answers with an echo"),
     "call.refused": _fail("the other side refused the call", "see the reason; the carrier's call log tells more"),
     "call.private-media": _fail(
-        "the other side's description names an address inside its network, which the gateway cannot reach",
+        "the other side's session description names an address inside its network, which the gateway cannot reach",
         "PBX: its external address (externip, external_media_address); NAT = yes",
     ),
     "call.held": _warn("the other side answered on hold: it will not send", "test_number = one that answers with an echo"),
@@ -256,10 +256,10 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         "call from a cable, with nothing else on the line; give RTP precedence in the router (it is marked DSCP EF)",
     ),
     "audio.unsure-out": _warn(
-        "nothing shows whether the gateway's sound arrives there", "test_number = one that answers with an echo"
+        "nothing shows whether the gateway's sound arrives at the other side", "test_number = one that answers with an echo"
     ),
     "audio.other-source": _warn(
-        "the sound of the other side comes from {sources}, which its description does not name. It is heard only if it begins in "
+        "the sound of the other side comes from {sources}, which its session description does not name. It is heard only if it begins in "
         "the first 5 s and nothing comes from {expected}",
         "PBX: its media address (Asterisk: external_media_address, direct_media = no); carrier: ask for its media addresses",
     ),
@@ -281,16 +281,16 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
     "provider.name": _fail("address, model or voice is not known there", "model, voice or URL in {section}"),
     "provider.unreachable": _fail("DNS, firewall, proxy, or the provider is down", "allow HTTPS and WSS outwards; URL in {section}"),
     "provider.refused": _fail("the provider refused this request", "the options in {section}"),
-    "provider.slow": _warn("far away region, small account, or a slow model", "a nearer region or a faster model in {section}"),
+    "provider.slow": _warn("a region that is far away, a small account, or a slow model", "a nearer region or a faster model in {section}"),
     "provider.format": _fail("the sound is not mu-law at 8 kHz, so callers would hear noise", "format options in {section}"),
-    "provider.silent": _fail("it answered without any content", "model, voice and language in {section}"),
-    "provider.deaf": _fail("speech went in and no words came back", "language and model in {section}; audio format there"),
-    "provider.missing": _fail("the configuration names a provider that there is no key for", "{section}"),
+    "provider.silent": _fail("the provider answered without any content", "model, voice and language in {section}"),
+    "provider.deaf": _fail("the provider got speech and sent no words back", "language and model in {section}; audio format there"),
+    "provider.missing": _fail("the configuration names a provider, but there is no key for it", "{section}"),
     # The identity provider of the dashboard
     "oidc.unreachable": _fail("DNS, firewall, a wrong address, or the provider is down", "[web.oidc] issuer; allow HTTPS outwards"),
     "oidc.issuer": _fail("the address is an alias, or has a / too many or too few", "[web.oidc] issuer = exactly the issuer that its document names"),
-    "oidc.unsuited": _fail("the provider lacks what a safe sign-in needs, or its document leads to addresses that are not used", "there: a client with authorization code, PKCE (S256) and ID tokens signed by RS256, ES256 or PS256"),
-    "oidc.keys": _fail("the provider signs ID tokens by a shared secret or another method", "there: ID tokens signed by RS256, ES256 or PS256"),
+    "oidc.unsuited": _fail("the provider lacks what a safe sign-in needs, or its document leads to addresses that are not used", "at the provider: a client with authorization code, PKCE (S256) and ID tokens signed by RS256, ES256 or PS256"),
+    "oidc.keys": _fail("the provider signs ID tokens by a shared secret or another method", "at the provider: ID tokens signed by RS256, ES256 or PS256"),
     # Object storage
     "storage.unusable": _fail("a wrong bucket, region, endpoint or key, or the key may not do this", "[storage] url, endpoint, region and keys; the key needs s3:GetObject, PutObject, DeleteObject, ListBucket and the rights of multipart uploads"),
 }  # fmt: skip
