@@ -33,11 +33,13 @@ EXIT = {"busy": 10, "no_answer": 11, "declined": 12, "wrong_number": 13, "not_pe
 def call(
     number: Annotated[str, typer.Argument(help="Telephone number, best with + and country code.")],
     agent: Annotated[str, typer.Option("--agent", "-a", help="The agent: the name of a file of agents/.")] = DEFAULT,
-    var: Annotated[list[str] | None, typer.Option("--var", help="A value for the agent, as name=Ann.")] = None,
+    var: Annotated[
+        list[str] | None, typer.Option("--var", help="A variable of the agent, for example name=Ann.")
+    ] = None,
     trunk: Annotated[str, typer.Option(help="The trunk to call through; default: all, in their order.")] = "",
     caller_id: Annotated[str, typer.Option(help="The number to show; one of the trunk's.")] = "",
     consent: Annotated[bool, typer.Option("--consent", help="The person has asked to be called.")] = False,
-    ring: Annotated[float, typer.Option(min=1, max=300, help="Seconds that it may ring.")] = RING_TIMEOUT,
+    ring: Annotated[float, typer.Option(min=1, max=300, help="Seconds that the phone may ring.")] = RING_TIMEOUT,
     alone: Annotated[
         bool, typer.Option("--alone", help="Dial from this process, also if a gateway runs here.")
     ] = False,

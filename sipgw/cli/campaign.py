@@ -48,7 +48,9 @@ def run(
     name: Annotated[str, typer.Option(help="Name of the campaign; default: that of the file.")] = "",
     trunk: Annotated[str, typer.Option(help="The trunk to call through; default: all, in their order.")] = "",
     concurrent: Annotated[int, typer.Option(min=1, max=500, help="Calls at the same time.")] = 5,
-    per_second: Annotated[float, typer.Option(min=0.0, help="New calls; default: what the trunk allows.")] = 0.0,
+    per_second: Annotated[
+        float, typer.Option(min=0.0, help="New calls a second; default: what the trunk allows.")
+    ] = 0.0,
     attempts: Annotated[int, typer.Option(min=1, max=20, help="Calls to one number in all.")] = 3,
     busy: Annotated[float, typer.Option(min=10, help="Seconds until a busy number is called again.")] = 300,
     no_answer: Annotated[
@@ -56,7 +58,7 @@ def run(
     ] = 1800,
     consent: Annotated[bool, typer.Option("--consent", help="These people have asked to be called.")] = False,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Let the gateway do it, and do not show its progress.")
+        bool, typer.Option("--detach", help="Let the gateway make the calls, and do not show the progress.")
     ] = False,
     config: ConfigFile = None,
 ) -> None:

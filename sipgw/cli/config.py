@@ -25,7 +25,7 @@ def show(
 ) -> None:
     """Print every key with its value and the source of the value; secrets are masked.
 
-    Exits with 1 after that if the configuration has faults.
+    Exit status 1 if the configuration has faults.
     """
     with one_line_errors():
         rows = effective(file, agent, environment())

@@ -40,7 +40,9 @@ FAILURES = (ProviderError, UnicodeError)
 knowledge = typer.Typer(
     no_args_is_help=True, help="The documents that an agent answers from: read them, ask them, measure the answers."
 )
-AgentName = Annotated[str, typer.Option("--agent", "-a", help="Whose documents; default: those of sipgw.toml.")]
+AgentName = Annotated[
+    str, typer.Option("--agent", "-a", help="The agent that has the documents; default: the agent of sipgw.toml.")
+]
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,13 @@ SHOWN = 20
 records = typer.Typer(
     no_args_is_help=True, help="The records of calls: export them, delete those of a caller, delete old ones."
 )
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
+DAY_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+Since = Annotated[
+    datetime | None, typer.Option(formats=DAY_FORMATS, help="Only calls that began at this time (UTC) or later.")
+]
+Until = Annotated[
+    datetime | None, typer.Option(formats=DAY_FORMATS, help="Only calls that began before this time (UTC).")
+]
 
 
 @records.command()
@@ -38,14 +44,14 @@ def export(
     config: ConfigFile = None,
     json_: Annotated[bool, typer.Option("--json", help="Everything, as a JSON array (the default).")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="A line for each call.")] = False,
-    since: Day = None,
-    until: Day = None,
+    since: Since = None,
+    until: Until = None,
     number: Annotated[
         str, typer.Option(help="Number of the caller or the called person; * at the end stands for any rest.")
     ] = "",
-    trunk: str = "",
-    agent: str = "",
-    ending: str = "",
+    trunk: Annotated[str, typer.Option(help="Only calls of this trunk.")] = "",
+    agent: Annotated[str, typer.Option(help="Only calls of this agent.")] = "",
+    ending: Annotated[str, typer.Option(help="Only calls with this ending.")] = "",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; default: the terminal.")] = None,
 ) -> None:
     """Write the records of calls, newest first."""
@@ -78,7 +84,7 @@ def forget_number(
     config: ConfigFile = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete all of a caller: records, what was said, recordings, planned calls; only the do-not-call list stays."""
+    """Delete all data of a caller: records, words, recordings, planned calls; only the do-not-call list stays."""
     if not yes:
         typer.confirm(f"Delete all records and recordings of {number}?", abort=True)
     with one_line_errors():

@@ -52,7 +52,9 @@ def serve(
     ] = None,
     take_over: Annotated[
         bool,
-        typer.Option("--take-over", help="Take the place of the gateway that runs here; it ends with its last call."),
+        typer.Option(
+            "--take-over", help="Take over from the gateway that runs here; the old one ends after its last call."
+        ),
     ] = False,
     workers: Annotated[
         int,

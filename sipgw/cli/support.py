@@ -19,7 +19,9 @@ LARGEST = 16 << 20
 
 def support(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("sipgw-support.zip"),
-    log: Annotated[Path | None, typer.Option("--log", help="Log file; its end goes into the file.")] = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="Log file; its end is written into the support file.")
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Write a file for a support request: configuration, versions, log and the latest calls, secrets masked."""

@@ -107,12 +107,12 @@ def sign_out(
 def add(
     name: Annotated[str, typer.Argument(help="What the key is for.")] = "key",
     scope: Annotated[
-        list[str] | None, typer.Option(help=f"What it may do, more than once: {', '.join(SCOPES)}.")
+        list[str] | None, typer.Option(help=f"What the key may do; may be given more than once: {', '.join(SCOPES)}.")
     ] = None,
     tenant: Annotated[str, typer.Option(help="Tenant whose calls the key reaches; without it all.")] = "",
     config: ConfigFile = None,
 ) -> None:
-    """Make a key; it is printed this once."""
+    """Make a key and print it; it is not printed again."""
 
     async def make(accounts: Accounts) -> str:
         whose = _tenant(tenant, config)
@@ -132,10 +132,10 @@ def show(config: ConfigFile = None) -> None:
 
 @key.command()
 def revoke(
-    id: Annotated[str, typer.Argument(help="As `sipgw web key list` shows it.")],  # noqa: A002
+    id: Annotated[str, typer.Argument(help="The id that `sipgw web key list` shows.")],  # noqa: A002
     config: ConfigFile = None,
 ) -> None:
-    """Make a key worthless at once."""
+    """Make a key invalid at once."""
 
     async def end(accounts: Accounts) -> None:
         if (whose := await accounts.revoke(id)) is None:

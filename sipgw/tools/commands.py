@@ -7,7 +7,7 @@ COMMANDS = {
     ),
     "init": (
         "sipgw.tools.init.command:init",
-        "Ask for the configuration and try it; with a name, write that of a carrier, PBX, phone or model server.",
+        "Ask for the configuration and try it; or write the configuration of a carrier, PBX, phone or model server.",
     ),
     "doctor": (
         "sipgw.tools.doctor.command:doctor",

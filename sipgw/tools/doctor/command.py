@@ -33,7 +33,7 @@ def _made(folder: Path | None) -> Path | None:
 def doctor(
     trunk: Annotated[
         str,
-        typer.Argument(help="One trunk, or providers; without it all trunks, this machine, the providers."),
+        typer.Argument(help="A trunk, or the word providers; default: this machine, all trunks and all providers."),
     ] = "",
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file.")] = None,
     call: Annotated[

@@ -43,7 +43,10 @@ def eval_command(
     judge: Annotated[Path | None, typer.Option(help="Configuration whose model judges the rubrics.")] = None,
     at_once: Annotated[int, typer.Option(min=1, max=50, help="Utterances and scripted calls at the same time.")] = 4,
     scripted: Annotated[
-        bool, typer.Option("--scripted", help="Let the replies of the set answer, not a model: tries tools and checks.")
+        bool,
+        typer.Option(
+            "--scripted", help="Answer with the replies of the set, not with a model: tests tools and checks."
+        ),
     ] = False,
     usage: Annotated[
         Path | None, typer.Option(help="File that gets a line of JSON each time when a provider is used.")

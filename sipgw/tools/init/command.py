@@ -35,12 +35,12 @@ def init(
     llm: Annotated[str, typer.Option(help="Provider of the language model.")] = "",
     tts: Annotated[str, typer.Option(help="Provider of text to speech.")] = "",
     url: Annotated[str, typer.Option(help="Address of the model server, if it is not on its usual port here.")] = "",
-    model: Annotated[str, typer.Option(help="Model of the server; otherwise you choose among those it has.")] = "",
+    model: Annotated[str, typer.Option(help="Model of the server; default: you choose one of its models.")] = "",
     *,
     call: Annotated[bool, typer.Option("--call", help="Call the agent afterwards, and print the call.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Change an existing file without asking.")] = False,
 ) -> None:
-    """Ask for the configuration and try it; with a name, write that of a carrier, PBX, phone or model server."""
+    """Ask for the configuration and try it; or write the configuration of a carrier, PBX, phone or model server."""
     if recipe not in ("", *KNOWN):
         _refuse(f"there is no recipe {recipe!r}; there are: {', '.join(KNOWN)}")
     providers = {"stt": stt, "llm": llm, "tts": tts}

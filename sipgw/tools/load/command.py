@@ -47,7 +47,7 @@ def load_command(
     ca: Annotated[str, typer.Option(help="PEM file with the authorities that sign a TLS target's certificate.")] = "",
     html_file: Annotated[Path | None, result_file("Write a report with plots.", "--html")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    own: Annotated[bool, typer.Option("--i-own-this-host", help="Call a public address.")] = False,
+    own: Annotated[bool, typer.Option("--i-own-this-host", help="Allow a public address as target.")] = False,
 ) -> None:
     """Find out how many calls this machine holds. Exit status 1 if the service level broke, 2 for bad input."""
     with one_line_errors(2, LoadError, TlsError, UriError, ValueError):

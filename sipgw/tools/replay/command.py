@@ -32,7 +32,7 @@ def bundles(paths: list[Path]) -> Iterator[Path]:
 
 def replay_command(
     paths: Annotated[list[Path], typer.Argument(metavar="BUNDLE|FOLDER...", help="Bundles of recorded calls.")],
-    json_: Annotated[bool, typer.Option("--json", help="Print what is different as JSON.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
     update: Annotated[
         bool, typer.Option("--update", help="Write today's results into the bundles, as the expected ones.")
     ] = False,

@@ -60,7 +60,9 @@ def simulate_command(
     target: Annotated[str, typer.Option(help="Call this SIP URI instead of a gateway that is started here.")] = "",
     seed: Annotated[int | None, typer.Option(help="Seed of the random numbers; 0: choose one and print it.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
-    wav: Annotated[Path | None, result_file("Write the call: left the caller, right what it heard.")] = None,
+    wav: Annotated[
+        Path | None, result_file("Write the call: left the caller, right the agent as the caller heard it.")
+    ] = None,
     loss: Annotated[float | None, _part("Packets that are lost, both ways: 3%.")] = None,
     burst: Annotated[float | None, typer.Option(help="Mean number of packets lost in a row.")] = None,
     jitter: Annotated[float | None, _duration("Mean additional delay of a packet: 40ms.")] = None,
