@@ -77,8 +77,8 @@ class CallFilter:
         return found
 
     def by_index(self) -> list[Select[str, datetime]]:
-        """Queries that together find the calls that match all but the words. Each side of a number has its own query and
-        index: SQLite has none for both together."""
+        """Queries that together find the calls that match all but the words: a number has one query and index for the
+        caller, and one for the called party."""
         call, rest = CallRecord, replace(self, number="").others()
         each = [[number, *rest] for number in self._numbers()] if self.number else [rest]
         return [select(call.id, call.began).where(*conditions) for conditions in each]
