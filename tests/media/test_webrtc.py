@@ -68,7 +68,7 @@ async def asked(ours, theirs):
     """A process that is asked for ports, and whose pipe is closed during the look-up: the name, and how it ended."""
     network = json.dumps(Network(stun="stun.nobody.internal:3478"))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, str(theirs.fileno()), network, pass_fds=[theirs.fileno()],
+        sys.executable, "-m", __name__, str(theirs.fileno()), network, pass_fds=[theirs.fileno()],
         stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     theirs.close()
