@@ -47,6 +47,20 @@ class MediaAddress(NamedTuple):
     """Our port of RTP."""
 
 
+class CallKey(NamedTuple):
+    """One call among all. Its identity is not enough: the caller chooses the Call-ID, and one that comes back after
+    many other calls (`sipgw.calls.registry.REMEMBERED`) gives a later call the identity of an earlier one."""
+
+    call: str
+    """The identity."""
+    began: datetime
+
+    @property
+    def name(self) -> str:
+        """A name that no other call has. The row of the call has it as its identity if an earlier row has `call`."""
+        return f"{self.call} {self.began.isoformat()}"
+
+
 class CallBegan(NamedTuple):
     """An INVITE was let in, or one was sent."""
 
@@ -64,6 +78,11 @@ class CallBegan(NamedTuple):
     """The Call-ID that it came in with, which other calls may have too."""
     tenant: str = ""
     """Tenant whose call it is; empty: that of the installation itself."""
+
+    @property
+    def key(self) -> CallKey:
+        """The call that began."""
+        return CallKey(self.call, self.at)
 
 
 def with_caller(began: CallBegan, trunk: str, made: dict[str, Any] | None) -> CallBegan:

@@ -1,11 +1,11 @@
 """Calls as they are told to the CDR writer, and rows as they would stand in a database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agent.records import AgentSays, CallerSaid, Times, ToolDone, ToolRun, Turn, TurnEnded
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallReported, CallRinging, Disposition, Event
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallKey, CallReported, CallRinging, Disposition, Event
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import ArtifactRecord, CallRecord, ToolCallRecord, TurnRecord
@@ -29,6 +29,11 @@ async def add_call(store: Store, record: CallRecord, turns: Sequence[dict[str, A
             said = {name: value for name, value in turn.items() if name != "tools"}
             session.add(TurnRecord(call=record.id, number=number, **said))
             session.add_all(ToolCallRecord(call=record.id, turn=number, **run) for run in turn.get("tools", ()))
+
+
+def key(record: Mapping[str, Any]) -> CallKey:
+    """The call of a record whose Call-ID no earlier call had."""
+    return CallKey(record["id"], record["began"])
 
 
 def call_began(call: str = "c", caller: str = "+14155550123", **more: Any) -> CallBegan:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, Literal
 
 from sipgw.config.trunks import TrunkOptions
+from sipgw.events import CallKey
 from sipgw.sip.identity import Identity
 
 MOST_REPLACED = 20
@@ -80,7 +81,7 @@ class CallInfo:
     """The data of a call."""
 
     id: str
-    """No other call of this gateway has it: see `sipgw.calls.registry.CallRegistry.identity`."""
+    """No other call that goes on has it: see `sipgw.calls.registry.CallRegistry.identity`."""
     trunk: TrunkOptions
     identity: Identity
     """The caller and the number that was dialled."""
@@ -111,6 +112,11 @@ class CallInfo:
         """The caller after a transfer at the other side: record, callbacks and do-not-call list use it."""
         self.identity = replace(identity, dialled=self.identity.dialled, reached=self.identity.reached)
         self.replaced_by = [*self.replaced_by[: MOST_REPLACED - 1], identity.as_dict()]
+
+    @property
+    def key(self) -> CallKey:
+        """The call among all, those that are over included."""
+        return CallKey(self.id, self.began)
 
     @property
     def caller(self) -> str:

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -14,12 +15,13 @@ from media.process.engine import MediaEngine
 from media.recording.tap import HEADER
 from sipgw.bounds import FULL, BoundedTable
 from sipgw.config.records import CaptureOptions, Sink
-from sipgw.events import CallAnswered, CallEnded, Event, MediaAddress, SoundWithheld, Watchers
+from sipgw.events import CallAnswered, CallEnded, CallKey, Event, MediaAddress, SoundWithheld, Watchers
 from sipgw.records.artifacts.artifact import Artifacts
-from sipgw.records.artifacts.files import KEEPING, PACKETS, absolute, file_name
+from sipgw.records.artifacts.files import KEEPING, PACKETS, absolute, file_names
 from sipgw.records.bundles.bundle_store import BundledAgent, BundleStore
-from sipgw.records.captures.capture import SipCapture
+from sipgw.records.captures.capture import Ladder, SipCapture
 from sipgw.records.captures.pcap import Pcap
+from sipgw.records.captures.timeline import TEXT, ladder_as_dict
 from sipgw.records.captures.timelines import Timelines, private
 from sipgw.records.privacy.redaction import Redact
 from sipgw.records.store.artifact_states import ArtifactKind
@@ -36,6 +38,12 @@ AT_ONCE = 64 * 1024
 """Bytes of a capture file per block."""
 WRITERS = 64
 """Capture files that may wait to be written; beyond it an ending call gets none."""
+
+_NAMED = {
+    "caller": re.compile(r"(?im)^(?:from|f)[ \t]*:[ \t]*([^\r\n;]+)"),
+    "called": re.compile(r"(?im)^(?:to|t)[ \t]*:[ \t]*([^\r\n;]+)"),
+}
+"""Caller and called party of the INVITE."""
 
 
 def _whose() -> str:
@@ -75,8 +83,8 @@ class CallEvidence:
         """All are told every SIP message."""
         self.timelines = Timelines(self.sip.of, options.timelines, agents.redact("records"))
         self.bundles = BundleStore(options, agents.known, self.sip.of)
-        self._watchers = Watchers[Event](self.sip.watch, self.timelines.watch, self._follow)
-        self._packets = BoundedTable[str, _Packets]("packets of calls", CALLS)
+        self._watchers = Watchers[Event](self.sip.watch, self._follow, self.timelines.watch)
+        self._packets = BoundedTable[CallKey, _Packets]("packets of calls", CALLS)
         self._engine: MediaEngine | None = None
         self._endpoint: Endpoint | None = None
         self._group = asyncio.TaskGroup()
@@ -115,14 +123,15 @@ class CallEvidence:
 
     def _follow(self, event: Event) -> None:
         """Note the location of its packets, and write its files when it is over."""
-        if isinstance(event, CallAnswered) and event.sound:
-            self._packets[event.call] = _Packets(event.sound)
-        elif isinstance(event, SoundWithheld) and (packets := self._packets.get(event.call)):
-            packets.whole = False
-        elif isinstance(event, CallEnded) and self.options.folder:
-            self._spawn(self._write(event.call), "capture not made")
-        if self.bundles.watch(event):
-            self._spawn(self.bundles.keep(event.call, self._engine, self._artifacts), "bundle not made")
+        if key := self.timelines.going(event.call):
+            if isinstance(event, CallAnswered) and event.sound:
+                self._packets[key] = _Packets(event.sound)
+            elif isinstance(event, SoundWithheld) and (packets := self._packets.get(key)):
+                packets.whole = False
+            elif isinstance(event, CallEnded) and self.options.folder:
+                self._spawn(self._write(key), "capture not made")
+        if kept := self.bundles.watch(event):
+            self._spawn(self.bundles.keep(kept, self._engine, self._artifacts), "bundle not made")
 
     def _spawn(self, writing: Coroutine[Any, Any, None], failed: str) -> None:
         if self._writing >= WRITERS:
@@ -135,10 +144,30 @@ class CallEvidence:
     def _written(self, _: object) -> None:
         self._writing -= 1
 
-    async def pcap(self, call: str) -> AsyncGenerator[bytes, None]:
-        """The capture file of a call, in blocks; empty if nothing of it is kept."""
-        ladder = self.sip.of(call)
-        kept = self._packets.get(call)
+    def messages(self, call: CallKey | None, refused: str = "") -> dict[str, Any] | None:
+        """The SIP messages of a call, in the form of a timeline; or, without a `call`, of the INVITE with the Call-ID
+        `refused`. None if there are none.
+        """
+        ladder = self._ladder(call, refused)
+        if ladder is None:
+            return None
+        first = ladder.messages[0]
+        seen = datetime.now(UTC) - timedelta(seconds=asyncio.get_running_loop().time() - first.at)
+        names = {name: _NAMED[name].search(first.data.decode("utf-8", "replace")) for name in _NAMED}
+        return {
+            "call": call.call if call else refused,
+            "seen": seen.isoformat(),
+            **{name: found[1][:TEXT] if found else "" for name, found in names.items()},
+            "sip": ladder_as_dict(ladder, first.at),
+        }
+
+    def _ladder(self, call: CallKey | None, refused: str) -> Ladder | None:
+        return self.sip.of(call) if call else self.sip.refused(refused)
+
+    async def pcap(self, call: CallKey | None, refused: str = "") -> AsyncGenerator[bytes, None]:
+        """The capture file of what `messages` has, in blocks; empty if nothing of it is kept."""
+        ladder = self._ladder(call, refused)
+        kept = self._packets.get(call) if call else None
         if ladder is None and kept is None:
             return
         offset = datetime.now(UTC).timestamp() - asyncio.get_running_loop().time()
@@ -161,7 +190,7 @@ class CallEvidence:
             piece += self._message(file, message, offset)
         yield bytes(piece)
 
-    async def bundle(self, call: str) -> bytes:
+    async def bundle(self, call: CallKey) -> bytes:
         """The bundle of an ended call, for `sipgw replay`. Raises `sipgw.records.bundles.bundle_store.NoBundle`."""
         return await self.bundles.bundle(call, self._engine)
 
@@ -172,11 +201,11 @@ class CallEvidence:
         source, target = (theirs, ours) if message.direction == "in" else (ours, theirs)
         return file.sip(message.at + offset, message.peer.transport, source, target, message.data)
 
-    async def _write(self, call: str) -> None:
+    async def _write(self, call: CallKey) -> None:
         """Write the capture file of a call that has ended, readable by us alone."""
-        path = absolute(self.options.folder) / f"{file_name(call)}{PACKETS}"
+        path = absolute(self.options.folder) / f"{file_names(call)[0]}{PACKETS}"
         try:
-            async with self._artifacts.writing(ArtifactKind.CAPTURE, call, str(path)):
+            async with self._artifacts.writing(ArtifactKind.CAPTURE, call.call, str(path)):
                 file = await KEEPING.run(private, path)
                 try:
                     async for piece in self.pcap(call):

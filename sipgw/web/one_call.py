@@ -27,6 +27,7 @@ from sipgw.records.captures.explain import explain, findings, median_wait
 from sipgw.records.store.seen_by import seen_by
 from sipgw.records.store.tables import CallRecord
 from sipgw.web.feed import streamed
+from sipgw.web.found_call import FoundCall, find
 from sipgw.web.models import Report
 from sipgw.web.principal import OperatorRole, ViewerRole
 from sipgw.web.state import READING, App, Here, note, page, people
@@ -48,13 +49,13 @@ KINDS = {".wav": "audio/wav", ".opus": "audio/ogg"}
 @by_tenant
 async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> Response:
     """The content of the page; 304 while nothing is new."""
-    session = app.gateway.calls.get(call)
-    version = app.gateway.evidence.timelines.version(call)
+    one = await there_is(app, call)
+    session, version = one.session, app.gateway.evidence.timelines.version(one.key) if one.key else ""
     there = parties(session) if session else []
     tag = f'"{version}.{crc32(str(there).encode())}"'
     if version and request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})
-    found = await known(app, call)
+    found = await known(app, one)
     ending, messages = found.get("ending"), found["sip"]["messages"]
     stranger = "began" not in found
     if stranger and (refused := app.gateway.admission.refusals.calls.get(call)):
@@ -63,16 +64,16 @@ async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> R
     if session is not None and not ending:
         found["media"] = await session.media_stats()
     shown = [explain(ending, messages, found.get("media") or {})] if ending or stranger else []
-    explained = sorted([*shown, *findings(found)], key=lambda one: not one.bad)
-    found |= {"live": bool(version) and not ending, "explained": [one._asdict() for one in explained]}
-    report = await app.gateway.store.report(call) if ending and not stranger else None
+    explained = sorted([*shown, *findings(found)], key=lambda finding: not finding.bad)
+    found |= {"live": bool(version) and not ending, "explained": [finding._asdict() for finding in explained]}
+    report = await app.gateway.store.report(one.row) if ending and not stranger else None
     found["report"] = report and Report(**report).model_dump(mode="json")
-    found["costs"] = await _costs(app, call, session)
+    found["costs"] = await _costs(app, one)
     found["currency"] = app.gateway.config.cost.currency
     found["recorded"] = _recorded(found)
     found["recording_began"] = _recording_began(found)
     found["median_ms"] = median_wait(found["turns"]) if "turns" in found else None
-    found["unrecorded"] = "" if found["recorded"] or stranger else _unrecorded(app, found, app.gateway.calls.get(call))
+    found["unrecorded"] = "" if found["recorded"] or stranger else _unrecorded(app, found, session)
     found["media"] = {
         name: value for name, value in found.get("media", {}).items() if name not in ("recording", "sound", "legs")
     }
@@ -84,7 +85,7 @@ async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> R
 @by_tenant
 async def peaks(call: str, app: Here, _who: ViewerRole) -> Response:
     """The loudness of both channels of the recording, and its length in seconds."""
-    path = await recording_of(app, call)
+    path = await recording_of(app, await there_is(app, call))
     try:
         shape = await waveform(app.gateway.store, path)
     except (OSError, ValueError) as error:
@@ -96,7 +97,7 @@ async def peaks(call: str, app: Here, _who: ViewerRole) -> Response:
 @by_tenant
 async def recording(request: Request, call: str, app: Here, who: ViewerRole, save: bool = False) -> Response:
     """The recording; the caller is left, the agent right."""
-    path = await recording_of(app, call)
+    path = await recording_of(app, await there_is(app, call))
     name, objects = f"{file_name(call)}{path.suffix}" if save else "", app.gateway.store.objects
     link = await objects.link(key, name) if objects and (key := await object_of(app.gateway.store, path)) else ""
     # Of a file, not for each piece of it; a link gives all of it, whatever piece is asked for.
@@ -112,7 +113,8 @@ async def recording(request: Request, call: str, app: Here, who: ViewerRole, sav
 @by_tenant
 async def pcap(request: Request, call: str, app: Here, who: OperatorRole) -> Response:
     """The capture file, for Wireshark. It has the sound, also while the call goes on: for those who may listen."""
-    pieces = app.gateway.evidence.pcap(call)
+    one = await there_is(app, call)
+    pieces = app.gateway.evidence.pcap(one.key, one.name)
     try:
         first = await anext(pieces)
     except StopAsyncIteration:
@@ -134,7 +136,7 @@ async def bundle(request: Request, call: str, app: Here, who: OperatorRole) -> R
     """The call as a file, for `sipgw replay`; it has the sound."""
     try:
         with BUNDLES.held(who.tenant) if who.tenant else contextlib.nullcontext():
-            content = await _bundle(app, call, who.tenant)
+            content = await _bundle(app, await there_is(app, call), who.tenant)
     except NoPlace:
         raise HTTPException(503, "other bundles are being packed; try again", {"Retry-After": "5"}) from None
     await note(request, "fetched the bundle", call)
@@ -147,12 +149,12 @@ async def bundle(request: Request, call: str, app: Here, who: OperatorRole) -> R
 async def live_words(request: Request, call: str, app: Here, who: OperatorRole) -> Response:
     """Server-sent events: each word of a call that goes on, as soon as it is recognised, and before private words are
     taken out: for those who may listen, too."""
-    session = app.gateway.calls.get(call)
+    session = (await there_is(app, call)).session
     if session is None:
         raise HTTPException(404, "this call is not going on")
-    recording = session.context.call_recording
+    identity, recording = session.info.id, session.context.call_recording
     events = app.transcripts.follow(
-        call, lambda: call in app.gateway.calls, lambda: recording is None or recording.keeps, who.tenant
+        identity, lambda: identity in app.gateway.calls, lambda: recording is None or recording.keeps, who.tenant
     )
     return await streamed(events, "too many pages follow calls")
 
@@ -161,7 +163,7 @@ async def live_words(request: Request, call: str, app: Here, who: OperatorRole) 
 @by_tenant
 async def one_call(call: str, request: Request, app: Here, _who: ViewerRole) -> Response:
     """The page; its script fills it in."""
-    found = await known(app, call)
+    found = await known(app, await there_is(app, call))
     out = found.get("direction") == "out"
     other = str(found.get("called" if out else "caller") or "withheld")
     bundled = app.gateway.config.capture.bundles != "off"
@@ -171,45 +173,58 @@ async def one_call(call: str, request: Request, app: Here, _who: ViewerRole) -> 
     )
 
 
-async def _bundle(app: App, call: str, tenant: str) -> bytes:
-    """The bundle as `tenant` (empty: the operator) sees it. Raises 404, and 410 for a damaged file."""
-    try:
-        content = await app.gateway.evidence.bundle(call)
-    except NoBundle as reason:
-        try:
-            async with on_disk(app.gateway.store, app.gateway.evidence.bundles.file_of(call)) as file:
-                content = await READING.run(file.read_bytes)
-        except OSError:
-            raise HTTPException(404, f"there is no bundle: {reason}") from None
-    try:
-        return await READING.run(reheaded, content, lambda head: seen_by(head, tenant)) if tenant else content
-    except BundleError as error:
-        log.warning("bundle is damaged", call=call, cause=str(error))
-        why = "the bundle of this call is damaged, and cannot be shown; ask whoever runs the gateway for a copy"
-        raise HTTPException(410, why) from None
-
-
-async def known(app: App, call: str) -> dict[str, Any]:
-    """Known facts of a call. Raises 404."""
-    found = await app.gateway.evidence.timelines.of(call)
-    if found is None or "began" not in found:
-        record = await app.gateway.store.call(call)
-        if record is not None:
-            found = _from_record(record) | ({"sip": found["sip"]} if found else {})
-    if found is None:
+async def there_is(app: App, name: str) -> FoundCall:
+    """The call of that name. Raises 404."""
+    if (found := await find(app.gateway, name)) is None:
         raise HTTPException(404, "nothing is known of this call")
     return found
 
 
-async def recording_of(app: App, call: str) -> Path:
+async def _bundle(app: App, one: FoundCall, tenant: str) -> bytes:
+    """The bundle as `tenant` (empty: the operator) sees it. Raises 404, and 410 for a damaged file."""
+
+    async def stored(path: Path) -> bytes:
+        async with on_disk(app.gateway.store, path) as file:
+            return await READING.run(file.read_bytes)
+
+    if one.key is None:
+        raise HTTPException(404, "there is no bundle: the call was refused")
+    try:
+        content = await app.gateway.evidence.bundle(one.key)
+    except NoBundle as reason:
+        if (found := await app.gateway.evidence.bundles.written(one.key, stored)) is None:
+            raise HTTPException(404, f"there is no bundle: {reason}") from None
+        content = found
+    try:
+        return await READING.run(reheaded, content, lambda head: seen_by(head, tenant)) if tenant else content
+    except BundleError as error:
+        log.warning("bundle is damaged", call=one.name, cause=str(error))
+        why = "the bundle of this call is damaged, and cannot be shown; ask whoever runs the gateway for a copy"
+        raise HTTPException(410, why) from None
+
+
+async def known(app: App, one: FoundCall) -> dict[str, Any]:
+    """Known facts of a call. Raises 404."""
+    evidence = app.gateway.evidence
+    if one.key and (found := await evidence.timelines.of(one.key)) is not None:
+        return found
+    messages = evidence.messages(one.key, one.name)
+    if one.row and (record := await app.gateway.store.call(one.row)) is not None:
+        return _from_record(record) | ({"sip": messages["sip"]} if messages else {})
+    if messages is None:
+        raise HTTPException(404, "nothing is known of this call")
+    return messages
+
+
+async def recording_of(app: App, one: FoundCall) -> Path:
     """The file of the recording. Raises 404, or 409 while private words in it are not covered yet."""
-    told = (await known(app, call)).get("media", {}).get("recording")
+    told = (await known(app, one)).get("media", {}).get("recording")
     path = Path(str(told["file"])) if isinstance(told, dict) and told.get("file") else None
     if path is None or not (await READING.run(path.is_file) or await object_of(app.gateway.store, path)):
         raise HTTPException(404, "this call has no recording")
     for pause in (*PAUSES, 0.0):
         async with app.gateway.store.read() as session:
-            heard = await is_open(session, str(path))
+            heard = await is_open(session, str(path), one.row)
         if heard is not None:
             break
         await asyncio.sleep(pause)
@@ -229,12 +244,12 @@ async def _compressed(request: Request, whole: Response) -> Response:
     return Response(packed, media_type=whole.media_type, headers=headers)
 
 
-async def _costs(app: App, call: str, live: CallSession | None) -> dict[str, Any] | None:
+async def _costs(app: App, one: FoundCall) -> dict[str, Any] | None:
     """Costs of the call, in parts, and its usage: see `sipgw.policy.cost.cost.Cost.as_dict`."""
-    if live is not None:
-        return live.context.cost.as_dict() if live.context.cost else None
+    if one.session is not None:
+        return one.session.context.cost.as_dict() if one.session.context.cost else None
     async with app.gateway.store.read() as session:
-        return await session.scalar(select(CallRecord.costs).where(CallRecord.id == call))
+        return await session.scalar(select(CallRecord.costs).where(CallRecord.id == one.row))
 
 
 def _unrecorded(app: App, found: dict[str, Any], live: CallSession | None) -> str:

@@ -8,10 +8,9 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from fastapi import HTTPException
-from sqlalchemy import select
 from starlette.requests import HTTPConnection
 
 from sipgw.calls.registry import CallHandle
@@ -19,8 +18,8 @@ from sipgw.calls.request import OriginateRequest, for_tenant
 from sipgw.calls.session import CallSession
 from sipgw.config.tenants import tenant_named
 from sipgw.outbound.campaign_names import CampaignNames, owner
-from sipgw.records.store.tables import CallRecord
 from sipgw.trunks.watch import TrunkStatus
+from sipgw.web.found_call import find
 from sipgw.web.gateway_view import GatewayView
 from sipgw.web.principal import Principal
 from sipgw.web.security import is_public
@@ -48,11 +47,13 @@ async def within_tenant(connection: HTTPConnection) -> None:
         return
     if connection.scope["endpoint"] not in OPEN:
         raise HTTPException(404, "there is no such page")
+    app = connection.app.state.app
+    view = cast(GatewayView, TenantGateway(app.gateway, who.tenant))
     for name in CALL:
         call = connection.path_params.get(name)
-        if call is not None and await _holder(connection.app.state.app.gateway, call) != who.tenant:
+        if call is not None and await find(view, call) is None:
             raise HTTPException(404, "nothing is known of this call")
-    jobs = connection.app.state.app.jobs.of(who.tenant)
+    jobs = app.jobs.of(who.tenant)
     if (campaign := connection.path_params.get(CAMPAIGN)) is not None and not await jobs.has(jobs.names.full(campaign)):
         raise HTTPException(404, "there is no such campaign")
 
@@ -63,20 +64,9 @@ async def holder(connection: HTTPConnection, call: str = "") -> str:
     named = connection.path_params
     if (campaign := named.get(CAMPAIGN)) is not None:
         return owner(campaign)
-    found = call or next((named[name] for name in CALL if name in named), "")
-    return (await _holder(connection.app.state.app.gateway, found) if found else None) or ""
-
-
-async def _holder(gateway: GatewayView, call: str) -> str | None:
-    """The tenant of a call, now or in the records; empty: the installation itself; None: nothing is known of it."""
-    if (live := gateway.calls.get(call)) is not None:
-        return live.info.tenant
-    # The evidence is that of the last call with this identity here; after a restart it may be a second one.
-    evidence = await gateway.evidence.timelines.of(call)
-    if evidence is not None and "tenant" in evidence:
-        return str(evidence["tenant"])
-    async with gateway.store.read() as session:
-        return await session.scalar(select(CallRecord.tenant).where(CallRecord.id == call))
+    name = call or next((named[name] for name in CALL if name in named), "")
+    found = await find(connection.app.state.app.gateway, name) if name else None
+    return found.tenant if found else ""
 
 
 class TenantGateway:
@@ -86,7 +76,7 @@ class TenantGateway:
         self._gateway = gateway
         self._tenant = tenant
         self.store = gateway.store.of(tenant)
-        self.evidence, self.admission = gateway.evidence, gateway.admission  # asked of the call in the path only
+        self.evidence, self.admission = gateway.evidence, gateway.admission  # asked only of calls that `find` has found
         self.gate = gateway.gate
         self.options = tenant_named(tenant, gateway.config.tenants)
         alarms = replace(gateway.config.alarms, cost=0, mail_to=())

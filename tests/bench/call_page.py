@@ -98,7 +98,7 @@ async def page(folder: Path) -> Opened:
         tell_hour(gateway, str(file))
         async with store.write() as session:
             session.add(artifact(CALL, str(file)))
-        while gateway.evidence.timelines.version(CALL):
+        while gateway.evidence.timelines.going(CALL):
             await asyncio.sleep(0.05)
         dashboard = await stack.enter_async_context(Dashboard(gateway, gateway.config.web))  # type: ignore[arg-type]
         play = await stack.enter_async_context(playwright.async_playwright())

@@ -50,7 +50,7 @@ async def an_observer(under_test: GatewayUnderTest, patch: pytest.MonkeyPatch) -
     for watchers in (under_test.gateway.watchers, under_test.gateway.evidence._watchers):
         watchers._all.insert(0, wrong)
     async with under_test.bad():
-        known = under_test.gateway.evidence.sip.of(under_test.bad_id())
+        known = under_test.gateway.evidence.sip.latest(under_test.bad_id())
         assert known is not None, "those behind it were told"
         assert under_test.of(CallBegan)[under_test.bad_id()] == 1
     for watchers in (under_test.gateway.watchers, under_test.gateway.evidence._watchers):

@@ -26,6 +26,7 @@ from sipgw.records.captures.explain import findings
 from sipgw.sip.events import Ended
 from tests.callee import Callee, callee, rejecting
 from tests.calls.test_cloud_call import records
+from tests.cdr_events import key
 from tests.cloud import Cloud, cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
@@ -326,7 +327,7 @@ def test_a_person_who_is_not_heard_stands_in_the_record_and_on_the_page_of_the_c
                     caller.leg.hangup()
                 (found,) = await records(gateway.gateway)
                 record = await gateway.gateway.store.call(found["id"])
-                timeline = await gateway.gateway.evidence.timelines.of(found["id"])
+                timeline = await gateway.gateway.evidence.timelines.of(key(found))
                 (status,) = (one for one in gateway.gateway.status() if one.name == "carrier")
         assert record and timeline
         (leg,) = record["media"]["legs"]

@@ -15,6 +15,7 @@ from sipgw.config.records import CaptureOptions, RecordingOptions
 from sipgw.events import Event
 from sipgw.tools.caller import AgentAudioMonitor, CallerPhone, Press
 from tests.calls.test_cloud_call import records
+from tests.cdr_events import key
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.openai import Reply
@@ -77,8 +78,8 @@ def test_a_pin_is_kept_by_nothing_that_keeps_things(tmp_path: Path, capfd: pytes
                 held.cancel()
             (record,) = await records(world.gateway)
             evidence = world.gateway.evidence
-            pcap = b"".join([piece async for piece in evidence.pcap(record["id"])])
-            timeline = await evidence.timelines.of(record["id"])
+            pcap = b"".join([piece async for piece in evidence.pcap(key(record))])
+            timeline = await evidence.timelines.of(key(record))
             whole = await world.gateway.store.call(record["id"])
             return pcap, timeline, whole, world.llm.requests
 

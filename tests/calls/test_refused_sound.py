@@ -21,6 +21,7 @@ from sipgw.records.captures.explain import MANY, findings
 from sipgw.sip.offer_answer import LocalMedia, make_offer
 from sipgw.tools.doctor.kept_calls import examine
 from tests.calls.test_cloud_call import every_code, records
+from tests.cdr_events import key
 from tests.cloud import cloud
 from tests.phone import Phone, calling
 from tests.waiting import HANG, until
@@ -75,9 +76,9 @@ def test_packets_of_the_address_that_a_re_invite_announces_are_told(tmp_path: Pa
             doctor = await examine(world.gateway.config.store, [record["trunk"]], AlarmOptions())
             assert [(one.id, one.verdict) for one in doctor] == [("calls.foreign", "warn")]
             assert f"{PACKETS} packets came from 127.0.0.2:" in doctor[0].evidence and doctor[0].fix
-            timeline = await world.gateway.evidence.timelines.of(record["id"])
+            timeline = await world.gateway.evidence.timelines.of(key(found))
             assert timeline is not None
-            return live["refused_sources"], record, timeline, await world.gateway.evidence.bundle(record["id"])  # type: ignore[return-value]
+            return live["refused_sources"], record, timeline, await world.gateway.evidence.bundle(key(found))  # type: ignore[return-value]
 
     live, record, timeline, bundle = asyncio.run(scenario())
     assert [(one["host"], one["reason"], one["packets"]) for one in live] == [("127.0.0.2", "foreign", PACKETS)]

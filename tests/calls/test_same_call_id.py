@@ -17,7 +17,7 @@ from sipgw.calls.info import CallInfo
 from sipgw.calls.registry import REMEMBERED, CallRegistry
 from sipgw.calls.session import CallSession
 from sipgw.config.config import GatewayConfig
-from sipgw.events import CallBegan, CallEnded, Disposition, Watchers
+from sipgw.events import CallBegan, CallEnded, CallKey, Disposition, Watchers
 from sipgw.records.captures.capture import SipCapture
 from sipgw.sip.checks import DROP
 from sipgw.sip.dialog import peer_of
@@ -32,6 +32,7 @@ from sipgw.sip.uri import Uri
 from sipgw.tools.load.host import ParrotGateway
 from sipgw.tools.trial import EMBEDDED, trial
 from sipgw.trunks.trunks import LOCAL_TRUNK
+from tests.cdr_events import key
 from tests.records.captures.test_capture import message
 from tests.waiting import HANG
 
@@ -98,7 +99,7 @@ def test_two_calls_at_once_are_two_in_everything_that_is_kept_of_them(tmp_path: 
             ended = await of(gateway, "1002")
             assert (ended["id"], ended["ending"]) == (f"{SAME} 2", "caller_hung_up")
             for call, caller in ((SAME, "1001"), (f"{SAME} 2", "1002")):
-                timeline = await gateway.evidence.timelines.of(call)
+                timeline = await gateway.evidence.timelines.of(key(await gateway.store.call(call)))
                 assert timeline is not None
                 assert (timeline["call"], timeline["caller"]) == (call, caller)
                 invites = [one for one in timeline["sip"]["messages"] if one["start"].startswith("INVITE")]
@@ -130,7 +131,7 @@ def test_a_call_after_a_restart_has_neither_the_identity_nor_the_files_of_an_ear
             assert {one["id"]: one["caller"] for one in await gateway.store.calls()} == {
                 SAME: "1000", f"{SAME} 2": "1001", f"{SAME} 3": "1002",
             }  # fmt: skip
-            first = await gateway.evidence.timelines.of(SAME)
+            first = await gateway.evidence.timelines.of(key(await gateway.store.call(SAME)))
             assert first is not None and first["caller"] == "1000"
 
     asyncio.run(scenario())
@@ -194,14 +195,14 @@ def test_messages_of_calls_that_share_them_go_together() -> None:
         capture.trace(message("a"))
         capture.watch(CallBegan(call, now, "in", "pbx", "agent", "100", "200", {}, "a"))
     capture.watch(CallEnded("a", now, Disposition("caller_hung_up", ""), {}))
-    first, second = capture.of("a"), capture.of("a 2")
+    first, second = capture.of(CallKey("a", now)), capture.of(CallKey("a 2", now))
     assert first is not None
     assert first == second
     assert len(first.messages) == 2
     capture.watch(CallEnded("a 2", now, Disposition("caller_hung_up", ""), {}))
     capture.trace(message("b"))
     capture.watch(CallBegan("b", now, "in", "pbx", "agent", "100", "200", {}, "b"))
-    capture.trace(message("b", "INFO sip:x SIP/2.0", size=9_000))
-    assert capture.of("a") is capture.of("a 2") is None
-    assert not capture._also
+    capture.trace(message("b", "INFO sip:x SIP/2.0", size=8_600))
+    assert capture.of(CallKey("a", now)) is capture.of(CallKey("a 2", now)) is None
+    assert list(capture._calls) == [CallKey("b", now)]
     assert 9_400 < capture.size < 10_000

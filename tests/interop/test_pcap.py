@@ -9,6 +9,7 @@ import pytest
 
 from media.recording.tap import Keep
 from sipgw.config.records import CaptureOptions
+from sipgw.events import CallKey
 from sipgw.records.captures.pcap import Pcap
 from tests.calls.test_cloud_call import every_code
 from tests.cloud import cloud
@@ -19,11 +20,11 @@ WRONG = "_ws.malformed || ip.checksum.status == 0 || udp.checksum.status == 0"
 HERE, THERE = ("192.0.2.9", 5060), ("198.51.100.7", 5080)
 
 
-async def call(world) -> str:
-    async with calling(world.target, every_code) as phone:
+async def call(world) -> CallKey:
+    async with calling(world.target, every_code):
         await asyncio.sleep(2.5)
-        assert phone.leg
-        return phone.leg.id
+        (live,) = world.gateway.calls.values()
+        return live.info.key
 
 
 def captured(folder: Path, keep: Keep = "recent", into: str = "") -> Path:
@@ -32,10 +33,10 @@ def captured(folder: Path, keep: Keep = "recent", into: str = "") -> Path:
     async def scenario() -> bytes:
         capture = CaptureOptions(keep, folder=into)
         async with cloud(folder, [], [], change=lambda config: dataclasses.replace(config, capture=capture)) as world:
-            name = await call(world)
+            key = await call(world)
             while world.gateway.calls:
                 await asyncio.sleep(0.01)
-            return b"".join([piece async for piece in world.gateway.evidence.pcap(name)])
+            return b"".join([piece async for piece in world.gateway.evidence.pcap(key)])
 
     path = folder / "call.pcap"
     path.write_bytes(asyncio.run(scenario()))

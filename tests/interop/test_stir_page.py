@@ -54,8 +54,7 @@ def test_the_page_of_a_call_shows_whether_its_number_is_signed_or_forged(tmp_pat
                     assert phone.leg
                     (live,) = [one for one in world.gateway.calls.values() if one.info.call_id == phone.leg.id]
                     assert await within(live.context.verified()) is wanted.startswith("passed")
-                kept = world.gateway.evidence.timelines._path(live.info.id)
-                assert kept is not None
+                kept, _ = world.gateway.evidence.timelines._paths(live.info.key)
                 await until(kept.exists)
                 for _ in range(2):
                     await page.goto(f"{dashboard.url}calls/{quote(live.info.id)}")

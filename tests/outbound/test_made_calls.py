@@ -21,6 +21,7 @@ from sipgw.trunks.route_selector import RouteSelector
 from sipgw.trunks.trunk_slots import TrunkSlots
 from tests.callee import Callee, callee, rejecting
 from tests.calls.test_cloud_call import records
+from tests.cdr_events import key
 from tests.gate_world import ALWAYS, CALIFORNIA, World, run
 from tests.outbound.test_call_out import NUMBER, calling_out
 from tests.recipes import OFFER
@@ -58,7 +59,7 @@ def test_the_record_has_the_number_and_the_caller_id_with_which_the_call_was_mad
             assert (record["trunk"], record["caller"], record["called"]) == ("carrier1", SHOWN, NUMBER)
             assert record["identity"] == {"number": SHOWN, "dialled": NUMBER, "reached": OTHER}
             assert (placed.info.caller, placed.info.numbers) == (SHOWN, (NUMBER, OTHER))
-            timeline = await world.gateway.evidence.timelines.of(record["id"])
+            timeline = await world.gateway.evidence.timelines.of(key(record))
             assert timeline
             assert (timeline["trunk"], timeline["caller"], timeline["called"]) == ("carrier1", SHOWN, NUMBER)
             assert f"Answered at {OTHER}: sound flows." in [one["text"] for one in timeline["events"]]

@@ -93,9 +93,9 @@ class World(NamedTuple):
             return await session.scalar(select(ArtifactRecord).where(ArtifactRecord.path == str(path)))
 
     async def opened(self, path: Path) -> bool:
-        await self.writer.written()
+        row = await self.row(path)
         async with self.store.read() as session:
-            return await is_open(session, str(path))  # type: ignore[return-value]
+            return await is_open(session, str(path), row.call if row else "")  # type: ignore[return-value]
 
 
 @contextlib.asynccontextmanager

@@ -122,7 +122,8 @@ def test_a_database_from_before_the_table_has_rows(tmp_path: Path) -> None:
             assert there[str(noted)].redact == {"spans": [f"{side}:0-{ENDLESS:.0f}" for side in "LR"]}
             away.touch()  # its disk is back
             await maintenance(store, wanted).once(NOW - timedelta(days=3))
-            assert [await is_open(session, str(path)) for path in (finished, noted, away)] == [True, False, False]
+            calls = ((finished, "a@1"), (noted, "b@2"), (away, "c@3"))
+            assert [await is_open(session, str(path), call) for path, call in calls] == [True, False, False]
 
     asyncio.run(run())
 

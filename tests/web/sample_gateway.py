@@ -119,7 +119,8 @@ async def fill(gateway: FakeGatewayView, folder: Path, *, hostile: bool = False,
         session.add(artifact(SLOW, str(folder / "slow.wav")))
         session.add_all(reports(now, SCRIPT if hostile else "word" * 100 if huge else ""))
     for number, (caller, agent, state, mos) in enumerate(HOUSE * (100 if huge else 1)):
-        began = now - timedelta(seconds=40 + 97 * number)
+        played = gateway.evidence.sip.latest(f"call-{number}")
+        began = played.at if played else now - timedelta(seconds=40 + 97 * number)
         gateway.begin(
             live_call(
                 number, SCRIPT if hostile else caller, agent=agent, began=began, answered=began, mos=mos,

@@ -54,8 +54,8 @@ LISTS = "[...document.querySelectorAll('.waits, .events')]"
 def test_lists_of_a_call_that_goes_on_stay_where_somebody_reads_while_it_grows(tmp_path: Path) -> None:
     async def look() -> None:
         async with window(tmp_path, busy=False) as there:
-            there.gateway.begin(live_call(0))
             page, rng, played = there.page, random.Random(1), Played(there.gateway, LIVE, HOUR, "Ann")
+            there.gateway.begin(live_call(0, began=played.began))
             played.answered(0.5)
             for number in range(100):
                 tell_turn(played, number, rng)

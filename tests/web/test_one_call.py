@@ -14,7 +14,7 @@ from agent.records import Times, ToolRun, Turn, TurnDecided, TurnEnded
 from media.process.channel import Quality
 from media.recording.redact import Span
 from media.recording.wav import header
-from sipgw.events import CallAnswered, CallBegan, CallEnded, CallMeasured, CallReported, Disposition, Watchers
+from sipgw.events import CallAnswered, CallBegan, CallEnded, CallKey, CallMeasured, CallReported, Disposition, Watchers
 from sipgw.records.artifacts.artifact import SETTLED, Artifacts
 from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.records.artifacts.work import ArtifactWorker
@@ -184,7 +184,7 @@ def test_the_median_of_the_page_is_one_figure(tmp_path: Path) -> None:
 
 def test_refused_packets_are_told_while_the_call_goes_on(tmp_path: Path) -> None:
     async def look(visitor: Visit) -> None:
-        live = visitor.gateway.begin(live_call(1))
+        live = visitor.gateway.begin(live_call(1, began=NOW))
         hold(visitor, live.info.id, end=False)
         assert (await timeline(visitor, live.info.id))["explained"] == []
         at = NOW.timestamp()
@@ -211,7 +211,7 @@ def test_the_page_says_why_there_is_no_sound(tmp_path: Path) -> None:
     async def look(visitor: Visit) -> None:
         hold(visitor, "a@1")
         assert (await timeline(visitor, "a@1"))["unrecorded"] == "Off. [recording] folder in sipgw.toml turns it on."
-        asked = visitor.gateway.begin(live_call(1, call_recording=CallRecording("", "key")))
+        asked = visitor.gateway.begin(live_call(1, began=NOW, call_recording=CallRecording("", "key")))
         hold(visitor, asked.info.id)
         told = (await timeline(visitor, asked.info.id))["unrecorded"]
         assert told == "No sound is kept, captured or heard by others: the caller has not agreed yet."
@@ -224,10 +224,11 @@ def test_the_page_says_why_there_is_no_sound(tmp_path: Path) -> None:
 
 @pytest.mark.faults("C11")
 def test_whoever_fetches_a_bundle_stands_in_the_audit_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def made(call: str) -> bytes:
+    async def made(call: CallKey) -> bytes:
         return b"PK"
 
     async def look(visitor: Visit) -> None:
+        hold(visitor, "a@1")
         monkeypatch.setattr(visitor.gateway.evidence, "bundle", made)
         assert (await visitor.browser.get("/calls/a@1/bundle")).content == b"PK"
         (deed,) = await audit_entries(visitor.gateway.store)
@@ -383,6 +384,7 @@ def test_the_page_of_half_an_hour_is_few_bytes_and_no_query_per_turn(
         ):
             size += len((await visitor.browser.get(f"/static/{script}")).content)
         assert size < 600_000
-        assert len([one for one in queries if one != "BEGIN"]) == 2, "those of its report and its costs, by its key"
+        asked = [one for one in queries if one != "BEGIN"]
+        assert len(asked) == 4, "twice for its row, then for its report and its costs, by its key"
 
     looking(tmp_path, look)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from agent.pool import Pool
+from sipgw.events import CallKey
 
 ENDING = ".json.gz"
 """Of the timeline of a call."""
@@ -38,9 +39,15 @@ KEEPING = DiskPool("the files of calls", workers=4, waiting=1024)
 
 
 def file_name(call: str) -> str:
-    """A file name for a call, for any Call-ID of the other side: two calls never share one."""
+    """A file name for an identity or `CallKey.name`, for any Call-ID of the other side: two never share one."""
     readable = re.sub(r"[^A-Za-z0-9@+_-]+", "_", call)[:80]
     return f"{readable}-{hashlib.sha256(call.encode('utf-8', 'replace')).hexdigest()[:12]}"
+
+
+def file_names(call: CallKey) -> tuple[str, str]:
+    """The file name of a call, and the one from before names had the start: there a call with the same identity may
+    have put its own file."""
+    return file_name(call.name), file_name(call.call)
 
 
 def absolute(folder: str | Path) -> Path:

@@ -67,13 +67,25 @@ def reheaded(content: bytes, change: Callable[[dict[str, Any]], dict[str, Any]])
     """The file of a bundle with another head, the facts of its call; packed fast, because somebody waits for it. Raises
     `BundleError`."""
     parts = _unpacked(io.BytesIO(content), "the file")
+    return _zipped((_json(change(_head(parts))).encode(), *(parts[name] for name in PARTS[1:])), level=1)
+
+
+def began_of(content: bytes) -> str:
+    """The start of the call of a bundle, as in its head; empty if nobody can read it."""
+    try:
+        return str(_head(_unpacked(io.BytesIO(content), "the file")).get("began", ""))
+    except BundleError:
+        return ""
+
+
+def _head(parts: dict[str, bytes]) -> dict[str, Any]:
     try:
         head = json.loads(parts[PARTS[0]])
     except ValueError:
         head = None
     if not isinstance(head, dict):
         raise BundleError(f"the file: no {PARTS[0]} that can be read")
-    return _zipped((_json(change(head)).encode(), *(parts[name] for name in PARTS[1:])), level=1)
+    return head
 
 
 def _zipped(contents: Sequence[bytes], level: int = 9) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -16,10 +16,20 @@ from sipgw import __version__
 from sipgw.bounds import FULL
 from sipgw.config.config import AgentConfig
 from sipgw.config.records import CaptureOptions
-from sipgw.events import AnsweredBy, CallAnswered, CallBegan, CallEnded, CallReported, Event, MediaAddress, with_caller
+from sipgw.events import (
+    AnsweredBy,
+    CallAnswered,
+    CallBegan,
+    CallEnded,
+    CallKey,
+    CallReported,
+    Event,
+    MediaAddress,
+    with_caller,
+)
 from sipgw.records.artifacts.artifact import Artifacts
-from sipgw.records.artifacts.files import BUNDLE, KEEPING, absolute, file_name
-from sipgw.records.bundles.bundle import PROVIDERS, Bundle
+from sipgw.records.artifacts.files import BUNDLE, KEEPING, absolute, file_names
+from sipgw.records.bundles.bundle import PROVIDERS, Bundle, began_of
 from sipgw.records.bundles.call_result import CallResult
 from sipgw.records.bundles.conversation_setup import ConversationSetup
 from sipgw.records.bundles.recorder import RECORDER, BundleRecorder
@@ -79,17 +89,17 @@ class BundleStore:
     """The bundles of all calls. `watch` must get all events, in the tasks of the calls."""
 
     def __init__(
-        self, options: CaptureOptions, agent: Callable[[str], BundledAgent], ladder: Callable[[str], Ladder | None]
+        self, options: CaptureOptions, agent: Callable[[str], BundledAgent], ladder: Callable[[CallKey], Ladder | None]
     ) -> None:
         """`agent` finds an agent by its name, `ladder` the SIP messages of a call."""
         self._options = options
         self._agent = agent
         self._ladder = ladder
         self._live: dict[str, _Seen] = {}
-        self._ended: dict[str, _Seen] = {}
+        self._ended: dict[CallKey, _Seen] = {}
 
-    def watch(self, event: Event) -> bool:
-        """Take an event; returns whether it ended a call whose bundle is to be written."""
+    def watch(self, event: Event) -> CallKey | None:
+        """Take an event; returns the call that it ended if its bundle is to be written."""
         if isinstance(event, CallBegan):
             RECORDER.set(None)
             if self._options.bundles != "off":
@@ -97,7 +107,7 @@ class BundleStore:
                 RECORDER.set(self._live[event.call].recorder)
         seen = self._live.get(event.call)
         if seen is None:
-            return False
+            return None
         match event:
             case CallAnswered(sound=sound, trunk=trunk, made=made):
                 seen.sound, seen.began = sound, with_caller(seen.began, trunk, made)
@@ -112,32 +122,44 @@ class BundleStore:
                 self._end(event.call, seen)
                 failed = ending.kind not in GOOD or any(frame["of"] == "failed" for frame in seen.recorder.frames)
                 wanted = self._options.bundles
-                return wanted == "always" or (wanted == "failed" and failed)
-        return False
+                return seen.began.key if wanted == "always" or (wanted == "failed" and failed) else None
+        return None
 
     def _end(self, call: str, seen: _Seen) -> None:
         del self._live[call]
-        self._ended[call] = seen
+        self._ended[seen.began.key] = seen
         size = sum(one.recorder.size for one in self._ended.values())
         while size > self._options.megabytes << 19:
             size -= self._ended.pop(next(iter(self._ended))).recorder.size
             FULL["bundles of calls"] += 1
 
-    async def bundle(self, call: str, engine: MediaEngine | None) -> bytes:
+    async def bundle(self, call: CallKey, engine: MediaEngine | None) -> bytes:
         """The bundle of an ended call: from its file, or else from memory. Raises `NoBundle`."""
+        written = await self.written(call, lambda path: KEEPING.run(path.read_bytes))
+        return await self._made(call, engine) if written is None else written
+
+    async def written(self, call: CallKey, read: Callable[[Path], Awaitable[bytes]]) -> bytes | None:
+        """The bundle of a call that was written into the folder; None if `read` raises OSError."""
         if self._options.bundle_folder:
+            path, earlier = self._paths(call)
             with contextlib.suppress(OSError):
-                return await KEEPING.run(self.file_of(call).read_bytes)
-        return await self._made(call, engine)
+                return await read(path)
+            with contextlib.suppress(OSError):
+                content = await read(earlier)
+                began = await KEEPING.run(began_of, content)
+                return content if began == call.began.isoformat() else None
+        return None
 
-    def file_of(self, call: str) -> Path:
-        """Where the bundle of a call is, if one was written."""
-        return absolute(self._options.bundle_folder) / f"{file_name(call)}{BUNDLE}"
+    def _paths(self, call: CallKey) -> list[Path]:
+        """Where its file is written, and where earlier releases did."""
+        return [absolute(self._options.bundle_folder) / f"{name}{BUNDLE}" for name in file_names(call)]
 
-    async def _made(self, call: str, engine: MediaEngine | None) -> bytes:
+    async def _made(self, call: CallKey, engine: MediaEngine | None) -> bytes:
         seen = self._ended.get(call)
         if seen is None:
-            raise NoBundle("the call goes on" if call in self._live else "nothing of this call is in memory")
+            live = self._live.get(call.call)
+            going = live is not None and live.began.key == call
+            raise NoBundle("the call goes on" if going else "nothing of this call is in memory")
         recorder, sound = seen.recorder, seen.sound
         if not recorder.whole:
             raise NoBundle("there was more of this call than is kept")
@@ -167,17 +189,18 @@ class BundleStore:
             "parts": {part: max(len(agent.providers[part]), len(names[part])) for part in PROVIDERS},
             "privacy": json.loads(json.dumps(asdict(config.privacy))),
         }
-        sip = ladder_as_dict(self._ladder(began.call), recorder.zero)["messages"]
+        sip = ladder_as_dict(self._ladder(began.key), recorder.zero)["messages"]
         setting, story = ConversationSetup.of(json.loads(json.dumps(recorder.setting))), CallResult.of(recorder.frames)
         made = Bundle(about, setting, story, recorder.frames, sip, packets, bytes(recorder.sound))
         return clean(made, config.privacy, agent.secrets).write()
 
-    async def keep(self, call: str, engine: MediaEngine | None, artifacts: Artifacts) -> None:
+    async def keep(self, call: CallKey, engine: MediaEngine | None, artifacts: Artifacts) -> None:
         """Write the bundle of a call that has just ended into the folder, readable by us alone."""
         await asyncio.sleep(SETTLE)
         try:
             content = await self._made(call, engine)
-            async with artifacts.writing(ArtifactKind.BUNDLE, call, str(path := self.file_of(call))):
+            path = self._paths(call)[0]
+            async with artifacts.writing(ArtifactKind.BUNDLE, call.call, str(path)):
                 await KEEPING.run(_write, path, content)
         except NoBundle as reason:
             log.warning("no bundle kept", cause=str(reason))

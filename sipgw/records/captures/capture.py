@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sipgw.bounds import FULL
-from sipgw.events import CallBegan, CallEnded, Event
+from sipgw.events import CallBegan, CallEnded, CallKey, Event
 from sipgw.sip.trace import Traced
 
 CALL_LIMIT = 512 * 1024
@@ -17,7 +17,7 @@ OTHERS = 200
 """Messages outside of calls (REGISTER, OPTIONS) that are kept, and the bytes of each at most."""
 OTHER_BYTES = 4096
 OVERHEAD = 400
-"""Bytes that a message takes besides its own."""
+"""Bytes that a message takes besides its own, and that a call takes."""
 CALL_ID = 200
 """Characters of a Call-ID that count."""
 _CALL_ID = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]{1,%d})" % CALL_ID)
@@ -31,15 +31,17 @@ class Ladder(NamedTuple):
     """Number of dropped messages, after the first `FIRST`."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Kept:
-    call: str
+    """Messages of one call; of several if they go on at the same time with one Call-ID."""
+
     messages: list[Traced] = field(default_factory=list)
     size: int = 0
     left_out: int = 0
     legs: set[str] = field(default_factory=set)
-    also: set[str] = field(default_factory=set)
-    """Further calls with the same Call-ID."""
+    calls: set[CallKey] = field(default_factory=set)
+    going: set[CallKey] = field(default_factory=set)
+    """The ones of `calls` that have not ended."""
 
 
 class SipCapture:
@@ -52,12 +54,15 @@ class SipCapture:
         self.size = 0
         self._limit = limit
         self._whose = whose
-        self._strangers: dict[str, _Kept] = {}
-        """Messages of INVITEs that were not admitted, by call; then of ended calls, and of running calls."""
-        self._ended: dict[str, _Kept] = {}
-        self._live: dict[str, _Kept] = {}
+        self._strangers: dict[_Kept, None] = {}
+        """Messages of INVITEs that were not admitted, oldest first; then of ended calls, and of running calls."""
+        self._ended: dict[_Kept, None] = {}
+        self._live: dict[_Kept, None] = {}
         self._legs: dict[str, _Kept] = {}
-        self._also: dict[str, _Kept] = {}
+        """Where the next message with a Call-ID goes."""
+        self._calls: dict[CallKey, _Kept] = {}
+        self._latest: dict[str, CallBegan] = {}
+        """The latest call with an identity."""
 
     def trace(self, traced: Traced) -> None:
         """Keep a message."""
@@ -65,7 +70,7 @@ class SipCapture:
         found = _CALL_ID.search(head)
         leg = found[1].decode("utf-8", "replace").strip() if found else ""
         kept = self._legs.get(leg)
-        if kept is None:
+        if kept is None or (kept in self._ended and _begins_another(traced, head, kept)):
             if not leg or not head.startswith(b"INVITE "):
                 self.others.append(traced._replace(data=traced.data[:OTHER_BYTES]))
                 return
@@ -75,31 +80,46 @@ class SipCapture:
     def watch(self, event: Event) -> None:
         """Follow which calls go on."""
         if isinstance(event, CallBegan):
-            kept = self._find(event.call) or self._legs.get(event.call_id[:CALL_ID]) or _Kept(event.call)
-            if kept.call != event.call:
-                kept.also.add(event.call)
-                self._also[event.call] = kept
-                kept.size += OVERHEAD  # a repeated Call-ID uses no more memory than others
-                self.size += OVERHEAD
-            self._live[kept.call] = kept
-            self._strangers.pop(kept.call, None)
-            self._ended.pop(kept.call, None)
-        elif isinstance(event, CallEnded) and (ended := self._find(event.call)) and self._live.pop(ended.call, None):
-            self._ended[ended.call] = ended
+            leg = event.call_id[:CALL_ID] or event.call
+            kept = self._legs.get(leg)
+            if kept is None or kept in self._ended:
+                kept = self._begin(leg, "")
+            kept.size += OVERHEAD  # a call without messages takes memory, too, and so does a repeated Call-ID
+            self.size += OVERHEAD
+            kept.calls.add(event.key)
+            kept.going.add(event.key)
+            self._calls[event.key] = kept
+            self._latest[event.call] = event
+            self._live[kept] = None
+            self._strangers.pop(kept, None)
+        elif isinstance(event, CallEnded) and (began := self._latest.get(event.call)):
+            kept = self._calls[began.key]
+            kept.going.discard(began.key)
+            if not kept.going and kept in self._live:
+                del self._live[kept]
+                self._ended[kept] = None
 
-    def of(self, call: str) -> Ladder | None:
-        """The messages of a call, None if there are none. Calls with the same Call-ID share all messages."""
-        kept = self._find(call)
-        return Ladder(list(kept.messages), kept.left_out) if kept and kept.messages else None
+    def of(self, call: CallKey) -> Ladder | None:
+        """The messages of a call, None if there are none. Calls that go on at the same time with one Call-ID share all
+        messages.
+        """
+        return _ladder(self._calls.get(call))
 
-    def _find(self, call: str) -> _Kept | None:
-        return self._live.get(call) or self._ended.get(call) or self._strangers.get(call) or self._also.get(call)
+    def latest(self, identity: str) -> CallBegan | None:
+        """How the latest call with that identity began; it may have no row yet. None if nothing of it is kept."""
+        return self._latest.get(identity)
+
+    def refused(self, call_id: str) -> Ladder | None:
+        """The messages of an INVITE that was not admitted, None if there are none."""
+        kept = self._legs.get(call_id)
+        return _ladder(kept) if kept in self._strangers else None
 
     def _begin(self, leg: str, call: str) -> _Kept:
-        call = call or leg
-        kept = self._find(call)
-        if kept is None:
-            kept = self._strangers[call] = _Kept(call)
+        """Where messages of a new leg go: to `call`, or else to a call that may begin with them."""
+        began = self._latest.get(call) if call else None
+        kept = self._calls[began.key] if began else _Kept()
+        if began is None:
+            self._strangers[kept] = None
         kept.legs.add(leg)
         self._legs[leg] = kept
         return kept
@@ -115,11 +135,25 @@ class SipCapture:
             kept.size -= gone
             self.size -= gone
         while self.size > self._limit and (held := self._strangers or self._ended or self._live):
-            oldest = next(iter(held.values()))
-            del held[oldest.call]
+            oldest = next(iter(held))
+            del held[oldest]
             FULL["SIP messages of calls"] += 1
             self.size -= oldest.size
             for leg in oldest.legs:
-                self._legs.pop(leg, None)
-            for call in oldest.also:
-                self._also.pop(call, None)
+                if self._legs.get(leg) is oldest:
+                    del self._legs[leg]
+            for call in oldest.calls:
+                del self._calls[call]
+                if (latest := self._latest.get(call.call)) and latest.key == call:
+                    del self._latest[call.call]
+
+
+def _begins_another(traced: Traced, head: bytes, before: _Kept) -> bool:
+    """Whether a message begins another call than the one `before`, which is over and had the same Call-ID: an INVITE
+    that is no retransmission."""
+    invite = traced.direction == "in" and head.startswith(b"INVITE ")
+    return invite and all(traced.data != one.data for one in before.messages)
+
+
+def _ladder(kept: _Kept | None) -> Ladder | None:
+    return Ladder(list(kept.messages), kept.left_out) if kept and kept.messages else None

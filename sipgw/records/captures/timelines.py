@@ -5,20 +5,18 @@ import contextlib
 import gzip
 import json
 import os
-import re
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 import structlog
 
 from agent.records import HandedOver
-from sipgw.events import CallBegan, CallEnded, CallReported, Event
+from sipgw.events import CallBegan, CallEnded, CallKey, CallReported, Event
 from sipgw.records.artifacts.artifact import Artifacts
-from sipgw.records.artifacts.files import ENDING, KEEPING, absolute, file_name
+from sipgw.records.artifacts.files import ENDING, KEEPING, absolute, file_names
 from sipgw.records.captures.capture import Ladder
-from sipgw.records.captures.timeline import TEXT, Timeline, ladder_as_dict
+from sipgw.records.captures.timeline import Timeline
 from sipgw.records.store.artifact_states import ArtifactKind
 from sipgw.sip.boundaries import bounded
 
@@ -26,11 +24,6 @@ log = structlog.get_logger()
 
 SETTLE = 1.0
 """Seconds after the end of a call until its last SIP messages arrive."""
-_NAMED = {
-    "caller": re.compile(r"(?im)^(?:from|f)[ \t]*:[ \t]*([^\r\n;]+)"),
-    "called": re.compile(r"(?im)^(?:to|t)[ \t]*:[ \t]*([^\r\n;]+)"),
-}
-"""Caller and called party of the INVITE."""
 LARGEST = 64 << 20
 """Bytes of a timeline that are read at most."""
 
@@ -40,7 +33,7 @@ class Timelines:
 
     def __init__(
         self,
-        ladder: Callable[[str], Ladder | None],
+        ladder: Callable[[CallKey], Ladder | None],
         kept: int,
         redactor: Callable[[str], Callable[[str], str]] = lambda agent: str,
     ) -> None:
@@ -53,6 +46,7 @@ class Timelines:
         self._folder: Path | None = None
         self._artifacts = Artifacts()
         self._live: dict[str, Timeline] = {}
+        """By identity, until the file is written."""
         self._group = asyncio.TaskGroup()
         self._closing = asyncio.Event()
         self._open = False
@@ -82,63 +76,58 @@ class Timelines:
             timeline.tell(event, now)
             if isinstance(event, CallEnded):
                 if self._open and self._kept:
-                    keep = self._keep(event.call, timeline)
+                    keep = self._keep(timeline)
                     self._group.create_task(bounded(keep, None, "timeline not made"))
                 else:
                     del self._live[event.call]
 
-    def version(self, call: str) -> str:
+    def going(self, identity: str) -> CallKey | None:
+        """The call with that identity that goes on, or has just ended."""
+        timeline = self._live.get(identity)
+        return timeline.began.key if timeline else None
+
+    def version(self, call: CallKey) -> str:
         """A version that changes with the timeline of a running call; "" for other calls."""
-        timeline, ladder = self._live.get(call), self._ladder(call)
+        timeline, ladder = self._of(call), self._ladder(call)
         return f"{timeline.version}.{len(ladder.messages) if ladder else 0}" if timeline else ""
 
-    async def of(self, call: str) -> dict[str, Any] | None:
-        """The timeline of a call: see `Timeline.as_dict`; of an INVITE that was refused its messages alone; or None."""
-        ladder = self._ladder(call)
-        if timeline := self._live.get(call):
-            return timeline.as_dict(ladder)
-        if (found := await KEEPING.run(self._read, call)) is not None:
-            return found
-        if ladder is None:
-            return None
-        first = ladder.messages[0]
-        seen = datetime.now(UTC) - timedelta(seconds=asyncio.get_running_loop().time() - first.at)
-        names = {name: _NAMED[name].search(first.data.decode("utf-8", "replace")) for name in _NAMED}
-        return {
-            "call": call,
-            "seen": seen.isoformat(),
-            **{name: found[1][:TEXT] if found else "" for name, found in names.items()},
-            "sip": ladder_as_dict(ladder, first.at),
-        }
+    async def of(self, call: CallKey) -> dict[str, Any] | None:
+        """The timeline of a call, from memory or its file: see `Timeline.as_dict`. None if there is none."""
+        if timeline := self._of(call):
+            return timeline.as_dict(self._ladder(call))
+        return await KEEPING.run(self._read, call)
 
-    async def _keep(self, call: str, timeline: Timeline) -> None:
+    def _of(self, call: CallKey) -> Timeline | None:
+        timeline = self._live.get(call.call)
+        return timeline if timeline and timeline.began.key == call else None
+
+    async def _keep(self, timeline: Timeline) -> None:
+        call = timeline.began.key
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLE):
                 await self._closing.wait()
         try:
             text = json.dumps(timeline.as_dict(self._ladder(call)), default=str, separators=(",", ":"))
-            if path := self._path(call):
-                async with self._artifacts.writing(ArtifactKind.TIMELINE, call, str(path)):
-                    await KEEPING.run(_write, path, text.encode())
+            if paths := self._paths(call):
+                async with self._artifacts.writing(ArtifactKind.TIMELINE, call.call, str(paths[0])):
+                    await KEEPING.run(_write, paths[0], text.encode())
         except OSError as error:
             log.warning("timeline not kept", cause=str(error))
         finally:
-            if self._live.get(call) is timeline:
-                del self._live[call]
+            if self._live.get(call.call) is timeline:
+                del self._live[call.call]
 
-    def _path(self, call: str) -> Path | None:
-        return self._folder / f"{file_name(call)}{ENDING}" if self._folder and self._kept else None
+    def _paths(self, call: CallKey) -> list[Path]:
+        """Where its file is written, and where earlier releases did."""
+        return [self._folder / f"{name}{ENDING}" for name in file_names(call)] if self._folder and self._kept else []
 
-    def _read(self, call: str) -> dict[str, Any] | None:
-        path = self._path(call)
-        if path is None:
-            return None
-        try:
-            with gzip.open(path) as file:
+    def _read(self, call: CallKey) -> dict[str, Any] | None:
+        for path in self._paths(call):
+            with contextlib.suppress(OSError, EOFError, ValueError), gzip.open(path) as file:
                 found = json.loads(file.read(LARGEST))
-        except (OSError, EOFError, ValueError):
-            return None
-        return found if isinstance(found, dict) and found.get("call") == call else None
+                if isinstance(found, dict) and found.get("began") == call.began.isoformat():
+                    return found
+        return None
 
 
 def private(path: Path) -> Any:

@@ -1,12 +1,12 @@
 """SIP messages kept per call: which belong to it, within which limit, and what goes first."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sipgw.config.config import ConfigError, parse
-from sipgw.events import CallBegan, CallEnded, Disposition
-from sipgw.records.captures.capture import CALL_LIMIT, FIRST, OTHERS, SipCapture
+from sipgw.events import CallBegan, CallEnded, CallKey, Disposition
+from sipgw.records.captures.capture import CALL_LIMIT, FIRST, OTHERS, Ladder, SipCapture
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 
@@ -29,8 +29,13 @@ def ended(call: str) -> CallEnded:
     return CallEnded(call, NOW, Disposition("caller_hung_up", ""), {})
 
 
+def of(capture: SipCapture, call: str) -> Ladder | None:
+    """Of the call, or of the INVITE that was no call."""
+    return capture.of(CallKey(call, NOW)) or capture.refused(call)
+
+
 def starts(capture: SipCapture, call: str) -> list[str]:
-    ladder = capture.of(call)
+    ladder = of(capture, call)
     return [traced.data.split(b" ")[0].decode() for traced in ladder.messages] if ladder else []
 
 
@@ -42,14 +47,14 @@ def test_messages_are_kept_by_call_in_their_order():
     capture.trace(message("a", "ACK sip:x SIP/2.0"))
     assert starts(capture, "a") == ["INVITE", "SIP/2.0", "ACK"]
     assert starts(capture, "b") == ["INVITE"]
-    assert capture.of("c") is None
+    assert of(capture, "c") is None
 
 
 @pytest.mark.parametrize("line", ["Call-ID: a", "call-id:a", "i: a", "CALL-ID \t:  a  ", "I:a"])
 def test_the_call_id_is_found_however_it_is_written(line):
     capture = SipCapture(1 << 20)
     capture.trace(Traced("in", PEER, f"INVITE sip:x SIP/2.0\r\nVia: y\r\n{line}\r\n\r\n".encode(), 0.0))
-    assert capture.of("a")
+    assert of(capture, "a")
 
 
 def test_a_call_id_in_a_body_counts_for_nothing():
@@ -70,6 +75,35 @@ def test_the_legs_of_a_transfer_belong_to_the_call_that_they_were_made_for():
     capture.trace(message("other", out=True))
     assert starts(capture, "a") == ["INVITE", "INVITE", "SIP/2.0"]
     assert starts(capture, "other") == ["INVITE"]
+
+
+def test_a_call_id_that_comes_back_begins_another_ladder_and_a_retransmission_does_not():
+    capture, later = SipCapture(1 << 20), NOW + timedelta(hours=1)
+    capture.trace(message("a"))
+    capture.watch(began("a"))
+    capture.watch(ended("a"))
+    capture.trace(message("a", at=0.5))
+    assert starts(capture, "a") == ["INVITE", "INVITE"]
+    capture.trace(message("a", "INVITE sip:other@192.0.2.9 SIP/2.0"))
+    assert capture.refused("a"), "it is no call yet"
+    capture.watch(began("a")._replace(at=later))
+    capture.trace(message("a", "SIP/2.0 200 OK", out=True))
+    second = capture.of(CallKey("a", later))
+    assert second and [traced.data[:12] for traced in second.messages] == [b"INVITE sip:o", b"SIP/2.0 200 "]
+    assert starts(capture, "a") == ["INVITE", "INVITE"] and capture.refused("a") is None
+    assert capture.latest("a") == began("a")._replace(at=later)
+
+
+def test_the_same_invite_in_a_later_call_shows_nothing_of_the_earlier_one():
+    capture, later = SipCapture(1 << 20), NOW + timedelta(hours=1)
+    for at in (NOW, later):
+        capture.trace(message("a"))
+        capture.watch(began("a")._replace(at=at))
+        capture.trace(message("a", f"SIP/2.0 {at.hour + 200} OK", out=True))
+        capture.watch(ended("a"))
+    first, second = capture.of(CallKey("a", NOW)), capture.of(CallKey("a", later))
+    assert first and [traced.data[:11] for traced in first.messages] == [b"INVITE sip:", b"SIP/2.0 200", b"INVITE sip:"]
+    assert second and [traced.data[:11] for traced in second.messages] == [b"SIP/2.0 201"]
 
 
 def test_an_invite_that_comes_in_is_nobody_elses_leg():
@@ -94,7 +128,7 @@ def test_a_call_that_floods_keeps_how_it_began_and_what_came_last():
     capture.trace(message("a"))
     for number in range(2000):
         capture.trace(message("a", "INFO sip:x SIP/2.0", at=float(number), size=1000))
-    ladder = capture.of("a")
+    ladder = of(capture, "a")
     assert ladder and ladder.messages[0].data.startswith(b"INVITE") and ladder.messages[-1].at == 1999.0
     assert ladder.messages[FIRST - 1].at == FIRST - 2
     assert len(ladder.messages) + ladder.left_out == 2001
@@ -102,7 +136,7 @@ def test_a_call_that_floods_keeps_how_it_began_and_what_came_last():
 
 
 def test_when_memory_is_full_strangers_go_first_then_the_call_that_ended_first_then_the_oldest():
-    capture = SipCapture(10_000)
+    capture = SipCapture(12_000)
     for call in ("a", "b", "c"):
         capture.trace(message(call, size=1600))
         capture.watch(began(call))
@@ -110,16 +144,17 @@ def test_when_memory_is_full_strangers_go_first_then_the_call_that_ended_first_t
     capture.watch(ended("a"))
     for number in range(50):
         capture.trace(message(f"stranger{number}", size=1600))
-    assert [bool(capture.of(call)) for call in ("a", "b", "c", "stranger0", "stranger49")] == [True] * 3 + [False, True]
+    calls = ("a", "b", "c", "stranger0", "stranger49")
+    assert [bool(of(capture, call)) for call in calls] == [True] * 3 + [False, True]
     capture.watch(began("d"))
     for _ in range(2):
         capture.trace(message("d", size=1600))
-    assert [bool(capture.of(call)) for call in ("a", "b", "c", "d", "stranger49")] == [True] * 4 + [False]
+    assert [bool(of(capture, call)) for call in ("a", "b", "c", "d", "stranger49")] == [True] * 4 + [False]
     capture.trace(message("d", size=1600))
-    assert [bool(capture.of(call)) for call in ("a", "b", "c", "d")] == [True, False, True, True]
+    assert [bool(of(capture, call)) for call in ("a", "b", "c", "d")] == [True, False, True, True]
     capture.trace(message("d", size=1200))
-    assert [bool(capture.of(call)) for call in ("a", "b", "c", "d")] == [False, False, True, True]
-    assert capture.size <= 10_000
+    assert [bool(of(capture, call)) for call in ("a", "b", "c", "d")] == [False, False, True, True]
+    assert capture.size <= 12_000
 
 
 def test_what_was_forgotten_leaves_nothing_behind():

@@ -29,7 +29,7 @@ def test_a_call_out_has_its_messages_though_its_name_is_not_a_call_id(tmp_path: 
             evidence = world.gateway.evidence
             async with asyncio.timeout(HANG):
                 placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
-                call = placed.id
+                call = placed.info.key
                 while not person.phones or len(person.phones[0].heard()) < 4000:
                     await asyncio.sleep(0.02)
                 person.legs[0].hangup()
@@ -65,11 +65,13 @@ def test_two_calls_at_once_do_not_mix(tmp_path: Path) -> None:
                     while {event.call for event in told if isinstance(event, CallMeasured)} < set(names):
                         await asyncio.sleep(0.05)
             for name, another in (names, names[::-1]):
-                ladder = evidence.sip.of(name)
+                began = evidence.sip.latest(name)
+                assert began
+                ladder = evidence.sip.of(began.key)
                 assert ladder
                 assert all(name.encode() in message.data for message in ladder.messages)
                 assert not any(another.encode() in message.data for message in ladder.messages)
-                found = await evidence.timelines.of(name)
+                found = await evidence.timelines.of(began.key)
                 assert found and found["quality"][0][1] > 4 and 4.5 < found["quality"][0][0] < 9
                 json.dumps(found)
 

@@ -13,11 +13,12 @@ from structlog.testing import capture_logs
 from sipgw.agents.agents import Agents
 from sipgw.config.config import GatewayConfig
 from sipgw.config.records import CaptureOptions
-from sipgw.events import CallEnded, Disposition
+from sipgw.events import CallEnded, CallKey, Disposition
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.captures.pcap import SNAP, Pcap
 from sipgw.records.evidence import CallEvidence
 from sipgw.sip.trace import redacted
+from tests.cdr_events import call_began
 
 HERE, THERE = ("192.0.2.9", 5060), ("198.51.100.7", 5060)
 
@@ -33,13 +34,14 @@ def test_a_datagram_that_masking_has_made_longer_than_any_is_cut(hosts: tuple[An
 
 
 def test_a_capture_that_cannot_be_made_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(self: CallEvidence, call: str) -> AsyncIterator[bytes]:
+    async def broken(self: CallEvidence, call: CallKey) -> AsyncIterator[bytes]:
         raise struct.error("a fault of ours")
         yield b""
 
     async def scenario() -> None:
         evidence = CallEvidence(CaptureOptions(folder=str(tmp_path / "captures")), Agents(GatewayConfig(), {}))
         async with evidence.gathering(None, None, tmp_path / "calls", Artifacts()):  # type: ignore[arg-type]
+            evidence.watch(call_began("a"))
             evidence.watch(CallEnded("a", datetime.now(UTC), Disposition("caller_hung_up", ""), {}))
             while evidence._writing:
                 await asyncio.sleep(0)

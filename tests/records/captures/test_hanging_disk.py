@@ -31,10 +31,10 @@ def test_the_timelines_end_though_a_file_is_never_written(tmp_path: Path, monkey
         kept = Timelines(lambda call: None, 100)
         now = datetime.now(UTC)
         async with kept.kept_in(tmp_path, Artifacts()):
-            kept.watch(CallBegan("c", now, "in", "pbx", "agent", "+14155550123", "200", {}))
+            kept.watch(began := CallBegan("c", now, "in", "pbx", "agent", "+14155550123", "200", {}))
             kept.watch(CallEnded("c", now, Disposition("caller_hung_up", ""), {}))
         monkeypatch.setattr(files, "SLOW", HANG)  # on a busy machine the thread that reads comes late
-        assert await within(kept.of("c")) is None
+        assert await within(kept.of(began.key)) is None
 
     asyncio.run(asyncio.wait_for(scenario(), HANG))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from sipgw.events import (
     Watchers,
 )
 from sipgw.records.artifacts.artifact import Artifacts
-from sipgw.records.artifacts.files import file_name
+from sipgw.records.artifacts.files import file_name, file_names
 from sipgw.records.artifacts.retention import prune
 from sipgw.records.artifacts.work import ArtifactWorker
 from sipgw.records.captures.capture import SipCapture
@@ -171,7 +171,7 @@ def test_only_as_many_messages_as_can_be_looked_at() -> None:
     start = b"INVITE sip:a SIP/2.0\r\nCall-ID: c@1\r\n\r\n"
     for number in range(1000):
         capture.trace(Traced("in", Peer("udp", "192.0.2.1", 5060), start + b"\xff" * 20, float(number)))
-    sip = Timeline(BEGAN, 0.0).as_dict(capture.of("c@1"))["sip"]
+    sip = Timeline(BEGAN, 0.0).as_dict(capture.of(BEGAN.key))["sip"]
     assert len(sip["messages"]) == MESSAGES
     assert len(sip["messages"]) + sip["left_out"] == 1000
     assert [sip["messages"][at]["t"] for at in (0, -1)] == [0.0, 999.0]
@@ -189,15 +189,16 @@ def test_a_call_that_is_over_is_kept_with_the_messages_that_came_last(tmp_path: 
     async def scenario() -> Any:
         lines = Timelines(capture.of, 10)
         async with lines.kept_in(tmp_path / "calls", Artifacts()):
-            assert await lines.of("c@1") is None and not lines.version("c@1")
+            assert await lines.of(BEGAN.key) is None and not lines.version(BEGAN.key)
             hold(lines)
-            assert lines.version("c@1")
-            going = await lines.of("c@1")
+            capture.watch(BEGAN)
+            assert lines.version(BEGAN.key)
+            going = await lines.of(BEGAN.key)
             assert going and going["ending"] is None and len(going["turns"]) == 1
             lines.watch(ENDED)
             start = b"INVITE sip:a SIP/2.0\r\nCall-ID: c@1\r\n\r\n"
             capture.trace(Traced("out", Peer("udp", "192.0.2.1", 5060), start, 1.0))
-        return await lines.of("c@1")
+        return await lines.of(BEGAN.key)
 
     kept = asyncio.run(scenario())
     assert kept["ending"]["kind"] == "caller_hung_up" and len(kept["sip"]["messages"]) == 1
@@ -207,7 +208,7 @@ def test_a_call_that_is_over_is_kept_with_the_messages_that_came_last(tmp_path: 
     async def again() -> Any:
         lines = Timelines(lambda call: None, 10)
         async with lines.kept_in(tmp_path / "calls", Artifacts()):
-            return await lines.of("c@1")
+            return await lines.of(BEGAN.key)
 
     assert asyncio.run(again()) == kept
 
@@ -234,9 +235,9 @@ def test_none_are_kept_where_none_are_wanted(tmp_path: Path) -> None:
         lines = Timelines(lambda call: None, 0)
         async with lines.kept_in(tmp_path / "calls", Artifacts()):
             hold(lines)
-            assert await lines.of("c@1")
+            assert await lines.of(BEGAN.key)
             lines.watch(ENDED)
-            assert await lines.of("c@1") is None
+            assert await lines.of(BEGAN.key) is None
 
     asyncio.run(scenario())
     assert not (tmp_path / "calls").exists()
@@ -249,7 +250,7 @@ def test_what_must_not_be_kept_is_not(tmp_path: Path) -> None:
             lines.watch(BEGAN)
             run = ToolRun("pay", {"card": ["4111"]}, {"of": "4111"})
             lines.watch(report(TurnEnded(Turn("it is 4111", "4111, right?", "4111,", tools=[run]))))
-            return await lines.of("c@1")
+            return await lines.of(BEGAN.key)
 
     assert "4111" not in json.dumps(asyncio.run(scenario()))
 
@@ -260,12 +261,28 @@ def test_no_call_id_leads_out_of_the_folder_or_to_the_file_of_another() -> None:
     assert all("/" not in name and ".." not in name and len(name) < 120 for name in names)
 
 
+def test_a_file_of_an_earlier_release_is_found_by_the_call_that_it_is_of_alone(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        lines = Timelines(lambda call: None, 10)
+        async with lines.kept_in(tmp_path, Artifacts()):
+            hold(lines)
+            lines.watch(ENDED)
+        (file,) = tmp_path.iterdir()
+        file.rename(tmp_path / f"{file_name('c@1')}.json.gz")
+        found = await lines.of(BEGAN.key)
+        assert found and found["caller"] == "+1555"
+        assert await lines.of(BEGAN._replace(at=NOW + timedelta(hours=1)).key) is None
+
+    asyncio.run(scenario())
+
+
 def test_a_damaged_file_is_no_timeline(tmp_path: Path) -> None:
-    (tmp_path / f"{file_name('c@1')}.json.gz").write_bytes(b"\x1f\x8b broken")
+    for name in file_names(BEGAN.key):
+        (tmp_path / f"{name}.json.gz").write_bytes(b"\x1f\x8b broken")
 
     async def scenario() -> Any:
         lines = Timelines(lambda call: None, 5)
         async with lines.kept_in(tmp_path, Artifacts()):
-            return await lines.of("c@1")
+            return await lines.of(BEGAN.key)
 
     assert asyncio.run(scenario()) is None

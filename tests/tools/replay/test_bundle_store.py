@@ -5,7 +5,7 @@ import asyncio
 import zipfile
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,8 @@ from sipgw.agents.agents import Agents
 from sipgw.config.config import ConfigError, GatewayConfig
 from sipgw.config.config import parse as parse_config
 from sipgw.config.records import CaptureOptions, PrivacyOptions
-from sipgw.events import CallBegan, CallEnded, CallReported, Disposition
+from sipgw.events import CallBegan, CallEnded, CallKey, CallReported, Disposition
+from sipgw.records.artifacts.files import file_name
 from sipgw.records.bundles.bundle import Bundle, read_bundle
 from sipgw.records.bundles.bundle_store import BundleStore, NoBundle
 from sipgw.records.bundles.recorder import LIMIT, RECORDER
@@ -49,7 +50,7 @@ async def greeted(me: Caller) -> None:
 
 
 def holding(
-    folder: Path, capture: CaptureOptions, scene: Scene, look: Callable[[ScriptedGateway, str], Awaitable[None]]
+    folder: Path, capture: CaptureOptions, scene: Scene, look: Callable[[ScriptedGateway, CallKey], Awaitable[None]]
 ) -> None:
     async def held() -> None:
         config = replace(trial(GatewayConfig(agent=EMBEDDED), folder), capture=capture)
@@ -60,31 +61,33 @@ def holding(
             await called(scene, scene.act, gateway)
             while not calls:
                 await asyncio.sleep(0.01)
-            await look(gateway, calls[0])
+            began = gateway.evidence.sip.latest(calls[0])
+            assert began
+            await look(gateway, began.key)
 
     asyncio.run(held())
 
 
 @pytest.mark.slow
 def test_on_demand_a_call_in_memory_is_handed_out_and_can_be_played(tmp_path: Path) -> None:
-    async def look(gateway: ScriptedGateway, call: str) -> None:
+    async def look(gateway: ScriptedGateway, call: CallKey) -> None:
         (tmp_path / "one.call.zip").write_bytes(await gateway.evidence.bundle(call))
         kept = read_bundle(tmp_path / "one.call.zip")
-        assert (kept.about["call"], kept.about["direction"], kept.story.ending) == (call, "in", "caller_hung_up")
+        assert (kept.about["call"], kept.about["direction"], kept.story.ending) == (call.call, "in", "caller_hung_up")
         assert kept.sip[0]["text"].startswith("INVITE ") and "BYE" in [one["start"].split()[0] for one in kept.sip]
         inbound = [packet for packet in kept.packets if not packet.out and not packet.control]
         assert len(inbound) > 30 and all(len(packet.data) == 172 for packet in inbound)
         assert all(len(packet.data) == 12 for packet in kept.packets if packet.out and not packet.control)
         assert await asyncio.to_thread(lambda: replay(kept).story.ending) == "caller_hung_up"  # noqa: TID251
         with pytest.raises(NoBundle, match="nothing of this call is in memory"):
-            await gateway.evidence.bundle("another")
+            await gateway.evidence.bundle(call._replace(call="another"))
 
     holding(tmp_path, CaptureOptions(bundles="demand"), Scene(greeted, ScriptedProviders(ANSWERS)), look)
 
 
 @pytest.mark.slow
 def test_nothing_is_seen_of_calls_that_are_not_to_be_kept(tmp_path: Path) -> None:
-    async def look(gateway: ScriptedGateway, call: str) -> None:
+    async def look(gateway: ScriptedGateway, call: CallKey) -> None:
         with pytest.raises(NoBundle):
             await gateway.evidence.bundle(call)
 
@@ -94,7 +97,7 @@ def test_nothing_is_seen_of_calls_that_are_not_to_be_kept(tmp_path: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("fails", [True, False])
 def test_only_what_failed_is_written(tmp_path: Path, fails: bool) -> None:
-    async def look(gateway: ScriptedGateway, call: str) -> None:
+    async def look(gateway: ScriptedGateway, call: CallKey) -> None:
         kept = tmp_path / "kept"
         await (until(lambda: list(kept.glob("*.call.zip"))) if fails else asyncio.sleep(2.0))
         found = list(kept.glob("[!.]*"))
@@ -134,7 +137,7 @@ def test_sound_that_must_not_be_kept_is_in_no_bundle(tmp_path: Path) -> None:
     def recorded(config: GatewayConfig) -> GatewayConfig:
         return replace(config, recording=replace(config.recording, folder=str(tmp_path / "tapes")))
 
-    async def look(gateway: ScriptedGateway, call: str) -> None:
+    async def look(gateway: ScriptedGateway, call: CallKey) -> None:
         with pytest.raises(NoBundle, match="some of its sound was not to be kept"):
             await gateway.evidence.bundle(call)
 
@@ -151,7 +154,7 @@ def seen(bundles: BundleStore, call: str, words: str, count: int) -> None:
 
 
 def over(bundles: BundleStore, call: str, kind: str = "caller_hung_up") -> bool:
-    return bundles.watch(CallEnded(call, NOW, Disposition(kind, ""), {}))
+    return bundles.watch(CallEnded(call, NOW, Disposition(kind, ""), {})) is not None
 
 
 def test_the_call_that_ended_first_goes_first_and_a_call_without_end_goes_alone() -> None:
@@ -162,16 +165,30 @@ def test_the_call_that_ended_first_goes_first_and_a_call_without_end_goes_alone(
         for call in "abc":
             seen(bundles, call, "x" * 1000, 400)
             over(bundles, call)
-        assert list(bundles._ended) == ["b", "c"]
+        assert [key.call for key in bundles._ended] == ["b", "c"]
         seen(bundles, "long", "x" * 100_000, 120)
         recorder = bundles._live["long"].recorder
         assert not recorder.whole and sum(len(str(frame)) for frame in recorder.frames) <= LIMIT
         with pytest.raises(NoBundle, match="the call goes on"):
-            await bundles.bundle("long", None)
+            await bundles.bundle(CallKey("long", NOW), None)
         over(bundles, "long")
         assert list(bundles._ended) == [], "it was larger than the memory for all"
 
     run(scenario())
+
+
+def test_a_file_of_an_earlier_release_is_found_by_the_call_that_it_is_of_alone(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        options = CaptureOptions(bundles="always", bundle_folder=str(tmp_path))
+        bundles = BundleStore(options, Agents(GatewayConfig(), {}), lambda call: None)
+        content = (BUNDLES / "card.call.zip").read_bytes()
+        key = CallKey("a@1", datetime.fromisoformat(bundle("card").about["began"]))
+        (tmp_path / f"{file_name('a@1')}.call.zip").write_bytes(content)
+        assert await bundles.bundle(key, None) == content
+        with pytest.raises(NoBundle):
+            await bundles.bundle(key._replace(began=key.began + timedelta(hours=1)), None)
+
+    asyncio.run(scenario())
 
 
 def test_what_failed_is_told_by_its_ending_or_by_a_part_of_the_agent() -> None:

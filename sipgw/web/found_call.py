@@ -1,0 +1,61 @@
+"""Which call a name in a path means. Evidence is asked for by the key of the call that is found here, never by a name:
+a later call may have the identity of an earlier one, and another tenant.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from sipgw.calls.session import CallSession
+from sipgw.events import CallKey
+from sipgw.records.store.tables import CallRecord
+from sipgw.web.gateway_view import GatewayView
+
+
+@dataclass(frozen=True)
+class FoundCall:
+    """A call, or an INVITE that was refused."""
+
+    name: str
+    key: CallKey | None = None
+    """None for an INVITE that was refused."""
+    tenant: str = ""
+    """Tenant whose call it is; empty: that of the installation itself."""
+    session: CallSession | None = None
+    """While it goes on."""
+    row: str = ""
+    """Its identity in the records. Empty if that was not looked for, as the call goes on: it may not be `name`."""
+
+
+async def find(gateway: GatewayView, name: str) -> FoundCall | None:
+    """The call of that name: one that goes on, or else the one whose row has the name, or else one that is only in
+    memory. To the view of a tenant only its own calls exist. Raises the errors of the database, unless the call is in
+    memory.
+    """
+    if (live := gateway.calls.get(name)) is not None:
+        return FoundCall(name, live.info.key, live.info.tenant, live)
+    query = select(CallRecord.began, CallRecord.tenant).where(CallRecord.id == name)
+    try:
+        async with gateway.store.read() as session:
+            row = (await session.execute(query)).one_or_none()
+    except (SQLAlchemyError, OSError):
+        if (remembered := _remembered(gateway, name)) is None:
+            raise
+        return remembered
+    if row is None:
+        return _remembered(gateway, name)
+    key = CallKey(name, row.began)
+    if name.endswith(ending := CallKey("", row.began).name):
+        key = key._replace(call=name.removesuffix(ending))
+    live = gateway.calls.get(key.call)
+    return FoundCall(name, key, row.tenant, live if live is not None and live.info.key == key else None, name)
+
+
+def _remembered(gateway: GatewayView, name: str) -> FoundCall | None:
+    """A call without a row, or an INVITE that was refused; of strangers nobody knows the tenant."""
+    tenant, sip = gateway.store.tenant, gateway.evidence.sip
+    began = sip.latest(name)
+    if began is not None and tenant in ("", began.tenant):
+        return FoundCall(name, began.key, began.tenant, row=name)
+    return FoundCall(name) if not tenant and sip.refused(name) else None
