@@ -146,6 +146,7 @@ class CdrWriter:
         try:
             async with self._store.read() as session:
                 spool.resume(await writer.place(session))
+                await writer.resume(session)
             while await self._step(spool, writer):
                 pass
             async with self._store.write() as session:

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, false, insert, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, false, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.bounds import BoundedTable
+from sipgw.events import CallKey
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactPlace, ArtifactState
 from sipgw.records.store.spool import Entry, SpoolPosition
 from sipgw.records.store.tables import (
@@ -87,6 +88,12 @@ class Writer:
         found = await session.get(SpoolRecord, self.gateway)
         return SpoolPosition(found.segment, found.position) if found else SpoolPosition(0, 0)
 
+    async def resume(self, session: AsyncSession) -> None:
+        """Know the rows of the calls that an earlier run has not ended: entries of them may still be in the spool."""
+        for row, began in await session.execute(select(CallRecord.id, CallRecord.began).where(*self._open)):
+            if row.endswith(ending := CallKey("", began).name):
+                self._rows_of[row.removesuffix(ending)] = row
+
     async def apply(self, session: AsyncSession, entries: Sequence[Entry], place: SpoolPosition | None) -> None:
         """Write entries, and `place` as the read position. Each entry is told its row, in ``record``."""
         rows = Rows()
@@ -117,8 +124,11 @@ class Writer:
 
     async def open_calls(self, session: AsyncSession) -> list[str]:
         """The calls of this gateway that have not ended."""
-        query = select(CallRecord.id).where(CallRecord.gateway == self.gateway, CallRecord.ended.is_(None))
-        return list(await session.scalars(query))
+        return list(await session.scalars(select(CallRecord.id).where(*self._open)))
+
+    @property
+    def _open(self) -> tuple[ColumnElement[bool], ...]:
+        return CallRecord.gateway == self.gateway, CallRecord.ended.is_(None)
 
     async def about(self, session: AsyncSession, call: str, names: Sequence[str]) -> dict[str, Any]:
         """The columns `names` of the row of a call."""
@@ -134,7 +144,7 @@ class Writer:
         """Find a row for a new call: an identity that was there before gets its time, too."""
         self._rows_of.pop(call, None)
         if call in taken:
-            suffix = f" {began}"
+            suffix = CallKey("", datetime.fromisoformat(began)).name
             self._rows_of[call] = call[: ID - len(suffix)] + suffix
         taken.add(call)
 
