@@ -133,11 +133,17 @@ class CallerSound:
     def confirmed(self) -> None:
         """Words of the voice that came last were answered: learn the caller's level, and trust the line more."""
         if self._voices.last.voice:
+            self._voices.last.answered = True
             self._voices.background.confirmed(self._voices.last.level)
             self._needed = max(SHORTEST, self._needed * FASTER)
 
     def false_alarm(self) -> None:
-        """A reply was stopped for the voice that started last, and no words came: ask for more voice next time."""
+        """A reply was stopped for the voice that started last, and no words came: ask for more voice next time.
+
+        A voice with words that were answered before is the caller's, although it brings none now.
+        """
+        if self._voices.last.answered:
+            return
         self._needed = min(LONGEST, self._needed * SLOWER)
         self._voices.background.refused(self._voices.last.level, self._voices.last.seconds)
         self._voices.last.disowned = True

@@ -35,6 +35,8 @@ class Sound:
     """When there was a syllable of the level of its voice last."""
     looked: float = 0.0
     """When it was last decided what it is."""
+    answered: bool = False
+    """Whether words of it were answered."""
     disowned: bool = False
     """Whether it was a voice of which no words came."""
 

@@ -159,6 +159,20 @@ def test_a_word_does_not_stop_the_agent_where_it_has_done_so_before_for_nothing(
     assert of(heard(subject, call, clock=60.0), START)[0].change.evidence.needed <= SHORTEST
 
 
+def test_a_voice_that_was_answered_stays_the_caller_s_although_it_stops_the_reply_without_words() -> None:
+    """The recogniser ended the turn too soon, and tells the rest of the words late."""
+    subject, said = CallerSound(model()), at_level(ulaw_clip("lv_0930.wav"), CALLER)
+    call = line(8.0, rng(), None, place(8 * RATE, (1.0, said)))
+    heard(subject, Line(call.came[: 2 * RATE], b""))
+    subject.confirmed()
+    heard(subject, Line(call.came[2 * RATE : 3 * RATE], b""), clock=2.0)
+    subject.false_alarm()
+    (ended,) = heard(subject, Line(call.came[3 * RATE :], b""), clock=3.0)
+    assert (ended.change.kind, ended.change.evidence.background) == (END, False)
+    assert ended.change.at > 3.5, "not when the reply went on"
+    assert kinds(heard(subject, call, clock=20.0)) == [START, END], "nobody takes the caller for a background"
+
+
 @pytest.mark.parametrize("after", [-0.2, 0.0, 0.1, 0.4])
 def test_a_quick_answer_around_the_agent_s_last_word_is_the_caller_s(after: float) -> None:
     subject, agent = CallerSound(model()), at_level(ulaw_clip("lv_0930.wav"), AGENT)
