@@ -52,17 +52,17 @@ class CallRegistry:
         self._given: dict[str, int] = {}
 
     def remember(self, calls: Iterable[str]) -> None:
-        """Count the identities of an earlier run, oldest first: no later call gets one of them, nor its files. After
+        """Count the identities of ended calls, oldest first: no later call gets one of them, nor its files. After
         the space stands a number, or the time that `sipgw.records.store.writing.Writer` has put there.
         """
         for call in calls:
             call_id, _, last = call.rpartition(" ")
-            self._given.setdefault(call, 1)
+            self._given[call] = self._given.pop(call, 1)
             if call_id:
                 number = int(last) if last.isascii() and last.isdecimal() else 1
                 self._given[call_id] = max(self._given.pop(call_id, 1), number)
-        for call in list(self._given)[:-REMEMBERED]:
-            del self._given[call]
+        while len(self._given) > REMEMBERED:
+            del self._given[next(iter(self._given))]
 
     def identity(self, call_id: str) -> str:
         """An identity for a call with that Call-ID: the Call-ID itself, or with a number if another call has had it.
@@ -88,6 +88,7 @@ class CallRegistry:
 
         def over(_: asyncio.Task[Disposition]) -> None:
             del self._sessions[call], self._tasks[call]
+            self.remember([call])  # its files, and their rows, are written only now
 
         task.add_done_callback(over)
 

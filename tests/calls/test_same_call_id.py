@@ -187,6 +187,28 @@ def test_the_call_ids_of_an_earlier_run_that_were_used_last_are_known_longest() 
     assert going.identity("x") == "x 3"
 
 
+def test_the_identity_of_a_call_that_has_just_ended_is_not_given_again_after_a_long_call() -> None:
+    """Its files and their rows come after its end, when the calls that began since are more than are counted."""
+
+    async def scenario() -> None:
+        async with asyncio.TaskGroup() as group:
+            for before in ([], [SAME]):
+                going = CallRegistry()
+                for call_id in before:
+                    going.identity(call_id)
+                first = going.identity(SAME)
+                task = group.create_task(asyncio.sleep(0))
+                going.add(SimpleNamespace(info=SimpleNamespace(id=first)), task)
+                for number in range(REMEMBERED):
+                    going.identity(f"call {number}")
+                await task
+                await asyncio.sleep(0)
+                assert not len(going)
+                assert going.identity(SAME) not in {first, *before}
+
+    asyncio.run(scenario())
+
+
 def test_messages_of_calls_that_share_them_go_together() -> None:
     """What they take counts once, and is freed once."""
     now = datetime(2026, 1, 2, tzinfo=UTC)
