@@ -29,7 +29,7 @@ from sipgw.config.inbound import LimitOptions
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import CaptureOptions, StoreOptions, WebhookOptions
 from sipgw.config.tenants import TenantOptions
-from sipgw.events import CallBegan, CallEnded, Disposition
+from sipgw.events import CallBegan, CallEnded, CallKey, Disposition
 from sipgw.outbound import jobs
 from sipgw.outbound.promises import CallbackContext, callback_tool
 from sipgw.policy.inbound.limits import Caller, InboundLimits
@@ -63,10 +63,14 @@ class Bound:
     """What fills it over the bound; or the test that does, ``file::name``."""
 
 
+def key(call: str) -> CallKey:
+    return CallKey(call, NOW)
+
+
 async def callbacks_of_one(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """In one call, numbers without end."""
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
-        kept, asking = jobs.Jobs(store, ""), CallbackContext("call-1", "desk", "+14155550123", US, verified=True)
+        kept, asking = jobs.Jobs(store, ""), CallbackContext(key("call-1"), "desk", "+14155550123", US, verified=True)
         tools = Toolbox(
             [callback_tool(kept, AsyncMock(return_value=asking), CallbackOptions(other_numbers=True), lambda: NOW)]
         )
@@ -83,7 +87,7 @@ async def callbacks_of_all(folder: Path, patch: pytest.MonkeyPatch) -> None:
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
         kept = jobs.Jobs(store, "")
         for number in range(20):
-            asking = CallbackContext(f"call-{number}", "desk", f"+141555501{number:02}", US, verified=True)
+            asking = CallbackContext(key(f"call-{number}"), "desk", f"+141555501{number:02}", US, verified=True)
             tools = Toolbox([callback_tool(kept, AsyncMock(return_value=asking), CallbackOptions(), lambda: NOW)])
             await tools.run("schedule_callback", f'{{"phone_number": "{asking.number}", "when": "tomorrow at 3 pm"}}')
         assert len(await kept.all("")) == 5
@@ -97,7 +101,7 @@ async def callbacks_of_tenants(folder: Path, patch: pytest.MonkeyPatch) -> None:
         kept = jobs.Jobs(store, "")
 
         async def promised(agent: str, number: int) -> str:
-            asking = CallbackContext(f"{agent}-{number}", agent, f"+141555501{number:02}", US, verified=True)
+            asking = CallbackContext(key(f"{agent}-{number}"), agent, f"+141555501{number:02}", US, verified=True)
             given = kept, AsyncMock(return_value=asking), CallbackOptions(), lambda: NOW
             tools = Toolbox([callback_tool(*given, tenants=tenants)])
             text = f'{{"phone_number": "{asking.number}", "when": "tomorrow at 3 pm"}}'

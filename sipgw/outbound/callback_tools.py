@@ -27,7 +27,7 @@ def callback_tools(store: Store, originator: Originator) -> CallTools:
 
         async def asking() -> CallbackContext:
             verified = await call.verified()
-            return CallbackContext(info.id, info.agent, info.other, info.trunk, verified)
+            return CallbackContext(info.key, info.agent, info.other, info.trunk, verified)
 
         async def refused(number: str, trunk: str, consent: bool) -> str:
             """Why the gate will not let `number` be called back at any hour; empty if it may."""

@@ -15,6 +15,7 @@ from sipgw.config.numbers import NumberError, e164
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.tenants import TenantOptions
 from sipgw.config.trunks import TrunkOptions
+from sipgw.events import CallKey
 from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.tables import Job
 from sipgw.outbound.when import WhenError, due, spoken
@@ -26,7 +27,7 @@ log = structlog.get_logger()
 class CallbackContext:
     """The call in which a callback is promised."""
 
-    call: str
+    call: CallKey
     agent: str
     number: str
     """The number of the person who speaks with the agent; may be empty."""
@@ -123,8 +124,8 @@ def callback_tool(
             log.warning("no call back is promised", reason=why)
             raise ToolError("we cannot call that number from here: say so, and promise nothing")
         job = Job(
-            campaign="", key=f"{context.call} {number}", number=number, agent=context.agent, trunk=trunk,
-            variables={"topic": about} if about else {}, consent=agreed, due=at.timestamp(), call=context.call,
+            campaign="", key=f"{context.call.name} {number}", number=number, agent=context.agent, trunk=trunk,
+            variables={"topic": about} if about else {}, consent=agreed, due=at.timestamp(), call=context.call.call,
             state="planned" if options.dial else "by_hand", reason="" if options.dial else BY_HAND,
         )  # fmt: skip
         promised = await jobs.promise(job, now(), tenants)

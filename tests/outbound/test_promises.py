@@ -12,6 +12,7 @@ from agent.tools import Toolbox
 from sipgw.config.config import GatewayConfig
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.trunks import TrunkOptions
+from sipgw.events import CallKey
 from sipgw.outbound.job_dialer import OutboundDialer
 from sipgw.outbound.jobs import MOST_OF_ONE, Jobs
 from sipgw.outbound.promises import CallbackContext, callback_tool
@@ -42,7 +43,7 @@ def promise(
     async def act(store: Store) -> tuple[list[str], list[Job]]:
         jobs = Jobs(store, "")
         options = CallbackOptions(dial, others, time_zone="Europe/Berlin")
-        context = CallbackContext("call-1", "desk", number, trunk, verified)
+        context = CallbackContext(CallKey("call-1", NOW), "desk", number, trunk, verified)
         tools = Toolbox([callback_tool(jobs, AsyncMock(return_value=context), options, lambda: NOW, refused)])
         runs = [await tools.run("schedule_callback", one) for one in arguments]
         return [run.error or run.result["when"] for run in runs], await jobs.all("")
@@ -89,6 +90,22 @@ def test_whoever_names_another_time_is_called_once(tmp_path: Path) -> None:
     assert (kept.number, another.number) == ("+14155550123", "+14155550124")
     assert datetime.fromtimestamp(kept.due, UTC) == datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
     assert kept.variables == {"topic": "a chair"}
+
+
+def test_a_later_call_with_the_same_identity_promises_a_call_of_its_own(tmp_path: Path) -> None:
+    """Its caller chose the Call-ID of a call of another tenant, and the job of that call stays as it was."""
+
+    async def act(store: Store) -> list[Job]:
+        jobs = Jobs(store, "")
+        for agent, began, topic in (("acme", NOW, "a lamp"), ("globex", NOW + timedelta(hours=9), "a chair")):
+            context = CallbackContext(CallKey("same@1", began), agent, "+14155550123", US, verified=True)
+            tools = Toolbox([callback_tool(jobs, AsyncMock(return_value=context), CallbackOptions(), lambda: NOW)])
+            ask = f'{{"phone_number": "4155550123", "when": "tomorrow at five", "topic": "{topic}"}}'
+            assert not (await tools.run("schedule_callback", ask)).error
+        return await jobs.all("")
+
+    found = [(job.agent, job.variables["topic"], job.call) for job in with_store(tmp_path, act)]
+    assert found == [("acme", "a lamp", "same@1"), ("globex", "a chair", "same@1")]
 
 
 def test_a_promise_that_is_moved_while_it_is_dialled_is_dialled_then(tmp_path: Path) -> None:
