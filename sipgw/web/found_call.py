@@ -2,7 +2,7 @@
 a later call may have the identity of an earlier one, and another tenant.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,16 +35,18 @@ async def find(gateway: GatewayView, name: str) -> FoundCall | None:
     """
     if (live := gateway.calls.get(name)) is not None:
         return FoundCall(name, live.info.key, live.info.tenant, live)
-    query = select(CallRecord.began, CallRecord.tenant).where(CallRecord.id == name)
+    remembered = _remembered(gateway, name)
+    names = [name, remembered.key.name] if remembered and remembered.key else [name]
+    query = select(CallRecord.id, CallRecord.began, CallRecord.tenant).where(CallRecord.id.in_(names))
     try:
         async with gateway.store.read() as session:
-            row = (await session.execute(query)).one_or_none()
+            rows = {row.id: row for row in await session.execute(query)}
     except (SQLAlchemyError, OSError):
-        if (remembered := _remembered(gateway, name)) is None:
+        if remembered is None:
             raise
         return remembered
-    if row is None:
-        return _remembered(gateway, name)
+    if (row := rows.get(name)) is None:
+        return replace(remembered, row=next(iter(rows))) if remembered and rows else remembered
     key = CallKey(name, row.began)
     if name.endswith(ending := CallKey("", row.began).name):
         key = key._replace(call=name.removesuffix(ending))

@@ -223,8 +223,11 @@ async def recording_of(app: App, one: FoundCall) -> Path:
     if path is None or not (await READING.run(path.is_file) or await object_of(app.gateway.store, path)):
         raise HTTPException(404, "this call has no recording")
     for pause in (*PAUSES, 0.0):
-        async with app.gateway.store.read() as session:
-            heard = await is_open(session, str(path), one.row)
+        try:
+            async with app.gateway.store.read() as session:
+                heard = await is_open(session, str(path), one.row)
+        except FileNotFoundError:
+            raise HTTPException(404, "this call has no recording") from None
         if heard is not None:
             break
         await asyncio.sleep(pause)

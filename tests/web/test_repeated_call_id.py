@@ -36,6 +36,8 @@ from sipgw.records.store.tables import ArtifactRecord
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 from sipgw.web import one_call
+from sipgw.web.found_call import find
+from sipgw.web.tenant_view import TenantGateway
 from tests.cdr_events import artifact
 from tests.waiting import HANG
 from tests.web.gateway_view import Visit, live_call, visit
@@ -194,6 +196,28 @@ def test_each_of_two_calls_has_its_own_page_and_files(tmp_path: Path, monkeypatc
     asyncio.run(scenario())
 
 
+def test_after_its_end_a_tenant_finds_the_row_of_its_call_by_the_call_id(tmp_path: Path) -> None:
+    """The page that was open during the call goes on with the Call-ID; costs, report and recording are in the row."""
+
+    async def scenario() -> None:
+        async with visit(tmp_path, TOML) as there:
+            there.gateway.others = {f"sales-{holder}": AgentConfig() for holder in (*HOLDERS, "initech")}
+            writers = CdrWriter(there.gateway.store, there.gateway.watchers)
+            async with writers as writer, gathered(there, writer, tmp_path):
+                for number in range(2):
+                    begin(there, number)
+                    await writer.written()
+                    end(there)
+                await writer.written()
+                for number, row in enumerate(NAMES):
+                    gateway: Any = there.gateway
+                    view: Any = TenantGateway(gateway, HOLDERS[number])
+                    found = await find(view, SAME)
+                    assert found and (found.row, found.tenant) == (row, HOLDERS[number])
+
+    asyncio.run(scenario())
+
+
 def test_the_recording_of_another_call_is_not_played_though_the_record_names_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +232,6 @@ def test_the_recording_of_another_call_is_not_played_though_the_record_names_its
         async with visitor.gateway.store.write() as session:
             session.add(artifact("a@1", str(file)))
         got = [(await visitor.browser.get(f"/calls/{call}/recording")).status_code for call in ("a@1", "b@1")]
-        assert got == [200, 409]
+        assert got == [200, 404]
 
     looking(tmp_path, look)

@@ -175,10 +175,13 @@ def left(redact: dict[str, Any]) -> list[Span]:
 
 async def is_open(session: AsyncSession, path: str, call: str) -> bool | None:
     """Whether the file at `path` may be handed out as one of `call`, the identity of its row: no private words in it
-    wait for redaction. None if unknown, because the file is being written, or its row is still in the spool.
+    wait for redaction. None if unknown, because the file is being written, or its row is still in the spool. Raises
+    `FileNotFoundError` for a file that only other calls have.
     """
-    its = ArtifactRecord.path == path, ArtifactRecord.call == call
-    rows = list(await session.scalars(select(ArtifactRecord).where(*its)))
+    found = list(await session.scalars(select(ArtifactRecord).where(ArtifactRecord.path == path)))
+    rows = [row for row in found if row.call == call]
+    if found and not rows:
+        raise FileNotFoundError(path)
     if not rows or any(row.state == ArtifactState.WRITING and left(row.redact) for row in rows):
         return None
     return all(row.state in (ArtifactState.WRITING, ArtifactState.FINISHED, ArtifactState.REDACTED) for row in rows)
