@@ -45,17 +45,25 @@ AGREED = 3.3
 """Seconds of the call at which the caller agrees to be recorded."""
 
 
+def yesterday() -> datetime:
+    """Yesterday's noon: the ended calls begin then, in the evidence and in the records."""
+    noon = datetime.now().astimezone().replace(hour=12, minute=0, second=0, microsecond=0)
+    return (noon - timedelta(days=1)).astimezone(UTC)
+
+
 class Played:
     """A call that was, told to the evidence with the times that it had."""
 
     def __init__(
-        self, gateway: FakeGatewayView, call: str, seconds: float, name: str, caller: str = "+15550142"
+        self, gateway: FakeGatewayView, call: str, seconds: float, name: str, began: datetime | None = None
     ) -> None:
         self.zero = asyncio.get_running_loop().time() - seconds
-        self._evidence, self._call, self._caller = gateway.evidence, call, caller
-        self.began = began = datetime.now(UTC) - timedelta(seconds=seconds)
+        self._evidence, self._call, self._caller = gateway.evidence, call, "+15550142"
+        self.began = began = began or datetime.now(UTC) - timedelta(seconds=seconds)
         self._evidence.watch(
-            CallBegan(call, began, "in", "telnyx", "agent", caller, "+15550199", {"name": name, "number": caller})
+            CallBegan(
+                call, began, "in", "telnyx", "agent", self._caller, "+15550199", {"name": name, "number": self._caller}
+            )
         )
         self._timeline = self._evidence.timelines._live[call]
         self._timeline.zero = self.zero
@@ -125,7 +133,7 @@ def play(gateway: FakeGatewayView, folder: Path, text: str = "", turns: int = 1)
     live.turn(9.0, text or "Do you have the new atlas?", "Yes, two copies.", (0.3, 0.4, 0.1, 0.2, 0.02))
     live.heard(40)
 
-    slow = Played(gateway, SLOW, 61, name)
+    slow = Played(gateway, SLOW, 61, name, yesterday())
     slow.answered(1.3)
     slow.turn(1.7, "", "Harbour Books, good morning. How can I help?", ())
     for round_ in range(turns):
@@ -152,14 +160,14 @@ def play(gateway: FakeGatewayView, folder: Path, text: str = "", turns: int = 1)
     file.write_bytes(header(len(sound)) + bytes(sound))
     slow.hung_up(61 if turns == 1 else 45.0 * turns, str(file))
 
-    silent = Played(gateway, SILENT, 33, name)
+    silent = Played(gateway, SILENT, 33, name, yesterday())
     silent.answered(1.2)
     silent.turn(1.6, "", "Harbour Books, good morning. How can I help?", ())
     silent.heard(31, mos=0.0)
     silent.sip(32, "out", "BYE sip:198.51.100.20 SIP/2.0")
     silent.tell(32, CallEnded, Disposition("line_lost", "no sound arrived for 30 s"), {"mos": 0.0})
 
-    refused = Played(gateway, REFUSED, 1, name)
+    refused = Played(gateway, REFUSED, 1, name, yesterday())
     refused.sip(0, "in", "INVITE sip:+15550199@192.0.2.9 SIP/2.0", SDP.format(codecs="18"))
     refused.sip(0.01, "out", "SIP/2.0 100 Trying")
     refused.sip(0.03, "out", "SIP/2.0 488 Not Acceptable Here")

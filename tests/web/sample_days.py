@@ -8,7 +8,7 @@ from typing import Any
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CallRecord, EventRecord, ExpenseRecord, TurnRecord
 from sipgw.web.overview import MOST, overview
-from tests.web.sample_calls import REFUSED, SILENT, SLOW
+from tests.web.sample_calls import REFUSED, SILENT, SLOW, yesterday
 
 NOW = datetime(2026, 11, 23, 14, 10, tzinfo=timezone(timedelta(hours=2)))
 """In the gateway's zone: its day began at 22:00 UTC."""
@@ -114,7 +114,7 @@ async def add_days(store: Store, instead: str = "") -> None:
     """Two days until now to look at: three calls in an hour by day, of which some went badly; the calls of `play` are
     yesterday's. `instead` stands in place of what others wrote."""
     now = datetime.now(UTC)
-    noon = now.astimezone().replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    noon = yesterday()
     rows: list[Any] = []
     for number in range(120):
         began = now - timedelta(minutes=5 + 24 * number)
