@@ -7,6 +7,8 @@ MAX_PACKET = 1500
 """Bytes of the longest datagram that is read."""
 
 _HEADER = struct.Struct("!BBHII")
+HEADER = _HEADER.size
+"""Bytes of the shortest datagram that can be RTP."""
 
 
 class Packet(NamedTuple):
@@ -25,7 +27,7 @@ _new = tuple.__new__  # as Packet(...), without a Python call, which would cost 
 
 def parse(data: bytes) -> Packet | None:
     """Read a datagram; None if it is not RTP version 2, is too short, or is RTCP on the same port (RFC 5761 §4)."""
-    if not 12 <= len(data) <= MAX_PACKET:
+    if not HEADER <= len(data) <= MAX_PACKET:
         return None
     first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
     if first == 0x80 and second < 128:  # nearly always: no padding, extension, sources or marker

@@ -10,7 +10,7 @@ from media.fast import base
 from media.g711 import ALAW_TO_ULAW, SILENCE, ULAW_TO_ALAW
 from media.recording.stereo import Recording
 from media.rtp.ice import Component, IceCredentials, is_stun
-from media.rtp.packet import parse
+from media.rtp.packet import HEADER, parse
 from media.rtp.rtcp import is_rtcp
 from media.rtp.sender import RtpSender
 from media.rtp.source import Address
@@ -184,7 +184,8 @@ class RtpSession(base.RtpSession):
             if is_rtcp(data):
                 return b"", RtcpReceived()
             self.counts.malformed += 1
-            self.inbound.refused.note(sender, "malformed", now)
+            if len(data) >= HEADER and not is_stun(data):  # not what keeps a NAT open (RFC 6263 §4), nor an early check
+                self.inbound.refused.note(sender, "malformed", now)
             return nothing
         form, inbound = self._agreed.receives, self.inbound
         if form is None:

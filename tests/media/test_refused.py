@@ -15,6 +15,8 @@ from media.session.session import RtpSession
 
 HOME, MOVED, STRANGER = ("192.0.2.1", 4000), ("192.0.2.2", 4002), ("203.0.113.9", 9)
 EPOCH = 1_000.0
+STUN = bytes.fromhex("000100002112a442") + bytes(12)
+"""A binding request without attributes."""
 
 
 def session(**wanted: Any) -> RtpSession:
@@ -78,6 +80,15 @@ def test_every_other_reason_is_that_of_its_counter(reason: str, data: bytes, rec
 def test_the_page_of_a_call_has_words_for_every_reason() -> None:
     words = (Path(__file__).parents[2] / "sipgw/web/static/quality.js").read_text()
     assert [one for one in get_args(Reason) if f' {one}: "' not in words] == []
+
+
+@pytest.mark.parametrize("data", [b"", b"\r\n\r\n", STUN], ids=["nothing", "line ends", "STUN"])
+def test_what_keeps_a_nat_open_is_no_refused_source(data: bytes) -> None:
+    """Nor is a check of ICE that is faster than our 200: Asterisk repeats it 0.1 s later."""
+    call = session()
+    call.receive(data, HOME, 0.1)
+    assert call.stats()["malformed"] == 1
+    assert not refused(call)
 
 
 def test_a_packet_that_the_network_repeats_is_no_refused_source() -> None:
