@@ -15,7 +15,7 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
-from media.browsers.transport import Network, PathFailed
+from media.browsers.transport import PARTING, Network, PathFailed
 from media.browsers.webrtc import BrowserPath
 from media.process.priority import raise_priority
 
@@ -35,14 +35,17 @@ class BrowserWorker:
     async def run(self, orders: asyncio.StreamReader) -> None:
         """Carry out orders until the gateway closes the pipe; then end the process.
 
-        A STUN server's name may still be looked up, in a thread that never answers and that Python would wait for.
+        A STUN server's name may still be looked up, in a thread that never answers and that Python would wait for. A
+        path that does not close is not waited for either: nobody else would end this process.
         """
         async with self._group:
             with contextlib.suppress(ConnectionError):
                 while line := await orders.readline():
                     self._group.create_task(self._carry_out(json.loads(line)))
-            for path in list(self._paths.values()):
-                await path.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PARTING / 2):
+                    for path in list(self._paths.values()):
+                        await path.close()
             os._exit(0)
 
     async def _carry_out(self, order: dict[str, Any]) -> None:

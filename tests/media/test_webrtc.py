@@ -1,4 +1,4 @@
-# mypy: disable-error-code="attr-defined"
+# mypy: disable-error-code="attr-defined, method-assign"
 """The way to a browser that does not come, and a STUN server whose name is not answered."""
 
 import asyncio
@@ -57,6 +57,11 @@ def hang(name):
     threading.Event().wait()
 
 
+async def stay(path):
+    """Stand for a path that never closes."""
+    await asyncio.get_running_loop().create_future()
+
+
 def test_the_process_ends_though_the_name_of_its_stun_server_is_still_looked_up():
     """`aioice` looks it up in a thread, for which Python would wait."""
     ours, theirs = socket.socketpair()
@@ -64,11 +69,18 @@ def test_the_process_ends_though_the_name_of_its_stun_server_is_still_looked_up(
     assert started == (b"stun.nobody.internal\n", 0)
 
 
-async def asked(ours, theirs):
+def test_the_process_ends_though_a_path_does_not_close():
+    """It ignores SIGTERM, so it would stay for ever once the gateway was killed."""
+    ours, theirs = socket.socketpair()
+    started = asyncio.run(asked(ours, theirs, "stays"))
+    assert started == (b"stun.nobody.internal\n", 0)
+
+
+async def asked(ours, theirs, *how):
     """A process that is asked for ports, and whose pipe is closed during the look-up: the name, and how it ended."""
     network = json.dumps(Network(stun="stun.nobody.internal:3478"))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __name__, str(theirs.fileno()), network, pass_fds=[theirs.fileno()],
+        sys.executable, "-m", __name__, str(theirs.fileno()), network, *how, pass_fds=[theirs.fileno()],
         stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     theirs.close()
@@ -86,4 +98,6 @@ async def asked(ours, theirs):
 
 if __name__ == "__main__":
     socket.gethostbyname = hang
+    if sys.argv[3:]:
+        webrtc.BrowserPath.close = stay
     runpy.run_module("media.browsers.worker", run_name="__main__")
