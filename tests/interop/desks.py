@@ -153,11 +153,11 @@ class Sound(asyncio.DatagramProtocol):
 class DeskCall:
     """One call of a phone."""
 
-    def __init__(self, number: str, leg: Leg, sound: Sound) -> None:
+    def __init__(self, number: str, leg: Leg, sound: Sound, local: LocalMedia) -> None:
         self.number = number
         self.leg = leg
         self.sound = sound
-        self.local = LocalMedia("127.0.0.1", sound.port, tls=False)
+        self.local = local
         self.ended: Ended | None = None
 
     def pick_up(self) -> None:
@@ -225,14 +225,17 @@ def refuses(status: int, *headers: tuple[str, str]) -> Callable[[DeskCall], None
 class Desks:
     """All phones of the company."""
 
-    def __init__(self, port: int, pbx: int, domain: str = "", credentials: Credentials | None = None) -> None:
-        """At `port`; the PBX is at port `pbx`, and has this `domain` if it is not its address."""
+    def __init__(
+        self, port: int, pbx: int, domain: str = "", credentials: Credentials | None = None, host: str = "127.0.0.1"
+    ) -> None:
+        """At `port` of `host`; the PBX is there at port `pbx`, and has this `domain` if it is not its address."""
         self.takes: dict[str, Callable[[DeskCall], None]] = {}
         self.calls: defaultdict[str, list[DeskCall]] = defaultdict(list)
-        self._pbx = Uri("sip", host="127.0.0.1", port=pbx)
+        self._host = host
+        self._pbx = Uri("sip", host=host, port=pbx)
         self._domain = domain
         self._credentials = credentials
-        self._endpoint = Endpoint(EndpointOptions("127.0.0.1", port, tcp=False), self._rung, lambda *_: None)
+        self._endpoint = Endpoint(EndpointOptions(host, port, tcp=False), self._rung, lambda *_: None)
         self._group = asyncio.TaskGroup()
         self._talking: asyncio.Task[None] | None = None
 
@@ -269,7 +272,7 @@ class Desks:
     async def _sound(self, number: str) -> Sound:
         loop = asyncio.get_running_loop()
         port = free_ports()  # the port after it is free for RTCP
-        _, sound = await loop.create_datagram_endpoint(lambda: Sound(number), ("127.0.0.1", port))
+        _, sound = await loop.create_datagram_endpoint(lambda: Sound(number), (self._host, port))
         return sound
 
     def _rung(self, leg: Leg) -> None:
@@ -277,7 +280,8 @@ class Desks:
 
     async def _take(self, leg: Leg) -> None:
         number = leg.request.uri.user
-        call = DeskCall(number, leg, await self._sound(number))
+        sound = await self._sound(number)
+        call = DeskCall(number, leg, sound, LocalMedia(self._host, sound.port, tls=False))
         self.calls[number].append(call)
         self.takes.get(number, picks_up)(call)
         await call.follow()
@@ -297,8 +301,9 @@ class Desks:
     ) -> DeskCall:
         """The phone `number` calls an extension; `name` is its display name, as it writes it."""
         sound = await self._sound(number)
-        offer = make_offer(LocalMedia("127.0.0.1", sound.port, tls=False))
-        who = f"{name} <sip:{number}@{self._domain or '127.0.0.1'}>".strip()
+        local = LocalMedia(self._host, sound.port, tls=False)
+        offer = make_offer(local)
+        who = f"{name} <sip:{number}@{self._domain or self._host}>".strip()
         proxy = self._pbx if self._domain else None
         with contextlib.ExitStack() as stack:
             stack.callback(sound.close)
@@ -308,7 +313,7 @@ class Desks:
             )  # fmt: skip
             stack.pop_all()
         leg.authenticate(self._credentials)
-        call = DeskCall(number, leg, sound)
+        call = DeskCall(number, leg, sound, local)
         sound.agreed(accept_answer(offer, reply or b"", call.local))
         self.calls[number].append(call)
         self._group.create_task(call.follow())

@@ -41,6 +41,8 @@ VARIANTS = {
     "infos": {"dtmf_mode": "info"},
     "tones": {"dtmf_mode": "inband"},
     "stream": {},
+    "ice": {"ice_support": "yes"},
+    "moving": {"ice_support": "yes", "direct_media": "yes"},
 }
 """Further agents at the same PBX, by what their endpoint has otherwise than in the guide."""
 SECURE = "secure"
@@ -74,11 +76,11 @@ def pjsip(certificate: Path) -> str:
         transport = re.sub(
             rf"^{option} = .*$", f"{option} = {{here}}/{certificate.name}", transport, flags=re.MULTILINE
         )
-    transport = transport.replace("0.0.0.0:5061", "127.0.0.1:{tls}")
+    transport = transport.replace("0.0.0.0:5061", "{host}:{tls}")
     own = (HERE / "pbx" / "pjsip.conf").read_text()
     phones = "".join(
         f"[{number}](phone)\naors = {number}\n{OWN.get(number, '')}\n"
-        f"[{number}]\ntype = aor\ncontact = sip:{number}@127.0.0.1:{{phones}}\n"
+        f"[{number}]\ntype = aor\ncontact = sip:{number}@{{host}}:{{phones}}\n"
         for number in PHONES
     )
     agents = [variant(agent, name, options) for name, options in (VARIANTS | {SECURE: secure}).items()]
@@ -107,17 +109,19 @@ class Office(Company):
     """The port of a gateway that is a trunk of its own."""
 
 
-def configured(config: GatewayConfig, recipe: GatewayConfig, tls: int, ca: Path, branch: int) -> GatewayConfig:
+def configured(
+    config: GatewayConfig, recipe: GatewayConfig, tls: int, ca: Path, branch: int, host: str
+) -> GatewayConfig:
     """The recipe's trunk and turns, the other agents of the same PBX, and what the agent may do."""
     (trunk,) = recipe.trunks
     ours = {"stream": {"registrar": f"{trunk.registrar};transport=tcp"}, "tones": {"inband_keys": True}}
     others = [replace(trunk, name=name, user=name, **ours.get(name, {})) for name in VARIANTS]  # type: ignore[arg-type]
-    secure = replace(trunk, name=SECURE, user=SECURE, registrar=f"127.0.0.1:{tls};transport=tls", srtp="required")
+    secure = replace(trunk, name=SECURE, user=SECURE, registrar=f"{host}:{tls};transport=tls", srtp="required")
     people = (
         PersonOptions("sales", "210", trunk="asterisk"),
         PersonOptions("helper", "231", trunk="asterisk"),
         PersonOptions("manager", "211", trunk="asterisk", mode="attended"),
-        PersonOptions("branch", f"sip:900@127.0.0.1:{branch}", mode="attended"),
+        PersonOptions("branch", f"sip:900@{host}:{branch}", mode="attended"),
         PersonOptions("deputy", "233", trunk="asterisk", mode="attended"),
         PersonOptions("boss", "212", trunk="asterisk", mode="attended"),
         PersonOptions("parking", "760", trunk="asterisk", mode="refer"),
@@ -130,7 +134,8 @@ def configured(config: GatewayConfig, recipe: GatewayConfig, tls: int, ca: Path,
     return replace(
         config, trunks=(trunk, *others, secure), turns=turns, people=people, agent=agent,
         gate=GateOptions(extensions=("2??", "6??", "7??", "8??"), per_number_per_day=99),
-        sip=replace(config.sip, tls=replace(config.sip.tls, ca=str(ca))),
+        sip=replace(config.sip, host=host, tls=replace(config.sip.tls, ca=str(ca))),
+        media=replace(config.media, bind_host=host),
     )  # fmt: skip
 
 
@@ -140,15 +145,17 @@ async def office(
     branch: int = 0,
     phones: int = 0,
     change: Callable[[GatewayConfig], GatewayConfig] = lambda config: config,
+    host: str = "127.0.0.1",
     **changed: Any,
 ) -> AsyncIterator[Office]:
     """Run all of it; the agents are registered. `branch`: the port of another PBX; `phones`: that of the phones.
-    `changed`: options of the trunk that are not those of the recipe; `change` makes the rest what the test needs."""
+    `host`: the address of them all. `changed`: options of the trunk that are not those of the recipe; `change` makes
+    the rest what the test needs."""
     authority = Authority(folder)
-    certificate = authority.issue("127.0.0.1", file="pbx.pem")
+    certificate = authority.issue(host, file="pbx.pem")
     port, tls, gateway = [free_ports() for _ in range(3)]
     phones = phones or free_ports()
-    variables = {"PBX_ADDRESS": f"127.0.0.1:{port}", "PBX_USER": "agent", "PBX_PASSWORD": PASSWORD}
+    variables = {"PBX_ADDRESS": f"{host}:{port}", "PBX_USER": "agent", "PBX_PASSWORD": PASSWORD}
     recipe = written(folder, "asterisk", variables, everything=False)
     (trunk,) = recipe.trunks
     recipe = replace(recipe, trunks=(replace(trunk, **changed),))
@@ -156,14 +163,14 @@ async def office(
     modules = (*MODULES, *MORE_MODULES)
     kept = {"pbx.pem": certificate.read_text()}
     ports = {"tls": tls, "phones": phones, "gateway": gateway, "branch": branch or port}
-    with asterisk(port, {}, files(certificate) | kept, modules, **ports) as pbx:
+    with asterisk(port, {}, files(certificate) | kept, modules, host=host, **ports) as pbx:
         async with (
-            Desks(phones, port) as desks,
+            Desks(phones, port, host=host) as desks,
             cloud(
                 folder,
                 [],
                 replies,
-                change=lambda config: change(configured(config, recipe, tls, authority.ca, ports["branch"])),
+                change=lambda config: change(configured(config, recipe, tls, authority.ca, ports["branch"], host)),
             ) as world,
         ):
             await until(lambda: {trunk.registration for trunk in world.gateway.status()} == {"registered"})
