@@ -27,7 +27,8 @@ MORE_MODULES = (
     "res_pjsip_authenticator_digest", "res_pjsip_endpoint_identifier_user", "res_pjsip_registrar", "res_pjsip_refer",
     "res_pjsip_rfc3326", "res_pjsip_diversion", "res_pjsip_dtmf_info", "res_pjsip_header_funcs", "res_pjsip_nat",
     "res_pjsip_logger", "res_pjsip_outbound_authenticator_digest", "res_crypto", "res_srtp", "res_parking",
-    "res_pjsip_messaging", "res_adsi", "res_smdi", "app_voicemail", "app_confbridge", "app_page", "app_stack",
+    "res_pjsip_messaging", "res_pjsip_mwi", "res_pjsip_mwi_body_generator", "res_clioriginate", "res_adsi", "res_smdi",
+    "app_voicemail", "app_confbridge", "app_page", "app_stack",
     "app_transfer", "app_echo", "app_directed_pickup", "app_dial", "app_sendtext", "bridge_holding", "codec_alaw",
     "codec_a_mu", "codec_gsm", "codec_g722", "codec_resample", "format_gsm", "format_pcm", "func_callerid",
     "func_channel", "func_logic", "func_strings", "func_timeout",
@@ -38,17 +39,18 @@ VARIANTS = {
     "timed": {"timers": "always", "timers_sess_expires": "90"},
     "modern": {"use_avpf": "yes", "ice_support": "yes", "rtcp_mux": "yes", "100rel": "required"},
     "hopeful": {"media_encryption": "sdes", "media_encryption_optimistic": "yes"},
-    "infos": {"dtmf_mode": "info"},
+    "infos": {"dtmf_mode": "info", "mailboxes": "248@default"},
     "tones": {"dtmf_mode": "inband"},
     "stream": {},
     "ice": {"ice_support": "yes"},
     "moving": {"ice_support": "yes", "direct_media": "yes"},
+    "updating": {"direct_media": "yes", "direct_media_method": "update", "connected_line_method": "update"},
 }
 """Further agents at the same PBX, by what their endpoint has otherwise than in the guide."""
 SECURE = "secure"
 """The agent whose calls are encrypted, as the guide has it."""
 PHONES = range(200, 260)
-OWN = {221: "call_group = 1", 222: "pickup_group = 1"} | dict.fromkeys((244, 258, 259), "direct_media = yes")
+OWN = {221: "call_group = 1", 222: "pickup_group = 1"} | dict.fromkeys((244, 245, 257, 258, 259), "direct_media = yes")
 """What some of them have of their own."""
 PEER = "127.0.0.6"
 """Where a gateway is that is a trunk of its own."""
@@ -125,6 +127,10 @@ def configured(
         PersonOptions("deputy", "233", trunk="asterisk", mode="attended"),
         PersonOptions("boss", "212", trunk="asterisk", mode="attended"),
         PersonOptions("parking", "760", trunk="asterisk", mode="refer"),
+        PersonOptions("brief parking", "780", trunk="asterisk", mode="refer"),
+        PersonOptions("night desk", "224", trunk="asterisk"),
+        PersonOptions("porter", "226", trunk="asterisk"),
+        PersonOptions("office", "229", trunk="asterisk"),
     )
     agent = replace(
         config.agent, greeting=GREETING, outbound_greeting=GREETING, answering_machines="message",

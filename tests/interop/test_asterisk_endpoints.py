@@ -57,20 +57,29 @@ async def lengths(company: Office, session: CallSession) -> tuple[int, int]:
     return came, sent
 
 
+async def packets_of(company: Office, milliseconds: int, phone: str, extension: str) -> None:
+    """The PBX offers packets of this length, agrees to those of our answer, and passes on what its phone sends."""
+    session, call = await company.met(phone, extension)
+    assert f"a=ptime:{milliseconds}".encode() in (leg_of(session).offer or b"")
+    assert await lengths(company, session) == (20, 20)
+    call.sound.length = milliseconds * RATE // 1000
+    async with asyncio.timeout(HANG):
+        while await lengths(company, session) != (milliseconds, 20):
+            await asyncio.sleep(LOOK)
+    await company.talk(session, call, "Packets of another length.")
+    media = (await company.hung_up(session, call))["media"]
+    assert isinstance(media, dict)
+    assert media["concealed"] < media["received"] / 10, media
+
+
 @scenario
 async def test_packets_of_30_ms(company: Office) -> None:
-    session, call = await company.met("237", "607")
-    assert b"a=ptime:30" in (leg_of(session).offer or b"")
-    assert await lengths(company, session) == (20, 20), "the PBX does as our answer asks"
-    await company.hung_up(session, call)
+    await packets_of(company, 30, "237", "607")
 
 
 @scenario
 async def test_packets_of_40_ms(company: Office) -> None:
-    session, call = await company.met("238", "608")
-    assert b"a=ptime:40" in (leg_of(session).offer or b"")
-    assert await lengths(company, session) == (20, 20), "the PBX does as our answer asks"
-    await company.hung_up(session, call)
+    await packets_of(company, 40, "238", "608")
 
 
 @scenario
@@ -147,6 +156,34 @@ async def test_music_on_hold_comes_from_another_address_than_the_phone(company: 
     assert isinstance(media, dict)
     assert media["foreign"] < FOREIGN, media["refused_sources"]
     assert not refused_reports(media), media
+
+
+def refused(media: dict[str, Any], call: DeskCall) -> int:
+    """Packets of the phone itself that were refused as those of another source."""
+    sources = [one for one in media.get("refused_sources", []) if one["port"] == call.sound.port]
+    return sum(one["packets"] for one in sources if one["reason"] == "foreign")
+
+
+@scenario
+async def test_direct_media_is_heard_again_after_both_sides_have_sent(company: Office) -> None:
+    """A phone holds and goes on sending, straight to us, beside the music of the PBX: its sound is refused until it is
+    announced again, and then heard at once."""
+    session, call = await company.met("257", "619")
+    comes_from = lambda: session.context.line._agreed.remote_port  # type: ignore[union-attr]  # noqa: E731
+    await until(lambda: comes_from() == call.sound.port)
+    await call.offer("sendonly")
+    await until(lambda: comes_from() != call.sound.port)
+    call.sound._agreed = replace(call.sound._agreed, direction="sendrecv")  # type: ignore[type-var]
+    async with asyncio.timeout(HANG):
+        while refused(await session.media_stats(), call) < FOREIGN:
+            await asyncio.sleep(LOOK)
+    await call.offer("sendrecv")
+    await until(lambda: comes_from() == call.sound.port)
+    since = refused(await session.media_stats(), call)
+    await company.talk(session, call, "No more music.")
+    media = (await company.hung_up(session, call))["media"]
+    assert isinstance(media, dict)
+    assert refused(media, call) < since + FOREIGN, media["refused_sources"]
 
 
 async def hears_nothing(session: CallSession, seconds: float) -> None:
