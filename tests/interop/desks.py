@@ -67,6 +67,24 @@ def hums(ulaw: bytes, number: str) -> bool:
     return bool(power[at - 3 : at + 4].sum() > 0.1 * max(power.sum(), 1.0))
 
 
+class Hum:
+    """The tone of a phone, in packets."""
+
+    def __init__(self, number: str) -> None:
+        self.length = FRAME
+        """Samples in each packet: a phone may ask for 20 ms and send others, which most PBXs pass on."""
+        self.collected = 0
+        """Samples that do not fill a packet yet."""
+        self._tone = tone(number, 6)
+        """As long as whole packets of 20, 30 and 40 ms."""
+
+    def packet(self, now: int) -> bytes:
+        """The next one, in mu-law; `now` is in samples."""
+        self.collected -= self.length
+        start = (now - self.collected - self.length) % len(self._tone)
+        return (2 * self._tone)[start : start + self.length]
+
+
 class Sound(asyncio.DatagramProtocol):
     """The sound of one call of a phone."""
 
@@ -78,12 +96,7 @@ class Sound(asyncio.DatagramProtocol):
         self.sizes: Counter[int] = Counter()
         self.sending = True
         self.port = 0
-        self.length = FRAME
-        """Samples in each packet: a phone may ask for 20 ms and send others, which most PBXs pass on."""
-        self._tone = tone(number, 6)
-        """As long as whole packets of 20, 30 and 40 ms."""
-        self._collected = 0
-        """Samples that do not fill a packet yet."""
+        self.hum = Hum(number)
         self._agreed: Negotiated | None = None
         self._events: list[tuple[bytes, int]] = []
         """What is still to be sent of keys: each packet, and how many packets ago its key was pressed."""
@@ -123,24 +136,18 @@ class Sound(asyncio.DatagramProtocol):
         if agreed is None or not self.sending or agreed.direction in ("recvonly", "inactive") or not agreed.remote_port:
             return
         event, age = self._events.pop(0) if self._events else (b"", 0)
-        self._collected += FRAME
+        self.hum.collected += FRAME
         if event and agreed.dtmf_payload_type is not None:
             payload, kind = event, agreed.dtmf_payload_type
-        elif self._collected < self.length:
+        elif self.hum.collected < self.hum.length:
             return
         else:
-            payload, kind = self._sound(agreed), agreed.payload_type
-        clock = (self._clock - self._collected - FRAME * age) & 0xFFFFFFFF
+            payload, kind = self.hum.packet(self._clock), agreed.payload_type
+            payload = payload.translate(ULAW_TO_ALAW) if agreed.encoding == "PCMA" else payload
+        clock = (self._clock - self.hum.collected - FRAME * age) & 0xFFFFFFFF
         built = rtp.build(kind, False, next(self._numbers) & 0xFFFF, clock, self._ssrc, payload)
         if self._transport is not None:
             self._transport.sendto(built, (agreed.remote_address, agreed.remote_port))
-
-    def _sound(self, agreed: Negotiated) -> bytes:
-        """The next packet of the tone."""
-        self._collected -= self.length
-        start = (self._clock - self._collected - self.length) % len(self._tone)
-        payload = (2 * self._tone)[start : start + self.length]
-        return payload.translate(ULAW_TO_ALAW) if agreed.encoding == "PCMA" else payload
 
     def close(self) -> None:
         """Neither send nor receive any more."""

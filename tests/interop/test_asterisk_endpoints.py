@@ -62,7 +62,7 @@ async def packets_of(company: Office, milliseconds: int, phone: str, extension: 
     session, call = await company.met(phone, extension)
     assert f"a=ptime:{milliseconds}".encode() in (leg_of(session).offer or b"")
     assert await lengths(company, session) == (20, 20)
-    call.sound.length = milliseconds * RATE // 1000
+    call.sound.hum.length = milliseconds * RATE // 1000
     async with asyncio.timeout(HANG):
         while await lengths(company, session) != (milliseconds, 20):
             await asyncio.sleep(LOOK)
