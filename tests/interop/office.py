@@ -29,10 +29,12 @@ MORE_MODULES = (
     "res_pjsip_logger", "res_pjsip_outbound_authenticator_digest", "res_crypto", "res_srtp", "res_parking",
     "res_pjsip_messaging", "res_pjsip_mwi", "res_pjsip_mwi_body_generator", "res_clioriginate", "res_adsi", "res_smdi",
     "app_voicemail", "app_confbridge", "app_page", "app_stack",
-    "app_transfer", "app_echo", "app_directed_pickup", "app_dial", "app_sendtext", "bridge_holding", "codec_alaw",
+    "app_transfer", "app_mixmonitor", "app_chanspy",
+    "func_volume", "app_echo", "app_directed_pickup", "app_dial", "app_sendtext", "bridge_holding", "codec_alaw",
     "codec_a_mu", "codec_gsm", "codec_g722", "codec_resample", "format_gsm", "format_pcm", "func_callerid",
     "func_channel", "func_logic", "func_strings", "func_timeout",
 )  # fmt: skip
+HASHED = "hashed"
 VARIANTS = {
     "direct": {"direct_media": "yes"},
     "music": {"direct_media": "yes", "moh_passthrough": "no"},
@@ -43,6 +45,7 @@ VARIANTS = {
     "tones": {"dtmf_mode": "inband"},
     "stream": {},
     "ice": {"ice_support": "yes"},
+    HASHED: {},
     "moving": {"ice_support": "yes", "direct_media": "yes"},
     "updating": {"direct_media": "yes", "direct_media_method": "update", "connected_line_method": "update"},
 }
@@ -65,7 +68,10 @@ def variant(text: str, name: str, options: Mapping[str, str]) -> str:
     for key, value in options.items():
         text = re.sub(rf"^{key} = .*\n", "", text, flags=re.MULTILINE)
         text = text.replace("type = endpoint\n", f"type = endpoint\n{key} = {value}\n", 1)
-    return text
+    # Its password is asked for by SHA-256 alone (RFC 8760).
+    return (
+        text.replace("type = auth\n", "type = auth\nsupported_algorithms_uas = SHA-256\n") if name == HASHED else text
+    )
 
 
 def pjsip(certificate: Path) -> str:

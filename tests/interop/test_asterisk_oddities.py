@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from media.g711 import RATE
 from sipgw.calls.session import CallSession
 from tests.interop.company import alone, leg_of, scenario
-from tests.interop.desks import DeskCall, refuses, rings, until
+from tests.interop.desks import DeskCall, hums, refuses, rings, until
 from tests.interop.office import Office, office
 from tests.waiting import HANG
 
@@ -181,3 +182,69 @@ async def test_somebody_connects_two_calls_of_the_agent(company: Office) -> None
     first.call_control.end("done")
     assert (await company.record(first.info.id))["ending"] == "ended_here"
     assert (await company.record(other.info.id))["ending"] == "caller_hung_up"
+
+
+@scenario
+async def test_the_password_is_asked_for_by_sha_256(company: Office) -> None:
+    """`supported_algorithms_uas = SHA-256` in its `auth`: it registers so, and calls."""
+    session, call = await company.met("238", "624")
+    await company.hung_up(session, call)
+    placed = company.originate("239", trunk="hashed")
+    session = await company.session("239")
+    await company.hears(session, "239")
+    placed.stop()
+
+
+@scenario
+async def test_the_pbx_records_a_call_and_a_supervisor_whispers_through_it(company: Office) -> None:
+    """Both make the PBX mix the sound itself, in mid-call, and pass it on again afterwards."""
+    session, call = await company.met("240", "624")
+    channel = re.search(r"PJSIP/hashed-\w+", company.pbx.rx("core show channels concise"))
+    assert channel
+    company.pbx.rx(f"mixmonitor start {channel[0]} {company.pbx.here}/recorded.wav")
+    await company.talk(session, call, "Recorded.")
+    assert (company.pbx.folder / "recorded.wav").exists()
+    supervisor = await company.desks.call("241", "696")
+    await company.hears(session, "240", "241")
+    assert not hums(bytes(call.sound.heard[-RATE // 2 :]), "241")
+    supervisor.leg.hangup()
+    company.pbx.rx(f"mixmonitor stop {channel[0]}")
+    await company.talk(session, call, "No longer recorded.")
+    await company.hung_up(session, call)
+
+
+@scenario
+async def test_a_group_calls_the_agent_by_a_channel_of_the_pbx(company: Office) -> None:
+    """`Local/…`: the PBX takes it out of the way once the call is answered, or leaves it there (``/n``)."""
+    for phone, extension in (("242", "625"), ("243", "626")):
+        session, call = await company.met(phone, extension)
+        await call.offer("sendonly")
+        await call.offer("sendrecv")
+        await company.talk(session, call, "Back from hold.")
+        await company.hung_up(session, call)
+
+
+@scenario
+async def test_whom_the_agent_calls_holds_it_and_hands_it_on(company: Office) -> None:
+    placed = company.originate("244")
+    session = await company.session("244")
+    await company.hears(session, "244")
+    person = company.desks.calls["244"][-1]
+    await person.offer("sendonly")
+    await until(lambda: b"a=recvonly" in leg_of(session).local)
+    colleague = await company.desks.call("244", "246")
+    await colleague.sound.hums("246")
+    assert (await person.refer(company.desks.uri("246"), colleague)).accepted
+    await company.talk(session, company.desks.calls["246"][-1], "Hello colleague.")
+    placed.stop()
+    await placed.ended()
+
+
+@scenario
+async def test_the_agent_takes_the_calls_of_who_does_not_answer(company: Office) -> None:
+    """The person whom a caller wants does not answer, and the PBX sends the call to the agent (`Dial()` goes on)."""
+    company.desks.takes["247"] = rings
+    call = await company.desks.call("248", "627")
+    session = await company.session("248")
+    await company.talk(session, call, "They are out.")
+    await company.hung_up(session, call)
