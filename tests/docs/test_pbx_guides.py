@@ -100,7 +100,7 @@ TRIED = {
         name[0].upper(): f"test_asterisk_{name}.py"
         for name in ("branch", "calls", "endpoints", "ice", "oddities", "restart", "transfers")
     }
-    | {"M": "test_asterisk_emergency.py"},
+    | {"M": "test_asterisk_emergency.py", "V": "test_asterisk_ipv6.py"},
     "kamailio.md": {"": "test_kamailio_calls.py"}
     | {name[0].upper(): f"test_kamailio_{name}.py" for name in ("dual_stack", "restart", "secure")},
 }
@@ -118,7 +118,7 @@ def test_the_table_of_what_was_tried_has_all_tests_and_no_other(guide: str) -> N
     named: dict[str, set[str]] = {letter: set() for letter in there}
     for row in (GUIDES / guide).read_text().partition("| test |")[2].splitlines()[2:]:
         letter = ""
-        for told, name in re.findall(r"(?:\b([BCDEIMORST]) )?`(\w+…?)`", row.rsplit("|", 2)[1]):
+        for told, name in re.findall(r"(?:\b([BCDEIMORSTV]) )?`(\w+…?)`", row.rsplit("|", 2)[1]):
             letter = told or letter
             meant = {one for one in there[letter] if one == name or (name[-1] == "…" and one.startswith(name[:-1]))}
             assert meant, f"{guide} names {name}, which is no test"

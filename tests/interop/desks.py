@@ -324,7 +324,7 @@ class Desks:
         sound = await self._sound(number)
         local = LocalMedia(self._host, sound.port, tls=False)
         offer = make_offer(local)
-        who = f"{name} <sip:{number}@{self._domain or self._host}>".strip()
+        who = f"{name} <{Uri('sip', number, self._domain or self._host)}>".strip()
         proxy = self._pbx if self._domain else None
         with contextlib.ExitStack() as stack:
             stack.callback(sound.close)

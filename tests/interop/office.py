@@ -118,18 +118,19 @@ class Office(Company):
 
 
 def configured(
-    config: GatewayConfig, recipe: GatewayConfig, tls: int, ca: Path, branch: int, host: str
+    config: GatewayConfig, recipe: GatewayConfig, tls: int, ca: Path, branch: int, host: str, there: str
 ) -> GatewayConfig:
-    """The recipe's trunk and turns, the other agents of the same PBX, and what the agent may do."""
+    """The recipe's trunk and turns, the other agents of the same PBX, and what the agent may do. `there` is `host` as
+    it stands in a URI."""
     (trunk,) = recipe.trunks
     ours = {"stream": {"registrar": f"{trunk.registrar};transport=tcp"}, "tones": {"inband_keys": True}}
     others = [replace(trunk, name=name, user=name, **ours.get(name, {})) for name in VARIANTS]  # type: ignore[arg-type]
-    secure = replace(trunk, name=SECURE, user=SECURE, registrar=f"{host}:{tls};transport=tls", srtp="required")
+    secure = replace(trunk, name=SECURE, user=SECURE, registrar=f"{there}:{tls};transport=tls", srtp="required")
     people = (
         PersonOptions("sales", "210", trunk="asterisk"),
         PersonOptions("helper", "231", trunk="asterisk"),
         PersonOptions("manager", "211", trunk="asterisk", mode="attended"),
-        PersonOptions("branch", f"sip:900@{host}:{branch}", mode="attended"),
+        PersonOptions("branch", f"sip:900@{there}:{branch}", mode="attended"),
         PersonOptions("deputy", "233", trunk="asterisk", mode="attended"),
         PersonOptions("boss", "212", trunk="asterisk", mode="attended"),
         PersonOptions("parking", "760", trunk="asterisk", mode="refer"),
@@ -167,7 +168,8 @@ async def office(
     certificate = authority.issue(host, file="pbx.pem")
     port, tls, gateway = [free_ports() for _ in range(3)]
     phones = phones or free_ports()
-    variables = {"PBX_ADDRESS": f"{host}:{port}", "PBX_USER": "agent", "PBX_PASSWORD": PASSWORD}
+    there = f"[{host}]" if ":" in host else host
+    variables = {"PBX_ADDRESS": f"{there}:{port}", "PBX_USER": "agent", "PBX_PASSWORD": PASSWORD}
     recipe = written(folder, "asterisk", variables, everything=False)
     (trunk,) = recipe.trunks
     recipe = replace(recipe, trunks=(replace(trunk, **changed),))
@@ -175,14 +177,16 @@ async def office(
     modules = (*MODULES, *MORE_MODULES)
     kept = {"pbx.pem": certificate.read_text()}
     ports = {"tls": tls, "phones": phones, "gateway": gateway, "branch": branch or port}
-    with asterisk(port, {}, files(certificate) | kept, modules, host=host, **ports) as pbx:
+    with asterisk(port, {}, files(certificate) | kept, modules, host=there, **ports) as pbx:
         async with (
             Desks(phones, port, host=host) as desks,
             cloud(
                 folder,
                 [],
                 replies,
-                change=lambda config: change(configured(config, recipe, tls, authority.ca, ports["branch"], host)),
+                change=lambda config: change(
+                    configured(config, recipe, tls, authority.ca, ports["branch"], host, there)
+                ),
             ) as world,
         ):
             await until(lambda: {trunk.registration for trunk in world.gateway.status()} == {"registered"})
