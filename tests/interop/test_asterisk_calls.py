@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from media.g711 import FRAME, RATE, to_linear
+from media.g711 import FRAME, RATE, level, to_linear
 from sipgw.calls.conference import Mode
 from sipgw.calls.session import CallSession
 from tests.fakes.elevenlabs import sound_of
 from tests.info_keys import send_info_digit
 from tests.interop.company import alone, keys_of, leg_of, scenario
-from tests.interop.desks import LOOK, hums, picks_up, refuses, rings, until
+from tests.interop.desks import LOOK, LOUDNESS, hums, picks_up, refuses, rings, until
 from tests.interop.office import VOICEMAIL, Office, office
 from tests.waiting import HANG
 
@@ -100,6 +100,16 @@ async def test_the_agent_is_paged(company: Office) -> None:
     pager = await company.desks.call("234", "620")
     session = await company.session("234")
     await company.hears(session, "234")
+    await until(lambda: company.desks.calls["250"])
+    other = company.desks.calls["250"][-1]
+    await other.sound.hums("234")
+    session.call_control.say("Does anybody hear me?")
+    await until(lambda: "Does anybody hear me?" in " ".join(company.world.tts.texts))
+    before = len(other.sound.heard)
+    await until(lambda: len(other.sound.heard) > before + 3 * RATE)
+    for phone in (other, pager):
+        heard = bytes(phone.sound.heard)
+        assert not any(level(heard[at : at + RATE // 10]) > 20 * LOUDNESS for at in range(0, len(heard), RATE // 10))
     pager.leg.hangup()
     assert (await company.record("234"))["ending"] == "caller_hung_up"
 
