@@ -267,6 +267,27 @@ def test_a_model_that_cannot_be_loaded_is_left_out_and_that_is_logged_once(
     assert [one["event"] for one in logs] == [BY_PITCH]
 
 
+def test_the_sounds_of_two_lines_do_not_mix_in_the_model_that_they_share() -> None:
+    model = load()
+    if model is None:
+        pytest.skip("the extra local is not installed")
+    lines = [to_linear(to_ulaw(sound)) for sound in (JFK[: 2 * RATE], room(2.0))]
+    apart, together = [], [list[float](), list[float]()]
+    for line in lines:
+        state = model.fresh()
+        apart.append([model.judge_linear(state, window) for window in windows(line)])
+    states = [model.fresh(), model.fresh()]
+    for both in zip(*map(windows, lines), strict=True):
+        for state, window, found in zip(states, both, together, strict=True):
+            found.append(model.judge_linear(state, window))
+    assert together == apart
+    assert max(apart[0]) > 0.9
+
+
+def windows(linear: bytes) -> list[bytes]:
+    return [linear[at : at + 512] for at in range(0, len(linear) - 511, 512)]
+
+
 class Failing:
     """A model that is sure of a voice until it fails."""
 
