@@ -79,10 +79,10 @@ def test_sizes_are_those_that_were_measured() -> None:
     sizing, performance = page("sizing"), page("performance")
     for figure in re.findall(r"([\d.]+) ms per call-second(?=[^|]*\| \[performance\]\(performance\.md#cpu)", sizing):
         assert f"{figure} ms per call-second" in performance
-    assert "| 480 (320 in an earlier version)" in performance and "| no speech services | 480 |" in sizing
-    assert "| 280 (160 in an earlier version)" in performance and "| cloud providers, over TLS | 280 |" in sizing
+    assert "| 280 on an Intel Xeon" in performance and "| no speech services | 280 |" in sizing
+    assert "| 160 on the Intel Xeon" in performance and "| cloud providers, over TLS | 160 |" in sizing
     ramp = performance.partition("--media-processes 2 --seconds")[2].partition("```")[0]
-    (row,) = re.findall(r"^ +320 .*$", ramp, re.MULTILINE)
+    (row,) = re.findall(r"^ +308 .*$", ramp, re.MULTILINE)
     cpu, memory = row.split()[10], row.split()[12]
     assert f"{cpu} ms per call-second" in sizing and f"{memory} KiB" in sizing
     described = (ROOT / "sipgw" / "config" / "records.py").read_text()
