@@ -32,10 +32,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sipgw.bounds import FULL
 from sipgw.config.errors import OperatorError
 from sipgw.config.tenants import TenantOptions, tenant_of
+from sipgw.events import CallKey
 from sipgw.outbound.campaign_names import CampaignNames, owner
 from sipgw.outbound.retries import JobResult, JobState
 from sipgw.outbound.tables import HELD, OPEN, Campaign, CampaignState, Job
 from sipgw.outbound.turns import CallbackTurns
+from sipgw.records.store.calls import row_of
 from sipgw.records.store.store import Store
 
 LEASE = 60.0
@@ -121,14 +123,16 @@ class Jobs:
                 same = select(Job.id).where(Job.campaign == job.campaign, Job.key == job.key)
                 return (await session.scalars(same)).one(), False
 
-    async def promise(self, job: Job, now: datetime, tenants: Sequence[TenantOptions] = ()) -> tuple[int, bool] | None:
-        """Plan a callback, or plan it anew for when it is due if it was promised before; None if too many of the same
-        tenant wait already.
+    async def promise(
+        self, job: Job, now: datetime, tenants: Sequence[TenantOptions] = (), call: CallKey | None = None
+    ) -> tuple[int, bool] | None:
+        """Plan a callback that was promised in `call`, or plan it anew for when it is due if it was promised before;
+        None if too many of the same tenant wait already.
 
         Returns its id, and whether it was planned for another time before. One that is planned anew takes no further
         place, and whoever dials for it at this moment loses it.
         """
-        mine = or_(Job.number == job.number, Job.key.startswith(f"{job.call} ", autoescape=True))
+        mine = or_(Job.number == job.number, Job.key.startswith(job.key.removesuffix(job.number), autoescape=True))
         by_hand = and_(Job.state == "by_hand", Job.due > now.timestamp() - FORGOTTEN)
         dialled = and_(OPEN, Job.due > now.timestamp() - OVERDUE)
         theirs = {one.name: one.agents for one in tenants}
@@ -151,6 +155,7 @@ class Jobs:
                 return None
             there = await session.scalar(select(Job.id).where(Job.campaign == job.campaign, Job.key == job.key))
             if there is None:
+                job.call = await row_of(session, call) if call else job.call
                 session.add(job)
                 await session.flush()
                 return job.id, False

@@ -125,10 +125,10 @@ def callback_tool(
             raise ToolError("we cannot call that number from here: say so, and promise nothing")
         job = Job(
             campaign="", key=f"{context.call.name} {number}", number=number, agent=context.agent, trunk=trunk,
-            variables={"topic": about} if about else {}, consent=agreed, due=at.timestamp(), call=context.call.call,
+            variables={"topic": about} if about else {}, consent=agreed, due=at.timestamp(),
             state="planned" if options.dial else "by_hand", reason="" if options.dial else BY_HAND,
         )  # fmt: skip
-        promised = await jobs.promise(job, now(), tenants)
+        promised = await jobs.promise(job, now(), tenants, context.call)
         if promised is None:
             log.warning("no call back is promised", reason="as many wait as may", agent=context.agent)
             raise ToolError("too many calls back are promised already: say so, and promise nothing")

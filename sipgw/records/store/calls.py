@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.util import ClauseAdapter
 
 from sipgw.config.numbers import spellings
+from sipgw.events import CallKey
 from sipgw.records.store.search import Said, calls_with, columns_in
 from sipgw.records.store.tables import CallRecord, EventRecord, ToolCallRecord, TurnRecord, columns
 
@@ -217,6 +218,14 @@ async def whole(session: AsyncSession, query: Select[CallRecord]) -> list[dict[s
         for call in some:
             call["turns"] = [_turn(turn, tools[turn.call, turn.number]) for turn in turns[call["id"]]]
     return found
+
+
+async def row_of(session: AsyncSession, call: CallKey) -> str:
+    """The identity of the row of a call, which may not be written yet: see `sipgw.records.store.writing.Writer`."""
+    query = select(CallRecord.id, CallRecord.began).where(CallRecord.id.in_((call.call, call.name)))
+    rows = {row.id: row.began for row in await session.execute(query)}
+    alone = call.name not in rows and rows.get(call.call, call.began) == call.began
+    return call.call if alone else call.name
 
 
 async def events_of(session: AsyncSession, call: str) -> list[dict[str, Any]]:
