@@ -130,7 +130,7 @@ class Deliveries:
         if rows:
             await self._mark_first(session, rows)
             await session.execute(insert(DeliveryRecord), rows)
-        if ended := [entry["call"] for entry in entries if entry.get("told") in ENDS]:
+        if ended := [_record(entry) for entry in entries if entry.get("told") in ENDS]:
             for target in self._targets:
                 if isinstance(target, Mailer):
                     row, due = DeliveryRecord, self._now() + SETTLES
@@ -199,7 +199,7 @@ class Deliveries:
             name: value if name in parties else in_json(value, redact) for name, value in told["data"].items()
         }
         body = json.dumps(told, ensure_ascii=False)
-        row = {"identity": identity, "call": entry["call"], "kind": entry["told"], "body": body, "made": made}
+        row = {"identity": identity, "call": _record(entry), "kind": entry["told"], "body": body, "made": made}
         row |= {"tries": 0, "problem": ""}
         rows: list[dict[str, Any]] = []
         for one in targets:
