@@ -355,7 +355,7 @@ def _body(entry: Entry, identity: str) -> dict[str, Any]:
     return {
         "id": identity,
         "event": entry["told"],
-        "call": entry["call"],
+        "call": _record(entry),
         "at": at,
         "about": entry.get("about", {}),
         "data": data,

@@ -51,6 +51,9 @@ def test_who_forgets_a_caller_forgets_the_webhooks_that_wait_of_their_call_alone
                 async with store.write() as session:
                     await writer.apply(session, told, None)
                     await deliveries.add(session, told)
+            async with store.read() as session:
+                told = [json.loads(body)["call"] for body in await session.scalars(select(DeliveryRecord.body))]
+            assert {*told} == {call["id"] for call in await store.calls()}
             await forget(store, "2", START)
             async with store.read() as session:
                 return list(await session.scalars(select(DeliveryRecord.body)))
