@@ -22,6 +22,7 @@ from sipgw.records.store.tables import columns
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web import models
 from sipgw.web.accounts import audit_entries
+from sipgw.web.found_call import find
 from sipgw.web.principal import Principal, requires_scope
 from sipgw.web.state import App, Here, note
 from sipgw.web.tenant_view import by_tenant
@@ -191,13 +192,14 @@ async def give_back(request: Request, app: Here, who: Controller, id: Id) -> mod
 async def end(request: Request, app: Here, who: Controller, id: Id, what: models.End) -> models.Done:  # noqa: A002
     """Have the agent say goodbye and hang up. A call that rings, hears a goodbye or is with a person is hung up at
     once."""
-    cause = what.cause or f"{who.name_for(_going_on(app, id).info.tenant)} ended the call"
+    live = (await _going_on(app, id)).info
+    cause = what.cause or f"{who.name_for(live.tenant)} ended the call"
     try:
         return await _steer(request, app, id, "ended", cause, lambda call: call.end(cause))
     except HTTPException as error:
         if error.status_code != 409:
             raise
-    app.gateway.stop(id, cause)
+    app.gateway.stop(live.id, cause)
     await note(request, "ended", id, cause)
     return models.Done(id=id)
 
@@ -222,14 +224,15 @@ def _live(call: str, values: dict[str, Any]) -> models.LiveCall:
     return models.LiveCall(id=call, **values)
 
 
-def _going_on(app: App, call: str) -> CallSession:
-    if (live := app.gateway.calls.get(call)) is None:
+async def _going_on(app: App, call: str) -> CallSession:
+    found = await find(app.gateway, call)
+    if found is None or found.session is None:
         raise HTTPException(404, "this call is not going on")
-    return live
+    return found.session
 
 
 async def _join(request: Request, app: App, call: str, what: models.Join) -> models.Done:
-    live = _going_on(app, call)
+    live = await _going_on(app, call)
     try:
         joined = await live.join(what.who, what.mode, brief=what.brief)
     except CallControlRefused as error:
@@ -246,7 +249,7 @@ async def _join(request: Request, app: App, call: str, what: models.Join) -> mod
 async def _supervise(
     request: Request, app: App, call: str, action: str, act: Callable[[CallSession], None]
 ) -> models.Done:
-    live = _going_on(app, call)
+    live = await _going_on(app, call)
     third = live.conference.third
     try:
         act(live)
@@ -259,8 +262,9 @@ async def _supervise(
 async def _steer(
     request: Request, app: App, call: str, action: str, detail: str, act: Callable[[CallControl], None]
 ) -> models.Done:
+    live = await _going_on(app, call)
     try:
-        act(_going_on(app, call).call_control)
+        act(live.call_control)
     except CallControlRefused as error:
         raise HTTPException(409, str(error)) from None
     await note(request, action, call, detail)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, HTTPException, WebSocket
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.websockets import WebSocketDisconnect
 
 from agent.call_control import CallControlRefused
@@ -16,6 +17,7 @@ from sipgw.calls.conference import Mode
 from sipgw.calls.listeners import TooManyListeners
 from sipgw.calls.session import CallSession
 from sipgw.sip.offer_answer import NotAcceptable
+from sipgw.web.found_call import find
 from sipgw.web.phone import Phone, PhoneCallRequest
 from sipgw.web.principal import OperatorRole
 from sipgw.web.state import Here, note
@@ -46,8 +48,11 @@ BACK = CloseCode(4002, "The agent has the call again.")
 REFUSED = 4003
 
 
-def _live(call: str, app: Here) -> CallSession | None:
-    return app.gateway.calls.get(call)
+async def _live(call: str, app: Here) -> CallSession | None:
+    with contextlib.suppress(SQLAlchemyError, OSError):  # a call that goes on is found without the database
+        found = await find(app.gateway, call)
+        return found.session if found else None
+    return None
 
 
 Live = Annotated[CallSession | None, Depends(_live)]

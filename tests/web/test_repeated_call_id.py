@@ -218,6 +218,35 @@ def test_after_its_end_a_tenant_finds_the_row_of_its_call_by_the_call_id(tmp_pat
     asyncio.run(scenario())
 
 
+def test_the_record_of_a_call_that_goes_on_has_the_name_by_which_it_is_steered(tmp_path: Path) -> None:
+    """Lists and webhooks have it. Nobody steers a call of another tenant by it."""
+
+    async def scenario() -> None:
+        async with visit(tmp_path, TOML) as there:
+            there.gateway.others = {f"sales-{holder}": AgentConfig() for holder in (*HOLDERS, "initech")}
+            keys = [
+                await there.auth.accounts.add_key(holder, ("calls:read", "calls:control"), holder) for holder in HOLDERS
+            ]
+            async with CdrWriter(there.gateway.store, there.gateway.watchers) as writer:
+                for number in range(2):
+                    begin(there, number)
+                    await writer.written()
+                    live = there.gateway.calls[SAME]
+                    if not number:
+                        end(there)
+            got = []
+            for key in keys:
+                headers = {"Authorization": f"Bearer {key}"}
+                for what, body in (("say", {"text": "Hello"}), ("give-back", {}), ("end", {"cause": "spam"})):
+                    path = f"/api/v1/calls/{quote(NAMES[1])}/{what}"
+                    got.append((await there.browser.post(path, json=body, headers=headers)).status_code)
+                live.context.conversation.ending = True  # type: ignore[union-attr]
+            assert got == [404, 404, 404, 409, 409, 200]
+            assert live.context.stopped and live.context.stopped.cause == "spam"
+
+    asyncio.run(scenario())
+
+
 def test_the_recording_of_another_call_is_not_played_though_the_record_names_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
