@@ -30,7 +30,7 @@ class CallSlots:
             return None
         with contextlib.suppress(Unreachable):
             timed = [bound._replace(seconds=bound.seconds or HELD) for bound in bounds]
-            if full := await self._cluster.places.take(call, timed):
+            if full := await self._cluster.places.take(_member(self._cluster, call), timed):
                 return full
         self._held[call] = [bound.key for bound in bounds if not bound.seconds]
         return None
@@ -40,7 +40,13 @@ class CallSlots:
         keys = {*self._held.pop(call, ()), *(bound.key for bound in bounds)}
         with contextlib.suppress(Unreachable):  # then they are free after a while
             if self._cluster is not None and keys:
-                await self._cluster.places.give(call, sorted(keys))
+                await self._cluster.places.give(_member(self._cluster, call), sorted(keys))
 
     async def _beat(self, cluster: Cluster) -> None:
-        await cluster.places.put([HeldSlot(key, call, HELD) for call, keys in self._held.items() for key in keys])
+        held = [(key, _member(cluster, call)) for call, keys in self._held.items() for key in keys]
+        await cluster.places.put([HeldSlot(key, member, HELD) for key, member in held])
+
+
+def _member(cluster: Cluster, call: str) -> str:
+    """Name of a call among those of all gateways: the caller chooses the Call-ID, and may use it at several."""
+    return f"{cluster.id} {call}"

@@ -156,6 +156,19 @@ async def test_limits_count_over_all_gateways(redis: Server) -> None:
         )
 
 
+async def test_calls_with_one_call_id_at_two_gateways_count_as_two(redis: Server) -> None:
+    """The caller chooses the Call-ID, and each gateway gives identities of its own."""
+    one, two = joined(redis), joined(redis)
+    limits = [SharedLimits(InboundLimits(LimitOptions(at_once_per_number=1)), each) for each in (one, two)]
+    async with still(one, two):
+        assert await limits[0].admit(ANN, "same", TRUNK) is None
+        declined = await limits[1].admit(ANN, "same", TRUNK)
+        assert declined and declined.rule == "at_once_per_number"
+        assert await limits[1].admit(BOB, "same", TRUNK) is None
+        await limits[1].over(BOB, "same")
+        assert await limits[1].admit(ANN, "other", TRUNK), "the first still goes on"
+
+
 async def test_channels_of_a_trunk_count_over_all_gateways_and_those_of_the_dead_do_not_for_ever(redis: Server) -> None:
     one, two = joined(redis), joined(redis)
     limits = [SharedLimits(InboundLimits(LimitOptions()), each) for each in (one, two)]
@@ -165,7 +178,7 @@ async def test_channels_of_a_trunk_count_over_all_gateways_and_those_of_the_dead
         assert declined
         assert (declined.rule, declined.status) == ("max_calls", 503)
         for member in ("0", "2"):  # those of the first gateway, which was killed, run out
-            await one.shared.ask(lambda it, member=member: it.zadd("sipgw:trunk:carrier", {member: 1}))
+            await one.shared.ask(lambda it, member=member: it.zadd("sipgw:trunk:carrier", {f"{one.id} {member}": 1}))
         assert await limits[1].admit(BOB, "4", TRUNK) is None
 
 
