@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, cast
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -121,7 +122,7 @@ def _providers(app: App, found: Overview, page: str) -> Iterator[Light]:
                 told = f"failed {failed.times} times in a day, last: {failed.cause}"
                 told = told.replace("failed 1 times", "failed once")
             label = f"{NAMES[part]} {agent.choice.of(part)}"
-            link = f"/calls/{failed.call}" if failed else page
+            link = f"/calls/{quote(failed.call, safe='')}" if failed else page
             yield Light(f"{name}: {label}" if several else label, state, told, link)
 
 

@@ -9,7 +9,7 @@ from playwright import async_api as playwright
 
 from agent.records import CallerSaid
 from sipgw.events import CallReported
-from sipgw.records.store.tables import CallRecord
+from sipgw.records.store.tables import CallRecord, EventRecord
 from tests.web.gateway_view import live_call, visit
 from tests.web.sample_calls import LIVE
 from tests.web.test_browser import AXE, FAULTS, window
@@ -160,6 +160,23 @@ def test_an_option_is_found_by_a_word(tmp_path: Path) -> None:
             await page.fill("[data-find]", "")
             await playwright.expect(page.locator("details[data-table]:visible")).not_to_have_count(0)
             assert there.wrong == []
+
+    asyncio.run(look())
+
+
+def test_a_light_leads_to_the_call_that_failed_whatever_its_call_id_is(tmp_path: Path) -> None:
+    """The caller chooses it; without its end it is that of another call."""
+
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            now = datetime.now(UTC)
+            row = {"trunk": "office", "agent": "agent", "caller": "+1", "called": "+2", "began": now}
+            async with there.gateway.store.write() as session:
+                session.add_all([CallRecord(id=name, **row) for name in ("same", "same?#/x")])
+                await session.flush()
+                about = {"part": "llm", "cause": "OpenAI: 401"}
+                session.add(EventRecord(call="same?#/x", at=now, kind="provider_failed", about=about))
+            assert 'href="/calls/same%3F%23%2Fx"' in (await there.browser.get("/")).text
 
     asyncio.run(look())
 
