@@ -148,7 +148,7 @@ class ReportFiller:
         call = await self.store.call(row.call)
         if call is None:
             return
-        expenses, key = self.expenses, f"report {row.call}"
+        expenses, key = self.expenses, ("report", row.call)
         whose = Bill(expenses.prices, call["direction"], call["caller"], now, tenant=call["tenant"], of_call=False)
         bill = expenses.open(key, whose)
         state, problem, content = ReportState.WAITING, "", None

@@ -238,13 +238,13 @@ class Comparisons:
 async def _charged(gateway: GatewayView, made: Comparison) -> AsyncIterator[_Charge]:
     """Count the usage of the block for the limits of the day, and write it down."""
     charge = _Charge(gateway.store, gateway.expenses.prices, made.began)
-    gateway.expenses.open(ACCOUNT, charge.bill)
+    gateway.expenses.open((ACCOUNT,), charge.bill)
     loop = asyncio.get_running_loop()
     writing = loop.create_task(charge.write(), name=f"cost of a {ACCOUNT}")  # in no group, which could cancel it
     try:
         yield charge
     finally:
-        gateway.expenses.close(ACCOUNT)
+        gateway.expenses.close((ACCOUNT,))
         made.cost = charge.cost().total
         charge.end()
         await asyncio.wait((writing,))  # also if this is cancelled, `writing` goes on to its end

@@ -19,7 +19,7 @@ from sipgw.config.cost import CostOptions
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.config.report import ReportOptions
-from sipgw.policy.cost.cost import spent_since_midnight
+from sipgw.policy.cost.cost import Bill, spent_since_midnight
 from sipgw.records.artifacts.retention import forget, purge
 from sipgw.records.cdr.export import as_csv
 from sipgw.records.store.calls import CallFilter
@@ -128,6 +128,18 @@ def test_beyond_a_cap_no_report_is_made_and_the_record_says_why(
         assert why in (await made.told())["data"]["problem"]
 
     run(tmp_path, test, **changes)
+
+
+def test_a_call_whose_caller_chose_the_name_of_a_report_as_call_id_has_its_own_bill(tmp_path: Path) -> None:
+    async def test(made: World) -> None:
+        whose = Bill(made.expenses.prices, "in", "+14155550100", NOW, "office", NOW, tenant="globex")
+        made.expenses.open("report c", whose)
+        await made.call(ended())
+        await made.filler.work(NOW)
+        assert (await made.report())["state"] == "filled" and made.expenses.calls_of("globex") == 1
+        assert made.expenses.close("report c") == whose.cost(NOW)
+
+    run(tmp_path, test)
 
 
 def test_a_call_that_was_ended_for_its_cost_gets_none(tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ class Shelf:
         if refusal := self._refusal(encoder, chunks, cap):
             problems.append(refusal)
             chunks = {}
-        account = f"documents {where}"
+        account = ("documents", where)
         self.expenses.open(account, bill)
         try:
             waiting = _Unread(folder, where, {name: key for key, name in names.items()}, chunks)

@@ -1,7 +1,7 @@
 """The live cost of calls: the bill of each, and the sum of the day."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -185,17 +185,18 @@ class Expenses:
         self._closed = self._earlier
         """The sums of today's bills that are closed."""
         self._day: date = now().date()
-        self._open: dict[str, Bill] = {}
+        self._open: dict[Hashable, Bill] = {}
         self._spent: tuple[datetime, dict[str, SpentToday]] | None = None
 
-    def open(self, call: str, bill: Bill) -> Bill:
-        """A call has begun."""
-        self._open[call], bill.told, self._spent = bill, self._told, None
+    def open(self, whose: Hashable, bill: Bill) -> Bill:
+        """A call has begun, or work that is no call. `whose` is the identity of the call; of other work never a text,
+        because the caller can choose any text as Call-ID."""
+        self._open[whose], bill.told, self._spent = bill, self._told, None
         return bill
 
-    def close(self, call: str) -> Cost | None:
-        """Close the bill of an ended call and return its cost; None if there is no bill."""
-        bill, now = self._open.pop(call, None), self._now()
+    def close(self, whose: Hashable) -> Cost | None:
+        """Close the bill of an ended call or other work and return its cost; None if there is no bill."""
+        bill, now = self._open.pop(whose, None), self._now()
         if bill is None:
             return None
         self._turn_page(now)

@@ -42,7 +42,7 @@ def test_calls_and_money_of_one_tenant_are_not_those_of_another() -> None:
     assert refusal("globex", both) is None and refusal("", both) is None
     expenses.close("b")
     assert refusal("acme", both) is None
-    expenses.open("report b", bill("acme", 1, of_call=False))
+    expenses.open(("report", "b"), bill("acme", 1, of_call=False))
     assert refusal("acme", both) is None, "work after a call is no call"
 
 
