@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from agent.records import Part, ProviderFailed, TurnEnded
-from sipgw.events import CallBegan, CallEnded, CallReported, Event
+from sipgw.events import CallBegan, CallEnded, CallKey, CallReported, Event
 
 TURNS = 500
 """The latest turns of each agent, of which percentiles are computed."""
@@ -18,7 +18,7 @@ class Failure(NamedTuple):
     """A part of an agent failed in a call."""
 
     at: datetime
-    call: str
+    call: CallKey
     cause: str
 
 
@@ -34,7 +34,7 @@ class ProviderStats:
     """A watcher of calls; see `sipgw.events.Watchers`."""
 
     def __init__(self) -> None:
-        self._agents: dict[str, str] = {}
+        self._calls: dict[str, CallBegan] = {}
         self._turns: dict[tuple[str, str], deque[int]] = {}
         self._failures: dict[tuple[str, str], Failure] = {}
 
@@ -42,15 +42,15 @@ class ProviderStats:
         """Take an event of a call."""
         match event:
             case CallBegan():
-                self._agents[event.call] = event.agent
+                self._calls[event.call] = event
             case CallEnded():
-                self._agents.pop(event.call, None)
+                self._calls.pop(event.call, None)
             case CallReported(call, _, TurnEnded(turn)):
-                agent = self._agents.get(call, "")
+                agent = self._calls[call].agent if call in self._calls else ""
                 for label, took in turn.times.parts_ms().items():
                     self._turns.setdefault((agent, label), deque(maxlen=TURNS)).append(took)
-            case CallReported(call, at, ProviderFailed(part, cause)):
-                self._failures[self._agents.get(call, ""), part] = Failure(at, call, cause[:500])
+            case CallReported(call, at, ProviderFailed(part, cause)) if began := self._calls.get(call):
+                self._failures[began.agent, part] = Failure(at, began.key, cause[:500])
 
     def latency(self, agent: str, label: str) -> Latency | None:
         """The latency of one part, or of ``total``; None before the first turn."""

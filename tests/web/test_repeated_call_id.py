@@ -18,7 +18,7 @@ from zipfile import ZipFile
 import pytest
 from sqlalchemy import select
 
-from agent.records import Turn, TurnEnded
+from agent.records import ProviderFailed, Turn, TurnEnded
 from media.recording.tap import Tapped
 from media.recording.wav import header
 from sipgw.calls.registry import CallRegistry
@@ -243,6 +243,23 @@ def test_the_record_of_a_call_that_goes_on_has_the_name_by_which_it_is_steered(t
                 live.context.conversation.ending = True  # type: ignore[union-attr]
             assert got == [404, 404, 404, 409, 409, 200]
             assert live.context.stopped and live.context.stopped.cause == "spam"
+
+    asyncio.run(scenario())
+
+
+def test_the_failure_of_a_provider_leads_to_the_record_of_its_call(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with visit(tmp_path, TOML) as there:
+            there.gateway.others = {f"sales-{holder}": AgentConfig() for holder in (*HOLDERS, "initech")}
+            operator = await sign_in(there, "admin", "correct horse")
+            async with CdrWriter(there.gateway.store, there.gateway.watchers) as writer:
+                for number in range(2):
+                    begin(there, number)
+                    there.gateway.watchers.tell(CallReported(SAME, BEGAN[number], ProviderFailed("stt", "down")))
+                    await writer.written()
+                    end(there)
+            text = (await there.browser.get("/providers", headers=operator)).text
+            assert [text.count(f'href="/calls/{quote(name)}"') for name in NAMES] == [1, 1]
 
     asyncio.run(scenario())
 
