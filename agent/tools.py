@@ -248,7 +248,7 @@ class Toolbox:
 
     def __init__(self, tools: Iterable[Tool], call: str = "") -> None:
         self._call = call
-        """The identity of the call, a part of every idempotency key."""
+        """A name that no other call has, a part of every idempotency key."""
         self._done: dict[str, asyncio.Future[ToolRun]] = {}
         self.consent = Consent(History(""))
         """Consents of the caller; none while the history is empty."""

@@ -139,7 +139,7 @@ class AgentSetup:
             session = FailoverRealtime(self._realtimes, agent, context.report)
             made = RealtimeConversation(
                 context.line, session, role, find_agent=self._role, options=config.turns, people=people,
-                observer=observe, call=context.info.id, transfer=transfer,
+                observer=observe, call=context.info.key.name, transfer=transfer,
             )  # fmt: skip
         elif config.agent.brain:
             meter(context.report)
@@ -147,7 +147,7 @@ class AgentSetup:
             made = RelayConversation(
                 context.line, part.stt(), replace(role, llm=brain, judge=None, paces=False), brain,
                 options=config.turns, partial_prompts=config.agent.brain_partials, people=people,
-                observer=observe, call=context.info.id, transfer=transfer,
+                observer=observe, call=context.info.key.name, transfer=transfer,
             )  # fmt: skip
         else:
             can = connect is not None
@@ -161,7 +161,7 @@ class AgentSetup:
             made = Conversation(
                 context.line, stt, role, find_agent=self._role, options=config.turns, people=people,
                 ivr=ivr,
-                observer=observe, call=context.info.id, transfer=transfer,
+                observer=observe, call=context.info.key.name, transfer=transfer,
             )  # fmt: skip
         context.conversation = made
         return made
@@ -169,7 +169,7 @@ class AgentSetup:
     def _told_brain(self, agent: str) -> RelayCall:
         """Request to the server that is the brain of the agent of that name, about this call."""
         info, options = self.context.info, self.services.agents.all[agent].config.agent
-        return relay_call(info.id, info.identity, info.direction, options, self.values(agent))
+        return relay_call(info.key.name, info.identity, info.direction, options, self.values(agent))
 
     def _prefetched(self, made: Conversation | RealtimeConversation) -> Talk:
         """`made`, with a lookup of the other side's number that starts with the call."""

@@ -15,7 +15,8 @@ WITHHELD = "anonymous"
 def relay_call(
     call: str, identity: Identity, direction: Literal["in", "out"], options: AgentOptions, values: Mapping[str, str]
 ) -> RelayCall:
-    """The server of `options` and what it is told of a `call`; `values` are those of the ``{{name}}`` of the agent.
+    """The server of `options` and what it is told of a `call`, which is a `sipgw.events.CallKey.name`; `values` are
+    those of the ``{{name}}`` of the agent.
 
     There are no account and no parent call here: these fields are empty, as are names and numbers that are not known.
     """
@@ -37,5 +38,5 @@ def relay_call(
 
 
 def call_sid(call: str) -> str:
-    """The identity of a call in the form that servers expect of ``callSid``; the same for all sessions of the call."""
+    """A `sipgw.events.CallKey.name` in the form that servers expect of ``callSid``; all sessions of a call have it."""
     return f"CA{hashlib.sha256(call.encode()).hexdigest()[:32]}"

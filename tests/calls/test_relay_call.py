@@ -10,6 +10,7 @@ from agent.relay.messages import signature
 from sipgw.calls.relay_call import call_sid
 from sipgw.config.config import GatewayConfig
 from tests.calls.test_cloud_call import records
+from tests.cdr_events import key
 from tests.cloud import cloud
 from tests.fakes.assemblyai import Said
 from tests.fakes.elevenlabs import sound_of
@@ -54,7 +55,7 @@ def test_a_call_with_barge_in_and_hand_off_data(tmp_path: Path, capfd: pytest.Ca
 
     record, (session,), url, asked, spoken = asyncio.run(scenario())
     setup, *messages = session.messages
-    assert setup["callSid"] == call_sid(record["id"])
+    assert setup["callSid"] == call_sid(key(record).name)
     assert setup["from"] == "alice"
     assert setup["to"] == "agent"
     assert (setup["direction"], setup["callType"]) == ("inbound", "SIP")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from agent.tools import tool
 from sipgw.calls.info import CallInfo
 from sipgw.calls.registry import REMEMBERED, CallRegistry
 from sipgw.calls.session import CallSession
@@ -133,6 +134,35 @@ def test_a_call_after_a_restart_has_neither_the_identity_nor_the_files_of_an_ear
             }  # fmt: skip
             first = await gateway.evidence.timelines.of(key(await gateway.store.call(SAME)))
             assert first is not None and first["caller"] == "1000"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_what_a_call_changes_is_not_taken_for_a_repetition_of_another_call_with_its_identity(tmp_path: Path) -> None:
+    """The server of a tool gives the same answer to the same key: that would be what it told the other caller."""
+    keys = []
+
+    @tool(side_effect=True)
+    async def order(item: str, idempotency_key: str) -> str:
+        """Order something."""
+        keys.append(idempotency_key)
+        return item
+
+    async def scenario() -> None:
+        for number in range(2):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            async with world(folder) as (gateway, phone):
+                caller = Caller(phone, "1001", gateway)
+                await caller.until(Confirmed)
+                talk: Any = gateway.calls[SAME].context.conversation
+                toolbox = talk._agent.toolbox
+                toolbox.offer([order])
+                assert not (await toolbox.run("order", '{"item": "tea"}')).error
+                caller.leg.hangup()
+                await caller.until(Ended)
+        assert len(set(keys)) == 2
 
     asyncio.run(scenario())
 
