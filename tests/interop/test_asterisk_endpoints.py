@@ -116,12 +116,18 @@ async def reports(session: CallSession, call: DeskCall) -> None:
                 await asyncio.sleep(LOOK)
 
 
+def remote_port(session: CallSession) -> int | None:
+    """Where the sound of a call comes from, as it was announced last."""
+    agreed = session.context.line._agreed
+    return agreed.remote_port if agreed else None
+
+
 @scenario
 async def test_direct_media_moves_the_sound_to_the_phone(company: Office) -> None:
     """While the PBX hands over, packets come from both. None of the phone's is dropped after its announcement."""
     session, call = await company.met("244", "601")
     ours = session.context.line._agreed
-    await until(lambda: session.context.line._agreed.remote_port == call.sound.port)  # type: ignore[union-attr]
+    await until(lambda: remote_port(session) == call.sound.port)
     assert ours is not None
     await company.talk(session, call, "From you to me.")
     await reports(session, call)
@@ -138,18 +144,17 @@ async def test_direct_media_moves_the_sound_to_the_phone(company: Office) -> Non
 async def test_music_on_hold_comes_from_another_address_than_the_phone(company: Office) -> None:
     """The PBX takes the sound back to play its music, and gives it to the phone again: none of it is refused."""
     session, call = await company.met("259", "619")
-    comes_from = lambda: session.context.line._agreed.remote_port  # type: ignore[union-attr]  # noqa: E731
-    await until(lambda: comes_from() == call.sound.port)
+    await until(lambda: remote_port(session) == call.sound.port)
     call.sound.sending = False  # a phone that holds sends nothing
     await call.offer("sendonly")
-    await until(lambda: comes_from() != call.sound.port)
+    await until(lambda: remote_port(session) != call.sound.port)
     before = (await session.media_stats())["received"]
     async with asyncio.timeout(HANG):
         while (await session.media_stats())["received"] < before + 50:
             await asyncio.sleep(LOOK)
     await call.offer("sendrecv")
     call.sound.sending = True  # what it sent before, straight to us, would be refused beside the music
-    await until(lambda: comes_from() == call.sound.port)
+    await until(lambda: remote_port(session) == call.sound.port)
     await company.talk(session, call, "No more music.")
     await reports(session, call)
     media = (await company.hung_up(session, call))["media"]
@@ -169,16 +174,15 @@ async def test_direct_media_is_heard_again_after_both_sides_have_sent(company: O
     """A phone holds and goes on sending, straight to us, beside the music of the PBX: its sound is refused until it is
     announced again, and then heard at once."""
     session, call = await company.met("257", "619")
-    comes_from = lambda: session.context.line._agreed.remote_port  # type: ignore[union-attr]  # noqa: E731
-    await until(lambda: comes_from() == call.sound.port)
+    await until(lambda: remote_port(session) == call.sound.port)
     await call.offer("sendonly")
-    await until(lambda: comes_from() != call.sound.port)
+    await until(lambda: remote_port(session) != call.sound.port)
     call.sound._agreed = replace(call.sound._agreed, direction="sendrecv")  # type: ignore[type-var]
     async with asyncio.timeout(HANG):
         while refused(await session.media_stats(), call) < FOREIGN:
             await asyncio.sleep(LOOK)
     await call.offer("sendrecv")
-    await until(lambda: comes_from() == call.sound.port)
+    await until(lambda: remote_port(session) == call.sound.port)
     since = refused(await session.media_stats(), call)
     await company.talk(session, call, "No more music.")
     media = (await company.hung_up(session, call))["media"]
@@ -201,7 +205,7 @@ async def hears_nothing(session: CallSession, seconds: float) -> None:
 async def test_a_muted_phone_holds_for_longer_than_a_lost_line_lasts(company: Office) -> None:
     """With direct media and `moh_passthrough` nobody sends anything meanwhile, sound or RTCP: no line is lost by it."""
     session, call = await company.met("258", "601")
-    await until(lambda: session.context.line._agreed.remote_port == call.sound.port)  # type: ignore[union-attr]
+    await until(lambda: remote_port(session) == call.sound.port)
     call.sound.sending = False
     await call.offer("sendonly")
     await until(lambda: b"a=recvonly" in leg_of(session).local)

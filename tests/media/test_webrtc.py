@@ -1,4 +1,4 @@
-# mypy: disable-error-code="attr-defined, method-assign"
+# mypy: disable-error-code="attr-defined"
 """The way to a browser that does not come, and a STUN server whose name is not answered."""
 
 import asyncio
@@ -99,5 +99,5 @@ async def asked(ours, theirs, *how):
 if __name__ == "__main__":
     socket.gethostbyname = hang
     if sys.argv[3:]:
-        webrtc.BrowserPath.close = stay
+        pytest.MonkeyPatch().setattr(webrtc.BrowserPath, "close", stay)
     runpy.run_module("media.browsers.worker", run_name="__main__")
