@@ -93,7 +93,7 @@ class TurnMachine(Transitions):
             if self._log.text == known and not words.final:
                 return ()  # all that is new is somebody else's
         verdict, why = self._judge(new, words, now)
-        if verdict is not Verdict.ECHO and not self.lexicon.agrees(new):
+        if verdict is not Verdict.ECHO and not (self._turn.more or self.lexicon.agrees(new)):
             self._turn = self._turn._replace(more=True)
         evidence = self._evidence(verdict.value, now, text=new, because=why)
         self._voice.agrees = self.lexicon.listens(new, final=words.final)

@@ -123,6 +123,8 @@ class _Spoken:
 
     def keep_echoes(self, text: str) -> None:
         """Only those stay whose words are the same in `text`."""
+        if not self.echoes:
+            return
         old, new = ([words_of(word) for word in one.split()] for one in (self.text, text))
         self.echoes = [one for one in self.echoes if old[: one.place] == new[: one.place]]
 
@@ -173,10 +175,10 @@ def _place(text: str, known: _Known, words: Words, numerals: Collection[str]) ->
     comes again of it. The text comes with it: figures that were answered in part are taken apart there.
     """
     new = text.split()
-    old, told = _units(known.words, numerals), _units(new, numerals)
     timed = len(words.began) == len(new) > 0 and known.until < inf
-    if not old or (timed and words.began[0] >= known.until + ANEW):
+    if not known.words or (timed and words.began[0] >= known.until + ANEW):
         return text, 0
+    old, told = _units(known.words, numerals), _units(new, numerals)
     figures = {unit.is_figure for unit in (*old, *told) if unit.is_numeral or unit.is_figure}
     wild = len(figures) > 1  # digits as words in one of them, figures in the other: which ones cannot be compared
     one, other = ([unit.folded if wild else unit.text for unit in units] for units in (old, told))
