@@ -136,12 +136,12 @@ class Sound(asyncio.DatagramProtocol):
         if agreed is None or not self.sending or agreed.direction in ("recvonly", "inactive") or not agreed.remote_port:
             return
         event, age = self._events.pop(0) if self._events else (b"", 0)
-        self.hum.collected += FRAME
-        if event and agreed.dtmf_payload_type is not None:
+        if event and agreed.dtmf_payload_type is not None:  # in place of the tone, which waits
             payload, kind = event, agreed.dtmf_payload_type
-        elif self.hum.collected < self.hum.length:
-            return
         else:
+            self.hum.collected += FRAME
+            if self.hum.collected < self.hum.length:
+                return
             payload, kind = self.hum.packet(self._clock), agreed.payload_type
             payload = payload.translate(ULAW_TO_ALAW) if agreed.encoding == "PCMA" else payload
         clock = (self._clock - self.hum.collected - FRAME * age) & 0xFFFFFFFF
