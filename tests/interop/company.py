@@ -178,6 +178,18 @@ def leg_of(session: CallSession) -> Leg:
     return leg
 
 
+async def holds(session: CallSession, call: DeskCall) -> None:
+    """The other side puts the agent on hold, and the gateway has agreed."""
+    await call.offer("sendonly")
+    await until(lambda: b"a=recvonly" in leg_of(session).local)
+
+
+def remote_port(session: CallSession) -> int | None:
+    """Where the sound of a call comes from, as it was announced last."""
+    agreed = session.context.line._agreed
+    return agreed.remote_port if agreed else None
+
+
 Scenario = Callable[[Any], Awaitable[None]]
 SCENARIOS: dict[str, dict[str, Scenario]] = {}
 """By the module and the name of the test."""

@@ -11,7 +11,7 @@ from sipgw.calls.conference import Mode
 from sipgw.calls.session import CallSession
 from tests.fakes.elevenlabs import sound_of
 from tests.info_keys import send_info_digit
-from tests.interop.company import alone, keys_of, leg_of, scenario
+from tests.interop.company import alone, holds, keys_of, leg_of, scenario
 from tests.interop.desks import LOOK, LOUDNESS, hums, picks_up, refuses, rings, until
 from tests.interop.office import VOICEMAIL, Office, office
 from tests.waiting import HANG
@@ -53,8 +53,7 @@ async def test_a_phone_calls_the_agent_and_presses_keys(company: Office) -> None
 async def test_a_phone_holds_the_agent_takes_its_second_line_and_resumes(company: Office) -> None:
     """`moh_passthrough` makes a hold of it: the agent is silent, and asks no music whether somebody is there."""
     session, call = await company.met("202", "700")
-    await call.offer("sendonly")
-    await until(lambda: b"a=recvonly" in leg_of(session).local)
+    await holds(session, call)
     await sends_nothing(session)
     second = await company.desks.call("202", "203")
     await second.sound.hums("203")

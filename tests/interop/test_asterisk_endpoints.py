@@ -20,7 +20,7 @@ from sipgw.sip.session_timer import MIN_SE
 from sipgw.trunks.call_alarms import FOREIGN
 from tests.cloud import cloud
 from tests.docs.test_pbx_guides import blocks
-from tests.interop.company import keys_of, leg_of, scenario
+from tests.interop.company import holds, keys_of, leg_of, remote_port, scenario
 from tests.interop.desks import LOOK, PCMU, DeskCall, until
 from tests.interop.office import PEER, Office, office
 from tests.waiting import HANG
@@ -116,12 +116,6 @@ async def reports(session: CallSession, call: DeskCall) -> None:
                 await asyncio.sleep(LOOK)
 
 
-def remote_port(session: CallSession) -> int | None:
-    """Where the sound of a call comes from, as it was announced last."""
-    agreed = session.context.line._agreed
-    return agreed.remote_port if agreed else None
-
-
 @scenario
 async def test_direct_media_moves_the_sound_to_the_phone(company: Office) -> None:
     """While the PBX hands over, packets come from both. None of the phone's is dropped after its announcement."""
@@ -207,8 +201,7 @@ async def test_a_muted_phone_holds_for_longer_than_a_lost_line_lasts(company: Of
     session, call = await company.met("258", "601")
     await until(lambda: remote_port(session) == call.sound.port)
     call.sound.sending = False
-    await call.offer("sendonly")
-    await until(lambda: b"a=recvonly" in leg_of(session).local)
+    await holds(session, call)
     await hears_nothing(session, NO_RTP_LIMIT + 3)
     await call.offer("sendrecv")
     await until(lambda: b"a=sendrecv" in leg_of(session).local)

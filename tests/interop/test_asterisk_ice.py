@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sipgw.sip.sdp import Sdp
-from tests.interop.company import leg_of, scenario
+from tests.interop.company import leg_of, remote_port, scenario
 from tests.interop.desks import until
 from tests.interop.office import Office, office
 from tests.interop.test_turn import own_address
@@ -68,7 +68,7 @@ async def test_an_endpoint_with_ice_and_rtcp_mux(company: Office) -> None:
 async def test_direct_media_ends_ice(company: Office) -> None:
     """The PBX announces the phone's address, and candidates of its own: RFC 8839 §4.2.5."""
     session, call = await company.met("244", "622")
-    await until(lambda: session.context.line._agreed.remote_port == call.sound.port)  # type: ignore[union-attr]
+    await until(lambda: remote_port(session) == call.sound.port)
     assert b"a=ice-mismatch" in leg_of(session).local
     ours = Sdp.parse(leg_of(session).local).media[0].port
     await until(lambda: call.sound.sources[ours] > 50)

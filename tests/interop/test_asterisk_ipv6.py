@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.company import leg_of, scenario
-from tests.interop.desks import until
+from tests.interop.company import holds, leg_of, scenario
 from tests.interop.office import Office, office
 
 pytestmark = pytest.mark.programs("asterisk")
@@ -26,8 +25,7 @@ PLACE = place
 async def test_a_phone_holds_the_agent_and_resumes_over_ipv6(company: Office) -> None:
     session, call = await company.met("200", "700")
     assert b"IN IP6 ::1" in leg_of(session).local
-    await call.offer("sendonly")
-    await until(lambda: b"a=recvonly" in leg_of(session).local)
+    await holds(session, call)
     await call.offer("sendrecv")
     await company.talk(session, call, "Back from hold.")
     await company.hung_up(session, call)

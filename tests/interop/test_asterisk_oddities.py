@@ -8,7 +8,7 @@ import pytest
 
 from media.g711 import RATE
 from sipgw.calls.session import CallSession
-from tests.interop.company import alone, leg_of, scenario
+from tests.interop.company import alone, holds, remote_port, scenario
 from tests.interop.desks import DeskCall, hums, refuses, rings, until
 from tests.interop.office import Office, office
 from tests.waiting import HANG
@@ -46,7 +46,7 @@ async def test_a_colleague_picks_up_a_call_that_rings_at_the_agent(company: Offi
 async def test_direct_media_by_update(company: Office) -> None:
     """`direct_media_method = update`."""
     session, call = await company.met("245", "623")
-    await until(lambda: session.context.line._agreed.remote_port == call.sound.port)  # type: ignore[union-attr]
+    await until(lambda: remote_port(session) == call.sound.port)
     await company.talk(session, call, "From you to me.")
     await call.offer("sendonly")
     await call.offer("sendrecv")
@@ -135,8 +135,7 @@ async def test_the_configuration_of_the_pbx_is_read_anew_in_a_call(company: Offi
     session, call = await company.met("233", "700")
     company.pbx.rx("pjsip reload")
     company.pbx.rx("dialplan reload")
-    await call.offer("sendonly")
-    await until(lambda: b"a=recvonly" in leg_of(session).local)
+    await holds(session, call)
     await call.offer("sendrecv")
     await company.talk(session, call, "After the reload.")
     await company.hung_up(session, call)
@@ -229,8 +228,7 @@ async def test_whom_the_agent_calls_holds_it_and_hands_it_on(company: Office) ->
     session = await company.session("244")
     await company.hears(session, "244")
     person = company.desks.calls["244"][-1]
-    await person.offer("sendonly")
-    await until(lambda: b"a=recvonly" in leg_of(session).local)
+    await holds(session, person)
     colleague = await company.desks.call("244", "246")
     await colleague.sound.hums("246")
     assert (await person.refer(company.desks.uri("246"), colleague)).accepted

@@ -22,7 +22,7 @@ from sipgw.sip.replaces import Replaces
 from sipgw.sip.session_timer import MIN_SE
 from tests.cloud import cloud
 from tests.fakes.openai import Reply
-from tests.interop.company import Company, alone, leg_of, scenario
+from tests.interop.company import Company, alone, holds, leg_of, remote_port, scenario
 from tests.interop.desks import DeskCall, Desks, refuses, rings, until
 from tests.interop.test_kamailio_proxy import DOMAIN, PASSWORD, Proxy, kamailio
 from tests.recipes import written
@@ -100,12 +100,10 @@ async def over(company: Company, session: CallSession, call: DeskCall) -> None:
 @scenario
 async def test_a_phone_holds_and_resumes_and_its_sound_is_direct(company: Company) -> None:
     session, call = await agent_of(company, "201")
-    await call.offer("sendonly")
-    await until(lambda: b"a=recvonly" in leg_of(session).local)
+    await holds(session, call)
     await call.offer("sendrecv")
     await company.talk(session, call, "Back again.")
-    assert session.context.line._agreed is not None
-    assert session.context.line._agreed.remote_port == call.sound.port
+    assert remote_port(session) == call.sound.port
     await over(company, session, call)
 
 
