@@ -133,7 +133,7 @@ class CallerSound:
     def confirmed(self) -> None:
         """Words of the voice that came last were answered: learn the caller's level, and trust the line more."""
         if self._voices.last.voice:
-            self._voices.last.answered = True
+            self._voices.last.worded = True
             self._voices.background.confirmed(self._voices.last.level)
             self._needed = max(SHORTEST, self._needed * FASTER)
 
@@ -142,11 +142,11 @@ class CallerSound:
 
         A voice with words that were answered before is the caller's, although it brings none now.
         """
-        if self._voices.last.answered:
+        if self._voices.last.worded:
             return
         self._needed = min(LONGEST, self._needed * SLOWER)
         self._voices.background.refused(self._voices.last.level, self._voices.last.seconds)
-        self._voices.last.disowned = True
+        self._voices.last.worded = False
 
     def reset(self) -> None:
         """Another line: after a transfer, a hold or a re-INVITE with another address. Forgets echo and background."""
@@ -225,7 +225,7 @@ class CallerSound:
 
     def _speak(self, slot: bytes, came: float, at: float, *, loud: bool) -> Change | None:
         sound = self._sound
-        if sound.disowned:
+        if sound.worded is False:
             return self._move(Event.REFUSED, at)
         least = self._voices.background.least(sound.seconds, agent_speaks=False)
         doubtful = self.state is State.DOUBTFUL and sound.seconds < DOUBTED
@@ -278,7 +278,7 @@ class CallerSound:
         sound.looked = at
         if kind is None:
             return None
-        background, behind, moment = sound.disowned, False, sound.heard
+        background, behind, moment = sound.worded is False, False, sound.heard
         match kind:
             case Kind.VOICE_STARTED:
                 moment = sound.voice_began

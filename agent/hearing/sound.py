@@ -35,10 +35,8 @@ class Sound:
     """When there was a syllable of the level of its voice last."""
     looked: float = 0.0
     """When it was last decided what it is."""
-    answered: bool = False
-    """Whether words of it were answered."""
-    disowned: bool = False
-    """Whether it was a voice of which no words came."""
+    worded: bool | None = None
+    """Whether words of it came; None while that is open."""
 
     def take(self, at: float, level: float, margin: float, probability: float, *, voiced: bool) -> None:
         """A loud slot, which ends `at`, while it is not decided what the sound is."""

@@ -1,7 +1,7 @@
 """Both directions of a call, heard by the detector in the pieces that it asks for."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +11,9 @@ from agent.hearing.changes import Change, Kind
 from agent.hearing.levels import SILENT, SLOT, level, to_linear
 from agent.hearing.voice import ModelJudge, Pitch, VoiceJudge, load
 from tests.agent.hearing.mixing import RATE, Sound, noise, place, to_ulaw
+
+if TYPE_CHECKING:
+    from agent.hearing.silero import Silero
 
 AGENT, CALLER = -16.0, -20.0
 """Usual levels, dBm0."""
@@ -85,12 +88,17 @@ def kinds(found: list[Told]) -> list[Kind]:
     return [one.change.kind for one in found]
 
 
-def model() -> VoiceJudge:
+def silero() -> "Silero":
     """The voice model; the test is left out without it."""
-    silero = load()
-    if silero is None:
+    loaded = load()
+    if loaded is None:
         pytest.skip("the extra 'local' is not installed")
-    return ModelJudge(silero)
+    return loaded
+
+
+def model() -> VoiceJudge:
+    """A judge that asks it."""
+    return ModelJudge(silero())
 
 
 JUDGES = [pytest.param(model, id="by the model"), pytest.param(Pitch, id="by pitch")]

@@ -17,7 +17,7 @@ from agent.hearing.model_files import ModelError
 from agent.hearing.noise_floor import LEAST, NoiseFloor
 from agent.hearing.table import TABLE, Event, State
 from agent.hearing.voice import BY_PITCH, ModelJudge, Pitch, load, make_judge
-from tests.agent.hearing.lines import AGENT, CALLER
+from tests.agent.hearing.lines import AGENT, CALLER, silero
 from tests.agent.hearing.mixing import RATE, Sound, at_level, echo, levels, noise, to_ulaw, ulaw_clip
 
 JFK = at_level(ulaw_clip("jfk.wav"), AGENT)
@@ -268,9 +268,7 @@ def test_a_model_that_cannot_be_loaded_is_left_out_and_that_is_logged_once(
 
 
 def test_the_sounds_of_two_lines_do_not_mix_in_the_model_that_they_share() -> None:
-    model = load()
-    if model is None:
-        pytest.skip("the extra local is not installed")
+    model = silero()
     lines = [to_linear(to_ulaw(sound)) for sound in (JFK[: 2 * RATE], room(2.0))]
     apart, together = [], [list[float](), list[float]()]
     for line in lines:
