@@ -155,7 +155,8 @@ class Jobs:
                 return None
             there = await session.scalar(select(Job.id).where(Job.campaign == job.campaign, Job.key == job.key))
             if there is None:
-                job.call = await row_of(session, call) if call else job.call
+                if call:
+                    job.call = await row_of(session, call)
                 session.add(job)
                 await session.flush()
                 return job.id, False
