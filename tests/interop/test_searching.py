@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, text, update
 
 from sipgw.config.records import StoreOptions
 from sipgw.records.store import calls, searching
@@ -47,6 +47,8 @@ FOUND = {
     "&!()": "",
     "": "3210",
 }
+PLANS = """SELECT sum(generic_plans), max(custom_plans) FROM pg_prepared_statements
+    WHERE statement LIKE '%to' || '_tsquery%'"""
 CALLERS = ("+4930123", "4930124", "+44930", "+493", "+50")
 
 
@@ -71,6 +73,19 @@ def test_numbers_that_begin_alike_and_the_time_limit(
             with pytest.raises(SearchRefused, match="took too long"):
                 await searches.page(store, Endless(), 50, "")
             assert (await searches.page(store, CallFilter(number="+50"), 50, "")).calls
+
+    asyncio.run(look())
+
+
+def test_each_search_has_a_plan_for_its_own_words(tmp_path: Path, server: Server) -> None:
+    async def look() -> None:
+        async with Store(StoreOptions(url=server.url, path=str(tmp_path / "x.db"))) as store:
+            searches = Searches()
+            for _ in range(12):  # from the sixth time on PostgreSQL may take one plan for all words
+                await searches.page(store, CallFilter(words="hello"), 50, "")
+            async with store.read() as session:
+                plans = await session.execute(text(PLANS))
+                assert tuple(plans.one()) == (0, 12)
 
     asyncio.run(look())
 

@@ -144,10 +144,7 @@ async def _found(
     while True:
         edge = await session.scalar(select(call.began).where(*bounds).order_by(*NEWEST).offset(size - 1).limit(1))
         others = wanted.others()
-        near = (
-            select(*columns_in(others)).where(*bounds).order_by(*NEWEST).limit(size)
-            .cte("near").prefix_with("MATERIALIZED")
-        )  # fmt: skip
+        near = select(*columns_in(others)).where(*bounds).order_by(*NEWEST).limit(size).subquery("near")
         conditions = [ClauseAdapter(near).traverse(one) for one in others]
         if wanted.words:
             conditions.append(Said(near.c.id, wanted.words, edge, until))

@@ -59,6 +59,8 @@ async def _limited(session: AsyncSession) -> AsyncIterator[None]:
 
     if connection.dialect.name == "postgresql":
         await session.execute(text(f"SET LOCAL statement_timeout = {int(LIMIT * 1000)}"))
+        # A plan for any word, which PostgreSQL makes at the sixth search, is slow for rare ones.
+        await session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     stopping = asyncio.get_running_loop().create_task(stop(), name="limit of a search")
     try:
         yield

@@ -98,8 +98,8 @@ class CallRecord(Base):
     # Each list is newest first within what it is filtered by.
     __table_args__ = (
         Index("calls_by_time", "began", "id"),
-        Index("calls_by_caller", "caller", "began"),
-        Index("calls_by_called", "called", "began"),
+        Index("calls_by_caller", "caller", "began", "tenant"),
+        Index("calls_by_called", "called", "began", "tenant"),
         Index("calls_by_trunk", "trunk", "began"),
         Index("calls_by_agent", "agent", "began"),
         Index("calls_by_direction", "direction", "began"),
