@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from sipgw.sip.body import SDP, UNDERSTOOD, encoded, understands
+from sipgw.sip.fields import FieldError, parse_params, split
 from sipgw.sip.message import Request
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY", "REFER")
 EXTENSIONS = ("100rel", "timer", "replaces", "norefersub")
 """Option tags that a peer may require."""
 ALLOW = (("Allow", ", ".join(METHODS)),)
+EVENT = "refer"
 CAPABILITIES = (*ALLOW, ("Supported", ", ".join(EXTENSIONS)))
 """Header fields of INVITE and its responses."""
 
@@ -37,6 +39,8 @@ def unusable(request: Request) -> Refusal | None:
         return Refusal(416)
     if (refusal := unsupported(request)) is not None:
         return refusal
+    if request.method == "NOTIFY" and (refusal := unwanted(request)) is not None:
+        return refusal
     if request.max_forwards == 0 and request.method != "OPTIONS":
         return Refusal(483)
     if (refusal := unreadable(request)) is not None:
@@ -47,6 +51,17 @@ def unusable(request: Request) -> Refusal | None:
         if not types & {"application/sdp", "application/*", "*/*"}:
             return Refusal(406)
     return None
+
+
+def unwanted(notify: Request) -> Refusal | None:
+    """489 if `notify` is not about a REFER, the only event that we subscribe to (RFC 6665 §4.1.3); 400 if its event cannot
+    be read."""
+    try:
+        package, *pieces = split(notify.headers.get("event") or EVENT, ";")
+        parse_params(pieces)
+    except FieldError:
+        return Refusal(400)
+    return None if package.lower() == EVENT else Refusal(489, headers=(("Allow-Events", EVENT),))
 
 
 def unreadable(request: Request) -> Refusal | None:

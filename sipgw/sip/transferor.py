@@ -4,8 +4,9 @@ import re
 from dataclasses import replace
 
 from sipgw.sip.call_state import CallState
+from sipgw.sip.checks import unwanted
 from sipgw.sip.events import Referred
-from sipgw.sip.fields import FieldError, param, parse_params, split
+from sipgw.sip.fields import param, parse_params, split
 from sipgw.sip.identity import cleaned
 from sipgw.sip.message import Request, Response
 from sipgw.sip.replaces import Replaces
@@ -85,18 +86,14 @@ class Transferor:
     def notified(self, request: Request, transaction: Transaction, now: float) -> None:
         """Answer a NOTIFY (RFC 6665 §4.1.3), and learn the outcome from its status line (RFC 3515 §2.4.5)."""
         core = self._call.core
-        try:
-            package, *pieces = split(request.headers.get("event") or "refer", ";")
-            number = param(parse_params(pieces), "id") or ""
-        except FieldError:
-            core.respond(transaction, 400, now)
-            return
-        if package.lower() != "refer":
-            core.respond(transaction, 489, now)
+        refusal = unwanted(request)
+        if refusal is not None:
+            core.respond(transaction, refusal.status, now, headers=refusal.headers)
         elif not self._subscribed:
             core.respond(transaction, 481, now)
         else:
             core.respond(transaction, 200, now)
+            number = param(parse_params(split(request.headers.get("event") or "", ";")[1:]), "id") or ""
             if not (number.isascii() and number.isdigit() and int(number[:10]) in self._over):
                 self._report(request, now)
 

@@ -16,6 +16,7 @@ from tests.sip.test_calls import Call, nothing_left
 from tests.sip.wire import ANSWER, INVITE, Wire
 
 A, B = "10.0.0.1", "10.0.0.2"
+WAITING = "Event: message-summary\nContent-Type: application/simple-message-summary\n"
 TORTURE = sorted((Path(__file__).parent.parent / "data" / "rfc4475").glob("*.dat"))
 
 
@@ -55,6 +56,9 @@ def test_options_tells_what_we_can_do() -> None:
     [
         (ask("SUBSCRIBE"), 405, ("allow", "INVITE")),
         (ask("REGISTER"), 405, ("allow", "INVITE")),
+        (ask("NOTIFY", extra=WAITING, body="Messages-Waiting: yes\n"), 489, ("allow-events", "refer")),
+        (ask("NOTIFY", extra='Event: refer;id="\n'), 400, None),
+        (ask("NOTIFY", extra="Event: Refer;id=1\n"), 481, None),
         (ask("DANCE"), 501, ("allow", "INVITE")),
         (ask("INVITE", extra="Require: 100rel, frob, x\n"), 420, ("unsupported", "frob, x")),
         (ask("INVITE", target="soap.beep://x"), 416, None),

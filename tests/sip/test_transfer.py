@@ -174,6 +174,7 @@ def test_a_report_that_nobody_asked_for_is_refused(event: str, status: int) -> N
     wire.send(text.replace("Max-Forwards", f"Event: {event}\nMax-Forwards", 1))
     wire.run(0.1)
     assert wire.seen(B, status)
+    assert wire.last(B, status).headers.get("allow-events") == ("refer" if status == 489 else None)
 
 
 # They refer us
