@@ -54,8 +54,8 @@ def unusable(request: Request) -> Refusal | None:
 
 
 def unwanted(notify: Request) -> Refusal | None:
-    """489 if `notify` is not about a REFER, the only event that we subscribe to (RFC 6665 §4.1.3); 400 if its event cannot
-    be read."""
+    """489 if `notify` is not about a REFER: we subscribe to nothing else (RFC 6665 §4.1.3). 400 if its event cannot be
+    read."""
     try:
         package, *pieces = split(notify.headers.get("event") or EVENT, ";")
         parse_params(pieces)
