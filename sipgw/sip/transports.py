@@ -49,7 +49,11 @@ TLS_PORT = "[sip.tls] port"
 
 
 class ListenError(OSError):
-    """A socket cannot be opened; the message is that of `cannot_listen`."""
+    """A socket cannot be opened on `port`; the message is that of `cannot_listen`."""
+
+    def __init__(self, message: str, port: int) -> None:
+        super().__init__(message)
+        self.port = port
 
 
 def cannot_listen(host: str, port: int, error: OSError, option: str = "[sip] port") -> str:
@@ -127,9 +131,10 @@ class Transports:
         for left in reversed(range(FREE_PORT_TRIES)):
             try:
                 await self._listen()
-            except OSError:
+            except OSError as error:
                 await self.close()
-                if self.options.port or not left:
+                wanted = self.options.port or (isinstance(error, ListenError) and error.port == self.options.tls.port)
+                if wanted or not left:  # the system chooses another port in place of one that it chose
                     raise
                 self._ports = {"udp": 0, "tcp": 0, "tls": self.options.tls.port}
             else:
@@ -326,7 +331,7 @@ def _told(host: str, port: int, option: str = "[sip] port") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ListenError(cannot_listen(host, port, error, option)) from None
+        raise ListenError(cannot_listen(host, port, error, option), port) from None
 
 
 def _version(host: str) -> int:

@@ -13,6 +13,7 @@ from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import Phase
 from sipgw.sip.leg import Leg
 from sipgw.sip.tls import TlsOptions
+from sipgw.sip.transports import Transports
 from sipgw.sip.uri import Uri
 from tests.sip.certificates import Authority
 from tests.sip.test_endpoint import OPTIONS, admit_all, last, pick_up, run, taking
@@ -288,7 +289,18 @@ def test_a_server_of_many_names_is_told_whom_we_call(authority: Authority) -> No
     run(call)
 
 
-def test_a_port_in_use_is_told_with_the_option_of_the_port_for_tls(authority: Authority) -> None:
+def test_a_port_in_use_is_told_with_the_option_of_the_port_for_tls(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = list[Transports]()
+    listen_once = Transports._listen
+
+    async def counted(transports: Transports) -> None:
+        tries.append(transports)
+        await listen_once(transports)
+
+    monkeypatch.setattr(Transports, "_listen", counted)
+
     async def listen() -> None:
         tls = authority.server()
         async with Endpoint(listening(tls), pick_up, admit_all) as first:
@@ -300,5 +312,6 @@ def test_a_port_in_use_is_told_with_the_option_of_the_port_for_tls(authority: Au
             f"cannot listen on 127.0.0.1 port {taken.port}: Address already in use; "
             "stop the other program or set [sip.tls] port"
         )
+        assert len(tries) == 2, "the port of UDP is free, so another one changes nothing"
 
     run(listen)
