@@ -286,7 +286,7 @@ class CallerSound:
                 self._voices.keep(sound)
             case Kind.VOICE_ENDED:
                 foreign, behind = self._voices.end(sound)
-                background |= foreign
+                background, moment = background or foreign, sound.heard
             case Kind.NOISE:
                 background, moment = sound.seconds >= PROMPT and self._needs(sound) == math.inf, sound.began
         return Change(kind, moment, replace(self._evidence(sound, background=background), behind=behind))

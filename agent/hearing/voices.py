@@ -73,11 +73,17 @@ class Voices:
         return True
 
     def end(self, sound: Sound) -> tuple[bool, bool]:
-        """It has ended: whether all of it was somebody else, and whether somebody else goes on."""
+        """It has ended: whether all of it was somebody else, and whether somebody else goes on.
+
+        What is too quiet to be the caller's, where others are known, is somebody who goes on; so are soft sounds since
+        the last loud syllable.
+        """
         left = self._left is not None
         foreign = left and not sound.stressed
         if left:
             self._behind.hear_again()
+        elif self.background.known and self._audible > sound.heard:
+            left, sound.heard = True, max(sound.stressed, sound.voice_began)
         if foreign:
             self.last = self._one_before
         else:

@@ -11,6 +11,8 @@ from agent.hearing.behind import BELOW, LONG, Behind
 from agent.hearing.caller import CallerSound
 from agent.hearing.changes import Kind
 from agent.hearing.levels import SECONDS
+from agent.hearing.sound import Sound as Heard
+from agent.hearing.voices import Voices
 from agent.stt import Transcript, Word
 from tests.agent.hearing.lines import CALLER, heard, line, model, of
 from tests.agent.hearing.mixing import RATE, Sound, at_level, place, ulaw_clip
@@ -43,6 +45,22 @@ def test_a_television_that_pauses_soon_after_the_caller_was_still_somebody_else(
     assert end < 3.55
     assert not [one for one in of(told, Kind.VOICE_STARTED) if one.at > end]
     assert not subject.theirs(4.8)
+
+
+@pytest.mark.parametrize(
+    ("known", "heard_on", "goes_on"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_the_end_of_a_caller_tells_that_somebody_known_goes_on_if_the_line_is_not_quiet(
+    known: bool, heard_on: bool, goes_on: bool
+) -> None:
+    subject, sound = Voices(), Heard(10.0, 12.3, stressed=12.0)
+    if known:
+        subject.background.goes_on(-30.0)
+    subject.begin(sound, 10.1)
+    subject.listen(12.5 if heard_on else 12.3)
+    assert subject.end(sound) == (False, goes_on)
+    assert sound.heard == (12.0 if goes_on else 12.3), "soft sounds from the last loud syllable on may be either's"
+    assert subject.include(12.5, None) is not goes_on
 
 
 @pytest.mark.parametrize("back", [CallerSound.reset, partial(CallerSound.mute, on=False)])
