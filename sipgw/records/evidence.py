@@ -164,6 +164,10 @@ class CallEvidence:
     def _ladder(self, call: CallKey | None, refused: str) -> Ladder | None:
         return self.sip.of(call) if call else self.sip.refused(refused)
 
+    def captured(self, call: CallKey | None, refused: str = "") -> bool:
+        """Whether `pcap` has something."""
+        return self._ladder(call, refused) is not None or bool(call and self._packets.get(call))
+
     async def pcap(self, call: CallKey | None, refused: str = "") -> AsyncGenerator[bytes, None]:
         """The capture file of what `messages` has, in blocks; empty if nothing of it is kept."""
         ladder = self._ladder(call, refused)

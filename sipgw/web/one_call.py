@@ -163,11 +163,13 @@ async def live_words(request: Request, call: str, app: Here, who: OperatorRole) 
 @by_tenant
 async def one_call(call: str, request: Request, app: Here, _who: ViewerRole) -> Response:
     """The page; its script fills it in."""
-    found = await known(app, await there_is(app, call))
+    one = await there_is(app, call)
+    found = await known(app, one)
     out = found.get("direction") == "out"
     other = str(found.get("called" if out else "caller") or "withheld")
     bundled = app.gateway.config.capture.bundles != "off"
     shown: dict[str, Any] = {"recorded": _recorded(found), "bundled": bundled, "people": people(app)}
+    shown["captured"] = app.gateway.evidence.captured(one.key, one.name)
     return page(
         request, "call.html", title=f"Call {'to' if out else 'from'} {other[:80]}", call=call, other=other, **shown
     )
