@@ -32,7 +32,7 @@ function facts(call) {
   const talked = call.ended !== null && call.answered !== null ? call.ended - call.answered : null;
   const entries = call.seen ? { From: call.caller, To: call.called, "Came from": call.sip.messages[0].peer, At: new Date(call.seen).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), State: "not let in" } : { From: [call.name, call.caller].filter(Boolean).join(" · "), To: call.called, Agent: call.agent, Trunk: call.trunk, Direction: { in: "came in", out: "made by us" }[call.direction],
     "Signed number": call.stir?.result ? [call.stir.result, call.stir.attestation && `attestation ${call.stir.attestation}`, call.stir.signer && `by ${call.stir.signer}`, call.stir.reason].filter(Boolean).join(", ") : "",
-    Began: new Date(call.began).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), "Set up in": call.answered === null ? "" : `${call.answered.toFixed(2)} s`, Talked: talked === null ? "" : duration(talked), Recording: call.unrecorded, MOS: call.media?.mos, "Kind of ending": call.ending?.kind.replaceAll("_", " ") };
+    Began: new Date(call.began).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), "Set up in": call.answered === null ? "" : `${call.answered.toFixed(2)} s`, Talked: talked === null ? "" : duration(talked), Recording: call.unrecorded, MOS: call.media?.mos?.toFixed(1), "Kind of ending": call.ending?.kind.replaceAll("_", " ") };
   return Object.entries(entries).filter(([, value]) => value).flatMap(([name, value]) => [html("div", {}, html("dt", {}, name), html("dd", {}, value))]);
 }
 

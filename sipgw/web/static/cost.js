@@ -26,11 +26,11 @@ export function cost(costs, currency) {
   const drawn = [...rows.values()].map(({ part, name, used }) => {
     const first = !sums.has(part); // the sum of a part stands beside its first row
     sums.add(part);
-    return html("tr", {}, html("th", { scope: "row" }, PARTS[part] ?? part, html("span", { class: "faint" }, name)), html("td", {}, used.join(", ")), html("td", { class: "number nowrap" }, first && costs[part] !== undefined ? money(costs[part], currency) : ""));
+    return html("tr", {}, html("th", { scope: "row", class: "title" }, PARTS[part] ?? part, html("span", { class: "faint" }, name)), html("td", { "data-label": "Used" }, used.join(", ")), html("td", { class: "number nowrap", "data-label": "Cost" }, first && costs[part] !== undefined ? money(costs[part], currency) : ""));
   });
   const guessed = costs.estimated?.length ? "≈ " : "";
   const notes = [guessed ? `≈ uses list prices that nobody has checked: ${costs.estimated.join(", ")}.` : "", costs.unpriced?.length ? `No price of ${costs.unpriced.join(", ")}: at most ${money(costs.most, currency)}.` : ""].filter(Boolean);
   const heads = html("tr", {}, html("th", { scope: "col" }, "Provider"), html("th", { scope: "col" }, "Used"), html("th", { scope: "col", class: "number" }, "Cost"));
-  return html("div", {}, html("div", { class: "table flat", tabindex: 0, role: "group", "aria-label": "Cost by provider" }, html("table", {}, html("thead", {}, heads), html("tbody", {}, ...drawn,
-    html("tr", { class: "total" }, html("th", { scope: "row" }, "In all"), html("td", {}), html("td", { class: "number nowrap" }, guessed + money(costs.total ?? 0, currency)))))), ...notes.map((note) => html("p", { class: "faint note" }, note)));
+  return html("div", {}, html("div", { class: "table flat", tabindex: 0, role: "group", "aria-label": "Cost by provider" }, html("table", { class: "cards" }, html("thead", {}, heads), html("tbody", {}, ...drawn,
+    html("tr", { class: "total" }, html("th", { scope: "row", class: "title" }, "In all"), html("td", {}), html("td", { class: "number nowrap", "data-label": "Cost" }, guessed + money(costs.total ?? 0, currency)))))), ...notes.map((note) => html("p", { class: "faint note" }, note)));
 }

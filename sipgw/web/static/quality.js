@@ -28,8 +28,7 @@ const REASONS = { foreign: "not from where it was announced", wrong_ssrc: "a sec
 /** Draw the sources whose packets were refused, with times since the call began. */
 export function refused(media, began) {
   const since = (time) => at(Math.max(0, time - new Date(began).getTime() / 1000));
-  const row = (one) => html("tr", {}, html("td", { class: "mono" }, `${one.host}:${one.port}`), html("td", { class: "number" }, String(one.packets)), html("td", {}, `${since(one.first)} to ${since(one.last)}`), html("td", {}, REASONS[one.reason] ?? one.reason),
-    html("td", {}, one.announced ? since(one.announced) : one.announced_port ? `only port ${one.announced_port}` : "never"));
-  const heads = ["Refused from", "Packets", "When", "Why", "Announced"].map((each) => html("th", { scope: "col" }, each));
-  return [html("div", { class: "table", tabindex: 0, role: "group", "aria-label": "Sources that were refused" }, html("table", {}, html("thead", {}, html("tr", {}, ...heads)), html("tbody", {}, ...media.refused_sources.map(row)))), media.refused_others ? html("p", { class: "faint" }, `And ${media.refused_others} packets of other sources.`) : null].filter(Boolean);
+  const fact = (name, value) => html("div", {}, html("dt", {}, name), html("dd", {}, value));
+  const source = (one) => [html("h3", { class: "mono" }, one.host.includes(":") ? `[${one.host}]:${one.port}` : `${one.host}:${one.port}`), html("dl", { class: "facts" }, fact("Packets", String(one.packets)), fact("When", `${since(one.first)} to ${since(one.last)}`), fact("Why", REASONS[one.reason] ?? one.reason), fact("Announced", one.announced ? since(one.announced) : one.announced_port ? `only port ${one.announced_port}` : "never"))];
+  return [html("p", { class: "faint" }, "Packets from these sources were refused."), ...media.refused_sources.flatMap(source), media.refused_others ? html("p", { class: "faint note" }, `And ${media.refused_others} packets of other sources.`) : null].filter(Boolean);
 }
