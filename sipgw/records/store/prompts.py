@@ -30,6 +30,10 @@ class PromptVersion(Base):
     published: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+MOST = 2**31 - 1
+"""The highest number of a version; databases refuse to look for a higher one."""
+
+
 class Prompts:
     """The versions. Every method may raise `SQLAlchemyError`."""
 
@@ -43,7 +47,9 @@ class Prompts:
             return list(await session.scalars(query.limit(KEPT)))
 
     async def version(self, agent: str, number: int) -> PromptVersion | None:
-        """One of `agent`."""
+        """One of `agent`; None for a number that no version has."""
+        if not 0 < number <= MOST:
+            return None
         async with self._store.read() as session:
             found = await session.get(PromptVersion, number)
             return found if found and found.agent == agent else None
