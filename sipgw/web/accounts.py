@@ -133,7 +133,7 @@ class Accounts:
     async def check(self, name: str, password: str) -> Role | None:
         """The role of a user whose password this is, or None."""
         async with self._store.read() as session:
-            user = await session.get(User, name[:64])
+            user = await session.get(User, name) if _NAME.fullmatch(name) else None
         right = await SIGN_IN.run(_matches, user.password if user else "", password[:MOST])
         return _known_role(user.role) if user and right else None
 
@@ -220,8 +220,9 @@ class Accounts:
         campaign it concerns, empty for none. A tenant sees no `detail`.
         """
         log.info("audit", who=who.name, action=action, target=target, address=address)
+        name, target, detail = (text.replace("\0", "") for text in (who.name, target, detail))  # for PostgreSQL
         deed = AuditEntry(
-            at=datetime.now(UTC), who=who.name[:64], action=action[:64], target=target[:255], detail=detail[:500],
+            at=datetime.now(UTC), who=name[:64], action=action[:64], target=target[:255], detail=detail[:500],
             address=address[:64], tenant=who.tenant or tenant, by_operator=not who.tenant,
         )  # fmt: skip
         try:

@@ -152,7 +152,8 @@ class Authentication:
     async def sign_in(self, name: str, password: str, address: str) -> str | None:
         """Return the cookie token of the user with that password, or None. Raises `TooManyAttempts`."""
         self.passwords.take(address, _now())
-        role, tenant = await self.accounts.check(name, password), await self.accounts.tenant(name)
+        role = await self.accounts.check(name, password)
+        tenant = await self.accounts.tenant(name) if role else None
         if role is None or tenant is None:
             await self.accounts.refused(name, address)
             return None
