@@ -48,10 +48,6 @@ class Path(Enum):
     ECHO = "the agent's sound comes back"
 
 
-CLEAN = Path.CLEAN
-"""For each slot: see `agent.hearing.caller.QUIET`."""
-
-
 class EchoPath:
     """Learns the echo of one line while the agent speaks, and predicts its level."""
 
@@ -106,7 +102,7 @@ class EchoPath:
         if self._due >= EVERY and self._spoken >= LEAST_KEPT:
             self._due = 0
             self._learn()
-        if self.path is CLEAN:
+        if self.path is Path.CLEAN:
             self._predicted = max(SILENT, self._predicted - DECAY * len(sent))
         else:
             for ago in range(len(sent) - 1, -1, -1):

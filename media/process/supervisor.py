@@ -21,8 +21,6 @@ from media.recording.tap import TapOptions, Tapped, read
 
 log = structlog.get_logger()
 
-OF_PROCESS = frozenset((Kind.READY, Kind.PONG, Kind.TAPPED))
-"""Kinds of messages that are for the process, and not for a channel."""
 PIPE_LIMIT = 16 << 20
 """Bytes that may wait for the media process; beyond that sound to be said is refused."""
 RESTART_PAUSE = 0.2
@@ -145,15 +143,15 @@ class MediaProcess:
     def on_message(self, message: Message) -> None:
         """Take a message of the media process."""
         self._heartbeat.silent = 0
-        if message.kind not in OF_PROCESS:  # nearly all that comes
-            self.channels.take(message)
-        elif message.kind == Kind.READY:
+        if message.kind == Kind.READY:
             self._state = self._state._replace(pid=self._started, native=any(message.body))
             self.ready.set()
         elif message.kind == Kind.PONG:
             self._heartbeat.answered(asyncio.get_running_loop().time())
-        else:
+        elif message.kind == Kind.TAPPED:
             self._questions.answered(message.body)
+        else:
+            self.channels.take(message)
 
     async def keep_alive(self) -> None:
         """Run it, and again whenever it dies, until cancelled, even if an error took the place of that."""
