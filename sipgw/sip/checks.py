@@ -10,9 +10,10 @@ METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK
 EXTENSIONS = ("100rel", "timer", "replaces", "norefersub")
 """Option tags that a peer may require."""
 ALLOW = (("Allow", ", ".join(METHODS)),)
-EVENT = "refer"
 CAPABILITIES = (*ALLOW, ("Supported", ", ".join(EXTENSIONS)))
 """Header fields of INVITE and its responses."""
+EVENT = "refer"
+"""The only event that we subscribe to, by REFER (RFC 3515)."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,7 @@ def unusable(request: Request) -> Refusal | None:
 
 
 def unwanted(notify: Request) -> Refusal | None:
-    """489 if `notify` is not about a REFER: we subscribe to nothing else (RFC 6665 §4.1.3). 400 if its event cannot be
-    read."""
+    """489 if `notify` is of another event than `EVENT` (RFC 6665 §4.1.3), 400 if its event cannot be read."""
     try:
         package, *pieces = split(notify.headers.get("event") or EVENT, ";")
         parse_params(pieces)

@@ -133,8 +133,8 @@ class Transports:
                 await self._listen()
             except OSError as error:
                 await self.close()
-                wanted = self.options.port or (isinstance(error, ListenError) and error.port == self.options.tls.port)
-                if wanted or not left:  # the system chooses another port in place of one that it chose
+                for_tls = isinstance(error, ListenError) and error.port == self.options.tls.port
+                if self.options.port or for_tls or not left:  # only in place of its own choice the system has another
                     raise
                 self._ports = {"udp": 0, "tcp": 0, "tls": self.options.tls.port}
             else:

@@ -144,6 +144,7 @@ async def _found(
     while True:
         edge = await session.scalar(select(call.began).where(*bounds).order_by(*NEWEST).offset(size - 1).limit(1))
         others = wanted.others()
+        # A subquery and no CTE: of the columns of a CTE PostgreSQL has no statistics, and it plans badly.
         near = select(*columns_in(others)).where(*bounds).order_by(*NEWEST).limit(size).subquery("near")
         conditions = [ClauseAdapter(near).traverse(one) for one in others]
         if wanted.words:
