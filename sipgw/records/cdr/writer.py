@@ -255,8 +255,8 @@ class CdrWriter:
             self._kept.clear()
             try:
                 await FSYNC.run(self._spool.sync)
-                await SPOOL.run(self._spool.tidy)
-                again = self.behind
+                tidied = await SPOOL.run(self._spool.tidy)
+                again = self.behind or not tidied  # the rest may be in the database only since `tidy` looked
             except (OSError, NotBegun) as error:
                 again = True
                 log.warning("the spool is not safe from a power cut", cause=_cause(error))

@@ -134,12 +134,15 @@ class Spool:
         self.place = place
         self._segment = max(self._segment, place.segment)
 
-    def tidy(self) -> None:
-        """Delete the read entries if no others exist, so that no private data stays here. Raises OSError."""
-        if not self.behind:
-            self._end_segment()
-            self.done()
-            (self._folder / _name(self.place.segment)).unlink(missing_ok=True)
+    def tidy(self) -> bool:
+        """Delete the read entries if no others exist, so that no private data stays here; returns whether that was so.
+        Raises OSError."""
+        if self.behind:
+            return False
+        self._end_segment()
+        self.done()
+        (self._folder / _name(self.place.segment)).unlink(missing_ok=True)
+        return True
 
     def sync(self) -> None:
         """Have the disk keep all that was appended to the present segment. Raises OSError.
