@@ -22,7 +22,6 @@ from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.privacy.redaction import redactor_for
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.engine import StoreError
-from sipgw.records.store.spool import Spool
 from sipgw.records.store.store import Store
 from tests.cdr_events import START, a_call, at, turn
 from tests.waiting import HANG, until
@@ -378,46 +377,3 @@ def test_what_is_private_is_in_no_file(tmp_path: Path) -> None:
         "[card ••1111] refused",
     )
     assert b"1111 1111" not in spooled + kept and b"11111" not in spooled + kept
-
-
-def test_nothing_wakes_it_while_there_is_nothing_to_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "SYNC", 0.001)
-
-    async def scenario() -> None:
-        async with keeping(tmp_path) as world:
-            world.tell(a_call())
-            assert world.writer._kept.is_set()
-            await until(lambda: waits(world.writer._kept) and waits(world.writer._wake))
-            assert not world.writer.behind
-            folder = world.store.options.spool_folder
-            assert not list(folder.rglob("*.jsonl")), "no private data stays there"
-
-    asyncio.run(scenario())
-
-
-def test_no_private_data_stays_if_the_last_entry_is_written_just_after_tidying_looked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "SYNC", 0.001)
-    tidy, early = Spool.tidy, list[Spool]()
-
-    def tidied(spool: Spool) -> bool:
-        if not spool.behind and not early and list(tmp_path.rglob("*.jsonl")):
-            early.append(spool)
-            return False  # it has looked a moment before
-        return tidy(spool)
-
-    monkeypatch.setattr(Spool, "tidy", tidied)
-
-    async def scenario() -> None:
-        async with keeping(tmp_path) as world:
-            world.tell(a_call())
-            await until(lambda: bool(early) and waits(world.writer._kept) and waits(world.writer._wake))
-            assert not list(world.store.options.spool_folder.rglob("*.jsonl"))
-
-    asyncio.run(scenario())
-
-
-def waits(event: asyncio.Event) -> bool:
-    """Whether somebody waits for it, so that nothing else wakes them."""
-    return bool(event._waiters)  # type: ignore[attr-defined]
