@@ -1,4 +1,4 @@
-"""`sipgw serve` tells wrong ports, all at once, before it loads any model."""
+"""`sipgw serve` tells wrong ports, all at once, before it runs an event loop, so before it loads any model."""
 
 import contextlib
 import socket
@@ -24,10 +24,14 @@ tts = "local"
 
 
 @pytest.fixture(autouse=True)
-def no_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gateway that begins to load fails the test."""
+def no_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event loop that begins fails the test.
+
+    asyncio closes the socket on which signals are noted before it takes its handlers back: a signal between the two
+    is reported as "Bad file descriptor".
+    """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(serve, "Gateway", lambda *_, **__: pytest.fail("the models are loaded before"))
+    monkeypatch.setattr(serve, "run_main", lambda work: (work.close(), pytest.fail("the loop runs before")))
 
 
 def test_all_ports_of_other_programs_are_told_at_once_before_anything_is_loaded(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def serve(
         if workers > 1 and own is None:
             run_main(run_workers(settings, workers))
         else:
+            if not settings.sip.take_over:  # then the ports are those of the gateway that runs
+                _check_ports(settings)
             run_main(_serve(settings, agents, read, config, own))
 
 
@@ -90,8 +92,6 @@ async def _serve(
     link = ParentLink(stop, hurry, reload) if own else None
     if link is None:
         listen_to_signals(stop, hurry, reload)
-    if not settings.sip.take_over:  # then the ports are those of the gateway that runs
-        _check_ports(settings)
     async with contextlib.AsyncExitStack() as stack:
         with working("starting"):
             gateway = await stack.enter_async_context(Gateway(settings, agents=agents))
