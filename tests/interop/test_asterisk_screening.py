@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from agent.records import TurnEnded
+from agent.turn_taking.words import words_of
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
 from sipgw.config.trunks import TrunkOptions
@@ -45,6 +46,8 @@ exten => ann,1,Answer()
  same => n,Wait(60)
 """,
 }
+TELLING = {"acme", "store", "lamp", "ordered"}
+"""Words of the agent's sentence that no announcement of Asterisk has."""
 KEPT = timedelta(seconds=2.5)
 """What Asterisk must have recorded of the agent's sentence for Ann to hear what it is about."""
 MORE_MODULES = (
@@ -62,8 +65,12 @@ def calling_ann(config: GatewayConfig, pbx: Asterisk) -> GatewayConfig:
     return replace(config, trunks=(trunk,), gate=gate, agent=agent)
 
 
-def says_purpose(event: Event) -> bool:
-    return isinstance(event, CallReported) and isinstance(event.report, TurnEnded) and event.report.turn.said == PURPOSE
+def began_to_say(event: Event) -> datetime | None:
+    """When the agent's purpose began to leave, if that is what the event reports; its end may be an interruption."""
+    match event:
+        case CallReported(_, at, TurnEnded(turn)) if turn.said == PURPOSE and turn.times.first_packet is not None:
+            return at - timedelta(seconds=asyncio.get_running_loop().time() - turn.times.first_packet)
+    return None
 
 
 def recorded(log: str, near: datetime) -> datetime:
@@ -79,14 +86,14 @@ def test_the_agent_says_its_name_at_the_tone_and_talks_with_the_person_who_takes
     from agent.providers.local.hibari_tts import HibariTts
     from agent.providers.local.whisper import Whisper
 
-    announced, ends = np.zeros(0, np.float32), list[datetime]()
+    announced, begins = np.zeros(0, np.float32), list[datetime]()
 
     async def scenario(pbx: Asterisk) -> None:
         nonlocal announced
         told: list[str] = []
         async with cloud(tmp_path, [], [Reply(text=[ANSWER])] * 3, change=lambda one: calling_ann(one, pbx)) as world:
             world.gateway.watchers.add(lambda event: told.append(event.who) if isinstance(event, AnsweredBy) else None)
-            world.gateway.watchers.add(lambda event: ends.append(event.at) if says_purpose(event) else None)
+            world.gateway.watchers.add(lambda event: begins.extend(filter(None, [began_to_say(event)])))
             placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
 
             async def heard() -> list[str]:
@@ -115,7 +122,8 @@ def test_the_agent_says_its_name_at_the_tone_and_talks_with_the_person_who_takes
                 asyncio.run(scenario(pbx))
         finally:
             print(log := pbx.log[-6000:])
-    words = Whisper(1).transcribe(announced).text
+    # By pieces: Whisper may end at a pause, and takes few words in a long sound for none.
+    ear, (began, *_) = Whisper(1), begins
+    words = [words_of(ear.transcribe(announced[at : at + 48_000]).text) for at in range(0, len(announced), 16_000)]
     # Asterisk records for 4 s, or until two seconds of silence: on a busy machine that is over when the agent begins.
-    began = ends[0] - timedelta(seconds=len(b"".join(HibariTts(1).speak(PURPOSE))) / 8000)
-    assert "lamp" in words.lower() or began > recorded(log, began) - KEPT, f"Ann heard {words!r}"
+    assert len(TELLING & set().union(*words)) > 1 or began > recorded(log, began) - KEPT, f"Ann heard {words}"
