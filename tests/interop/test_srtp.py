@@ -12,7 +12,7 @@ import pytest
 from tests.interop.baresip import Baresip
 from tests.interop.linphone import Linphone
 from tests.interop.served import Served, served
-from tests.interop.test_calls import speech, transcript, wav
+from tests.interop.test_calls import once_more, speech, transcript, wav
 from tests.ports import free_ports
 from tests.waiting import HANG
 
@@ -65,7 +65,7 @@ def test_baresip(gateway: Served, tmp_path: Path) -> None:
         more="module srtp.so\n",
         account=";mediaenc=srtp",
     )
-    printed = phone.call(ENOUGH, lambda: gateway.heard("order number", before + 1))
+    printed = phone.call(ENOUGH, once_more(gateway, "order number"))
     assert "SRTP is Enabled" in printed or "AES_CM_128" in printed, printed
     asked_and_answered(gateway, before, phone.heard())
 
@@ -87,7 +87,7 @@ def test_linphone(gateway: Served, tmp_path: Path) -> None:
     said = wav(tmp_path / "said.wav", speech(*ORDER[1:]))
     encryption = "media_encryption=srtp\nmedia_encryption_mandatory=1"
     phone = Linphone(tmp_path, said, f"sip:agent@127.0.0.1:{gateway.port}", free_ports(), sip=encryption)
-    printed = phone.call(ENOUGH, lambda: gateway.heard("order number", before + 1))
+    printed = phone.call(ENOUGH, once_more(gateway, "order number"))
     assert "Call 1 with" in printed, printed
     asked_and_answered(gateway, before, phone.heard())
 
@@ -97,7 +97,7 @@ def test_pjsip(gateway: Served, tmp_path: Path) -> None:
     """It offers SAVP, and again in mid-call."""
     before = len(gateway.calls(0))
     said, heard = wav(tmp_path / "said.wav", speech(*ORDER)), tmp_path / "heard.wav"
-    printed = pjsua(gateway, said, heard, "20", "2", enough=lambda: gateway.heard("order number", before + 1))
+    printed = pjsua(gateway, said, heard, "20", "2", enough=once_more(gateway, "order number"))
     assert "CONFIRMED 200" in printed, printed
     assert printed.count("\nmedia\n") >= 2, "it offered again"
     assert "SRTP status: Active Crypto-suite: A" in printed, printed
