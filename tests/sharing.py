@@ -11,10 +11,15 @@ from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
 PHONES = "tests/interop/"
+LONG = tuple(f"{PHONES}test_{name}.py" for name in ("faults", "workers", "calls", "stack", "impaired"))
+"""Files that take more than a minute. They come first: begun last, one of them would run on alone."""
 
 
 class Sharing(LoadFileScheduling):  # type: ignore[misc]  # it has no types
-    """Hands the files out in the order of their tests, to `phones` workers those of `PHONES` first, to others last."""
+    """Hands the files out in the order of their tests, to `phones` workers those of `PHONES` first, to others last.
+
+    Of `PHONES` the `LONG` ones come first.
+    """
 
     def __init__(self, config: pytest.Config, phones: int) -> None:
         super().__init__(config, Producer("files", enabled=config.option.debug))  # a line for each test, otherwise
@@ -22,7 +27,7 @@ class Sharing(LoadFileScheduling):  # type: ignore[misc]  # it has no types
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         first = self.nodes.index(node) < self._phones
-        file = next((one for one in self.workqueue if one.startswith(PHONES) == first), None)
-        if file:
+        files = [one for one in self.workqueue if one.startswith(PHONES) == first] or self.workqueue
+        if file := next((one for one in LONG if one in files), next(iter(files), None)):
             self.workqueue.move_to_end(file, last=False)
         super()._assign_work_unit(node)

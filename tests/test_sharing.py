@@ -1,15 +1,18 @@
 """Tests with real phones run on a few workers, beside the others."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.sharing import Sharing
+from tests.sharing import LONG, Sharing
 
 UNIT = [f"tests/test_{name}.py::test" for name in "abcd"]
 CALLS = [f"tests/interop/test_{name}.py::test" for name in "ef"]
+ROOT = Path(__file__).parent.parent
+LONGER = f"{LONG[0]}::test"
 
 
 class Worker:
@@ -28,7 +31,7 @@ class Worker:
         self.shutting_down = True
 
 
-@pytest.mark.parametrize("collected", [[*UNIT, *CALLS], [*CALLS, *UNIT]])
+@pytest.mark.parametrize("collected", [[*UNIT, *CALLS, LONGER], [*CALLS, LONGER, *UNIT]])
 def test_some_workers_begin_with_calls_and_the_others_end_with_them(collected: list[str]) -> None:
     config: Any = SimpleNamespace(
         getvalue={"tx": ["2*popen"]}.__getitem__, option=SimpleNamespace(loadscopereorder=False, debug=False), hook=None
@@ -46,5 +49,9 @@ def test_some_workers_begin_with_calls_and_the_others_end_with_them(collected: l
                 sharing.mark_test_complete(node, index)
         done += 1
     first, second = ([collected[index] for index in worker.given] for worker in workers)
-    assert first == [*CALLS, UNIT[2]], "which has taken what was left when there were no calls"
-    assert second == [*UNIT[:2], UNIT[3]]
+    assert first == [LONGER, *CALLS, UNIT[3]], "which has taken what was left when there were no calls"
+    assert second == UNIT[:3]
+
+
+def test_every_long_file_is_there() -> None:
+    assert all((ROOT / one).exists() for one in LONG)

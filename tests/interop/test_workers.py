@@ -146,7 +146,7 @@ def test_calls_are_spread_and_all_messages_of_a_call_reach_its_worker(box: Box, 
 
 
 def test_who_is_killed_loses_its_own_calls_alone_and_is_there_again(box: Box, tmp_path: Path) -> None:
-    with load(tmp_path / "sipp", box.port, 24, 12, 6) as callers:
+    with load(tmp_path / "sipp", box.port, 24, 12, 6, patience=12) as callers:
         calls = box.both_have_calls(24)
         killed = box.process("--worker 2")
         os.kill(killed, signal.SIGKILL)
