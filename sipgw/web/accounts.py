@@ -220,9 +220,8 @@ class Accounts:
         campaign it concerns, empty for none. A tenant sees no `detail`.
         """
         log.info("audit", who=who.name, action=action, target=target, address=address)
-        name, target, detail = (text.replace("\0", "") for text in (who.name, target, detail))  # for PostgreSQL
         deed = AuditEntry(
-            at=datetime.now(UTC), who=name[:64], action=action[:64], target=target[:255], detail=detail[:500],
+            at=datetime.now(UTC), who=who.name[:64], action=action[:64], target=target[:255], detail=detail[:500],
             address=address[:64], tenant=who.tenant or tenant, by_operator=not who.tenant,
         )  # fmt: skip
         try:

@@ -116,8 +116,6 @@ class SecurityMiddleware:
         host = headers.get("host", "")
         if not is_ours(host, self._names):
             return _refused(scope, 421, "This name is not ours. Set [web] names if it should be.")
-        if "\0" in scope["path"] or b"%00" in scope["query_string"]:  # PostgreSQL takes none in a text
-            return _refused(scope, 400, "An address has no character U+0000.")
         if may_change(scope) and not same_origin(headers.get("origin"), host, headers.get("sec-fetch-site")):
             return _refused(scope, 403, "This request comes from another site.")
         if "transfer-encoding" in headers:

@@ -111,7 +111,7 @@ def test_words_of_a_server_that_no_database_takes_stand_in_no_problem(tmp_path: 
         await made.call(ended())
         await made.filler.work(NOW)
         found = await made.report()
-        assert (found["state"], found["problem"]) == ("waiting", "scripted: nothing ? here")
+        assert (found["state"], found["problem"]) == ("waiting", "scripted: no\ufffdthing ? here")
 
     run(tmp_path, test)
 

@@ -268,12 +268,12 @@ def _tool(run: ToolRun, going: CallInProgress) -> dict[str, Any]:
 
 
 def text(value: object, most: int = WORDS) -> str:
-    """`value` as text that any database takes: cut, without NUL and without halves of characters."""
-    return str(value)[:most].replace("\0", "").encode("utf-8", "replace").decode()
+    """`value` as text for the spool and for webhooks: cut, and without halves of characters, which UTF-8 lacks."""
+    return str(value)[:most].encode("utf-8", "replace").decode()
 
 
 def kept_json(value: Any, redact: Redact = str) -> Any:
-    """`value` as JSON that any database takes; a too large value becomes the beginning of its text."""
+    """`value` as JSON for the spool and for webhooks; a too large value becomes the beginning of its text."""
     plain = _plain(value, redact, DEEPEST)
     written = json.dumps(plain, ensure_ascii=False)
     return plain if len(written) <= LARGEST else {"cut": written[:LARGEST]}

@@ -12,6 +12,8 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
+from sipgw.records.store.storable import in_json
+
 CONNECT = 5.0
 """Time limit in seconds for connecting to the server, and for a free connection of the pool."""
 STATEMENT = 30.0
@@ -45,7 +47,7 @@ def open_engine(url: str, size: int) -> AsyncEngine:
     engine = create_async_engine(
         url, module=_Driver(asyncpg),  # type: ignore[no-untyped-call]
         pool_pre_ping=True, pool_timeout=CONNECT, pool_size=size, max_overflow=2 * size,
-        connect_args={"timeout": CONNECT, "command_timeout": STATEMENT},
+        connect_args={"timeout": CONNECT, "command_timeout": STATEMENT}, json_serializer=in_json,
     )  # fmt: skip
     event.listen(engine.sync_engine, "handle_error", _on_error)
     return engine
