@@ -80,7 +80,7 @@ class CallContext:
     @property
     def cost(self) -> Cost | None:
         """The cost of the call so far."""
-        return self.bill.cost(datetime.now().astimezone()) if self.bill else None
+        return self.bill.cost(datetime.now(UTC)) if self.bill else None
 
     def note_cost(self) -> None:
         """Tell the cost so far."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cached_property
 from typing import Any, Literal
 
 from sipgw.config.trunks import TrunkOptions
@@ -112,6 +113,11 @@ class CallInfo:
         """The caller after a transfer at the other side: record, callbacks and do-not-call list use it."""
         self.identity = replace(identity, dialled=self.identity.dialled, reached=self.identity.reached)
         self.replaced_by = [*self.replaced_by[: MOST_REPLACED - 1], identity.as_dict()]
+
+    @cached_property
+    def since(self) -> str:
+        """`began` for pages, which show every call every second."""
+        return self.began.isoformat(timespec="seconds")
 
     @property
     def key(self) -> CallKey:

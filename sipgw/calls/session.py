@@ -368,12 +368,12 @@ class CallSession:
     def row(self) -> Row:
         """The call as the board shows it."""
         info, cost, conversation = self.info, self.context.cost, self.context.conversation
-        third = self.conference.third
+        third, instead = self.conference.third, self.instead
         turn = conversation.call_control.state.value if conversation and info.answered else ""
         if third is not None:
-            turn = f"with {third.name}" if self.instead else f"{turn}; {third.name}: {third.mode.value}"
-        elif self.instead:
-            turn = f"with {self.instead}"
+            turn = f"with {third.name}" if instead else f"{turn}; {third.name}: {third.mode.value}"
+        elif instead:
+            turn = f"with {instead}"
         return {
             "state": "talking" if info.answered else "ringing",
             "direction": info.direction,
@@ -382,13 +382,13 @@ class CallSession:
             "agent": info.agent,
             "trunk": info.trunk.name,
             "turn": turn,
-            "instead": self.instead,
+            "instead": instead,
             "third": third.name if third else "",
             "mode": third.mode.value if third else "",
             "mos": round(self.context.line.mos, 1) or None,
             "cost": round(cost.total, 4) if cost else None,
             "estimated": bool(cost and cost.estimated),
-            "began": info.began.isoformat(timespec="seconds"),
+            "began": info.since,
         }
 
     def _up(self) -> CallConnection:

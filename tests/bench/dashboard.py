@@ -5,11 +5,14 @@ import contextlib
 import random
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from agent.records import Used
 from agent.turn_taking.table import State
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
+from sipgw.policy.cost.cost import Bill
 from sipgw.records.store.store import Store
 from sipgw.web.server import Dashboard
 from tests.bench.gate import Gate
@@ -17,8 +20,23 @@ from tests.web.gateway_view import FakeGatewayView, live_call
 
 AREA = "dashboard"
 CALLS, BROWSERS, SECONDS = 500, 20, 20
+USED = (
+    ("stt", "deepgram/nova-3", "seconds", 60),
+    ("llm", "openai/gpt-4.1-mini", "tokens_in", 3000),
+    ("llm", "openai/gpt-4.1-mini", "tokens_out", 300),
+    ("tts", "cartesia/sonic-3", "characters", 800),
+)
 LIMIT = 1.0
 """Percent of a core."""
+
+
+def bill(gateway: FakeGatewayView, caller: str) -> Bill:
+    """That of a call which has gone on for a minute."""
+    began = datetime.now(UTC) - timedelta(minutes=1)
+    made = Bill(gateway.expenses.prices, "in", caller, began, "telnyx", began)
+    for part, name, unit, amount in USED:
+        made.used(Used(part, name, unit, amount))  # type: ignore[arg-type]
+    return made
 
 
 async def shown(folder: Path) -> float:
@@ -28,7 +46,7 @@ async def shown(folder: Path) -> float:
         store = await stack.enter_async_context(Store(StoreOptions(str(folder / "bench.db"))))
         gateway = FakeGatewayView(config, store)
         for number in range(CALLS):
-            gateway.begin(live_call(number, f"+1555{number:07}"))
+            gateway.begin(live_call(number, f"+1555{number:07}", bill=bill(gateway, f"+1555{number:07}")))
         dashboard = await stack.enter_async_context(Dashboard(gateway, config.web))  # type: ignore[arg-type]
         for number in range(BROWSERS):
             file = stack.enter_context((folder / f"{number}").open("wb"))

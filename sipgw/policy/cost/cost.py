@@ -60,10 +60,13 @@ class Bill:
     _own: FurtherLeg | None = None
     """The present leg of the call, if it is no longer the first."""
     _amounts: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
+    _products: "Cost | None" = None
+    """The cost of `_amounts`; None after a change. The pages ask for the cost of each call every second."""
 
     def used(self, report: Used) -> None:
         """Something of a provider was used."""
         self._amounts[(report.part, report.name, report.unit)] += report.amount
+        self._products = None
         if self.told:
             self.told(report)
 
@@ -87,16 +90,30 @@ class Bill:
 
     def cost(self, now: datetime) -> "Cost":
         """The cost so far."""
-        parts: dict[Part, float] = {"trunk": 0.0, "stt": 0.0, "llm": 0.0, "tts": 0.0}
-        unknown, estimated, guessed = [], [], 0.0
-        for trunk, direction, number, seconds in self._legs(now):
-            price = self.prices.of("trunk", trunk, "seconds", self.began, direction, number)
+        if self._products is None:
+            self._products = self._of_products()
+        products, trunk, guessed = self._products, 0.0, 0.0
+        unknown, estimated, used = list[str](), list[str](), dict[str, float]()
+        for name, direction, number, seconds in self._legs(now):
+            price = self.prices.of("trunk", name, "seconds", self.began, direction, number)
             if price is None:
-                unknown.append(f"trunk {trunk} {direction}")
+                unknown.append(f"trunk {name} {direction}")
                 guessed += bound("trunk", "seconds").cost(seconds)
             else:
-                estimated += [f"trunk {trunk} {direction}"] * price.estimate
-                parts["trunk"] += price.cost(seconds)
+                estimated += [f"trunk {name} {direction}"] * price.estimate
+                trunk += price.cost(seconds)
+            unit = f"trunk {name} {'further ' if used else ''}seconds"
+            used[unit] = used.get(unit, 0.0) + seconds
+        parts: dict[Part, float] = {"trunk": trunk, **products.parts}
+        return Cost(
+            trunk + products.total, parts, (*unknown, *products.unpriced), (*estimated, *products.estimated),
+            {name: round(amount, 2) for name, amount in used.items()} | products.used, trunk + guessed + products.most,
+        )  # fmt: skip
+
+    def _of_products(self) -> "Cost":
+        """The cost of what providers reported."""
+        parts: dict[Part, float] = {"stt": 0.0, "llm": 0.0, "tts": 0.0}
+        unknown, estimated, guessed = [], [], 0.0
         used: Any
         for used, amount in self._amounts.items():
             part, name, unit = used
@@ -109,8 +126,9 @@ class Bill:
             else:
                 estimated += [f"{part} {name} {unit}"] * price.estimate
                 parts[part] = parts.get(part, 0.0) + price.cost(amount)
+        amounts = {" ".join(of): round(amount, 2) for of, amount in self._amounts.items()}
         total = sum(parts.values())
-        return Cost(total, parts, tuple(unknown), tuple(estimated), self._used(now), total + guessed)
+        return Cost(total, parts, tuple(unknown), tuple(estimated), amounts, total + guessed)
 
     def _legs(self, now: datetime) -> Iterator[tuple[str, str, str, float]]:
         """Trunk, direction, number and seconds of each leg that a carrier charges."""
@@ -123,14 +141,6 @@ class Bill:
             )
         for leg in self.further:
             yield leg.trunk, "out", leg.number, leg.seconds(self.ended or now)
-
-    def _used(self, now: datetime) -> dict[str, float]:
-        used: dict[str, float] = defaultdict(float)
-        for number, (trunk, _, _, seconds) in enumerate(self._legs(now)):
-            used[f"trunk {trunk} {'further ' if number else ''}seconds"] += seconds
-        for (part, name, unit), amount in self._amounts.items():
-            used[f"{part} {name} {unit}"] += amount
-        return {name: round(amount, 2) for name, amount in used.items()}
 
 
 @dataclass(frozen=True)
