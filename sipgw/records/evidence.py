@@ -198,6 +198,10 @@ class CallEvidence:
         """The bundle of an ended call, for `sipgw replay`. Raises `sipgw.records.bundles.bundle_store.NoBundle`."""
         return await self.bundles.bundle(call, self._engine)
 
+    async def no_bundle(self, call: CallKey) -> str:
+        """Why `bundle` finds none in memory; empty if it finds one."""
+        return await self.bundles.none_made(call, self._engine)
+
     def _message(self, file: Pcap, message: Traced, offset: float) -> bytes:
         here = self._endpoint
         ours = (here.contact_host(message.peer), here.port) if here else ("", 0)

@@ -3,9 +3,13 @@ a later call may have the identity of an earlier one, and another tenant.
 """
 
 from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote
 
+from fastapi.routing import APIRoute
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.routing import Match
+from starlette.types import Scope
 
 from sipgw.calls.session import CallSession
 from sipgw.events import CallKey
@@ -26,6 +30,24 @@ class FoundCall:
     """While it goes on."""
     row: str = ""
     """Its identity in the records. Empty if that was not looked for, as the call goes on: it may not be `name`."""
+
+
+def link(call: str) -> str:
+    """The address of the page of a call. A slash in its name is encoded, because the names of its files follow one."""
+    return f"/calls/{quote(call, safe='')}"
+
+
+class CallRoute(APIRoute):
+    """A route with ``{call}`` in its path. It sees the path as it was sent (RFC 3986 §2.2): an encoded slash belongs to
+    the name of the call, so the page of the call ``X/pcap`` is not the capture of the call ``X``."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether this is the route of a request, and its parameters."""
+        sent = scope.get("raw_path", b"").decode("latin-1") or scope["path"]
+        match, found = super().matches(dict(scope, path=sent))
+        if "call" in found.get("path_params", {}):
+            found["path_params"]["call"] = unquote(found["path_params"]["call"])
+        return match, found
 
 
 async def find(gateway: GatewayView, name: str) -> FoundCall | None:

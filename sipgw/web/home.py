@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, cast
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -13,6 +12,7 @@ from sipgw.calls.browser_phone import missing
 from sipgw.config.agent_files import DEFAULT
 from sipgw.gateway.reached_at import dialled
 from sipgw.trunks.watch import TrunkStatus
+from sipgw.web.found_call import link as link_to
 from sipgw.web.overview import Overview, ProviderFailures, Span, TimeStep
 from sipgw.web.plot import Plot, plot
 from sipgw.web.principal import ViewerRole
@@ -122,7 +122,7 @@ def _providers(app: App, found: Overview, page: str) -> Iterator[Light]:
                 told = f"failed {failed.times} times in a day, last: {failed.cause}"
                 told = told.replace("failed 1 times", "failed once")
             label = f"{NAMES[part]} {agent.choice.of(part)}"
-            link = f"/calls/{quote(failed.call, safe='')}" if failed else page
+            link = link_to(failed.call) if failed else page
             yield Light(f"{name}: {label}" if several else label, state, told, link)
 
 

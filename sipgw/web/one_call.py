@@ -12,12 +12,13 @@ import structlog
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.bounds import NoPlace, Places
 from sipgw.calls.parties import parties
 from sipgw.calls.session import CallSession
 from sipgw.records.artifacts.artifact import is_open
-from sipgw.records.artifacts.call_files import object_of, on_disk
+from sipgw.records.artifacts.call_files import is_kept, object_of, on_disk
 from sipgw.records.artifacts.files import BUNDLE, file_name
 from sipgw.records.artifacts.recordings import NOT_YET
 from sipgw.records.artifacts.waveform import waveform
@@ -27,7 +28,7 @@ from sipgw.records.captures.explain import explain, findings, median_wait
 from sipgw.records.store.seen_by import seen_by
 from sipgw.records.store.tables import CallRecord
 from sipgw.web.feed import streamed
-from sipgw.web.found_call import FoundCall, find
+from sipgw.web.found_call import CallRoute, FoundCall, find
 from sipgw.web.models import Report
 from sipgw.web.principal import OperatorRole, ViewerRole
 from sipgw.web.state import READING, App, Here, note, page, people
@@ -35,7 +36,7 @@ from sipgw.web.tenant_view import by_tenant
 
 log = structlog.get_logger()
 
-router = APIRouter()
+router = APIRouter(route_class=CallRoute)
 BUNDLES = Places("bundles of tenants", READING.workers // 2)
 """Bundles that are packed for tenants at the same time; the other threads read for everybody."""
 SMALL = 10_000
@@ -70,7 +71,7 @@ async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> R
     found["report"] = report and Report(**report).model_dump(mode="json")
     found["costs"] = await _costs(app, one)
     found["currency"] = app.gateway.config.cost.currency
-    found["recorded"] = _recorded(found)
+    found["recorded"] = await _recording(app, found) is not None
     found["recording_began"] = _recording_began(found)
     found["median_ms"] = median_wait(found["turns"]) if "turns" in found else None
     found["unrecorded"] = "" if found["recorded"] or stranger else _unrecorded(app, found, session)
@@ -161,14 +162,16 @@ async def live_words(request: Request, call: str, app: Here, who: OperatorRole) 
 
 @router.get("/calls/{call:path}")
 @by_tenant
-async def one_call(call: str, request: Request, app: Here, _who: ViewerRole) -> Response:
+async def one_call(call: str, request: Request, app: Here, who: ViewerRole) -> Response:
     """The page; its script fills it in."""
     one = await there_is(app, call)
     found = await known(app, one)
     out = found.get("direction") == "out"
     other = str(found.get("called" if out else "caller") or "withheld")
-    bundled = app.gateway.config.capture.bundles != "off"
-    shown: dict[str, Any] = {"recorded": _recorded(found), "bundled": bundled, "people": people(app)}
+    shown: dict[str, Any] = {"people": people(app), "bundle": False, "unbundled": ""}
+    shown["recorded"] = await _recording(app, found) is not None
+    if one.session is None and who.may("operator"):
+        shown["bundle"], shown["unbundled"] = await _bundled(app, one)
     shown["captured"] = app.gateway.evidence.captured(one.key, one.name)
     return page(
         request, "call.html", title=f"Call {'to' if out else 'from'} {other[:80]}", call=call, other=other, **shown
@@ -205,6 +208,20 @@ async def _bundle(app: App, one: FoundCall, tenant: str) -> bytes:
         raise HTTPException(410, why) from None
 
 
+async def _bundled(app: App, one: FoundCall) -> tuple[bool, str]:
+    """Whether `_bundle` finds a bundle of an ended call; and if not, why: empty if nobody would expect one."""
+    evidence = app.gateway.evidence
+    if one.key is None:
+        return False, ""
+    if not (reason := await evidence.no_bundle(one.key)):
+        return True, ""
+    with contextlib.suppress(SQLAlchemyError, OSError):
+        for path in evidence.bundles.paths(one.key):
+            if one.row and await is_kept(app.gateway.store, path, one.row):
+                return True, ""
+    return False, "" if evidence.options.bundles == "off" else reason
+
+
 async def known(app: App, one: FoundCall) -> dict[str, Any]:
     """Known facts of a call. Raises 404."""
     evidence = app.gateway.evidence
@@ -220,9 +237,7 @@ async def known(app: App, one: FoundCall) -> dict[str, Any]:
 
 async def recording_of(app: App, one: FoundCall) -> Path:
     """The file of the recording. Raises 404, or 409 while private words in it are not covered yet."""
-    told = (await known(app, one)).get("media", {}).get("recording")
-    path = Path(str(told["file"])) if isinstance(told, dict) and told.get("file") else None
-    if path is None or not (await READING.run(path.is_file) or await object_of(app.gateway.store, path)):
+    if (path := await _recording(app, await known(app, one))) is None:
         raise HTTPException(404, "this call has no recording")
     for pause in (*PAUSES, 0.0):
         try:
@@ -235,6 +250,15 @@ async def recording_of(app: App, one: FoundCall) -> Path:
         await asyncio.sleep(pause)
     if not heard:
         raise HTTPException(409, "something private in the recording is still to be covered; try again in a while")
+    return path
+
+
+async def _recording(app: App, found: dict[str, Any]) -> Path | None:
+    """The file of the recording of a call, on this disk or in object storage; None if it has none any more."""
+    told = found.get("media", {}).get("recording")
+    path = Path(str(told["file"])) if isinstance(told, dict) and told.get("file") else None
+    if path is None or not (await READING.run(path.is_file) or await object_of(app.gateway.store, path)):
+        return None
     return path
 
 
@@ -267,18 +291,20 @@ def _unrecorded(app: App, found: dict[str, Any], live: CallSession | None) -> st
             return ""
     if withheld:
         return f"No sound is kept, captured or heard by others: {withheld}."
+    if _was_recorded(found):
+        return "It was deleted."
     agent = app.gateway.agents.all.get(found.get("agent", ""))
     folder = (agent.config if agent else app.gateway.config).recording.folder
     return "None was made." if folder else "Off. [recording] folder in sipgw.toml turns it on."
 
 
-def _recorded(found: dict[str, Any]) -> bool:
+def _was_recorded(found: dict[str, Any]) -> bool:
     return isinstance(found.get("media", {}).get("recording"), dict)
 
 
 def _recording_began(found: dict[str, Any]) -> float | None:
     """Seconds of the call at which its recording begins: later than the call if the caller had to agree first."""
-    began = found["media"]["recording"].get("began") if _recorded(found) else None
+    began = found["media"]["recording"].get("began") if _was_recorded(found) else None
     return (datetime.fromisoformat(began) - datetime.fromisoformat(found["began"])).total_seconds() if began else None
 
 

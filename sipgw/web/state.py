@@ -20,6 +20,7 @@ from sipgw.agents.prompt_files import PromptFiles
 from sipgw.outbound.jobs import Jobs
 from sipgw.records.store.searching import Searches
 from sipgw.telemetry.metrics import Metrics
+from sipgw.web import found_call
 from sipgw.web.authentication import Authentication
 from sipgw.web.comparisons import Comparisons
 from sipgw.web.feed import Feed
@@ -100,6 +101,7 @@ def templates() -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     made.filters |= {"duration": duration, "when": when, "moment": moment, "mos": mos, "money": money, "pieces": pieces}
+    made.filters["call_link"] = found_call.link
     return made
 
 

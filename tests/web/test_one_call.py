@@ -276,6 +276,9 @@ def test_the_recording_is_played_in_parts_and_has_a_shape(tmp_path: Path) -> Non
         assert left[:700] == [0.0] * 700 and left[900] > 0.95 and max(right) == 0.0
         file.unlink()
         assert (await visitor.browser.get("/calls/a@1/recording")).status_code == 404
+        assert "/recording" not in (await visitor.browser.get("/calls/a@1")).text, "no link to a file that was deleted"
+        found = await timeline(visitor, "a@1")
+        assert (found["recorded"], found["unrecorded"]) == (False, "It was deleted.")
 
     looking(tmp_path, look)
 

@@ -25,6 +25,18 @@ async def object_of(store: Store, path: str | Path) -> str:
         return await session.scalar(select(row.object).where(*stored).limit(1)) or ""
 
 
+async def is_kept(store: Store, path: str | Path, call: str) -> bool:
+    """Whether the file of that path is on this disk or in object storage, whole, and one of the call whose record has
+    the identity `call`. Raises `SQLAlchemyError`.
+    """
+    row = ArtifactRecord
+    whole = [row.path == str(path), row.call == call, row.state.in_(DONE)]
+    if not await KEEPING.run(Path(path).is_file):
+        whole.append(row.place.in_([ArtifactPlace.BOTH, ArtifactPlace.OBJECT]))
+    async with store.read() as session:
+        return await session.scalar(select(row.path).where(*whole).limit(1)) is not None
+
+
 @contextlib.asynccontextmanager
 async def on_disk(store: Store, path: str | Path) -> AsyncIterator[Path]:
     """The file of that path, to be read within the block: itself, or a copy of its object, which is deleted afterwards.

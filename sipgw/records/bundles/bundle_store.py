@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -140,8 +140,8 @@ class BundleStore:
 
     async def written(self, call: CallKey, read: Callable[[Path], Awaitable[bytes]]) -> bytes | None:
         """The bundle of a call that was written into the folder; None if `read` raises OSError."""
-        if self._options.bundle_folder:
-            path, earlier = self._paths(call)
+        if paths := self.paths(call):
+            path, earlier = paths
             with contextlib.suppress(OSError):
                 return await read(path)
             with contextlib.suppress(OSError):
@@ -150,11 +150,23 @@ class BundleStore:
                 return content if began == call.began.isoformat() else None
         return None
 
-    def _paths(self, call: CallKey) -> list[Path]:
-        """Where its file is written, and where earlier releases did."""
-        return [absolute(self._options.bundle_folder) / f"{name}{BUNDLE}" for name in file_names(call)]
+    def paths(self, call: CallKey) -> list[Path]:
+        """Where its file is written, and where earlier releases did; none if no bundle is written."""
+        folder = self._options.bundle_folder
+        return [absolute(folder) / f"{name}{BUNDLE}" for name in file_names(call)] if folder else []
 
-    async def _made(self, call: CallKey, engine: MediaEngine | None) -> bytes:
+    async def none_made(self, call: CallKey, engine: MediaEngine | None) -> str:
+        """Why memory has no bundle of an ended call, as far as its first packet tells; empty if it has one."""
+        try:
+            seen, kept = self._held(call, engine)
+        except NoBundle as reason:
+            return str(reason)
+        async with contextlib.aclosing(kept):
+            first = await anext(kept, None)
+        return _unfit([_kept(first, seen.recorder.zero)] if first else [], seen.recorder)
+
+    def _held(self, call: CallKey, engine: MediaEngine | None) -> tuple[_Seen, AsyncGenerator[Tapped, None]]:
+        """What is in memory of a conversation that is over, and its packets. Raises `NoBundle`."""
         seen = self._ended.get(call)
         if seen is None:
             live = self._live.get(call.call)
@@ -165,8 +177,12 @@ class BundleStore:
             raise NoBundle("there was more of this call than is kept")
         if not recorder.setting or sound is None or engine is None:
             raise NoBundle("no conversation with STT, LLM and TTS was held in this call")
-        packets = [_kept(packet, recorder.zero) async for packet in engine.packets(sound.channel)]
-        if (why := _unfit(packets, recorder)) != "":
+        return seen, engine.packets(sound.channel)
+
+    async def _made(self, call: CallKey, engine: MediaEngine | None) -> bytes:
+        seen, kept = self._held(call, engine)
+        packets = [_kept(packet, seen.recorder.zero) async for packet in kept]
+        if (why := _unfit(packets, seen.recorder)) != "":
             raise NoBundle(why)
         return await KEEPING.run(self._written, seen, packets)
 
@@ -199,7 +215,7 @@ class BundleStore:
         await asyncio.sleep(SETTLE)
         try:
             content = await self._made(call, engine)
-            path = self._paths(call)[0]
+            path = self.paths(call)[0]
             async with artifacts.writing(ArtifactKind.BUNDLE, call.call, str(path)):
                 await KEEPING.run(_write, path, content)
         except NoBundle as reason:

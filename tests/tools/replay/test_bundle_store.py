@@ -71,6 +71,7 @@ def holding(
 @pytest.mark.slow
 def test_on_demand_a_call_in_memory_is_handed_out_and_can_be_played(tmp_path: Path) -> None:
     async def look(gateway: ScriptedGateway, call: CallKey) -> None:
+        assert await gateway.evidence.no_bundle(call) == ""
         (tmp_path / "one.call.zip").write_bytes(await gateway.evidence.bundle(call))
         kept = read_bundle(tmp_path / "one.call.zip")
         assert (kept.about["call"], kept.about["direction"], kept.story.ending) == (call.call, "in", "caller_hung_up")
@@ -81,6 +82,7 @@ def test_on_demand_a_call_in_memory_is_handed_out_and_can_be_played(tmp_path: Pa
         assert await asyncio.to_thread(lambda: replay(kept).story.ending) == "caller_hung_up"  # noqa: TID251
         with pytest.raises(NoBundle, match="nothing of this call is in memory"):
             await gateway.evidence.bundle(call._replace(call="another"))
+        assert await gateway.evidence.no_bundle(call._replace(call="another")) == "nothing of this call is in memory"
 
     holding(tmp_path, CaptureOptions(bundles="demand"), Scene(greeted, ScriptedProviders(ANSWERS)), look)
 
