@@ -184,7 +184,9 @@ class Phone:
 class World:
     """A gateway with one call from `caller`, and a third party."""
 
-    def __init__(self, trunk: TrunkOptions = TRUNK, take: Callable[[Leg], None] | None = None) -> None:
+    def __init__(
+        self, trunk: TrunkOptions = TRUNK, take: Callable[[Leg], None] | None = None, options: EndpointOptions = LOCAL
+    ) -> None:
         self.engine = FakeEngine()
         self.caller = Phone(4000)
         self.third = Phone(5000, take)
@@ -197,7 +199,7 @@ class World:
         """The gateway's leg of the call as it came in."""
         self.heard: list[bytes] = []
         """Every message that the gateway got."""
-        self.endpoint = Endpoint(LOCAL, self._on_invite, lambda *_: None, self._trace)
+        self.endpoint = Endpoint(options, self._on_invite, lambda *_: None, self._trace)
         self._group = asyncio.TaskGroup()
 
     def lead_to(self, person: TransferTarget) -> None:
