@@ -6,9 +6,9 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 AREA   ?=
 # Processes that run tests at the same time, most of which wait for calls; PHONES of them begin with those with real
-# phones, each of which needs a core.
-WORKERS ?= 6
-PHONES  ?= 2
+# phones, which wait most of all. Fewer of them leave cores idle for most of the suite.
+WORKERS ?= 8
+PHONES  ?= 4
 # `make test PROGRAMS=--all-programs` fails where a program of tests/programs.py is not installed.
 PROGRAMS ?=
 # Processes that tests start would compile everything again each time.

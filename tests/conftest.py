@@ -39,7 +39,7 @@ WATCH.begin()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-programs", action="store_true", help="fail where a program of tests/programs.py is missing")
-    parser.addoption("--phones", type=int, default=2, help="workers that begin with tests/interop (--dist loadfile)")
+    parser.addoption("--phones", type=int, default=4, help="workers that begin with tests/interop (--dist loadfile)")
 
 
 class Failures:

@@ -1,8 +1,8 @@
 """Which worker of pytest-xdist gets which file, with ``--dist loadfile``: tests with real phones run beside the others.
 
 Most of them wait for calls in real time, the others compute, so both together take little longer than one of them. But
-a call with a real phone needs a core: a few workers begin with these files, the others take them when nothing else is
-left.
+a real phone suffers where all cores are busy: some workers begin with these files, the others take them when nothing
+else is left.
 """
 
 import pytest
