@@ -8,7 +8,7 @@ PATIENCE = 5.0
 """Seconds of real time that a thread has for its work before it counts as one that hangs."""
 
 
-class _Jump(selectors.SelectSelector):
+class _Jump(selectors.PollSelector):
     """Instead of waiting, moves the loop's clock."""
 
     def __init__(self, in_threads: Callable[[], int] | None) -> None:
