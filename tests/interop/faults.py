@@ -122,8 +122,7 @@ def suffered(running: Stack, folder: Path, fault: Fault) -> Noticed:
         if gateway.killed:  # it wrote lines that were not read yet when it died
             had = _going(gateway.log[since[at] :])
         counts = callers.counts()
-        for port in running.ports:
-            running.edge.gives_calls_to(port)
+        running.edge.gives_calls_to(*running.ports)
     if gateway.killed:
         asyncio.run(leases_run_out(running, fault.waiting[RINGING]))
     rang = asyncio.run(_kept(running, fault.waiting))

@@ -89,8 +89,8 @@ class Edge:
     def thaw(self) -> None:
         thaw(self._process)
 
-    def gives_calls_to(self, port: int) -> None:
-        """Wait until its log has not said for `SETTLED` that the gateway at `port` gets no calls.
+    def gives_calls_to(self, *ports: int) -> None:
+        """Wait until its log has not said for `SETTLED` that one of the gateways at `ports` gets no calls.
 
         A request that the gateway's last process left without an answer fails only after `fr_timer`, and then takes
         the calls away from the process that is there now.
@@ -99,7 +99,8 @@ class Edge:
         since = time.monotonic()
         while time.monotonic() < since + SETTLED:
             assert time.monotonic() < until, self.log.read_text()[-3000:]
-            if "gets no calls" in next(reversed(re.findall(rf":{port} gets .*", self.log.read_text())), ""):
+            last = dict(re.findall(r":(\d+) (gets .*)", self.log.read_text()))
+            if any("gets no calls" in last.get(str(port), "") for port in ports):
                 since = time.monotonic()
             time.sleep(0.1)
 
