@@ -33,6 +33,8 @@ class NewVersion(BaseModel):
     """A draft to be kept."""
 
     text: str = Field(max_length=2 * LONGEST)
+    latest: int = 0
+    """The latest version when the text was opened; 0: there was none."""
 
 
 class Publish(BaseModel):
@@ -60,9 +62,11 @@ Files = Annotated[PromptFiles, Depends(_files)]
 
 @router.get("/prompts")
 async def prompts(
-    request: Request, app: Here, _who: AdminRole, agent: str = DEFAULT, version: int = 0, against: int = 0
+    request: Request, app: Here, _who: AdminRole, agent: str = DEFAULT, version: int = 0, against: int = 0,
+    meanwhile: bool = False,
 ) -> Response:  # fmt: skip
-    """The page of the prompt of `agent`, with a version of it or its latest one, and what differs from another."""
+    """The page of the prompt of `agent`, with a version of it or its latest one, and what differs from another, which
+    somebody has perhaps saved `meanwhile`."""
     brain = bool(_agent(app, agent).config.agent.brain)
     kept = Prompts(app.gateway.store)
     versions = await kept.versions(agent)
@@ -80,18 +84,20 @@ async def prompts(
         request, "prompts.html", title="Prompts", agent=agent, agents=sorted(app.gateway.agents.all), shown=shown,
         versions=versions, running=running, seen=_digest(written), problem=problem, against=other, difference=differs,
         stale=not problem and written is not None and written.strip() != running, brain=brain,
-        longest=LONGEST, compared=_of_version(app.prompts.comparisons.latest(agent)),
+        longest=LONGEST, meanwhile=meanwhile and other, compared=_of_version(app.prompts.comparisons.latest(agent)),
     )  # fmt: skip
 
 
 @router.post("/api/prompts/{agent}/versions", status_code=201)
 async def add(request: Request, app: Here, who: AdminRole, agent: str, wanted: NewVersion) -> dict[str, int]:
-    """Keep a draft. No call gets it before it is published."""
+    """Keep a draft. No call gets it before it is published. If another was saved while it was written, both are kept;
+    ``meanwhile`` is the number of the other, or 0."""
     text, kept = _usable(app, agent, wanted.text), Prompts(app.gateway.store)
+    before = next(iter(await kept.versions(agent)), None)
     await _keep(kept, agent, _running(app, agent))
     number = await kept.add(agent, text, who.name)
     await note(request, "saved a prompt", agent, f"version {number}")
-    return {"version": number}
+    return {"version": number, "meanwhile": before.id if before and wanted.latest < before.id != number else 0}
 
 
 @router.post("/api/prompts/{agent}/versions/{version}/publish")

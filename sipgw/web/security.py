@@ -167,7 +167,13 @@ def _unauthenticated(scope: Scope, who: Principal) -> ASGIApp | None:
         return JSONResponse({"detail": "a valid key or a session is needed"}, 401, {"WWW-Authenticate": "Bearer"})
     if may_change(scope):
         return PlainTextResponse("Sign in first.\n", 401)
-    return RedirectResponse(f"/sign-in?next={quote(path)}", 303)
+    return RedirectResponse(f"/sign-in?next={quote(asked(scope))}", 303)
+
+
+def asked(scope: Scope) -> str:
+    """The path and the query of a request as they were sent: a form that searches comes back with its words."""
+    path, query = scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
+    return (path + (b"?" + query if query else b"")).decode("latin-1")
 
 
 def _forged(scope: Scope, headers: Headers, who: Principal) -> ASGIApp | None:

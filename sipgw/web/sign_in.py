@@ -19,9 +19,12 @@ SLOWLY = "Too many tries. Wait a minute."
 
 
 @router.get("/sign-in")
-async def form(request: Request, app: Here, next: str = "/") -> Response:  # noqa: A002  the name in the address
-    """The form."""
-    return sign_in_page(request, inside(next), setup=bool(app.auth.setup))
+async def form(
+    request: Request, app: Here, next: str = "/", over: bool = False  # noqa: A002  the name in the address
+) -> Response:  # fmt: skip
+    """The form; `over`: the reader was signed in until now. A cookie that counts no more says the same."""
+    over = over or cookie_name(secure=request.scope["secure"]) in request.cookies
+    return sign_in_page(request, inside(next), setup=bool(app.auth.setup), over=over)
 
 
 @router.post("/sign-in")
@@ -89,13 +92,13 @@ def _enter(request: Request, token: str, where: str) -> Response:
 
 
 def sign_in_page(
-    request: Request, where: str, problem: str = "", status: int = 200, *, setup: bool = False
+    request: Request, where: str, problem: str = "", status: int = 200, *, setup: bool = False, over: bool = False
 ) -> HTMLResponse:
     """The form, which leads to the page `where`."""
     provider = App.of(request).oidc
     return page(
         request, "sign_in.html", status=status, title="Sign in", next=where, problem=problem, setup=setup,
-        provider=provider.options.label if provider else "",
+        over=over, provider=provider.options.label if provider else "",
     )  # fmt: skip
 
 

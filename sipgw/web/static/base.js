@@ -1,5 +1,7 @@
 // What every page has: the theme switch, times in the reader's own zone, and requests that change something.
 
+import { current, problem, renewed } from "./session.js";
+
 const root = document.documentElement;
 
 document.querySelector("[data-theme-toggle]")?.addEventListener("click", () => {
@@ -9,7 +11,7 @@ document.querySelector("[data-theme-toggle]")?.addEventListener("click", () => {
 });
 
 document.querySelector("[data-sign-out]")?.addEventListener("click", async () => {
-  await send("POST", "/sign-out");
+  await send("POST", "/sign-out").catch(() => {}); // the session may be over already
   location.assign("/sign-in");
 });
 
@@ -35,14 +37,11 @@ export async function send(method, url, body) {
   const headers = { "X-CSRF-Token": document.querySelector("meta[name=csrf]").content };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const answer = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  current(answer);
+  if (answer.status === 403 && await renewed()) return send(method, url, body);
+  if (!answer.ok) throw new Error(await problem(answer));
   const text = await answer.text();
-  let said = null;
-  try { said = text ? JSON.parse(text) : null; } catch { /* told as it is below */ }
-  if (!answer.ok) {
-    const detail = said?.detail ?? text;
-    throw new Error(typeof detail === "string" ? detail : detail?.[0]?.msg ?? `status ${answer.status}`);
-  }
-  return said;
+  return text ? JSON.parse(text) : null;
 }
 
 /** `4:05` or `1:02:03`. */

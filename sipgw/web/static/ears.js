@@ -1,14 +1,18 @@
 // An operator's ears and voice in a live call: listens over a websocket, speaks over WebRTC in the agent's place.
 
-import { connection as connecting, microphone, offer, watchLevel, watchNode } from "./sound.js";
+import { connecting } from "./connection.js";
+import { ask } from "./session.js";
+import { microphone, offer, watchLevel, watchNode } from "./sound.js";
 
 const AGAIN = 4000;
+const LOST = "The connection to the gateway was lost.";
 
 function socketOf(call, what) {
   return new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/live/${encodeURIComponent(call)}/${what}`);
 }
 
-const why = (event) => event.reason || "The connection to the gateway was lost.";
+/** Why a socket was closed. One that was refused does not say it: the page tells whether the session is over. */
+const why = async (event) => event.reason || ask(location.href).then(() => LOST, (error) => error.message);
 
 /** Play what is said in `call`, shown on two meters, until `stop` of what this resolves to or until `ended(why)`. */
 export async function listen(call, meters, ended) {
@@ -30,11 +34,11 @@ export async function listen(call, meters, ended) {
     socket = socketOf(call, "listen");
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => player.port.postMessage(data, [data]);
-    socket.onclose = (event) => {
+    socket.onclose = async (event) => {
       if (over) return;
       if (event.code === AGAIN) { open(); return; }
       stop();
-      ended(why(event));
+      ended(await why(event));
     };
   };
   open();
@@ -60,9 +64,12 @@ export async function takeOver(call, mode, audio, meter, ended) {
         if (told.sdp) connection.setRemoteDescription({ type: "answer", sdp: told.sdp }).catch(failed);
         if (told.taken) taken();
       };
-      socket.onclose = (event) => {
-        failed(new Error(why(event)));
-        if (!over) { stop(); ended(why(event)); }
+      socket.onclose = async (event) => {
+        const left = over;
+        if (!left) stop();
+        const told = await why(event);
+        failed(new Error(told));
+        if (!left) ended(told);
       };
     });
     return stop;

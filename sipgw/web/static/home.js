@@ -2,6 +2,7 @@
 
 import { localTimes } from "./base.js";
 import { plots } from "./plot.js";
+import { ask } from "./session.js";
 
 const EVERY = 10_000;
 let reached = true;
@@ -31,8 +32,7 @@ function lost() {
 
 async function again() {
   if (document.hidden) return;
-  const answer = await fetch(location.href, { redirect: "manual", cache: "no-store" }).catch(() => null);
-  if (answer?.type === "opaqueredirect") return location.reload(); // signed out
+  const answer = await ask(location.href, { cache: "no-store" }).catch(() => null);
   if (!answer?.ok) return lost();
   if (!reached) document.querySelector("[data-lost]")?.remove();
   reached = true;

@@ -2,10 +2,11 @@
 
 import { duration } from "./base.js";
 import { html, icon } from "./draw.js";
+import { ask, problem } from "./session.js";
 
 const table = document.querySelector("table[data-live]");
 const body = table.tBodies[0];
-const dot = document.querySelector("[data-live-dot]");
+const dot = document.querySelector("[data-live-dot]"), told = document.querySelector("[data-live-lost] span");
 const COST = `Cost, ${table.dataset.currency}`;
 const FIELDS = { state: "", other: "", ours: "Our number", agent: "Agent", turn: "Floor", mos: "MOS", cost: COST, began: "Time" }; // and their labels
 const PARTIES = { in: { caller: "other", called: "ours" }, out: { caller: "ours", called: "other" } };
@@ -96,11 +97,18 @@ function connected(is) {
   lost = is ? 0 : lost || Date.now();
 }
 
-// A feed that was answered with an error is closed for good, and does not say which: a page tells whether we are signed in.
+// A feed that was answered with an error is closed for good, and does not say which.
 async function again() {
-  const page = await fetch(location.href, { redirect: "manual" }).catch(() => null);
-  if (page?.type === "opaqueredirect" || page?.status === 401) location.reload();
-  else follow();
+  const stop = new AbortController();
+  try {
+    const answer = await ask(table.dataset.live, { signal: stop.signal });
+    if (!answer.ok) throw new Error(`The gateway refuses to keep the list up to date: ${await problem(answer)}.`);
+    follow();
+  } catch (error) {
+    told.textContent = error.message;
+    setTimeout(again, PAUSE);
+  }
+  stop.abort();
 }
 
 function follow() {

@@ -1,7 +1,8 @@
 // The browser phone: one call at a time over WebRTC; the answer comes with one request. Text is only ever set as text.
 
 import { duration, send } from "./base.js";
-import { connection as connecting, microphone, offer, reason, watchLevel } from "./sound.js";
+import { connecting } from "./connection.js";
+import { microphone, offer, reason, watchLevel } from "./sound.js";
 
 const $ = (name) => document.querySelector(`[data-${name}]`);
 const TEST_SECONDS = 3, GATHER_MS = 2000;

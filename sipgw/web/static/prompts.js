@@ -1,11 +1,12 @@
 // Saves drafts of a prompt, publishes a version, and has two compared. Text is only ever set as text.
 
 import { send } from "./base.js";
+import { ask } from "./session.js";
 
 const LOOK_MS = 2000;
 const form = document.querySelector("[data-prompt]"), field = form.elements.text;
-const said = document.querySelector("[data-said]"), ask = document.querySelector("[data-ask]");
-const { agent, version, seen } = form.dataset;
+const said = document.querySelector("[data-said]"), question = document.querySelector("[data-ask]");
+const { agent, version, seen, latest } = form.dataset;
 const api = `/api/prompts/${encodeURIComponent(agent)}`, saved = field.value;
 
 function tell(text, kind = "bad") {
@@ -14,7 +15,7 @@ function tell(text, kind = "bad") {
   said.textContent = text;
 }
 
-function open(number) { location.assign(`/prompts?agent=${encodeURIComponent(agent)}&version=${number}`); }
+function open(number, meanwhile = 0) { location.assign(`/prompts?agent=${encodeURIComponent(agent)}&version=${number}${meanwhile ? `&against=${meanwhile}&meanwhile=1` : ""}`); }
 
 async function act(button, what) {
   tell("");
@@ -39,7 +40,10 @@ form.querySelector("[data-talk]")?.addEventListener("click", () => location.assi
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  act(form.querySelector("[data-save]"), async () => open((await send("POST", `${api}/versions`, { text: field.value })).version));
+  act(form.querySelector("[data-save]"), async () => {
+    const made = await send("POST", `${api}/versions`, { text: field.value, latest: Number(latest) });
+    open(made.version, made.meanwhile);
+  });
 });
 
 form.querySelector("[data-compare]")?.addEventListener("click", ({ target }) => {
@@ -47,19 +51,24 @@ form.querySelector("[data-compare]")?.addEventListener("click", ({ target }) => 
 });
 
 form.querySelector("[data-publish]")?.addEventListener("click", ({ target }) => {
-  ask.returnValue = "";
-  ask.onclose = () => ask.returnValue === "publish" && act(target, async () => {
+  question.returnValue = "";
+  question.onclose = () => question.returnValue === "publish" && act(target, async () => {
     await send("POST", `${api}/versions/${version}/publish`, { seen });
     open(version);
   });
-  ask.showModal();
+  question.showModal();
 });
-ask.querySelector("[data-keep]").addEventListener("click", () => ask.close());
-ask.querySelector("[data-do]").addEventListener("click", () => ask.close("publish"));
+question.querySelector("[data-keep]").addEventListener("click", () => question.close());
+question.querySelector("[data-do]").addEventListener("click", () => question.close("publish"));
 
 async function look() {
-  const answer = await fetch(`${api}/comparison`);
-  if (!answer.ok || (await answer.json()).state === "running") return void setTimeout(look, LOOK_MS);
+  try {
+    const answer = await ask(`${api}/comparison`);
+    if (!answer.ok || (await answer.json()).state === "running") return void setTimeout(look, LOOK_MS);
+  } catch (error) {
+    tell(`${error.message} Trying again …`);
+    return void setTimeout(look, LOOK_MS);
+  }
   if (field.value === saved) location.reload();
   else tell("The comparison is over. Save the draft, then load the page again to see it.", "good");
 }

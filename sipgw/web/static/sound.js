@@ -20,13 +20,6 @@ export async function microphone() {
   return navigator.mediaDevices.getUserMedia(SOUND);
 }
 
-/** A connection to be, with the servers that the gateway names for those who do not reach it otherwise. */
-export async function connection() {
-  const answer = await fetch("/api/phone/ice");
-  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? `status ${answer.status}`);
-  return new RTCPeerConnection(await answer.json());
-}
-
 /** The session description of `connection`, with all its addresses. */
 export async function offer(connection) {
   await connection.setLocalDescription(await connection.createOffer());
