@@ -51,8 +51,8 @@ class LanguageOptions:
     heard. `goodbye`: the model hangs up without a word. `goodbye_silence`: nobody speaks. `goodbye_overtime`: the call
     has lasted long enough, or cost enough. `apology`: a provider fails; `connecting`: then there is somebody to
     transfer the caller to. `not_connected`: a transfer failed. `not_done`: the action of a key failed. `emergency`: a
-    caller needs an ambulance, the police or the fire brigade, and the agent cannot call them; {{emergency_number}} is
-    the number of the caller's country, if it is known."""
+    caller needs an ambulance, the police or the fire brigade, and the agent cannot call them;
+    ``{{emergency_number}}`` is the number of the caller's country, if it is known."""
 
     def __post_init__(self) -> None:
         if self.code not in PHRASES:
@@ -91,8 +91,8 @@ class AgentOptions:
     greeting: str = ""
     """First sentence; empty for one made of `business`."""
     outbound_greeting: str = ""
-    """First sentence of a call that the agent makes; empty for one made of `business`, and of {{topic}} in a call back.
-    """
+    """First sentence of a call that the agent makes; empty for one made of `business`, and of ``{{topic}}`` in a call
+    back."""
     answering_machines: Literal["hang_up", "message", "ignore"] = "hang_up"
     """The reaction of the agent to a machine that answers its call: `message` waits for the beep and says
     `voicemail`; `ignore` talks on as with a human. It greets at once in any case."""
@@ -100,7 +100,7 @@ class AgentOptions:
     """The message after the beep; empty: a sentence made of `business`."""
     screening: str = ""
     """The answer to a call screen when its prompt is over: who calls and why, in one sentence. Then the agent waits
-    for the person. Empty: `outbound_greeting`, or a sentence made of `business` and of {{topic}}."""
+    for the person. Empty: `outbound_greeting`, or a sentence made of `business` and of ``{{topic}}``."""
     variables: tuple[str, ...] = ()
     """Names of values of outgoing calls (``--var name=Ann``, columns of a campaign), for ``{{name}}`` in prompt and
     greeting. In calls that come in they are empty."""

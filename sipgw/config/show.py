@@ -147,17 +147,18 @@ def as_toml(rows: Sequence[Row]) -> str:
             table = row.path[:-1]
             title = ".".join(name for name in table if isinstance(name, str))
             lines += ["", f"[[{title}]]" if isinstance(table[-1], int) else f"[{title}]"]
-        value = _literal(row.value)
+        value = literal(row.value)
         comment = row.origin + (f": INVALID: {row.problem}" if row.problem else "")
         lines.append(f"{'# ' if row.value is None else ''}{_bare(str(row.path[-1]))} = {value}  # {_one_line(comment)}")
     return "\n".join(lines).strip() + "\n"
 
 
-def _literal(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_literal, value))}]"
+def literal(value: Any) -> str:
+    """A value as TOML has it; empty for None, which TOML has not."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(literal, value))}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_bare(key)} = {_literal(item)}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{_bare(key)} = {literal(item)}' for key, item in value.items())}}}"
     if isinstance(value, float | int) and not isinstance(value, bool):
         return str(value)
     return "" if value is None else json.dumps(value, default=str, ensure_ascii=False).replace("\x7f", "\\u007f")

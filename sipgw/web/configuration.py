@@ -13,13 +13,11 @@ from fastapi.responses import Response
 
 from sipgw.config.masking import inside, masked
 from sipgw.config.options import options_of
+from sipgw.config.show import literal
 from sipgw.web.principal import AdminRole
 from sipgw.web.state import READING, Here, page
 
 router = APIRouter()
-
-SHOWN = 400
-"""Characters of a value."""
 
 
 class OptionRow(NamedTuple):
@@ -27,6 +25,7 @@ class OptionRow(NamedTuple):
 
     name: str
     value: str
+    """As TOML has it; of a secret only ``set``. Empty if it is not set."""
     meaning: str
     changed: bool
     """Whether it differs from the default."""
@@ -78,14 +77,14 @@ def _tables(name: str, options: Any, written: Any) -> list[OptionTable]:
         tables = list(_below(f"{name.strip('[]')}.{key}", value, text))
         inner += tables
         if not tables:
-            shown = ("set" if value else "not set") if option.hidden else _in_words(masked(option, value, text))
+            shown = ("set" if value else "") if option.hidden else _as_toml(masked(option, value, text))
             plain.append(OptionRow(key, shown, meanings.get(key, ""), value != option.default))
     return [OptionTable(name, inspect.cleandoc(type(options).__doc__ or "").partition("\n\n")[0], plain), *inner]
 
 
-def _in_words(value: Any) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]} …"
+def _as_toml(value: Any) -> str:
+    unset = value is None or (isinstance(value, str | tuple | list | dict) and not value)
+    return "" if unset else literal(value)
 
 
 @cache

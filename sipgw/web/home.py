@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -11,34 +11,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from sipgw.calls.browser_phone import missing
 from sipgw.config.agent_files import DEFAULT
 from sipgw.gateway.reached_at import dialled
-from sipgw.trunks.watch import TrunkStatus
-from sipgw.web.found_call import link as link_to
-from sipgw.web.overview import Overview, ProviderFailures, Span, TimeStep
+from sipgw.policy.cost.words import PARTS
+from sipgw.web.lights import Light, provider_states, trunk_light
+from sipgw.web.overview import Overview, Span, TimeStep
 from sipgw.web.plot import Plot, plot
 from sipgw.web.principal import ViewerRole
-from sipgw.web.provider_stats import PARTS
 from sipgw.web.state import App, Here, page
 from sipgw.web.tenant_view import TenantGateway, by_tenant
 
 router = APIRouter()
 
-LATELY = 900.0
-"""Seconds after a failure in which the light of a provider is red; then it is yellow for a day."""
-NAMES = {"stt": "STT", "llm": "LLM", "tts": "TTS", "realtime": "Speech to speech"}
 NO_DATABASE = "The database does not answer. Calls go on; their records are written when it is back."
-
-State = Literal["up", "wait", "down", ""]
-
-
-class Light(NamedTuple):
-    """How something is."""
-
-    name: str
-    state: State
-    """Empty: nobody knows."""
-    told: str
-    link: str
-    """Empty: the page that would tell more is not for this person."""
 
 
 class DialTargets(NamedTuple):
@@ -63,7 +46,9 @@ async def home(request: Request, app: Here, who: ViewerRole, span: Span = "day")
         found = await app.overviews.of(app.gateway.store, span)
     rows = [session.row() for session in app.gateway.calls.values()]
     trunks = [trunk_light(status, "" if who.tenant else "/trunks") for status in app.gateway.status()]
-    providers = list(_providers(app, found, "" if who.tenant else "/providers")) if found else []
+    several = len(app.gateway.agents.all) > 1
+    more = "" if who.tenant else "/providers"
+    providers = [one.light(more, several=several) for one in provider_states(app, found)]
     spent = (found.cost if found else 0.0) + sum(row["cost"] or 0.0 for row in rows)
     attention = [
         *_gateway(app, found, spent),
@@ -77,7 +62,7 @@ async def home(request: Request, app: Here, who: ViewerRole, span: Span = "day")
         providers=providers, waits=waits, calls=calls, ringing=sum(row["state"] == "ringing" for row in rows),
         running=len(rows), spent=spent,
         estimated=any(row["estimated"] for row in rows) or bool(found and found.estimated),
-        reach=_reach(app, who.tenant),
+        reach=_reach(app, who.tenant), words=PARTS,
     )  # fmt: skip
 
 
@@ -87,43 +72,6 @@ def _reach(app: App, tenant: str) -> DialTargets:
         return DialTargets(cast(TenantGateway, gateway).numbers)
     phone, choice = not missing(gateway.config.browser), str(gateway.agents.all[DEFAULT].choice)
     return DialTargets([], dialled(gateway.config, gateway.sip_port), phone, choice, tuple(gateway.agents.notes))
-
-
-def trunk_light(status: TrunkStatus, link: str) -> Light:
-    """How a trunk is."""
-    alarm = next((one for one in status.sound if one.raised), None)
-    state: State
-    if status.registration == "failed" or status.health == "down":
-        state, told = "down", status.registration_reason or status.health_reason or "not reachable"
-    elif alarm:
-        state, told = "down" if alarm.fault == "failed" else "wait", alarm.told
-    elif status.registration == "trying":
-        state, told = "wait", "registering"
-    elif status.registration in ("registered", "elsewhere") or status.health == "up":
-        state, told = "up", status.registration or "reachable"
-    else:
-        state, told = "", "takes calls; not asked how it is (options_every)"
-    return Light(status.name, state, told, link)
-
-
-def _providers(app: App, found: Overview, page: str) -> Iterator[Light]:
-    """The lights of the parts of each agent: by the records, and by what this process has seen."""
-    now = app.overviews.now()
-    several = len(app.gateway.agents.all) > 1
-    for name, agent in app.gateway.agents.all.items():
-        for part in agent.choice.parts:
-            failed: ProviderFailures | None = found.failures.get((name, part))
-            latency = app.provider_stats.latency(name, PARTS[part])
-            state: State
-            if failed is None:
-                state, told = ("up", f"p50 {latency.p50} ms") if latency else ("", "not used since the start")
-            else:
-                state = "down" if (now - failed.last).total_seconds() < LATELY else "wait"
-                told = f"failed {failed.times} times in a day, last: {failed.cause}"
-                told = told.replace("failed 1 times", "failed once")
-            label = f"{NAMES[part]} {agent.choice.of(part)}"
-            link = link_to(failed.call) if failed else page
-            yield Light(f"{name}: {label}" if several else label, state, told, link)
 
 
 def _gateway(app: App, found: Overview | None, spent: float) -> Iterator[Light]:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sipgw.bounds import NoPlace, Places
 from sipgw.calls.parties import parties
 from sipgw.calls.session import CallSession
+from sipgw.policy.cost.words import PARTS, UNITS, words
 from sipgw.records.artifacts.artifact import is_open
 from sipgw.records.artifacts.call_files import is_kept, object_of, on_disk
 from sipgw.records.artifacts.files import BUNDLE, file_name
@@ -70,6 +71,7 @@ async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> R
     report = await app.gateway.store.report(one.row) if ending and not stranger else None
     found["report"] = report and Report(**report).model_dump(mode="json")
     found["costs"] = await _costs(app, one)
+    found["words"] = {"parts": PARTS, "units": UNITS}
     found["currency"] = app.gateway.config.cost.currency
     found["recorded"] = await _recording(app, found) is not None
     found["recording_began"] = _recording_began(found)
@@ -274,11 +276,14 @@ async def _compressed(request: Request, whole: Response) -> Response:
 
 
 async def _costs(app: App, one: FoundCall) -> dict[str, Any] | None:
-    """Costs of the call, in parts, and its usage: see `sipgw.policy.cost.cost.Cost.as_dict`."""
+    """Costs of the call, in parts, and its usage: see `sipgw.policy.cost.cost.Cost.as_dict`. Products without a price,
+    and with one that is an estimate, in words."""
     if one.session is not None:
-        return one.session.context.cost.as_dict() if one.session.context.cost else None
-    async with app.gateway.store.read() as session:
-        return await session.scalar(select(CallRecord.costs).where(CallRecord.id == one.row))
+        costs = one.session.context.cost.as_dict() if one.session.context.cost else None
+    else:
+        async with app.gateway.store.read() as session:
+            costs = await session.scalar(select(CallRecord.costs).where(CallRecord.id == one.row))
+    return costs and costs | {name: [words(one) for one in costs.get(name, ())] for name in ("estimated", "unpriced")}
 
 
 def _unrecorded(app: App, found: dict[str, Any], live: CallSession | None) -> str:

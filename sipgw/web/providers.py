@@ -1,14 +1,17 @@
 """The providers of each agent: their latency, and their last failures."""
 
+import contextlib
 from typing import NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
+from sipgw.policy.cost.words import PARTS
 from sipgw.records.store.calls import row_of
+from sipgw.web.lights import LastFailure, ProviderState, provider_states
+from sipgw.web.overview import Overview
 from sipgw.web.principal import ViewerRole
-from sipgw.web.provider_stats import PARTS, Failure, Latency
 from sipgw.web.state import App, Here, page
 
 router = APIRouter()
@@ -17,10 +20,7 @@ router = APIRouter()
 class ProviderRow(NamedTuple):
     """A part of an agent."""
 
-    name: str
-    providers: str
-    latency: Latency | None
-    failure: Failure | None
+    state: ProviderState
     call: str
     """The identity of the record of the call in which it failed."""
 
@@ -28,18 +28,22 @@ class ProviderRow(NamedTuple):
 @router.get("/providers")
 async def providers(request: Request, app: Here, _who: ViewerRole) -> Response:
     """The page."""
-    agents = []
-    for name, agent in app.gateway.agents.all.items():
-        parts = []
-        for part in agent.choice.parts:
-            failure, latency = app.provider_stats.failure(name, part), app.provider_stats.latency(name, PARTS[part])
-            call = await _record(app, failure) if failure else ""
-            parts.append(ProviderRow(part, agent.choice.of(part), latency, failure, call))
-        agents.append((name, parts, app.provider_stats.latency(name, "total"), agent.notes))
-    return page(request, "providers.html", title="Providers", agents=agents)
+    found: Overview | None = None
+    with contextlib.suppress(SQLAlchemyError):  # then only this process knows what has failed
+        found = await app.overviews.of(app.gateway.store, "day")
+    parts = {name: list[ProviderRow]() for name in app.gateway.agents.all}
+    for one in provider_states(app, found):
+        parts[one.agent].append(ProviderRow(one, await _record(app, one.failure) if one.failure else ""))
+    agents = [
+        (name, parts[name], app.provider_stats.latency(name, "total"), agent.notes)
+        for name, agent in app.gateway.agents.all.items()
+    ]
+    return page(request, "providers.html", title="Providers", agents=agents, words=PARTS)
 
 
-async def _record(app: App, failure: Failure) -> str:
+async def _record(app: App, failure: LastFailure) -> str:
+    if isinstance(failure.call, str):
+        return failure.call
     try:
         async with app.gateway.store.read() as session:
             return await row_of(session, failure.call)

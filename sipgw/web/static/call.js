@@ -3,11 +3,12 @@
 import { duration } from "./base.js";
 import { chat, follow as followWords } from "./chat.js";
 import { cost } from "./cost.js";
-import { at, begins, html, renew } from "./draw.js";
+import { at, begins, bounded, facts, html, renew } from "./draw.js";
 import { ladder } from "./ladder.js";
 import { latency } from "./latency.js";
 import { marks, words } from "./marks.js";
 import { quality, refused } from "./quality.js";
+import { ask, problem } from "./session.js";
 
 const POLL = 1500;
 const root = document.querySelector("[data-one-call]"), url = root.dataset.url;
@@ -17,23 +18,23 @@ let zero = 0, rows = [], happened = [], wave = null, tag = "", shown = {}, live 
 function hear(moment) {
   if (!audio) return;
   audio.currentTime = Math.max(0, moment - zero - 1.5);
-  audio.play();
+  audio.play().catch(() => {}); // told by the event of the error
 }
 
 const seek = (turn) => hear(begins(turn));
 
 function why(explained) {
   if (!explained.length) return [html("p", { class: "faint" }, "The call is going on; so far nothing is wrong.")];
-  return explained.map((one) => html("div", { class: one.bad ? "why bad" : "why" }, html("p", { class: "what" }, one.what),
-    one.fix ? html("p", {}, html("span", { class: "label" }, "What to do"), one.fix) : null, one.evidence.length ? html("p", { class: "label" }, "What shows it") : null, one.evidence.length ? html("ul", {}, ...one.evidence.map((each) => html("li", {}, each))) : null));
+  return explained.map((one) => html("div", { class: one.bad ? "why bad" : "why" }, html("p", { class: "what" }, bounded(one.what)),
+    one.fix ? html("p", {}, html("span", { class: "label" }, "What to do"), one.fix) : null, one.evidence.length ? html("p", { class: "label" }, "What shows it") : null, one.evidence.length ? html("ul", {}, ...one.evidence.map((each) => html("li", {}, bounded(each)))) : null));
 }
 
-function facts(call) {
+function about(call) {
   const talked = call.ended !== null && call.answered !== null ? call.ended - call.answered : null;
   const entries = call.seen ? { From: call.caller, To: call.called, "Came from": call.sip.messages[0].peer, At: new Date(call.seen).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), State: "not let in" } : { From: [call.name, call.caller].filter(Boolean).join(" · "), To: call.called, Agent: call.agent, Trunk: call.trunk, Direction: { in: "came in", out: "made by us" }[call.direction],
     "Signed number": call.stir?.result ? [call.stir.result, call.stir.attestation && `attestation ${call.stir.attestation}`, call.stir.signer && `by ${call.stir.signer}`, call.stir.reason].filter(Boolean).join(", ") : "",
     Began: new Date(call.began).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), "Set up in": call.answered === null ? "" : `${call.answered.toFixed(2)} s`, Talked: talked === null ? "" : duration(talked), Recording: call.unrecorded, MOS: call.media?.mos?.toFixed(1), "Kind of ending": call.ending?.kind.replaceAll("_", " ") };
-  return Object.entries(entries).filter(([, value]) => value).flatMap(([name, value]) => [html("div", {}, html("dt", {}, name), html("dd", {}, value))]);
+  return facts({ ...entries, "Call-ID": html("code", {}, root.dataset.call) });
 }
 
 function party({ role, name, number, since, held }) {
@@ -51,8 +52,8 @@ function report(call) {
   const { state, problem, summary, outcome, achieved, fields, unproven } = call.report;
   const told = { waiting: problem ? `Not filled in yet; it is tried again: ${problem}` : "It is being filled in.", "not made": `It is not made: ${problem}.`, "given up": `It could not be filled in: ${problem}.` }[state];
   if (told) return [html("p", {}, told)];
-  const entries = { "Goal achieved": achieved, Outcome: outcome, ...fields };
-  const list = Object.entries(entries).map(([name, entry]) => html("div", {}, html("dt", {}, name.replaceAll("_", " ")), html("dd", {}, ...proven(call, entry))));
+  const entries = Object.entries({ "Goal achieved": achieved, Outcome: outcome, ...fields });
+  const list = facts(Object.fromEntries(entries.map(([name, entry]) => [name.replaceAll("_", " "), proven(call, entry)])));
   return [summary ? html("p", {}, summary) : null, html("dl", { class: "facts" }, ...list), unproven.length ? html("p", { class: "faint" }, `The language model filled in without proof, and it does not count: ${unproven.join(", ")}`) : null].filter(Boolean);
 }
 
@@ -68,7 +69,7 @@ function events(call) {
   const press = (number) => { hear(happened[number].t); choose([happened[number]]); mark(happened[number]); };
   const made = happened.map((event, number) => {
     const time = at(event.t), hearable = Boolean(audio && event.t >= zero);
-    const make = () => html("li", {}, hearable ? html("button", { type: "button", class: "quiet", "aria-label": `Hear from ${time}, and show the mark`, onclick: () => press(number) }, time) : html("span", { class: "at" }, time), html("span", {}, words(event)));
+    const make = () => html("li", {}, hearable ? html("button", { type: "button", class: "quiet", "aria-label": `Hear from ${time}, and show the mark`, onclick: () => press(number) }, time) : html("span", { class: "at" }, time), html("span", {}, bounded(words(event))));
     return { key: JSON.stringify([event, hearable]), make };
   });
   renew(part("events"), made.length ? made : [none("None.")]);
@@ -115,14 +116,14 @@ function draw(call) {
   put("why", whole.explained, () => why(whole.explained));
   part("report").closest("section").hidden = !whole.report;
   if (whole.report) put("report", [whole.report, whole.turns.length], () => report(whole));
-  put("facts", { ...whole, report: 0, turns: 0, going: 0, events: 0, quality: 0, sip: 0, explained: 0, live: 0, costs: 0, parties: 0 }, () => facts(whole));
+  put("facts", { ...whole, report: 0, turns: 0, going: 0, events: 0, quality: 0, sip: 0, explained: 0, live: 0, costs: 0, parties: 0 }, () => about(whole));
   part("parties").hidden = !whole.parties.length;
   put("parties", whole.parties, () => whole.parties.map(party));
   const said = [...whole.turns, ...whole.going]; // what is still being said has no latency, and nothing is found wrong with it
   if (changed("turns", [said, whole.events])) turns({ ...whole, turns: said });
   if (changed("latency", whole.turns)) latency(part("latency"), whole.turns, whole.median_ms, seek, room.latency, whole.ended ?? whole.turns.at(-1)?.t);
   part("cost").closest("section").hidden = !whole.costs;
-  if (whole.costs) put("cost", whole.costs, () => cost(whole.costs, whole.currency));
+  if (whole.costs) put("cost", whole.costs, () => cost(whole.costs, whole.currency, whole.words));
   put("ladder", whole.sip, () => ladder(whole.sip, show, room.ladder));
   put("quality", whole.quality, () => quality(whole.quality));
   part("refused").hidden = !whole.media?.refused_sources;
@@ -166,10 +167,25 @@ audio?.addEventListener("timeupdate", () => {
   root.querySelector("[data-heard]").textContent = past?.told ?? "";
 });
 
+function tell(text) {
+  const wait = root.querySelector("[data-wait]");
+  wait.textContent = text;
+  wait.hidden = false;
+}
+
+audio?.addEventListener("error", async () => {
+  try {
+    const answer = await ask(audio.src, { headers: { Range: "bytes=0-1" } });
+    tell(`The recording cannot be played${answer.ok ? " by this browser." : `: ${await problem(answer)}.`}`);
+  } catch (error) {
+    tell(`The recording cannot be played: ${error.message}`);
+  }
+});
+
 async function read() {
-  const answer = await fetch(`${url}/timeline.json`, { headers: tag && live ? { "If-None-Match": tag } : {} });
+  const answer = await ask(`${url}/timeline.json`, { headers: tag && live ? { "If-None-Match": tag } : {} });
   if (answer.status === 304) return true;
-  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? `status ${answer.status}`);
+  if (!answer.ok) throw new Error(await problem(answer));
   tag = answer.headers.get("ETag") ?? "";
   const call = await answer.json();
   draw(call);
@@ -184,9 +200,7 @@ async function follow() {
     if (await read()) timer = setTimeout(follow, document.hidden ? 4 * POLL : POLL);
     else if (audio && !wave) await waveform();
   } catch (error) {
-    const wait = root.querySelector("[data-wait]");
-    wait.textContent = `The call cannot be read: ${error.message}`;
-    wait.hidden = false;
+    tell(`The call cannot be read: ${error.message}`);
     timer = setTimeout(follow, 4 * POLL);
   }
 }

@@ -1,6 +1,6 @@
 // The conversation as a chat: who said what, what the agent looked up, and what was decided about turns, with its evidence.
 
-import { at, begins, html } from "./draw.js";
+import { at, begins, bounded, html } from "./draw.js";
 import { words } from "./marks.js";
 
 const LATE = 1500, TOO_LATE = 3000; // milliseconds
@@ -20,7 +20,7 @@ function thrown({ discarded = 0 }) {
 
 function tool(run) {
   const told = `${run.name}(${JSON.stringify(run.arguments)}) → ${run.error || JSON.stringify(run.result)}  ${run.seconds.toFixed(2)} s`;
-  return html("p", { class: run.error ? "tool failed" : "tool" }, told);
+  return html("div", { class: run.error ? "tool failed" : "tool" }, bounded(told));
 }
 
 function sources(turn) {
@@ -31,8 +31,8 @@ function sources(turn) {
 /** What was decided about turns, and what else happened, from the beginning of a turn to that of the next one. */
 function happened(events) {
   const decided = events.filter((event) => event.kind === "turn"), told = events.filter((event) => INLINE.has(event.kind));
-  return [...told.map((event) => html("p", { class: event.kind === "failure" ? "note failed" : "note" }, words(event))),
-    decided.length ? html("details", { class: "decided" }, html("summary", {}, decided.length === 1 ? "1 decision" : `${decided.length} decisions`), html("ul", {}, ...decided.map((event) => html("li", {}, html("span", { class: "at" }, at(event.t)), ` ${words(event)}`)))) : null];
+  return [...told.map((event) => html("div", { class: event.kind === "failure" ? "note failed" : "note" }, bounded(words(event)))),
+    decided.length ? html("details", { class: "decided" }, html("summary", {}, decided.length === 1 ? "1 decision" : `${decided.length} decisions`), html("ul", {}, ...decided.map((event) => html("li", {}, html("span", { class: "at" }, at(event.t)), " ", bounded(words(event)))))) : null];
 }
 
 function wait(turn) {
@@ -65,5 +65,8 @@ export function follow(url, list, again) {
       again(() => { if (kind !== "agent") list.replaceChildren(); });
     }
   });
+  feed.onerror = () => {
+    if (feed.readyState === EventSource.CLOSED) list.replaceChildren(html("li", { class: "faint" }, "Words do not come while they are spoken: the gateway has refused them. Each sentence stands above when it is over."));
+  };
   return () => { feed.close(); list.replaceChildren(); };
 }

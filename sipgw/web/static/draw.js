@@ -19,6 +19,17 @@ export const svg = (name, attributes = {}, ...children) => filled(document.creat
 /** An icon of the kept set; what it means stands beside it in words. */
 export const icon = (name) => svg("svg", { class: "icon", "aria-hidden": "true" }, svg("use", { href: `/static/vendor/lucide.svg#${name}` }));
 
+/** A list of facts: names and what they are, as text or as elements; those without are left out. */
+export function facts(entries) {
+  return Object.entries(entries).filter(([, value]) => value && value.length !== 0).map(([name, value]) => html("div", {}, html("dt", {}, name), html("dd", {}, ...[value].flat())));
+}
+
+/** Text of any length: beyond `most` characters the rest is shown when somebody asks for it. */
+export function bounded(text, most = 240) {
+  if (text.length <= most) return text;
+  return html("details", { class: "long" }, html("summary", {}, html("span", { class: "begin" }, `${text.slice(0, most)} … `), html("span", { class: "all" }, "Show all")), text);
+}
+
 const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work)); // Safari has none
 
 const shown = new WeakMap(); // of a list, its rows

@@ -1,6 +1,6 @@
 // How the sound of the other side was received, every five seconds.
 
-import { at, html, svg } from "./draw.js";
+import { at, facts, html, svg } from "./draw.js";
 
 const WIDE = 400, TALL = 90;
 const LINES = [["MOS", 1, 1, 4.5, (v) => v.toFixed(2)], ["Loss", 2, 0, 0.02, (v) => `${(100 * v).toFixed(1)} %`], ["Jitter", 3, 0, 0.02, (v) => `${(1000 * v).toFixed(1)} ms`], ["Buffer", 4, 0, 0.06, (v) => `${(1000 * v).toFixed(0)} ms`]];
@@ -28,7 +28,6 @@ const REASONS = { foreign: "not from where it was announced", wrong_ssrc: "a sec
 /** Draw the sources whose packets were refused, with times since the call began. */
 export function refused(media, began) {
   const since = (time) => at(Math.max(0, time - new Date(began).getTime() / 1000));
-  const fact = (name, value) => html("div", {}, html("dt", {}, name), html("dd", {}, value));
-  const source = (one) => [html("h3", { class: "mono" }, one.host.includes(":") ? `[${one.host}]:${one.port}` : `${one.host}:${one.port}`), html("dl", { class: "facts" }, fact("Packets", String(one.packets)), fact("When", `${since(one.first)} to ${since(one.last)}`), fact("Why", REASONS[one.reason] ?? one.reason), fact("Announced", one.announced ? since(one.announced) : one.announced_port ? `only port ${one.announced_port}` : "never"))];
+  const source = (one) => [html("h3", { class: "mono" }, one.host.includes(":") ? `[${one.host}]:${one.port}` : `${one.host}:${one.port}`), html("dl", { class: "facts" }, ...facts({ Packets: String(one.packets), When: `${since(one.first)} to ${since(one.last)}`, Why: REASONS[one.reason] ?? one.reason, Announced: one.announced ? since(one.announced) : one.announced_port ? `only port ${one.announced_port}` : "never" }))];
   return [html("p", { class: "faint" }, "Packets from these sources were refused."), ...media.refused_sources.flatMap(source), media.refused_others ? html("p", { class: "faint note" }, `And ${media.refused_others} packets of other sources.`) : null].filter(Boolean);
 }
