@@ -10,6 +10,7 @@ from agent.providers.local import models
 from sipgw.agents import providers
 from sipgw.agents.providers import choose
 from sipgw.config.agent import AgentOptions
+from sipgw.config.agent_files import load_all
 from sipgw.config.config import KEYS as ALL_KEYS
 from sipgw.config.config import ConfigError, GatewayConfig, line_of, load, parse
 
@@ -151,6 +152,44 @@ def test_the_tables_of_sip_and_its_tls() -> None:
     assert config.sip.tls.clients == "verified"
     with pytest.raises(ConfigError, match="needs 'ca'"):
         parse('[sip.tls]\ncertificate = "sip.pem"\nclients = "verified"', "x", {})
+
+
+def test_files_of_windows_editors_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mark = "\ufeff".encode()
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "sipgw.toml").write_bytes(mark + b'[sip]\r\nport = 5070\r\n[agent]\r\nbusiness = "${SHOP}"\r\n')
+    (tmp_path / ".env").write_bytes(mark + b"SHOP=Books\r\n")
+    (tmp_path / "agents" / "night.md").write_bytes(mark + b'+++\r\ngreeting = "Hi."\r\n+++\r\nBe brief.\r\n')
+    config, agents = load_all(None)
+    assert (config.sip.port, config.agent.business) == (5070, "Books")
+    assert (agents["night"].agent.greeting, agents["night"].agent.prompt) == ("Hi.", "Be brief.")
+
+
+def test_the_line_that_is_no_utf_8_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sipgw.toml").write_bytes(b'[agent]\nbusiness = "caf\xe9"\n')
+    with pytest.raises(ConfigError, match=r"^sipgw\.toml:2: this is no UTF-8"):
+        load()
+    (tmp_path / "sipgw.toml").unlink()
+    (tmp_path / ".env").write_bytes("KEY=caf\xe9".encode("utf-16"))
+    with pytest.raises(ConfigError, match=r"^\.env:1: this is no UTF-8"):
+        load()
+
+
+def test_a_folder_called_env_is_none_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").mkdir()
+    load()
+
+
+@pytest.mark.parametrize(
+    "text", ['[storage]\nurl = "s3://AKIA:very-secret@host/bucket"', '[browser]\nturn = ["turn:ann:very-secret@host"]']
+)
+def test_an_address_with_a_password_is_not_repeated(text: str) -> None:
+    with pytest.raises(ConfigError, match="is not like") as told:
+        parse(text, "x", {})
+    assert "very-secret" not in str(told.value)
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:

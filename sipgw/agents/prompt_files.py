@@ -10,7 +10,7 @@ import structlog
 
 from agent.pool import Pool
 from sipgw.config.agent_files import DEFAULT, files_of
-from sipgw.config.config import ConfigError
+from sipgw.config.config import ENCODING, ConfigError
 from sipgw.config.errors import OperatorError
 from sipgw.config.options import DEFAULT_FILE
 from sipgw.config.prompt_text import prompt_in, with_prompt
@@ -65,7 +65,7 @@ class PromptFiles:
         if path is None:
             raise ConfigError(f"there is no file of the agent {agent!r} any more")
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(ENCODING)
         except FileNotFoundError:
             raise ConfigError(f"there is no file {path.name}; make one, and restart the gateway") from None
         except (OSError, UnicodeDecodeError) as error:
@@ -95,5 +95,5 @@ def _write(path: Path, text: str) -> None:
 
 def _put_back(path: Path, before: str, written: str) -> None:
     """Undo `_write`, unless somebody has changed the file since."""
-    if path.read_text(encoding="utf-8") == written:
+    if path.read_text(ENCODING) == written:
         _write(path, before)

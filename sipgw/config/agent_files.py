@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sipgw.config.agent import AgentOptions
-from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, environment, explain, load, read_table
+from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, environment, explain, load, read_table, text_of
 from sipgw.config.masking import inside
 from sipgw.config.options import DEFAULT_FILE, Keys, OptionError, OptionFault, build, merged, option_at, options_of
 from sipgw.config.scope import Scope
@@ -77,11 +77,7 @@ def load_agents(folder: Path, config: GatewayConfig, variables: Mapping[str, str
     `ConfigError`."""
     found: dict[str, AgentConfig] = {}
     for name, path in files_of(folder).items():
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-        found[name] = parse_agent(text, path, config, variables)
+        found[name] = parse_agent(text_of(path), path, config, variables)
     return found
 
 
@@ -103,7 +99,7 @@ def split(text: str, path: Path) -> tuple[str, str]:
     if path.suffix != ".md":
         return text, ""
     front = FRONT.match(text)
-    if front is None and text.lstrip("\ufeff \t\r\n").startswith(FENCES):
+    if front is None and text.lstrip().startswith(FENCES):
         raise ConfigError(f"{path}:1: the head begins in the first line, with +++, and ends with a line of +++ alone")
     return ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
 

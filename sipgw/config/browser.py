@@ -55,7 +55,7 @@ class BrowserOptions:
             raise ValueError("stun is a name or an IPv4 address, and a port: stun.example.com:3478")
         for server in self.turn:
             if not _TURN.fullmatch(server):
-                raise ValueError(f"turn: {server!r} is not like turn:turn.example.com:3478")
+                raise ValueError("turn: one is not like turn:turn.example.com:3478")
         if bool(self.turn) != (bool(self.turn_secret) or bool(self.turn_user and self.turn_password)):
             raise ValueError("turn needs turn_secret, or turn_user and turn_password; and they need turn")
 

@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -244,9 +245,18 @@ class ConfigError(OperatorError):
     """The configuration cannot be used; the message names file, line, key and what to do."""
 
 
+ENCODING = "utf-8-sig"
+"""UTF-8, with or without the byte order mark that editors of Windows put in front."""
+
+
 def environment() -> dict[str, str]:
-    """`.env` of the working directory, overridden by the process's environment; empty values count as unset."""
-    merged = {**dotenv_values(".env", interpolate=False), **os.environ}
+    """`.env` of the working directory, overridden by the process's environment; empty values count as unset.
+
+    Raises `ConfigError`.
+    """
+    file = Path(".env")  # it may be a pipe of a keeper of passwords, and a folder of this name has another use
+    text = text_of(file) if file.exists() and not file.is_dir() else ""
+    merged = {**dotenv_values(stream=StringIO(text), interpolate=False), **os.environ}
     return {name: value for name, value in merged.items() if value}
 
 
@@ -262,10 +272,18 @@ def read(path: Path | None = None) -> tuple[str, str]:
     if path is None and not DEFAULT_FILE.exists():
         return "", "defaults"
     path = path or DEFAULT_FILE
+    return text_of(path), str(path)
+
+
+def text_of(path: Path) -> str:
+    """The text of a file that the owner writes. Raises `ConfigError`."""
     try:
-        return path.read_text(encoding="utf-8"), str(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        return path.read_text(ENCODING)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: this is no UTF-8; save the file in the encoding UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def parse(text: str, name: str, variables: Mapping[str, str]) -> GatewayConfig:
@@ -303,12 +321,10 @@ def read_table(text: str, name: str) -> dict[str, Any]:
 def read_as(kind: type[T], path: Path, wrong: type[Exception]) -> T:
     """Make a `kind` from a TOML file that is no configuration. Raises `wrong` with one line: where, and what."""
     try:
-        text = path.read_text(encoding="utf-8")
-        return build(kind, tomllib.loads(text), {})
-    except (OSError, UnicodeDecodeError) as error:
-        raise wrong(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise wrong(f"{path}: {error}") from None
+        text = text_of(path)
+        return build(kind, read_table(text, str(path)), {})
+    except ConfigError as error:
+        raise wrong(str(error)) from None
     except OptionError as error:
         raise wrong(explain(text, str(path), error)) from None
 

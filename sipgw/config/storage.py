@@ -41,7 +41,7 @@ class StorageOptions:
         if not self.url:
             return
         if not _URL.fullmatch(self.url):
-            raise ValueError(f"url: {self.url!r} is not like s3://bucket/prefix")
+            raise ValueError("url: it is not like s3://bucket/prefix")
         if bool(self.access_key) != bool(self.secret_key):
             raise ValueError("access_key and secret_key belong together")
         if self.kms_key and self.encryption != "aws:kms":

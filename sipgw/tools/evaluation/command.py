@@ -17,7 +17,7 @@ from agent.meter import ChargedLlm, UsageReport
 from agent.records import Used
 from sipgw.agents.providers import choose, opened
 from sipgw.config.agent_files import DEFAULT, load_all
-from sipgw.config.config import AgentConfig, load
+from sipgw.config.config import AgentConfig, ConfigError, load, text_of
 from sipgw.config.log import LogOptions
 from sipgw.config.options import DEFAULT_FILE, options_of
 from sipgw.console import err, one_line_errors, out, print_table, result_file
@@ -117,8 +117,8 @@ def _of_agent(path: Path | None, agent: str, prompts: Sequence[Path]) -> list[Co
         return [Contestant(agent, config)]
     _check_names(prompts, "prompts")
     try:
-        texts = {path.stem: path.read_text(encoding="utf-8").strip() for path in prompts}
-    except (OSError, UnicodeDecodeError) as error:
+        texts = {path.stem: text_of(path).strip() for path in prompts}
+    except ConfigError as error:
         raise EvalError(f"--prompt: {error}") from None
     return [Contestant(name, config.having(agent=replace(config.agent, prompt=text))) for name, text in texts.items()]
 
