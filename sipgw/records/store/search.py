@@ -2,9 +2,10 @@
 
 SQLite's has an entry for each turn, without its text. Its number is the moment its call began (`place`) and the number
 of the turn, so that SQLite reads the entries of a word in the order of the list. Triggers write it with each change of
-a turn.
+a turn. `spoken_calls` has the tenant of each call, so that a search skips the calls of others without reading them.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -132,15 +133,14 @@ async def _streamed(
         query = select(rowid).where(*matches(words), rowid >= low, rowid < high).order_by(rowid.desc()).limit(size)
         rows = list(await session.scalars(query))
         some = list(dict.fromkeys(row >> BITS for row in rows))
-        for at in range(0, len(some), 1000):
-            # First the calls, then the conditions: by the index of one condition SQLite would read its million calls.
-            joined = select(*columns_in(also), place).join(_places, _places.c.call == call.id)
-            these = joined.where(place.in_(some[at : at + 1000])).cte("these").prefix_with("MATERIALIZED")
-            conditions = [ClauseAdapter(these).traverse(one) for one in also]
-            wanted = select(these.c.id, these.c.began).where(*conditions).order_by(these.c.place.desc())
-            found |= {row.id: row.began for row in await session.execute(wanted.limit(limit - len(found)))}
-            if len(found) == limit:
-                return found
+        # As one parameter: to write a thousand of them takes SQLAlchemy three times as long as SQLite the query.
+        places = select(func.json_each(json.dumps(some)).table_valued("value").c.value)
+        # First the calls, then the conditions: by the index of one condition SQLite would read its million calls.
+        joined = select(*columns_in(also), place).join(_places, _places.c.call == call.id)
+        these = joined.where(place.in_(places)).cte("these").prefix_with("MATERIALIZED")
+        conditions = [ClauseAdapter(these).traverse(one) for one in also]
+        wanted = select(these.c.id, these.c.began).where(*conditions).order_by(these.c.place.desc())
+        found |= {row.id: row.began for row in await session.execute(wanted.limit(limit - len(found)))}
         if len(rows) < size:
             break
         high, size = some[-1] << BITS, min(4 * size, 20_000)

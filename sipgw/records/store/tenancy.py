@@ -11,9 +11,9 @@ from typing import Any
 from sipgw.config.tenants import NAME
 from sipgw.records.store.search import OWN
 
-OWNED = ("calls", "audit")
+OWNED = ("calls", "audit", "spoken_calls")
 """Tables with a column ``tenant``."""
-OF_CALLS = ("turns", "tool_calls", "events", "artifacts", "reports", "spoken_calls")
+OF_CALLS = ("turns", "tool_calls", "events", "artifacts", "reports")
 """Tables whose rows belong to a call, by their column ``call``."""
 INDEX = re.compile(rf"{OWN}(_(?!calls)\w+)?")
 """SQLite's index of words and its parts, which have numbers only; ``MATCH`` finds nothing through a view."""

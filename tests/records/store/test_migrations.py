@@ -17,7 +17,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, update
 
 from sipgw.config.records import StoreOptions
 from sipgw.outbound.jobs import Jobs
@@ -25,7 +25,7 @@ from sipgw.records.store import engine, schema, search
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.engine import _UPGRADING, StoreError
 from sipgw.records.store.store import Store
-from sipgw.records.store.tables import Base
+from sipgw.records.store.tables import Base, CallRecord
 from tests.databases import prepare
 from tests.waiting import HANG
 
@@ -114,7 +114,25 @@ def test_the_triggers_of_the_index_of_words_outlive_every_migration(first: Path)
     with contextlib.closing(sqlite3.connect(first)) as database:
         there = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
     turns = {"spoken_turn", "spoken_turn_changed", "spoken_turn_deleted"}
-    assert there == {"spoken_call", "spoken_call_deleted"} | turns
+    assert there == {"spoken_call", "spoken_call_deleted", "spoken_call_of_tenant"} | turns
+
+
+def test_the_index_of_words_has_the_tenants_of_earlier_calls_and_follows_them(first: Path) -> None:
+    async def found(database: Store, tenant: str) -> list[str]:
+        return [call["id"] for call in (await database.of(tenant).page(CallFilter(words="order 7346"))).calls]
+
+    async def run() -> None:
+        async with Store(StoreOptions(str(first))) as database:
+            assert (await found(database, "acme"), await found(database, "globex")) == (["call-1"], [])
+            async with database.write() as session:
+                await session.execute(update(CallRecord).values(tenant="globex"))
+            assert (await found(database, "acme"), await found(database, "globex")) == ([], ["call-1"])
+
+    with create_engine(f"sqlite:///{first}").begin() as connection:
+        command.stamp(schema.config(connection), schema.FIRST)
+        command.upgrade(schema.config(connection), "0030")
+        connection.exec_driver_sql("UPDATE calls SET tenant = 'acme'")
+    asyncio.run(run())
 
 
 @pytest.mark.slow
