@@ -2,7 +2,8 @@
 
 SQLite's has an entry for each turn, without its text. Its number is the moment its call began (`place`) and the number
 of the turn, so that SQLite reads the entries of a word in the order of the list. Triggers write it with each change of
-a turn. `spoken_calls` has the tenant of each call, so that a search skips the calls of others without reading them.
+a turn. `spoken_calls`, and in PostgreSQL `turns`, have the tenant of each call, so that a search skips the calls of
+others without reading them.
 """
 
 import json
@@ -167,9 +168,10 @@ async def scrub(connection: AsyncConnection) -> None:
         pages = PAGES
 
 
-def declared(name: str | None, kind: str, _parents: object = None) -> bool:
+def declared(name: str | None, kind: str, parents: Any) -> bool:
     """Whether `sipgw.records.store.tables` declares it: an ``include_name`` of Alembic."""
     return not (
         (kind == "table" and str(name).startswith(OWN))
         or (kind, name) in {("column", "words"), ("index", "turns_words")}
+        or (kind, name, parents.get("table_name")) == ("column", "tenant", "turns")
     )

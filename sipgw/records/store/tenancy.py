@@ -14,7 +14,7 @@ from sipgw.records.store.search import OWN
 OWNED = ("calls", "audit", "spoken_calls")
 """Tables with a column ``tenant``."""
 OF_CALLS = ("turns", "tool_calls", "events", "artifacts", "reports")
-"""Tables whose rows belong to a call, by their column ``call``."""
+"""Tables whose rows belong to a call, by their column ``call``. PostgreSQL's `turns` has a column ``tenant``, too."""
 INDEX = re.compile(rf"{OWN}(_(?!calls)\w+)?")
 """SQLite's index of words and its parts, which have numbers only; ``MATCH`` finds nothing through a view."""
 TABLES = "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@'"
@@ -66,7 +66,7 @@ def _view(table: str, columns: list[str], hidden: dict[str, str], tenant: str, p
     if hidden:
         instead = {name: f'"{name}"' for name in columns} | hidden
         shown = ", ".join(f'{instead[name]} AS "{name}"' for name in columns)
-    condition = _condition(table, tenant, place)
+    condition = f"tenant = '{tenant}'" if postgresql and table == "turns" else _condition(table, tenant, place)
     if not postgresql and table in OWNED:
         # SQLite takes any equality for a rare one: it would read all rows of the tenant to find the row of an identity.
         condition = f"likelihood({condition}, 0.5)"
