@@ -165,7 +165,9 @@ def _metrics(gateway: GatewayView) -> Metrics:
 async def _failed(request: Request, error: HTTPException) -> Response:
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
-    shown = page(request, "failed.html", status=error.status_code, title="Not possible", detail=error.detail)
+    title = "Not found" if error.status_code == 404 else "Not possible"
+    detail = "There is no such page." if error.detail == "Not Found" else error.detail  # of Starlette, for any address
+    shown = page(request, "failed.html", status=error.status_code, title=title, detail=detail)
     shown.headers.update(error.headers or {})
     return shown
 

@@ -10,8 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sipgw.calls.browser_phone import missing
 from sipgw.config.agent_files import DEFAULT
+from sipgw.config.words import PARTS
 from sipgw.gateway.reached_at import dialled
-from sipgw.policy.cost.words import PARTS
 from sipgw.web.lights import Light, provider_states, trunk_light
 from sipgw.web.overview import Overview, Span, TimeStep
 from sipgw.web.plot import Plot, plot

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from agent.records import Part
+from sipgw.config.words import PARTS as WORDS
 from sipgw.events import CallKey
-from sipgw.policy.cost.words import PARTS as WORDS
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.found_call import link as link_to
 from sipgw.web.overview import Overview

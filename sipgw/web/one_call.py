@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sipgw.bounds import NoPlace, Places
 from sipgw.calls.parties import parties
 from sipgw.calls.session import CallSession
-from sipgw.policy.cost.words import PARTS, UNITS, words
+from sipgw.config.words import PARTS, UNITS, words
 from sipgw.records.artifacts.artifact import is_open
 from sipgw.records.artifacts.call_files import is_kept, object_of, on_disk
 from sipgw.records.artifacts.files import BUNDLE, file_name

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from sipgw.policy.cost.words import PARTS
+from sipgw.config.words import PARTS
 from sipgw.records.store.calls import row_of
 from sipgw.web.lights import LastFailure, ProviderState, provider_states
 from sipgw.web.overview import Overview

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.config.words import PARTS
 from sipgw.events import FAILED, SHORTEST
 from sipgw.records.store.tables import CallRecord, EventRecord, TurnRecord
 
@@ -97,6 +98,7 @@ async def faults_of(session: AsyncSession, calls: Sequence[str]) -> dict[str, Ca
     for call, most in await session.execute(slowest):
         found[call] = CallFaults(slowest=int(most or 0))
     for call, about in await session.execute(failures.order_by(event.id.desc())):  # the first one is read last
-        told = f"{about.get('part', 'provider')} failed: {about.get('cause', '')}"
+        part = about.get("part", "")
+        told = f"{PARTS.get(part, part or 'A provider')} failed: {about.get('cause', '')}"
         found[call] = found.get(call, CallFaults())._replace(failure=told)
     return found

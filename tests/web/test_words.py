@@ -12,8 +12,8 @@ from playwright import async_api as playwright
 
 from agent.records import ProviderFailed
 from sipgw.config.config import GatewayConfig
+from sipgw.config.words import words
 from sipgw.events import CallBegan, CallReported
-from sipgw.policy.cost.words import words
 from sipgw.records.store.tables import CallRecord, EventRecord
 from sipgw.web.configuration import tables
 from tests.web.gateway_view import visit

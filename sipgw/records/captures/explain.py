@@ -281,7 +281,7 @@ def _unheard(turns: Iterable[Mapping[str, Any]]) -> Iterable[CallFinding]:
         yield CallFinding(
             "Something that the agent meant to say was never heard.",
             tuple(f"{turn['t'] or 0:.1f} s: {turn['said'][:80]}" for turn in unheard[:3]),
-            "The tts failed or the call ended before; see the events.",
+            "The voice failed or the call ended before; see the events.",
         )
 
 

@@ -22,6 +22,7 @@ from agent.records import (
     TurnDecided,
     TurnEnded,
 )
+from sipgw.config.words import PARTS
 from sipgw.events import (
     FAULT_WORDS,
     CallAnswered,
@@ -228,7 +229,7 @@ class Timeline:
                 told = f"failed: {run.error}" if run.error else "returned"
                 self._note(now, "tool", f"{run.name} {told} after {run.seconds:.2f} s.")
             case ProviderFailed(part, cause):
-                self._note(now, "failure", f"The {part} failed: {cause}")
+                self._note(now, "failure", f"{PARTS[part]} failed: {cause}")
             case LanguageChanged(language, why):
                 self._note(now, "language", f"The agent speaks {NAMES.get(language, language)} now ({why}).")
             case HandedOver(agent, before, reason):
