@@ -56,7 +56,7 @@ class ProviderState(NamedTuple):
         """Its light on a page about all; `page` has more about it. With `several` agents its name begins with its."""
         label = f"{WORDS[self.part]} {self.provider}"
         call = self.failure.call if self.failure and self.state in ("down", "wait") else ""
-        link = link_to(call if isinstance(call, str) else call.name) if call else page
+        link = link_to(call if isinstance(call, str) else call.call) if call else page
         return Light(f"{self.agent}: {label}" if several else label, self.state, self.told, link)
 
 
