@@ -97,7 +97,7 @@ class BaseConversation(ConversationKind):
         """Talk until the call is over. After an error of our own the agent apologises, and ends or transfers it."""
         try:
             async with self._tasks:
-                self._floor.start(self._now())
+                self._floor.start(self._listening.voice, self._now())
                 self._spawn(self._listen())
                 self._spawn(self._watch_clock())
                 with self._tasks.boundary():
@@ -202,14 +202,14 @@ class BaseConversation(ConversationKind):
             self._fail(part, error)
 
     async def _watch_clock(self) -> None:
-        floor = self._floor
         while True:
-            floor.changed.clear()
+            self._floor.changed.clear()
             try:
-                async with asyncio.timeout_at(floor.turns.deadline):
-                    await floor.changed.wait()
+                async with asyncio.timeout_at(self._listening.next_look(self._floor.turns.deadline)):
+                    await self._floor.changed.wait()
             except TimeoutError:
-                self._decide(floor.turns.handle_timer(self._now()))
+                self._notice(self._listening.lapse(self._now()))
+                self._decide(self._floor.turns.handle_timer(self._now()))
 
     # What is decided
 

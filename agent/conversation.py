@@ -158,6 +158,8 @@ class Conversation(BaseConversation):
             self._stt.follow_voice(*told)
         if not self._floor.unattended:
             super()._notice(changes)
+            for words in self._listening.restored():
+                self._decide(self._floor.turns.hear(words, self._now()))
 
     # What is said
 

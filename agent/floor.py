@@ -1,6 +1,7 @@
 """The present state of one conversation: whose turn it is, what is being said, and how the caller's sound arrived."""
 
 import asyncio
+from collections import deque
 from functools import lru_cache
 
 from agent.errors import ProviderError
@@ -20,6 +21,8 @@ EVEN = 0.02
 """Seconds of sound in a piece where all are short."""
 UNSETTLED = 1.0
 """Seconds after a word in which it may turn out that it was not the caller's."""
+WITHHELD = 8
+"""Transcripts that are kept until it is known whether they are of somebody behind the caller: of some ten seconds."""
 
 
 @lru_cache(64)
@@ -62,8 +65,9 @@ class Floor:
         self.unattended = False
         """Whether a recording speaks in the place of a person: nothing that is heard begins a turn."""
 
-    def start(self, now: float) -> None:
-        """The call begins."""
+    def start(self, voice: CallerSound, now: float) -> None:
+        """The call begins; `voice` hears the caller."""
+        voice.begin(now)
         self.turns = self.turns.restarted(now)
 
     def speak(self, phrases: Phrases) -> None:
@@ -99,6 +103,8 @@ class Listening:
         """Whether it is the caller's."""
         self._among = False
         """Whether others are heard on the line, too, as the recogniser was told."""
+        self._withheld = deque[Transcript](maxlen=WITHHELD)
+        """Transcripts with words of somebody who is presumed behind the caller."""
 
     def hear(self, ulaw: bytes, at: float, played: bytes = b"") -> list[Change]:
         """Take sound whose last sample arrived `at`; returns what changed. `played`: see `agent.line.Audio`."""
@@ -116,6 +122,10 @@ class Listening:
         """Changes because nothing came until `now`."""
         return self._note(self.voice.lapse(now))
 
+    def next_look(self, deadline: float | None) -> float | None:
+        """When `lapse` may tell something although no sound comes, or the deadline, if that is sooner."""
+        return min((at for at in (self.voice.due, deadline) if at is not None), default=None)
+
     def _note(self, changes: list[Change]) -> list[Change]:
         for change in changes:
             if change.kind in (Kind.VOICE_ENDED, Kind.SHORT_VOICE):
@@ -125,14 +135,16 @@ class Listening:
     def followed(self, changes: list[Change]) -> list[tuple[bool | None, float]]:
         """Part of these changes that the recogniser has to know: arguments of `agent.stt.SpeechToText.follow_voice`."""
         before, self._among = self._among, self.voice.others
-        if not self._among:
-            return [(None, 0.0)] if before else []
+        if not (self._among or before):
+            return []
         told: list[tuple[bool | None, float]] = [] if before else [(self.voice.speaking, self._arrived)]
         for kind, at, evidence in changes:
             if kind is Kind.SHORT_VOICE:
                 told.append((True, at - evidence.seconds))
             if kind in (Kind.VOICE_STARTED, Kind.VOICE_ENDED, Kind.SHORT_VOICE):
                 told.append((kind is Kind.VOICE_STARTED, at))
+        if not self._among:
+            told.append((None, self._arrived))
         return [(speaking, self._arrived - at) for speaking, at in told]
 
     def note(self, transcript: Transcript) -> None:
@@ -163,6 +175,7 @@ class Listening:
                 self._theirs[number] = self.voice.theirs(end)
         kept = [number for number in range(len(told)) if self._theirs[number]]
         others = len(kept) < len(told)
+        self._withhold(transcript, left_out=others and not (transcript.final and kept))
         ends = self._ends
         if transcript.final:
             self._ends, self._theirs = [], []
@@ -172,6 +185,21 @@ class Listening:
             tuple(self._at(placed[number].start) for number in kept) if len(placed) == len(told)
             else tuple(self._at(word.start) for word in placed), others,
         )  # fmt: skip
+
+    def _withhold(self, transcript: Transcript, *, left_out: bool) -> None:
+        """Keep a transcript of which words were left out; the next one of the same turn replaces it."""
+        if self._withheld and not self._withheld[-1].final:
+            self._withheld.pop()
+        if left_out and self.voice.presumes:
+            self._withheld.append(transcript)
+
+    def restored(self) -> list[Words]:
+        """Transcripts that were withheld, once it is known that they are the caller's; each is given once."""
+        if not self._withheld or self.voice.presumes:
+            return []
+        withheld = list(self._withheld)
+        self._withheld.clear()
+        return [] if self.voice.others else [self.words(one) for one in withheld]
 
     def _at(self, place: float) -> float:
         """When the sound at this place arrived: sound is continuous, so its age is its distance from the end."""

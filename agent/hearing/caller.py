@@ -78,7 +78,16 @@ class CallerSound:
     @property
     def others(self) -> bool:
         """Whether others are heard on the line, too: somebody behind the caller, or the agent's echo."""
-        return self._voices.background.known or self._echo.path is Path.ECHO
+        return self._voices.others or self._echo.path is Path.ECHO
+
+    def begin(self, at: float) -> None:
+        """The call begins: a voice that is there from its first sound on is hardly the caller's."""
+        self._voices.open(at)
+
+    @property
+    def presumes(self) -> bool:
+        """Whether somebody is heard behind the caller only because they were there when the call began."""
+        return self._voices.first is not None
 
     def feed(self, ulaw: bytes, at: float, played: bytes = b"") -> list[Change]:
         """Take sound of the caller whose last sample arrived `at`; returns what changed, in order.
@@ -96,14 +105,14 @@ class CallerSound:
         whole = linear[: len(linear) - rest]
         sent = [-one for one in played[-slots:].rjust(slots, b"\x7f")]
         if self.state is State.QUIET and peak(whole) < self._noise.gate:  # nearly always: the caller is silent
-            return self._pass(whole, sent, at)
+            return [*self._pass(whole, sent, at), *self._clear(at)]
         changes, end = [], at - (rest // WIDTH) / RATE - slots * SECONDS
         for slot, level_sent in zip(_slots(whole), sent, strict=True):
             end += SECONDS
             if change := self._take(slot, level_sent, end):
                 changes.append(change)
             self._before.append(slot)
-        return changes
+        return [*changes, *self._clear(at)]
 
     def _pass(self, linear: bytes, sent: list[int], at: float) -> list[Change]:
         """Slots in which the caller is silent: they tell at most that the agent's sound comes back."""
@@ -115,10 +124,26 @@ class CallerSound:
         self._echo.take(sent, [level(slot) for slot in _slots(linear)])
         return [self._echoes(at)] if self._echo.path is Path.ECHO is not path else []
 
+    def _clear(self, at: float) -> list[Change]:
+        """The line may have become quiet enough to tell that the voice at its beginning was the caller's."""
+        if at < self._voices.alone_at:
+            return []
+        changes = [] if self.state is State.QUIET else [self._move(Event.OVER, at)]
+        if (first := self._voices.take_first()) is not None:
+            self._voices.begin(first, at)
+            self._voices.keep(first)
+            changes.append(Change(Kind.SHORT_VOICE, first.heard, self._evidence(first, background=False)))
+        return [change for change in changes if change]
+
+    @property
+    def due(self) -> float | None:
+        """When `lapse` may tell something although no sound comes; None if it need not be asked."""
+        return self._voices.alone_at if self.presumes else None
+
     def lapse(self, now: float) -> list[Change]:
         """Tell what changed because nothing came until `now`: a line may send nothing while its caller is silent."""
         if self.state not in VOICES or now - self._sound.heard < LAPSED:
-            return []
+            return self._clear(now)
         change = self._move(Event.OVER, now)
         return [change] if change else []
 
@@ -134,6 +159,7 @@ class CallerSound:
         """Words of the voice that came last were answered: learn the caller's level, and trust the line more."""
         if self._voices.last.voice:
             self._voices.last.worded = True
+            self._voices.first = None
             self._voices.background.confirmed(self._voices.last.level)
             self._needed = max(SHORTEST, self._needed * FASTER)
 
@@ -219,7 +245,8 @@ class CallerSound:
             self._noise.refused()
             return self._move(Event.REFUSED, at)
         if sound.seconds >= TOO_LONG:
-            self._voices.background.refused(sound.level, sound.seconds)
+            if sound is not self._voices.first:
+                self._voices.background.refused(sound.level, sound.seconds)
             return self._move(Event.REFUSED, at)
         return None
 
@@ -262,7 +289,7 @@ class CallerSound:
     def _needs(self, sound: Sound) -> float:
         """Seconds of voice after which this is the caller."""
         least = self._voices.background.least(sound.seconds, agent_speaks=self._agent_speaks)
-        if least is not None and sound.level < least:
+        if sound is self._voices.first or (least is not None and sound.level < least):
             return math.inf
         if not self._agent_speaks:
             return PROMPT
@@ -273,6 +300,7 @@ class CallerSound:
         self.state, kind = TABLE[self.state, event]
         if self.state in (State.SOUND, State.AGAIN):
             self._sound = Sound(at - SECONDS, at, recent=self._sound.recent)
+            self._voices.meet(self._sound)
             self._judge.begin(b"".join(self._before)[-BEFORE:])
         sound = self._sound
         sound.looked = at
@@ -291,6 +319,7 @@ class CallerSound:
                 background, moment = background or foreign, sound.heard
             case Kind.NOISE:
                 background, moment = sound.seconds >= PROMPT and self._needs(sound) == math.inf, sound.began
+                self._voices.presume(sound, is_voice=sound.seconds >= PROMPT)
         return Change(kind, moment, replace(self._evidence(sound, background=background), behind=behind))
 
     def _echoes(self, at: float) -> Change:

@@ -18,7 +18,8 @@ class Kind(Enum):
     VOICE_ENDED = "the caller has stopped speaking"
     """Follows each `VOICE_STARTED` once. With `evidence.background` the voice has turned out to be a background."""
     SHORT_VOICE = "a short word of the caller while the agent speaks"
-    """It has ended, and it was too short to stop a reply: mostly a backchannel. No `VOICE_STARTED` came before it."""
+    """It has ended, and it was too short to stop a reply: mostly a backchannel. No `VOICE_STARTED` came before it.
+    So is a voice of any length that was on when the call began, once a second of quiet shows that it was the caller."""
     NOISE = "a sound that is not the caller"
     """A click, a cough or a background: nothing is to be done. For the record; once per sound. Also told when an echo
     of the agent is found on the line, with `SoundEvidence.return_loss`; after that echoes are not told any more."""

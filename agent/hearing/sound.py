@@ -58,6 +58,13 @@ class Sound:
             probability = self.mean(self.sure) if probability is None else probability
             self.take(at, level, self.mean(self.margin), probability, voiced=True)
 
+    def lasted(self, until: float) -> None:
+        """Its voice went on until then, as loud and as certain as it was so far."""
+        slots = round((until - self.voice_began) / SECONDS)
+        times = slots / self.voice
+        self.power, self.sure, self.margin = self.power * times, self.sure * times, self.margin * times
+        self.voice, self.late, self.heard = slots, 0, until
+
     def mean(self, total: float) -> float:
         """Of a sum over the slots of voice, or over all loud ones."""
         return total / (self.voice or self.loud or 1)

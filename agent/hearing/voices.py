@@ -16,8 +16,11 @@ RECENT = 3.0
 QUIET, QUIET_AT_FIRST = 1.0, 0.1
 """Seconds without any sound in which somebody who goes on and on, as a television does, would have been heard: before
 any sound, and before the first one on a line."""
+OPENS = 1.0
+"""Seconds after the beginning of a call in which its line brings the first packet, unless it sends only speech."""
 LATELY = 10.0
-"""Seconds for which nobody is thought to be behind the caller after such a silence."""
+"""Seconds for which nobody is thought to be behind the caller after such a silence; and of a voice without such a
+silence that is not the caller's, if it was on when the call began."""
 
 
 class Voices:
@@ -37,6 +40,15 @@ class Voices:
         """Whether there was no sound yet since then."""
         self._alone = -math.inf
         """When it had been quiet for long enough last."""
+        self._opened = -math.inf
+        """When the call began, then its line; minus infinity on any other line."""
+        self.first: Sound | None = None
+        """A sound that was on when the call began, as long as nothing shows whose it is. A television is one; people
+        who make or take a call seldom speak in its first 0.1 s."""
+
+    def open(self, at: float) -> None:
+        """The call begins."""
+        self._opened = at
 
     def begin_line(self) -> None:
         """The line begins, as far as it can be heard: whatever was quiet before does not count."""
@@ -44,10 +56,38 @@ class Voices:
 
     def listen(self, at: float) -> None:
         """There is a sound on the line, whatever it is, or the line begins."""
-        if at - self._audible >= (QUIET_AT_FIRST if self._is_new else QUIET):
+        if self._audible == math.inf:
+            self._opened = at if at - self._opened <= OPENS else -math.inf
+        elif at - self._audible >= (QUIET_AT_FIRST if self._is_new else QUIET):
             self._alone = at
+        if self.first is not None and at - self.first.began >= LATELY:
+            self.first = None
         self._is_new = self._audible == math.inf
         self._audible = at
+
+    def meet(self, sound: Sound) -> None:
+        """A sound begins."""
+        if sound.began - self._opened < QUIET_AT_FIRST:
+            self.first = sound
+
+    def presume(self, sound: Sound, *, is_voice: bool) -> None:
+        """It is decided what the first sound is: a voice is taken for somebody behind the caller until it is proven."""
+        if sound is self.first and is_voice:
+            self.background.goes_on(sound.level)
+        elif sound is self.first:
+            self.first = None
+
+    @property
+    def alone_at(self) -> float:
+        """When the line will have been quiet for so long that its first voice was the caller; infinite without one."""
+        return math.inf if self.first is None else self._audible + QUIET
+
+    def take_first(self) -> Sound | None:
+        """The first voice, which was the caller, and so was all since then."""
+        if (sound := self.first) is not None:
+            self.forget()
+            sound.lasted(self._audible)
+        return sound
 
     def begin(self, sound: Sound, at: float) -> None:
         """A voice of the caller was told."""
@@ -59,6 +99,11 @@ class Voices:
         """A loud slot while it is on."""
         if self._behind.take(level):
             sound.stressed = at
+
+    @property
+    def others(self) -> bool:
+        """Whether somebody is known, or presumed, to be behind the caller."""
+        return self.background.known or self.first is not None
 
     @property
     def _left(self) -> float | None:
@@ -82,8 +127,9 @@ class Voices:
         foreign = left and not sound.stressed
         if left:
             self._behind.hear_again()
+            self.first = None
         elif self.background.known and self._audible > sound.heard:
-            left, sound.heard = True, max(sound.stressed, sound.voice_began)
+            left, sound.heard, self.first = True, max(sound.stressed, sound.voice_began), None
         if foreign:
             self.last = self._one_before
         else:
@@ -99,7 +145,7 @@ class Voices:
 
         Then only words in a voice that was loud enough to be the caller's are. `present`: the voice that is on.
         """
-        if not self.background.known:
+        if not self.others:
             return True
         if present is not None and present.voice_began - EARLY <= at <= present.stressed + LATE:
             return True
@@ -107,4 +153,4 @@ class Voices:
 
     def forget(self) -> None:
         """Forget the caller's voice: any next voice is the caller, however quiet."""
-        self.background, self._behind = Background(), Behind()
+        self.background, self._behind, self.first = Background(), Behind(), None

@@ -69,6 +69,7 @@ def test_what_the_hard_cases_are_about() -> None:
     assert story["tts_breaks_off"].failed == ["tts"]
     assert not story["tts_fails_over"].failed and not story["llm_fails_over"].failed
     assert not story["stt_fails_over"].failed and "Are you open on Saturday" in story["stt_fails_over"].heard
+    assert [turn.caller for turn in story["both_at_once"].turns][1] == "Are you open on Saturday", "held back, not lost"
     assert story["silence"].ending == "silence" and story["silence"].spoken.count("Are you still there?") == 2
     assert story["too_long"].ending == "max_duration"
     assert story["transfer"].ending == "transferred"
