@@ -27,7 +27,8 @@ class Behind:
         self._syllable = 0.0
         self._loudest = float(SILENT)
         self._power = 0.0
-        self._slots = 0
+        self.slots = 0
+        """Loud slots since the voice that was loudest so far."""
 
     def take(self, level: float) -> bool:
         """Take the level of a loud slot in dBm0; returns whether it is one of the voice that was loudest so far."""
@@ -36,15 +37,15 @@ class Behind:
         syllable = 10 * math.log10(self._syllable)
         self._loudest = max(self._loudest - FORGET * SECONDS, syllable)
         if syllable >= self._loudest - BELOW:
-            self._power, self._slots = 0.0, 0
+            self._power, self.slots = 0.0, 0
             return True
         self._power += power
-        self._slots += 1
+        self.slots += 1
         return False
 
     def hear_again(self) -> None:
         """Forget the sound that was reported; the next sound may be the caller again."""
-        self._power, self._slots = 0.0, 0
+        self._power, self.slots = 0.0, 0
 
     def level(self, *, alone: bool) -> float | None:
         """The level of somebody else who goes on, dBm0; None while there is nobody.
@@ -52,4 +53,4 @@ class Behind:
         `alone`: nobody was behind the caller lately.
         """
         long = LONG_ALONE if alone else LONG
-        return 10 * math.log10(self._power / self._slots) if self._slots * SECONDS >= long - 1e-9 else None
+        return 10 * math.log10(self._power / self.slots) if self.slots * SECONDS >= long - 1e-9 else None

@@ -5,11 +5,11 @@ from collections import deque
 from dataclasses import replace
 
 from agent.hearing.changes import CERTAIN, Change, Kind, SoundEvidence
-from agent.hearing.echo_path import HEARD, EchoPath, Path
-from agent.hearing.levels import RATE, SECONDS, SLOT, WIDTH, level, peak, to_linear
+from agent.hearing.echo_path import CLEAN, ECHO, HEARD, EchoPath, Path
+from agent.hearing.levels import RATE, SECONDS, SILENT, SIZE, WIDTH, level, peak, to_linear
 from agent.hearing.noise_floor import NoiseFloor
 from agent.hearing.sound import SOFT, Sound
-from agent.hearing.table import TABLE, VOICES, Event, State
+from agent.hearing.table import DOUBTFUL, NOISE, QUIET, TABLE, UNDECIDED, VOICES, Event
 from agent.hearing.voice import BEFORE, VoiceJudge, make_judge
 from agent.hearing.voices import Voices
 
@@ -25,8 +25,8 @@ SOONEST = 0.08
 """The same of a voice that is certain, on a line without echo on which nothing was paused for nothing lately."""
 SLOWER, FASTER = 4.0, 0.7
 """How a pause for nothing, and one that was right, change that."""
-REPLY_OVER = 0.26
-"""Seconds of silence of the agent after which a short word is an answer."""
+REPLY_OVER = 13
+"""Slots of silence of the agent after which a short word is an answer."""
 MARGIN = 6.0
 """Decibels above the echo at which there is somebody else."""
 NO_VOICE, PART = 0.4, 0.25
@@ -52,7 +52,7 @@ class CallerSound:
 
     def __init__(self, judge: VoiceJudge | None = None) -> None:
         """`judge` tells voices from noises; the best that there is if it is not given."""
-        self.state = State.QUIET
+        self.state = QUIET
         self._judge = judge or make_judge()
         self._noise = NoiseFloor()
         self._echo = EchoPath()
@@ -60,7 +60,7 @@ class CallerSound:
         self._sound = self._voices.last
         self._needed = SHORTEST
         self._rest = b""
-        self._before = deque[bytes](maxlen=BEFORE // (SLOT * WIDTH) + 1)
+        self._before = deque[bytes](maxlen=BEFORE // SIZE + 1)
         """The latest sound, linear: whole slots, and at least `BEFORE` bytes once there were so many."""
         self._piece = IDLE
         self._at = -math.inf
@@ -78,7 +78,7 @@ class CallerSound:
     @property
     def others(self) -> bool:
         """Whether others are heard on the line, too: somebody behind the caller, or the agent's echo."""
-        return self._voices.others or self._echo.path is Path.ECHO
+        return self._voices.others or self._echo.path is ECHO
 
     def begin(self, at: float) -> None:
         """The call begins: a voice that is there from its first sound on is hardly the caller's."""
@@ -95,7 +95,7 @@ class CallerSound:
         `played`: see `agent.line.Audio`. Empty means that the agent was silent, or that the line does not tell.
         """
         linear = self._rest + to_linear(ulaw)
-        slots, rest = divmod(len(linear), SLOT * WIDTH)
+        slots, rest = divmod(len(linear), SIZE)
         self._rest = linear[len(linear) - rest :]
         if self._at == -math.inf:
             self._voices.listen(at - len(ulaw) / RATE)
@@ -103,32 +103,33 @@ class CallerSound:
         if not slots:
             return []
         whole = linear[: len(linear) - rest]
-        sent = [-one for one in played[-slots:].rjust(slots, b"\x7f")]
-        if self.state is State.QUIET and peak(whole) < self._noise.gate:  # nearly always: the caller is silent
+        sent = played[-slots:].rjust(slots, b"\x7f")
+        if self.state is QUIET and peak(whole) < self._noise.gate:  # nearly always: the caller is silent
             return [*self._pass(whole, sent, at), *self._clear(at)]
         changes, end = [], at - (rest // WIDTH) / RATE - slots * SECONDS
-        for slot, level_sent in zip(_slots(whole), sent, strict=True):
-            end += SECONDS
-            if change := self._take(slot, level_sent, end):
+        for number, below in enumerate(sent):
+            slot, end = whole[number * SIZE : (number + 1) * SIZE], end + SECONDS
+            if change := self._take(slot, -below, end):
                 changes.append(change)
             self._before.append(slot)
         return [*changes, *self._clear(at)]
 
-    def _pass(self, linear: bytes, sent: list[int], at: float) -> list[Change]:
+    def _pass(self, linear: bytes, sent: bytes, at: float) -> list[Change]:
         """Slots in which the caller is silent: they tell at most that the agent's sound comes back."""
         self._noise.follow(level(linear), len(sent))
         self._before.append(linear)
-        if self._echo.over and max(sent) <= HEARD:
+        if self._echo.over and -min(sent) <= HEARD:
             return []
         path = self._echo.path
-        self._echo.take(sent, [level(slot) for slot in _slots(linear)])
-        return [self._echoes(at)] if self._echo.path is Path.ECHO is not path else []
+        came = [level(linear[begin : begin + SIZE]) for begin in range(0, len(linear), SIZE)]
+        self._echo.take([-below for below in sent], came)
+        return [self._echoes(at)] if self._echo.path is ECHO is not path else []
 
     def _clear(self, at: float) -> list[Change]:
         """The line may have become quiet enough to tell that the voice at its beginning was the caller's."""
         if at < self._voices.alone_at:
             return []
-        changes = [] if self.state is State.QUIET else [self._move(Event.OVER, at)]
+        changes = [] if self.state is QUIET else [self._move(Event.OVER, at)]
         if (first := self._voices.take_first()) is not None:
             self._voices.begin(first, at)
             self._voices.keep(first)
@@ -190,50 +191,50 @@ class CallerSound:
         """A new argument for `agent.line.Line.set_chunk_duration`, seconds; None if it stays as before."""
         before = self._piece
         lately = self._at - self._sound.heard
-        match self.state:
-            case State.SOUND | State.AGAIN:
-                self._piece = PENDING
-            case State.DOUBTFUL | State.VOICE:
-                self._piece = PENDING if lately > SECONDS else SPEAKING
-            case State.QUIET if self._sound is self._voices.last and lately < CLOSELY:
-                self._piece = PENDING
-            case _:
-                self._piece = IDLE
+        if self.state in VOICES:
+            self._piece = PENDING if lately > SECONDS else SPEAKING
+        elif self.state is QUIET:
+            self._piece = PENDING if self._sound is self._voices.last and lately < CLOSELY else IDLE
+        else:
+            self._piece = IDLE if self.state is NOISE else PENDING
         return self._piece if self._piece != before else None
 
     def _take(self, slot: bytes, sent: int, at: float) -> Change | None:
-        came, path = level(slot), self._echo.path
-        echo = self._echo.take((sent,), (came,))
-        if self._echo.path is Path.ECHO is not path and self.state is State.QUIET:
-            return self._echoes(at)
-        loud = came > max(self._noise.gate, echo + MARGIN)
-        if came > self._noise.gate:
+        came, gate, state, echo = level(slot), self._noise.gate, self.state, float(SILENT)
+        if sent > HEARD or not self._echo.gone:
+            path = self._echo.path
+            echo = self._echo.take((sent,), (came,))
+            if state is QUIET and self._echo.path is ECHO is not path:
+                return self._echoes(at)
+        loud = came > gate and came > echo + MARGIN
+        if came > gate:
             self._voices.listen(at)
         sound = self._sound
         sound.recent += 0.3 * (came - sound.recent)
-        if self.state is State.QUIET:
+        if state is QUIET:
             if loud:
                 self._move(Event.LOUD, at)
                 return self._decide(slot, came, echo, at, loud=True)
-            if came < self._noise.gate:  # else it is an echo
+            if came < gate:  # else it is an echo
                 self._noise.follow(came)
             return None
-        self._noise.sound(came, sound.level - SOFT if self.speaking else 0.0)
-        match self.state:
-            case State.DOUBTFUL | State.VOICE:
-                return self._speak(slot, came, at, loud=loud)
-            case State.NOISE:
-                return self._wait(came, at, loud=loud)
-            case _:
-                return self._decide(slot, came, echo, at, loud=loud)
+        if self._noise.sound(came):
+            self._noise.learn(sound.level - SOFT if state in VOICES else 0.0)
+        if state in VOICES:
+            return self._speak(slot, came, at, loud=loud)
+        if state is NOISE:
+            return self._wait(came, at, loud=loud)
+        return self._decide(slot, came, echo, at, loud=loud)
 
     def _decide(self, slot: bytes, came: float, echo: float, at: float, *, loud: bool) -> Change | None:
         """It is not known yet what the sound is."""
-        probability = self._judge.judge(slot)
         sound = self._sound
         if loud:
+            probability = self._judge.judge(slot)
             least = VOICED if self._agent_speaks else VOICED_IN_SILENCE
             sound.take(at, came, came - echo, probability, voiced=probability >= least)
+        else:
+            self._judge.pass_over(slot)
         needed = self._needs(sound)
         if sound.voice and self._agent_speaks:
             sound.late = min(sound.before, self._judge.late)
@@ -254,13 +255,15 @@ class CallerSound:
         sound = self._sound
         if sound.worded is False:
             return self._move(Event.REFUSED, at)
-        least = self._voices.background.least(sound.seconds, agent_speaks=False)
-        doubtful = self.state is State.DOUBTFUL and sound.seconds < DOUBTED
-        probability = self._judge.judge(slot) if doubtful else None
+        doubtful = self.state is DOUBTFUL and sound.seconds < DOUBTED
         if loud:
+            probability = self._judge.judge(slot) if doubtful else None
+            least = self._voices.background.least(sound.seconds, agent_speaks=False)
             self._voices.go_on(sound, came, at)
             if least is None or came > least - SOFT / 2:
                 sound.go_on(at, came, probability)
+        elif doubtful:
+            self._judge.pass_over(slot)
         if self._voices.is_left(sound):
             return self._move(Event.REFUSED, at)
         if at - sound.heard >= HANGOVER - 1e-9:
@@ -284,21 +287,22 @@ class CallerSound:
 
     @property
     def _agent_speaks(self) -> bool:
-        return not self._echo.silent_for(round(REPLY_OVER / SECONDS))
+        return not self._echo.silent_for(REPLY_OVER)
 
     def _needs(self, sound: Sound) -> float:
         """Seconds of voice after which this is the caller."""
-        least = self._voices.background.least(sound.seconds, agent_speaks=self._agent_speaks)
+        agent_speaks = self._agent_speaks
+        least = self._voices.background.least(sound.seconds, agent_speaks=agent_speaks)
         if sound is self._voices.first or (least is not None and sound.level < least):
             return math.inf
-        if not self._agent_speaks:
+        if not agent_speaks:
             return PROMPT
-        sure = self._judge.graded and self._echo.path is Path.CLEAN and sound.mean(sound.sure) >= CERTAIN
+        sure = self._judge.graded and self._echo.path is CLEAN and sound.mean(sound.sure) >= CERTAIN
         return SOONEST if sure and self._needed == SHORTEST else self._needed
 
     def _move(self, event: Event, at: float) -> Change | None:
         self.state, kind = TABLE[self.state, event]
-        if self.state in (State.SOUND, State.AGAIN):
+        if self.state in UNDECIDED:
             self._sound = Sound(at - SECONDS, at, recent=self._sound.recent)
             self._voices.meet(self._sound)
             self._judge.begin(b"".join(self._before)[-BEFORE:])
@@ -327,7 +331,7 @@ class CallerSound:
         return Change(Kind.NOISE, at, self._evidence(Sound(at, at), background=False))
 
     def _evidence(self, sound: Sound, *, background: bool) -> SoundEvidence:
-        echoes = self._echo.path is Path.ECHO
+        echoes = self._echo.path is ECHO
         return SoundEvidence(
             voice=min(1.0, sound.mean(sound.sure)),
             seconds=sound.seconds,
@@ -337,8 +341,3 @@ class CallerSound:
             margin=sound.mean(sound.margin) if echoes and not self._echo.over else None,
             background=background,
         )
-
-
-def _slots(linear: bytes) -> list[bytes]:
-    size = SLOT * WIDTH
-    return [linear[at : at + size] for at in range(0, len(linear), size)]

@@ -48,11 +48,15 @@ class Path(Enum):
     ECHO = "the agent's sound comes back"
 
 
+UNKNOWN, CLEAN, ECHO = Path
+"""Names of the members, for the same reason as those of `agent.hearing.table.State`."""
+
+
 class EchoPath:
     """Learns the echo of one line while the agent speaks, and predicts its level."""
 
     def __init__(self) -> None:
-        self.path = Path.UNKNOWN
+        self.path = UNKNOWN
         self.loss = 0.0
         """Return loss in dB, if there is an echo."""
         self._lag = 0
@@ -73,6 +77,11 @@ class EchoPath:
     def over(self) -> bool:
         """Whether nothing of what the agent has said can come back any more."""
         return self._silent >= LAGS
+
+    @property
+    def gone(self) -> bool:
+        """Whether `take` has nothing to do for slots in which the agent is silent."""
+        return self._silent > LAGS
 
     def silent_for(self, slots: int) -> bool:
         """Whether the agent has been silent for so many slots."""
@@ -102,7 +111,7 @@ class EchoPath:
         if self._due >= EVERY and self._spoken >= LEAST_KEPT:
             self._due = 0
             self._learn()
-        if self.path is Path.CLEAN:
+        if self.path is CLEAN:
             self._predicted = max(SILENT, self._predicted - DECAY * len(sent))
         else:
             for ago in range(len(sent) - 1, -1, -1):
@@ -113,7 +122,7 @@ class EchoPath:
 
     def _expected(self, end: int) -> float:
         """In the slot that ends there, unless the line is clean."""
-        if self.path is Path.UNKNOWN:
+        if self.path is UNKNOWN:
             return max(self._sent[end - LAGS : end]) - UNKNOWN_LOSS
         end -= self._lag
         return max(self._sent[end - 2 : end + 1]) - self.loss
@@ -122,16 +131,16 @@ class EchoPath:
         found = self._estimate()
         if found is None:
             self._suspected = None
-            if self._is_absent() if self.path is Path.ECHO else self._is_clean():
-                self.path = Path.CLEAN
+            if self._is_absent() if self.path is ECHO else self._is_clean():
+                self.path = CLEAN
             return
         alike, lag, loss = found
-        before = (self._lag, self.loss) if self.path is Path.ECHO else self._suspected
+        before = (self._lag, self.loss) if self.path is ECHO else self._suspected
         agrees = before is not None and abs(before[0] - lag) <= 1 and abs(before[1] - loss) <= SPREAD
-        if self.path is Path.ECHO and agrees:
+        if self.path is ECHO and agrees:
             self._lag, self.loss = lag, self.loss + 0.3 * (loss - self.loss)
         elif agrees or alike >= SURE:
-            self.path, self._lag, self.loss = Path.ECHO, lag, loss
+            self.path, self._lag, self.loss = ECHO, lag, loss
         self._suspected = lag, loss
 
     def _estimate(self) -> tuple[float, int, float] | None:

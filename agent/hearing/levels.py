@@ -16,6 +16,8 @@ SLOT = 160
 SECONDS = SLOT / RATE
 WIDTH = 2
 """Bytes of a linear sample."""
+SIZE = SLOT * WIDTH
+"""Bytes of a slot of linear sound."""
 SILENT = -127
 """The level of digital silence."""
 RMS_0_DBM0 = 15_813.0

@@ -32,13 +32,17 @@ class NoiseFloor:
         rate = DOWN if level < self._floor else UP
         self._set(self._floor + (level - self._floor) * min(1.0, rate * slots))
 
-    def sound(self, level: float, most: float) -> None:
-        """Take the level of a slot of a sound; the gate stays below `most`."""
-        self._least = min(self._least, level) if self._slots else level
+    def sound(self, level: float) -> bool:
+        """Take the level of a slot of a sound; returns whether there were enough to `learn` from."""
+        if level < self._least or not self._slots:
+            self._least = level
         self._slots += 1
-        if self._slots >= WHOLE:
-            self._set(max(self._floor, min(self._least, most - ABOVE)))
-            self._slots = 0
+        return self._slots >= WHOLE
+
+    def learn(self, most: float) -> None:
+        """The quietest of these slots is noise; the gate stays below `most`."""
+        self._set(max(self._floor, min(self._least, most - ABOVE)))
+        self._slots = 0
 
     def refused(self) -> None:
         """The present sound is no voice: if there was nothing else since the line was connected, it is its noise."""

@@ -16,7 +16,9 @@ class State(Enum):
     NOISE = "not the caller"
 
 
-VOICES = (State.DOUBTFUL, State.VOICE)
+QUIET, SOUND, AGAIN, DOUBTFUL, VOICE, NOISE = State
+"""Names of the members: each slot needs several, and Python 3.11 runs code of `enum` to find `State.QUIET`."""
+VOICES, UNDECIDED = (DOUBTFUL, VOICE), (SOUND, AGAIN)
 
 
 class Event(Enum):

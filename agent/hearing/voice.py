@@ -39,6 +39,10 @@ class VoiceJudge(Protocol):
         """The probability that the sound is a voice at the end of this slot of 20 ms, 16-bit linear."""
         ...
 
+    def pass_over(self, slot: bytes) -> None:
+        """Take a slot of the sound of which nobody needs the probability."""
+        ...
+
 
 def make_judge() -> VoiceJudge:
     """The best that this installation has."""
@@ -79,9 +83,7 @@ class ModelJudge:
         if self._instead is not None:
             self._instead.begin(before)
             return
-        self._state, self._waiting, self._probability = self._model.fresh(), b"", 0.0
-        if before:
-            self.judge(before)
+        self._state, self._waiting, self._probability = self._model.fresh(), before, 0.0
 
     def judge(self, slot: bytes) -> float:
         """See `VoiceJudge.judge`."""
@@ -95,12 +97,19 @@ class ModelJudge:
             self._instead.begin(slot)
             return 0.0
 
+    def pass_over(self, slot: bytes) -> None:
+        """See `VoiceJudge.pass_over`: the model runs only if a later slot of this sound is judged."""
+        if self._instead is not None:
+            self._instead.pass_over(slot)
+        else:
+            self._waiting += slot
+
     def _ask(self, slot: bytes) -> float:
-        self._waiting += slot
-        size = self._model.window * WIDTH
-        while len(self._waiting) >= size:
-            self._probability = self._model.judge_linear(self._state, self._waiting[:size])
-            self._waiting = self._waiting[size:]
+        waiting, size = self._waiting + slot, self._model.window * WIDTH
+        rest = len(waiting) % size
+        self._waiting = waiting[len(waiting) - rest :]
+        for at in range(0, len(waiting) - rest, size):
+            self._probability = self._model.judge_linear(self._state, waiting[at : at + size])
         return self._probability
 
 
@@ -124,6 +133,10 @@ class Pitch:
         voiced = len(before) == SLOT * WIDTH and is_voiced(before + slot)
         self._held = HELD if voiced else self._held - 1
         return float(self._held > 0)
+
+    def pass_over(self, slot: bytes) -> None:
+        """See `VoiceJudge.pass_over`."""
+        self.judge(slot)
 
 
 def is_voiced(linear: bytes) -> bool:

@@ -111,7 +111,7 @@ class Voices:
 
     def is_left(self, sound: Sound) -> bool:
         """Whether the caller has stopped, and somebody else goes on behind them."""
-        if (behind := self._left) is None:
+        if not self._behind.slots or (behind := self._left) is None:
             return False
         sound.heard = max(sound.stressed, sound.voice_began)
         self.background.goes_on(behind)

@@ -1,15 +1,22 @@
 """What is computed in few steps equals its definition, bit for bit, whatever comes."""
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.hearing import background, echo_path
 from agent.hearing.background import Background
 from agent.hearing.caller import CallerSound
+from agent.hearing.changes import Kind
 from agent.hearing.echo_path import EchoPath
-from agent.hearing.levels import SILENT, SLOT, to_linear
-from agent.hearing.voice import BEFORE
+from agent.hearing.levels import SILENT, SIZE, SLOT, to_linear
+from agent.hearing.table import State
+from agent.hearing.voice import BEFORE, ModelJudge, VoiceJudge
+from tests.agent.hearing.lines import JUDGES
+from tests.agent.hearing.mixing import RATE, to_ulaw, ulaw_clip
 
 LEVELS = st.integers(-127, 0)
 
@@ -27,6 +34,9 @@ class Noting:
 
     def judge(self, slot: bytes) -> float:
         return 0.0
+
+    def pass_over(self, slot: bytes) -> None:
+        """See `VoiceJudge.pass_over`."""
 
 
 @given(st.lists(st.tuples(st.sampled_from([80, 160, 250, 320, 800, 4000]), st.booleans()), max_size=40), st.integers())
@@ -76,3 +86,45 @@ def test_a_voice_of_the_caller_is_above_the_higher_bound(
     span = background.IN_DOUBT - background.AT_ONCE
     doubt = background.DOUBT * min(1.0, max(0.0, (seconds - background.AT_ONCE) / span))
     assert subject.least(seconds, agent_speaks=agent_speaks) == (max(bounds) - doubt if bounds else None)
+
+
+@pytest.mark.parametrize("make", JUDGES)
+def test_slots_that_are_passed_over_change_nothing_in_those_that_are_judged(make: Callable[[], VoiceJudge]) -> None:
+    linear = to_linear(to_ulaw(ulaw_clip("jfk.wav")[: 4 * RATE]))
+    slots, all_judged, some = [linear[at : at + SIZE] for at in range(0, len(linear), SIZE)], make(), make()
+    for judge in (all_judged, some):
+        judge.begin(linear[:BEFORE])
+    for number, slot in enumerate(slots):
+        expected = all_judged.judge(slot)
+        if number % 7 in {0, 3}:
+            assert some.judge(slot) == expected
+        else:
+            some.pass_over(slot)
+
+
+def test_the_model_does_not_run_for_the_quiet_after_a_sound() -> None:
+    model = Counting()
+    subject = CallerSound(ModelJudge(model))  # type: ignore[arg-type]
+    for number in range(4):
+        subject.feed(b"\x20\xa0" * 80, number * 0.02)
+    assert subject.state is State.SOUND
+    loud = model.windows
+    changes = [change for number in range(4, 30) for change in subject.feed(b"\xff" * SLOT, number * 0.02)]
+    assert [change.kind for change in changes] == [Kind.NOISE]
+    assert model.windows == loud > 0
+
+
+class Counting:
+    """A model to which nothing is a voice."""
+
+    window = 256
+
+    def __init__(self) -> None:
+        self.windows = 0
+
+    def fresh(self) -> None:
+        """It remembers nothing."""
+
+    def judge_linear(self, _state: None, _window: bytes) -> float:
+        self.windows += 1
+        return 0.0

@@ -145,30 +145,36 @@ def test_the_noise_floor_falls_at_once_and_rises_slowly() -> None:
     assert subject.gate < -35.0
 
 
+def take(subject: NoiseFloor, level: float, most: float) -> None:
+    """A slot of a sound."""
+    if subject.sound(level):
+        subject.learn(most)
+
+
 def test_speech_does_not_raise_the_noise_floor_and_a_noise_does_within_two_seconds() -> None:
     speech, steady = NoiseFloor(), NoiseFloor()
     for subject in (speech, steady):
         subject.follow(-60.0)
     for one in levels(np.resize(at_level(ulaw_clip("lv_0880.wav"), CALLER), 10 * RATE) + room(10.0)):
-        speech.sound(one, 0.0)
+        take(speech, one, 0.0)
     for _ in range(100):
-        steady.sound(-25.0, 0.0)
+        take(steady, -25.0, 0.0)
     assert speech.gate < -30.0
     assert steady.gate == -15.0
     for _ in range(100):
-        speech.sound(-10.0, -22.0)
+        take(speech, -10.0, -22.0)
     assert speech.gate == -22.0, "a voice is not cut off by what is taken for its noise"
 
 
 def test_the_first_sound_of_a_line_is_its_noise_once_the_model_has_said_that_it_is_no_voice() -> None:
     subject = NoiseFloor()
-    subject.sound(-30.0, 0.0)
-    subject.sound(-28.0, 0.0)
+    subject.sound(-30.0)
+    subject.sound(-28.0)
     assert subject.gate == -38.0
     subject.refused()
     assert subject.gate == -20.0
     subject.follow(LEAST, 5)
-    subject.sound(-30.0, 0.0)
+    subject.sound(-30.0)
     subject.refused()
     assert subject.gate == -38.0, "a cough on a line whose silence was heard"
 
