@@ -326,3 +326,16 @@ def test_a_tool_that_needs_a_yes_may_be_one_of_all() -> None:
     text = '[[mcp]]\nname = "x"\nurl = "https://x"\ntools = ["*"]\nconfirm = ["cancel_order"]\n'
     assert parse(text, "x", {}).mcp[0].confirm == ("cancel_order",)
     assert parse("[turns]\nmax_endpointing_delay = 0\n", "x", {}).turns.max_endpointing_delay == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"sip.port = {'9' * 5000}", "Exceeds the limit (4300 digits)"),
+        (f"a = {'[' * 3000}{']' * 3000}", "more than 20 tables and lists stand within each other"),
+        (f"[{'a.' * 900}a]", "more than 20 tables and lists stand within each other"),
+    ],
+)
+def test_what_python_refuses_to_read_is_told_in_one_line(text: str, told: str) -> None:
+    assert wrong(text).startswith(f"sipgw.toml: {told}")
+    assert "\n" not in wrong(text)

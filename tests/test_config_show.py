@@ -129,6 +129,9 @@ def test_the_command_prints_faults_after_the_keys(file: Path, monkeypatch: pytes
         '[openai]\nmax_tokens = "${HOOK}"',
         '[openai]\nextra = "${HOOK}"',
         '[agent]\nllm = "${HOOK}"',
+        'openai = "sk-hush"',
+        'trunks = ["sk-hush"]',
+        'sip.tls = "${HOOK}"',
     ],
 )
 def test_what_may_be_a_secret_is_neither_shown_nor_repeated_by_an_error(tmp_path: Path, line: str) -> None:

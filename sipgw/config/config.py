@@ -59,6 +59,8 @@ from sipgw.config.web import WebOptions
 from sipgw.sip.endpoint_options import EndpointOptions
 
 T = TypeVar("T")
+DEEPEST = 20
+"""Tables and lists of a file that may stand within each other; the options need 6."""
 
 
 def _with_tables(kind: type[T]) -> type[T]:
@@ -271,8 +273,7 @@ def read(path: Path | None = None) -> tuple[str, str]:
     """The text of the configuration, and the name of its file for messages. Raises `ConfigError`."""
     if path is None and not DEFAULT_FILE.exists():
         return "", "defaults"
-    path = path or DEFAULT_FILE
-    return text_of(path), str(path)
+    return text_of(path or DEFAULT_FILE), str(path or DEFAULT_FILE)
 
 
 def text_of(path: Path) -> str:
@@ -313,9 +314,23 @@ def _asked(table: Any, path: Keys, problem: str) -> str:
 def read_table(text: str, name: str) -> dict[str, Any]:
     """TOML `text` as tables. Raises `ConfigError`."""
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: {error}") from None
+        table = tomllib.loads(text)
+        deep = _is_deep(table)
+    except RecursionError:
+        deep = True
+    except ValueError as error:  # of TOML, or of a number with too many digits for Python
+        raise ConfigError(f"{name}: {str(error).partition(';')[0]}") from None
+    if deep:
+        raise ConfigError(f"{name}: more than {DEEPEST} tables and lists stand within each other")
+    return table
+
+
+def _is_deep(table: Mapping[str, Any]) -> bool:
+    level: list[Any] = [table]
+    for _ in range(DEEPEST):
+        below = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [item for items in below for item in items if isinstance(item, dict | list)]
+    return bool(level)
 
 
 def read_as(kind: type[T], path: Path, wrong: type[Exception]) -> T:

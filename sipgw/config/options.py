@@ -264,7 +264,7 @@ def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> OptionFault:
         repr(path[-1])
         if "[key]" in error["loc"]
         else "'***'"
-        if option and option.secret
+        if option and (option.secret or (table_of(option.hint) and isinstance(error["input"], str)))
         else _written(table, path, error["input"])
     )
     match error["type"]:

@@ -125,7 +125,8 @@ class _View(NamedTuple):
     def _row(self, at: Keys, option: Option, value: Any) -> Row:
         origin = next((found for source in self.sources if (found := source.origin(at))), "default")
         problem = next((text for where, text in self.problems.items() if where[: len(at)] == at), "")
-        # A key that nothing declares is hidden: it may be the wrong name of a secret.
+        # A key that nothing declares is hidden: it may be the wrong name of a secret. So is a text in place of a table.
+        option = option._replace(hidden=option.hidden or table_of(option.hint) is not None)
         return Row(at, None if value is MISSING else masked(option, value, value), origin, problem)
 
 
