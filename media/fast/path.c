@@ -208,7 +208,7 @@ find_record(const Channel *channel, const Source *source, int size, double now, 
     }
     long value = PyLong_AsLong(number);
     record->kept = tap->muted || tap->headers ? HEADER : size;
-    if (value < 0 || value > 254 || PyByteArray_Size(block->data) < block->length + RECORD + record->kept)
+    if (value < 0 || value > 254 || PyByteArray_Size(block->data) - RECORD - record->kept < block->length)
         return 0;
     record->number = (unsigned char)value;
     record->block = block;
@@ -748,7 +748,7 @@ next_frame(FastPath *path, Playout *playout, const unsigned char **at)
         long long utterance = PyLong_AsLongLong(PyTuple_GetItem(head, 0));
         PyObject *piece = PyTuple_GetItem(head, 1);
         if (utterance == playout->utterance && PyBytes_Check(piece) && playout->offset >= 0 &&
-            playout->offset + FRAME < PyBytes_Size(piece)) {
+            playout->offset < PyBytes_Size(piece) - FRAME) {
             Py_INCREF(piece);
             sound = piece;
             *at = (const unsigned char *)PyBytes_AsString(piece) + playout->offset;

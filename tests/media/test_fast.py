@@ -287,6 +287,20 @@ def test_packets_need_no_more_memory_than_none(twins: Twins) -> None:
 
 
 @native
+def test_a_position_beyond_every_piece_of_sound_is_left_to_python(twins: Twins) -> None:
+    twins.in_order(5, says=[1999])
+    side = twins.sides[0]
+    channel = side.worker._phases[0][0]
+    playout = channel.session.playout
+    assert playout._sounding
+    twins.slot += 1
+    side.worker._path.send([channel], twins.slot, twins.now)
+    playout._offset = (1 << 63) - 1
+    with patch.object(type(playout), "take", lambda _: None):
+        assert side.worker._path.send([channel], twins.slot + 1, twins.now) == [(channel, None)]
+
+
+@native
 def test_a_path_that_was_not_set_up_is_refused() -> None:
     path: Any = base.FastPath.__new__(base.FastPath)
     with pytest.raises(RuntimeError, match="not set up"):
