@@ -1,14 +1,17 @@
 """Processes that are started again; with real gateways and Kamailio: tests/interop/test_workers.py."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sipgw.cli import kept
+from sipgw.cli import kept, workers
 from sipgw.cli.kept import GatewayProcess
-from sipgw.cluster.edge import EdgeError
-from tests.waiting import within
+from sipgw.cluster.edge import EdgeError, EdgePlan
+from sipgw.config.config import GatewayConfig
+from tests.ports import free_ports
+from tests.waiting import until, within
 
 ONCE = '#!/bin/sh\nprintf r >&0\nrm "$0"\nread -r line\n'
 """A worker that is ready, ends at a line, and cannot be started a second time."""
@@ -60,3 +63,27 @@ def test_a_program_that_cannot_be_started_at_all_is_an_error(tmp_path: Path) -> 
 
     with pytest.raises(EdgeError, match=r"worker 1 did not start \(No such file or directory\)"):
         asyncio.run(scenario())
+
+
+def test_a_kamailio_that_never_listens_ends_at_a_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = tmp_path / "started"
+    silent = program(tmp_path / "silent", f"#!/bin/sh\ntouch {started}\nexec sleep 1000\n")
+    worker = program(tmp_path / "worker", "#!/bin/sh\nprintf r >&0\nexec head -c 1\n")
+
+    async def scenario() -> None:
+        port = free_ports()
+        plan = EdgePlan(port, (), "", (), ())
+        monkeypatch.setattr(EdgePlan, "command", lambda *_: silent)
+        monkeypatch.setattr(workers, "check", lambda *_: None)
+        monkeypatch.setattr(workers, "edge", lambda *_: plan)
+        monkeypatch.setattr(workers, "listen_to_signals", lambda stop, *_: stops.append(stop))
+        monkeypatch.setattr(workers, "GatewayProcess", lambda name, _, reload: GatewayProcess(name, worker, reload))
+        config = replace(GatewayConfig(), store=replace(GatewayConfig().store, path=str(tmp_path / "sipgw.db")))
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(workers.run_workers(config, 2))
+            await until(started.exists)
+            stops[0].set()
+            await within(running)
+
+    stops: list[asyncio.Event] = []
+    asyncio.run(scenario())

@@ -41,7 +41,7 @@ async def run_workers(config: GatewayConfig, count: int) -> None:
     listen_to_signals(stop, hurry, reload)
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(worker.run()) for worker in workers]
-        passing = [group.create_task(one) for one in (_reload(reload, workers), _end(stop, hurry, workers))]
+        passing = [group.create_task(one) for one in (_reload(reload, workers), _end(stop, hurry, workers, kamailio))]
         with working(f"starting {count} workers"):
             for worker in workers:
                 await worker.ready.wait()
@@ -64,9 +64,11 @@ async def _reload(reload: asyncio.Event, workers: list[GatewayProcess]) -> None:
             worker.tell(RELOAD)
 
 
-async def _end(stop: asyncio.Event, hurry: asyncio.Event, workers: list[GatewayProcess]) -> None:
+async def _end(stop: asyncio.Event, hurry: asyncio.Event, workers: list[GatewayProcess], kamailio: Edge) -> None:
     for asked in (stop, hurry):
         await asked.wait()
+        if not kamailio.ready.is_set():  # it may never be, and no call has come through it
+            kamailio.end()
         for worker in workers:
             worker.end()
 
