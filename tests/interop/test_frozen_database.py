@@ -109,18 +109,18 @@ def test_calls_of_jobs_go_on(server: Server, tmp_path: Path, monkeypatch: pytest
             jobs, gateway = Jobs(store, "me"), House()
             for key in ("a", "b"):
                 await jobs.add(Job(campaign="", key=key, number="+14155550100", agent="agent", due=0.0))
-            dialler = JobDialer(jobs, gateway, Pace(per_second=100))  # type: ignore[arg-type]
+            dialer = JobDialer(jobs, gateway, Pace(per_second=100))  # type: ignore[arg-type]
             async with asyncio.TaskGroup() as group:
-                group.create_task(dialler.run())
+                group.create_task(dialer.run())
                 await until(lambda: len(gateway.placed) == 2)
                 with capture_logs() as told:
                     server.freeze()
                     await until(lambda: len(told) >= 2)
                 gateway.placed[0].over.set_result(Disposition("caller_hung_up", ""))
                 server.thaw()
-                await until(lambda: len(dialler._held) == 1)
+                await until(lambda: len(dialer._held) == 1)
                 gateway.placed[1].over.set_result(Disposition("caller_hung_up", ""))
-                dialler.finish()
+                dialer.finish()
             assert {line["event"] for line in told} == {"the jobs cannot be read or written"}
             assert [call.stopped for call in gateway.placed] == ["", ""]
             assert (await jobs.states())[""] == {"done": 2}

@@ -32,7 +32,7 @@ class Wish(NamedTuple):
     """Somebody is to be called at a moment (UTC); what the audit says to it."""
 
     at: datetime
-    errand: OriginateRequest
+    request: OriginateRequest
     says: str
 
 
@@ -116,19 +116,19 @@ def test_what_every_rule_says_about_calls(tmp_path: Path) -> None:
         world.gateway.gate._now = lambda: call_request.at  # the only clock of the gate
         rang = len(person.legs)
         async with asyncio.timeout(HANG):
-            ending = await world.gateway.originate(call_request.errand).ended()
+            ending = await world.gateway.originate(call_request.request).ended()
         line = json.loads([one for file in sorted(tmp_path.rglob("gate-*.jsonl")) for one in file.open()][-1])
         lets = call_request.says == LETS
         assert (line["reason"], line["permitted"], line["number"]) == (
             call_request.says,
             lets,
-            call_request.errand.number,
+            call_request.request.number,
         )
         assert line["at"] == call_request.at.isoformat()
         assert ending.kind == ("busy" if lets else "not_permitted")
         assert len(person.legs) - rang == lets, "an INVITE leaves only if the gate lets it"
         if lets:
-            assert Identity.of(person.legs[-1].request).number == numbers[call_request.errand.trunk]
+            assert Identity.of(person.legs[-1].request).number == numbers[call_request.request.trunk]
         else:
             assert ending.cause == call_request.says
 
