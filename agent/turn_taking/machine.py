@@ -50,7 +50,7 @@ class TurnMachine(Transitions):
                 self.endpointing.vote = None
                 return self._voiced(now, evidence)
             case Kind.VOICE_CERTAIN if voice.since is not None:
-                voice.learn(change)
+                voice.confirm(change)
                 return self._voiced(now, evidence)
             case Kind.VOICE_ENDED:
                 voice.end(change, self._agent.until if self.state in LISTENS else inf)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
-from agent.hearing.changes import CERTAIN, Change
+from agent.hearing.changes import CERTAIN, Change, SoundEvidence
 from agent.hearing.echo_path import Path
 from agent.turn_taking.table import Action
 from agent.turn_taking.words import QUESTIONS
@@ -113,11 +113,12 @@ class CallerVoice:
     """When it began last."""
     opened: float = -inf
     """When it began first, breaths apart."""
+    sure: float = -inf
+    """When it became certain, if it was not from its beginning on."""
     until: float = -inf
     """When the last sound of it arrived, once it has ended."""
-    probability: float = 1.0
-    """Probability that it is one."""
-    evidence: str = ""
+    sound: SoundEvidence | None = None
+    """The evidence of its sound."""
     path: Path | None = None
     """Whether the agent's sound comes back; None if that is not measured."""
     agrees: bool = False
@@ -133,6 +134,11 @@ class CallerVoice:
     manner: Manner = field(default_factory=Manner)
     spoke: float = -inf
     """When a certain one of `SPEECH` had ended last: until then it was no silence, though no words came of it."""
+
+    @property
+    def probability(self) -> float:
+        """Probability that it is one."""
+        return self.sound.voice if self.sound is not None else 1.0
 
     @property
     def certain(self) -> bool:
@@ -159,7 +165,14 @@ class CallerVoice:
         if change.at > self.until + BREATH:
             self.opened = change.at
         self.since = self.began = change.at
+        self.sure = -inf
         self.agrees = self.others = False
+        self.learn(change)
+
+    def confirm(self, change: Change) -> None:
+        """It has become certain."""
+        if not self.certain:
+            self.sure = change.at
         self.learn(change)
 
     def end(self, change: Change, listening_since: float) -> None:
@@ -181,7 +194,7 @@ class CallerVoice:
 
     def learn(self, change: Change) -> None:
         """Take the evidence of the sound."""
-        self.evidence, self.probability = str(change.evidence), change.evidence.voice
+        self.sound = change.evidence
         self.note_background(change)
 
     def note_background(self, change: Change) -> None:

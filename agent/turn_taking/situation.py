@@ -140,10 +140,11 @@ class Situation:
 
     def _awaited(self, since: float) -> float:
         """Until when words of a voice that is on since then are waited for: without them it is not the caller's."""
-        log = self._log
-        if not self._voice.certain:
+        log, voice = self._log, self._voice
+        if not voice.certain:
             return max(since, log.last_at) + self.options.confirm_limit
-        return log.final_at + WORDLESS if log.complete and since < log.final_at - HANGOVER - LAG else inf
+        before = max(since, voice.sure) < log.final_at - HANGOVER - LAG
+        return log.final_at + WORDLESS if log.complete and before else inf
 
     @property
     def patience(self) -> float:
@@ -283,7 +284,8 @@ class Situation:
             because = because or why
         silent = None if voice.since is not None else max(0.0, now - max(voice.until, self._log.last_at - LAG))
         silent = silent if silent is not None and silent < inf else None
-        sound = voice.evidence if voice.since is not None or self.state is State.PAUSED else ""
+        heard = voice.since is not None or self.state is State.PAUSED
+        sound = str(voice.sound) if heard and voice.sound is not None else ""
         return Evidence(reason, silent, sound, told, self.endpointing.vote, because)
 
     def _unanswered(self) -> str:

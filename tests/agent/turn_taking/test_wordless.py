@@ -1,8 +1,21 @@
 """A certain voice in a reply that brings too few words, or none: the reply never goes on over it."""
 
+from agent.hearing.changes import Kind
 from agent.turn_taking.situation import LONGEST_PAUSE
 from agent.turn_taking.table import Action, State
-from tests.agent.turn_taking.calling import STATEMENT, actions, answered, begins, ends, final, interim, speaking, wait
+from tests.agent.turn_taking.calling import (
+    STATEMENT,
+    actions,
+    answered,
+    begins,
+    ends,
+    final,
+    interim,
+    machine,
+    speaking,
+    voice,
+    wait,
+)
 
 
 def test_a_certain_voice_behind_words_that_are_too_few_to_tell_is_an_interruption() -> None:
@@ -40,3 +53,12 @@ def test_a_reply_goes_on_at_once_when_the_recogniser_has_found_no_words_in_a_voi
     assert actions(begins(subject, 1.0)) == (Action.PAUSE,)
     ends(subject, 2.0)
     assert actions(final(subject, "", 2.4, 2.0)) == (Action.RESUME,)
+
+
+def test_a_sound_that_becomes_a_certain_voice_after_the_last_words_is_not_talked_over() -> None:
+    subject = machine()
+    begins(subject, 0.0, probability=0.5)
+    assert answered(final(subject, "Where is my order?", 2.0))
+    subject.sound(voice(Kind.VOICE_CERTAIN, 3.5), 3.5)
+    assert Action.PAUSE in actions(subject.says("It is on its way.", "", 3.6))
+    assert not [what for at, what, _, _ in wait(subject, 9.0) if what is Action.RESUME]
