@@ -6,7 +6,8 @@ from agent.forms.telephone import ExpectedNumber
 from agent.turn_taking.expect import Kind
 from agent.turn_taking.keys import GAPS, SETTLED
 from agent.turn_taking.options import TurnOptions
-from tests.agent.turn_taking.calling import answered, machine, wait
+from agent.turn_taking.words import Words
+from tests.agent.turn_taking.calling import answered, final, interim, machine, wait
 
 OPTIONS = TurnOptions()
 
@@ -60,3 +61,14 @@ def test_the_pause_behind_a_whole_number_is_forgotten_with_its_keys() -> None:
     assert wait(subject, 6.0)
     subject.press("1", 6.0)
     assert wait(subject, 6.0 + OPTIONS.digit_pause - 0.1) == []
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_words_among_keys_end_no_turn_that_the_keys_have_not_ended(eager: bool) -> None:
+    subject = machine()
+    interim(subject, "My card is", 1.0)
+    told = [*subject.press("1", 1.2), *subject.press("2", 1.6)]
+    told += [*subject.hear(Words("My card is one", eager=eager), 1.7), *final(subject, "My card is one two.", 1.8)]
+    told += subject.press("3", 2.0)
+    assert told == []
+    assert answered(subject.press("#", 2.4)) == ["My card is one two. [pressed 1 2 3]"]
