@@ -223,7 +223,8 @@ def test_a_command_imports_what_it_uses() -> None:
         done = subprocess.run(
             [sys.executable, "-c", code.format(words)], capture_output=True, text=True, check=True, cwd=ROOT
         )
-        assert not HEAVY & set(done.stdout.split()), words
+        heavy = HEAVY | {"pydantic"} if words == ["--help"] else HEAVY
+        assert not heavy & set(done.stdout.split()), words
 
 
 @pytest.mark.faults("H20")
