@@ -129,6 +129,13 @@ def _spelled(words: list[str], lexicon: Lexicon, *, behind: bool, first: bool, l
     return int(word not in VOWELS or behind or follows or (first and not after)), 1
 
 
+def _is_corrected(text: str, lexicon: Lexicon, *, letters: bool) -> bool:
+    """Whether the caller takes characters back, as in "four two, no, four three". Then their number tells nothing."""
+    words = words_of(_KEYS.sub(" ", text))
+    last = max((at for at, word in enumerate(words) if word in lexicon.interrupts - NAMES), default=0)
+    return characters(" ".join(words[:last]), lexicon, letters=letters) > 0
+
+
 def _is_address(text: str) -> bool:
     """Whether an address of e-mail is whole, be it written or spoken: "john at example dot com"."""
     words = words_of(_WITHIN.sub(" dot ", text).replace("@", " at "))
@@ -168,5 +175,7 @@ def progress(expected: Expected, text: str, lexicon: Lexicon = NO_WORDS) -> tupl
     have = characters(text, lexicon, letters=kind is Kind.SPELLING)
     if not have:
         return AnswerProgress.NONE, ""
+    if _is_corrected(text, lexicon, letters=kind is Kind.SPELLING):
+        return AnswerProgress.PART, f"{kind.value}, corrected"
     state = AnswerProgress.WHOLE if expected.is_whole(text, have) else AnswerProgress.PART
     return state, f"{kind.value} {have}" if expected.length is None else f"{kind.value} {have} of {expected.length}"

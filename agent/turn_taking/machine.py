@@ -218,6 +218,7 @@ class TurnMachine(Transitions):
         decisions: Decisions = ()
         if taken:
             decisions = self._handle(Event.TAKEN, now, Evidence("taken"))
+            self._voice.since = None
         if self.state is State.TAKEN:
             self._forget(now)
         self._silence.free_until, self._silence.wished = inf if away else -inf, True
@@ -235,6 +236,7 @@ class TurnMachine(Transitions):
         what is being said; until `away` tells that somebody is back silence means nothing."""
         evidence = Evidence("taken", because="a recording")
         self._forget(now)
+        self._voice.since = None
         self.away(True, now)
         return (*self._handle(Event.TAKEN, now, evidence), *self._handle(Event.BACK, now, evidence))
 
@@ -249,7 +251,6 @@ class TurnMachine(Transitions):
         """All that was said until now needs no answer."""
         self._log.take()
         self._keys.take()
-        self._voice.since = None
         self._voice.settle()
         self._agent.aside, self._agent.kept, self._agent.early, self._agent.broke = "", "", False, None
 

@@ -114,6 +114,17 @@ def test_nothing_is_said_to_a_caller_whom_somebody_else_has_taken(state: str) ->
     assert answered(final(subject, "Hello there again?", 3002.0)) == ["Hello there again?"]
 
 
+def test_a_caller_who_speaks_while_the_other_person_leaves_is_not_talked_over() -> None:
+    subject = speaking()
+    subject.away(True, 10.0, taken=True)
+    begins(subject, 19.5)
+    subject.away(False, 20.0)
+    interim(subject, "And one more", 21.0)
+    assert wait(subject, 26.0) == []
+    ends(subject, 26.5)
+    assert answered(final(subject, "And one more thing.", 26.8, 26.5)) == ["And one more thing."]
+
+
 def test_who_is_given_back_while_the_line_is_on_hold_is_waited_for() -> None:
     subject = speaking()
     subject.away(True, 10.0, taken=True)
