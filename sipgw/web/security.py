@@ -172,7 +172,8 @@ def _unauthenticated(scope: Scope, who: Principal) -> ASGIApp | None:
 
 def asked(scope: Scope) -> str:
     """The path and the query of a request as they were sent: a form that searches comes back with its words."""
-    path, query = scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope["query_string"]
     return (path + (b"?" + query if query else b"")).decode("latin-1")
 
 
