@@ -104,6 +104,7 @@ def test_a_default_is_no_secret() -> None:
         ("https://[2001:db8::1]:8443/x", "https://[2001:db8::1]:8443/***"),
         ("https://ann:hu/sh@example.com/", "https://***"),
         ("https://ann:hush", "https://***"),
+        ("//ann:hush@example.com/", "//example.com/***"),
         ("https://${HOST}:${PORT}/services/hush", "https://${HOST}:${PORT}/***"),
         ("${BASE}/services/hush", "${BASE}/***"),
         ("file:///srv/hush", "file://***"),

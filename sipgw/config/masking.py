@@ -28,7 +28,7 @@ PRIVATE = re.compile(
     re.IGNORECASE,
 )
 """In the name of a variable or of a key that nothing declares: its value is a secret."""
-_WHOLE_URL = re.compile(r"(\s*[a-z][a-z0-9+.-]*://)(.*)", re.IGNORECASE | re.DOTALL)
+_WHOLE_URL = re.compile(r"(\s*(?:[a-z][a-z0-9+.-]*:)?//)(.*)", re.IGNORECASE | re.DOTALL)
 _URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(\S*)", re.IGNORECASE)
 _BASE = re.compile(r"(\$\{\w+\})[/?#].*", re.DOTALL)
 _HOST = re.compile(r"(?:[\w.-]|\$\{\w+\}|\[[0-9a-f:.]+\])+(?::(?:[0-9]+|\$\{\w+\}))?", re.IGNORECASE)
