@@ -76,6 +76,8 @@ FORMS = {
             (?<=[a-z] )St\.(?=[,;]|$)  Street
             (?<=[a-z] )Ave\.(?=[,;]|$)  Avenue
             Apt\.(?= \d)  Apartment
+            (?<=[a-z] )Jr\.  Junior
+            (?<=[a-z] )Sr\.(?=[,;)]|$| [a-z])  Senior
             (?:(?<=^)|(?<=\b(?:in|at|of|to) ))St\.(?= [A-Z][a-z]+)  Saint
         """,
     ),
@@ -102,10 +104,20 @@ FORMS = {
             Prof\.(?= [A-ZÄÖÜ])  Professor
             Hr\.(?= [A-ZÄÖÜ])  Herr
             Str\.  Straße
-            (?<=\d )(?<!\b1 )Mio\.?  Millionen
-            (?<=\d )(?<!\b1 )Mrd\.?  Milliarden
-            (?<=\d )(?<!\b1 )Std\.  Stunden
-            (?<=\d )(?<!\b1 )Min\.  Minuten
+            (?<=(?<![\d.,])1 )Mio\.?  Million
+            (?<=(?<![\d.,])1 )Mrd\.?  Milliarde
+            (?<=(?<![\d.,])1 )Std\.  Stunde
+            (?<=(?<![\d.,])1 )Min\.  Minute
+            (?<=\d )Mio\.?  Millionen
+            (?<=\d )Mrd\.?  Milliarden
+            (?<=\d )Tsd\.?  Tausend
+            (?<=\d )Std\.  Stunden
+            (?<=\d )Min\.  Minuten
+            (?<=[a-zäöüß] )[Jj]r\.  Junior
+            (?<=[a-zäöüß] )jun\.  Junior
+            (?<=[a-zäöüß] )sen\.  Senior
+            Art\.(?= \d)  Artikel
+            Abs\.(?= \d)  Absatz
             MwSt\.  Mehrwertsteuer
         """,
     ),
@@ -124,6 +136,8 @@ FORMS = {
             p\. ?ej\.  por ejemplo
             EE\. ?UU\.  Estados Unidos
             núm\.(?= \d)  número
+            n(?:\.º|º)(?= \d)  número
+            (?<=[a-záéíóúñ] )[Jj]r\.  júnior
             aprox\.  aproximadamente
             Avda\.  avenida
             pág\.(?= \d)  página
@@ -151,6 +165,7 @@ FORMS = {
             av\.(?= [A-ZÀÉÈ])  avenue
             bd\.?(?= [A-ZÀÉÈ])  boulevard
             r[ée]f\.  référence
+            (?<=[a-zàéèêç] )[Jj]r\.  junior
         """,
         r"(?:\d{1,3}(?:[ \u00a0\u202f]\d{3}){1,4}|\d{1,9})",
     ),
@@ -171,6 +186,7 @@ FORMS = {
             pag\.(?= \d)  pagina
             Avv\.(?= [A-Z])  avvocato
             Ing\.(?= [A-Z])  ingegner
+            (?<=[a-zàèéìòù] )[Jj]r\.  junior
         """,
     ),
     "pt": Forms(
@@ -191,6 +207,7 @@ FORMS = {
             pág\.(?= \d)  página
             etc\.  et cetera
             av\.(?= [A-ZÁÉÍÓÚÇ])  avenida
+            (?<=[a-záéíóúâêôãõç] )[Jj]r\.  Júnior
         """,
     ),
     "hi": Forms(
