@@ -1,6 +1,7 @@
 """Makes text fit to be spoken: no markup; codes, phone numbers and what is odd in addresses sign by sign.
 
-Money, ranges, percentages and abbreviations become words (`agent.spoken_forms`), in English dates and signs, too.
+Money, ranges, percentages and abbreviations become words (`agent.spoken_forms`), signs beside numbers, too
+(`agent.spoken_signs`), in English also dates.
 Numbers stay in digits in every language: what they are in words is left to the voice. Sans-IO.
 """
 
@@ -9,6 +10,7 @@ from calendar import month_name
 
 from agent.forms.spoken import SIGNS
 from agent.spoken_forms import in_words
+from agent.spoken_signs import signs_in_words
 
 _LINK = re.compile(r"\[([^\[\]]{0,300})\]\([^()\s]{0,2000}\)")
 _URL = re.compile(r"https?://(?:www\.)?([\w-]+(?:\.[\w-]+)*)(\S*)")
@@ -42,7 +44,7 @@ _UNITS = (
     "|yen|रुपये|रुपए|रुपया|डॉलर|यूरो|[kc]?m[²³]?|mm|k?g|kilos?|(?:ki|qui)l[oóôò]m[eéèê]t[eros]{1,4}|chilometri"
     "|m[eéè]t[erosi]{2,4}|mil(?:es|las|has)|meilen|lit(?:er|re|ro|ri)s?|[kmgt]b|kwh?|[km]?hz|mbps|percent|prozent|min"
     "|minut(?:e|es|en|os|i)|hours?|stunden|horas|heures|ore|points?|punkte|puntos|pontos|punti|people|personen|personas"
-    "|personnes|pessoas|persone|लोग|किलो|मीटर|घंटे|मिनट)"
+    "|personnes|pessoas|persone|degrees?|grad[oi]?s?|degrés?|graus?|डिग्री|लोग|किलो|मीटर|घंटे|मिनट)"
 )
 # What is read as it stands, before anything in it could be taken for a phone number or a code.
 _READ = "|".join(
@@ -81,6 +83,7 @@ def speakable(text: str, language: str = "en") -> str:
     signs = SIGNS.get(language, {})
     text = _LINK.sub(r"\1", text)
     text = _URL.sub(lambda match: _site(match, signs), text)
+    text = signs_in_words(text, language)  # before "#" and ">" are taken for markup
     text = _PICTOGRAPH.sub("", _MARKUP.sub(" ", _TAG.sub(" ", text)))
     text = in_words(text, language)
     if language == "en":
