@@ -13,7 +13,21 @@ from agent.spoken_forms import in_words
 from agent.spoken_signs import signs_in_words
 
 _LINK = re.compile(r"\[([^\[\]]{0,300})\]\([^()\s]{0,2000}\)")
-_URL = re.compile(r"https?://(?:www\.)?([\w-]+(?:\.[\w-]+)*)(\S*)")
+_URL = re.compile(
+    r"https?://(?:www\.)?([\w-]+(?:\.[\w-]+)*)(\S*)"
+    r"|(?<![\w@./+-])(www\.)?((?:[\w-]{1,63}\.){1,4}[a-z]{2,9})(?![\w@+-]|\.\w)([/?#:]\S*)?"
+)
+_DOMAINS = "com org net eu io info shop app example"
+_COUNTRIES = {
+    "en": "uk au ca",
+    "de": "de at ch",
+    "es": "es mx ar",
+    "fr": "fr be ch",
+    "it": "it ch",
+    "pt": "pt br",
+    "hi": "in",
+}
+"""Ends of hosts without "www." in texts of a language. Elsewhere some are words without their space: "Done.it is"."""
 _CLOSERS = ".,;:!?…\"')]}>»”’*"
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,300}>")
 # An underscore within a word may be part of an address.
@@ -63,7 +77,8 @@ _READ = "|".join(
 _MEANT = re.compile(
     r"(?P<mail>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})"
     rf"|(?P<read>{_READ})"
-    r"|(?P<phone>(?<![\d.,])(?:\+|\((?=\d{1,5}\)))?\d[\d\s().-]{5,}\d)"
+    r"|(?P<phone>(?<![\d.,/])(?:\(?0\d{2,5}\)?\s?/\s?\d|\+\d[\d ()]{1,10}\s?/\s?\d|0\d\s?/\s?(?!(?:19|20)\d\d\b)\d\d)"
+    r"\d[\d\s().-]*\d|(?<![\d.,])(?:\+|\((?=\d{1,5}\)))?\d[\d\s().-]{5,}\d)"
     r"|(?P<number>(?<![\d.,$€£₹])\d{4,}(?![\d.,]*\d))"
     r"|(?P<code>\b(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z\d]{3,}\b)"
     r"|(?P<gap>_+)"
@@ -82,7 +97,7 @@ def speakable(text: str, language: str = "en") -> str:
     """`text`, which is in `language` (ISO 639-1), as it is given to the voice."""
     signs = SIGNS.get(language, {})
     text = _LINK.sub(r"\1", text)
-    text = _URL.sub(lambda match: _site(match, signs), text)
+    text = _URL.sub(lambda match: _site(match, language), text)
     text = signs_in_words(text, language)  # before "#" and ">" are taken for markup
     text = _PICTOGRAPH.sub("", _MARKUP.sub(" ", _TAG.sub(" ", text)))
     text = in_words(text, language)
@@ -93,10 +108,14 @@ def speakable(text: str, language: str = "en") -> str:
     return " ".join(text.split())
 
 
-def _site(match: re.Match[str], signs: dict[str, str]) -> str:
+def _site(match: re.Match[str], language: str) -> str:
     """The host of an address, and what stands after the address rather than in it."""
-    behind = match[2][len(match[2].rstrip(_CLOSERS)) :]
-    return match[1].replace(".", f" {signs.get('.', '.')} ") + behind
+    host, path = match[1] or match[4], match[2] or match[5] or ""
+    ends = f"{_DOMAINS} {_COUNTRIES.get(language, '')}".split()
+    if not (match[1] or match[3] or host.rpartition(".")[2] in ends):
+        return match[0]
+    dot = SIGNS.get(language, {}).get(".")
+    return (host.replace(".", f" {dot} ") if dot else host) + path[len(path.rstrip(_CLOSERS)) :]
 
 
 def _meant(match: re.Match[str], signs: dict[str, str]) -> str:

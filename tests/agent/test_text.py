@@ -193,6 +193,23 @@ def test_text_is_made_speakable(text: str, spoken: str) -> None:
         ("en", "See https://shop.example.", "See shop dot example."),
         ("en", "See https://shop.example/returns?a=1, then call", "See shop dot example, then call"),
         ("en", "(https://shop.example:80/a)", "(shop dot example)"),
+        (
+            "de",
+            "Siehe www.example.de, Example.com oder shop.example.de/a?b=1.",
+            "Siehe example Punkt de, Example Punkt com oder shop Punkt example Punkt de.",
+        ),
+        ("es", "tienda.es y www.tienda.example", "tienda punto es y tienda punto example"),
+        (
+            "en",
+            "example.com: or (example.co.uk), jo.com@example.com",
+            "example dot com: or (example dot co dot uk), jo dot com at example dot com",
+        ),
+        ("en", "Done.it is e.g.in 1.5.de, report.pdf, U.S.de", "Done.it is e.g.in 1.5.de, report.pdf, U.S.de"),
+        ("nl", "www.example.nl en https://www.example.nl/a", "example.nl en example.nl"),
+        ("de", "Tel.: 030/123456 oder (030) / 12 34 56", "Telefon: 0 3 0, 1 2 3 4 5 6 oder 0 3 0, 1 2, 3 4, 5 6"),
+        ("de", "+49 30/1234567, 0171 / 1234567.", "plus 4 9, 3 0, 1 2 3 4 5 6 7, 0 1 7 1, 1 2 3 4 5 6 7."),
+        ("fr", "02/123.45.67", "0 2, 1 2 3, 4 5, 6 7"),
+        ("de", "am 01/02 um 10, 05/2026, 01/02/2026", "am 01/02 um 10, 05/2026, 01/02/2026"),
         ("en", "john_smith@example.com?", "john underscore smith at example dot com?"),
         ("en", "_jo-12345678@example.com_", "jo dash 1 2 3 4 5 6 7 8 at example dot com"),
         ("es", "ana.1985@ejemplo.es.", "ana punto 1 9 8 5 arroba ejemplo punto es."),
@@ -226,8 +243,11 @@ def test_what_a_number_or_an_address_is_decides_how_it_is_said(language: str, te
         "250 " * 5_000,
         "12.11. - " * 2_000,
         "https://" + "." * 20_000,
+        "a.b" * 7_000,
+        "030/" * 5_000,
+        "+1 1 /" * 4_000,
     ],
-    ids=range(18),
+    ids=range(21),
 )
 def test_hostile_text_stays_bounded(hostile: str) -> None:
     assert len(speakable(hostile)) <= 2 * len(hostile)
