@@ -23,9 +23,9 @@ _ABBREVIATIONS = {
     "uu ee.uu depto dpto gral ene abr ago dic",
     "fr": "mme mmes mlle mm me pr av env bd boul tél ex janv févr avr juil déc réf app éd chap ste",
     "de": "ca bzw usw inkl exkl zzgl evtl ggf mind bspw vgl sog hr fr frl dipl ing mär okt dez mio mrd tsd std sek "
-    "stk abt allg mwst",
+    "stk abt allg mwst sen",
     "pt": "sra sras srs dra dras profa av pág págs aprox ex fev abr ago set out cia apto obs ltda",
-    "it": "sig sigg dott avv ing geom ecc es pag ca gen mag giu lug ago set sett ott dic",
+    "it": "sig sigg dott avv ing geom ecc es pag ca gen mag giu lug ago set sett ott dic mln mld",
     "hi": "डॉ प्रो श्री रु नं rs",
 }
 _NUMBERED = ("no", "art", "abs")
@@ -36,8 +36,8 @@ _LIST_NUMBER = re.compile(r"^\d{1,2}\.$")
 _GERMAN = re.compile(r"(?:(?<![\d:,])(?<!\bum )\d{1,2}|str)\.\Z", re.IGNORECASE)
 """The 3. of November, while "um 9." is a time; a Hauptstr. of any name."""
 _END = re.compile(r"[.!?…]+(?:[\"')\]»«”’“]|\s»(?!\w))*+(?=\s)|[。！？।]|\n+")
-_CLAUSE = re.compile(r"(?<!\d\s)[,;:—–](?=\s)")
-"""Not the dash of a range of numbers."""
+_CLAUSE = re.compile(r"(?<!\d[\s,])[,;:—–](?=\s)")
+"""Not the dash of a range of numbers nor of a price, "5,– €"."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _RUNS_ON = re.compile(r"\s+[^\s,;:.!?…—–]+\s+(?!(?:and|or|y|o|e|u|et|ou|und|oder|bzw|ed|और|या)\b)[^\s,;:.!?…—–]+\s")
 """Two words after a comma that are no item of a list."""
@@ -79,7 +79,8 @@ class SentenceCutter:
     def _goes_on(self, piece: str, rest: str) -> bool:
         """Whether the sentence does not end with `piece`, or that is not known before there is more than `rest`."""
         word = piece.rsplit(None, 1)[-1].lstrip("(«„“\"'-").lower() if piece[-1] == "." else ""
-        if word[:-1] in self._abbreviations or _LETTERS.fullmatch(word[:-1]) or _LIST_NUMBER.match(piece):
+        short = word[:-1].rpartition("/")[2]  # "10 €/Std."
+        if short in self._abbreviations or _LETTERS.fullmatch(word[:-1]) or _LIST_NUMBER.match(piece):
             return True
         if self._german and _GERMAN.search(piece[-40:]):
             return True
