@@ -76,7 +76,7 @@ FORMS = {
             (?<=[a-z] )St\.(?=[,;]|$)  Street
             (?<=[a-z] )Ave\.(?=[,;]|$)  Avenue
             Apt\.(?= \d)  Apartment
-            (?<=[a-z] )Jr\.  Junior
+            (?:(?<=[a-z] )|(?<=[a-z], ))Jr\.  Junior
             (?<=[a-z] )Sr\.(?=[,;)]|$| [a-z])  Senior
             (?:(?<=^)|(?<=\b(?:in|at|of|to) ))St\.(?= [A-Z][a-z]+)  Saint
         """,
@@ -113,6 +113,7 @@ FORMS = {
             (?<=\d )Tsd\.?  Tausend
             (?<=\d )Std\.  Stunden
             (?<=\d )Min\.  Minuten
+            (?<=\d )ct\.?  Cent
             (?<=[a-zäöüß] )[Jj]r\.  Junior
             (?<=[a-zäöüß] )jun\.  Junior
             (?<=[a-zäöüß] )sen\.  Senior

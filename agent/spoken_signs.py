@@ -16,7 +16,7 @@ _LENGTH = (
     r"(?:[cmk]?m|mm|ft|in|feet|foot|inch(?:es)?|(?:Zenti)?[Mm]eter|(?:centi)?(?:m[eè]tres?|meters?|metr[oi]s?)|मीटर)\b"
 )
 _MEASURED = (
-    rf"(?:{_NUMBER}(?:\s?(?:to|bis|a|à|से|[–—])\s?[-−–+]?{_NUMBER})?\s?(?:[%°]|{_COIN}|(?:EUR|USD|CHF|GBP|[Dd]egrees?|Grad"
+    rf"(?:{_NUMBER}(?:\s?(?:to|bis|a|à|से|[–—])\s?[-−–+]?{_NUMBER})?\s?(?:[%°º]|{_COIN}|(?:EUR|USD|CHF|GBP|[Dd]egrees?|Grad"
     rf"|grad[oi]s?|degrés?|graus?|[Pp]ercent|Prozent)\b|डिग्री|प्रतिशत)|{_COIN}\s?\d)"
 )
 """A number that a plus or minus may belong to; "-5" alone may be the end of a range or a score."""
@@ -57,8 +57,9 @@ _EVERYWHERE = (
     ),
     (r"§§\s?(?=\d)", "sections |Paragrafen |párrafos |paragraphes |paragrafi |parágrafos |धाराएँ "),
     (r"§\s?(?=\d)", "section |Paragraf |párrafo |paragraphe |paragrafo |parágrafo |धारा "),
+    (rf"(?<={_LETTER} )#(?=[\s.,;:!?]|$)", "pound|Raute|almohadilla|dièse|cancelletto|jogo da velha|हैश"),
     (
-        r"(?:(?<!\w)(?i:number|nummer|n[uú]m[eé]ro|नंबर)\s)?(?<![\w#&/])#(?=\d)",
+        r"(?:(?<!\w)(?i:number|no\.|nummer|nr\.|n[uú]m[eé]ro|n\.?[º°]|नंबर)\s)?(?<![\w#&/])#(?=\d)",
         "number |Nummer |número |numéro |numero |número |नंबर ",
     ),
     (
@@ -80,10 +81,11 @@ _EVERYWHERE = (
         rf"{_ALONE}(?={_SHARES})(\d\d)/(\d\d)(?![\w/]|[.,-]\d)",
         r"\1 \2|\1 zu \2|\1 \2|\1 \2|\1 \2|\1 \2|\1 \2",
     ),
-    (r"(?<![\d.,])1\s?°\s?C(?!\w)", "1 degree|1 Grad|1 grado|1 degré|1 grado|1 grau|1 डिग्री"),
-    (r"(?<=\d)\s?°\s?C(?!\w)", " degrees| Grad| grados| degrés| gradi| graus| डिग्री"),
+    (rf"({_ALONE}{_NUMBER})\s?-\s?(?={_NUMBER}\s?[°º]\s?[CF])", r"\1 to |\1 bis |\1 a |\1 à |\1 a |\1 a |\1 से "),
+    (r"(?<![\d.,])1\s?[°º]\s?C(?!\w)", "1 degree|1 Grad|1 grado|1 degré|1 grado|1 grau|1 डिग्री"),
+    (r"(?<=\d)\s?[°º]\s?C(?!\w)", " degrees| Grad| grados| degrés| gradi| graus| डिग्री"),
     (
-        r"(?<=\d)\s?°\s?F(?!\w)",
+        r"(?<=\d)\s?[°º]\s?F(?!\w)",
         (
             " degrees| Grad Fahrenheit| grados Fahrenheit| degrés Fahrenheit| gradi Fahrenheit| graus Fahrenheit"
             "| डिग्री फ़ारेनहाइट"
@@ -98,7 +100,7 @@ _OWN = {
         (\d{1,2}) 1/2(?![\w/])  \1 and a half
         (\d{1,2}) 1/4(?![\w/])  \1 and a quarter
         (\d{1,2}) 3/4(?![\w/])  \1 and three quarters
-        (?:an? )?1/2(?= of\b)  half
+        (?:an? )?1/2(?= (?:of|off|price)\b)  half
         (?:an? )?1/3(?= of\b)  a third
         2/3(?= of\b)  two thirds
         (?:an? )?1/4(?= of\b)  a quarter
@@ -249,10 +251,11 @@ _PER = {
 
 def signs_in_words(text: str, language: str) -> str:
     """`text` in `language` (ISO 639-1) with words for signs; unchanged in a language that is not known."""
+    per, said_per = _per(language)
+    text = per.sub(lambda found: f"{found[1]} {said_per[found[2]]}", text) if said_per else text
     for pattern, said in _patterns(language):
         text = pattern.sub(said, text)
-    per, said_per = _per(language)
-    return per.sub(lambda found: f"{found[1]} {said_per[found[2]]}", text) if said_per else text
+    return text
 
 
 @cache
@@ -277,7 +280,7 @@ def _per(language: str) -> tuple[re.Pattern[str], dict[str, str]]:
             short, _, whole = unit.partition("=")
             said[short] = f"{per.strip()} {whole or short}".replace("' ", "'")
     unit = "|".join(sorted(map(re.escape, said), key=len, reverse=True))
-    what = rf"{_LETTER}[\w\u0900-\u0963]{{0,15}}[²³]?|{_COIN}"
+    what = rf"{_LETTER}[\w\u0900-\u0963]{{0,15}}[²³]?{_COIN}?|{_COIN}"
     amount = rf"{_ALONE}(?:{_COIN}\s?)?\d[\d.,]{{0,15}}\s?(?:{what})?|(?<!\w){_COIN}"
     # A full stop after an abbreviation ends the sentence, too, unless the sentence goes on.
     return re.compile(rf"({amount})\s?/\s?({unit})(?![\w/²³\u0900-\u0963])(?:\.(?=[,;)]|\s[a-zà-ÿ0-9(]))?"), said

@@ -21,6 +21,7 @@ SPOKEN = {
         ("Mail a.b@x.org or call 555-123-4567", "Mail a dot b at x dot org or call 5 5 5, 1 2 3, 4 5 6 7"),
         ("code AB12", "code A B 1 2"),
         ("John Smith Jr. and Paul Lee Sr.", "John Smith Junior and Paul Lee Senior."),
+        ("John Smith, Jr., is here", "John Smith, Junior, is here"),
     ],
     "de": [
         ("Das kostet 1.250,50 € oder 12 €.", "Das kostet 1250 Euro und 50 Cent oder 12 Euro."),
