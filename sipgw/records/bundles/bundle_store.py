@@ -166,7 +166,7 @@ class BundleStore:
         return _unfit([_kept(first, seen.recorder.zero)] if first else [], seen.recorder)
 
     def _held(self, call: CallKey, engine: MediaEngine | None) -> tuple[_Seen, AsyncGenerator[Tapped, None]]:
-        """What is in memory of a conversation that is over, and its packets. Raises `NoBundle`."""
+        """The part of a conversation that is over which is in memory, and its packets. Raises `NoBundle`."""
         seen = self._ended.get(call)
         if seen is None:
             live = self._live.get(call.call)
