@@ -7,6 +7,7 @@ request has a time limit.
 import asyncio
 import contextlib
 import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,6 +34,9 @@ COPIES = 4
 """Objects that are copied to the disk of the gateway at the same time, to be read."""
 AT_ONCE = 1000
 """Objects that one request deletes at most (S3 API, DeleteObjects)."""
+
+_URL = re.compile(r"""(https?://[^/\s"']+)[^\s"']*""")
+"""A URL in an error, and the part of it that names the server."""
 
 
 class ObjectError(Exception):
@@ -84,10 +88,6 @@ class ObjectStore:
         """
         return await LINKS.run(self._link, key, name)
 
-    async def check(self) -> None:
-        """Raises `ObjectError` if the bucket is not there, or may not be used."""
-        await STORAGE.run(self._check)
-
     def _client(self) -> Any:
         """The client, which takes a third of a second to make; all threads may use it."""
         with self._making:
@@ -119,10 +119,6 @@ class ObjectStore:
     def _fetch(self, key: str, path: Path) -> None:
         with _errors(), path.open("r+b") as file:  # it never makes one: whoever asked may have deleted it by now
             self._client().download_fileobj(self.options.bucket, key, file)
-
-    def _check(self) -> None:
-        with _errors():
-            self._client().head_bucket(Bucket=self.options.bucket)
 
     def _abort(self, keys: Sequence[str]) -> None:
         """Delete the parts that killed processes uploaded."""
@@ -160,17 +156,29 @@ class ObjectStore:
 
 @contextlib.contextmanager
 def _errors() -> Iterator[None]:
-    """Turn the errors of boto3 into `ObjectError`."""
+    """Turn the errors of boto3 into `ObjectError`, without the paths of files and objects: they are long."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
+    from s3transfer.exceptions import RetriesExceededError
 
     try:
         yield
-    except ClientError as error:
+    except RetriesExceededError as error:
+        raise ObjectError(_told(error.last_exception)) from None
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        # An upload that was refused is an error of boto3, which names two paths before it says why.
+        refused = isinstance(error, Boto3Error) and isinstance(error.__context__, ClientError)
+        raise ObjectError(_told(error.__context__ if refused else error)) from None
+
+
+def _told(error: BaseException | None) -> str:
+    """An error of boto3 in a few words."""
+    from botocore.exceptions import ClientError
+
+    if isinstance(error, ClientError):
         told = error.response.get("Error", {})
-        raise ObjectError(f"{told.get('Code', 'refused')}: {told.get('Message', '')}"[:200]) from None
-    except (Boto3Error, BotoCoreError) as error:
-        raise ObjectError(str(error)[:200]) from None
+        return f"{told.get('Code', 'refused')}: {told.get('Message', '')}"[:200]
+    return _URL.sub(r"\1", str(error))[:200]
 
 
 def _client(options: StorageOptions) -> Any:
@@ -184,7 +192,7 @@ def _client(options: StorageOptions) -> Any:
             region_name=options.region or None,
         )
         limits = Config(
-            connect_timeout=CONNECT, read_timeout=READ, retries={"mode": "standard", "max_attempts": TRIES},
+            connect_timeout=CONNECT, read_timeout=READ, retries={"mode": "standard", "total_max_attempts": TRIES},
             signature_version="s3v4", s3={"addressing_style": "path"} if options.endpoint else {},
             # Servers beside Amazon's need not know the newer checksums.
             request_checksum_calculation="when_required", response_checksum_validation="when_required",

@@ -1,0 +1,78 @@
+"""Object storage that refuses or breaks off."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from botocore.retries.standard import ExponentialBackoff
+
+from sipgw.records.store.object_store import TRIES, ObjectError, ObjectStore
+from tests.records.bucket import options
+
+
+def test_the_cause_of_a_refused_upload_is_told_whatever_its_paths(tmp_path: Path, url: str) -> None:
+    path = tmp_path / ("n" * 200) / "call.wav"
+    path.parent.mkdir()
+    path.write_bytes(b"sound")
+    with pytest.raises(ObjectError, match=r"^NoSuchBucket: The specified bucket does not exist$"):
+        asyncio.run(ObjectStore(options(url, "absent")).put("k" * 500, path))
+
+
+def test_the_cause_of_a_broken_connection_is_told_whatever_its_key(tmp_path: Path) -> None:
+    there = ObjectStore(options("http://127.0.0.1:9"))
+    with pytest.raises(ObjectError, match=r'^Could not connect to the endpoint URL: "http://127.0.0.1:9"$'):
+        asyncio.run(there.fetch("k" * 500, empty(tmp_path)))
+
+
+class Server(BaseHTTPRequestHandler):
+    """A server that always gives the same answer, and closes the connection."""
+
+    code, body, length = 200, b"", 0
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        self.send_response(self.code)
+        self.send_header("Content-Length", str(self.length))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def serving(**answer: object) -> Iterator[tuple[str, list[str]]]:
+    """Its URL, and the paths that it was asked for."""
+    with HTTPServer(("127.0.0.1", 0), type("Answering", (Server,), answer)) as there:
+        asked = there.asked = list[str]()  # type: ignore[attr-defined]
+        thread = threading.Thread(target=there.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{there.server_port}", asked
+        finally:
+            there.shutdown()
+            thread.join()
+
+
+def test_a_download_that_breaks_off_is_an_error_of_the_storage(tmp_path: Path) -> None:
+    with (
+        serving(body=b"half", length=100) as (url, _),
+        pytest.raises(ObjectError, match="4 read, but total bytes expected is 100"),
+    ):
+        asyncio.run(ObjectStore(options(url)).fetch("x", empty(tmp_path)))
+
+
+def test_a_storm_of_503_ends_after_the_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
+    with serving(code=503) as (url, asked), pytest.raises(ObjectError, match=r"^503: Service Unavailable$"):
+        asyncio.run(ObjectStore(options(url)).fetch("x", empty(tmp_path)))
+    assert len(asked) == TRIES
+
+
+def empty(folder: Path) -> Path:
+    (folder / "copy").touch()
+    return folder / "copy"
