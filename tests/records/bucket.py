@@ -2,11 +2,10 @@
 
 import contextlib
 import functools
+import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,16 +28,18 @@ KEYS = {"access_key": "testing", "secret_key": "very-secret"}
 
 
 @contextlib.contextmanager
-def server() -> Iterator[str]:
-    """The URL of a server without buckets."""
+def server(certificate: Path | None = None) -> Iterator[str]:
+    """The URL of a server without buckets; with TLS if it has a certificate, whose file has the key, too."""
     port = free_ports()
-    url, end = f"http://127.0.0.1:{port}", time.monotonic() + HANG
+    url, end = f"{'https' if certificate else 'http'}://127.0.0.1:{port}", time.monotonic() + HANG
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    if certificate:
+        command += ["-c", str(certificate), "-k", str(certificate)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while True:
             try:
-                urllib.request.urlopen(url, timeout=HANG).close()
+                socket.create_connection(("127.0.0.1", port), HANG).close()
                 break
             except OSError:
                 assert process.poll() is None and time.monotonic() < end, "moto does not start"
@@ -50,7 +51,7 @@ def server() -> Iterator[str]:
 
 
 @functools.cache
-def client(url: str) -> Any:
+def client(url: str, authority: str | None = None) -> Any:
     """A client of the tests' own: to make one takes longer than what most tests do with it."""
     return boto3.client(
         "s3",
@@ -58,6 +59,7 @@ def client(url: str) -> Any:
         region_name="us-east-1",
         aws_access_key_id="testing",
         aws_secret_access_key="very-secret",
+        verify=authority,
     )
 
 

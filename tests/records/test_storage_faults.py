@@ -1,17 +1,21 @@
-"""Object storage that refuses or breaks off."""
+"""Object storage that refuses, breaks off, or has a certificate of an authority of its own."""
 
 import asyncio
 import contextlib
+import hashlib
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
+import certifi
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 
-from sipgw.records.store.object_store import TRIES, ObjectError, ObjectStore
-from tests.records.bucket import options
+from sipgw.records.store.object_store import PART, TRIES, ObjectError, ObjectStore
+from tests.records.bucket import client, options, server
+from tests.sip.certificates import Authority
 
 
 def test_the_cause_of_a_refused_upload_is_told_whatever_its_paths(tmp_path: Path, url: str) -> None:
@@ -71,6 +75,33 @@ def test_a_storm_of_503_ends_after_the_tries(tmp_path: Path, monkeypatch: pytest
     with serving(code=503) as (url, asked), pytest.raises(ObjectError, match=r"^503: Service Unavailable$"):
         asyncio.run(ObjectStore(options(url)).fetch("x", empty(tmp_path)))
     assert len(asked) == TRIES
+
+
+@pytest.mark.parametrize("size", [100, PART + 17])
+def test_an_authority_of_this_machine_is_trusted_and_each_body_is_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """As by all other connections. A server refuses a body that does not have the signed hash."""
+    authority, path, signed = Authority(tmp_path), tmp_path / "call.wav", list[str]()
+    path.write_bytes(content := bytes(range(256)) * (size // 256 + 1))
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+
+    def note(request: Any, **_: object) -> None:
+        if request.method == "PUT":
+            signed.append(request.headers["X-Amz-Content-SHA256"].decode())
+
+    with server(authority.issue("127.0.0.1")) as url:
+        client(url, str(authority.ca)).create_bucket(Bucket="calls")
+        there = ObjectStore(options(url))
+        there._client().meta.events.register_first("before-send.s3", note)
+        asyncio.run(there.put("x", path))
+        monkeypatch.setenv("AWS_CA_BUNDLE", certifi.where())
+        with pytest.raises(ObjectError, match="CERTIFICATE_VERIFY_FAILED"):
+            asyncio.run(ObjectStore(options(url)).fetch("x", path))
+    parts = [content[at : at + PART] for at in range(0, len(content), PART)]
+    assert signed == [hashlib.sha256(part).hexdigest() for part in parts]
 
 
 def empty(folder: Path) -> Path:

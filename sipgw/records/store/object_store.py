@@ -185,8 +185,13 @@ def _client(options: StorageOptions) -> Any:
     with _errors():
         import boto3
         from botocore.config import Config
+        from botocore.session import get_session
 
+        from sipgw.records.store.object_tls import trust_as_others
+
+        core = get_session()
         session = boto3.session.Session(
+            botocore_session=core,
             aws_access_key_id=options.access_key or None,
             aws_secret_access_key=options.secret_key or None,
             region_name=options.region or None,
@@ -198,4 +203,7 @@ def _client(options: StorageOptions) -> Any:
             request_checksum_calculation="when_required", response_checksum_validation="when_required",
         )  # fmt: skip
         region = session.region_name or "us-east-1"
-        return session.client("s3", endpoint_url=options.endpoint or None, region_name=region, config=limits)
+        client = session.client("s3", endpoint_url=options.endpoint or None, region_name=region, config=limits)
+        if not (core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")):
+            trust_as_others(client, (CONNECT, READ))
+        return client
