@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import certifi
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 
+from sipgw.records.artifacts.uploader import TOGETHER
 from sipgw.records.store.object_store import PART, TRIES, ObjectError, ObjectStore
-from tests.records.bucket import client, options, server
+from tests.records.bucket import NOW, add, client, options, row_of, server, store_of, upload
 from tests.sip.certificates import Authority
 
 
@@ -30,6 +32,30 @@ def test_the_cause_of_a_broken_connection_is_told_whatever_its_key(tmp_path: Pat
     there = ObjectStore(options("http://127.0.0.1:9"))
     with pytest.raises(ObjectError, match=r'^Could not connect to the endpoint URL: "http://127.0.0.1:9"$'):
         asyncio.run(there.fetch("k" * 500, empty(tmp_path)))
+
+
+def test_an_object_that_is_always_refused_holds_no_other_up(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, bad = ObjectStore._upload, tmp_path / "0.wav"
+
+    def refusing(self: ObjectStore, key: str, file: Path, again: bool) -> None:
+        if file == bad:
+            raise ObjectError("EntityTooLarge: it is too large")
+        real(self, key, file, again)
+
+    async def run() -> None:
+        async with store_of(tmp_path, options(bucket)) as store:
+            for number in range(TOGETHER * 2):
+                path = tmp_path / f"{number}.wav"
+                path.write_bytes(b"sound")
+                await add(store, path, created=NOW + timedelta(seconds=number))
+            assert await upload(store) == TOGETHER * 2 - 1
+            row = await row_of(store, bad)
+            assert row and (row.attempts, row.problem) == (1, "EntityTooLarge: it is too large") and bad.exists()
+
+    monkeypatch.setattr(ObjectStore, "_upload", refusing)
+    asyncio.run(run())
 
 
 class Server(BaseHTTPRequestHandler):

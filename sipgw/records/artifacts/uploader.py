@@ -40,7 +40,7 @@ class Uploaded(NamedTuple):
 
     problem: str = ""
     away: bool = False
-    """Whether the storage is away, so that other uploads would fail too."""
+    """Whether the storage did not do its part; if it does it for no file, other uploads would fail, too."""
 
 
 class Uploader:
@@ -50,7 +50,7 @@ class Uploader:
         self._store = store
         self._objects = objects
         self.away = False
-        """Whether the storage did not do its part at the last upload."""
+        """Whether the storage did its part for none of the last uploads."""
         self._claimed = set[str]()
         """Paths of the files of uploads that were cancelled, or that lost the database."""
         self._turn = asyncio.Lock()
@@ -67,7 +67,8 @@ class Uploader:
             while rows := await self._rows(now + early):
                 results = await self._together(rows, now, early)
                 done += sum(not one.problem for one in results)
-                self.away = any(one.away for one in results)
+                # One object may be refused for itself, e.g. by its size, so a success shows that the storage is there.
+                self.away = any(one.away for one in results) and all(one.problem for one in results)
                 if self.away:
                     return done
                 now += timedelta(seconds=time.monotonic() - began)
