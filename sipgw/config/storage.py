@@ -10,8 +10,9 @@ from agent.providers.extra import FIXED
 
 _URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[A-Za-z0-9!_.*'()/-]{0,200}))?")
 
-_ENDPOINT = re.compile(r"https?://(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?")
-"""Pages name it in their Content-Security-Policy, so nothing else may stand in it."""
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ENDPOINT = re.compile(rf"https?://(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?/?")
+"""Pages name it in their Content-Security-Policy, so nothing else may stand in it. boto3 takes no other host names."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ class StorageOptions:
             return
         if not _URL.fullmatch(self.url):
             raise ValueError("url: it is not like s3://bucket/prefix")
+        if not {".", ".."}.isdisjoint(self.prefix.split("/")):
+            raise ValueError('url: the prefix has a part "." or "..", which browsers take out of links')
         if bool(self.access_key) != bool(self.secret_key):
             raise ValueError("access_key and secret_key belong together")
         if self.kms_key and self.encryption != "aws:kms":
             raise ValueError('kms_key needs encryption = "aws:kms"')
         if self.endpoint and not _ENDPOINT.fullmatch(self.endpoint):
-            raise ValueError("endpoint: it is not like https://minio.example.com:9000")
+            raise ValueError("endpoint: it is not like https://minio.example.com:9000; a host name has no underscore")
         if find_spec("boto3") is None:
             raise ValueError("object storage needs boto3: pip install 'sipgw[s3]'")
 

@@ -261,9 +261,13 @@ def test_errors_tell_the_cause_and_no_secret(tmp_path: Path, monkeypatch: pytest
     ("wrong", "why"),
     [
         ({"url": "https://calls"}, "is not like s3://bucket/prefix"),
+        ({"url": "s3://calls/a/../b"}, 'has a part "." or ".."'),
+        ({"url": "s3://calls/./b"}, 'has a part "." or ".."'),
         ({"url": "s3://calls", "access_key": "x"}, "belong together"),
         ({"url": "s3://calls", "kms_key": "x"}, "kms_key needs"),
         ({"url": "s3://calls", "endpoint": "minio:9000"}, "^endpoint: it is not like https"),
+        ({"url": "s3://calls", "endpoint": "http://my_minio:9000"}, "a host name has no underscore"),
+        ({"url": "s3://calls", "endpoint": "http://-minio"}, "^endpoint: it is not like https"),
         ({"url": "s3://calls", "endpoint": "https://minio;script-src *"}, "^endpoint: it is not like https"),
         ({"url": "s3://calls", "endpoint": "https://minio?x=y"}, "^endpoint: it is not like https"),
         ({"url": "s3://calls", "endpoint": "https://ann:very-secret@minio"}, "^endpoint: it is not like https"),
@@ -272,3 +276,10 @@ def test_errors_tell_the_cause_and_no_secret(tmp_path: Path, monkeypatch: pytest
 def test_wrong_options_say_why(wrong: dict[str, str], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         StorageOptions(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://minio", "https://a-b.example.com.:9000/", "http://10.0.0.1", "http://[::1]:9"]
+)
+def test_boto3_takes_the_endpoints_that_the_options_take(endpoint: str) -> None:
+    assert ObjectStore(options(endpoint))._client()
