@@ -14,6 +14,7 @@ import certifi
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 
+from sipgw.records.artifacts.call_files import on_disk
 from sipgw.records.artifacts.uploader import TOGETHER
 from sipgw.records.store.object_store import PART, TRIES, ObjectError, ObjectStore
 from tests.records.bucket import NOW, add, client, options, row_of, server, store_of, upload
@@ -55,6 +56,30 @@ def test_an_object_that_is_always_refused_holds_no_other_up(
             assert row and (row.attempts, row.problem) == (1, "EntityTooLarge: it is too large") and bad.exists()
 
     monkeypatch.setattr(ObjectStore, "_upload", refusing)
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("size", [100, PART + 17])
+def test_a_file_that_grows_during_its_upload_is_uploaded_again(tmp_path: Path, bucket: str, size: int) -> None:
+    """Such as by a recorder whose disk was slow."""
+    path = tmp_path / "call.wav"
+    path.write_bytes(b"x" * size)
+
+    def grow(request: Any, **_: object) -> None:
+        if request.method == "HEAD" and path.stat().st_size == size:
+            with path.open("ab") as file:
+                file.write(b"the end")
+
+    async def run() -> None:
+        async with store_of(tmp_path, options(bucket)) as store:
+            await add(store, path)
+            assert store.objects
+            store.objects._client().meta.events.register_first("before-send.s3", grow)
+            assert await upload(store) == 0 and path.exists()
+            assert await upload(store, NOW + timedelta(minutes=2)) == 1 and not path.exists()
+            async with on_disk(store, path) as copy:
+                assert copy.read_bytes() == b"x" * size + b"the end"
+
     asyncio.run(run())
 
 

@@ -102,7 +102,7 @@ class ObjectStore:
             self.uploading.discard(str(path))
 
     def _upload(self, key: str, path: Path, again: bool) -> None:
-        size, options = path.stat().st_size, self.options
+        options = self.options
         wanted = {"ServerSideEncryption": options.encryption, "SSEKMSKeyId": options.kms_key}
         extra = {name: value for name, value in wanted.items() if value}
         with _errors():
@@ -113,7 +113,7 @@ class ObjectStore:
             parts = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=False)
             self._client().upload_file(str(path), options.bucket, key, ExtraArgs=extra, Config=parts)
             there = self._client().head_object(Bucket=options.bucket, Key=key)["ContentLength"]
-        if there != size:
+        if there != (size := path.stat().st_size):  # also if the file grew meanwhile: nothing else has its end
             raise ObjectError(f"the object has {there} bytes, the file {size}")
 
     def _fetch(self, key: str, path: Path) -> None:
