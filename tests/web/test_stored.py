@@ -10,7 +10,7 @@ from agent.authorities import tls
 from media.recording.wav import header
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.uploader import Uploader
-from sipgw.records.store.object_store import ObjectError
+from sipgw.records.store.object_store import ObjectError, ObjectStore
 from sipgw.tools.doctor.storing import examine
 from sipgw.web.accounts import audit_entries
 from tests.cdr_events import artifact
@@ -73,3 +73,19 @@ def test_the_doctor_says_whether_the_storage_can_be_used() -> None:
         client(url).create_bucket(Bucket="calls")
         found = asyncio.run(examine(options(url)))
         assert found.id == "storage.ok" and keys(url) == []
+
+
+@pytest.mark.parametrize("what", ["_abort", "_upload", "_fetch"])
+def test_the_doctor_leaves_no_object_behind_when_it_lacks_a_right(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check of an upload reads, too; a second try of an upload looks for parts of the first."""
+    real = getattr(ObjectStore, what)
+
+    def refuse(*given: object) -> None:
+        real(*given)
+        raise ObjectError("403: Forbidden")
+
+    with server() as url:
+        client(url).create_bucket(Bucket="calls")
+        monkeypatch.setattr(ObjectStore, what, refuse)
+        found = asyncio.run(examine(options(url)))
+        assert (found.id, "403: Forbidden" in found.evidence, keys(url)) == ("storage.unusable", True, [])

@@ -22,9 +22,11 @@ async def examine(options: StorageOptions) -> Finding:
         await KEEPING.run(written.write_bytes, CONTENT)
         await KEEPING.run(read.touch)
         try:
-            await objects.put(key, written)
-            await objects.fetch(key, read)
-            problem = (await objects.delete([key])).get(key, "")
+            try:
+                await objects.put(key, written, again=True)  # which needs the most rights
+                await objects.fetch(key, read)
+            finally:
+                problem = (await objects.delete([key])).get(key, "")
         except (ObjectError, PoolFullError) as error:
             problem = str(error)
         else:
