@@ -1,6 +1,7 @@
 """Object storage that refuses, breaks off, or has a certificate of an authority of its own."""
 
 import asyncio
+import base64
 import contextlib
 import hashlib
 import threading
@@ -12,12 +13,13 @@ from typing import Any
 
 import certifi
 import pytest
+from botocore.exceptions import ConnectionClosedError
 from botocore.retries.standard import ExponentialBackoff
 
 from sipgw.records.artifacts.call_files import on_disk
 from sipgw.records.artifacts.uploader import TOGETHER
 from sipgw.records.store.object_store import PART, TRIES, ObjectError, ObjectStore
-from tests.records.bucket import NOW, add, client, options, row_of, server, store_of, upload
+from tests.records.bucket import NOW, add, client, keys, options, row_of, server, store_of, upload
 from tests.sip.certificates import Authority
 
 
@@ -81,6 +83,24 @@ def test_a_file_that_grows_during_its_upload_is_uploaded_again(tmp_path: Path, b
                 assert copy.read_bytes() == b"x" * size + b"the end"
 
     asyncio.run(run())
+
+
+def test_a_deletion_has_the_hash_that_older_servers_ask_for(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They answer `MissingContentMD5` to others. The second try has it, too."""
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
+    hashes, there = list[bool](), ObjectStore(options(bucket))
+
+    def note(request: Any, **_: object) -> None:
+        md5 = base64.b64encode(hashlib.md5(request.body, usedforsecurity=False).digest())
+        given = {name.lower(): value for name, value in request.headers.items()}
+        hashes.append(given.get("content-md5") == md5 and not any("checksum" in name for name in given))
+        if len(hashes) == 1:
+            raise ConnectionClosedError(endpoint_url=request.url)
+
+    there._client().meta.events.register_first("before-send.s3.DeleteObjects", note)
+    client(bucket).put_object(Bucket="calls", Key="x", Body=b"sound")
+    assert asyncio.run(there.delete(["x"])) == {}
+    assert keys(bucket) == [] and hashes == [True, True]
 
 
 class Server(BaseHTTPRequestHandler):

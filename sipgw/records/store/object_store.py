@@ -5,7 +5,9 @@ request has a time limit.
 """
 
 import asyncio
+import base64
 import contextlib
+import hashlib
 import os
 import re
 import threading
@@ -206,4 +208,15 @@ def _client(options: StorageOptions) -> Any:
         client = session.client("s3", endpoint_url=options.endpoint or None, region_name=region, config=limits)
         if not (core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")):
             trust_as_others(client, (CONNECT, READ))
+        client.meta.events.register("before-sign.s3.DeleteObjects", _hash)
         return client
+
+
+def _hash(request: Any, **_: object) -> None:
+    """Give a deletion the hash that each server knows: older ones of MinIO and others answer `MissingContentMD5` to the
+    CRC32 of boto3 (https://github.com/aws/aws-sdk-java-v2/issues/5805).
+    """
+    for name in ("Content-MD5", "x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm"):
+        del request.headers[name]
+    md5 = hashlib.md5(request.body, usedforsecurity=False).digest()
+    request.headers["Content-MD5"] = base64.b64encode(md5).decode()
