@@ -16,11 +16,15 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 from botocore.retries.standard import ExponentialBackoff
 
+from sipgw.records.artifacts import artifact as artifacts
 from sipgw.records.artifacts.call_files import on_disk
-from sipgw.records.artifacts.uploader import TOGETHER
+from sipgw.records.artifacts.uploader import TOGETHER, Uploader
+from sipgw.records.artifacts.work import ArtifactWorker
 from sipgw.records.store.object_store import PART, TRIES, ObjectError, ObjectStore
+from sipgw.records.store.tables import ArtifactRecord
 from tests.records.bucket import NOW, add, client, keys, options, row_of, server, store_of, upload
 from tests.sip.certificates import Authority
+from tests.waiting import HANG
 
 
 def test_the_cause_of_a_refused_upload_is_told_whatever_its_paths(tmp_path: Path, url: str) -> None:
@@ -81,6 +85,42 @@ def test_a_file_that_grows_during_its_upload_is_uploaded_again(tmp_path: Path, b
             assert await upload(store, NOW + timedelta(minutes=2)) == 1 and not path.exists()
             async with on_disk(store, path) as copy:
                 assert copy.read_bytes() == b"x" * size + b"the end"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_an_upload_that_fails_after_its_row_was_deleted_leaves_no_object(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch, breaks: bool
+) -> None:
+    """Another process deletes row and file before the check of the upload, which finds no file, or breaks off."""
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
+    path = tmp_path / "call.wav"
+    path.write_bytes(b"sound")
+
+    async def run() -> None:
+        async with store_of(tmp_path, options(bucket)) as store, store_of(tmp_path, options(bucket)) as other:
+            await add(store, path)
+            loop = asyncio.get_running_loop()
+
+            async def forget() -> None:
+                async with other.write() as session:
+                    await artifacts.delete(session, NOW, ArtifactRecord.call == "a@1")
+                await ArtifactWorker(other).work(NOW)
+                client(bucket).put_object(Bucket="calls", Key=key, Body=b"sound")  # as if the upload came later
+
+            def check(request: Any, **_: object) -> None:
+                if request.method == "HEAD":
+                    if path.exists():
+                        asyncio.run_coroutine_threadsafe(forget(), loop).result(HANG)
+                    if breaks:
+                        raise ConnectionClosedError(endpoint_url=request.url)
+
+            assert store.objects
+            key = Uploader(store, store.objects)._key(await row_of(store, path))  # type: ignore[arg-type]
+            store.objects._client().meta.events.register_first("before-send.s3", check)
+            assert await upload(store) == 0
+            assert not path.exists() and await row_of(store, path) is None and keys(bucket) == []
 
     asyncio.run(run())
 

@@ -114,7 +114,9 @@ class Uploader:
         if result.problem:
             wait = timedelta(seconds=BACK_OFF[min(row.attempts, len(BACK_OFF) - 1)])
             log.warning("file of a call not stored", kind=row.kind, call=row.call, cause=result.problem)
-            await self._set(row, attempts=row.attempts + 1, next_try=now + wait, problem=result.problem[:CAUSE])
+            tried = {"attempts": row.attempts + 1, "next_try": now + wait, "problem": result.problem[:CAUSE]}
+            if not await self._set(row, **tried):
+                await self._withdraw(key)
         self._claimed.discard(row.path)
         return result
 
@@ -124,8 +126,7 @@ class Uploader:
             if row.place != ArtifactPlace.BOTH:
                 await self._objects.put(key, path, again=row.place == ArtifactPlace.BEGUN)
                 if not await self._set(row, place=ArtifactPlace.BOTH.value):
-                    if left := await self._objects.delete([key]):  # another process has deleted the row meanwhile
-                        log.error("object without a row not deleted", object=key, cause=left[key])
+                    await self._withdraw(key)
                     return Uploaded()
             place = ArtifactPlace.BOTH
             if self._objects.options.local == "remove":
@@ -141,6 +142,11 @@ class Uploader:
         except (OSError, TimeoutError, PoolFullError) as error:
             return Uploaded(getattr(error, "strerror", None) or str(error))
         return Uploaded()
+
+    async def _withdraw(self, key: str) -> None:
+        """Delete an object, or its parts, whose row was deleted during the upload, by another process."""
+        if left := await self._objects.delete([key], begun=[key]):
+            log.error("object without a row not deleted", object=key, cause=left[key])
 
     def _key(self, row: ArtifactRecord) -> str:
         """The name of the object: bucket rules of retention go by kind, and no two files share one."""
