@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parseaddr
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,13 +17,18 @@ from agent.providers.extra import FIXED
 from sipgw.config.hours import WeeklyHours, check_holidays, on_duty, zone_of
 
 Occasion = Literal["closed", "unreached"]
-_ADDRESS = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:]+")
+_ADDRESS = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:.]+(\.[^\s@<>,;:.]+)*")
 
 
 def check_addresses(mail_to: Sequence[str]) -> None:
     """Raises `ValueError` if one of `mail_to` is no address of e-mail."""
-    if wrong := [one for one in mail_to if not _ADDRESS.fullmatch(one)]:
+    if wrong := [one for one in mail_to if not _is_address(one)]:
         raise ValueError(f"mail_to: {wrong[0]!r} is no address of e-mail")
+
+
+def _is_address(text: str) -> bool:
+    """Whether mail to `text` goes to just this address: a comment or a quotation mark makes another one of it."""
+    return bool(_ADDRESS.fullmatch(text)) and text.isprintable() and parseaddr(text) == ("", text)
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class MailOptions:
     """Seconds for each step of the dialogue."""
 
     def __post_init__(self) -> None:
-        if self.host and not _ADDRESS.fullmatch(self.sender):
+        if self.host and not _is_address(self.sender):
             raise ValueError("sender is the address that mail comes from")
         if self.tls == "off" and not _is_here(self.host):
             raise ValueError("tls 'off' is for a server at an address of this machine")

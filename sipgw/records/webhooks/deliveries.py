@@ -263,12 +263,13 @@ class Deliveries:
 
     async def _claim(self, target: Target) -> list[DeliveryRecord]:
         """The first due delivery of each call, claimed for a while; by the time that each is due, so that what waits
-        long does not keep back what comes later.
+        long does not keep back what comes later. By mail, an alarm does not wait for the messages of its call.
         """
         row, earlier = DeliveryRecord, aliased(DeliveryRecord)
-        first = ~exists().where(
-            earlier.target == row.target, earlier.call == row.call, earlier.id < row.id, earlier.given_up.is_(None)
-        )
+        series = [earlier.target == row.target, earlier.call == row.call, earlier.given_up.is_(None)]
+        if isinstance(target, Mailer):
+            series.append(earlier.kind == row.kind)
+        first = ~exists().where(*series, earlier.id < row.id)
         query = select(row).where(row.target == target.name, row.due <= self._now(), row.given_up.is_(None), first)
         async with self._store.write() as session:
             query = query.order_by(row.due, row.id).limit(target.concurrency).with_for_update(skip_locked=True)

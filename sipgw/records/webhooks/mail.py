@@ -51,7 +51,7 @@ WRONG_PASSWORD = 3600.0
 ALONE = 2
 """Further tries of a mail that was refused for good, or may have been taken; they are without the recording."""
 EACH, ALL = 60, 600
-"""Mails in an hour to one recipient, and in all; further ones wait."""
+"""Mails in an hour to one recipient, messages and alarms each, and in all; further ones wait."""
 HOUR = 3600.0
 TOO_MANY = "too many mails within the hour"
 """How the problem of a mail ends that the bound holds back."""
@@ -67,6 +67,18 @@ REST = 10_000
 """Bytes of a mail beside its recording."""
 LARGEST = 10 << 20
 """Bytes of a recording that is attached: ten minutes. A longer one is only on the page of its call."""
+ADVICE = (
+    "The page Home of the dashboard shows the trunks and providers that are down, and the worst calls of today.",
+    "The page of each of these calls says what was wrong, and what helps.",
+    "On the machine of the gateway, sipgw doctor checks trunks and providers.",
+    "Another mail comes when the alarm is over.",
+)
+"""What to do after an alarm on the calls of a trunk, in its mail."""
+OVER = ("Few calls have this fault now. You need to do nothing.",)
+COST_ADVICE = (
+    "The calls go on. The page Calls of the dashboard shows what each of them has cost.",
+    "To end them at a cost, set [limits] money_per_day and restart the gateway.",
+)
 _ALONE = re.compile(r"text alone, (\d)")
 
 
@@ -102,15 +114,16 @@ class Mailer:
         told = json.loads(row.body)
         before = _ALONE.match(row.problem or "")
         alone = int(before[1]) if before else 0
-        message = _message(told, self.options.sender, row.identity)
+        message = _message(told, self.options.sender, row)
         recording = "" if alone or told["event"] == "alarm" else await self._recording(told, row.tries)
-        self._count(row.call, told["to"], _mark(alone), held=(row.problem or "").endswith(TOO_MANY))
+        to = [f"alarm {one}" if told["event"] == "alarm" else one for one in told["to"]]  # each has its own bound
+        self._count(row.call, to, _mark(alone), held=(row.problem or "").endswith(TOO_MANY))
         try:
             async with asyncio.timeout(LONGEST), self._on_disk(recording) as file:
                 refused = await SMTP.run(_deliver, self.options, message, file)
         except (smtplib.SMTPException, OSError, ValueError, PoolFullError) as error:
             if not isinstance(error, _MaybeTakenError):
-                self._uncount(told["to"])
+                self._uncount(to)
             raise _failed(error, alone) from None
         if refused:  # the others have it: another try would bring it to them twice
             log.warning("mail was refused for some", call=row.call, recipients=refused)
@@ -214,16 +227,23 @@ def _first(told: dict[str, Any]) -> bool:
     return bool(told.get("first", True))
 
 
-def _message(told: dict[str, Any], sender: str, identity: str) -> EmailMessage:
+def _message(told: dict[str, Any], sender: str, row: DeliveryRecord) -> EmailMessage:
     """The mail; what the caller said is plain text in it, and never a header of its own."""
     subject, lines = _alarm(told) if told["event"] == "alarm" else _taken(told)
     message = EmailMessage()
     message["From"], message["To"] = sender, ", ".join(told["to"])
-    message["Subject"] = " ".join(subject.split())[:200]
-    message["Date"], message["Message-ID"] = formatdate(), f"<{identity}@sipgw.invalid>"
+    message["Subject"] = _one_line(subject)
+    written = row.made.timestamp() if told["event"] == "alarm" else None  # alarms that had to wait stay in order
+    message["Date"], message["Message-ID"] = formatdate(written), f"<{row.identity}@sipgw.invalid>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834
     message.set_content("\n".join(lines) + "\n")
     return message
+
+
+def _one_line(text: str) -> str:
+    """The text for a header. An encoded word (RFC 2047) is broken up: `EmailMessage` would decode it to line ends."""
+    shown = "".join(one if one.isprintable() else " " for one in text).replace("=?", "= ?")
+    return " ".join(shown.split())[:200]
 
 
 def _alarm(told: dict[str, Any]) -> tuple[str, list[str]]:
@@ -233,11 +253,11 @@ def _alarm(told: dict[str, Any]) -> tuple[str, list[str]]:
         cost = f"today's calls have cost {data['cost']:.2f} {data['currency']}"
         limit = f"The alarm is set to {data['limit']:.2f} {data['currency']} ([alarms] cost)."
         reached = f"It was reached at {told['at']}, in the call {told['call']}."
-        return f"Alarm: {cost}", [f"T{cost[1:]}.", limit, reached, "", "[limits] money_per_day would end the calls."]
+        return f"Alarm: {cost}", [f"T{cost[1:]}.", limit, reached, "", *COST_ADVICE]
     share = f"{data['bad']} of the latest {data['calls']} calls {FAULT_WORDS.get(data['fault'], data['fault'])}"
     word = "Alarm" if data["raised"] else "Alarm over"
     last = f"The last one was {told['call']}, which ended at {told['at']}."
-    lines = [f"Trunk: {data['trunk']}", f"{share}.", "", last, "Its page says what was wrong, and what helps."]
+    lines = [f"Trunk: {data['trunk']}", f"{share}.", last, "", *(ADVICE if data["raised"] else OVER)]
     return f"{word}: trunk {data['trunk']}: {share}", lines
 
 
