@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +24,7 @@ from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import AgentConfig, ConfigError, read_as
 from sipgw.config.log import LogOptions
 from sipgw.console import ConfigFile, one_line_errors, out, say_error
+from sipgw.midnight import local_now
 from sipgw.policy.cost.cost import Expenses, spent_since_midnight
 from sipgw.policy.inbound.limits import InboundLimits
 from sipgw.records.store.store import Store
@@ -197,10 +197,6 @@ def _copy(file: Path, folder: Path) -> None:
         raise ConfigError(f"cannot copy {file}: {error.strerror}") from None
 
 
-def _local_now() -> datetime:
-    return datetime.now().astimezone()
-
-
 @asynccontextmanager
 async def _opened(config: Path | None, agent: AgentConfig) -> AsyncIterator[tuple[Book, Find]]:
     """The documents of an agent, read, and what finds their passages; says which documents are left out.
@@ -211,7 +207,7 @@ async def _opened(config: Path | None, agent: AgentConfig) -> AsyncIterator[tupl
     settings, _ = load_all(config)
     gateway = lambda: str(instance_id(Path(f"{settings.store.path}.instance")))  # noqa: E731
     async with Store(settings.store) as store:
-        expenses = Expenses(prices_of(settings), _local_now, await spent_since_midnight(store, _local_now()))
+        expenses = Expenses(prices_of(settings), local_now, await spent_since_midnight(store, local_now()))
         limits = InboundLimits(settings.limits, expenses.spent)
         async with Shelf(store, expenses, gateway, limits.spent, patience=math.inf) as shelf:
             books = await shelf.load({DEFAULT: agent})

@@ -5,7 +5,6 @@ import contextlib
 import secrets
 from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -40,6 +39,7 @@ from sipgw.config.gate import GateOptions
 from sipgw.events import Event, Watchers
 from sipgw.gateway.call_tools import call_tools
 from sipgw.gateway.reload import OptionChange, changes, reloaded
+from sipgw.midnight import local_now
 from sipgw.outbound.jobs import Jobs
 from sipgw.policy.cost.cost import Expenses, expenses_of_today
 from sipgw.policy.cost.day import SharedSpent
@@ -78,10 +78,6 @@ from sipgw.trunks.watch import TrunkStatus, TrunkWatch
 log = structlog.get_logger()
 
 VOICES = Pool("the voice model", workers=1, waiting=16)
-
-
-def _local_now() -> datetime:
-    return datetime.now().astimezone()
 
 
 class RunningParts(NamedTuple):
@@ -152,7 +148,7 @@ class Gateway:
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder, artifacts))
             stir = await verifier_of(config.stir, cluster, self._stack)
-            expenses = await expenses_of_today(store, prices_of(config), _local_now, self.used)
+            expenses = await expenses_of_today(store, prices_of(config), local_now, self.used)
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             limits, tenants = self._limits(expenses, cluster)
             knowledge = await enter(Shelf(store, expenses, lambda: str(self.watch.instance), limits.spent))

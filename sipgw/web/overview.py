@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import BigInteger, ColumnElement, Integer, Select, case, cast, extract, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sipgw.midnight import local_now, midnight
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CallRecord, EventRecord, ExpenseRecord, TurnRecord, columns
 from sipgw.web.trouble import PROVIDER_FAILED, SLOW, Trouble, broken, faults_of, gravity, judged
@@ -87,7 +88,7 @@ class Overview:
 class Overviews:
     """Asks the database, once for all browsers within `FRESH` seconds."""
 
-    now: Callable[[], datetime] = lambda: datetime.now().astimezone()
+    now: Callable[[], datetime] = local_now
     """The time, in the zone whose midnight begins a day."""
     _kept: dict[tuple[str, Span], tuple[float, Overview]] = field(default_factory=dict)
     """By tenant; each until a time of the event loop."""
@@ -113,20 +114,20 @@ async def overview(session: AsyncSession, now: datetime, span: Span) -> Overview
     width, count = SPANS[span]
     first = int(now.timestamp()) // width - count + 1
     began = datetime.fromtimestamp(first * width, UTC)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    day = midnight(now)
     since, limited = await _bounded(session, began)
-    since_midnight, today_limited = await _bounded(session, midnight)
+    since_midnight, today_limited = await _bounded(session, day)
     steps = {number: TimeStep(datetime.fromtimestamp((first + number) * width, UTC)) for number in range(count)}
     seconds = cast(extract("epoch", CallRecord.began), BigInteger)
     for number, step in (await _counted(session, since, seconds // width - first)).items():
         at = min(max(number, 0), count - 1)  # a database may round a moment up
         steps[at] = TimeStep(steps[at].began, **step)
-    today = TimeStep(midnight.astimezone(UTC), **(await _counted(session, since_midnight, literal(0))).get(0, {}))
-    cost, parts, estimated = await _cost(session, since_midnight, midnight)
-    yesterday = (midnight - timedelta(hours=12)).replace(hour=0)
+    today = TimeStep(day.astimezone(UTC), **(await _counted(session, since_midnight, literal(0))).get(0, {}))
+    cost, parts, estimated = await _cost(session, since_midnight, day)
+    yesterday = midnight(day - timedelta(hours=12))
     worst = {
-        "today": await _worst(session, midnight, now + timedelta(days=1)),
-        "yesterday": await _worst(session, yesterday, midnight),
+        "today": await _worst(session, day, now + timedelta(days=1)),
+        "yesterday": await _worst(session, yesterday, day),
     }
     return Overview(
         list(steps.values()), today, cost, parts, estimated, await _failures(session, now), worst,

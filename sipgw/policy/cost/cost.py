@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from agent.records import Used
 from sipgw.config.cost import Part
+from sipgw.midnight import midnight
 from sipgw.policy.cost.prices import PriceTable, bound
 from sipgw.policy.inbound.limits import SpentToday
 from sipgw.records.store.store import Store
@@ -261,9 +262,9 @@ def _with(sums: Mapping[str, SpentToday], bills: Iterable[Bill], now: datetime) 
 async def spent_since_midnight(store: Store, now: datetime) -> dict[str, SpentToday]:
     """The minutes and money of today's ended calls, from their records, and of what was paid for beside them: of all
     (""), and of each tenant."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    begun = midnight(now)
     columns = (CallRecord.tenant, CallRecord.answered, CallRecord.ended, CallRecord.cost, CallRecord.costs)
-    query = select(*columns).where(CallRecord.began >= midnight)
+    query = select(*columns).where(CallRecord.began >= begun)
     sums = {"": NOTHING}
     async with store.read() as session:
         for tenant, answered, ended, cost, costs in await session.execute(query):
@@ -271,7 +272,7 @@ async def spent_since_midnight(store: Store, now: datetime) -> dict[str, SpentTo
             spent = SpentToday(minutes, float((costs or {}).get("most", cost or 0.0)))
             for one in {"", tenant}:
                 sums[one] = sums.get(one, NOTHING).plus(spent)
-        for costs in await session.scalars(select(ExpenseRecord.costs).where(ExpenseRecord.at >= midnight)):
+        for costs in await session.scalars(select(ExpenseRecord.costs).where(ExpenseRecord.at >= begun)):
             sums[""] = sums[""].plus(SpentToday(money=float(costs["most"])))
     return sums
 
