@@ -24,6 +24,7 @@ log = structlog.get_logger()
 router = APIRouter()
 
 AWAY = "The identity provider cannot be used now. The log of the gateway says why."
+FAILED = "The sign-in by the identity provider failed. Begin again. If it fails again, the log of the gateway says why."
 NOT_YOURS = "This sign-in did not begin in this browser, or took longer than ten minutes. Begin again at {url}"
 NO_ROLE = "The identity provider knows you, but none of your groups may use this dashboard. Ask who runs the gateway."
 
@@ -70,7 +71,7 @@ async def callback(
         except (OidcError, UntrustedToken) as refusal:
             log.warning("nobody signed in by the identity provider", cause=str(refusal), address=address(request))
             away = isinstance(refusal, OidcError) and refusal.fault != "refused"
-            problem = AWAY if away else "The sign-in by the identity provider failed. Begin again."
+            problem = AWAY if away else FAILED
             await app.auth.accounts.refused(BY_PROVIDER, address(request), str(refusal))
             made = sign_in_page(request, where, problem, 503 if away else 401)
     made.headers.append("Set-Cookie", over(url))

@@ -102,6 +102,15 @@ def test_the_cookie_carries_the_whole_sign_in_for_ten_minutes() -> None:
     assert SignIn.begin("/" + "x" * LONGEST, 0).where == "/"
 
 
+@pytest.mark.parametrize("letter", ["x", "ä", "日", "%", " "])
+def test_a_sign_in_is_in_its_cookie_however_long_its_page_is(letter: str) -> None:
+    for many in range(0, 3100, 100):
+        flow = SignIn.begin("/calls?x=" + letter * many, 1000)
+        assert SignIn.read(cookie_of(flow), 1000) == flow
+        assert len(f"sipgw_oidc={cookie_of(flow)}") <= 4096
+    assert SignIn.begin("/calls?x=" + letter * 300, 0).where != "/"
+
+
 @pytest.mark.parametrize("cookie", ["", "x", "a" * 43 + ".1", "a" * 43 + ".x./", "a" * 42 + ".1000./", "." * 4000])
 def test_what_is_no_cookie_of_a_sign_in(cookie: str) -> None:
     assert SignIn.read(cookie, 1000) is None
@@ -232,6 +241,31 @@ def test_a_provider_that_answers_wrongly_is_refused_and_not_asked_again_at_once(
             monkeypatch.setattr(provider_module, "LIMIT", HANG)
             monkeypatch.setattr(provider_module, "_now", lambda: asyncio.get_running_loop().time() + AGAIN)
             assert await there.metadata()
+
+    asyncio.run(look())
+
+
+def test_keys_that_cannot_be_fetched_are_not_asked_for_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider_module, "LIMIT", 0.2)
+
+    async def look() -> None:
+        async with IdentityProvider("") as fake:
+            there = client_of(fake)
+            await there.metadata()
+            fake.lies.respond["/keys"] = _hangs
+
+            async def ask(*, again: bool) -> None:
+                with pytest.raises(OidcError, match="no answer within"):
+                    await there.keys(again=again)
+
+            async with asyncio.TaskGroup() as people:
+                for number in range(5):
+                    people.create_task(ask(again=bool(number)))
+            assert fake.asked("/keys") == 1, "each of the others would wait for a fetch of its own"
+            fake.lies.respond.clear()
+            monkeypatch.setattr(provider_module, "LIMIT", HANG)
+            monkeypatch.setattr(provider_module, "_now", lambda: asyncio.get_running_loop().time() + AGAIN)
+            assert await there.keys()
 
     asyncio.run(look())
 

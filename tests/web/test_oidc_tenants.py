@@ -69,7 +69,12 @@ def test_a_group_of_a_tenant_lets_in_to_its_calls_alone(
     run(tmp_path, check, TENANTS)
 
 
-@pytest.mark.parametrize("groups", [["acme-all", "globex-it"], ["acme-desk", "phones"], ["it", "globex-it"]])
+@pytest.mark.parametrize(
+    "groups",
+    [["acme-all", "globex-it"], ["acme-desk", "phones"], ["it", "globex-it"],
+     ["acme-all", *map(str, range(5000)), "globex-it"]],
+    ids=lambda groups: f"{len(groups)} groups",
+)  # fmt: skip
 def test_a_member_of_two_companies_gets_into_none(tmp_path: Path, groups: list[str]) -> None:
     async def check(met: Meeting) -> None:
         met.fake.person["groups"] = groups

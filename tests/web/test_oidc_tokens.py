@@ -133,6 +133,18 @@ def test_a_token_that_no_key_of_the_provider_signed_proves_nothing(
     run(tmp_path, check)
 
 
+def test_a_token_that_is_too_long_is_told_in_the_log_to_which_the_page_leads(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def check(met: Meeting) -> None:
+        met.fake.person["groups"] = [f"group {number}" for number in range(5000)]
+        refused = await met.sign_in()
+        assert refused.status_code == 401 and "the log of the gateway says why" in refused.text
+        assert "the ID token has more than 65536 bytes" in capfd.readouterr().out
+
+    run(tmp_path, check)
+
+
 def test_a_symmetric_key_in_the_document_of_keys_is_no_key(tmp_path: Path) -> None:
     async def keys(exchange: Exchange) -> None:
         await exchange.answer(200, {"keys": [{"kty": "oct", "kid": "key 0", "alg": "HS256", "k": text(b"x" * 32)}]})

@@ -18,9 +18,10 @@ COOKIE = "sipgw_oidc"
 PATH = "/sign-in/oidc"
 LIMIT = 600
 """Seconds from the start of a sign-in to the answer of the provider."""
-LONGEST = 1000
-"""Characters of the page that is shown afterwards; a longer one becomes the first page."""
-_FORM = re.compile(r"([\w-]{43})\.(\d{1,12})\.([\w.~%/-]{1,3000})", re.ASCII)
+LONGEST = 3000
+"""Characters of the page that is shown afterwards, as the cookie has it; a longer one becomes the first page. Browsers
+keep cookies of 4096 bytes (RFC 6265 §6.1)."""
+_FORM = re.compile(rf"([\w-]{{43}})\.(\d{{1,12}})\.([\w.~%/-]{{1,{LONGEST}}})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class SignIn:
     @classmethod
     def begin(cls, where: str, now: float) -> Self:
         """Begin one at `now`, in seconds since 1970."""
-        return cls(secrets.token_urlsafe(32), int(now), where if len(where) <= LONGEST else "/")
+        return cls(secrets.token_urlsafe(32), int(now), where if len(quote(where)) <= LONGEST else "/")
 
     @classmethod
     def read(cls, cookie: str, now: float) -> Self | None:

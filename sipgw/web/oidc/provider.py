@@ -1,8 +1,9 @@
 """The identity provider over HTTP: its discovery document, its keys, and the exchange of a code for an ID token."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote_plus, urlsplit
@@ -59,7 +60,8 @@ class OidcProvider:
     def __init__(self, options: OidcOptions) -> None:
         self.options = options
         self._looking = asyncio.Lock()
-        """One fetch at a time: strangers can begin as many sign-ins as they like."""
+        """One fetch at a time: strangers can begin as many sign-ins as they like. One that fails is remembered for all:
+        else each would wait for its own."""
         self._metadata: tuple[Metadata, float] | None = None
         self._keys: tuple[Mapping[str, Any], float] | None = None
         self._failed: tuple[OidcError, float] | None = None
@@ -69,14 +71,9 @@ class OidcProvider:
         async with self._looking:
             if self._metadata is not None and _now() < self._metadata[1]:
                 return self._metadata[0]
-            if self._failed is not None and _now() < self._failed[1]:
-                raise OidcError(str(self._failed[0]), self._failed[0].fault)
-            url = self.options.issuer.rstrip("/") + WELL_KNOWN
-            try:
+            with self._remembered():
+                url = self.options.issuer.rstrip("/") + WELL_KNOWN
                 found = read(await self._fetched("GET", url), self.options)
-            except OidcError as error:
-                self._failed = error, _now() + AGAIN
-                raise
             self._metadata = found, _now() + FRESH
             return found
 
@@ -85,11 +82,23 @@ class OidcProvider:
         metadata = await self.metadata()
         async with self._looking:
             if again or self._keys is None or self._keys[1] <= _now():
-                found = await self._fetched("GET", metadata.jwks_uri)
-                if not isinstance(found.get("keys"), list):
-                    raise OidcError("the document of its keys has no keys")
+                with self._remembered():
+                    found = await self._fetched("GET", metadata.jwks_uri)
+                    if not isinstance(found.get("keys"), list):
+                        raise OidcError("the document of its keys has no keys")
                 self._keys = found, _now() + FRESH
             return self._keys[0]
+
+    @contextlib.contextmanager
+    def _remembered(self) -> Iterator[None]:
+        """Remember that a document could not be used. Raises `OidcError` at once if that was just now."""
+        if self._failed is not None and _now() < self._failed[1]:
+            raise OidcError(str(self._failed[0]), self._failed[0].fault)
+        try:
+            yield
+        except OidcError as error:
+            self._failed = error, _now() + AGAIN
+            raise
 
     async def authorization(self, flow: SignIn) -> str:
         """Where a browser goes to sign in (OpenID Connect Core §3.1.2.1). Raises `OidcError`."""
