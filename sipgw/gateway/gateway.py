@@ -88,6 +88,7 @@ class RunningParts(NamedTuple):
     dispatcher: CallDispatcher
     knowledge: Shelf
     gate: Gate
+    spent: SharedSpent
 
 
 class Gateway:
@@ -100,7 +101,7 @@ class Gateway:
         self.evidence = CallEvidence(config.capture, self.agents)
         kept = KeptAlarms(Path(f"{config.store.path}.alarms"), {trunk.name for trunk in config.trunks})
         alarms = CallAlarms(
-            config.alarms, self.watchers.tell, lambda: self.services.expenses.spent().money, config.cost.currency, kept
+            config.alarms, self.watchers.tell, lambda: self._parts.spent.today, config.cost.currency, kept
         )
         self.watchers.add(alarms.watch)  # first: an alarm is told before the end of the call that raises it
         self.watchers.add(self.evidence.watch)
@@ -150,7 +151,7 @@ class Gateway:
             stir = await verifier_of(config.stir, cluster, self._stack)
             expenses = await expenses_of_today(store, prices_of(config), local_now, self.used)
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
-            limits, tenants = self._limits(expenses, cluster)
+            spent, limits, tenants = self._limits(expenses, cluster)
             knowledge = await enter(Shelf(store, expenses, lambda: str(self.watch.instance), limits.spent))
             await knowledge.begin(self._configs())
             originator = self._originator(endpoint, gate, cluster)
@@ -172,7 +173,7 @@ class Gateway:
                 writer.appended,
             )
             dispatcher = CallDispatcher(self.admission, services, self.registry, self._group, agent_providers.engage)
-            self._running = RunningParts(store, agent_providers, dispatcher, knowledge, gate)
+            self._running = RunningParts(store, agent_providers, dispatcher, knowledge, gate, spent)
             engage, budget = agent_providers.engage, services.budget
             await enter(ReportFiller(store, self.agents, providers, expenses, budget, engage, deliveries))
             await enter(self._group)
@@ -335,9 +336,9 @@ class Gateway:
         routes = RouteSelector(self.admission.trunks.all, calls, self.watch.reachable)
         return Originator(endpoint, routes, self.registrar, TrunkSlots(calls, cluster), gate, signer)
 
-    def _limits(self, expenses: Expenses, cluster: Cluster | None) -> tuple[InboundLimits, TenantLimits]:
-        spent = SharedSpent(expenses, cluster).spent
-        return InboundLimits(self.config.limits, spent), TenantLimits(expenses, spent, cluster)
+    def _limits(self, expenses: Expenses, cluster: Cluster | None) -> tuple[SharedSpent, InboundLimits, TenantLimits]:
+        spent = SharedSpent(expenses, cluster)
+        return spent, InboundLimits(self.config.limits, spent.spent), TenantLimits(expenses, spent.spent, cluster)
 
     def _maintenance(self, store: Store, artifacts: Artifacts) -> Maintenance:
         purge, mask = Jobs(store, "").purge, audit.masker(self.config.audit_folder)

@@ -115,18 +115,19 @@ class CallAlarms:
         self,
         options: AlarmOptions,
         tell: Callable[[Event], None],
-        spent: Callable[[], float] = lambda: 0.0,
+        today: Callable[[], tuple[str, float]] = lambda: ("", 0.0),
         currency: str = "USD",
         kept: KeptAlarms | None = None,
     ) -> None:
-        """`tell` gets a `TrunkAlarm` whenever an alarm is raised or over, and a `CostAlarm` when one is raised; `spent`
-        is what today's calls have cost, in `currency`; `kept` has the alarms that were raised before the start."""
+        """`tell` gets a `TrunkAlarm` whenever an alarm is raised or over, and a `CostAlarm` when one is raised; `today`
+        is the day, and what its calls have cost, in `currency`; `kept` has the alarms that were raised before the
+        start."""
         self._options = options
-        self._spent = spent
+        self._today = today
         self._tell = tell
         self._currency = currency
-        self._costly = False
-        """Whether the alarm on the cost of the day is raised."""
+        self._costly = ""
+        """The latest day whose cost raised an alarm."""
         self._going: dict[str, _Going] = {}
         self._kept = kept
         self._windows = {
@@ -167,11 +168,9 @@ class CallAlarms:
         limit = self._options.cost
         if not limit:
             return
-        spent = self._spent()
-        if spent < limit:
-            self._costly = False  # another day
-        elif not self._costly:
-            self._costly = True
+        day, spent = self._today()
+        if spent >= limit and day != self._costly:
+            self._costly = day
             log.warning("cost alarm", cost=round(spent, 4), limit=limit, currency=self._currency)
             self._tell(CostAlarm(event.call, event.at, round(spent, 4), limit, self._currency))
 

@@ -201,3 +201,16 @@ async def test_midnight_begins_a_new_day_for_all(redis: Server) -> None:
         for day in days:
             await day.beat()
         assert [day.shared.spent().minutes for day in days] == [0, 0]
+
+
+async def test_the_alarm_on_the_cost_of_a_day_counts_over_all_gateways(redis: Server) -> None:
+    clusters = joined(redis), joined(redis)
+    async with still(*clusters):
+        days = [Day(one) for one in clusters]
+        for one in days:
+            one.talk(2)
+        for one in (*days, *days):
+            await one.beat()
+        for one in days:
+            today, money = one.shared.today
+            assert (today, round(money, 6)) == (NOON.date().isoformat(), 1.2)

@@ -217,16 +217,19 @@ def test_calls_that_fail_or_are_slow_raise_alarms_by_the_same_rule() -> None:
 
 def test_the_cost_of_a_day_raises_one_alarm() -> None:
     told: list[Event] = []
-    spent = [9.99]
-    alarms = CallAlarms(AlarmOptions(cost=10), told.append, lambda: spent[0], "EUR")
+    today = [("23", 9.99)]
+    alarms = CallAlarms(AlarmOptions(cost=10), told.append, lambda: today[0], "EUR")
     measured = CallMeasured("c", NOW, Quality(4.2, 0.01, 0.003, 0.02, 0.001, 0.06))
-    for amount in (9.99, 10.0, 10.5, 0.2, 11.0):  # 0.2: the next day
-        spent[0] = amount
+    for day in (("23", 9.99), ("23", 10.0), ("23", 10.5), ("24", 0.2), ("24", 11.0), ("24", 9.9), ("24", 10.1)):
+        today[0] = day
         alarms.watch(measured)
     assert told == [CostAlarm("c", NOW, 10.0, 10, "EUR"), CostAlarm("c", NOW, 11.0, 10, "EUR")]
-    without = CallAlarms(AlarmOptions(), told.append, lambda: 1e9)
+    without = CallAlarms(AlarmOptions(), told.append, lambda: ("23", 1e9))
     without.watch(measured)
     assert len(told) == 2, "off by default"
+    today[0] = ("25", 12.0)
+    alarms.watch(measured)
+    assert told[2] == CostAlarm("c", NOW, 12.0, 10, "EUR"), "calls that went on at midnight cost that much at once"
 
 
 def test_an_alarm_stands_on_the_page_of_the_call_that_raised_it() -> None:

@@ -50,6 +50,12 @@ class SharedSpent:
             max(whole.minutes, ours.minutes + others.minutes), max(whole.money, ours.money + others.money)
         )
 
+    @property
+    def today(self) -> tuple[str, float]:
+        """The day, and the money of all its calls."""
+        money = self.spent().money
+        return self._own.day, money
+
     async def _beat(self, cluster: Cluster) -> None:
         ours, day = self._own.since_start(), self._own.day
         (told,) = await cluster.shared.run(_TELL, [f"spending:{day}"], [cluster.id, json.dumps(ours), KEPT])
