@@ -51,7 +51,7 @@ def test_a_visitor_talks_from_the_owners_site_and_from_no_other(tmp_path: Path) 
         base = address(gateway)
         for folder in ("shop", "thief"):
             (tmp_path / folder / "index.html").write_text(
-                f'<!doctype html><title>Shop</title><h1>Shop</h1><script src="{base}/embed.js"></script>'
+                f'<!doctype html><title>Shop</title><script src="{base}/embed.js"></script><h1>Shop</h1>'
             )
         with browsing(microphone(tmp_path, 8.0, *3 * [SPEECH / "goforward.wav", 40.0])) as context:  # type: ignore[arg-type]
             page = context.new_page()
