@@ -213,6 +213,8 @@ def _failed(error: Exception, alone: int) -> PostFailed:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         codes = [code for code, _ in error.recipients.values()]
     why, mark = f"{type(error).__name__} {codes[0] or ''}".strip(), _mark(alone)
+    if isinstance(error, smtplib.SMTPNotSupportedError):  # it names the extension: STARTTLS, AUTH or SMTPUTF8
+        why = f"{why}: {error}"
     if isinstance(error, smtplib.SMTPAuthenticationError) and codes[0] >= 500:
         log.error("the mail server refuses the user or the password", code=codes[0])
         return PostFailed(mark + why, wait=WRONG_PASSWORD)

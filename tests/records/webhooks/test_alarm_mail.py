@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import smtplib
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -99,3 +100,8 @@ def test_an_address_that_would_become_another_one_is_refused(wrong: str) -> None
     with pytest.raises(ConfigError, match="no address of e-mail"):
         parse(text, "t", {})
     assert parse(text.replace(json.dumps(wrong), '"ops+night@x.de", "jürgen@x.de"'), "t", {}).alarms.mail_to
+
+
+def test_the_log_names_what_the_mail_server_does_not_offer() -> None:
+    error = smtplib.SMTPNotSupportedError("STARTTLS extension not supported by server.")
+    assert str(mail._failed(error, 0)) == "SMTPNotSupportedError: STARTTLS extension not supported by server."
