@@ -8,7 +8,7 @@ from annotated_types import Interval, MaxLen
 
 from agent.providers.extra import FIXED
 
-_ORIGIN = re.compile(r"https://[A-Za-z0-9.-]+(:\d{1,5})?|http://(localhost|127\.0\.0\.1)(:\d{1,5})?")
+_ORIGIN = re.compile(r"(https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|http://(localhost|127\.0\.0\.1))(:(?P<port>\d{1,5}))?")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class EmbedOptions:
 
     def __post_init__(self) -> None:
         for origin in self.origins:
-            if not _ORIGIN.fullmatch(origin):
+            found = _ORIGIN.fullmatch(origin)
+            if not found or not 1 <= int(found["port"] or 443) <= 65535:
                 raise ValueError(
                     f"origins: {origin!r} is not like https://www.example.com (no path, no slash at the end)"
                 )

@@ -328,11 +328,14 @@ def test_visitors_are_told_what_is_said_and_nothing_of_the_inside() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["http://shop.example.com", "https://shop.example.com/", "https://a.example; script-src *", "*", "https://a b"],
-)
-def test_an_origin_is_a_scheme_and_a_host(wrong: str) -> None:
+    ["http://shop.example.com", "https://shop.example.com/", "https://a.example; script-src *", "*", "https://a b",
+     "https://.", "https://shop..example.com", "https://shop.example.com:0", "https://shop.example.com:65536"],
+)  # fmt: skip
+def test_an_origin_is_a_scheme_a_host_and_perhaps_a_port(wrong: str) -> None:
     with pytest.raises(ConfigError, match="is not like https"):
         parse(f'[embed]\norigins = ["{wrong}"]', "test.toml", {})
+    right = ("https://Shop.example.com:8443", "http://localhost:3000", "http://127.0.0.1", "https://intranet")
+    assert EmbedOptions(right).origins == right
 
 
 def test_the_button_needs_calls_from_browsers() -> None:
