@@ -81,6 +81,7 @@ async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> R
         name: value for name, value in found.get("media", {}).items() if name not in ("recording", "sound", "legs")
     }
     told = seen_by(found, who.tenant)
+    told["costs"] = _in_words(told["costs"])  # last: the names of trunks are kept back by the form of the record
     return await _compressed(request, JSONResponse(told, headers={"ETag": tag} if version else None))
 
 
@@ -276,13 +277,15 @@ async def _compressed(request: Request, whole: Response) -> Response:
 
 
 async def _costs(app: App, one: FoundCall) -> dict[str, Any] | None:
-    """Costs of the call, in parts, and its usage: see `sipgw.policy.cost.cost.Cost.as_dict`. Products without a price,
-    and with one that is an estimate, in words."""
+    """Costs of the call, in parts, and its usage: see `sipgw.policy.cost.cost.Cost.as_dict`."""
     if one.session is not None:
-        costs = one.session.context.cost.as_dict() if one.session.context.cost else None
-    else:
-        async with app.gateway.store.read() as session:
-            costs = await session.scalar(select(CallRecord.costs).where(CallRecord.id == one.row))
+        return one.session.context.cost.as_dict() if one.session.context.cost else None
+    async with app.gateway.store.read() as session:
+        return await session.scalar(select(CallRecord.costs).where(CallRecord.id == one.row))
+
+
+def _in_words(costs: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Costs with the products without a price, and those with one that is an estimate, in words."""
     return costs and costs | {name: [words(one) for one in costs.get(name, ())] for name in ("estimated", "unpriced")}
 
 
