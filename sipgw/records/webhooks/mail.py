@@ -73,7 +73,7 @@ ADVICE = (
     "On the machine of the gateway, sipgw doctor checks trunks and providers.",
     "Another mail comes when the alarm is over.",
 )
-"""What to do after an alarm on the calls of a trunk, in its mail."""
+"""Advice in the mail of an alarm on the calls of a trunk."""
 OVER = ("Few calls have this fault now. You need to do nothing.",)
 COST_ADVICE = (
     "The calls go on. The page Calls of the dashboard shows what each of them has cost.",
