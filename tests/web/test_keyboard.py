@@ -201,7 +201,7 @@ def test_a_tenant_reaches_its_own_pages_by_keyboard(tmp_path: Path, theme: str, 
             await there.sees("[data-fresh=lights] code", "+15550111")
             assert there.wrong == []
             await there.go("/prompts")
-            await there.sees("h1", "Not possible")
+            await there.sees("h1", "Not found")
             await fits(there)
 
     asyncio.run(look())
