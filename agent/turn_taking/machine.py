@@ -220,7 +220,7 @@ class TurnMachine(Transitions):
             decisions = self._handle(Event.TAKEN, now, Evidence("taken"))
             self._voice.since = None
         if self.state is State.TAKEN:
-            self._forget(now)
+            self._forget()
         self._silence.free_until, self._silence.wished = inf if away else -inf, True
         self._silence.since, self._silence.asked = now, 0
         if taken or self._ends_at == inf:
@@ -235,7 +235,7 @@ class TurnMachine(Transitions):
         """A recording speaks in the place of a person who may come: what it has said needs no answer, nor does it hear
         what is being said; until `away` tells that somebody is back silence means nothing."""
         evidence = Evidence("taken", because="a recording")
-        self._forget(now)
+        self._forget()
         self._voice.since = None
         self.away(True, now)
         return (*self._handle(Event.TAKEN, now, evidence), *self._handle(Event.BACK, now, evidence))
@@ -247,7 +247,7 @@ class TurnMachine(Transitions):
         self._log.note(text)
         return self._handle(Event.ENDPOINT, now, Evidence("ended", because="a menu")) if text else ()
 
-    def _forget(self, now: float) -> None:
+    def _forget(self) -> None:
         """All that was said until now needs no answer."""
         self._log.take()
         self._keys.take()
