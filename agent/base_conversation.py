@@ -168,8 +168,8 @@ class BaseConversation(ConversationKind):
         changes = self._listening.hear(sound.ulaw, sound.at, sound.played)
         self._floor.turns.hear_line(self._listening.voice.path if sound.played else None)
         self._notice(changes)
-        if (piece := self._listening.wants()) is not None:
-            self._line.set_chunk_duration(piece)
+        if (pieces := self._listening.wants()) is not None:
+            self._line.set_chunk_duration(*pieces)
 
     def _notice(self, changes: list[Change]) -> None:
         for change in () if self._floor.unattended else changes:

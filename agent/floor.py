@@ -5,7 +5,7 @@ from collections import deque
 from functools import lru_cache
 
 from agent.errors import ProviderError
-from agent.hearing.caller import CallerSound
+from agent.hearing.caller import CallerSound, Pieces
 from agent.hearing.changes import Change, Kind
 from agent.line import SAMPLE_RATE
 from agent.phrases import Phrases
@@ -112,11 +112,11 @@ class Listening:
         self._arrived = at
         return self._note(self.voice.feed(ulaw, at, played))
 
-    def wants(self) -> float | None:
+    def wants(self) -> Pieces | None:
         """See `agent.hearing.caller.CallerSound.wants`."""
         wanted, before = self.voice.wants(), self._evened
         self._evened = self.even
-        return wanted if not self.even else EVEN if wanted is not None or not before else None
+        return wanted if not self.even else Pieces(EVEN) if wanted is not None or not before else None
 
     def lapse(self, now: float) -> list[Change]:
         """Changes because nothing came until `now`."""

@@ -111,8 +111,11 @@ class Line(Protocol):
         """From now on, or no longer, the caller waits for what is said next: the line may have a sound for that."""
         ...
 
-    def set_chunk_duration(self, seconds: float) -> None:
-        """Bring sound in pieces of about so many seconds, 0.02 to 0.1: each of them costs the same."""
+    def set_chunk_duration(self, seconds: float, alert: float | None = None) -> None:
+        """Bring sound in pieces of about so many seconds, 0.02 to 0.3: each of them costs the same.
+
+        20 ms that are louder than `alert`, in dBm0, are brought at once, with all that waits.
+        """
         ...
 
     def pause(self) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from dataclasses import replace
+from typing import NamedTuple
 
 from agent.hearing.changes import CERTAIN, Change, Kind, SoundEvidence
 from agent.hearing.echo_path import CLEAN, ECHO, HEARD, EchoPath, Path
@@ -43,8 +44,20 @@ RISEN = 6.0
 """Decibels by which a noise becomes louder when somebody speaks into it."""
 CLOSELY = 0.7
 """Seconds after the caller's last sound: by then most recognisers have ended the turn."""
-PENDING, SPEAKING, IDLE = 0.02, 0.04, 0.1
-"""Seconds of sound at a time while it is decided what it is, while the caller speaks on, and otherwise."""
+PENDING, SPEAKING, IDLE, LISTENING = 0.02, 0.04, 0.1, 0.3
+"""Seconds of sound at a time while it is decided what it is, while the caller speaks on, while they do not, and while
+they listen to the agent on a line without echo."""
+SETTLED = 1.5
+"""Seconds after the caller's last sound: by then no recogniser waits for more silence."""
+BELOW, NEAR = 1.0, 4.0
+"""Decibels below the gate at which a sound is brought at once: at least, and at most."""
+
+
+class Pieces(NamedTuple):
+    """Arguments for `agent.line.Line.set_chunk_duration`."""
+
+    seconds: float
+    alert: int | None = None
 
 
 class CallerSound:
@@ -62,7 +75,7 @@ class CallerSound:
         self._rest = b""
         self._before = deque[bytes](maxlen=BEFORE // SIZE + 1)
         """The latest sound, linear: whole slots, and at least `BEFORE` bytes once there were so many."""
-        self._piece = IDLE
+        self._pieces = Pieces(IDLE)
         self._at = -math.inf
 
     @property
@@ -187,17 +200,35 @@ class CallerSound:
         self._at = -math.inf
         self._voices.begin_line()
 
-    def wants(self) -> float | None:
-        """A new argument for `agent.line.Line.set_chunk_duration`, seconds; None if it stays as before."""
-        before = self._piece
-        lately = self._at - self._sound.heard
+    def wants(self) -> Pieces | None:
+        """The pieces in which sound should come from now on; None if they stay as before.
+
+        As long as the line is quiet, long ones will do, because the first sound is brought at once.
+        """
+        lately, alert = self._at - self._sound.heard, None
         if self.state in VOICES:
-            self._piece = PENDING if lately > SECONDS else SPEAKING
-        elif self.state is QUIET:
-            self._piece = PENDING if self._sound is self._voices.last and lately < CLOSELY else IDLE
+            seconds = PENDING if lately > SECONDS else SPEAKING
+        elif self.state is not QUIET:
+            seconds = IDLE if self.state is NOISE else PENDING
+        elif self._sound is self._voices.last and lately < CLOSELY:
+            seconds = PENDING
         else:
-            self._piece = IDLE if self.state is NOISE else PENDING
-        return self._piece if self._piece != before else None
+            patient = self._agent_speaks and lately > SETTLED and self._echo.path is CLEAN
+            seconds, alert = LISTENING if patient else IDLE, self._alert()
+        before, self._pieces = self._pieces, Pieces(seconds, alert)
+        return self._pieces if self._pieces != before else None
+
+    def _alert(self) -> int | None:
+        """Sound that is worth a look at once, dBm0: near the gate, and as before while that is near enough.
+
+        None if an echo would be brought at once all the time.
+        """
+        if self._echo.path is ECHO:
+            return None
+        gate, before = self._noise.gate, self._pieces.alert
+        if before is not None and gate - NEAR <= before <= gate - BELOW:
+            return before
+        return math.floor(gate - BELOW)
 
     def _take(self, slot: bytes, sent: int, at: float) -> Change | None:
         came, gate, state, echo = level(slot), self._noise.gate, self.state, float(SILENT)

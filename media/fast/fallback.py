@@ -192,7 +192,7 @@ class RtpSession:
 class Channel:
     """See `media.process.worker_channel`."""
 
-    __slots__ = ("chunk", "chunk_size", "heard", "number", "session", "tap", "watch_at")
+    __slots__ = ("alert", "chunk", "chunk_size", "heard", "number", "session", "tap", "watch_at")
 
 
 class FastPath:

@@ -43,6 +43,11 @@ typedef struct {
     unsigned char data[PACKET_MAX + 1];
 } Incoming;
 
+/* Bytes of sound that are handed up: usually, and if the sound is louder than `Channel.alert`; -1 if Python has to do it. */
+typedef struct {
+    int usual, alert;
+} Ready;
+
 typedef struct {
     Channel *channel; /* a counted reference; NULL if nobody has this descriptor */
     char dual;        /* an IPv6 socket that IPv4 packets come to as well */
@@ -382,14 +387,31 @@ put_sound(Receiving *of, const unsigned char *sound, int length, double now)
     filler->length = length;
 }
 
-/* How much of the sound that waits is handed up with `length` bytes more; -1 if Python has to do it: too much at once, or
- * less than what waits because shorter chunks were ordered meanwhile. */
+/* media.g711.level */
+static unsigned int
+loudness_of(const FastPath *path, const unsigned char *sound, int length)
+{
+    int64_t sum = 0;
+    for (int each = 0; each < length; each++)
+        sum += path->squares[sound[each]];
+    return (unsigned int)sqrt((double)sum / (double)length);
+}
+
+/* media.session.sent_levels.LEVELS */
+static unsigned char
+level_by(const FastPath *path, unsigned int loudness)
+{
+    return path->levels[loudness < LEVEL_COUNT ? loudness : LEVEL_COUNT - 1];
+}
+
+/* How much of the sound that waits is handed up with `length` bytes more in chunks of `size`; -1 if Python has to do it: too
+ * much at once, or less than what waits because shorter chunks were ordered meanwhile. */
 static int
-ready_with(FastPath *path, const Receiving *of, int length, int behind)
+ready_with(const FastPath *path, const Receiving *of, int length, int size)
 {
     const Channel *channel = of->channel;
     const Playout *playout = hot(&of->session->playout);
-    int size = behind ? CHUNK_MAX : channel->chunk_size, total = channel->waiting + length;
+    int total = channel->waiting + length;
     if (playout == NULL || hot(&of->session->sent_levels) == NULL || size < FRAME || size > CHUNK_MAX)
         return -1;
     if (total < size)
@@ -401,6 +423,20 @@ ready_with(FastPath *path, const Receiving *of, int length, int behind)
         channel->number > UINT32_MAX || PyByteArray_Size(path->out) >= BACKLOG)
         return -1;
     return whole;
+}
+
+/* The same for the present order, and for sound that is an alert: nothing is known of its level before it is decrypted. */
+static Ready
+ready(const FastPath *path, const Receiving *of, int length, int behind)
+{
+    const Channel *channel = of->channel;
+    int size = behind && channel->chunk_size < CHUNK ? CHUNK : channel->chunk_size;
+    Ready both = {0, 0};
+    if (!channel->heard)
+        return both;
+    both.usual = ready_with(path, of, length, size);
+    both.alert = channel->alert <= 0 || behind ? both.usual : ready_with(path, of, length, FRAME);
+    return both;
 }
 
 /* media.process.wire.sound, written at `at`: a message with the sound that waits and the beginning of `sound`. */
@@ -422,15 +458,24 @@ write_message(Receiving *of, unsigned char *at, const unsigned char *sound, int 
     memcpy(at + channel->waiting, sound, (size_t)(whole - channel->waiting));
 }
 
-/* media.process.worker.Worker._hand_up and WorkerChannel.gather; `whole` is that of `ready_with`. */
+static Py_ssize_t
+message_size(int whole)
+{
+    return whole > 0 ? MESSAGE + SOUND_SIZE + whole / FRAME + whole : 0;
+}
+
+/* media.process.worker.Worker._hand_up and WorkerChannel.gather; `before` is the length of `out` without the room for a
+ * message. */
 static void
-hand_up(FastPath *path, Receiving *of, const unsigned char *sound, int length, int whole, double now)
+hand_up(FastPath *path, Receiving *of, const unsigned char *sound, int length, Ready ready, Py_ssize_t before, double now)
 {
     Channel *channel = of->channel;
+    int whole = ready.usual;
+    if (ready.alert > whole && level_by(path, loudness_of(path, sound, length)) < channel->alert)
+        whole = ready.alert;
+    PyByteArray_Resize(path->out, before + message_size(whole)); /* not larger: that never fails */
     if (whole > 0) {
-        Py_ssize_t size = MESSAGE + SOUND_SIZE + whole / FRAME + whole;
-        char *end = PyByteArray_AsString(path->out) + PyByteArray_Size(path->out) - size;
-        write_message(of, (unsigned char *)end, sound, whole, now);
+        write_message(of, (unsigned char *)PyByteArray_AsString(path->out) + before, sound, whole, now);
         sound += whole - channel->waiting;
         length -= whole - channel->waiting;
         channel->waiting = 0;
@@ -439,11 +484,11 @@ hand_up(FastPath *path, Receiving *of, const unsigned char *sound, int length, i
     channel->waiting += length;
 }
 
-/* Make room for the message with `whole` bytes of sound; 0 if there is none. */
+/* Make room for the longer one of the two messages; 0 if there is none. */
 static int
-make_room(FastPath *path, int whole)
+make_room(FastPath *path, Ready ready)
 {
-    Py_ssize_t more = whole > 0 ? MESSAGE + SOUND_SIZE + whole / FRAME + whole : 0;
+    Py_ssize_t more = message_size(ready.usual > ready.alert ? ready.usual : ready.alert);
     if (more == 0 || PyByteArray_Resize(path->out, PyByteArray_Size(path->out) + more) == 0)
         return 1;
     PyErr_Clear();
@@ -466,17 +511,18 @@ decrypted(FastPath *path, const Receiving *of, const Incoming *packet)
 
 /* Hand up what a packet brings; in a conference by Mixer.to_agent. -1 with an error if that failed. */
 static int
-hand_up_mixed(FastPath *path, Receiving *of, const unsigned char *sound, int length, int whole, double now)
+hand_up_mixed(FastPath *path, Receiving *of, const unsigned char *sound, int length, Ready ready, Py_ssize_t before,
+              double now)
 {
     if (of->mixer == NULL) {
-        hand_up(path, of, sound, length, whole, now);
+        hand_up(path, of, sound, length, ready, before, now);
         return 1;
     }
     PyObject *own = PyBytes_FromStringAndSize((const char *)sound, length);
     PyObject *mixed = own == NULL ? NULL : PyObject_CallMethodObjArgs(of->mixer, path->agent_name, own, NULL);
     int fits = mixed != NULL && PyBytes_Check(mixed) && PyBytes_Size(mixed) == length;
     if (fits)
-        hand_up(path, of, (const unsigned char *)PyBytes_AsString(mixed), length, whole, now);
+        hand_up(path, of, (const unsigned char *)PyBytes_AsString(mixed), length, ready, before, now);
     else if (mixed != NULL)
         PyErr_SetString(PyExc_RuntimeError, "a conference changed the length of the sound");
     Py_XDECREF(own);
@@ -512,9 +558,9 @@ take_packet(FastPath *path, const Port *port, const Incoming *packet, double now
         (of.listener != NULL && !can_put(of.listener, sequence, timestamp, length)) ||
         !make_record(path, of.channel, of.source, shown, now, &of.record))
         return 0;
-    int whole = of.channel->heard ? ready_with(path, &of, length, behind) : 0;
+    Ready whole = ready(path, &of, length, behind);
     Py_ssize_t before = PyByteArray_Size(path->out);
-    if (whole < 0 || !make_room(path, whole))
+    if (whole.usual < 0 || whole.alert < 0 || !make_room(path, whole))
         return 0;
     const unsigned char *clear = decrypted(path, &of, packet);
     if (clear == NULL) {
@@ -535,7 +581,7 @@ take_packet(FastPath *path, const Port *port, const Incoming *packet, double now
     if (of.listener != NULL)
         put_relayed(of.listener, sequence, timestamp, sound, length, now);
     put_sound(&of, sound, length, now);
-    if (!of.channel->heard || hand_up_mixed(path, &of, sound, length, whole, now) > 0)
+    if (!of.channel->heard || hand_up_mixed(path, &of, sound, length, whole, before, now) > 0)
         return 1;
     PyByteArray_Resize(path->out, before);
     return -1;
@@ -803,16 +849,6 @@ joined_frame(FastPath *path, const Sending *of, double now, const unsigned char 
     return frame_of(taken, at, marks);
 }
 
-/* media.g711.level */
-static unsigned int
-loudness_of(const FastPath *path, const unsigned char *frame)
-{
-    int64_t sum = 0;
-    for (int each = 0; each < FRAME; each++)
-        sum += path->squares[frame[each]];
-    return (unsigned int)sqrt((double)sum / (double)FRAME);
-}
-
 /* The next frame of a call: of a bridge or a conference, or of the agent. `held` gets a new reference to the object that it
  * lies in, NULL for none; `level` is that of media.session.sent_levels. 0 if Python has to do it. */
 static int
@@ -837,8 +873,8 @@ find_frame(FastPath *path, const Sending *of, double now, const unsigned char **
     }
     *level = LEVEL_SILENT;
     if (*held != path->silence) {
-        unsigned int mean = loudness_of(path, *frame);
-        *level = path->levels[mean < LEVEL_COUNT ? mean : LEVEL_COUNT - 1];
+        unsigned int mean = loudness_of(path, *frame, FRAME);
+        *level = level_by(path, mean);
         if (of->relay != NULL)
             of->relay->level = mean;
     }

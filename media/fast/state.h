@@ -13,7 +13,8 @@
 
 enum {
     FRAME = 160,        /* samples of 20 ms: media.g711.FRAME */
-    CHUNK_MAX = 800,    /* media.process.worker_channel.CHUNK_MAX */
+    CHUNK = 800,        /* media.process.worker_channel.CHUNK, and CHUNK_MAX of it: */
+    CHUNK_MAX = 2400,
     HEADER = 12,        /* bytes of an RTP header without sources and extension */
     PACKET_MAX = 1500,  /* media.rtp.packet.MAX_PACKET */
     SOUND_MAX = 480,    /* bytes of sound in one packet that C takes (60 ms) */
@@ -231,7 +232,7 @@ typedef struct {
     Ref session, tap;
     double watch_at;
     long long number;
-    int chunk_size, waiting; /* `waiting`: bytes of `chunk` */
+    int chunk_size, alert, waiting; /* `waiting`: bytes of `chunk` */
     int fd;                  /* descriptor of its sound, set by FastPath.add; of use only if FastPath has it, too */
     char heard;
     unsigned char chunk[CHUNK_MAX];

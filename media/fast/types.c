@@ -368,7 +368,8 @@ static PyMemberDef Agreed_members[] = {
     MEMBER(Agreed, "sent_code", T_INT, sent), MEMBER(Agreed, "received_code", T_INT, received), END};
 static PyMemberDef Channel_members[] = {
     MEMBER(Channel, "watch_at", T_DOUBLE, watch_at), MEMBER(Channel, "number", T_LONGLONG, number),
-    MEMBER(Channel, "chunk_size", T_INT, chunk_size), MEMBER(Channel, "heard", T_BOOL, heard), END};
+    MEMBER(Channel, "chunk_size", T_INT, chunk_size), MEMBER(Channel, "alert", T_INT, alert),
+    MEMBER(Channel, "heard", T_BOOL, heard), END};
 static PyMemberDef SentLevels_members[] = {END};
 
 static PyGetSetDef plain[] = {NO_MORE};

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from media.dtmf.sender import PAUSE, TONE, check
-from media.g711 import FRAME_SECONDS
 from media.process import wire
 from media.process.playout_estimator import PlayoutEstimator
 from media.process.wire import Kind, Message
@@ -184,9 +183,12 @@ class Channel:
         self._order(Kind.STOP)
         return self._position.stop(asyncio.get_running_loop().time())
 
-    def set_chunk_duration(self, seconds: float) -> None:
-        """Get `Frames` of so many seconds each, 0.02 to 0.1; at first it is 0.1."""
-        self._order(Kind.CHUNK, bytes([round(seconds / FRAME_SECONDS)]))
+    def set_chunk_duration(self, seconds: float, alert: float | None = None) -> None:
+        """Get `Frames` of so many seconds each, 0.02 to 0.3; at first it is 0.1.
+
+        A packet of sound louder than `alert`, a level in dBm0 from -126 to -1, comes at once, with all that waits.
+        """
+        self._order(Kind.CHUNK, wire.chunk(seconds, alert))
 
     def send_digits(self, keys: str, tone: float = TONE, pause: float = PAUSE) -> None:
         """Press `keys`, each for `tone` seconds with `pause` seconds after it; the queued sound waits meanwhile.

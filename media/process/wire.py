@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from media.g711 import FRAME_SECONDS
+
 _HEADER = struct.Struct("!BII")
 MAX_BODY = 1 << 20
 
@@ -93,6 +95,8 @@ THINKING_AFTER = struct.Struct("!f")
 NUMBER = struct.Struct("!I")
 TAPPED = struct.Struct("!II")
 """The number of the question, and that of the last block that was read."""
+CHUNK = struct.Struct("!BB")
+"""Frames of 20 ms in a chunk, and the level in -dBm0 above which sound completes one; 0 for none."""
 CONFER = struct.Struct("!IB")
 """The third's channel, and a `media.session.mixer.Route`."""
 
@@ -102,6 +106,11 @@ def sound(channel: int, at: float, position: tuple[int, int], played: bytes, ula
     levels = len(played)
     length = SOUND.size + levels + len(ulaw)
     return _SOUND_MESSAGE.pack(Kind.SOUND, channel, length, at, *position, levels) + played + ulaw
+
+
+def chunk(seconds: float, alert: float | None) -> bytes:
+    """The body of `Kind.CHUNK`: see `media.process.channel.Channel.set_chunk_duration`."""
+    return CHUNK.pack(round(seconds / FRAME_SECONDS), 0 if alert is None else round(-alert))
 
 
 def fault(error: Exception) -> bytes:

@@ -150,7 +150,7 @@ class Worker:
         """Tell the gateway if no sound has been received for some time, or if there is a new measure of quality."""
         if silent := channel.silent_for(now):
             self._tell(Kind.NO_RTP, channel.number, wire.SILENT.pack(*silent))
-        if rated := channel.rate(self._counts.late_max):
+        if rated := channel.watch.quality(channel.session, self._counts.late_max):
             self._tell(Kind.QUALITY, channel.number, rated)
             self._counts.late_max = 0.0  # the gateway remembers it
 

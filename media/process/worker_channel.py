@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from media.fast import base
-from media.g711 import FRAME, RATE
+from media.g711 import FRAME, RATE, level
 from media.process import wire
 from media.process.ports import PortPair
 from media.process.wire import Kind
@@ -22,24 +22,29 @@ from media.session.format import Format
 from media.session.mixer import Mixer
 from media.session.relay import Music
 from media.session.routing import Route
+from media.session.sent_levels import LEVELS
 from media.session.session import RtpSession
 from media.session.unheard import Unheard
 
-CHUNK_MAX = 800
-"""Bytes of sound handed to the gateway at a time (100 ms) unless it asks for less; each message costs it the same."""
+CHUNK, CHUNK_MAX = 800, 2400
+"""Bytes of sound handed to the gateway at a time (100 ms) unless it asks for another length, and at most; each message
+costs it the same."""
 NO_RTP = (2.0, 10.0, 30.0)
 """Seconds without sound after which the gateway is told; for the last, seconds without sound and without RTCP."""
 
 
-class SilenceWatch:
-    """Since when a call has received nothing, whether the gateway was told, and for how long it was deaf."""
+class CallWatch:
+    """What the gateway is told of a call now and then: that nothing is received, and the quality of the sound."""
 
-    __slots__ = ("_told", "since", "unheard")
+    __slots__ = ("_rated", "_told", "since", "unheard")
 
     def __init__(self) -> None:
         self.since = 0.0
+        """Since when sound is expected."""
         self._told = 0
         self.unheard = Unheard()
+        """For how long the call was deaf."""
+        self._rated = (0.0, float("inf"))
 
     def begin(self, now: float) -> None:
         """Nothing was expected before `now`."""
@@ -58,11 +63,26 @@ class SilenceWatch:
             return silent, lost
         return None
 
+    def quality(self, session: RtpSession, late_max: float) -> bytes:
+        """The body of a `Kind.QUALITY` message if there is something new to tell; else nothing.
+
+        `late_max` is in seconds: see `media.process.channel.Quality`.
+        """
+        rtcp, inbound = session.rtcp, session.inbound
+        latest = rtcp.meter.latest
+        rated = rtcp.remote.delay, rtcp.meter.deadline
+        if rated == self._rated:
+            return b""
+        ended, self._rated = self._rated[1] < rated[1], rated
+        scores = (latest.mos, latest.loss) if latest else (0.0, 0.0)
+        buffer = inbound.received.jitter / RATE, inbound.jitter.hole_wait
+        return wire.QUALITY.pack(ended, rated[0], *scores, *buffer, late_max)
+
 
 class WorkerChannel(base.Channel):
     """One call: its ports, its session, and the sound that was not handed to the gateway yet."""
 
-    __slots__ = ("partner", "paused", "ports", "rated", "tape", "watch")
+    __slots__ = ("partner", "paused", "ports", "tape", "watch")
     ports: PortPair
     """Set by the worker; a call that is replayed has none."""
 
@@ -72,15 +92,16 @@ class WorkerChannel(base.Channel):
             random.SystemRandom().getrandbits, time.clock_gettime(time.CLOCK_REALTIME) - time.monotonic()
         )
         self.chunk = b""
-        self.chunk_size = CHUNK_MAX
+        self.chunk_size = CHUNK
         """Bytes of sound handed to the gateway at a time."""
+        self.alert = 0
+        """Received sound that is louder is handed on at once: -dBm0; 0 for none."""
         self.watch_at = 0.0
-        """When the call is looked at next: see `silent_for` and `rate`."""
-        self.watch = SilenceWatch()
+        """When the call is looked at next: see `CallWatch`."""
+        self.watch = CallWatch()
         self.paused = True
         """Whether sound may not be kept or heard by others. It may not until the gateway says that it may; that holds
         for recordings that begin meanwhile too."""
-        self.rated = (0.0, float("inf"))
         self.tape = 0
         """Number of the recording; 0 for none."""
         self.tap: Tap | None = None
@@ -136,15 +157,21 @@ class WorkerChannel(base.Channel):
             case Kind.THINK:
                 self.session.sent_levels.backdrop.thinks = any(body)
             case Kind.CHUNK:
-                self.chunk_size = min(max(1, *body) * FRAME, CHUNK_MAX)
+                frames, self.alert = wire.CHUNK.unpack(body)
+                self.chunk_size = min(max(1, frames) * FRAME, CHUNK_MAX)
         return b""
 
     def gather(self, sound: bytes, *, behind: bool = False) -> Sequence[tuple[bytes, bytes]]:
         """Take received sound; returns the chunks that are complete, larger ones if the gateway is `behind`.
 
-        With each comes how loud the sound was that we sent meanwhile: see `media.session.sent_levels`.
+        Sound that is louder than `alert` completes a chunk, unless the gateway is behind. With each chunk comes how
+        loud the sound was that we sent meanwhile: see `media.session.sent_levels`.
         """
-        chunk, size = self.chunk + sound, CHUNK_MAX if behind else self.chunk_size
+        chunk, size = self.chunk + sound, self.chunk_size
+        if behind:
+            size = max(size, CHUNK)
+        elif self.alert and LEVELS[level(sound)] < self.alert:
+            size = FRAME
         if len(chunk) < size:
             self.chunk = chunk
             return ()
@@ -193,21 +220,6 @@ class WorkerChannel(base.Channel):
         """All counters, by name."""
         unheard = self.watch.unheard.seconds
         return self.session.stats() | ({"unheard": round(unheard, 1)} if unheard else {})
-
-    def rate(self, late_max: float) -> bytes:
-        """The body of a `Kind.QUALITY` message if there is something new to tell; else nothing.
-
-        `late_max` is in seconds: see `media.process.channel.Quality`.
-        """
-        rtcp, inbound = self.session.rtcp, self.session.inbound
-        latest = rtcp.meter.latest
-        rated = rtcp.remote.delay, rtcp.meter.deadline
-        if rated == self.rated:
-            return b""
-        ended, self.rated = self.rated[1] < rated[1], rated
-        scores = (latest.mos, latest.loss) if latest else (0.0, 0.0)
-        buffer = inbound.received.jitter / RATE, inbound.jitter.hole_wait
-        return wire.QUALITY.pack(ended, rated[0], *scores, *buffer, late_max)
 
     def join(self, kind: int, body: bytes, find: Callable[[int], "WorkerChannel | None"]) -> None:
         """Carry out an order about whom this side hears; `find` gives a channel by its number."""

@@ -316,9 +316,9 @@ class PhoneLine:
         """See `agent.line.Line.think`."""
         self._live.think(on=on)
 
-    def set_chunk_duration(self, seconds: float) -> None:
+    def set_chunk_duration(self, seconds: float, alert: float | None = None) -> None:
         """See `agent.line.Line.set_chunk_duration`."""
-        self._live.set_chunk_duration(seconds)
+        self._live.set_chunk_duration(seconds, alert)
 
     def pause(self) -> None:
         """See `agent.line.Line.pause`."""

@@ -10,8 +10,8 @@ from agent.providers.assemblyai_session import AssemblyAISttSession as AssemblyA
 from agent.providers.deepgram_listen import DeepgramOptions, FluxSession
 from agent.providers.stt import SttSession
 from media.g711 import FRAME_SECONDS
+from media.process import wire
 from media.process.schedule import PHASES, TICK
-from media.process.wire import Kind
 from media.process.worker_channel import WorkerChannel
 
 FRAME = 160
@@ -30,7 +30,7 @@ def waits(session: SttSession, before: int, speech: int) -> float:
             session.backlog.add(piece)
             listening.hear(piece, at * FRAME_SECONDS)
             if (wanted := listening.voice.wants()) is not None:
-                channel.play(Kind.CHUNK, bytes([round(wanted / FRAME_SECONDS)]))
+                channel.play(wire.Kind.CHUNK, wire.chunk(*wanted))
             while message := session.backlog.next_frame():
                 sent += len(message)
         if sent >= complete * FRAME:

@@ -88,7 +88,7 @@ class FakeLine:
     def think(self, on: bool) -> None:
         self.thinks = on
 
-    def set_chunk_duration(self, seconds: float) -> None:
+    def set_chunk_duration(self, seconds: float, alert: float | None = None) -> None:
         self.piece = seconds
 
     def pause(self) -> None:

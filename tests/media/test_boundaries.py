@@ -155,7 +155,7 @@ INSIDE = {
     "the playout queue": lambda channel: (channel.session.playout, "take"),
     "live listeners": lambda channel: (channel.session.live, "take"),
     "the packets that are kept": lambda channel: (channel.tap, "take"),
-    "the watch": lambda channel: (channel, "rate"),
+    "the watch": lambda channel: (channel.watch, "quality"),
     "orders": lambda channel: (channel, "play"),
 }
 

@@ -181,14 +181,14 @@ def test_shorter_chunks_may_be_ordered_while_more_waits(twins: Twins) -> None:
     for slot in range(40):
         for side in twins.sides:
             if slot == 20:
-                side.worker._channels[1].chunk = b"\x55" * 750
-                side.do(Kind.CHUNK, 1, b"\x05")
+                side.worker._channels[1].chunk = b"\x55" * 2310
+                side.do(Kind.CHUNK, 1, b"\x0f\0")
             if slot == 21:
-                side.worker._channels[1].chunk = b"\x55" * 630
-                side.do(Kind.CHUNK, 1, b"\x04")
+                side.worker._channels[1].chunk = b"\x55" * 2230
+                side.do(Kind.CHUNK, 1, b"\x04\0")
             if slot == 22:
                 side.worker._channels[1].chunk = b"\x55" * 484
-                side.do(Kind.CHUNK, 1, b"\x02")
+                side.do(Kind.CHUNK, 1, b"\x02\0")
         stream = twins.streams[0]
         data = rtp.build(0, False, stream[1], stream[2], stream[0], b"\x33" * (1 if slot in (22, 23) else 160))
         twins.send(0, 0, data)
@@ -322,7 +322,8 @@ def test_c_has_the_numbers_of_python() -> None:
     text = "\n".join((ROOT / "media" / "fast" / name).read_text() for name in ("state.h", "path.c"))
     found = {name: float(value) for name, value in NUMBER.findall(text)}
     expected = {
-        "FRAME": g711.FRAME, "RATE": g711.RATE, "CHUNK_MAX": worker_channel.CHUNK_MAX, "PACKET_MAX": packet.MAX_PACKET,
+        "FRAME": g711.FRAME, "RATE": g711.RATE, "CHUNK": worker_channel.CHUNK,
+        "CHUNK_MAX": worker_channel.CHUNK_MAX, "PACKET_MAX": packet.MAX_PACKET,
         "HEADER": tap.HEADER, "LEVELS_KEPT": fallback.KEPT, "LEVELS_SPARE": fallback.SPARE,
         "LEVEL_SILENT": fallback.SILENT, "MAX_DROPOUT": receiver_stats.MAX_DROPOUT, "SKEW": buffer.SKEW,
         "QUIET_FIRST": gap_filler.QUIET_WAIT[0], "QUIET_LAST": gap_filler.QUIET_WAIT[1], "RECORD": tap._RECORD.size,

@@ -10,9 +10,10 @@ from unittest.mock import Mock
 import pytest
 
 from media.g711 import SILENCE, level
+from media.process import wire
 from media.process.wire import NUMBER, Kind, Message, pack_json
 from media.process.worker import Worker
-from media.process.worker_channel import WorkerChannel
+from media.process.worker_channel import CHUNK_MAX, WorkerChannel
 from media.recording.stereo import Recording
 from media.recording.tap import TapOptions
 from media.rtp.rtcp import ReceiverReport
@@ -35,22 +36,40 @@ def test_sound_is_handed_up_in_pieces_of_100_ms() -> None:
 def test_the_gateway_gets_it_in_the_pieces_that_it_wants() -> None:
     channel = WorkerChannel(1)
     assert handed_up(channel, 3) == []
-    channel.play(Kind.CHUNK, b"\x01")
+    channel.play(Kind.CHUNK, b"\x01\0")
     assert handed_up(channel, 3) == [80, 20, 20]
-    channel.play(Kind.CHUNK, b"\x02")
+    channel.play(Kind.CHUNK, b"\x02\0")
     assert handed_up(channel, 6) == [40, 40, 40]
-    channel.play(Kind.CHUNK, b"\x05")
+    channel.play(Kind.CHUNK, b"\x05\0")
     assert handed_up(channel, 5) == [100]
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2, 5, 255])
 def test_nothing_is_lost_or_changed_when_much_comes_at_once(frames: int) -> None:
-    channel, sound = WorkerChannel(1), FRAME * 13
-    channel.play(Kind.CHUNK, bytes([frames]))
+    channel, sound = WorkerChannel(1), FRAME * 37
+    channel.play(Kind.CHUNK, bytes([frames, 0]))
     ready = [piece for piece, _ in channel.gather(sound)]
-    assert max(map(len, ready)) <= 800
+    assert max(map(len, ready)) <= CHUNK_MAX
     assert sound.startswith(b"".join(ready))
-    assert len(sound) - len(b"".join(ready)) < 160 * min(max(frames, 1), 5)
+    assert len(sound) - len(b"".join(ready)) < 160 * min(max(frames, 1), 15)
+
+
+def test_a_sound_that_is_loud_enough_brings_all_that_waits_at_once() -> None:
+    channel, quiet, loud = WorkerChannel(1), b"\x78\xf8" * 80, b"\x30\xb0" * 80
+    channel.play(Kind.CHUNK, wire.chunk(0.3, -39))
+    assert [channel.gather(quiet) for _ in range(3)] == [()] * 3
+    assert [piece for piece, _ in channel.gather(loud)] == [quiet * 3 + loud]
+    assert channel.gather(loud[:80]) == (), "half a slot"
+    assert [piece for piece, _ in channel.gather(loud)] == [loud]
+    assert channel.gather(quiet[:80]) == ()
+    channel.play(Kind.CHUNK, wire.chunk(0.3, None))
+    assert channel.gather(loud) == ()
+
+
+def test_it_does_not_if_the_gateway_is_behind() -> None:
+    channel, loud = WorkerChannel(1), b"\x30\xb0" * 80
+    channel.play(Kind.CHUNK, wire.chunk(0.1, -39))
+    assert [len(piece) for _ in range(5) for piece, _ in channel.gather(loud, behind=True)] == [800]
 
 
 def test_with_it_comes_how_loud_the_sound_was_that_was_sent_meanwhile() -> None:

@@ -48,7 +48,7 @@ def test_a_gateway_that_is_behind_gets_sound_in_few_large_pieces() -> None:
     theirs.setblocking(False)
     ours.setblocking(False)
     worker._channels[1] = channel = WorkerChannel(1)
-    channel.play(Kind.CHUNK, bytes([True]))
+    channel.play(Kind.CHUNK, b"\x01\0")
 
     def handed_up(frames: int) -> list[int]:
         """Milliseconds of each piece that arrives until nothing more does."""

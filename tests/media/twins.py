@@ -76,9 +76,11 @@ ROUTES = (47 | 16, 13 | 16 | 128, 8 | 32, 6 | 16 | 64, 255)
 """Who hears whom in a conference: see `media.session.routing.Route`."""
 WAITS = (0.0, 0.005, 0.02, 0.04, 0.07, 0.3, 1.2)
 ORDERS: list[tuple[Kind, bytes]] = [
-    (Kind.CHUNK, b"\x01"),
-    (Kind.CHUNK, b"\x02"),
-    (Kind.CHUNK, b"\x05"),
+    (Kind.CHUNK, b"\x01\0"),
+    (Kind.CHUNK, b"\x02\0"),
+    (Kind.CHUNK, b"\x05\0"),
+    (Kind.CHUNK, b"\x05\x27"),
+    (Kind.CHUNK, b"\x0f\x20"),
     (Kind.PAUSE, b""),
     (Kind.RESUME, b""),
     (Kind.STOP, b""),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pytest
 
-from agent.hearing.caller import CallerSound
+from agent.hearing.caller import CallerSound, Pieces
 from agent.hearing.changes import Change, Kind
 from agent.hearing.levels import SILENT, SLOT, level, to_linear
 from agent.hearing.voice import ModelJudge, Pitch, VoiceJudge, load
@@ -62,9 +62,9 @@ def line(
 
 def heard(subject: CallerSound, call: Line, *, clock: float = 0.0, alarm: float | None = None) -> list[Told]:
     """All changes of a call. A voice that started is said to have had no words so many seconds later: `alarm`."""
-    at, piece, found, due = 0, 0.1, list[Told](), None
+    at, pieces, found, due = 0, Pieces(0.1), list[Told](), None
     while at < len(call.came):
-        end = min(len(call.came), at + round(piece * RATE))
+        end = _end_of_piece(call.came, at, pieces)
         now = clock + end / RATE
         for change in subject.feed(call.came[at:end], now, call.sent[at // SLOT : end // SLOT]):
             found.append(Told(now, change))
@@ -73,9 +73,18 @@ def heard(subject: CallerSound, call: Line, *, clock: float = 0.0, alarm: float 
         if due is not None and now >= due:
             subject.false_alarm()
             due = None
-        piece = subject.wants() or piece
+        pieces = subject.wants() or pieces
         at = end
     return found
+
+
+def _end_of_piece(came: bytes, at: int, pieces: Pieces) -> int:
+    """Where the piece of sound that begins at `at` ends on a line that has such an order."""
+    end = min(len(came), at + round(pieces.seconds * RATE))
+    if (alert := pieces.alert) is None:
+        return end
+    loud = (after for after in range(at + SLOT, end, SLOT) if level(to_linear(came[after - SLOT : after])) > alert)
+    return next(loud, end)
 
 
 def of(found: list[Told], kind: Kind) -> list[Told]:

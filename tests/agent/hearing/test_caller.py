@@ -336,18 +336,20 @@ def test_sound_is_wanted_in_small_pieces_only_while_something_happens() -> None:
     subject = CallerSound(model())
     quiet, loud = to_ulaw(noise(rng(), 2.0, QUIET)), to_ulaw(at_level(ulaw_clip("lv_0880.wav"), CALLER))
     subject.feed(quiet, 2.0)
-    assert subject.wants() is None, "100 ms, as at the beginning"
+    assert subject.wants() == (0.1, -39), "the quietest sound that counts has -38 dBm0"
+    subject.feed(quiet, 2.1)
+    assert subject.wants() is None
     subject.feed(loud[:800], 2.1)
     assert subject.state is State.SOUND
-    assert subject.wants() == 0.02
+    assert subject.wants() == (0.02, None)
     subject.feed(loud[800:2240], 2.28)
     assert subject.speaking
-    assert subject.wants() == 0.04
+    assert subject.wants() == (0.04, None)
     subject.feed(quiet[:160], 2.32)
     subject.feed(quiet[:160], 2.34)
-    assert subject.wants() == 0.02
+    assert subject.wants() == (0.02, None)
     subject.feed(quiet, 4.4)
-    assert subject.wants() == 0.1
+    assert subject.wants() == (0.1, -39)
 
 
 def test_it_keeps_no_more_after_an_hour_than_after_a_minute() -> None:

@@ -66,7 +66,8 @@ def test_voices_begin_and_end_in_turns(events: list[tuple[str, bool, int, str]])
                 assert change.kind is not Kind.VOICE_ENDED or not speaking
                 assert 0.0 <= change.evidence.voice <= 1.0
                 assert str(change.evidence)
-            assert subject.wants() in (None, 0.02, 0.04, 0.1)
+            wanted = subject.wants()
+            assert wanted is None or (0.02 <= wanted.seconds <= 0.3 and -60 < (wanted.alert or -1) < 0)
         assert subject.speaking == speaking
         if then:
             getattr(subject, then)()

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from media.g711 import from_linear, to_linear
+from media.g711 import from_linear, level, to_linear
+from media.session.sent_levels import LEVELS
 from tests.bench.turns.agent_side import Finished, Gone, Heard, Started, heard
 from tests.bench.turns.compose import hiss
 from tests.bench.turns.corpus import FRAME, RATE, Clip, Sound, Word, dbov
@@ -160,6 +161,17 @@ class Playout:
         return self._position
 
 
+class Pieces(NamedTuple):
+    """How the agent wants the caller's sound: see `agent.line.Line.set_chunk_duration`."""
+
+    seconds: float
+    alert: float | None = None
+
+    def alerts(self, frame: bytes) -> bool:
+        """Whether this frame is brought at once."""
+        return self.alert is not None and LEVELS[level(frame)] < -self.alert
+
+
 class BenchLine:
     """An `agent.line.Line`; `live` is its clock."""
 
@@ -174,7 +186,7 @@ class BenchLine:
         self.ticks = 0
         self._room = room
         self._recordings = recordings
-        self._piece = 0.1
+        self._pieces = Pieces(0.1)
         self._played = np.zeros((LONGEST + 2) * RATE, np.float32)
         self._hiss = hiss(10, room.seed)
         self._on_the_way = [np.zeros(FRAME, np.float32)] * INWARD
@@ -185,9 +197,10 @@ class BenchLine:
         while self.ticks < LONGEST / TICK:
             await asyncio.sleep(TICK)
             levels.append(self._play())
-            waiting += self._hear()
+            came = self._hear()
+            waiting += came
             self.ticks += 1
-            if len(waiting) >= round(self._piece * RATE):
+            if len(waiting) >= round(self._pieces.seconds * RATE) or self._pieces.alerts(came):
                 now = asyncio.get_running_loop().time()
                 self.events_queue.put_nowait(heard(bytes(waiting), now, bytes(levels)))
                 waiting.clear()
@@ -271,8 +284,8 @@ class BenchLine:
     def think(self, on: bool) -> None:
         pass
 
-    def set_chunk_duration(self, seconds: float) -> None:
-        self._piece = seconds
+    def set_chunk_duration(self, seconds: float, alert: float | None = None) -> None:
+        self._pieces = Pieces(seconds, alert)
 
     def pause(self) -> None:
         self.playout.paused = True
