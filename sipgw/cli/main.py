@@ -160,12 +160,19 @@ app = typer.Typer(
 )
 
 
-@app.callback(invoke_without_command=True)
-def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
-    """A SIP/RTP gateway for AI phone agents."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(__version__)
         raise typer.Exit
+
+
+# Eager: it ends the command before the library imports pydantic to check the other options.
+_VERSION = typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, _VERSION] = False) -> None:
+    """A SIP/RTP gateway for AI phone agents."""
 
 
 def every() -> TyperGroup:
