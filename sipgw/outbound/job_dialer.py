@@ -319,7 +319,7 @@ class OutboundDialer:
         self._only = only
         self._group = asyncio.TaskGroup()
         self._dialling: asyncio.Task[None] | None = None
-        self._dialler: JobDialer | None = None
+        self._dialer: JobDialer | None = None
         self._finishing = False
 
     async def __aenter__(self) -> Self:
@@ -336,14 +336,14 @@ class OutboundDialer:
             return
         options = self._gateway.config.callbacks
         callbacks = Pace(options.retry, options.concurrent, latest=options.latest)
-        self._dialler = JobDialer(jobs, self._gateway, callbacks if options.dial else None, only=self._only)
-        await self._dialler.run()
+        self._dialer = JobDialer(jobs, self._gateway, callbacks if options.dial else None, only=self._only)
+        await self._dialer.run()
 
     def finish(self) -> None:
         """Start no more calls here: other gateways do. Running calls go on."""
         self._finishing = True
-        if self._dialler is not None:
-            self._dialler.finish()
+        if self._dialer is not None:
+            self._dialer.finish()
 
     async def __aexit__(self, *error: Any) -> None:
         if self._dialling is not None:

@@ -111,14 +111,14 @@ def test_two_gateways_run_one_campaign_and_call_everybody_once(server: Server, t
             await table.start(Campaign(name="c", state="running", concurrent=4, per_second=4.0), jobs)
             began = time.monotonic()
             async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
-                diallers = [
+                dialers = [
                     JobDialer(Jobs(one.gateway.store, str(name)), one.gateway) for name, one in enumerate(worlds)
                 ]
-                for each in diallers:
+                for each in dialers:
                     group.create_task(each.run())
                 while (await table.open("c"))[0]:
                     await asyncio.sleep(0.1)
-                for each in diallers:
+                for each in dialers:
                     each.finish()
             assert time.monotonic() - began > (count - 1) / 4, "the pace is that of both together"
             called = Counter(leg.request.uri.user for leg in person.legs)

@@ -117,12 +117,12 @@ def fast(concurrent: int = 4, state: str = "running") -> Campaign:
 @contextlib.asynccontextmanager
 async def dialled(world: Cloud, processes: int = 1) -> AsyncIterator[list[JobDialer]]:
     """Several processes dial, without callbacks; they finish when the block ends."""
-    diallers = [JobDialer(Jobs(world.gateway.store, f"process {number}"), world.gateway) for number in range(processes)]
+    dialers = [JobDialer(Jobs(world.gateway.store, f"process {number}"), world.gateway) for number in range(processes)]
     async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
-        for one in diallers:
+        for one in dialers:
             group.create_task(one.run())
-        yield diallers
-        for one in diallers:
+        yield dialers
+        for one in dialers:
             one.finish()
 
 
@@ -134,7 +134,7 @@ async def reached(jobs: Jobs, **counts: int) -> None:
 
 
 @pytest.mark.slow
-def test_no_more_calls_than_wanted_are_up_and_a_crowd_of_diallers_calls_each_once(tmp_path: Path) -> None:
+def test_no_more_calls_than_wanted_are_up_and_a_crowd_of_dialers_calls_each_once(tmp_path: Path) -> None:
     up: list[int] = []
 
     def slowly(person: Callee, leg: Leg) -> None:
@@ -156,7 +156,7 @@ def test_no_more_calls_than_wanted_are_up_and_a_crowd_of_diallers_calls_each_onc
     asyncio.run(scenario())
 
 
-def test_a_dialler_that_finishes_lets_calls_come_to_their_end(tmp_path: Path) -> None:
+def test_a_dialer_that_finishes_lets_calls_come_to_their_end(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with callee() as person, calling_out(tmp_path, person) as (world, _):
             jobs = Jobs(world.gateway.store, "")

@@ -119,7 +119,7 @@ async def ends(task: asyncio.Task[None]) -> float:
     return asyncio.get_running_loop().time() - began
 
 
-def test_a_dialler_that_is_stopped_does_not_wait_for_a_database_that_is_away(tmp_path: Path) -> None:
+def test_a_dialer_that_is_stopped_does_not_wait_for_a_database_that_is_away(tmp_path: Path) -> None:
     table = Table(tmp_path, "one", 7)
 
     async def act(gateway: House, task: asyncio.Task[None]) -> None:

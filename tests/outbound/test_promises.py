@@ -110,7 +110,7 @@ def test_a_later_call_with_the_same_identity_promises_a_call_of_its_own(tmp_path
 
 def test_a_promise_that_is_moved_while_it_is_dialled_is_dialled_then(tmp_path: Path) -> None:
     async def act(store: Store) -> None:
-        jobs, dialling = Jobs(store, ""), Jobs(store, "dialler")
+        jobs, dialling = Jobs(store, ""), Jobs(store, "dialer")
         planned, _ = await jobs.add(job())
         mine = await dialling.claim("", NOW)
         assert mine is not None
@@ -181,7 +181,7 @@ def test_what_a_person_is_to_dial_is_dialled_by_no_gateway(tmp_path: Path) -> No
     assert datetime.fromtimestamp(kept.due, UTC).hour == 2, "the last time counts"
 
     async def act(store: Store) -> None:
-        jobs = Jobs(store, "dialler")
+        jobs = Jobs(store, "dialer")
         assert await jobs.claim("", NOW + timedelta(days=3)) is None
         assert await jobs.open("") == (0, 0.0)
         assert await jobs.states() == {"": {"by_hand": 1}}
