@@ -23,10 +23,11 @@ from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Star
 from agent.pacing import pacing
 from agent.phrases import phrases_of
 from agent.recorded import WORDS, recorded
-from agent.records import Interrupted, Outcome, Part, ProviderFailed, Report, Sorry, Turn, TurnDecided, TurnEnded, tell
+from agent.records import Outcome, Part, ProviderFailed, Report, Sorry, Turn, TurnDecided, tell
 from agent.reply import Agent, Reply
 from agent.stt import AudioInput
 from agent.tasks import Tasks
+from agent.turn_log import TurnLog
 from agent.turn_taking.decision import Decision, Decisions
 from agent.turn_taking.evidence import Evidence
 from agent.turn_taking.options import TurnOptions
@@ -62,6 +63,7 @@ class BaseConversation(ConversationKind):
         agent.call_ending.connect = transfer
         self._floor = Floor(options, phrases_of(active.role.languages))
         self._listening = Listening()
+        self._turn_log = TurnLog(agent, active, self._report)
         self._tasks = Tasks(self._crashed)
         self._collecting = DtmfCollector(line, agent, self._listening.voice.mute)
         connect = transfer and self._hand_over
@@ -97,7 +99,7 @@ class BaseConversation(ConversationKind):
         """Talk until the call is over. After an error of our own the agent apologises, and ends or transfers it."""
         try:
             async with self._tasks:
-                self._floor.start(self._listening.voice, self._now())
+                self._floor.start(self._now())
                 self._spawn(self._listen())
                 self._spawn(self._watch_clock())
                 with self._tasks.boundary():
@@ -130,6 +132,7 @@ class BaseConversation(ConversationKind):
     # What comes in
 
     async def _listen(self) -> None:
+        self._listening.begin(self._now())
         async for event in self._line.events():
             try:
                 with boundary(self._stt.name):
@@ -181,16 +184,12 @@ class BaseConversation(ConversationKind):
             self._decide(self._floor.turns.silent(self._now(), runs=runs))
 
     def _started(self, event: Started) -> None:
-        floor, sentences, utterance = self._floor, self._agent.speech_output.sentences, event.utterance
-        sentence = sentences.get(utterance)
-        if sentence is None or floor.turn is None or utterance < floor.first:
-            return  # reported late: it belongs to a turn that was cut
-        floor.turn.times.started(event.at, event.reaches)
-        # An echo may run from one sentence into the next.
-        before = sentences[utterance - 1].text if utterance > floor.first else ""
-        self._expect(sentence.text)
+        if (spoken := self._turn_log.started(event)) is None:
+            return
+        text, before = spoken
+        self._expect(text)
         self._notice(self._listening.lapse(self._now()))
-        self._decide(floor.turns.says(sentence.text, before, self._now()))
+        self._decide(self._floor.turns.says(text, before, self._now()))
 
     async def _follow(self, part: Part, name: str, events: AsyncIterator[T], take: Callable[[T], None]) -> None:
         try:
@@ -290,11 +289,9 @@ class BaseConversation(ConversationKind):
     def _discard(self) -> None:
         """Throw away a reply of which nothing was heard; its words of the caller become part of the next turn."""
         self._fall_silent()
-        turn = self._floor.turn
-        if turn is not None and (turn.tools or self._agent.history.heard_from(self._floor.first)):
+        if self._turn_log.has_effect:
             self._end_turn(interrupted=True)
-        self._floor.turn = None
-        self._floor.discarded += 1
+        self._turn_log.discard()
 
     def _reply(self, turn: Turn, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Let `work` say something in `turn`, in the place of what is being said. It raises only `ProviderError`."""
@@ -326,22 +323,10 @@ class BaseConversation(ConversationKind):
 
     def _begin_turn(self, turn: Turn) -> None:
         self._end_turn()
-        self._floor.turn = turn
-        if turn.caller:
-            turn.discarded, self._floor.discarded = self._floor.discarded, 0
-        self._floor.first = self._agent.speech_output.next
+        self._turn_log.begin(turn)
 
     def _end_turn(self, *, interrupted: bool = False) -> None:
-        turn, self._floor.turn = self._floor.turn, None
-        if turn is None:
-            return
-        turn.interrupted = interrupted
-        turn.agent, turn.language = self._active.role.name, self._active.languages.now
-        turn.heard = self._agent.history.heard_from(self._floor.first)
-        if interrupted:
-            self._report(Interrupted(turn.heard))
-        if turn.caller or turn.said:
-            self._report(TurnEnded(turn))
+        self._turn_log.end(interrupted=interrupted)
 
     def _hand_over(self, outcome: Outcome, call: str = "") -> None:
         self._floor.turns.transfer(self._now(), rings=True)

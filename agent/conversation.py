@@ -190,7 +190,7 @@ class Conversation(BaseConversation):
         prepared, self._prepared = self._prepared, None
         if prepared is not None:
             prepared.cancel()
-            self._floor.discarded += 1
+            self._turn_log.discarded += 1
 
     def _answer(self, text: str, instead: str) -> None:
         now = self._now()

@@ -9,7 +9,7 @@ from agent.hearing.caller import CallerSound, Pieces
 from agent.hearing.changes import Change, Kind
 from agent.line import SAMPLE_RATE
 from agent.phrases import Phrases
-from agent.records import Outcome, Part, Spoken, Turn
+from agent.records import Outcome, Part, Spoken
 from agent.stt import Transcript, Word
 from agent.turn_taking.decision import Decisions
 from agent.turn_taking.lexicon import Lexicon
@@ -52,11 +52,6 @@ class Floor:
     def __init__(self, options: TurnOptions, phrases: Phrases) -> None:
         self.turns = TurnMachine(options, 0.0)
         self.speak(phrases)
-        self.turn: Turn | None = None
-        self.first = 1
-        """The first utterance of `turn`."""
-        self.discarded = 0
-        """Replies thrown away since the caller was answered last."""
         self.replying: asyncio.Task[None] | None = None
         self.broken: tuple[Part, ProviderError] | None = None
         """Part that could not be opened, and its error."""
@@ -65,9 +60,8 @@ class Floor:
         self.unattended = False
         """Whether a recording speaks in the place of a person: nothing that is heard begins a turn."""
 
-    def start(self, voice: CallerSound, now: float) -> None:
-        """The call begins; `voice` hears the caller."""
-        voice.begin(now)
+    def start(self, now: float) -> None:
+        """The call begins."""
         self.turns = self.turns.restarted(now)
 
     def speak(self, phrases: Phrases) -> None:
@@ -105,6 +99,10 @@ class Listening:
         """Whether others are heard on the line, too, as the recogniser was told."""
         self._withheld = deque[Transcript](maxlen=WITHHELD)
         """Transcripts with words of somebody who is presumed behind the caller."""
+
+    def begin(self, now: float) -> None:
+        """The call begins: a sound that is on from then may be of somebody behind the caller."""
+        self.voice.begin(now)
 
     def hear(self, ulaw: bytes, at: float, played: bytes = b"") -> list[Change]:
         """Take sound whose last sample arrived `at`; returns what changed. `played`: see `agent.line.Audio`."""

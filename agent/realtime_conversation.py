@@ -129,8 +129,8 @@ class RealtimeConversation(BaseConversation):
         return "\n\n".join(part for part in (prompt["content"], follow, self._correction) if part)
 
     def _found(self, passages: Sequence[Passage]) -> None:
-        if self._floor.turn is not None:
-            self._floor.turn.sources += [one.source for one in passages]
+        if self._turn_log.current is not None:
+            self._turn_log.current.sources += [one.source for one in passages]
 
     def _correct(self, call: str, result: str, failed: bool) -> None:
         """A tool turned out otherwise: let the session know.

@@ -115,7 +115,7 @@ class RelayConversation(Conversation):
             self._brain.break_off()
 
     def _end_turn(self, *, interrupted: bool = False) -> None:
-        turn, first = self._floor.turn, self._floor.first
+        turn, first = self._turn_log.current, self._turn_log.first
         super()._end_turn(interrupted=interrupted)
         if turn is not None and turn.tools and not (turn.caller or turn.said):
             self._report(TurnEnded(turn))  # the record keeps the end with its hand-off data by its turn
@@ -179,7 +179,7 @@ class RelayConversation(Conversation):
         ending.outcome = Outcome("transfer", HANDED_OFF) if transfers else Outcome("agent_hung_up", ENDED)
         arguments = {} if told is None else {"handoffData": told}
         run = ToolRun("end", arguments, {"status": "the caller is transferred" if transfers else "the call ends"})
-        if self._floor.turn is not None:
-            self._floor.turn.tools.append(run)
+        if self._turn_log.current is not None:
+            self._turn_log.current.tools.append(run)
         self._report(ToolStarted(run.name, arguments))
         self._report(ToolDone(run))

@@ -1,0 +1,68 @@
+"""The turn that is under way, and the reports on turns that end."""
+
+from collections.abc import Callable
+from typing import Any
+
+from agent.active_agent import ActiveAgent
+from agent.line import Started
+from agent.records import Interrupted, Report, Turn, TurnEnded
+from agent.reply import Agent
+
+
+class TurnLog:
+    """The turns of one conversation, one at a time."""
+
+    def __init__(self, agent: Agent, active: ActiveAgent[Any], report: Callable[[Report], None]) -> None:
+        """`agent` speaks on `active`; `report` gets each turn at its end."""
+        self._agent = agent
+        self._active = active
+        self._report = report
+        self.current: Turn | None = None
+        self.first = 1
+        """The first utterance of `current`."""
+        self.discarded = 0
+        """Replies thrown away since the caller was answered last."""
+
+    def begin(self, turn: Turn) -> None:
+        """A turn begins; the one before has ended."""
+        self.current = turn
+        if turn.caller:
+            turn.discarded, self.discarded = self.discarded, 0
+        self.first = self._agent.speech_output.next
+
+    def started(self, event: Started) -> tuple[str, str] | None:
+        """The caller begins to hear a sentence: its text, and that of the one before in this turn.
+
+        None for a sentence of a turn that was cut: it is reported late.
+        """
+        sentences, utterance = self._agent.speech_output.sentences, event.utterance
+        sentence = sentences.get(utterance)
+        if sentence is None or self.current is None or utterance < self.first:
+            return None
+        self.current.times.started(event.at, event.reaches)
+        # An echo may run from one sentence into the next.
+        return sentence.text, sentences[utterance - 1].text if utterance > self.first else ""
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether the turn has had an effect: a tool ran, or the caller heard a part of it."""
+        turn = self.current
+        return turn is not None and bool(turn.tools or self._agent.history.heard_from(self.first))
+
+    def discard(self) -> None:
+        """The turn is thrown away without a report, if it has not ended yet."""
+        self.current = None
+        self.discarded += 1
+
+    def end(self, *, interrupted: bool = False) -> None:
+        """The turn has ended, if there is one: report it."""
+        turn, self.current = self.current, None
+        if turn is None:
+            return
+        turn.interrupted = interrupted
+        turn.agent, turn.language = self._active.role.name, self._active.languages.now
+        turn.heard = self._agent.history.heard_from(self.first)
+        if interrupted:
+            self._report(Interrupted(turn.heard))
+        if turn.caller or turn.said:
+            self._report(TurnEnded(turn))
