@@ -12,7 +12,9 @@ from sipgw.agents.providers import choose
 from sipgw.config.agent import AgentOptions
 from sipgw.config.agent_files import load_all
 from sipgw.config.config import KEYS as ALL_KEYS
-from sipgw.config.config import ConfigError, GatewayConfig, line_of, load, parse
+from sipgw.config.config import GatewayConfig, load, parse
+from sipgw.config.errors import ConfigError
+from sipgw.config.files import line_of
 
 RECIPES = sorted((Path(__file__).parent.parent / "sipgw" / "recipes").glob("*.toml"))
 PARTS = ("stt", "llm", "tts")
@@ -339,3 +341,8 @@ def test_a_tool_that_needs_a_yes_may_be_one_of_all() -> None:
 def test_what_python_refuses_to_read_is_told_in_one_line(text: str, told: str) -> None:
     assert wrong(text).startswith(f"sipgw.toml: {told}")
     assert "\n" not in wrong(text)
+
+
+def test_retention_of_days_below_zero_is_told_at_start() -> None:
+    with pytest.raises(ConfigError, match="must be at least 0"):
+        parse("[retention]\ncalls = -1", "x", {})

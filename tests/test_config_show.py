@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from sipgw.cli.main import app
 from sipgw.config.agent_files import load_all
-from sipgw.config.config import ConfigError, GatewayConfig, parse
+from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.show import as_toml, effective
 
 MAIN = """[agent]

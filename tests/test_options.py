@@ -6,7 +6,8 @@ import pytest
 
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from sipgw.config.agent_files import parse_agent
-from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, parse
+from sipgw.config.config import AgentConfig, GatewayConfig, parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.masking import secrets_of
 from sipgw.config.options import OptionError, build, option_at, table_of
 from sipgw.config.renamed import renames

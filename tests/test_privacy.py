@@ -18,7 +18,8 @@ from stdnum import luhn, verhoeff
 
 from agent.providers.assemblyai_session import AssemblyAIOptions
 from agent.providers.deepgram_listen import DeepgramOptions
-from sipgw.config.config import ConfigError, GatewayConfig, parse
+from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.records import NAMES_NEED, PrivacyOptions, english_models
 from sipgw.records.privacy import names
 from sipgw.records.privacy.at_provider import at_providers

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipgw.config.agent_files import DEFAULT, as_tables, split
-from sipgw.config.config import ConfigError
+from sipgw.config.errors import ConfigError
 from sipgw.config.prompt_text import LONGEST, checked, prompt_in, with_prompt
 
 MARKDOWN, TOML = Path("repairs.md"), Path("repairs.toml")

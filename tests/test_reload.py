@@ -16,8 +16,9 @@ from agent.providers.openai_client import OpenAIOptions
 from sipgw.cli.serve import Reloading, _reload
 from sipgw.config.agent import AgentOptions, LanguageOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT, load_all
-from sipgw.config.config import ConfigError, GatewayConfig
+from sipgw.config.config import GatewayConfig
 from sipgw.config.cost import CostOptions
+from sipgw.config.errors import ConfigError
 from sipgw.config.log import LogOptions
 from sipgw.config.records import PrivacyOptions, RecordingOptions
 from sipgw.console import err

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sipgw.config.agent_files import parse_agent, scope_of
-from sipgw.config.config import ConfigError, GatewayConfig, parse
+from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.options import options_of
 from sipgw.config.scope import Scope
 from sipgw.gateway.reload import changes, reloaded

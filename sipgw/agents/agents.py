@@ -26,7 +26,8 @@ from sipgw.agents.provider_choice import ProviderChoice, unspoken, without_keyte
 from sipgw.agents.providers import choose, products
 from sipgw.config.agent import AgentOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT
-from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
+from sipgw.config.config import AgentConfig, GatewayConfig
+from sipgw.config.errors import ConfigError
 from sipgw.config.masking import SHORTEST_SECRET, secrets_of, too_short
 from sipgw.config.records import PrivacyOptions, Sink
 from sipgw.config.tenants import tenant_of

@@ -10,8 +10,8 @@ import structlog
 
 from agent.pool import Pool
 from sipgw.config.agent_files import DEFAULT, files_of
-from sipgw.config.config import ENCODING, ConfigError
-from sipgw.config.errors import OperatorError
+from sipgw.config.errors import ConfigError, OperatorError
+from sipgw.config.files import ENCODING
 from sipgw.config.options import DEFAULT_FILE
 from sipgw.config.prompt_text import prompt_in, with_prompt
 

@@ -29,7 +29,8 @@ from sipgw.agents.languages import speaking
 from sipgw.agents.products import Product, charged, product
 from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.config import registry
-from sipgw.config.config import AgentConfig, ConfigError
+from sipgw.config.config import AgentConfig
+from sipgw.config.errors import ConfigError
 from sipgw.config.registry import provider
 from sipgw.records.bundles.recorder import ObservedLlm, ObservedStt, ObservedTts, observed
 from sipgw.records.privacy.at_provider import at_providers

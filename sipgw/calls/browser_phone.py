@@ -19,7 +19,8 @@ from sipgw.calls.operator_page import on_page
 from sipgw.calls.session import CallSession
 from sipgw.calls.transfer_legs import Consult
 from sipgw.config.browser import BrowserOptions
-from sipgw.config.config import ConfigError, GatewayConfig
+from sipgw.config.config import GatewayConfig
+from sipgw.config.errors import ConfigError
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.inbound.admission import Admission
 from sipgw.policy.inbound.limits import Caller

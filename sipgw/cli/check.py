@@ -5,7 +5,8 @@ from rich.markup import escape
 from media.fast import used
 from sipgw.agents.agents import Agents
 from sipgw.config.agent_files import load_all
-from sipgw.config.config import ConfigError, GatewayConfig
+from sipgw.config.config import GatewayConfig
+from sipgw.config.errors import ConfigError
 from sipgw.config.oidc import OidcOptions
 from sipgw.config.stir import StirOptions
 from sipgw.console import ConfigFile, one_line_errors, out

@@ -21,7 +21,9 @@ from sipgw.agents.knowledge.documents import READERS
 from sipgw.agents.knowledge.shelf import Book, Shelf
 from sipgw.agents.products import prices_of
 from sipgw.config.agent_files import DEFAULT, load_all
-from sipgw.config.config import AgentConfig, ConfigError, read_as
+from sipgw.config.config import AgentConfig
+from sipgw.config.errors import ConfigError
+from sipgw.config.files import read_as
 from sipgw.config.log import LogOptions
 from sipgw.console import ConfigFile, one_line_errors, out, say_error
 from sipgw.midnight import local_now

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sipgw.config.agent import AgentOptions
-from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, environment, explain, load, read_table, text_of
+from sipgw.config.config import AgentConfig, GatewayConfig, environment, load
+from sipgw.config.errors import ConfigError
+from sipgw.config.files import explain, read_table, text_of
 from sipgw.config.masking import inside
 from sipgw.config.options import DEFAULT_FILE, Keys, OptionError, OptionFault, build, merged, option_at, options_of
 from sipgw.config.scope import Scope

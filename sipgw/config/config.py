@@ -7,7 +7,6 @@ This is the only reader of the environment.
 import contextlib
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import StringIO
@@ -30,7 +29,8 @@ from sipgw.config.cost import CostOptions, PriceOptions
 from sipgw.config.drain import DrainOptions
 from sipgw.config.embed import EmbedOptions
 from sipgw.config.emergency import check_no_emergency
-from sipgw.config.errors import OperatorError
+from sipgw.config.errors import ConfigError
+from sipgw.config.files import explain, read_table, text_of
 from sipgw.config.gate import GateOptions
 from sipgw.config.inbound import AccountOptions, AdmissionOptions, LimitOptions
 from sipgw.config.knowledge import KnowledgeOptions
@@ -59,8 +59,6 @@ from sipgw.config.web import WebOptions
 from sipgw.sip.endpoint_options import EndpointOptions
 
 T = TypeVar("T")
-DEEPEST = 20
-"""Tables and lists of a file that may stand within each other; the options need 6."""
 
 
 def _with_tables(kind: type[T]) -> type[T]:
@@ -243,14 +241,6 @@ def _once(what: str, names: Sequence[str]) -> None:
         raise ValueError(f"two {what} are called {min(twice)!r}")
 
 
-class ConfigError(OperatorError):
-    """The configuration cannot be used; the message names file, line, key and what to do."""
-
-
-ENCODING = "utf-8-sig"
-"""UTF-8, with or without the byte order mark that editors of Windows put in front."""
-
-
 def environment() -> dict[str, str]:
     """`.env` of the working directory, overridden by the process's environment; empty values count as unset.
 
@@ -274,17 +264,6 @@ def read(path: Path | None = None) -> tuple[str, str]:
     if path is None and not DEFAULT_FILE.exists():
         return "", "defaults"
     return text_of(path or DEFAULT_FILE), str(path or DEFAULT_FILE)
-
-
-def text_of(path: Path) -> str:
-    """The text of a file that the owner writes. Raises `ConfigError`."""
-    try:
-        return path.read_text(ENCODING)
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}:{line}: this is no UTF-8; save the file in the encoding UTF-8") from None
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def parse(text: str, name: str, variables: Mapping[str, str]) -> GatewayConfig:
@@ -311,47 +290,6 @@ def _asked(table: Any, path: Keys, problem: str) -> str:
     return f"{' or '.join(map(str, names))}: {problem}"
 
 
-def read_table(text: str, name: str) -> dict[str, Any]:
-    """TOML `text` as tables. Raises `ConfigError`."""
-    try:
-        table = tomllib.loads(text)
-        deep = _is_deep(table)
-    except RecursionError:
-        deep = True
-    except ValueError as error:  # of TOML, or of a number with too many digits for Python
-        raise ConfigError(f"{name}: {str(error).partition(';')[0]}") from None
-    if deep:
-        raise ConfigError(f"{name}: more than {DEEPEST} tables and lists stand within each other")
-    return table
-
-
-def _is_deep(table: Mapping[str, Any]) -> bool:
-    level: list[Any] = [table]
-    for _ in range(DEEPEST):
-        below = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [item for items in below for item in items if isinstance(item, dict | list)]
-    return bool(level)
-
-
-def read_as(kind: type[T], path: Path, wrong: type[Exception]) -> T:
-    """Make a `kind` from a TOML file that is no configuration. Raises `wrong` with one line: where, and what."""
-    try:
-        text = text_of(path)
-        return build(kind, read_table(text, str(path)), {})
-    except ConfigError as error:
-        raise wrong(str(error)) from None
-    except OptionError as error:
-        raise wrong(explain(text, str(path), error)) from None
-
-
-def explain(text: str, name: str, error: OptionError) -> str:
-    """One line for each fault of `error`, with its line in `text`, the file `name`."""
-    found = sorted((line_of(text, path), ".".join(map(str, path)), problem) for path, problem in error.faults)
-    return "\n".join(
-        ": ".join(filter(None, (f"{name}:{line}" if line else name, key, problem))) for line, key, problem in found
-    )
-
-
 # Environment names that fill in a key which the file does not give: with these alone no file is needed.
 KEYS = variables() | {"SIPGW_WEB_PASSWORD": ("web.password",)}
 
@@ -364,37 +302,3 @@ def keys_of(variables: Mapping[str, str]) -> dict[str, Any]:
             section, _, key = place.partition(".")
             found.setdefault(section, {})[key] = f"${{{name}}}"
     return found
-
-
-_HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]\]?\s*(?:#.*)?")
-_KEY = re.compile(r"\s*([\w.\"-]+)\s*=")
-
-
-def _place(name: str, counts: Mapping[str, int]) -> Keys:
-    """The path of a table's name, with the positions of the lists (`counts`) that it stands in."""
-    path: Keys = ()
-    for part in name.split("."):
-        path = (*path, part)
-        position = counts.get(".".join(key for key in path if isinstance(key, str)))
-        path = path if position is None else (*path, position)
-    return path
-
-
-def line_of(text: str, path: Keys) -> int:
-    """The line (from 1) of `text` that comes nearest to the TOML key `path`; 0 if nothing of it is there."""
-    best, best_depth = 0, 0
-    table: Keys = ()
-    counts: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.fullmatch(line):
-            name = header[2].replace('"', "")
-            if header[1] == "[[":
-                counts[name] = counts.get(name, -1) + 1
-            here = table = _place(name, counts)
-        elif key := _KEY.match(line):
-            here = (*table, *key[1].replace('"', "").split("."))
-        else:
-            continue
-        if len(here) > best_depth and here in (path[: len(here)], (*path, 0)):
-            best, best_depth = number, len(here)
-    return best

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sipgw.config.agent_files import DEFAULT, FRONT, split
-from sipgw.config.config import ConfigError, read_table
+from sipgw.config.errors import ConfigError
+from sipgw.config.files import read_table
 from sipgw.config.options import REFERENCE
 
 LONGEST = 50_000

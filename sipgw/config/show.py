@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_origin
 
 from sipgw.config.agent_files import DEFAULT, SHARED, as_tables, files_of, split
-from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, keys_of, line_of, read, read_table
+from sipgw.config.config import AgentConfig, GatewayConfig, keys_of, read
+from sipgw.config.errors import ConfigError
+from sipgw.config.files import line_of, read_table
 from sipgw.config.masking import masked
 from sipgw.config.options import (
     DEFAULT_FILE,

@@ -34,7 +34,8 @@ from sipgw.cluster.calls import GatewayCalls, SharedCalls
 from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.leases import Leases
 from sipgw.config.agent_files import DEFAULT
-from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
+from sipgw.config.config import AgentConfig, GatewayConfig
+from sipgw.config.errors import ConfigError
 from sipgw.config.gate import GateOptions
 from sipgw.events import Event, Watchers
 from sipgw.gateway.call_tools import call_tools

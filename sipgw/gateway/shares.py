@@ -8,7 +8,8 @@ from ipaddress import ip_address
 from media.process.cores import cores
 from media.process.engine import MANY_CORES, MediaOptions
 from sipgw.cluster.edge import EdgePlan
-from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig
+from sipgw.config.config import AgentConfig, GatewayConfig
+from sipgw.config.errors import ConfigError
 from sipgw.config.trunks import TrunkOptions
 from sipgw.gateway.reached_at import reached_at
 from sipgw.sip.endpoint_options import EndpointOptions

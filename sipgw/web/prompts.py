@@ -12,8 +12,7 @@ from pydantic import BaseModel, Field
 from sipgw.agents.agents import AgentDefinition
 from sipgw.agents.prompt_files import PromptChangedError, PromptFiles
 from sipgw.config.agent_files import DEFAULT
-from sipgw.config.config import ConfigError
-from sipgw.config.errors import OperatorError
+from sipgw.config.errors import ConfigError, OperatorError
 from sipgw.config.masking import inside
 from sipgw.config.prompt_text import LONGEST, checked
 from sipgw.records.store.prompts import FROM_FILE, Prompts, PromptVersion

@@ -13,7 +13,8 @@ from agent.records import TurnDecided
 from agent.turn_model import KEPT, SmartTurn, TurnJudge, located
 from agent.turn_taking.options import TurnOptions
 from sipgw.agents.agents import Agents
-from sipgw.config.config import ConfigError, GatewayConfig
+from sipgw.config.config import GatewayConfig
+from sipgw.config.errors import ConfigError
 from tests.agent.hearing.mixing import to_ulaw
 from tests.agent.holding import Setting, hold
 from tests.fakes.line import FakeCaller, FakeLine, FakeStt

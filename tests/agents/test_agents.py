@@ -23,7 +23,8 @@ from sipgw.calls.info import CallInfo
 from sipgw.calls.messages import message_tools
 from sipgw.config.agent import AgentOptions
 from sipgw.config.agent_files import load_agents, parse_agent
-from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, parse
+from sipgw.config.config import AgentConfig, GatewayConfig, parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.messages import MessageOptions
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.records import StoreOptions

@@ -11,7 +11,8 @@ from sipgw.agents.orders import persona
 from sipgw.calls.relay_call import call_sid, relay_call
 from sipgw.cli.main import app
 from sipgw.config.agent import AgentOptions, PrefetchOptions
-from sipgw.config.config import ConfigError, GatewayConfig, load
+from sipgw.config.config import GatewayConfig, load
+from sipgw.config.errors import ConfigError
 from sipgw.config.masking import secrets_of
 from sipgw.sip.identity import Identity
 

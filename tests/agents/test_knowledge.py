@@ -18,8 +18,9 @@ from sipgw.agents.knowledge import rows as stored
 from sipgw.agents.knowledge.requirements import service_of
 from sipgw.agents.knowledge.shelf import Shelf
 from sipgw.agents.products import prices_of
-from sipgw.config.config import ConfigError, GatewayConfig, parse
+from sipgw.config.config import GatewayConfig, parse
 from sipgw.config.cost import PriceOptions
+from sipgw.config.errors import ConfigError
 from sipgw.config.records import StoreOptions
 from sipgw.policy.cost.cost import Expenses, spent_since_midnight
 from sipgw.records.store.store import Store

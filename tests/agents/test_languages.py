@@ -12,7 +12,8 @@ from sipgw.agents.agents import Agents
 from sipgw.agents.orders import GREETINGS, NO_EMERGENCIES, persona
 from sipgw.agents.providers import choose, opened
 from sipgw.config.agent_files import parse_agent
-from sipgw.config.config import ConfigError, GatewayConfig, parse
+from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.registry import provider
 
 KEYS = {"ELEVENLABS_API_KEY": "xi", "CARTESIA_API_KEY": "ca", "ASSEMBLYAI_API_KEY": "aai", "OPENAI_API_KEY": "sk"}

@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 
 from sipgw.agents import report
 from sipgw.agents.report import form_of, messages_of, proven
-from sipgw.config.config import ConfigError, parse
+from sipgw.config.config import parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.report import ReportFieldOptions, ReportOptions
 
 FIELDS = (

@@ -14,8 +14,9 @@ import pytest
 
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema, Usage
 from sipgw.agents.agents import Agents
-from sipgw.config.config import ConfigError, GatewayConfig
+from sipgw.config.config import GatewayConfig
 from sipgw.config.cost import CostOptions
+from sipgw.config.errors import ConfigError
 from sipgw.config.inbound import LimitOptions
 from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.config.report import ReportOptions

@@ -11,7 +11,8 @@ import pytest
 from sipgw.agents.orders import about_call
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.agent import RouteOptions
-from sipgw.config.config import ConfigError, GatewayConfig, parse
+from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.gate import GateOptions
 from sipgw.config.stir import StirOptions
 from sipgw.config.trunks import TrunkOptions

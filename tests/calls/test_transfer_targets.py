@@ -16,7 +16,8 @@ from sipgw.agents.music import hold_music, sounds_under
 from sipgw.calls.transfer_dialer import TransferDialer
 from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
 from sipgw.config.agent import AgentOptions
-from sipgw.config.config import ConfigError, parse
+from sipgw.config.config import parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.hours import WeeklyHours, on_duty
 from sipgw.config.inbound import AdmissionOptions
 from sipgw.config.people import PersonOptions

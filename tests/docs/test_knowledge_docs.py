@@ -6,7 +6,8 @@ from pathlib import Path
 from agent.knowledge import LOOK_UP
 from sipgw.agents.knowledge import documents, encoders, files, reader, shelf, worker
 from sipgw.cli.knowledge import QuestionsError, QuestionsFile, knowledge
-from sipgw.config.config import parse, read_as
+from sipgw.config.config import parse
+from sipgw.config.files import read_as
 from sipgw.config.knowledge import KnowledgeOptions
 
 TEXT = (Path(__file__).parents[2] / "docs" / "knowledge.md").read_text()

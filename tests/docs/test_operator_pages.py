@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sipgw.config.config import ConfigError, GatewayConfig, parse
+from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.errors import ConfigError
 from sipgw.web.accounts import KEPT
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,8 @@ import pytest
 
 from sipgw.cli.knowledge import QuestionsError, QuestionsFile
 from sipgw.config.agent_files import parse_agent
-from sipgw.config.config import GatewayConfig, parse, read_as
+from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.files import read_as
 from sipgw.tools.evaluation.eval_set import read_set
 from sipgw.tools.simulate.scenario import read as read_scenario
 

@@ -6,7 +6,8 @@ import pytest
 
 from sipgw.cluster import edge as edge_module
 from sipgw.cluster.edge import EdgeError, EdgePlan
-from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, parse
+from sipgw.config.config import AgentConfig, GatewayConfig, parse
+from sipgw.config.errors import ConfigError
 from sipgw.gateway.shares import check, edge, share
 
 URLS = {"DATABASE_URL": "postgresql://sipgw@127.0.0.1/sipgw", "REDIS_URL": "redis://127.0.0.1:6379/0"}

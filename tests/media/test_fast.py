@@ -29,7 +29,8 @@ from media.rtp import packet, receiver_stats
 from media.rtp import packet as rtp
 from media.rtp.srtp import OVERHEAD, PROFILES, _addresses
 from media.session import session
-from sipgw.config.config import ConfigError, parse
+from sipgw.config.config import parse
+from sipgw.config.errors import ConfigError
 from tests.media.twins import KEYS, ROUTES, STEPS, WEIGHTS, Twins
 from tests.waiting import ran
 

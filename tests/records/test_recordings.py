@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from media.recording.wav import HEADER
-from sipgw.config.config import ConfigError, parse
+from sipgw.config.config import parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.records import RecordingOptions
 from tests.calls.test_cloud_call import every_code, records
 from tests.cloud import cloud

@@ -10,7 +10,8 @@ import structlog
 from agent.records import ProviderFailed, Report, Times, Turn, TurnEnded
 from media.process.channel import Quality
 from sipgw.config.alarms import AlarmOptions
-from sipgw.config.config import ConfigError, parse
+from sipgw.config.config import parse
+from sipgw.config.errors import ConfigError
 from sipgw.events import (
     SHORTEST,
     UNHEARD,

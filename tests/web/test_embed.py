@@ -10,8 +10,9 @@ import pytest
 
 from agent.records import AgentSays, CallerSaid, ProviderFailed, ToolStarted
 from sipgw.calls.browser_phone import VISITOR, CallUnavailable, PendingCall
-from sipgw.config.config import ConfigError, parse
+from sipgw.config.config import parse
 from sipgw.config.embed import EmbedOptions
+from sipgw.config.errors import ConfigError
 from sipgw.config.records import StoreOptions
 from sipgw.events import CallEnded, CallReported, Disposition, Watchers
 from sipgw.policy.inbound.limits import Caller

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sipgw.config.config import ConfigError, parse
+from sipgw.config.config import parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.oidc import OidcOptions, role_in, unusable
 from sipgw.web.oidc import provider as provider_module
 from sipgw.web.oidc.flow import LIMIT, LONGEST, SignIn, over

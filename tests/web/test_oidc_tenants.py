@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.config.config import AgentConfig, ConfigError, parse
+from sipgw.config.config import AgentConfig, parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.oidc import OidcOptions
 from sipgw.config.tenants import TenantOptions
 from sipgw.web.group_access import Access, GroupAccess

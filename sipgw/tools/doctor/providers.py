@@ -23,7 +23,8 @@ from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import choose, made, with_vocabulary
 from sipgw.calls.relay_call import relay_call
 from sipgw.config import registry
-from sipgw.config.config import AgentConfig, ConfigError
+from sipgw.config.config import AgentConfig
+from sipgw.config.errors import ConfigError
 from sipgw.records.artifacts.wav import read_ulaw
 from sipgw.sip.identity import Identity
 from sipgw.tools.doctor.finding import Finding, bad, good

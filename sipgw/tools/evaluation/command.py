@@ -17,7 +17,9 @@ from agent.meter import ChargedLlm, UsageReport
 from agent.records import Used
 from sipgw.agents.providers import choose, opened
 from sipgw.config.agent_files import DEFAULT, load_all
-from sipgw.config.config import AgentConfig, ConfigError, load, text_of
+from sipgw.config.config import AgentConfig, load
+from sipgw.config.errors import ConfigError
+from sipgw.config.files import text_of
 from sipgw.config.log import LogOptions
 from sipgw.config.options import DEFAULT_FILE, options_of
 from sipgw.console import err, one_line_errors, out, print_table, result_file

@@ -7,7 +7,7 @@ from typing import Literal
 
 from agent.records import ToolRun
 from sipgw.config.agent import LanguageOptions
-from sipgw.config.config import read_as
+from sipgw.config.files import read_as
 from sipgw.config.people import PersonOptions
 from sipgw.tools.evaluation.by_ear import ByEarOptions
 from sipgw.tools.simulate.scenario import ReplyOptions, Step

@@ -14,7 +14,8 @@ from agent.lookups import run_main
 from agent.providers.local import models
 from agent.providers.provider import Provider
 from sipgw.config import registry
-from sipgw.config.config import ConfigError, environment, parse
+from sipgw.config.config import environment, parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.masking import secrets_of
 from sipgw.config.options import DEFAULT_FILE
 from sipgw.console import out, working

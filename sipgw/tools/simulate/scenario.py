@@ -6,7 +6,7 @@ from typing import Literal
 
 from agent.turn_taking.options import TurnOptions
 from sipgw.config.agent import AgentOptions, LanguageOptions
-from sipgw.config.config import read_as
+from sipgw.config.files import read_as
 
 
 class ScenarioError(Exception):

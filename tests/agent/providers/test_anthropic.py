@@ -12,7 +12,8 @@ from agent.limits import whole
 from agent.llm import ReplyForm, Text, ToolCall, Usage
 from agent.providers.anthropic_messages import NOBODY, AnthropicOptions, said
 from sipgw.agents.providers import choose
-from sipgw.config.config import ConfigError, GatewayConfig, parse
+from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.errors import ConfigError
 from tests.agent.providers.replying import ASK, CALLS, KEY, MESSAGES, TOOLS
 from tests.agent.providers.vendors import judged
 from tests.fakes.anthropic import THOUGHT, FakeAnthropic, _events

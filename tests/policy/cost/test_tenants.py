@@ -8,8 +8,9 @@ import pytest
 
 from sipgw.agents.agents import Agents
 from sipgw.bounds import FULL
-from sipgw.config.config import AgentConfig, ConfigError, parse
+from sipgw.config.config import AgentConfig, parse
 from sipgw.config.cost import PriceOptions
+from sipgw.config.errors import ConfigError
 from sipgw.config.records import StoreOptions
 from sipgw.config.tenants import TenantOptions, tenant_of
 from sipgw.policy.cost.cost import Bill, Expenses, spent_since_midnight

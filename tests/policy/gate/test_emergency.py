@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from phonenumbers import shortnumberinfo
 
 from sipgw.calls.request import OriginateRequest
-from sipgw.config.config import ConfigError, parse
+from sipgw.config.config import parse
 from sipgw.config.emergency import LONGEST, TOLD, emergency_number, told_number
+from sipgw.config.errors import ConfigError
 from sipgw.config.gate import GateOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.gate.emergency import EmergencyGuard

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sipgw.config.config import ConfigError, parse
+from sipgw.config.config import parse
+from sipgw.config.errors import ConfigError
 from sipgw.events import CallBegan, CallEnded, CallKey, Disposition
 from sipgw.records.captures.capture import CALL_LIMIT, FIRST, OTHERS, Ladder, SipCapture
 from sipgw.sip.dialog import Peer

@@ -13,7 +13,6 @@ from sqlalchemy import update
 from typer.testing import CliRunner
 
 from sipgw.cli.main import app
-from sipgw.config.config import ConfigError, parse
 from sipgw.config.records import RetentionOptions, StoreOptions
 from sipgw.outbound.tables import Job
 from sipgw.policy.gate.dnc import OwnList
@@ -279,11 +278,6 @@ def test_the_command_names_what_could_not_be_deleted(command, tmp_path: Path) ->
     told = command("forget", "+14155550123", "--yes").output
     assert f"not deleted: {tmp_path}/9.wav: " in told
     assert "1 files wait to be deleted" in told
-
-
-def test_days_below_zero_are_told_at_start() -> None:
-    with pytest.raises(ConfigError, match="must be at least 0"):
-        parse("[retention]\ncalls = -1", "x", {})
 
 
 # The command line

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sipgw.config.config import ConfigError, parse
+from sipgw.config.config import parse
+from sipgw.config.errors import ConfigError
 from sipgw.events import TrunkAlarm
 from sipgw.records.webhooks import mail
 from sipgw.records.webhooks.mail import Mailer

@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from sipgw.agents.agents import Agents
 from sipgw.bounds import FULL
-from sipgw.config.config import AgentConfig, ConfigError, GatewayConfig, parse
+from sipgw.config.config import AgentConfig, GatewayConfig, parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.messages import MailOptions, MessageOptions
 from sipgw.config.records import PrivacyOptions, StoreOptions, WebhookOptions
 from sipgw.events import MessageTaken, TrunkAlarm, Watchers

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from sipgw.config.config import ConfigError, parse
+from sipgw.config.config import parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.records import StoreOptions, WebhookOptions
 from sipgw.events import CostAlarm, Event, MessageTaken, TrunkAlarm
 from sipgw.records.store.store import Store

@@ -16,7 +16,8 @@ import pytest
 
 from agent.authorities import tls
 from agent.records import ToolRun
-from sipgw.config.config import ConfigError, parse
+from sipgw.config.config import parse
+from sipgw.config.errors import ConfigError
 from sipgw.config.records import PrivacyOptions, StoreOptions, WebhookOptions
 from sipgw.events import CallAnswered, CallTransferred, Watchers
 from sipgw.records.artifacts.retention import expire_webhooks

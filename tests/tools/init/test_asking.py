@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from agent.providers.local import models
 from sipgw.cli.main import app
-from sipgw.config.config import ConfigError, parse
+from sipgw.config.config import parse
+from sipgw.config.errors import ConfigError
 from sipgw.tools.init import asking, first_call
 from sipgw.tools.init.answers import RECIPES, Answers, keep
 from sipgw.tools.init.asking import RECIPES_OF

@@ -17,8 +17,9 @@ from media.g711 import ULAW_TO_ALAW
 from media.recording.tap import Tapped
 from media.rtp.packet import build, parse
 from sipgw.agents.agents import Agents
-from sipgw.config.config import ConfigError, GatewayConfig
+from sipgw.config.config import GatewayConfig
 from sipgw.config.config import parse as parse_config
+from sipgw.config.errors import ConfigError
 from sipgw.config.records import CaptureOptions, PrivacyOptions
 from sipgw.events import CallBegan, CallEnded, CallKey, CallReported, Disposition
 from sipgw.records.artifacts.files import file_name
