@@ -11,8 +11,10 @@ import pytest
 from sipgw.agents.agents import Agents
 from sipgw.config.agent_files import parse_agent
 from sipgw.config.config import GatewayConfig, parse
-from sipgw.config.masking import MASK, masked, masked_table, secrets_of, too_short
+from sipgw.config.errors import ConfigError
+from sipgw.config.masking import masked, masked_table, secrets_of, too_short
 from sipgw.config.options import Option, options_of
+from sipgw.config.public_text import MASK
 from sipgw.config.show import as_toml, effective
 from sipgw.gateway.reload import changes
 from sipgw.records.captures.support import bundle
@@ -109,6 +111,10 @@ def test_a_default_is_no_secret() -> None:
         ("${BASE}/services/hush", "${BASE}/***"),
         ("file:///srv/hush", "file://***"),
         ("at https://a.example/hush or sip:ann:hush@b.example", "at https://a.example/*** or sip:ann:***@b.example"),
+        ("joe:hu@sh@pbx.example", "joe:***@pbx.example"),
+        ("sip:a;b:hush@b.example", "sip:a;b:***@b.example"),
+        ("sip:anna@[2001:db8::1]:5060", "sip:anna@[2001:db8::1]:5060"),
+        ("Ann <ann@a.example>, mailto:ann@a.example", "Ann <ann@a.example>, mailto:ann@a.example"),
         ("Say ${NAME} at 10:30, and/or wait.", "Say ${NAME} at 10:30, and/or wait."),
     ],
 )  # fmt: skip
@@ -152,3 +158,29 @@ def test_a_password_that_is_part_of_many_words_is_not_masked_in_texts_but_named(
         assert json.loads(file.read("config/sipgw.json"))["openai"]["api_key"] == MASK
     (note,) = (one for one in Agents(config, {}).notes if "characters" in one)
     assert note == "KEY has fewer than 4 characters, so logs and reports may show it: take a longer one"
+
+
+WRONG = [
+    '[sip]\npublic_address = "http://joe:pass-hush@pbx.example/a?key=query-hush"',
+    '[sip]\npublic_address = "joe:pass-hush@pbx.example"',
+    '[sip]\nstun_server = "joe:pass-hush@pbx.example"',
+    '[web]\nproxies = ["//joe:pass-hush@pbx.example"]',
+    '[agent]\nllm = "https://joe:pass-hush@pbx.example/path-hush"',
+    '[[trunks]]\nname = "a"\nmode = "peer"\nnetworks = ["joe:pass-hush@10.0.0.1"]',
+    '[[trunks]]\nname = "a"\nmode = "register"\nregistrar = "pbx.example"\nuser = "joe:pass-hush"',
+    '[[trunks]]\nname = "a"\nmode = "register"\nregistrar = "pbx.example"\nuser = "joe"\nauth_user = "joe:pass-hush"',
+    '[[trunks]]\nname = "a"\nmode = "joe:pass-hush@pbx.example"',
+    '[[accounts]]\nuser = "joe:pass-hush"\npassword = "${LONG}"',
+    '[embed]\norigins = ["https://joe:pass-hush@shop.example"]',
+]
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_password_in_a_value_is_neither_shown_nor_repeated_by_an_error(text: str, tmp_path: Path) -> None:
+    (tmp_path / "sipgw.toml").write_text(text)
+    variables = {"LONG": "long enough"}
+    assert "hush" not in as_toml(effective(tmp_path / "sipgw.toml", "", variables))
+    with pytest.raises(ConfigError) as told:
+        Agents(parse(text, "sipgw.toml", variables), {})
+    assert "hush" not in str(told.value)
+    assert "sipgw.toml:" in str(told.value)

@@ -29,7 +29,7 @@ class AccountOptions:
 
     def __post_init__(self) -> None:
         if not USER.fullmatch(self.user):
-            raise ValueError(f"user {self.user!r}: letters, digits and . _ + - only, at most 64 of them")
+            raise ValueError("user: letters, digits and . _ + - only, at most 64 of them")
         if len(self.password) < 8:
             raise ValueError(f"the password of {self.user!r} is shorter than 8 characters")
         check_networks(self.networks)

@@ -2,7 +2,7 @@
 
 - The texts of an option that its class hides (`Option.hidden`) are ``***``.
 - A text that refers to variables is shown as it is written, with its references: ``${NAME}``.
-- Of a URL the host alone is shown, and of a SIP URI no password.
+- Of a URL the host alone is shown, and of ``user:password`` no password.
 - The defaults of the code are shown as they are.
 """
 
@@ -14,8 +14,8 @@ from dataclasses import is_dataclass
 from typing import Any
 
 from sipgw.config.options import REFERENCE, Option, options_of
+from sipgw.config.public_text import MASK, passwords_in, public
 
-MASK = "***"
 SHORTEST = 6
 """Characters from which on a value in the query of a URL, or of a variable, is taken for a secret."""
 SHORTEST_SECRET = 4
@@ -28,11 +28,8 @@ PRIVATE = re.compile(
     re.IGNORECASE,
 )
 """In the name of a variable or of a key that nothing declares: its value is a secret."""
-_WHOLE_URL = re.compile(r"(\s*(?:[a-z][a-z0-9+.-]*:)?//)(.*)", re.IGNORECASE | re.DOTALL)
-_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(\S*)", re.IGNORECASE)
-_BASE = re.compile(r"(\$\{\w+\})[/?#].*", re.DOTALL)
-_HOST = re.compile(r"(?:[\w.-]|\$\{\w+\}|\[[0-9a-f:.]+\])+(?::(?:[0-9]+|\$\{\w+\}))?", re.IGNORECASE)
-_SIP_PASSWORD = re.compile(r"(\bsips?:[^\s:@;<>]*):[^\s@]*(?=@)", re.IGNORECASE)
+_USER = re.compile(r"(?:\w+_)?user")
+"""The name of an option that holds a user name: after a colon stands a password, in the wrong place."""
 
 
 def inside(written: Any, key: str | int) -> Any:
@@ -45,7 +42,10 @@ def inside(written: Any, key: str | int) -> Any:
 def masked(option: Option, value: Any, written: Any = None) -> Any:
     """The value of an option that is no table, as it may be shown; `written` is what its file says."""
     usual = not option.hidden and value == option.default and not any(_references(value, written))
-    return value if usual else _masked(value, written, hidden=option.hidden)
+    shown = value if usual else _masked(value, written, hidden=option.hidden)
+    if isinstance(shown, str) and _USER.fullmatch(option.name) and ":" in shown:
+        return f"{shown.partition(':')[0]}:{MASK}"
+    return shown
 
 
 def masked_table(options: Any, written: Any) -> dict[str, Any]:
@@ -73,27 +73,8 @@ def _masked(value: Any, written: Any, *, hidden: bool) -> Any:
     if hidden:
         return MASK if isinstance(value, str) and value else value
     if isinstance(written, str) and REFERENCE.search(written):
-        return _public(written)
-    return _public(value) if isinstance(value, str) else value
-
-
-def _public(text: str) -> str:
-    """`text` without what URLs have beside their host."""
-    if based := _BASE.fullmatch(text):
-        return f"{based[1]}/{MASK}"
-    if whole := _WHOLE_URL.fullmatch(text):
-        return _host_of(whole)
-    return _SIP_PASSWORD.sub(rf"\1:{MASK}", _URL.sub(_host_of, text))
-
-
-def _host_of(url: re.Match[str]) -> str:
-    scheme, rest = url.groups()
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    host = authority.rpartition("@")[2]
-    # A password with a slash in it looks like a host: then an @ follows.
-    if not _HOST.fullmatch(host) or "@" in rest.removeprefix(authority):
-        return f"{scheme}{MASK}"
-    return f"{scheme}{rest}" if rest.rstrip("/") == host else f"{scheme}{host}/{MASK}"
+        return public(written)
+    return public(value) if isinstance(value, str) else value
 
 
 def _references(value: Any, written: Any) -> Iterator[tuple[str, str]]:
@@ -169,6 +150,7 @@ def _in_texts(value: Any, written: Any, *, known: bool = False) -> set[str]:
     if not isinstance(value, str):
         return set()
     found = ({value} if known else set()) | _within_url(value, shortest=TOKEN)
+    found |= {one for one in passwords_in(value) if len(one) >= SHORTEST}
     for name, text in _references(value, written):
         found |= _within_url(text, shortest=SHORTEST)
         found |= {text} if PRIVATE.search(name) and len(text) >= SHORTEST else set()

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from sipgw.config.public_text import public_message
 from sipgw.config.renamed import instead
 from sipgw.config.scope import Scope
 
@@ -46,8 +47,8 @@ class OptionError(Exception):
     """The configuration cannot be used. `faults` are all that is wrong, at least one."""
 
     def __init__(self, *faults: OptionFault) -> None:
-        super().__init__("; ".join(fault.problem for fault in faults))
-        self.faults = faults
+        self.faults = tuple(OptionFault(path, public_message(problem)) for path, problem in faults)
+        super().__init__("; ".join(fault.problem for fault in self.faults))
 
 
 class Option(NamedTuple):
@@ -62,6 +63,7 @@ class Option(NamedTuple):
     """Whether `sipgw.config.masking` hides its texts: those of a secret, and those that may hold one."""
     scope: Scope | None = None
     """Its own scope, other than that of its table."""
+    name: str = ""
 
 
 def options_of(kind: type) -> dict[str, Option]:
@@ -82,7 +84,7 @@ def _options_of(kind: type) -> dict[str, Option]:
         hint, told = hints[field.name], field.metadata
         hidden = not field.repr or told.get("hidden", False)
         scope = Scope(told["scope"]) if "scope" in told else None
-        found[field.name] = Option(hint, default, not field.repr and _is_text(hint), hidden, scope)
+        found[field.name] = Option(hint, default, not field.repr and _is_text(hint), hidden, scope, field.name)
     return found
 
 

@@ -107,6 +107,8 @@ class TrunkOptions:
 
     def __post_init__(self) -> None:
         check_networks(self.networks)
+        if ":" in self.user + self.auth_user:
+            raise ValueError("user and auth_user have no colon; write the password as password")
         if self.mode == "register" and not (self.registrar and self.user):
             raise ValueError(f"trunk {self.name!r} registers, so it needs 'registrar' and 'user'")
         if self.mode == "peer" and not self.networks and self.proof == "network":

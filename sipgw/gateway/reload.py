@@ -8,8 +8,9 @@ from sipgw.agents.agents import Agents
 from sipgw.config.agent_files import DEFAULT, SHARED, in_force, scope_of
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.errors import ConfigError
-from sipgw.config.masking import MASK, inside, masked
+from sipgw.config.masking import inside, masked
 from sipgw.config.options import Keys, Option, option_at, options_of
+from sipgw.config.public_text import MASK
 from sipgw.config.scope import Scope
 
 LONGEST = 60

@@ -135,7 +135,7 @@ def parse_host_port(text: str) -> tuple[str, int | None]:
     if port is None:
         return host, None
     if not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > 65535:
-        raise UriError(f"no port: {port[:20]!r}")
+        raise UriError(f"no port after {host[:60]!r}")
     return host, int(port)
 
 

@@ -16,7 +16,8 @@ from importlib.metadata import distributions
 from typing import Any
 
 from sipgw import __version__
-from sipgw.config.masking import MASK, masked_table, secrets_of
+from sipgw.config.masking import masked_table, secrets_of
+from sipgw.config.public_text import MASK
 from sipgw.records.captures.explain import explain, findings, refused_sources
 from sipgw.records.captures.timeline import changed
 from sipgw.sip.trace import redacted

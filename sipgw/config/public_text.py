@@ -1,0 +1,54 @@
+"""A text as it may be shown: without passwords, and of a URL the host alone.
+
+All values of options (`sipgw.config.masking`) and all messages about them (`OptionError`, `ConfigError`) go through it.
+"""
+
+import re
+
+MASK = "***"
+_WHOLE_URL = re.compile(r"(\s*(?:[a-z][a-z0-9+.-]*:)?//)(.*)", re.IGNORECASE | re.DOTALL)
+_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(\S*)", re.IGNORECASE)
+_BASE = re.compile(r"(\$\{\w+\})[/?#].*", re.DOTALL)
+_HOST = re.compile(r"(?:[\w.-]|\$\{\w+\}|\[[0-9a-f:.]+\])+(?::(?:[0-9]+|\$\{\w+\}))?", re.IGNORECASE)
+_PASSWORD = re.compile(
+    r"(?<![\w.+-])(?!(?:sips?|tel|mailto):|[a-z][\w+.-]*://)(?P<user>[^\s:@/?#<>\"'=,;]*):(?P<password>\S+)(?=@)",
+    re.IGNORECASE,
+)
+"""That of ``user:password@host``, also in a SIP URI. It may have an @ in it."""
+_QUOTED = re.compile(r"(?<!\w)(['\"])(.*?)\1(?!\w)", re.DOTALL)
+
+
+def public(text: str) -> str:
+    """`text` without passwords, and without what URLs have beside their host."""
+    if based := _BASE.fullmatch(text):
+        return f"{based[1]}/{MASK}"
+    if whole := _WHOLE_URL.fullmatch(text):
+        return _host_of(whole)
+    return _without_passwords(_URL.sub(_host_of, text))
+
+
+def public_message(message: str) -> str:
+    """A message for people: the values that it quotes are public, and it has no password anywhere else.
+
+    URLs without quotation marks stay as they are: they are examples of ours.
+    """
+    return _without_passwords(_QUOTED.sub(lambda quoted: f"{quoted[1]}{public(quoted[2])}{quoted[1]}", message))
+
+
+def passwords_in(text: str) -> set[str]:
+    """The passwords of ``user:password@host`` in `text`."""
+    return {found["password"] for found in _PASSWORD.finditer(text)}
+
+
+def _without_passwords(text: str) -> str:
+    return _PASSWORD.sub(rf"\g<user>:{MASK}", text)
+
+
+def _host_of(url: re.Match[str]) -> str:
+    scheme, rest = url.groups()
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    host = authority.rpartition("@")[2]
+    # A password with a slash in it looks like a host: then an @ follows.
+    if not _HOST.fullmatch(host) or "@" in rest.removeprefix(authority):
+        return f"{scheme}{MASK}"
+    return f"{scheme}{rest}" if rest.rstrip("/") == host else f"{scheme}{host}/{MASK}"
