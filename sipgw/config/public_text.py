@@ -14,7 +14,7 @@ _PASSWORD = re.compile(
     r"(?<![\w.+-])(?!(?:sips?|tel|mailto):|[a-z][\w+.-]*://)(?P<user>[^\s:@/?#<>\"'=,;]*):(?P<password>\S+)(?=@)",
     re.IGNORECASE,
 )
-"""That of ``user:password@host``, also in a SIP URI. It may have an @ in it."""
+"""The password of ``user:password@host``, also in a SIP URI. It may have an @ in it."""
 _QUOTED = re.compile(r"(?<!\w)(['\"])(.*?)\1(?!\w)", re.DOTALL)
 
 
