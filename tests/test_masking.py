@@ -169,6 +169,8 @@ WRONG = [
     '[[trunks]]\nname = "a"\nmode = "peer"\nnetworks = ["joe:pass-hush@10.0.0.1"]',
     '[[trunks]]\nname = "a"\nmode = "register"\nregistrar = "pbx.example"\nuser = "joe:pass-hush"',
     '[[trunks]]\nname = "a"\nmode = "register"\nregistrar = "pbx.example"\nuser = "joe"\nauth_user = "joe:pass-hush"',
+    '[[trunks]]\nname = "a"\nmode = "register"\nregistrar = "sip:joe:pass-hush@pbx.example"\nuser = "joe"',
+    '[[trunks]]\nname = "a"\nmode = "peer"\nnetworks = ["10.0.0.1"]\ntransfer_to = "joe:pass-hush@pbx.example"',
     '[[trunks]]\nname = "a"\nmode = "joe:pass-hush@pbx.example"',
     '[[accounts]]\nuser = "joe:pass-hush"\npassword = "${LONG}"',
     '[embed]\norigins = ["https://joe:pass-hush@shop.example"]',

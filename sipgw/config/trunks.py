@@ -118,6 +118,8 @@ class TrunkOptions:
         for uri in (self.registrar_uri, self.proxy_uri, self.domain_uri, self.transfer_uri):
             if uri is not None and uri.scheme not in ("sip", "sips", "tel"):
                 raise ValueError(f"{uri} is not a SIP address")
+            if uri is not None and uri.password:  # commands and logs show these addresses
+                raise ValueError("an address of a trunk holds no password; write it as password")
         if self.options_every and self.options_every < SHORTEST:
             raise ValueError(f"options_every must be at least {SHORTEST:.0f} s: carriers ban who asks more often")
         if set(self.caller_name) & set('"\\\r\n'):
