@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tests.bench.turns.agent_side import judges_turns
 from tests.bench.turns.bars import ALL, AREA, FAKES, PARTS, SINGLE, Step, gates, judged, measured, over_rtp
+from tests.bench.turns.bench import Figures
 from tests.bench.turns.cpu import call_second
 from tests.bench.turns.recognisers import KINDS, Embedded, Voted
-from tests.bench.turns.sets import Figures
 
 
 def kept(steps: Iterator[Step], file: Path) -> Iterator[Step]:

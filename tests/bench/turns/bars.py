@@ -14,11 +14,12 @@ import structlog
 
 from tests.bench.gate import Gate
 from tests.bench.turns import calls
+from tests.bench.turns.bench import Bench, Figures
 from tests.bench.turns.call import Place, held_call
 from tests.bench.turns.corpus import missing
 from tests.bench.turns.cpu import call_second
 from tests.bench.turns.recognisers import KINDS
-from tests.bench.turns.sets import SETS, Bench, Figures
+from tests.bench.turns.sets import SETS
 
 AREA = "turns"
 FIRST = Path(__file__).with_name("today.toml")
@@ -82,6 +83,14 @@ BARS = (
     Bar("loops of the recogniser", ("loops of the recogniser",), (0,), "4 of 20", kinds=HEARS),
     Bar("backchannels that stop a reply for good, %", ("backchannels that stop a reply for good %",), (5,), "60"),
     Bar("backchannels that pass without a hole, %", ("backchannels that pass without a hole %",), (80,), "0", True),
+    Bar("short backchannels of several speakers that stop a reply for good, %",
+        ("short backchannels that stop a reply for good %",), (5,), "-"),
+    Bar("short backchannels of several speakers that pass without a hole, %",
+        ("short backchannels that pass without a hole %",), (80,), "-", True),
+    Bar("short backchannels, each the first of its call, that stop a reply for good, %",
+        ("short backchannels first in a call that stop a reply for good %",), (5,), "-"),
+    Bar("short backchannels, each the first of its call, that pass without a hole, %",
+        ("short backchannels first in a call that pass without a hole %",), (80,), "-", True),
     Bar("acknowledgements of several words that stop a reply for good, %",
         ("acknowledgements that stop a reply for good %",), (5,), "-"),
     Bar("acknowledgements of several words that pass without a hole, %",
@@ -96,6 +105,12 @@ BARS = (
     Bar("television 10 dB below: dead air, s a minute", ("television 10 dB below: dead air s a minute",), (3,), "22"),
     Bar("television 10 dB below: turns that nobody spoke, a minute",
         ("television 10 dB below: turns that nobody spoke a minute",), (0.5,), "3"),
+    Bar("television with pauses/that begins later, 10 dB below: dead air, s a minute",
+        ("television with pauses: dead air s a minute", "television that begins later: dead air s a minute"), (3, 3),
+        "-"),
+    Bar("television with pauses/that begins later, 10 dB below: turns that nobody spoke, a minute",
+        ("television with pauses: turns that nobody spoke a minute",
+         "television that begins later: turns that nobody spoke a minute"), (0.5, 0.5), "-"),
     Bar("babble at 10 dB: utterances that reach the model, %", ("babble at 10 dB: utterances that reach the model %",),
         (60,), "0", True),
     Bar("babble at 20/10/0 dB: calls that the agent ended",

@@ -5,10 +5,11 @@ import asyncio
 from collections.abc import Callable
 
 from tests.bench.turns import compose, measures
+from tests.bench.turns.bench import LONG, SHORT, Bench, Figures, dialogue, into_replies
 from tests.bench.turns.call import Caller, Held, Script
 from tests.bench.turns.corpus import DIGITS, LEVEL, Clip, characters, prompts
 from tests.bench.turns.line import TICK, Echo, Room
-from tests.bench.turns.sets import LONG, QUESTIONS, SHORT, Bench, Figures, asked, dialogue, into_replies
+from tests.bench.turns.sets import QUESTIONS, asked
 
 CARD = 30.0
 """Seconds for which the caller looks for it."""

@@ -39,16 +39,21 @@ def joined(name: str, clips: list[Clip], gaps: list[float]) -> Clip:
     return Clip(name, np.concatenate(sounds), tuple(words), clips[0].licence, tuple(pauses))
 
 
+def divided(clip: Clip, at: int) -> tuple[Clip, Clip]:
+    """The clip in two, at the quietest place near a sample of it."""
+    around = range(max(0, at - 1000), min(len(clip.sound) - 320, at + 1000), 40)
+    at = min(around, key=lambda place: float((clip.sound[place : place + 320] ** 2).sum()), default=at) + 160
+    before = [word for word in clip.words if (word.start + word.end) // 2 < at]
+    first = tuple(word._replace(end=min(word.end, at)) for word in before)
+    rest = tuple(Word(word.text, max(0, word.start - at), word.end - at) for word in clip.words[len(before) :])
+    return Clip(clip.name, clip.sound[:at], first), Clip(clip.name, clip.sound[at:], rest)
+
+
 def paused(clip: Clip, seconds: float) -> Clip:
     """The clip with a silence at the quietest place near the word boundary in its middle."""
     middle = min(clip.words[:-1], key=lambda word: abs(word.end - len(clip.sound) / 2)) if clip.words[1:] else None
     at = middle.end if middle else len(clip.sound) // 2
-    around = range(max(0, at - 1000), min(len(clip.sound) - 320, at + 1000), 40)
-    at = min(around, key=lambda place: float((clip.sound[place : place + 320] ** 2).sum()), default=at) + 160
-    before = [word for word in clip.words if (word.start + word.end) // 2 < at]
-    first = Clip(clip.name, clip.sound[:at], tuple(word._replace(end=min(word.end, at)) for word in before))
-    rest = tuple(Word(word.text, max(0, word.start - at), word.end - at) for word in clip.words[len(before) :])
-    both = joined(clip.name, [first, Clip(clip.name, clip.sound[at:], rest)], [seconds])
+    both = joined(clip.name, [*divided(clip, at)], [seconds])
     return Clip(f"{clip.name}+{seconds}", both.sound, both.words, clip.licence, both.pauses)
 
 
@@ -181,6 +186,21 @@ def television(clips: list[Clip], seconds: float, level: float, seed: int) -> Cl
         return Clip("television", silence(seconds))
     whole = joined("television", order, [0.5])
     return Clip(whole.name, np.asarray(whole.sound * 10 ** ((level - LEVEL) / 20), np.float32), whole.words)
+
+
+def scenes(shown: Clip, seed: int) -> Clip:
+    """A television whose scenes last 3 to 8 s, with silences of 1 to 5 s between; odd seeds begin with a silence."""
+    chosen = rng("scenes", seed)
+    pieces = [silent(0.0)] if seed % 2 else []
+    rest = shown
+    while len(rest.sound) > 10 * RATE:
+        scene, rest = divided(rest, round(float(chosen.uniform(3, 8)) * RATE))
+        pieces.append(scene)
+    return joined(shown.name, [*pieces, rest], [float(chosen.uniform(1, 5)) for _ in range(len(pieces))])
+
+
+def silent(seconds: float) -> Clip:
+    return Clip("silence", silence(seconds))
 
 
 def hiss(seconds: float, seed: int) -> Sound:

@@ -19,7 +19,19 @@ RATE = 8000
 FRAME = 160
 ASTERISK = Path("/usr/share/asterisk/sounds")
 SPEECH = Path(__file__).parents[2] / "data" / "speech"
-LICENCES = {"asterisk": "CC-BY-SA-3.0, Debian's asterisk-core-sounds-{en,es,fr}-wav (Allison Smith, June Wallack)"}
+SPEAKERS = {
+    "en": "en_US_f_Allison",
+    "es": "es_MX_f_Allison",
+    "fr": "fr_CA_f_June",
+    "it": "it_IT_m_Carlo",
+    "ru": "ru_RU_f_IvrvoiceRU",
+}
+"""The folder of each language of Asterisk's prompts: one speaker in each, of Spanish the one of English."""
+LICENCES = {
+    "asterisk": "CC-BY-SA-3.0, Debian's asterisk-core-sounds-{en,es,fr}-wav (Allison Smith, June Wallack)",
+    "it": "CC-BY-3.0, Debian's asterisk-core-sounds-it-wav (Carlo Flora)",
+    "ru": "CC-BY-3.0, Debian's asterisk-core-sounds-ru-wav (provided by Maxim Topal)",
+}
 LEVEL = -22.0
 """dBov of the active speech of every recording."""
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -112,9 +124,8 @@ def clip(name: str, sound: Sound, text: str, licence: str) -> Clip:
 @cache
 def missing() -> tuple[str, ...]:
     """What this machine lacks; the bench goes on with the rest."""
-    wanted = {"en_US_f_Allison": "en", "es_MX_f_Allison": "es", "fr_CA_f_June": "fr"}
     return tuple(
-        f"asterisk-core-sounds-{code}-wav" for folder, code in wanted.items() if not (ASTERISK / folder).is_dir()
+        f"asterisk-core-sounds-{code}-wav" for code, folder in SPEAKERS.items() if not (ASTERISK / folder).is_dir()
     )
 
 

@@ -15,10 +15,10 @@ from itertools import pairwise
 from typing import Any
 
 from tests.bench.turns.agent_side import Gone, Heard, Model, conversation
+from tests.bench.turns.bench import LONG, Bench, dialogue
 from tests.bench.turns.call import GREETING, THINKING, Caller, RecordedVoice, held_call, hold_conversation
 from tests.bench.turns.line import TICK, BenchLine
 from tests.bench.turns.recognisers import Flux
-from tests.bench.turns.sets import LONG, Bench, dialogue
 from tests.virtual import run
 
 ROUNDS, TURNS = 10, 4

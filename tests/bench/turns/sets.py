@@ -1,75 +1,20 @@
 """The sets: what callers do to the agent, and the figures that come of it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 from tests.bench.gate import percentile
-from tests.bench.turns import compose, measures
-from tests.bench.turns.call import Caller, Held, Hold, Place, Script, Spoken, held_call, hold_conversation
-from tests.bench.turns.corpus import LEVEL, RATE, Clip, characters, prompts, sentences
-from tests.bench.turns.line import TICK, Echo, Room, Wire
+from tests.bench.turns import company, compose, listening, measures
+from tests.bench.turns.bench import SHORT, Bench, Figures, batches, dialogue, into_replies, share
+from tests.bench.turns.call import Caller, Script
+from tests.bench.turns.corpus import RATE, Clip, characters
+from tests.bench.turns.line import TICK
 
 PAUSES = (0.4, 0.7, 1.0, 1.5)
 GROUPS = (0.6, 0.9, 1.2)
 LATE = (2.6, 3.4, 3.8, 4.4)
 """Pauses longer than some limits: of the agent, of the recogniser."""
-SHORT = "Please try again."
-LONG = (
-    "Your call is now first in line and will be answered by the next available representative.|Press one to accept "
-    "this recording press two to listen to it press three to rerecord your message."
-)
 QUESTIONS = ("What is your order number?", "Go ahead and tell me please.")
 """One has a word that asks for a dictation, one has none."""
-Figures = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Bench:
-    """One column: a recogniser, a part of the corpus, how much of it, and whose agent."""
-
-    kind: Callable[[Wire], Any]
-    part: str = "dev"
-    scale: float = 1.0
-    hold: Hold = hold_conversation
-    place: Place = held_call
-
-    def call(self, script: Script, room: Room | None = None) -> Held:
-        return self.place(script, self.kind, room, self.hold)
-
-    def many(self, count: int) -> int:
-        """So many, for a bench of this scale; at least one."""
-        return max(1, round(count * self.scale))
-
-    def clips(self, count: int, at: int = 0) -> list[Clip]:
-        """So many sentences, others for other `at`."""
-        known = sentences(self.part)
-        order = compose.rng("order", self.part).permutation(len(known))
-        return [known[order[(at + number) % len(known)]] for number in range(count)]
-
-
-def share(part: float, whole: float) -> float:
-    """Per cent."""
-    return 100 * part / whole if whole else float("nan")
-
-
-def batches(clips: list[Clip], size: int = 5) -> Iterator[list[Clip]]:
-    for at in range(0, len(clips), size):
-        yield clips[at : at + size]
-
-
-def dialogue(clips: list[Clip], reply: str = SHORT) -> Script:
-    """The caller says one after the other and hears what the agent answers."""
-
-    async def script(caller: Caller) -> None:
-        for clip in clips:
-            await caller.ready()
-            caller.reply = reply
-            await caller.say(clip)
-            await caller.answered()
-        await caller.ready()
-
-    return script
 
 
 def complete_turns(bench: Bench) -> Figures:
@@ -197,73 +142,6 @@ def asked(bench: Bench, clip: Clip, question: str) -> Script:
     return script
 
 
-Made = list[tuple[Held, Spoken, str, range, int]]
-"""What was said into replies: the call, the sound, the reply, the utterances that it is among, its last frame."""
-
-
-def into_replies(bench: Bench, sounds: list[Clip], after: float) -> Made:
-    """Each sound is made when the agent has spoken for so long."""
-    found: Made = []
-    for number, some in enumerate(batches(sounds, 4)):
-        notes: list[tuple[Spoken, range, int]] = []
-        held = bench.call(_over(bench, some, after + 0.3 * (number % 4), notes), Room(number))
-        found += [(held, spoken, LONG, utterances, until) for spoken, utterances, until in notes]
-    return found
-
-
-def _over(bench: Bench, sounds: list[Clip], after: float, notes: list[tuple[Spoken, range, int]]) -> Script:
-    async def script(caller: Caller) -> None:
-        for sound, clip in zip(sounds, bench.clips(len(sounds), len(sounds[0].sound) % 13), strict=True):
-            await caller.ready()
-            before = max(caller.held.line.playout.reached, default=0)
-            caller.reply = LONG
-            await caller.say(clip)
-            await caller.answered()
-            if await caller.speaks(after):
-                caller.reply = SHORT  # what answers the sound is not the reply again
-                spoken = await caller.say(sound)
-                await caller.ready()
-                last = max(caller.held.line.playout.reached)
-                notes.append((spoken, range(before + 1, last + 1), caller.now))
-
-    return script
-
-
-def listening_sounds(bench: Bench) -> Figures:
-    """Backchannels and noises while the agent speaks."""
-    known = compose.murmurs()
-    murmurs = [known[number % len(known)] for number in range(bench.many(len(known)))]
-    first = 0 if bench.part == "dev" else 100
-    made = {
-        kind: [compose.noise(kind, first + number) for number in range(bench.many(count))]
-        for kind, count in (("cough", 7), ("bump", 3), ("click", 4))
-    }
-    found: Figures = {}
-    said = compose.acknowledgements()
-    groups = {
-        "backchannels": murmurs,
-        "acknowledgements": said[:: max(1, round(1 / bench.scale))],
-        "coughs and bumps": made["cough"] + made["bump"],
-        "clicks": made["click"],
-    }
-    for name, sounds in groups.items():
-        if not sounds:
-            continue
-        fates = [
-            measures.fate(held, text, utterances, spoken.first, until)
-            for held, spoken, text, utterances, until in into_replies(bench, sounds, 2.0)
-        ]
-        holes = [one.hole for one in fates if one.complete and not one.passed]
-        found |= {
-            f"{name} that stop a reply for good %": share(sum(not one.complete for one in fates), len(fates)),
-            f"{name} that pass without a hole %": share(sum(one.passed for one in fates), len(fates)),
-            f"{name} with a hole over 0.3 s %": share(sum(not one.passed for one in fates), len(fates)),
-            f"{name}: hole p50 s": percentile(holes, 0.5) if holes else 0.0,
-            f"{name}: longest hole s": max(holes, default=0.0),
-        }
-    return found
-
-
 def interruptions(bench: Bench) -> Figures:
     """True ones, of a sentence and of 8 s."""
     clips = [clip for clip in bench.clips(40) if len(clip.sound) >= 1.5 * RATE][:12]
@@ -296,65 +174,6 @@ def interruptions(bench: Bench) -> Figures:
     return found | {"long interruptions talked over %": share(over, len(made))}
 
 
-def echoes(bench: Bench) -> Figures:
-    """The agent's sound comes back."""
-    found: Figures = {}
-    for loss in (10, 20, 30, 40):
-        found |= _company(bench, f"echo at -{loss} dB", [
-            Room(number, Echo(loss, delay)) for number, delay in enumerate((0.02, 0.15, 0.4))
-        ])  # fmt: skip
-    return found
-
-
-def televisions(bench: Bench) -> Figures:
-    """Somebody else talks all the time, quieter than the caller."""
-    found: Figures = {}
-    for below in (10, 20):
-        clips = list(prompts("television"))
-        rooms = [Room(n, None, compose.television(clips, 120, LEVEL - below, n)) for n in range(bench.many(6))]
-        found |= _company(bench, f"television {below} dB below", rooms)
-    return found
-
-
-def _company(bench: Bench, name: str, rooms: list[Room]) -> Figures:
-    dead = seconds = minutes = turns = stopped = holes = replies = 0.0
-    for number, room in enumerate(rooms):
-        held = bench.call(dialogue(bench.clips(3, 3 * number), LONG), room)
-        seconds += measures.dead_air(held)
-        minutes += held.seconds / 60
-        turns += measures.invented(held)
-        dead += bool(held.ended)
-        for first, following in zip(held.spoken, [*held.spoken[1:], None], strict=True):
-            until = following.first if following else held.line.ticks
-            one = measures.fate(held, LONG, range(max(held.line.playout.reached) + 1), first.last, until)
-            replies += 1
-            stopped += not one.complete
-            holes += one.hole > measures.HOLE * TICK
-    return {
-        f"{name}: dead air s a minute": seconds / minutes,
-        f"{name}: turns that nobody spoke a minute": turns / minutes,
-        f"{name}: replies stopped for good %": share(stopped, replies),
-        f"{name}: replies with a hole %": share(holes, replies),
-        f"{name}: calls that the agent ended": dead,
-    }
-
-
-def babbles(bench: Bench) -> Figures:
-    """Many voices at once."""
-    found: Figures = {}
-    for ratio in (20, 10, 0):
-        reached = said = 0
-        rooms = [Room(n, None, Clip("babble", compose.babble(150, LEVEL - ratio, n))) for n in range(bench.many(2))]
-        found |= _company(bench, f"babble at {ratio} dB", rooms)
-        for number, room in enumerate(rooms):
-            clips = bench.clips(5, 5 * number)
-            held = bench.call(dialogue(clips), room)
-            reached += measures.reached_model(held)
-            said += len(clips)
-        found[f"babble at {ratio} dB: utterances that reach the model %"] = share(reached, said)
-    return found
-
-
 def monologues(bench: Bench) -> Figures:
     """Long turns with pauses of thought, and pauses that are longer than the agent's own limits."""
     most = count = 0
@@ -381,10 +200,12 @@ SETS: dict[str, Callable[[Bench], Figures]] = {
     "turns": complete_turns,
     "dictation": dictations,
     "expect": expected,
-    "listening": listening_sounds,
+    "listening": listening.listening_sounds,
+    "backchannel": listening.recorded_backchannels,
     "interruption": interruptions,
     "monologue": monologues,
-    "echo": echoes,
-    "television": televisions,
-    "babble": babbles,
+    "echo": company.echoes,
+    "television": company.televisions,
+    "paused television": company.paused_televisions,
+    "babble": company.babbles,
 }

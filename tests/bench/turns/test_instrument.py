@@ -12,12 +12,12 @@ from tests.bench.turns import __main__ as program
 from tests.bench.turns import compose, cpu, measures
 from tests.bench.turns.agent_side import Gone, transcript
 from tests.bench.turns.bars import ALL, BARS, Bar, judged
+from tests.bench.turns.bench import SHORT, Bench, Figures, dialogue
 from tests.bench.turns.call import GREETING, Caller, Spoken, clip_for, ulaw_of
 from tests.bench.turns.corpus import FRAME, RATE, missing, part_of, prompts, sentences
 from tests.bench.turns.line import BenchLine, Said, Wire
 from tests.bench.turns.recognisers import KINDS, Flux, Recogniser, Service, Universal, Voted
 from tests.bench.turns.rtp import SILENCE, HeardPlayout, OverRtp, Utterance
-from tests.bench.turns.sets import SHORT, Bench, Figures, dialogue
 from tests.virtual import run
 
 needs_recordings = pytest.mark.skipif(bool(missing()), reason="asterisk-core-sounds-en-wav is not installed")
