@@ -43,6 +43,12 @@ class Behind:
         self.slots += 1
         return False
 
+    def pass_by(self, level: float, slots: int) -> None:
+        """A voice of this level, dBm0, was not taken for the caller's: so many slots of it."""
+        if level < self._loudest - BELOW:
+            self._power += 10 ** (level / 10) * slots
+            self.slots += slots
+
     def hear_again(self) -> None:
         """Forget the sound that was reported; the next sound may be the caller again."""
         self._power, self.slots = 0.0, 0
