@@ -272,7 +272,7 @@ class CallerSound:
         if sound.seconds >= needed:
             return self._move(Event.ENOUGH if sound.mean(sound.sure) >= CERTAIN else Event.PROBABLY, at)
         if at - sound.heard >= HANGOVER - 1e-9:
-            if sound.seconds >= PROMPT and needed == math.inf and sound is not self._voices.first:
+            if sound.seconds >= PROMPT and needed == math.inf:
                 self._voices.go_by(sound)
             return self._move(Event.SHORT if sound.seconds >= PROMPT and needed < math.inf else Event.OVER, at)
         if sound.loud * SECONDS >= NO_VOICE and sound.voice < PART * sound.loud:

@@ -101,20 +101,22 @@ class Voices:
             sound.stressed = at
 
     def refuse(self, sound: Sound) -> None:
-        """It was a voice for long, and too quiet to be the caller's: the quiet before it tells nothing any more.
-
-        Soon after the caller's voice it is what goes on behind them, as if there had been no gap between.
-        """
+        """It was a voice for long, and too quiet to be the caller's: the quiet before it tells nothing any more."""
         self.background.refused(sound.level, sound.seconds)
         self._alone = -math.inf
         self.go_by(sound)
 
     def go_by(self, sound: Sound) -> None:
-        if sound.began - self.last.heard < RECENT:
-            self._behind.pass_by(sound.level, sound.voice)
-            if (behind := self._left) is not None:
-                self.background.goes_on(behind)
-                self._behind.hear_again()
+        """A voice is over or refused, and was too quiet to be the caller's.
+
+        Soon after theirs it is one that goes on behind them, as if there had been no gap between the two.
+        """
+        if self.others or sound.began - self.last.heard >= RECENT:
+            return
+        self._behind.pass_by(sound.level, sound.voice)
+        if (behind := self._left) is not None:
+            self.background.goes_on(behind)
+            self._behind.hear_again()
 
     @property
     def others(self) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agent.floor import Listening
-from agent.hearing.behind import BELOW, LONG, Behind
+from agent.hearing.behind import BELOW, LONG, LONG_ALONE, Behind
 from agent.hearing.caller import CallerSound
 from agent.hearing.changes import Kind
 from agent.hearing.levels import SECONDS
@@ -194,3 +194,37 @@ def test_who_speaks_on_far_below_the_caller_is_somebody_else(below: float, alone
     subject.confirmed()
     heard(subject, line(9.0, rng(), None, place(9 * RATE, (2.0, television(6.0, below)))), clock=10.0)
     assert subject.theirs(18.0) is alone
+
+
+def answered(subject: CallerSound) -> None:
+    """A caller has spoken, alone on the line, and was answered."""
+    heard(subject, line(6.0, rng(), None, place(6 * RATE, (2.0, at_level(ulaw_clip("jfk.wav")[: 3 * RATE], CALLER)))))
+    subject.confirmed()
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_the_quiet_before_a_voice_that_was_refused_does_not_tell_that_nobody_is_behind_the_caller(
+    refused: bool,
+) -> None:
+    subject, sound = Voices(), Heard(8.0, 8.1)
+    subject.listen(0.0)
+    for at in range(20, 102, 5):  # two seconds of quiet, then sound
+        subject.listen(at / 10)
+    if refused:
+        subject.refuse(Heard(4.0, 5.0, loud=40, voice=40, power=40 * 10**-3.0))
+    subject.begin(sound, 8.1)
+    for slot in range(100):
+        subject.go_on(sound, -20.0 if slot < 60 else -32.0, 8.1 + SECONDS * slot)
+    assert LONG < 0.7 < LONG_ALONE
+    assert subject.is_left(sound) is refused
+
+
+@pytest.mark.parametrize(("after", "alone"), [(0.4, False), (3.5, True)])
+def test_a_voice_that_is_refused_soon_after_the_caller_is_one_behind_them(after: float, alone: bool) -> None:
+    subject, said = CallerSound(model()), at_level(ulaw_clip("jfk.wav")[: 3 * RATE], CALLER)
+    answered(subject)
+    call = place(10 * RATE, (1.0, said), (4.0 + after, television(3.0, 10.0)))
+    told = heard(subject, line(10.0, rng(), None, call), clock=6.0)
+    assert len(of(told, Kind.VOICE_STARTED)) == 1, "the television was refused at once"
+    assert subject.others is not alone
+    assert subject.theirs(6.0 + 4.0 + after + 1.5) is alone
