@@ -90,7 +90,7 @@ PROGRAMS = {
     "pjsua2": _extra("pjsua2"),
     "postgresql": _debian("postgresql", "initdb", "postgres"),
     "prompts": _debian(
-        "asterisk-core-sounds-en-wav asterisk-core-sounds-es-wav asterisk-core-sounds-fr-wav",
+        " ".join(f"asterisk-core-sounds-{language}-wav" for language in ("en", "es", "fr", "it", "ru")),
         files=("/usr/share/asterisk/sounds",),
     ),
     "pyvoip": _extra("pyVoIP"),

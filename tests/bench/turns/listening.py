@@ -27,6 +27,8 @@ def recorded_backchannels(bench: Bench) -> Figures:
             some = [one for length, one in fates if least < length <= most]
             found[f"backchannels {name}{beside}: number"] = len(some)
             found[f"backchannels {name}{beside}: pass without a hole %"] = share(sum(f.passed for f in some), len(some))
+            holes = [one.hole for one in some if one.complete and not one.passed]
+            found[f"backchannels {name}{beside}: hole p50 s"] = percentile(holes, 0.5) if holes else 0.0
     return found
 
 

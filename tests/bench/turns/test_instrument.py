@@ -11,10 +11,12 @@ import pytest
 from tests.bench.turns import __main__ as program
 from tests.bench.turns import compose, cpu, measures
 from tests.bench.turns.agent_side import Gone, transcript
+from tests.bench.turns.backchannels import backchannels, seconds
 from tests.bench.turns.bars import ALL, BARS, Bar, judged
 from tests.bench.turns.bench import SHORT, Bench, Figures, dialogue
 from tests.bench.turns.call import GREETING, Caller, Spoken, clip_for, ulaw_of
-from tests.bench.turns.corpus import FRAME, RATE, missing, part_of, prompts, sentences
+from tests.bench.turns.compose import joined
+from tests.bench.turns.corpus import FRAME, RATE, missing, part_of, people, prompts, sentences
 from tests.bench.turns.line import BenchLine, Said, Wire
 from tests.bench.turns.recognisers import KINDS, Flux, Recogniser, Service, Universal, Voted
 from tests.bench.turns.rtp import SILENCE, HeardPlayout, OverRtp, Utterance
@@ -49,7 +51,8 @@ class Scripted:
 
 
 def is_turn(spoken: Spoken) -> bool:
-    return bool(spoken.clip.words) and spoken.clip.name not in (*compose.MURMURS, *compose.ACKNOWLEDGEMENTS)
+    murmurs = (*compose.MURMURS, *compose.ACKNOWLEDGEMENTS, *(one.name for one in backchannels("dev")))
+    return bool(spoken.clip.words) and spoken.clip.name not in murmurs
 
 
 class Perfect(Scripted):
@@ -188,6 +191,31 @@ def test_both_parts_of_the_corpora_are_there_and_share_nothing() -> None:
     names = [{clip.name for clip in sentences(part)} for part in ("dev", "held")]
     assert not names[0] & names[1]
     assert all(part_of(name) == part for part, found in zip(("dev", "held"), names, strict=True) for name in found)
+
+
+@needs_recordings
+@pytest.mark.parametrize("part", ["dev", "held"])
+def test_recorded_backchannels_are_short_levelled_and_of_other_speakers_in_the_other_part(part: str) -> None:
+    known = backchannels(part)
+    lengths = [seconds(one) for one in known]
+    assert len({one.name for one in known}) == len(known) >= 20
+    assert sum(length <= 0.4 for length in lengths) >= 10 <= sum(length <= 0.6 for length in lengths)
+    assert 0.1 < min(lengths) <= max(lengths) < 1.0
+    assert all(one.licence and one.words[-1].end <= len(one.sound) for one in known)
+    languages = [{one.name[:2] for one in backchannels(which)} for which in ("dev", "held")]
+    assert not languages[0] & languages[1]
+
+
+def test_a_television_with_scenes_is_silent_for_seconds_and_loses_no_word() -> None:
+    shown = joined("shown", list(people()), [0.5])
+    for seed in range(4):
+        paused = compose.scenes(shown, seed)
+        silences = [(end - start) / RATE for start, end in paused.pauses]
+        assert paused.text == shown.text
+        assert all(1 <= length <= 5 for length in silences)
+        assert len(paused.sound) == len(shown.sound) + sum(end - start for start, end in paused.pauses)
+        assert (paused.pauses[0][0] == 0) is bool(seed % 2)
+        assert all(not paused.sound[start:end].any() for start, end in paused.pauses)
 
 
 def word(text: str, start: float, end: float) -> Said:
