@@ -34,7 +34,8 @@ UNUSED = {
     "agent.providers.local.brain.llm": "the embedded brain",
     "alembic": "a database of another version",
     "botocore": "Polly",
-    "openai.resources.responses.responses": "OpenAI's Responses",
+    "openai.resources.chat.chat": "chats by a method of the SDK, which the gateway does not use",
+    "openai.resources.responses.responses": "the same of OpenAI's Responses",
     "aiortc": "calls from browsers",
 }
 """Modules that an idle gateway with cloud providers does not use, and what uses them."""

@@ -18,7 +18,7 @@ from agent.providers.openai_client import ModelClient, ModelOptions, field_of
 from agent.providers.reasoning import token_limit
 from agent.providers.tool_calls import MAX_ARGUMENTS, ToolCalls, TooMuchError
 
-SDK = ("anthropic", "anthropic.resources.messages", "httpcore2")
+SDK = ("anthropic", "httpcore2")
 """The modules that a client uses; to import them takes seconds on a small machine."""
 EXTRA = "anthropic"
 """Key of a tool call that holds the thinking before it: it goes back with the call, or the next request is refused."""
@@ -56,8 +56,7 @@ class AnthropicLlm(EventLlm):
 
     def __init__(self, options: AnthropicOptions) -> None:
         self._options = options
-        client = ModelClient(options, self.name, "AsyncAnthropic")
-        super().__init__(client, client.sdk.messages.with_streaming_response.create)
+        super().__init__(ModelClient(options, self.name, "AsyncAnthropic"), "/v1/messages")
 
     def _reader(self) -> EventReader:
         return _Reader(self._client.quoted)

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar
 
@@ -35,11 +35,9 @@ class EventLlm(ABC):
 
     name: ClassVar[str]
 
-    def __init__(self, client: ModelClient, create: Callable[..., Any]) -> None:
-        """`create` is the method of the SDK that asks. The SDK imports the part that it belongs to, 0.1 s, when it is
-        first asked for: not in somebody's call.
-        """
-        self._client, self._create = client, create
+    def __init__(self, client: ModelClient, path: str) -> None:
+        """It asks at `path`."""
+        self._client, self._path = client, path
 
     @abstractmethod
     def _request(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> dict[str, Any]:
@@ -93,6 +91,6 @@ class EventLlm(ABC):
         await self._client.close()
 
     async def _events(self, stack: AsyncExitStack, request: dict[str, Any], limit: float) -> AsyncGenerator[Any, None]:
-        response = await self._client.answer(stack, self._create, request, limit)
+        response = await self._client.answer(stack, self._path, request, limit)
         async for event in self._client.events(response):
             yield event

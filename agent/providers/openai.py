@@ -77,7 +77,7 @@ LLM = Provider(
         *ENDS["openai llm"],
     ),
     renamed={"base_url": "url", "temperature": "extra.temperature", "first_token_limit": CONSTANT},
-    load=lambda options: imported(*SDK[options.api]),
+    load=lambda _: imported(*SDK),
 )  # fmt: skip
 
 BACKUP = replace(LLM, name="openai_backup", section="openai_backup", variables={}, auto=0, prices=())

@@ -35,8 +35,6 @@ class OpenAILlm:
     def __init__(self, options: OpenAIOptions) -> None:
         self._options = options
         self._client = ModelClient(options)
-        # The SDK imports this part of itself, 0.1 s, when it is first asked for: not in somebody's call.
-        self._create = self._client.sdk.chat.completions.with_streaming_response.create
         self._signs = frozenset[str]()
         """The names of what the server has sent with a tool call and wants to have back."""
 
@@ -117,13 +115,13 @@ class OpenAILlm:
 
     async def _chunks(self, stack: AsyncExitStack, request: dict[str, Any], limit: float) -> AsyncGenerator[Any, None]:
         """Chunks, or the one body of a server that does not stream; closing is up to `stack`."""
-        response = await self._client.answer(stack, self._create, request, limit)
+        response = await self._client.answer(stack, "/chat/completions", request, limit)
         if "json" not in response.headers.get("content-type", ""):
             async for chunk in self._client.events(response):
                 yield chunk
             return
         body = b""
-        async for data in response.iter_bytes():
+        async for data in response.aiter_bytes():
             body += data
             if len(body) > MAX_BODY:
                 raise ProviderError(self.name, "sent a body beyond 1 MiB")

@@ -7,7 +7,7 @@ One generator makes both packages: their clients, responses and errors have the 
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -26,12 +26,9 @@ from agent.providers.extra import FIXED, Limits, ProviderOptions, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
 
-SDK = {
-    "chat": ("openai", "openai.resources.chat.chat", "httpcore2"),
-    "responses": ("openai", "openai.resources.responses.responses", "httpcore2"),
-}
-"""The modules that a client of each interface uses. To import them takes seconds on a small machine, so they are
-imported beforehand where possible.
+SDK = ("openai", "httpcore2")
+"""The modules that a client uses. To import them takes seconds on a small machine, so they are imported beforehand
+where possible.
 """
 
 MAX_TEXT = 20_000
@@ -150,24 +147,21 @@ class ModelClient:
             await self._warming.stop()
         await self.sdk.close()
 
-    async def answer(
-        self, stack: AsyncExitStack, create: Callable[..., Any], request: dict[str, Any], limit: float
-    ) -> Any:
+    async def answer(self, stack: AsyncExitStack, path: str, request: dict[str, Any], limit: float) -> httpx2.Response:
         """The response to `request`, if need be without what the server refuses or its oldest turns; `stack` closes it.
 
         Its first byte, and each further one, has `limit` seconds.
 
-        `create` is a method of the SDK. It gets all that it can do without as its extra body: for its own parameters it
-        looks at every part of every message and tool by their type hints, which takes longer than all the rest.
+        The SDK has a method for each `path`, but that looks at every parameter by its type hints.
         """
         shortened = again = False
         timeout = httpx2.Timeout(limit, connect=self.options.connect_limit)
         while True:
             spoken = self.dialect.spoken(merged(request, self.options.extra))
-            needed: dict[str, Any] = {key: spoken[key] for key in ("model", "stream", "max_tokens") if key in spoken}
-            needed |= {key: [] for key in ("messages", "input") if key in spoken}
             try:
-                return await stack.enter_async_context(create(**needed, extra_body=spoken, timeout=timeout))
+                response: httpx2.Response = await self.sdk.post(
+                    path, cast_to=httpx2.Response, body=spoken, options={"timeout": timeout}, stream=True
+                )
             except self._package.APIConnectionError as error:
                 if again or not self._had_ended(error):
                     raise
@@ -178,6 +172,9 @@ class ModelClient:
                     request, shortened = shorter, True
                 elif not self.learns(spoken, error):
                     raise
+            else:
+                stack.push_async_callback(response.aclose)
+                return response
 
     def _had_ended(self, error: Exception) -> bool:
         """Whether the server had ended a connection that was kept: llama.cpp does after each stream, unannounced.
@@ -199,12 +196,12 @@ class ModelClient:
         _log.warning("llm_overflow", provider=self.name, messages=len(request[key]), kept=len(kept))
         return request | {key: kept} if len(kept) < len(request[key]) else None
 
-    async def events(self, response: Any) -> AsyncGenerator[Any, None]:
+    async def events(self, response: httpx2.Response) -> AsyncGenerator[Any, None]:
         """The events of a streamed response, as plain JSON: the SDK would make objects of every token.
 
         One that ends without OpenAI's last event has broken off, but for who knows by then that it is complete.
         """
-        found, pieces = Events(), response.iter_bytes()
+        found, pieces = Events(), response.aiter_bytes()
         try:
             async for data in pieces:
                 for text in found.feed(data):

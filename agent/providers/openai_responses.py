@@ -20,8 +20,7 @@ class ResponsesLlm(EventLlm):
 
     def __init__(self, options: OpenAIOptions) -> None:
         self._options = options
-        client = ModelClient(options)
-        super().__init__(client, client.sdk.responses.with_streaming_response.create)
+        super().__init__(ModelClient(options), "/responses")
 
     def _reader(self) -> EventReader:
         return _Reader(self._client.quoted)
