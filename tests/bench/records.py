@@ -19,6 +19,10 @@ CALLS = 1000
 RATE = 50
 TOGETHER = 100
 """Calls whose entries are waited for: more than 10,000 at once are lost on a busy machine."""
+STEPS = 40
+"""Transactions of which the median counts, each with `AT_ONCE` turns: as many as end in a quarter of a second in 60
+calls with a turn every four seconds."""
+AT_ONCE = 4
 TURNS = [
     turn(f"Where is my order {number}?", "It is on its way.", ToolRun("order", {"n": number}, {"a": "b"}))
     for number in range(10)
@@ -32,9 +36,12 @@ def gates() -> Iterator[Gate]:
         before = time.process_time()
         seconds, waits, walls = asyncio.run(_measure(Path(folder)))
         cost = 1000 * (time.process_time() - before) / CALLS
+        steps = asyncio.run(_steps(Path(folder)))
     rate = CALLS / seconds
     yield Gate("calls", "records_endings_per_s_sqlite", f"{rate:.0f}", f">= {RATE}", rate >= RATE)
     yield Gate("calls", "records_cpu_of_an_ending_ms", f"{cost:.1f}", f"<= {1000 / RATE:.0f}", cost <= 1000 / RATE)
+    step = 1000 * percentile(steps, 0.5)
+    yield Gate("calls", "records_cpu_of_a_transaction_ms", f"{step:.1f}", "<= 15", step <= 15)
     wait = 1e6 * percentile(waits, 0.99)
     yield Gate("calls", "records_cpu_of_an_event_p50_p95_p99_us", _spread(waits), "p99 <= 1000", wait <= 1000)
     half = 1e6 * percentile(walls, 0.5)  # the clock's p99 is that of whoever else uses the machine
@@ -67,3 +74,18 @@ async def _measure(folder: Path) -> tuple[float, list[float], list[float]]:
         seconds = time.perf_counter() - began
         assert len(await store.calls()) == CALLS
     return seconds, waits, walls
+
+
+async def _steps(folder: Path) -> list[float]:
+    """Seconds of CPU for each of many small transactions, as they come in calls that go on."""
+    watchers, spent = Watchers(), list[float]()  # type: ignore[var-annotated]
+    async with Store(StoreOptions(str(folder / "steps.db"))) as store, CdrWriter(store, watchers) as writer:
+        for number in range(STEPS + 1):
+            before = time.process_time()
+            for call in range(AT_ONCE):
+                begin, *rest = a_call(f"step-{call}", TURNS[:1])
+                for event in [begin, *rest[:2]] if number == 0 else rest[2:-1]:
+                    watchers.tell(event)
+            await writer.written()
+            spent.append(time.process_time() - before)
+    return spent[1:]

@@ -193,8 +193,8 @@ class CdrWriter:
     async def _try(self, *, doubted: bool) -> str:
         """Write the next entries; returns the error, or "". If the file is `doubted`, it is looked into first."""
         try:
-            await SPOOL.run(self._spool.flush)
             if doubted or self._store.replaced:
+                await SPOOL.run(self._spool.flush)
                 await self._store.revive()
             await self._step(self._spool, self._writer)
         except MOMENT as error:
@@ -221,10 +221,12 @@ class CdrWriter:
             if not _refused(error):
                 raise
             await self._one_by_one(writer, entries, place)
+        ended = place.segment > spool.place.segment
         writer.sure, spool.place = True, place
         if self._deliveries:
             self._deliveries.added()
-        await SPOOL.run(spool.done)
+        if ended:
+            await SPOOL.run(spool.done)
         return True
 
     async def _one_by_one(self, writer: Writer, entries: list[Entry], place: SpoolPosition) -> None:

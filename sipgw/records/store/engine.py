@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from agent.pool import Pool
 from sipgw.config.errors import OperatorError
 from sipgw.config.records import POSTGRESQL, StoreOptions
-from sipgw.records.store import postgresql, search, storable, tenancy
+from sipgw.records.store import postgresql, search, sqlite_thread, storable, tenancy
 from sipgw.records.store.schema import NewerSchemaError, require_newest, upgrade
 
 OPENING = Pool("opening the database", workers=2, waiting=64)
@@ -195,7 +195,9 @@ def _engine(options: StoreOptions, tenant: str) -> AsyncEngine:
         engine = postgresql.open_engine(url, 1 if tenant else 5)  # there may be many tenants; a server has a hundred
     else:
         engine = create_async_engine(
-            f"sqlite+aiosqlite:///{options.path}", connect_args={"timeout": WAIT}, json_serializer=storable.in_json
+            f"sqlite+aiosqlite:///{options.path}",
+            async_creator=lambda: sqlite_thread.connect(options.path, WAIT),
+            json_serializer=storable.in_json,
         )
         event.listen(engine.sync_engine, "connect", _on_connect)
         event.listen(engine.sync_engine, "begin", _on_begin)

@@ -108,7 +108,9 @@ class Spool:
         self.problem = ""
 
     def read(self, most: int = BATCH) -> tuple[list[Entry], SpoolPosition]:
-        """The next entries, about `most` bytes, and the position after them. Raises OSError."""
+        """The next entries, about `most` bytes, and the position after them; what waits is appended before. Raises
+        OSError."""
+        self.flush()
         place = self.place
         while True:
             data = self._data(place, most)

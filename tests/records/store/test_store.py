@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiosqlite
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.dialects import sqlite
@@ -203,3 +204,24 @@ def test_lists_are_read_from_an_index(tmp_path: Path, wanted: CallFilter) -> Non
     plan = with_store(tmp_path / "x.db", explain)
     assert any("USING" in step and "INDEX calls_by_" in step for step in plan), plan
     assert not any(step.startswith("SCAN") and "INDEX" not in step for step in plan), plan
+
+
+def test_a_statement_without_rows_wakes_the_thread_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    woken = list[str]()
+    execute = aiosqlite.Connection._execute
+
+    def counted(connection: aiosqlite.Connection, what, *args, **more):
+        woken.append(what.__name__)
+        return execute(connection, what, *args, **more)
+
+    async def write(store: Store):
+        async with store.write() as session:
+            monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
+            await session.execute(text("CREATE TABLE one (number INTEGER)"))
+            await session.execute(text("INSERT INTO one VALUES (:number)"), [{"number": 7}, {"number": 8}])
+            found = (await session.execute(text("SELECT number FROM one"))).all()
+            monkeypatch.setattr(aiosqlite.Connection, "_execute", execute)
+        return found
+
+    assert with_store(tmp_path / "x.db", write) == [(7,), (8,)]
+    assert woken == ["execute", "execute", "executemany", "execute", "fetchall", "close"]  # the first begins
