@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+import structlog
+
 from agent.records import Report
 from media.process.channel import Quality
-from sipgw.sip.boundaries import contained
+
+log = structlog.get_logger()
 
 Fault = Literal["one_way", "foreign", "quality", "failed", "slow"]
 """Possible faults of a call: see `sipgw.trunks.call_alarms`."""
@@ -306,8 +309,8 @@ class Watchers(Generic[T]):
 
     def tell(self, event: T) -> None:
         """Tell everybody."""
-        waiting = list(reversed(self._all))
-        while waiting:
-            with contained("watcher failed"):  # entered anew only after an error: events are many
-                while waiting:
-                    waiting.pop()(event)
+        for watcher in tuple(self._all):
+            try:  # without the context manager `contained`, which takes longer than a watcher: events are many
+                watcher(event)
+            except Exception:
+                log.exception("watcher failed")
