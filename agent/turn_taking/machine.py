@@ -79,7 +79,7 @@ class TurnMachine(Transitions):
     def hear(self, words: Words, now: float) -> Decisions:
         """The recogniser reports words."""
         self._silence.reported()
-        words = self._log.dated(words)
+        words = self._log.dated(words, self.lexicon.numerals)
         if not words_of(words.text):
             if words.final:
                 self._log.hear(words, now, self.lexicon.numerals)
@@ -343,7 +343,8 @@ class TurnMachine(Transitions):
         """Learn from when they come how long the recogniser takes."""
         voice = self._voice
         voice.manner.worded(voice.began, now)
-        if voice.since is None and voice.apart(words.ended, now) <= AROUND and self._log.lengthens(words):
+        ended = words.ended if words.ended < inf else voice.until
+        if voice.since is None and voice.last.apart(ended) <= AROUND and self._log.lengthens(words):
             voice.manner.followed(voice.until, now)
 
     def _heard(self, words: Words, now: float) -> str:

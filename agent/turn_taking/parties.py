@@ -39,6 +39,8 @@ BORNE, LONGEST_BORNE = 1.2, 1.8
 then most recognisers have reported the words of an interruption; and the same of the slowest recogniser."""
 LONGEST_LAG = 2.5
 """Seconds after which the first words of a voice tell nothing of the recogniser: it waited for the end of the voice."""
+SPELLS = 64
+"""Voices that are remembered for words of the recogniser's turn, which it may report again much later."""
 LATELY = 5
 """Voices with words by which the recogniser is judged."""
 SLOWER = 0.3
@@ -103,6 +105,18 @@ class Manner:
         return max(BORNE, min(lag + SLOWER, LONGEST_BORNE))
 
 
+class Spell(NamedTuple):
+    """The time of one voice."""
+
+    began: float
+    until: float
+    """When the last sound of it arrived; infinite while it is on."""
+
+    def apart(self, ended: float) -> float:
+        """Seconds between it and the end of words whose last sound arrived `ended`: 0 if they came with it."""
+        return max(0.0, self.began - ended, ended - self.until - UNVOICED)
+
+
 @dataclass
 class CallerVoice:
     """The caller's voice."""
@@ -134,6 +148,8 @@ class CallerVoice:
     manner: Manner = field(default_factory=Manner)
     spoke: float = -inf
     """When a certain one of `SPEECH` had ended last: until then it was no silence, though no words came of it."""
+    spells: deque[Spell] = field(default_factory=lambda: deque(maxlen=SPELLS), repr=False)
+    """Those that have ended."""
 
     @property
     def probability(self) -> float:
@@ -180,7 +196,7 @@ class CallerVoice:
         evidence = change.evidence
         if self.since is not None and not (evidence.behind and evidence.background):
             self.unheard += max(0.0, change.at - max(self.since, listening_since))
-            self.until = max(change.at, self.began)
+            self._until(max(change.at, self.began))
             if self.certain and self.until - self.since >= SPEECH:
                 self.spoke = self.until
         self.since, self.others = None, evidence.behind
@@ -189,8 +205,13 @@ class CallerVoice:
     def short(self, change: Change) -> None:
         """There was a short one while the agent spoke."""
         self.began = self.opened = change.at - change.evidence.seconds
-        self.until = max(self.until, change.at)
+        self._until(change.at)
         self.learn(change)
+
+    def _until(self, at: float) -> None:
+        """The last sound of it arrived then."""
+        self.until = max(self.until, at)
+        self.spells.append(Spell(self.began, at))
 
     def learn(self, change: Change) -> None:
         """Take the evidence of the sound."""
@@ -204,7 +225,8 @@ class CallerVoice:
     def drop(self, now: float) -> None:
         """It goes on and on without words: it is a background."""
         if self.since is not None:
-            self.since, self.until, self.background = None, now, inf
+            self._until(now)
+            self.since, self.background = None, inf
 
     def settle(self) -> None:
         """Forget the voice until now: it has been dealt with."""
@@ -216,11 +238,17 @@ class CallerVoice:
             return max(0.0, now - self.since)
         return max(0.0, self.until - self.began) if now < self.until + FORGOTTEN else 0.0
 
+    @property
+    def last(self) -> Spell:
+        """The present one, or the last."""
+        return Spell(self.began, inf if self.since is not None else self.until)
+
     def apart(self, ended: float, now: float) -> float:
-        """Seconds between it and the end of words whose last sound arrived `ended`: 0 if they came with it."""
+        """Seconds between words whose last sound arrived `ended` and the nearest one: however late they are judged, it is
+        the same."""
         if ended == inf:
             return 0.0 if self.since is not None or now < self.until + FORGOTTEN else inf
-        return max(0.0, self.began - ended, 0.0 if self.since is not None else ended - self.until - UNVOICED)
+        return min(spell.apart(ended) for spell in (*self.spells, self.last))
 
 
 @dataclass

@@ -82,6 +82,14 @@ class _Known(NamedTuple):
 NOTHING = _Known()
 
 
+class _Placed(NamedTuple):
+    """A word at its place in a turn."""
+
+    word: str
+    ended: float
+    """When its sound had ended at the latest."""
+
+
 @dataclass
 class _Spoken:
     """One turn of the recogniser, or keys.
@@ -112,6 +120,8 @@ class _Spoken:
     """Whether they agreed to a notice, and are set aside as long as they do."""
     echoes: list[Echo] = field(default_factory=list)
     """Which of them were taken for an echo; a transcript that writes them in another way ends it."""
+    placed: list[_Placed] = field(default_factory=list)
+    """The word that was last told for each place, though the present transcript may have taken it back."""
 
     @property
     def rest(self) -> str:
@@ -120,6 +130,22 @@ class _Spoken:
     @property
     def unanswered(self) -> str:
         return " ".join(self.text.split()[self.answered :])
+
+    def places(self, words: Words, numerals: Collection[str]) -> list[_Placed]:
+        """The places when the transcript `words` has come.
+
+        What is told again, even after it was taken back, is the same sound; from the first word that is another one on
+        the sound is new. A transcript of as many words as the one before only writes them in another way.
+        """
+        told, rewrites = words.text.split(), len(words.text.split()) == len(self.words.text.split())
+        known = 0
+        while known < min(len(told), len(self.placed)):
+            if not rewrites and not _is_same(self.placed[known].word, told[known], numerals):
+                break
+            known += 1
+        dates = [one.ended for one in self.placed[:known]] + [words.ended] * (len(told) - known)
+        taken_back = self.placed[len(told) :] if known == len(told) else []
+        return [*map(_Placed, told, dates), *taken_back]
 
     def keep_echoes(self, text: str) -> None:
         """Only those stay whose words are the same in `text`."""
@@ -207,6 +233,11 @@ def _sound_alike(old: list[_Unit], told: list[_Unit]) -> bool:
     return SequenceMatcher(None, one, other, autojunk=False).ratio() >= ALIKE
 
 
+def _is_same(word: str, told: str, numerals: Collection[str]) -> bool:
+    """Whether a word comes again, perhaps in another spelling."""
+    return word == told or _sound_alike(_units([word], numerals), _units([told], numerals))
+
+
 class WordLog:
     """The words of one caller."""
 
@@ -236,27 +267,28 @@ class WordLog:
         return not (last.final or last.eager) and last.ended < until - PART
 
     @property
-    def _latest(self) -> Words:
-        """The last transcript of the recogniser's present turn."""
-        return next((one.words for one in self._spoken if not one.final), SILENT)
+    def _present(self) -> _Spoken | None:
+        """The recogniser's present turn, if it has begun."""
+        return next((one for one in self._spoken if not one.final), None)
 
-    def dated(self, words: Words) -> Words:
+    def dated(self, words: Words, numerals: Collection[str] = ()) -> Words:
         """The transcript; the sound of its last word ended no later than that word was reported first.
 
         Some recognisers tell how much sound they have been sent.
         """
-        known = self._latest
-        if len(known.text.split()) != len(words.text.split()):
+        count = len(words.text.split())
+        if (turn := self._present) is None or not count:
             return words
-        return words._replace(ended=min(words.ended, known.ended))
+        return words._replace(ended=min(words.ended, turn.places(words, numerals)[count - 1].ended))
 
     def lengthens(self, words: Words) -> bool:
-        """Whether the transcript has more words than the one before of its turn."""
-        return len(words.text.split()) > len(self._latest.text.split())
+        """Whether the transcript has more words than were told of its turn before."""
+        turn = self._present
+        return len(words.text.split()) > (len(turn.placed) if turn is not None else 0)
 
     def hear(self, words: Words, now: float, numerals: Collection[str] = ()) -> str:
         """Take a transcript; returns what of it is not answered. `numerals` are digits as words."""
-        current = next((one for one in self._spoken if not one.final), None)
+        current = self._present
         if current is None:
             current = _Spoken("", final=False)
             self._spoken.append(current)
@@ -266,6 +298,7 @@ class WordLog:
         text, current.answered = _place(text, current.known, words, numerals)
         current.undone = min(undone, current.answered)
         current.keep_echoes(text)
+        current.placed = current.places(words, numerals)
         current.text, current.final, current.words, current.aside = text, words.final, words, 0
         if current.rest and current.rest != said:
             self.last_at = now

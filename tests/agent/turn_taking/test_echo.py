@@ -96,6 +96,43 @@ def test_final_words_that_were_taken_for_an_echo_come_back_with_the_voice_that_s
     assert answered(told) == ["Cancel it"]
 
 
+@pytest.mark.parametrize("spelled", ["blue one", "blue won", "Blue one."])
+def test_a_word_that_is_taken_back_and_told_again_sounded_when_it_was_told_first(spelled: str) -> None:
+    """By a recogniser that tells how much sound it has been sent, seconds later."""
+    subject = measured()
+    subject.hear(Words("blue", ended=1.6), 1.6)
+    subject.sound(voice(Kind.SHORT_VOICE, 1.6, seconds=0.6), 1.7)
+    subject.hear(Words("blue one", ended=2.0), 2.0)
+    subject.sound(voice(Kind.SHORT_VOICE, 1.9, seconds=0.3), 2.1)
+    subject.hear(Words("blue", ended=4.5), 4.5)
+    subject.hear(Words(spelled, final=True, ended=4.6), 4.6)
+    assert subject.state is State.SPEAKING, "it goes on over two words"
+    assert subject._agent.aside == spelled, "and keeps them"
+
+
+def test_another_word_in_the_place_of_one_that_was_taken_back_has_a_sound_of_its_own() -> None:
+    subject = measured()
+    subject.hear(Words("no blue", ended=1.6), 1.6)
+    subject.sound(voice(Kind.SHORT_VOICE, 1.6, seconds=0.6), 1.7)
+    subject.hear(Words("no", ended=4.5), 4.5)
+    subject.hear(Words("no delivery", ended=4.6), 4.6)
+    assert subject._log.dated(Words("no delivery today", ended=5.0)).ended == 5.0
+    assert subject._log.dated(Words("no delivery", ended=5.0)).ended == 4.6
+
+
+def test_words_stay_those_of_their_voice_when_others_have_followed_and_later_words_are_taken_back() -> None:
+    subject = measured()
+    begins(subject, 1.0)
+    subject.hear(Words("the first", ended=1.4), 1.5)
+    ends(subject, 1.4)
+    subject.hear(Words("the first thing", ended=3.4), 3.5)
+    subject.sound(voice(Kind.SHORT_VOICE, 3.4, seconds=0.3), 3.6)
+    subject.hear(Words("the first", ended=1.4), 3.7)
+    assert answered(subject.hear(Words("the first thing please", final=True, ended=3.6), 3.9)) == [
+        "the first thing please"
+    ]
+
+
 def test_final_words_that_were_an_echo_stay_one_when_the_caller_speaks_later() -> None:
     subject = measured()
     final(subject, "for delivery", 1.5, ended=1.2)

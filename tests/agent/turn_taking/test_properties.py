@@ -321,6 +321,14 @@ def never_over_a_certain_voice(call: Call) -> None:
 @example([("final", 0.5), ("says", 0.5), ("voice", 6.0), ("noise", 6.0)], True, None, "none")
 @example([("final", 1.5), ("voice", 0.02), ("says", 0.5), ("final", 0.5)], False, Path.UNKNOWN, "none")
 @example([("final", 0.5), ("says", 0.5), ("final", 1.5), ("voice", 0.5), ("voice", 6.0)], True, Path.CLEAN, "none")
+@example(
+    [("final", 1.5), ("says", 40.0), ("interim", 0.5), ("interim", 1.5), ("fewer", 40.0), ("same", 1.5)],
+    False, Path.ECHO, "sent",
+)  # fmt: skip
+@example(
+    [*[(one, 0.02) for one in ("final", "says")], ("interim", 1.5), *[(one, 0.02) for one in ("interim", "fewer", "final")]],
+    True, Path.ECHO, "none",
+)  # fmt: skip
 def test_no_word_is_answered_twice_or_lost_and_no_certain_voice_is_talked_over(
     events, ends_turns: bool, path: Path | None, times: str
 ) -> None:
