@@ -153,7 +153,7 @@ class CallControl:
     def go_on_waiting(self) -> None:
         """Wait as after `wait`, when the reply that goes on has nothing more to say."""
         self._floor.unattended = True
-        self._floor.turns.away(True, asyncio.get_running_loop().time())
+        self._floor.turns.unattended(asyncio.get_running_loop().time(), breaks_off=False)
 
     def stop_waiting(self, *, sure: bool = True) -> None:
         """A person is there, who has heard nothing of what was said before: not that the call is recorded, either.

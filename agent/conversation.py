@@ -141,6 +141,7 @@ class Conversation(BaseConversation):
             self._report(CallerSaid(event.text, event.final, self._listening.ago(event.words, self._now())))
         words, prepared = self._listening.words(event), self._prepared
         if (self._ivr is not None and self._ivr.hear(event)) or self._floor.unattended:
+            self._floor.turns.overhear(words, self._now())
             return
         self._active.note_transcript(event)
         self._notice(self._listening.lapse(self._now()))

@@ -69,8 +69,8 @@ class Floor:
         self.turns.endpointing.lexicon = lexicon_of(phrases)
 
     def away(self, away: bool, now: float, *, taken: bool) -> Decisions:
-        """The line is on hold, or no longer. While a person is waited for, it may be the recording that is back."""
-        return self.turns.away(away, now, taken=taken) if taken or not self.unattended else ()
+        """The line is on hold, or no longer. While a person is waited for, it is the recording that is back."""
+        return self.turns.away(away or self.unattended, now, taken=taken)
 
     def end(self, outcome: Outcome) -> None:
         """The conversation is over; the first to say so decides how."""

@@ -14,17 +14,18 @@ from agent.turn_taking.expect import OPEN, AnswerProgress, Expected, progress
 from agent.turn_taking.expect import Kind as Answer
 from agent.turn_taking.judging import AROUND, Verdict, repeats_most
 from agent.turn_taking.parties import BACKGROUND, HARDLY_AFTER, SPEECH
+from agent.turn_taking.presence import Presence
 from agent.turn_taking.situation import HANGOVER, SPEAKS, THINKS
 from agent.turn_taking.table import Action, Event, State
-from agent.turn_taking.transitions import ASIDE_KEPT, Transitions
-from agent.turn_taking.words import QUESTIONS, WordLog, Words, words_of
+from agent.turn_taking.transitions import ASIDE_KEPT
+from agent.turn_taking.words import QUESTIONS, Words, words_of
 
 ASIDE_LAST = 1.0
 """Seconds before the agent's last sound in which words are an answer, whatever it said."""
 LISTENS = (State.LISTENING, State.HEARING, State.DECIDING, State.HOLDING, State.TRANSFERRING)
 
 
-class TurnMachine(Transitions):
+class TurnMachine(Presence):
     """The turn-taking of one call."""
 
     def restarted(self, now: float) -> "TurnMachine":
@@ -119,16 +120,6 @@ class TurnMachine(Transitions):
             return (*decisions, *self._complete(now, f"{len(pressed)} keys"))
         return decisions
 
-    def press_apart(self, now: float) -> Decisions:
-        """A key that is no part of a turn, because somebody else answers it; it breaks off what the caller hears."""
-        self._voice.settle()
-        self._silence.heard()
-        self._silence.since = now
-        if self.state not in (State.SPEAKING, State.PAUSED):
-            return ()
-        evidence = Evidence("interrupted", because="a key")
-        return (*self._handle(Event.TAKEN, now, evidence), *self._handle(Event.BACK, now, evidence))
-
     def vote(self, probability: float, silent_since: float) -> None:
         """A model of sound takes the turn, after which the caller is silent since then, for complete with this
         probability; void if the caller has gone on."""
@@ -198,61 +189,9 @@ class TurnMachine(Transitions):
         """The agent says something that nothing interrupts; what the caller says meanwhile is answered after it."""
         self._handle(Event.ANNOUNCE, now, Evidence("announcing"))
 
-    def transfer(self, now: float, *, rings: bool) -> None:
-        """It rings at a person: while nobody speaks the caller is waiting for them. Or nobody took the call."""
-        self._silence.connecting = rings
-        if not rings:
-            self._silence.since, self._silence.asked = now, 0
-        self._handle(Event.TRANSFER if rings else Event.BACK, now, Evidence("transferring"))
-
     def wait(self, now: float) -> None:
         """The caller has asked for time: for minutes the silence is theirs."""
         self._silence.free_until, self._silence.wished = now + self.options.wait_limit, True
-
-    def away(self, away: bool, now: float, *, taken: bool = False) -> Decisions:
-        """The caller puts us on hold, or comes back: meanwhile its silence means nothing.
-
-        If it is `taken`, somebody else speaks with them: for as long as they like. What was said before that, or to
-        them, is not answered.
-        """
-        decisions: Decisions = ()
-        if taken:
-            decisions = self._handle(Event.TAKEN, now, Evidence("taken"))
-            self._voice.since = None
-        if self.state is State.TAKEN:
-            self._forget()
-        self._silence.free_until, self._silence.wished = inf if away else -inf, True
-        self._silence.since, self._silence.asked = now, 0
-        if taken or self._ends_at == inf:
-            self._ends_at = inf if taken else now + self.options.max_duration
-        if not away or (self.state is State.TAKEN and not taken):
-            self._handle(Event.BACK, now, Evidence("back"))
-        elif self.state is State.LISTENING:
-            self._enter(State.LISTENING, now)
-        return decisions
-
-    def unattended(self, now: float) -> Decisions:
-        """A recording speaks in the place of a person who may come: what it has said needs no answer, nor does it hear
-        what is being said; until `away` tells that somebody is back silence means nothing."""
-        evidence = Evidence("taken", because="a recording")
-        self._forget()
-        self._voice.since = None
-        self.away(True, now)
-        return (*self._handle(Event.TAKEN, now, evidence), *self._handle(Event.BACK, now, evidence))
-
-    def attended(self, now: float, text: str = "") -> Decisions:
-        """Somebody is there, or a menu wants an answer to `text`. What was said before is no part of their turn."""
-        self._log = WordLog()
-        self.away(False, now)
-        self._log.note(text)
-        return self._handle(Event.ENDPOINT, now, Evidence("ended", because="a menu")) if text else ()
-
-    def _forget(self) -> None:
-        """All that was said until now needs no answer."""
-        self._log.take()
-        self._keys.take()
-        self._voice.settle()
-        self._agent.aside, self._agent.kept, self._agent.early, self._agent.broke = "", "", False, None
 
     def close(self, now: float) -> None:
         """The agent says goodbye: nothing interrupts it any more."""
@@ -288,7 +227,7 @@ class TurnMachine(Transitions):
             return self._ask(now)
         if event is Event.DONE:
             return self._handle(Event.DONE, now, Evidence("finished", because="it took too long"))
-        if event is Event.BACK:
+        if event is Event.NOBODY:
             self.transfer(now, rings=False)
             return ()
         if event is Event.LOST:

@@ -149,7 +149,7 @@ class CallerVoice:
     spoke: float = -inf
     """When a certain one of `SPEECH` had ended last: until then it was no silence, though no words came of it."""
     spells: deque[Spell] = field(default_factory=lambda: deque(maxlen=SPELLS), repr=False)
-    """Those that have ended."""
+    """Voices that have ended."""
 
     @property
     def probability(self) -> float:
@@ -244,8 +244,7 @@ class CallerVoice:
         return Spell(self.began, inf if self.since is not None else self.until)
 
     def apart(self, ended: float, now: float) -> float:
-        """Seconds between words whose last sound arrived `ended` and the nearest one: however late they are judged, it is
-        the same."""
+        """Seconds between words whose last sound arrived `ended` and the nearest one, however late they are judged."""
         if ended == inf:
             return 0.0 if self.since is not None or now < self.until + FORGOTTEN else inf
         return min(spell.apart(ended) for spell in (*self.spells, self.last))

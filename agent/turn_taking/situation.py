@@ -23,7 +23,8 @@ from agent.turn_taking.parties import (
     Statement,
 )
 from agent.turn_taking.table import ENDLESS, LIMITS, Event, Since, State
-from agent.turn_taking.words import Echo, WordLog, Words, words_of
+from agent.turn_taking.word_log import Echo, WordLog
+from agent.turn_taking.words import Words, words_of
 
 SHORT_SOUND = 0.6
 """Seconds of a voice that may be a backchannel; the words of a longer one are waited for."""

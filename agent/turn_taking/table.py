@@ -49,6 +49,7 @@ class Event(Enum):
     ANNOUNCE = "something must be heard to its end"
     TRANSFER = "it rings at a person to whom the caller is being transferred"
     TAKEN = "somebody else speaks with the caller"
+    NOBODY = "nobody has taken the call"
     BACK = "the caller is with the agent again"
     CLOSE = "the call is to end"
     UNCONFIRMED = "no words came with the voice"
@@ -191,6 +192,7 @@ TABLE: Table = {
     (S.ANNOUNCING, E.ENDPOINT): (S.THINKING, (A.ANSWER,)),
     (S.ANNOUNCING, E.OVERDUE): (S.LISTENING, (A.CUT,)),
     **_waits(S.TRANSFERRING),
+    (S.TRANSFERRING, E.NOBODY): (S.LISTENING, ()),
     (S.TRANSFERRING, E.BACK): (S.LISTENING, ()),
     (S.HOLDING, E.BACK): (S.LISTENING, ()),
     **{
@@ -247,7 +249,7 @@ LIMITS: dict[State, tuple[Limit, ...]] = {
     S.HOLDING: (Limit(E.UNHEARD, Since.SILENCE, "unheard_after"), Limit(E.SILENCE, Since.SILENCE, "grace")),
     S.COLLECTING: (Limit(E.KEYS, Since.KEY, "key_pause"),),
     S.ANNOUNCING: (Limit(E.OVERDUE, Since.ENTERED, 180.0),),
-    S.TRANSFERRING: (Limit(E.BACK, Since.ENTERED, 900.0),),
+    S.TRANSFERRING: (Limit(E.NOBODY, Since.ENTERED, 900.0),),
     S.TAKEN: (),
     S.CLOSING: (Limit(E.DONE, Since.ENTERED, 20.0),),
 }

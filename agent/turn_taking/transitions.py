@@ -43,7 +43,7 @@ class Transitions(Situation):
         if event is Event.DONE and self.state in (*SPEAKS, *THINKS):
             self.endpointing.answered()
         if Action.CUT in actions:
-            self._settle_aside(now, ASIDE_KEPT)
+            self._settle_aside(now, ASIDE_KEPT if goes_on else -inf)
         if broke := next((one for one in actions if one in (Action.CUT, Action.DISCARD)), None):
             self._agent.broke = broke
             crossed = self._voice.began < self._agent.since + CROSSED and not self._interrupts
@@ -111,7 +111,7 @@ class Transitions(Situation):
 
     def _enter(self, state: State, now: float) -> None:
         agent, silence = self._agent, self._silence
-        if state is State.LISTENING and self._voice.since is not None:
+        if state is State.LISTENING and (self._voice.since is not None or self._log.text):
             state = State.HEARING
         elif state is State.LISTENING and self._keys.pressed:
             state = State.COLLECTING

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.turn_taking.words import WordLog, Words
+from agent.turn_taking.word_log import WordLog
+from agent.turn_taking.words import Words
 
 
 def heard(*texts: Words, log: WordLog | None = None) -> WordLog:
