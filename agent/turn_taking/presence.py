@@ -97,7 +97,7 @@ class Presence(Transitions):
             self._enter(State.LISTENING, now)
 
     def _forget(self) -> None:
-        """Keys, and words over which the agent went on, need no answer any more; the turn that was answered stays so."""
+        """Keys, and words over which the agent went on, need no answer any more; an answered turn stays answered."""
         self._keys.take()
         self._voice.settle()
         self._turn = self._turn._replace(acted=True, returned=False)

@@ -222,15 +222,16 @@ class WordLog:
 
     def withhold(self) -> None:
         """None of it needs an answer; the recogniser's open turn is judged anew when it goes on."""
-        self._spoken = [one for one in self._spoken if not one.final]
         for one in self._spoken:
-            one.aside = len(one.text.split())
+            if one.final:
+                one.text = " ".join(one.text.split()[: one.answered])
+            one.aside = 0 if one.final else len(one.text.split())
 
     def assent(self) -> None:
         """All of it has only agreed to a notice; the recogniser's open turn needs no answer while it does."""
         self.withhold()
         for one in self._spoken:
-            one.assents = True
+            one.assents = not one.final
 
     @property
     def passed(self) -> str:
