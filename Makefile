@@ -14,7 +14,7 @@ PROGRAMS ?=
 # Processes that tests start would compile everything again each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run demo check test test-loaded lint fast suite again fuzz-fast install bench docs wheel images audit format lock clean
+.PHONY: run demo check test test-loaded lint fast suite again fuzz-fast search-turns install bench docs wheel images audit format lock clean
 
 run: install
 	$(BIN)/sipgw serve
@@ -93,6 +93,11 @@ fuzz-fast: $(VENV)/.tested
 	  $(BIN)/python setup.py --quiet build_ext --force --build-temp build/fuzz --build-lib build/fuzz
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 	  $(BIN)/python -m tests.media.fuzz_fast $(SECONDS) build/fuzz/media/fast/_fast.abi3.so
+
+# Random calls against the turn machine; the first one in which a word is lost or a state does not end is printed, shortened.
+MINUTES ?= 5
+search-turns: $(VENV)/.tested
+	$(BIN)/python -m tests.agent.turn_taking.search --minutes $(MINUTES)
 
 # The site, in build/site.
 docs: $(VENV)/.tested

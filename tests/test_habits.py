@@ -71,6 +71,7 @@ def test_what_takes_long_or_depends_on_others_is_tried_each_week_by_our_scripts(
     commands = {step["run"] for job in weekly["jobs"].values() for step in job["steps"] if "run" in step}
     ours = {one for one in commands if one.startswith(".ci/")}
     assert ours == {".ci/links.py", ".ci/images"}
+    assert "make search-turns MINUTES=30" in commands and makefile("search-turns")
     assert (ROOT / ".ci" / "images").read_text().endswith("\nmake images\n") and makefile("images")
     assert all(os.access(ROOT / one, os.X_OK) for one in ours)
 

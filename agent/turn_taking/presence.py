@@ -68,9 +68,7 @@ class Presence(Transitions):
 
     def overhear(self, words: Words, now: float) -> None:
         """The recogniser reports words that nobody answers; those of a person may follow in the same turn of it."""
-        numerals = self.lexicon.numerals
-        self._log.hear(self._log.dated(words, numerals), now, numerals)
-        self._log.withhold()
+        self._log.overhear(words, now, self.lexicon.numerals)
 
     def attended(self, now: float, text: str = "") -> Decisions:
         """Somebody is there, or a menu wants an answer to `text`. What was said before is no part of their turn.

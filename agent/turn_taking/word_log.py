@@ -82,6 +82,12 @@ class _Spoken:
         taken_back = self.placed[len(told) :] if known == len(told) else []
         return [*map(Placed, told, dates), *taken_back]
 
+    def withhold(self) -> None:
+        """What is not answered needs no answer; of an open turn it is judged anew when that goes on."""
+        if self.final:
+            self.text = " ".join(self.text.split()[: self.answered])
+        self.aside = 0 if self.final else len(self.text.split())
+
     def keep_echoes(self, text: str) -> None:
         """Only those stay whose words are the same in `text`."""
         if not self.echoes:
@@ -220,12 +226,16 @@ class WordLog:
             one.aside, one.assents, one.echoes = 0, False, []
         self.take()
 
+    def overhear(self, words: Words, now: float, numerals: Collection[str] = ()) -> None:
+        """Take a transcript of what needs no answer."""
+        self.hear(self.dated(words, numerals), now, numerals)
+        if self._heard is not None:
+            self._heard.withhold()
+
     def withhold(self) -> None:
         """None of it needs an answer; the recogniser's open turn is judged anew when it goes on."""
         for one in self._spoken:
-            if one.final:
-                one.text = " ".join(one.text.split()[: one.answered])
-            one.aside = 0 if one.final else len(one.text.split())
+            one.withhold()
 
     def assent(self) -> None:
         """All of it has only agreed to a notice; the recogniser's open turn needs no answer while it does."""

@@ -33,6 +33,7 @@ FOUND: list[tuple[Steps, Setting, bool]] = [
     ([("taken", 0.02), ("recording", 0.02)], Setting(False), True),
     ([("recording", 0.02), ("taken", 0.02)], Setting(True), False),
     ([("queue", 0.02), ("key", 1.5), ("done", 1.5), ("final", 0.02), ("key", 0.02)], Setting(False), False),
+    ([("queue", 0.02), ("key", 6.0), ("key", 0.02), ("interim", 0.02)], Setting(True), True),
     # Words that were said into what a key, or its longest time, broke off.
     (
         [("final", 0.02), ("transfer", 0.5), ("says", 0.02), ("final", 0.02), ("key apart", 0.02)],

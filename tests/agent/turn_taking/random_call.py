@@ -141,8 +141,9 @@ class RandomCall:
         return self._sound(Kind.VOICE_STARTED, 0.1, 0.5)
 
     def _clearer(self) -> Decisions:
-        if self.voice is None and self.subject._voice.since is not None and not self.unattended:
-            self.voice, self.told = self.now, False
+        if self.subject._voice.since is None or self.subject._voice.certain or self.unattended:
+            return ()  # it is told once of each voice
+        self.voice, self.told = self.now, False
         return self._sound(Kind.VOICE_CERTAIN, 0.02)
 
     def _quiet(self) -> Decisions:

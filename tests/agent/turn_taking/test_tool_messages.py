@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from agent.call_control import CallControlRefused
 from agent.history import INTERRUPTED
+from agent.line import Away
 from agent.llm import ToolCall
 from agent.tools import UNKNOWN, Tool, ToolError, tool
 from tests.agent.holding import Setting, hold
@@ -20,18 +23,24 @@ LIMIT = 3.0
 TOOLS = st.tuples(st.sampled_from(["look", "change", "ask"]), st.sampled_from([0.0, 0.3, 1.4, 2.5, 6.0]), st.booleans())
 """Which tool it is, how long it takes, and whether it fails then."""
 TURNS = st.lists(
-    st.tuples(st.lists(TOOLS, min_size=1, max_size=3), st.sampled_from([0.1, 0.8, 1.7, 3.0, 9.0])),
+    st.tuples(
+        st.lists(TOOLS, min_size=1, max_size=3),
+        st.sampled_from([0.1, 0.8, 1.7, 3.0, 9.0]),
+        st.sampled_from(["", "keys", "hold", "taken", "transfer", "recording"]),
+    ),
     min_size=1,
     max_size=3,
 )
-"""The tools that the model calls for each turn of the caller, and the seconds after which the caller goes on."""
+"""The tools that the model calls for each turn of the caller, the seconds after which the caller goes on, and what else
+happens in the middle of them and is over at their end."""
+Turns = list[tuple[list[tuple[str, float, bool]], float, str]]
 
 
 @dataclass
 class World:
     """What the tools of a call really did, by the number of the call."""
 
-    turns: list[tuple[list[tuple[str, float, bool]], float]]
+    turns: Turns
     begun: set[int] = field(default_factory=set)
     done: set[int] = field(default_factory=set)
     failed: set[int] = field(default_factory=set)
@@ -39,7 +48,7 @@ class World:
     @property
     def calls(self) -> list[tuple[int, tuple[str, float, bool]]]:
         """The calls with their turns, in the order of their numbers."""
-        return [(turn, call) for turn, (some, _) in enumerate(self.turns) for call in some]
+        return [(turn, call) for turn, (some, *_) in enumerate(self.turns) for call in some]
 
     async def act(self, number: int) -> str:
         _, (_, seconds, fails) = self.calls[number]
@@ -84,13 +93,33 @@ class World:
 
     async def talk(self, caller: FakeCaller, line: FakeLine, stt: FakeStt) -> None:
         await asyncio.sleep(3.0)
-        for turn, (_, after) in enumerate(self.turns):
+        for turn, (_, after, event) in enumerate(self.turns):
             await caller.say(f"Do what belongs to turn {turn}.")
-            await asyncio.sleep(after)
+            await asyncio.sleep(after / 2)
+            befall(event, caller, line)
+            await asyncio.sleep(after / 2)
+            if event in ("hold", "taken"):
+                line.incoming.put_nowait(Away(False))
+            elif event == "recording":
+                caller.call_control.stop_waiting()
         await asyncio.sleep(20.0)
         await caller.say("Well, how did it go?")
         await asyncio.sleep(8.0)
         caller.hang_up()
+
+
+def befall(event: str, caller: FakeCaller, line: FakeLine) -> None:
+    """Let it happen to the call."""
+    match event:
+        case "keys":
+            caller.press("12#")
+        case "hold" | "taken":
+            line.incoming.put_nowait(Away(True, taken=event == "taken"))
+        case "transfer":
+            with suppress(CallControlRefused):  # one rings already
+                caller.call_control.transfer()
+        case "recording":
+            caller.call_control.wait()
 
 
 def calls_in(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -100,11 +129,12 @@ def calls_in(message: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(TURNS)
-@example([([("look", 2.5, False)], 0.8), ([("look", 0.0, False)], 3.0)])
-@example([([("ask", 2.5, False), ("change", 2.5, True)], 0.8)])
-def test_every_tool_message_says_what_happened(turns: list[tuple[list[tuple[str, float, bool]], float]]) -> None:
+@example([([("look", 2.5, False)], 0.8, ""), ([("look", 0.0, False)], 3.0, "")])
+@example([([("ask", 2.5, False), ("change", 2.5, True)], 0.8, "")])
+def test_every_tool_message_says_what_happened(turns: Turns) -> None:
     world = World(turns)
-    held = hold(world.talk, Setting(script=world.reply, tools=world.tools()))
+    setting = Setting(script=world.reply, tools=world.tools(), can_transfer=True, connects=(), ringing=2.0)
+    held = hold(world.talk, setting)  # nobody takes a call to which the caller is transferred
     messages = held.last_asked()
     made = [call for message in messages for call in calls_in(message)]
     told = {one["tool_call_id"]: str(one["content"]) for one in messages if one["role"] == "tool"}
