@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,9 +83,9 @@ class World:
         """The model calls the tools of the turn that it is asked to do, each once, and then says something."""
         last = messages[-1]
         made = {json.loads(call["function"]["arguments"])["number"] for one in messages for call in calls_in(one)}
-        if last["role"] != "user" or "turn" not in last["content"]:
+        if last["role"] != "user" or "turn " not in last["content"]:
             return says("That is all that I know of it.")
-        turn = int(last["content"].rstrip(".").rpartition(" ")[2])
+        turn = int(re.findall(r"turn (\d+)", last["content"])[-1])
         return [
             ToolCall(f"call{number}", name, json.dumps({"number": number}))
             for number, (asked, (name, *_)) in enumerate(self.calls)
