@@ -83,7 +83,7 @@ class _Spoken:
         return [*map(Placed, told, dates), *taken_back]
 
     def withhold(self) -> None:
-        """What is not answered needs no answer; of an open turn it is judged anew when that goes on."""
+        """Words that are not answered need no answer; those of an open turn are judged anew when it goes on."""
         if self.final:
             self.text = " ".join(self.text.split()[: self.answered])
         self.aside = 0 if self.final else len(self.text.split())
