@@ -69,7 +69,7 @@ class MediaHarness:
             inside.watch_at = min(at + WATCH, session.deadline)
             if silent := inside.silent_for(at):
                 self._tell(Kind.NO_RTP, SILENT.pack(*silent))
-            if rated := inside.rate(0.0):
+            if rated := inside.watch.quality(session, 0.0):
                 self._tell(Kind.QUALITY, rated)
 
     def _receive(self, packet: Tapped) -> None:
