@@ -14,9 +14,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
-from tests.bench.turns.agent_side import Gone, Heard, Model, conversation
+from tests.bench.turns.agent_side import Audio, Gone, Heard, Model, conversation
 from tests.bench.turns.bench import LONG, Bench, dialogue
 from tests.bench.turns.call import GREETING, THINKING, Caller, RecordedVoice, held_call, hold_conversation
+from tests.bench.turns.corpus import RATE
 from tests.bench.turns.line import TICK, BenchLine
 from tests.bench.turns.recognisers import Flux
 from tests.virtual import run
@@ -38,6 +39,11 @@ class Tape:
         async for event in self._source():
             self._told.append((asyncio.get_running_loop().time(), event))
             yield event
+
+    def pieces(self) -> float:
+        """Pieces of sound that a line tells in a second."""
+        lengths = [len(event.ulaw) for _, event in self._told if isinstance(event, Audio)]
+        return len(lengths) * RATE / sum(lengths)
 
     async def events(self) -> AsyncIterator[Any]:
         """The same again; only what has told that the call is over comes to an end."""
@@ -149,4 +155,5 @@ def call_second() -> float:
 
 
 if __name__ == "__main__":
-    print(f"{call_second():.2f} ms of CPU for a second of call")
+    pieces = taped(TURNS)[0].pieces()
+    print(f"{call_second():.2f} ms of CPU for a second of call, in which {pieces:.1f} pieces of sound come")
