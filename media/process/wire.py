@@ -110,7 +110,8 @@ def sound(channel: int, at: float, position: tuple[int, int], played: bytes, ula
 
 def chunk(seconds: float, alert: float | None) -> bytes:
     """The body of `Kind.CHUNK`: see `media.process.channel.Channel.set_chunk_duration`."""
-    return CHUNK.pack(round(seconds / FRAME_SECONDS), 0 if alert is None else round(-alert))
+    level = 0 if alert is None else min(126, max(0, round(-alert)))  # nothing is louder than 0 dBm0
+    return CHUNK.pack(round(seconds / FRAME_SECONDS), level)
 
 
 def fault(error: Exception) -> bytes:

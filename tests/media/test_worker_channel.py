@@ -66,6 +66,14 @@ def test_a_sound_that_is_loud_enough_brings_all_that_waits_at_once() -> None:
     assert channel.gather(loud) == ()
 
 
+@pytest.mark.parametrize(("alert", "comes"), [(-400.0, True), (-1.0, True), (0.0, False), (9.0, False)])
+def test_any_level_can_be_ordered(alert: float, *, comes: bool) -> None:
+    """The gate of a line whose noise is as loud as sound can be lies above all sound."""
+    channel = WorkerChannel(1)
+    channel.play(Kind.CHUNK, wire.chunk(0.3, alert))
+    assert bool(channel.gather(b"\x00\x80" * 80)) == comes
+
+
 def test_it_does_not_if_the_gateway_is_behind() -> None:
     channel, loud = WorkerChannel(1), b"\x30\xb0" * 80
     channel.play(Kind.CHUNK, wire.chunk(0.1, -39))
