@@ -156,7 +156,7 @@ class BaseConversation(ConversationKind):
                     self._line.agree(key)
                     self._press(key)
             case Away(away, taken):
-                self._listening.voice.reset()
+                self._listening.voice.reset(muted=away)
                 self._decide(self._floor.away(away, self._now(), taken=taken))
             case Gone(cause, lost):
                 self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))

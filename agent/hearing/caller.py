@@ -188,11 +188,14 @@ class CallerSound:
         self._voices.background.refused(self._voices.last.level, self._voices.last.seconds)
         self._voices.last.worded = False
 
-    def reset(self) -> None:
-        """Another line: after a transfer, a hold or a re-INVITE with another address. Forgets echo and background."""
+    def reset(self, *, muted: bool = False) -> None:
+        """Another line: after a transfer, a hold or a re-INVITE with another address. Forgets echo and background.
+
+        `muted`: see `mute`.
+        """
         self._echo, self._noise = EchoPath(), NoiseFloor()
         self._voices.forget()
-        self.mute(on=False)
+        self.mute(on=muted)
 
     def mute(self, on: bool) -> None:
         """The caller's sound is muted from now on, or not any more: that it is quiet then tells nothing of the line."""
@@ -213,22 +216,23 @@ class CallerSound:
         elif self._sound is self._voices.last and lately < CLOSELY:
             seconds = PENDING
         else:
+            alert = self._alert()
             patient = self._agent_speaks and lately > SETTLED and self._echo.path is CLEAN
-            seconds, alert = LISTENING if patient else IDLE, self._alert()
+            seconds = LISTENING if patient and alert is not None else IDLE
         before, self._pieces = self._pieces, Pieces(seconds, alert)
         return self._pieces if self._pieces != before else None
 
     def _alert(self) -> int | None:
-        """Sound that is worth a look at once, dBm0: near the gate, and as before while that is near enough.
+        """Sound that is worth a look at once, -126 to -1 dBm0: near the gate, and as before while that is near enough.
 
-        None if an echo would be brought at once all the time.
+        None if all of an echo or of a muted line would be brought at once, and if nothing is louder than the noise.
         """
-        if self._echo.path is ECHO:
+        if self._echo.path is ECHO or self._echo.muted:
             return None
         gate, before = self._noise.gate, self._pieces.alert
         if before is not None and gate - NEAR <= before <= gate - BELOW:
             return before
-        return math.floor(gate - BELOW)
+        return math.floor(gate - BELOW) if gate - BELOW < 0 else None
 
     def _take(self, slot: bytes, sent: int, at: float) -> Change | None:
         came, gate, state, echo = level(slot), self._noise.gate, self.state, float(SILENT)

@@ -71,7 +71,8 @@ class EchoPath:
         self._predicted = float(SILENT)
         self._suspected: tuple[int, float] | None = None
         """Lag and loss of an estimate that the next one may confirm."""
-        self._muted = False
+        self.muted = False
+        """See `mute`."""
 
     @property
     def over(self) -> bool:
@@ -89,7 +90,7 @@ class EchoPath:
 
     def mute(self, on: bool) -> None:
         """From now on nothing that comes back is heard, so that its silence tells nothing; or it is again."""
-        self._muted = on
+        self.muted = on
         self._spoken = self._due = 0
 
     def take(self, sent: Sequence[float], came: Sequence[float]) -> float:
@@ -105,7 +106,7 @@ class EchoPath:
             return SILENT
         self._sent.extend(map(round, sent))
         self._came.extend(map(round, came))
-        if not self._muted:
+        if not self.muted:
             self._spoken += spoken
             self._due += spoken
         if self._due >= EVERY and self._spoken >= LEAST_KEPT:

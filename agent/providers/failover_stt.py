@@ -21,7 +21,7 @@ from agent.stt import Onset, SpeechToText, SttEvent, Transcript
 from agent.turn_taking.expect import OPEN as ANYTHING
 from agent.turn_taking.expect import Expected
 from agent.ulaw import level
-from agent.vad import LOUD_ENOUGH, MARGIN
+from agent.vad import LOUD_ENOUGH, MARGIN, WINDOW
 
 KEPT = 2 * SAMPLE_RATE
 """Samples kept while nothing is being said: an onset is noticed late."""
@@ -67,9 +67,9 @@ class Kept:
         That is asked only when the turn seems to last for too long: to answer may be work.
         """
         self._sound += ulaw
-        loudness = level(ulaw)
-        if loudness > max(LOUD_ENOUGH, MARGIN * self._noise):
-            self._spoken += len(ulaw)
+        loudness, needed = level(ulaw), max(LOUD_ENOUGH, MARGIN * self._noise)
+        if loudness > needed:  # a piece may begin with silence, and be long
+            self._spoken += sum(len(slot) for slot in _slots(ulaw) if level(slot) > needed)
             self._quiet = 0
         else:
             self._quiet += len(ulaw)
@@ -114,6 +114,10 @@ class Kept:
         self._spoken, self._turn, self._words = 0, False, ""
         start = max(self._start, self._settled)
         return start, bytes(self._sound[start - self._start :])
+
+
+def _slots(ulaw: bytes) -> list[bytes]:
+    return [ulaw[at : at + WINDOW] for at in range(0, len(ulaw), WINDOW)]
 
 
 class FailoverStt:

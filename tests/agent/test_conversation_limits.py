@@ -193,6 +193,7 @@ def test_a_caller_who_puts_us_on_hold_is_not_asked_and_finds_us_again() -> None:
         line.incoming.put_nowait(Away(True))
         await asyncio.sleep(600)
         assert line.played == sound_of(PERSONA.greeting)
+        assert line.alert is None, "what plays meanwhile is nothing to look at"
         line.incoming.put_nowait(Away(False))
         await caller.say("Still there?")
         await asyncio.sleep(5)

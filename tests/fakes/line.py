@@ -30,7 +30,7 @@ class FakeLine:
         self.played = bytearray()
         self.cuts: list[Heard] = []
         self.pressed = ""
-        self.piece = 0.1
+        self.piece, self.alert = 0.1, None
         self.private: list[bool] = []
         self.thinks = False
         self.reaches: float | None = None
@@ -89,7 +89,7 @@ class FakeLine:
         self.thinks = on
 
     def set_chunk_duration(self, seconds: float, alert: float | None = None) -> None:
-        self.piece = seconds
+        self.piece, self.alert = seconds, alert
 
     def pause(self) -> None:
         self._paused = True

@@ -10,6 +10,7 @@ from agent.hearing.changes import CERTAIN, Kind
 from agent.hearing.echo_path import Path
 from agent.hearing.table import State
 from agent.hearing.voice import Pitch, VoiceJudge
+from media.process.wire import CHUNK, chunk
 from tests.agent.hearing.lines import AGENT, CALLER, JUDGES, QUIET, Line, heard, kinds, line, model, of
 from tests.agent.hearing.mixing import NOISES, RATE, Sound, at_level, echo, noise, place, to_ulaw, ulaw_clip
 
@@ -350,6 +351,30 @@ def test_sound_is_wanted_in_small_pieces_only_while_something_happens() -> None:
     assert subject.wants() == (0.02, None)
     subject.feed(quiet, 4.4)
     assert subject.wants() == (0.1, -39)
+
+
+@pytest.mark.parametrize("dbm0", [-9.0, 0.0])
+def test_a_noise_as_loud_as_any_can_be_is_ordered_in_pieces_that_the_line_can_bring(dbm0: float) -> None:
+    """A tone of a fax machine, for example, from the first packet of the call on."""
+    subject, sound = CallerSound(model()), to_ulaw(noise(rng(), 2.0, dbm0))
+    for at in range(0, len(sound), 160):
+        subject.feed(sound[at : at + 160], at / RATE)
+        if (wanted := subject.wants()) is not None:
+            assert CHUNK.unpack(chunk(*wanted))[1] == -(wanted.alert or 0)
+    assert subject.state is State.QUIET
+
+
+def test_a_muted_line_brings_nothing_at_once() -> None:
+    """Whoever waits on hold hears music: its sound does not come to the agent, and would in pieces of 20 ms."""
+    subject, at = CallerSound(Pitch()), 0.0
+    for muted, alert in ((False, -39), (True, None), (False, -39)):
+        subject.reset(muted=muted)
+        for _ in range(20):
+            at += 0.1
+            subject.feed(b"\xff" * 800, at, b"\x14" * 5)
+            subject.wants()
+        assert subject._pieces == (0.1, alert) or not muted
+        assert subject._pieces.alert == alert
 
 
 def test_it_keeps_no_more_after_an_hour_than_after_a_minute() -> None:
