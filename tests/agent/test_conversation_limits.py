@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from agent.errors import ProviderError
-from agent.line import Away
+from agent.line import Audio, Away
 from agent.records import Outcome, ProviderFailed, Report, ToolDone
 from agent.tools import Tool, ToolError, tool
 from agent.turn_taking.options import TurnOptions
@@ -193,6 +193,8 @@ def test_a_caller_who_puts_us_on_hold_is_not_asked_and_finds_us_again() -> None:
         line.incoming.put_nowait(Away(True))
         await asyncio.sleep(600)
         assert line.played == sound_of(PERSONA.greeting)
+        line.incoming.put_nowait(Audio(b"\xff" * 800, 603.0))
+        await asyncio.sleep(0.1)
         assert line.alert is None, "what plays meanwhile is nothing to look at"
         line.incoming.put_nowait(Away(False))
         await caller.say("Still there?")

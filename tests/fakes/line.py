@@ -30,7 +30,8 @@ class FakeLine:
         self.played = bytearray()
         self.cuts: list[Heard] = []
         self.pressed = ""
-        self.piece, self.alert = 0.1, None
+        self.piece = 0.1
+        self.alert: float | None = None
         self.private: list[bool] = []
         self.thinks = False
         self.reaches: float | None = None
