@@ -34,7 +34,7 @@ NO_RTP = (2.0, 10.0, 30.0)
 
 
 class CallWatch:
-    """What the gateway is told of a call now and then: that nothing is received, and the quality of the sound."""
+    """News of a call for the gateway now and then: that nothing is received, and the quality of the sound."""
 
     __slots__ = ("_rated", "_told", "since", "unheard")
 
