@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,12 @@ from sipgw.config.config import GatewayConfig, parse
 from sipgw.config.errors import ConfigError
 from sipgw.config.masking import masked, masked_table, secrets_of, too_short
 from sipgw.config.options import Option, options_of
-from sipgw.config.public_text import MASK
+from sipgw.config.public_text import MASK, password_of, public, public_message
 from sipgw.config.show import as_toml, effective
 from sipgw.gateway.reload import changes
 from sipgw.records.captures.support import bundle
 from sipgw.web.configuration import tables
+from tests.waiting import HANG
 
 TEXT = """
 [agent]
@@ -115,11 +117,27 @@ def test_a_default_is_no_secret() -> None:
         ("sip:a;b:hush@b.example", "sip:a;b:***@b.example"),
         ("sip:anna@[2001:db8::1]:5060", "sip:anna@[2001:db8::1]:5060"),
         ("Ann <ann@a.example>, mailto:ann@a.example", "Ann <ann@a.example>, mailto:ann@a.example"),
+        ("見てhttps://a.example/hush", "見てhttps://a.example/***"),
         ("Say ${NAME} at 10:30, and/or wait.", "Say ${NAME} at 10:30, and/or wait."),
     ],
 )  # fmt: skip
 def test_of_a_url_the_host_alone_is_shown(text: str, shown: str) -> None:
     assert masked(Option(str), text, text) == shown
+
+
+@pytest.mark.parametrize("text", ["!:", "a:", "a-", "x ' \"", "。あ"])
+def test_a_long_text_is_shown_at_once(text: str) -> None:
+    began = time.process_time()
+    whole = text * (200_000 // len(text))
+    assert public(whole) == public_message(whole) == whole
+    assert password_of(whole) == ""
+    assert time.process_time() - began < HANG
+
+
+def test_an_address_of_e_mail_behind_its_name_is_no_secret() -> None:
+    prompt = "Tell callers our address.\nE-Mail:service@shop.example or Mail:office@shop.example."
+    config = parse(f'[agent]\nprompt = """{prompt}"""\n', "sipgw.toml", {})
+    assert secrets_of(config) == set(), "these words would be masked in every log and every bundle of a call"
 
 
 def test_an_agent_that_takes_the_place_of_a_list_shows_what_its_own_file_says() -> None:
@@ -133,8 +151,8 @@ def test_an_agent_that_takes_the_place_of_a_list_shows_what_its_own_file_says() 
 def test_what_nothing_may_repeat_is_all_that_is_secret_also_in_urls_and_by_references() -> None:
     found = secrets_of(CONFIG)
     for secret in (
-        "brain-hush", "brain-key-hush", "crm-hush", "pass-hush", "query-hush", "Bearer token-hush", "hook-hush",
-        "signing-hush-hush", "web-hush", "sk-hush",
+        "sip-hush", "brain-hush", "brain-key-hush", "crm-hush", "pass-hush", "query-hush", "Bearer token-hush",
+        "hook-hush", "signing-hush-hush", "web-hush", "sk-hush",
     ):  # fmt: skip
         assert secret in found
     assert not found & {"npx", "server", "Hush Harbour", ""}, "words that are no secrets stay in logs and records"

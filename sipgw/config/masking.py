@@ -14,7 +14,7 @@ from dataclasses import is_dataclass
 from typing import Any
 
 from sipgw.config.options import REFERENCE, Option, options_of
-from sipgw.config.public_text import MASK, passwords_in, public
+from sipgw.config.public_text import MASK, password_of, public
 
 SHORTEST = 6
 """Characters from which on a value in the query of a URL, or of a variable, is taken for a secret."""
@@ -150,7 +150,7 @@ def _in_texts(value: Any, written: Any, *, known: bool = False) -> set[str]:
     if not isinstance(value, str):
         return set()
     found = ({value} if known else set()) | _within_url(value, shortest=TOKEN)
-    found |= {one for one in passwords_in(value) if len(one) >= SHORTEST}
+    found |= {one for one in [password_of(value)] if len(one) >= SHORTEST}
     for name, text in _references(value, written):
         found |= _within_url(text, shortest=SHORTEST)
         found |= {text} if PRIVATE.search(name) and len(text) >= SHORTEST else set()
