@@ -159,15 +159,17 @@ class CallControl:
         """A person is there, who has heard nothing of what was said before: not that the call is recorded, either.
 
         Unless that is `sure`, it may be one more recording: the notice then comes with the agent's next words, if any.
+        So it does if somebody else speaks with them now.
         """
         if self._floor.over.done() or self.state in (State.CLOSING, State.ENDED):
             return
-        if not sure:
+        announces = sure and self.state is not State.TAKEN
+        if not announces:
             self._agent.notice = self._notice()
         if self._floor.unattended:
             self._floor.unattended = False
             self._floor.turns.attended(asyncio.get_running_loop().time())
-            if sure:
+            if announces:
                 self.announce()
             self._floor.changed.set()
 

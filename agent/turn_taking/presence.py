@@ -95,8 +95,10 @@ class Presence(Transitions):
             self._enter(State.LISTENING, now)
 
     def _forget(self) -> None:
-        """Keys, and words over which the agent went on, need no answer any more; an answered turn stays answered."""
+        """Keys, words over which the agent went on, and a greeting that was put off are over; an answered turn stays
+        answered."""
         self._keys.take()
         self._voice.settle()
         self._turn = self._turn._replace(acted=True, returned=False)
-        self._agent.aside, self._agent.kept, self._agent.early, self._agent.broke = "", "", False, None
+        agent = self._agent
+        agent.aside, agent.kept, agent.early, agent.broke, agent.owes = "", "", False, None, False

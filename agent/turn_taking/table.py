@@ -154,7 +154,8 @@ _ANYWHERE: dict[Event, Cell] = {
     E.OVERTIME: (S.CLOSING, (A.GOODBYE_OVERTIME,)),
 }
 """Commands of the driver and the end of time: in every state but those in which the call ends. Whoever takes the caller
-ends what is about to be said, too: a question whether they are there may be on its way in any state."""
+ends what is about to be said, too: a question whether they are there may be on its way in any state. Nothing is
+announced to a caller whom somebody has taken."""
 
 TABLE: Table = {
     **_waits(S.LISTENING),
@@ -198,9 +199,10 @@ TABLE: Table = {
     **{
         (state, event): cell
         for state in State
-        if state not in (S.CLOSING, S.ENDED)
+        if state not in (S.TAKEN, S.CLOSING, S.ENDED)
         for event, cell in _ANYWHERE.items()
     },
+    **{(S.TAKEN, event): cell for event, cell in _ANYWHERE.items() if event is not E.ANNOUNCE},
     (S.TAKEN, E.BACK): (S.LISTENING, ()),
     (S.CLOSING, E.CLOSE): (S.CLOSING, ()),
     (S.CLOSING, E.DONE): (S.ENDED, (A.END,)),

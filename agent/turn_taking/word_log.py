@@ -231,6 +231,7 @@ class WordLog:
         self.hear(self.dated(words, numerals), now, numerals)
         if self._heard is not None:
             self._heard.withhold()
+        self._spoken = [one for one in self._spoken if one.text or not one.final]  # a queue may speak for hours
 
     def withhold(self) -> None:
         """None of it needs an answer; the recogniser's open turn is judged anew when it goes on."""

@@ -15,8 +15,9 @@ _UNTIL_LAST_AT = re.compile(r"(?<!\S)(\S+)@")
 _PASSWORD = re.compile(
     r"(?<![^:@/?#<>\"'=,;])(?!(?:sips?|tel|mailto):|[a-z][\w+.-]*://)([^:@/?#<>\"'=,;]*:)(.+)", re.IGNORECASE
 )
-"""``user:password`` in front of the last @ of an address, also of a SIP URI: the password may have an @ in it. Two steps
-read each character once; one pattern for both would take minutes for a long text without spaces."""
+"""``user:password`` in front of the last @ of an address, also of a SIP URI: the password may have an @ in it.
+
+Two steps read each character once; one pattern for both would take minutes for a long text without spaces."""
 _QUOTED = re.compile(r"(?<!\w)(['\"])(.*?)\1(?!\w)", re.DOTALL)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from agent.call_control import SENTENCES, CallControlRefused
 from agent.history import NOTE, NOTES
+from agent.line import Away
 from agent.records import Outcome, ToolDone
 from agent.tools import ToolError, tool
 from agent.turn_taking.options import TurnOptions
@@ -46,6 +47,31 @@ def test_who_comes_after_a_recording_hears_the_notice_that_the_recording_heard()
     held = hold(plan, Setting(script=lambda messages: says("It is Acme."), persona=replace(PERSONA, notice=notice)))
     heard = [turn.heard for turn in held.turns]
     assert heard[0] != notice and heard[1:] == ["It is Acme Store, about a lamp.", notice, "It is Acme."]
+
+
+def test_nothing_is_announced_to_a_person_who_comes_while_somebody_else_speaks_with_them() -> None:
+    notice = "This call is recorded."
+    states = []
+
+    async def plan(caller, line, stt):
+        await asyncio.sleep(5)
+        caller.call_control.wait()
+        await asyncio.sleep(3)
+        line.incoming.put_nowait(Away(True, taken=True))
+        await asyncio.sleep(1)
+        caller.call_control.stop_waiting()
+        for _ in range(20):
+            await asyncio.sleep(1)
+            states.append(caller.call_control.state)
+        line.incoming.put_nowait(Away(False))
+        await asyncio.sleep(1)
+        await caller.say("Who is this?")
+        await asyncio.sleep(12)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=lambda messages: says("It is Acme."), persona=replace(PERSONA, notice=notice)))
+    assert set(states) == {State.TAKEN}
+    assert [turn.heard for turn in held.turns][-1] == f"{notice} It is Acme."
 
 
 def test_a_notice_that_came_with_a_fixed_sentence_is_said_again_until_it_was_heard() -> None:

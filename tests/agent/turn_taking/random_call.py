@@ -367,8 +367,8 @@ class RandomCall:
         self.subject.expect(OPEN)
 
     def _announce(self) -> None:
-        if self.subject.state not in (*ENDS, State.TAKEN):
-            self.subject.announce(self.now)
+        self.subject.announce(self.now)
+        if self.subject.state is State.ANNOUNCING:
             self.replying = self.silent = True
 
     def _transfer(self) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.table import Action, State
-from tests.agent.turn_taking.calling import actions, answered, final, interim, machine
+from tests.agent.turn_taking.calling import actions, answered, begins, ends, final, interim, machine
 
 
 def announcing() -> TurnMachine:
@@ -69,3 +69,25 @@ def test_the_greeting_follows_when_what_was_said_into_the_notice_comes_to_nothin
     subject.says("Hello, this is Anna, an AI. What can I do for you?", "", 4.0)
     subject.done(6.0)
     assert answered(final(subject, "Thanks.", 8.0)) == ["Thanks."], "once"
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_greeting_that_was_put_off_does_not_follow_when_somebody_else_gives_the_caller_back(taken: bool) -> None:
+    subject = announcing()
+    interim(subject, "hello there", 1.0)
+    subject.done(2.0)
+    if taken:
+        subject.away(True, 3.0, taken=True)
+        subject.away(False, 100.0)
+    else:
+        subject.unattended(3.0)
+        subject.attended(100.0)
+    begins(subject, 110.0)
+    assert actions(ends(subject, 110.5)) == ()
+
+
+def test_nothing_is_announced_to_a_caller_who_is_with_somebody_else() -> None:
+    subject = machine()
+    subject.away(True, 1.0, taken=True)
+    subject.announce(2.0)
+    assert subject.state is State.TAKEN

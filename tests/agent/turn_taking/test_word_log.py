@@ -198,3 +198,13 @@ def test_no_word_is_answered_twice_or_lost(steps: list[tuple[int, bool, bool]]) 
             answered += log.take().split()
     answered += log.take().split()
     assert answered == [f"w{number}" for number in range(said)]
+
+
+def test_a_queue_that_speaks_for_hours_leaves_nothing_behind() -> None:
+    log = heard(Words("I want two.", final=True))
+    log.take()
+    for at in range(1000):
+        log.overhear(Words("Please hold the line."), at)
+        log.overhear(Words("Please hold the line.", final=True), at + 0.5)
+    assert log.text == ""
+    assert len(log._spoken) <= 1
