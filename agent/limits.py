@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import structlog
 
+from agent.deadline import Deadline
 from agent.errors import ProviderError, internal
 from agent.llm import LanguageModel, Message, Piece, ReplyForm, Text, ToolCall, ToolSchema, patience
 
@@ -45,19 +46,19 @@ class boundary:  # noqa: N801  in place of a function with `contextmanager`, whi
 
 async def within(stream: AsyncGenerator[T, None], provider: str, first: float, gap: float) -> AsyncGenerator[T, None]:
     """Pass `stream` on; raises only `ProviderError`, also when its first piece or the next one takes too long."""
-    limit = first
+    deadline = Deadline(first)
     async with aclosing(stream):
         while True:
             with boundary(provider):
                 try:
-                    async with asyncio.timeout(limit):
+                    with deadline:
                         piece = await anext(stream)
                 except StopAsyncIteration:
                     return
                 except TimeoutError:
-                    raise ProviderError(provider, f"nothing came for {limit:g} s") from None
+                    raise ProviderError(provider, f"nothing came for {deadline.limit:g} s") from None
             yield piece
-            limit = gap
+            deadline.move(gap)
 
 
 async def think(

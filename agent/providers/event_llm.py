@@ -1,11 +1,11 @@
 """A language model that streams its reply as named events: OpenAI's Responses, Anthropic's Messages."""
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar
 
+from agent.deadline import Deadline
 from agent.errors import ProviderError
 from agent.llm import Message, Piece, Text, ToolCall, ToolSchema, patience
 from agent.providers.openai_client import MAX_TEXT, ModelClient
@@ -52,15 +52,15 @@ class EventLlm(ABC):
 
         Raises `ProviderError`.
         """
-        loop, written, calls, reader = asyncio.get_running_loop(), 0, list[ToolCall](), self._reader()
+        written, calls, reader = 0, list[ToolCall](), self._reader()
         async with AsyncExitStack() as stack:
             limit = patience(tools, self._client.options.first_token_limit)
             events = self._events(stack, self._request(messages, tools), limit)
             stack.push_async_callback(events.aclose)
-            deadline = loop.time() + limit
+            deadline = Deadline(limit)
             complete = False
             while not complete:
-                event = await self._client.next(events, deadline, limit)
+                event = await self._client.next(events, deadline)
                 if event is None:
                     raise ProviderError(self.name, "broke off")
                 pieces, complete = reader.read(event)
@@ -74,8 +74,7 @@ class EventLlm(ABC):
                     problem = "wrote more than any reply needs"
                     raise ProviderError(self.name, problem, temporary=False, of_request=True)
                 if pieces or reader.is_calling(event):
-                    limit = self._client.options.gap_limit
-                    deadline = loop.time() + limit
+                    deadline.move(self._client.options.gap_limit)
             await self._client.rest(events)
         for call in calls:
             yield call

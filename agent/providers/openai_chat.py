@@ -3,13 +3,13 @@
 https://platform.openai.com/docs/api-reference/chat
 """
 
-import asyncio
 import json
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
+from agent.deadline import Deadline
 from agent.errors import ProviderError
 from agent.llm import Message, Piece, Text, ToolSchema, Usage, form_in, patience
 from agent.providers.dialect import limit_name
@@ -46,11 +46,10 @@ class OpenAILlm:
             limit = patience(tools, self._options.first_token_limit)
             chunks = self._chunks(stack, self._request(messages, tools), limit)
             stack.push_async_callback(chunks.aclose)
-            deadline = asyncio.get_running_loop().time() + limit
-            while (chunk := await self._next(chunks, deadline, limit, finish)) is not None:
+            deadline = Deadline(limit)
+            while (chunk := await self._next(chunks, deadline, finish)) is not None:
                 for piece in self._pieces(chunk, calls):
-                    limit = self._options.gap_limit
-                    deadline = asyncio.get_running_loop().time() + limit
+                    deadline.move(self._options.gap_limit)
                     if isinstance(piece, _Finish):
                         finish = piece.reason or finish
                         continue
@@ -127,10 +126,10 @@ class OpenAILlm:
                 raise ProviderError(self.name, "sent a body beyond 1 MiB")
         yield json.loads(body)
 
-    async def _next(self, chunks: AsyncGenerator[Any, None], deadline: float, limit: float, finish: str) -> Any:
+    async def _next(self, chunks: AsyncGenerator[Any, None], deadline: Deadline, finish: str) -> Any:
         """The next chunk, None at the end. A reply that is already complete (`finish`) cannot fail any more."""
         try:
-            return await self._client.next(chunks, deadline, limit)
+            return await self._client.next(chunks, deadline)
         except ProviderError:
             if not finish:
                 raise

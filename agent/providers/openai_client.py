@@ -17,6 +17,7 @@ import httpx2
 import structlog
 
 from agent.authorities import tls
+from agent.deadline import Deadline
 from agent.errors import ProviderError
 from agent.limits import FIRST_TOKEN, GAP
 from agent.meter import sent_again
@@ -228,17 +229,17 @@ class ModelClient:
                     pass
                 self._used = asyncio.get_running_loop().time()
 
-    async def next(self, stream: AsyncGenerator[Any, None], deadline: float, limit: float) -> Any:
+    async def next(self, stream: AsyncGenerator[Any, None], deadline: Deadline) -> Any:
         """The next of `stream`, None at the end; all that goes wrong is a `ProviderError`."""
         try:
-            async with asyncio.timeout_at(deadline):
+            with deadline:
                 return await anext(stream, None)
         except ProviderError:
             raise
         except (TimeoutError, self._package.APITimeoutError, httpx2.TimeoutException) as error:
             if isinstance(error.__cause__ or error, httpx2.ConnectTimeout):  # so aiohttp's transport calls any loss
                 raise ProviderError(self.name, "connection failed", refused=_unsent(error)) from None
-            raise ProviderError(self.name, f"nothing within {limit:g} s") from None
+            raise ProviderError(self.name, f"nothing within {deadline.limit:g} s") from None
         except self._package.APIStatusError as error:
             words, wait = self.quoted(_told(error, "message")), wait_of(error.response.headers)
             strange = error.status_code == 400 and WRONG_KEY in words  # so Gemini tells it

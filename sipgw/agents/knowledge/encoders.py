@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Protocol
 
+from agent.deadline import Deadline
 from agent.errors import ProviderError
 from agent.meter import CHARACTERS_PER_TOKEN
 from agent.pool import Pool
@@ -154,7 +155,7 @@ class ServiceEncoder:
 
         tokens = sum(map(len, texts)) / CHARACTERS_PER_TOKEN
         try:
-            answer = await self._client.next(asked(), asyncio.get_running_loop().time() + limit, limit)
+            answer = await self._client.next(asked(), Deadline(limit))
             tokens = getattr(answer.usage, "prompt_tokens", 0) or tokens
             rows = [one.embedding for one in sorted(answer.data, key=lambda one: one.index)]
             vectors = np.array(rows, np.float32)
