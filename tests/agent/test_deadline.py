@@ -122,7 +122,16 @@ def cancelled_at(seconds: float) -> Callable[[Limit], Awaitable[object]]:
     return work
 
 
-SCENES = [late, early, past, past_without_waiting, both, outer_first, inner_first, another_error]
+SCENES: list[Callable[[Limit], Awaitable[object]]] = [
+    late,
+    early,
+    past,
+    past_without_waiting,
+    both,
+    outer_first,
+    inner_first,
+    another_error,
+]
 SCENES += [cancelled_at(seconds) for seconds in (0.0, 1.0, 2.0)]
 
 
@@ -181,7 +190,7 @@ def test_a_wait_keeps_its_timer() -> None:
             timers.append(when)
             return call_at(when, *args, **more)
 
-        loop.call_at = counted  # type: ignore[method-assign]
+        loop.call_at = counted  # type: ignore[method-assign, assignment]
         for _ in range(100):
             with deadline:
                 await asyncio.sleep(0)
