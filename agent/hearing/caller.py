@@ -61,7 +61,7 @@ class Pieces(NamedTuple):
 
 
 class CallerSound:
-    """Follows the sound of one line. Bounded memory: some seconds of levels, no sound but the last 0.1 s."""
+    """Follows the sound of one line. Bounded memory: some seconds of levels, no sound but the last pieces of it."""
 
     def __init__(self, judge: VoiceJudge | None = None) -> None:
         """`judge` tells voices from noises; the best that there is if it is not given."""

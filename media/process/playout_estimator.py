@@ -6,7 +6,7 @@ from media.g711 import RATE
 from media.session.playout import Heard
 
 TRACK = 64
-"""Positions remembered: those of more than a second, for one comes with each 20 to 100 ms of sound."""
+"""Positions remembered: those of more than a second, for one comes with each 20 to 300 ms of sound."""
 
 
 class PlayoutEstimator:

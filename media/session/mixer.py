@@ -28,7 +28,7 @@ PARTIES = 3
 KEPT = 3
 """Frames of the agent that may wait for the third (60 ms). The slots of both are 0 to 20 ms apart."""
 KEPT_UP = 10 * FRAME
-"""Samples of the third that may wait for the agent (200 ms): sound from the caller comes in pieces of 20 to 100 ms."""
+"""Samples of the third that may wait for the agent (200 ms): packets of the caller bring up to 60 ms, or are late."""
 
 # Plain numbers for what is done in each slot: the operators of an `IntFlag` take ten times as long.
 (

@@ -316,6 +316,8 @@ class Twins:
         length = LENGTHS[(stream[1] + call) % len(LENGTHS)] if gap else FRAME
         quiet = stream[1] // 8 % 2  # then silence that was inserted is taken back
         payload = bytes(0xFF if quiet else (stream[1] * 7 + at) & 0xFF for at in range(length))
+        if not quiet and stream[1] % 3 == 0:  # near the level above which sound is brought at once
+            payload = bytes(0x45 + stream[1] % 42 | (at & 1) << 7 for at in range(length))
         sequence, timestamp = stream[1] + lost, stream[2] + gap * FRAME
         data = bytearray(rtp.build(kind & 0x7F, kind > 0x7F, sequence, timestamp, stream[0] + other, payload))
         data[0] = first
