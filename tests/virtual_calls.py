@@ -56,7 +56,7 @@ class VirtualCaller:
                     self._line.incoming.put_nowait(Gone("the caller hung up"))
             waiting += bytes(self._sound[:FRAME]).ljust(FRAME, b"\xff")
             del self._sound[:FRAME]
-            if len(waiting) >= round(self._line.piece * 8000):
+            if len(waiting) >= round(self._line.order[0] * 8000):
                 self._line.incoming.put_nowait(Audio(bytes(waiting), now))
                 waiting.clear()
 

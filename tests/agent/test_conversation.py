@@ -309,16 +309,16 @@ def test_the_line_is_attended_to_closely_while_the_caller_may_be_beginning_or_en
 
     async def plan(caller, line, stt):
         await asyncio.sleep(2)
-        seen.append(("before", line.piece))
+        seen.append(("before", line.order[0]))
         await caller.sound(0.06, loud=True)
         await asyncio.sleep(0.01)
-        seen.append(("begins", line.piece))
+        seen.append(("begins", line.order[0]))
         await caller.sound(0.6, loud=True)
-        seen.append(("speaks", line.piece))
+        seen.append(("speaks", line.order[0]))
         await caller.sound(0.48, loud=False)
-        seen.append(("pauses", line.piece))
+        seen.append(("pauses", line.order[0]))
         await caller.sound(0.48, loud=False)
-        seen.append(("is silent", line.piece))
+        seen.append(("is silent", line.order[0]))
         caller.hang_up()
 
     hold(plan)

@@ -195,7 +195,7 @@ def test_a_caller_who_puts_us_on_hold_is_not_asked_and_finds_us_again() -> None:
         assert line.played == sound_of(PERSONA.greeting)
         line.incoming.put_nowait(Audio(b"\xff" * 800, 603.0))
         await asyncio.sleep(0.1)
-        assert line.alert is None, "what plays meanwhile is nothing to look at"
+        assert line.order[1] is None, "what plays meanwhile is nothing to look at"
         line.incoming.put_nowait(Away(False))
         await caller.say("Still there?")
         await asyncio.sleep(5)

@@ -30,8 +30,7 @@ class FakeLine:
         self.played = bytearray()
         self.cuts: list[Heard] = []
         self.pressed = ""
-        self.piece = 0.1
-        self.alert: float | None = None
+        self.order: tuple[float, float | None] = (0.1, None)
         self.private: list[bool] = []
         self.thinks = False
         self.reaches: float | None = None
@@ -90,7 +89,7 @@ class FakeLine:
         self.thinks = on
 
     def set_chunk_duration(self, seconds: float, alert: float | None = None) -> None:
-        self.piece, self.alert = seconds, alert
+        self.order = seconds, alert
 
     def pause(self) -> None:
         self._paused = True

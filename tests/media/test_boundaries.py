@@ -167,7 +167,7 @@ def spoil_inside(pair: GatewayAndWorker, name: str) -> None:
     owner, method = INSIDE[name](channel)
     spoilt = Spoilt(owner, method)
     for holder in (channel, channel.session, channel.session.inbound):
-        for place in ("session", "inbound", "playout", "live", "tap"):
+        for place in ("session", "inbound", "playout", "live", "tap", "watch"):
             if getattr(holder, place, None) is owner:
                 setattr(holder, place, spoilt)
     if owner is channel:
