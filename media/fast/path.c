@@ -458,41 +458,26 @@ write_message(Receiving *of, unsigned char *at, const unsigned char *sound, int 
     memcpy(at + channel->waiting, sound, (size_t)(whole - channel->waiting));
 }
 
-static Py_ssize_t
-message_size(int whole)
-{
-    return whole > 0 ? MESSAGE + SOUND_SIZE + whole / FRAME + whole : 0;
-}
-
-/* media.process.worker.Worker._hand_up and WorkerChannel.gather; `before` is the length of `out` without the room for a
- * message. */
-static void
-hand_up(FastPath *path, Receiving *of, const unsigned char *sound, int length, Ready ready, Py_ssize_t before, double now)
+/* media.process.worker.Worker._hand_up and WorkerChannel.gather; 1, or -1 with an error if there is no memory. */
+static int
+hand_up(FastPath *path, Receiving *of, const unsigned char *sound, int length, Ready ready, double now)
 {
     Channel *channel = of->channel;
     int whole = ready.usual;
     if (ready.alert > whole && level_by(path, loudness_of(path, sound, length)) < channel->alert)
         whole = ready.alert;
-    PyByteArray_Resize(path->out, before + message_size(whole)); /* not larger: that never fails */
     if (whole > 0) {
-        write_message(of, (unsigned char *)PyByteArray_AsString(path->out) + before, sound, whole, now);
+        Py_ssize_t size = PyByteArray_Size(path->out);
+        if (PyByteArray_Resize(path->out, size + MESSAGE + SOUND_SIZE + whole / FRAME + whole) < 0)
+            return -1;
+        write_message(of, (unsigned char *)PyByteArray_AsString(path->out) + size, sound, whole, now);
         sound += whole - channel->waiting;
         length -= whole - channel->waiting;
         channel->waiting = 0;
     }
     memcpy(channel->chunk + channel->waiting, sound, (size_t)length);
     channel->waiting += length;
-}
-
-/* Make room for the longer one of the two messages; 0 if there is none. */
-static int
-make_room(FastPath *path, Ready ready)
-{
-    Py_ssize_t more = message_size(ready.usual > ready.alert ? ready.usual : ready.alert);
-    if (more == 0 || PyByteArray_Resize(path->out, PyByteArray_Size(path->out) + more) == 0)
-        return 1;
-    PyErr_Clear();
-    return 0;
+    return 1;
 }
 
 /* The packet without its encryption; NULL if it is not authentic or not new: Python finds the same, and counts it. */
@@ -511,23 +496,20 @@ decrypted(FastPath *path, const Receiving *of, const Incoming *packet)
 
 /* Hand up what a packet brings; in a conference by Mixer.to_agent. -1 with an error if that failed. */
 static int
-hand_up_mixed(FastPath *path, Receiving *of, const unsigned char *sound, int length, Ready ready, Py_ssize_t before,
-              double now)
+hand_up_mixed(FastPath *path, Receiving *of, const unsigned char *sound, int length, Ready ready, double now)
 {
-    if (of->mixer == NULL) {
-        hand_up(path, of, sound, length, ready, before, now);
-        return 1;
-    }
+    if (of->mixer == NULL)
+        return hand_up(path, of, sound, length, ready, now);
     PyObject *own = PyBytes_FromStringAndSize((const char *)sound, length);
     PyObject *mixed = own == NULL ? NULL : PyObject_CallMethodObjArgs(of->mixer, path->agent_name, own, NULL);
-    int fits = mixed != NULL && PyBytes_Check(mixed) && PyBytes_Size(mixed) == length;
-    if (fits)
-        hand_up(path, of, (const unsigned char *)PyBytes_AsString(mixed), length, ready, before, now);
+    int done = -1;
+    if (mixed != NULL && PyBytes_Check(mixed) && PyBytes_Size(mixed) == length)
+        done = hand_up(path, of, (const unsigned char *)PyBytes_AsString(mixed), length, ready, now);
     else if (mixed != NULL)
         PyErr_SetString(PyExc_RuntimeError, "a conference changed the length of the sound");
     Py_XDECREF(own);
     Py_XDECREF(mixed);
-    return fits ? 1 : -1;
+    return done;
 }
 
 /* Take a packet of RTP; 0 if Python has to do it, with nothing changed; -1 with an error. What is not encrypted of SRTP is
@@ -559,14 +541,11 @@ take_packet(FastPath *path, const Port *port, const Incoming *packet, double now
         !make_record(path, of.channel, of.source, shown, now, &of.record))
         return 0;
     Ready whole = ready(path, &of, length, behind);
-    Py_ssize_t before = PyByteArray_Size(path->out);
-    if (whole.usual < 0 || whole.alert < 0 || !make_room(path, whole))
+    if (whole.usual < 0 || whole.alert < 0)
         return 0;
     const unsigned char *clear = decrypted(path, &of, packet);
-    if (clear == NULL) {
-        PyByteArray_Resize(path->out, before); /* smaller: that never fails */
+    if (clear == NULL)
         return 0;
-    }
     keep(&of.record, shown < size ? clear : data, shown, now, 0);
     of.source->last = of.inbound->ssrc << 16 | sequence;
     of.source->at = of.inbound->heard_at = now;
@@ -581,10 +560,7 @@ take_packet(FastPath *path, const Port *port, const Incoming *packet, double now
     if (of.listener != NULL)
         put_relayed(of.listener, sequence, timestamp, sound, length, now);
     put_sound(&of, sound, length, now);
-    if (!of.channel->heard || hand_up_mixed(path, &of, sound, length, whole, before, now) > 0)
-        return 1;
-    PyByteArray_Resize(path->out, before);
-    return -1;
+    return of.channel->heard ? hand_up_mixed(path, &of, sound, length, whole, now) : 1;
 }
 
 /* The sender of a packet as Python's sockets tell it; NULL with an error. */
