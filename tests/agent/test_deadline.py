@@ -13,26 +13,19 @@ from tests.virtual import run
 Limit = Callable[[float], Any]
 
 
-@asynccontextmanager
-async def moved(limit: float):
-    """A wait within a deadline that was armed before for a later time."""
-    deadline = Deadline(limit + 1000.0)
-    with deadline:
-        await asyncio.sleep(0)
-    deadline.move(limit)
-    with deadline:
-        yield
+def moved(armed: float):
+    """Makes a wait within a deadline that was armed before for this part of its time."""
 
+    @asynccontextmanager
+    async def limit(seconds: float):
+        deadline = Deadline(max(armed * seconds, 0.25))
+        with deadline:
+            await asyncio.sleep(0)
+        deadline.move(seconds)
+        with deadline:
+            yield
 
-@asynccontextmanager
-async def prolonged(limit: float):
-    """A wait within a deadline that was armed before for an earlier time."""
-    deadline = Deadline(max(limit / 2, 0.25))
-    with deadline:
-        await asyncio.sleep(0)
-    deadline.move(limit)
-    with deadline:
-        yield
+    return limit
 
 
 @asynccontextmanager
@@ -135,7 +128,7 @@ SCENES: list[Callable[[Limit], Awaitable[object]]] = [
 SCENES += [cancelled_at(seconds) for seconds in (0.0, 1.0, 2.0)]
 
 
-@pytest.mark.parametrize("limit", [fresh, moved, prolonged])
+@pytest.mark.parametrize("limit", [fresh, moved(0.5), moved(1000.0)])
 @pytest.mark.parametrize("scene", SCENES, ids=range(len(SCENES)))
 def test_it_ends_a_wait_as_a_timeout_does(scene: Callable[[Limit], Awaitable[object]], limit: Limit) -> None:
     @asynccontextmanager
