@@ -15,7 +15,7 @@ AREAS = {
     "dashboard": ("dashboard", "call_page", "watched", "million"),
     "cluster": ("deploy", "takeover", "two_gateways"),
     "start": ("start",),
-    "tools": (),
+    "tools": ("replay",),
     "turns": ("turns",),
     "production": (),
 }

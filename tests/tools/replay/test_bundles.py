@@ -1,7 +1,6 @@
 """Bundles of `tests/data/bundles` (see `tests.tools.replay.making`) replay the same; broken files are refused."""
 
 import json
-import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -85,14 +84,6 @@ def test_a_line_that_was_lost_is_lost_again() -> None:
     one = bundle("hangs_up")
     lost = replace(one, frames=[frame | {"lost": True} if frame.get("do") == "end" else frame for frame in one.frames])
     assert [replay(each).story.ending for each in (one, lost)] == ["caller_hung_up", "line_lost"]
-
-
-def test_it_is_played_a_hundred_times_as_fast_as_it_was() -> None:
-    calls = [bundle(name) for name in ALL[::6]]
-    replay(calls[0])
-    began = time.process_time()
-    seconds = sum(replay(one).seconds for one in calls)
-    assert seconds / (time.process_time() - began) > 100
 
 
 # What a change of the code does
