@@ -14,7 +14,7 @@ PROGRAMS ?=
 # Processes that tests start would compile everything again each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run demo check test test-loaded lint fast suite again fuzz-fast search-turns install bench docs wheel images audit format lock clean
+.PHONY: run demo check test test-loaded lint compiled fast suite again fuzz-fast search-turns install bench docs wheel images audit format lock clean
 
 run: install
 	$(BIN)/sipgw serve
@@ -48,13 +48,19 @@ check: $(VENV)/.tested
 	@began=$$(date +%s); $(MAKE) --no-print-directory --jobs 2 lint fast && \
 	  echo "make check took $$(( $$(date +%s) - began )) s"
 
-test: lint suite
+test: $(VENV)/.tested
+	@$(MAKE) --no-print-directory --jobs 2 lint compiled
+	@$(MAKE) --no-print-directory suite
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# pytest compiles the tests when it collects them. Once, beside mypy, instead of once in each worker of the suite.
+compiled: $(VENV)/.tested
+	@$(BIN)/python -m pytest --collect-only --ignore tests/images >/dev/null
 
 fast: $(VENV)/.tested
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m "not slow and not programs" \
@@ -88,7 +94,11 @@ bench: $(VENV)/.tested
 # The packet path in C with sanitizers, against the one in Python, with random packets and orders. With malloc each object
 # of Python has memory of its own, so that the sanitizer sees what is written beyond its end or used after it.
 SECONDS ?= 60
-fuzz-fast: $(VENV)/.tested
+fuzz-# pytest compiles the tests when it collects them. Once, beside mypy, instead of once in each worker of the suite.
+compiled: $(VENV)/.tested
+	@$(BIN)/python -m pytest --collect-only --ignore tests/images >/dev/null
+
+fast: $(VENV)/.tested
 	CFLAGS="-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" LDFLAGS="-fsanitize=address,undefined" \
 	  $(BIN)/python setup.py --quiet build_ext --force --build-temp build/fuzz --build-lib build/fuzz
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \

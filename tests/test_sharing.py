@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.sharing import LONG, Sharing
+from tests.sharing import LATER, LONG, Sharing, lower
 
-UNIT = [f"tests/test_{name}.py::test" for name in "abcd"]
-CALLS = [f"tests/interop/test_{name}.py::test" for name in "ef"]
+UNIT = [f"tests/test_{name}.py::test" for name in "abcde"]
+CALLS = [f"tests/interop/test_{name}.py::test" for name in "fg"]
 ROOT = Path(__file__).parent.parent
 LONGER = f"{LONG[0]}::test"
 
@@ -19,9 +19,9 @@ class Worker:
     """Does at once what it is given."""
 
     shutting_down = False
-    gateway = SimpleNamespace(id="gw")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.gateway = SimpleNamespace(id=name)
         self.given: list[int] = []
 
     def send_runtest_some(self, indices: Sequence[int]) -> None:
@@ -36,8 +36,8 @@ def test_some_workers_begin_with_calls_and_the_others_end_with_them(collected: l
     config: Any = SimpleNamespace(
         getvalue={"tx": ["2*popen"]}.__getitem__, option=SimpleNamespace(loadscopereorder=False, debug=False), hook=None
     )
-    sharing, workers = Sharing(config, phones=1), [Worker(), Worker()]
-    nodes: list[Any] = list(workers)
+    sharing, workers = Sharing(config, phones=1), [Worker("gw1"), Worker("gw0")]
+    nodes: list[Any] = list(workers)  # in the order in which they were ready
     for node in nodes:
         sharing.add_node(node)
         sharing.add_node_collection(node, collected)
@@ -48,9 +48,18 @@ def test_some_workers_begin_with_calls_and_the_others_end_with_them(collected: l
             for index in node.given[done : done + 1]:
                 sharing.mark_test_complete(node, index)
         done += 1
-    first, second = ([collected[index] for index in worker.given] for worker in workers)
-    assert first == [LONGER, *CALLS, UNIT[3]], "which has taken what was left when there were no calls"
-    assert second == UNIT[:3]
+    second, first = ([collected[index] for index in worker.given] for worker in workers)
+    assert first == [LONGER, *CALLS, UNIT[4]], "which has taken what was left when there were no calls"
+    assert second == UNIT[:4]
+
+
+def test_the_others_have_a_lower_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    lowered = list[int]()
+    monkeypatch.setattr("os.nice", lowered.append)
+    lower("gw3", 4)
+    assert lowered == []
+    lower("gw4", 4)
+    assert lowered == [LATER]
 
 
 def test_every_long_file_is_there() -> None:
