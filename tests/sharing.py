@@ -12,11 +12,11 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
-PHONES = "tests/interop/"
-LONG = tuple(f"{PHONES}test_{name}.py" for name in ("faults", "workers", "calls", "stack", "impaired"))
+PACKAGE = "tests/test_package.py"
+"""It holds the demo's conversation several times."""
+PHONES = ("tests/interop/", PACKAGE)
+LONG = (PACKAGE, *(f"tests/interop/test_{name}.py" for name in ("faults", "workers", "calls", "stack", "impaired")))
 """Files that take more than a minute. They come first: begun last, one of them would run on alone."""
-
-
 LATER = 10
 """What the others add to their niceness: one that computes gets a tenth of the time of one with phones."""
 
