@@ -458,13 +458,23 @@ write_message(Receiving *of, unsigned char *at, const unsigned char *sound, int 
     memcpy(at + channel->waiting, sound, (size_t)(whole - channel->waiting));
 }
 
+/* Whether 20 ms of this are louder than sound that is brought at once, as in WorkerChannel.gather. */
+static int
+alerts(const FastPath *path, const Channel *channel, const unsigned char *sound, int length)
+{
+    for (int at = 0; at < length; at += FRAME)
+        if (level_by(path, loudness_of(path, sound + at, length - at < FRAME ? length - at : FRAME)) < channel->alert)
+            return 1;
+    return 0;
+}
+
 /* media.process.worker.Worker._hand_up and WorkerChannel.gather; 1, or -1 with an error if there is no memory. */
 static int
 hand_up(FastPath *path, Receiving *of, const unsigned char *sound, int length, Ready ready, double now)
 {
     Channel *channel = of->channel;
     int whole = ready.usual;
-    if (ready.alert > whole && level_by(path, loudness_of(path, sound, length)) < channel->alert)
+    if (ready.alert > whole && alerts(path, channel, sound, length))
         whole = ready.alert;
     if (whole > 0) {
         Py_ssize_t size = PyByteArray_Size(path->out);

@@ -186,7 +186,7 @@ class Channel:
     def set_chunk_duration(self, seconds: float, alert: float | None = None) -> None:
         """Get `Frames` of so many seconds each, 0.02 to 0.3; at first it is 0.1.
 
-        A packet of sound louder than `alert`, a level in dBm0, comes at once, with all that waits.
+        20 ms of a packet louder than `alert`, a level in dBm0, bring it at once, with all that waits.
         """
         self._order(Kind.CHUNK, wire.chunk(seconds, alert))
 

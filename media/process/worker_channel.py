@@ -164,13 +164,16 @@ class WorkerChannel(base.Channel):
     def gather(self, sound: bytes, *, behind: bool = False) -> Sequence[tuple[bytes, bytes]]:
         """Take received sound; returns the chunks that are complete, larger ones if the gateway is `behind`.
 
-        Sound that is louder than `alert` completes a chunk, unless the gateway is behind. With each chunk comes how
-        loud the sound was that we sent meanwhile: see `media.session.sent_levels`.
+        20 ms that are louder than `alert` complete a chunk, unless the gateway is behind: a packet may have more of
+        which most is quiet. With each chunk comes how loud the sound was that we sent meanwhile: see
+        `media.session.sent_levels`.
         """
         chunk, size = self.chunk + sound, self.chunk_size
         if behind:
             size = max(size, CHUNK)
-        elif self.alert and LEVELS[level(sound)] < self.alert:
+        elif self.alert and any(
+            LEVELS[level(sound[at : at + FRAME])] < self.alert for at in range(0, len(sound), FRAME)
+        ):
             size = FRAME
         if len(chunk) < size:
             self.chunk = chunk

@@ -199,6 +199,15 @@ def test_shorter_chunks_may_be_ordered_while_more_waits(twins: Twins) -> None:
 
 
 @native
+def test_a_loud_part_of_a_long_packet_is_an_alert_in_both(twins: Twins) -> None:
+    twins.length = 480
+    for side in twins.sides:
+        side.do(Kind.CHUNK, 1, b"\x0f\x20")
+    twins.in_order(60, calls=1)
+    assert twins.sides[0].left <= 20
+
+
+@native
 def test_what_cannot_be_sent_is_counted_in_both() -> None:
     both = Twins()
     try:

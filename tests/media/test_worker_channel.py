@@ -66,6 +66,17 @@ def test_a_sound_that_is_loud_enough_brings_all_that_waits_at_once() -> None:
     assert channel.gather(loud) == ()
 
 
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_a_long_packet_brings_its_sound_at_once_wherever_it_begins(before: int) -> None:
+    channel, quiet = WorkerChannel(1), b"\xff" * 160
+    channel.play(Kind.CHUNK, wire.chunk(0.3, -39))
+    soft = b"\x68\xe8" * 80
+    assert LEVELS[level(soft)] == 36
+    packet = quiet * before + soft + quiet * (2 - before)
+    assert LEVELS[level(packet)] == 41, "on average"
+    assert [piece for piece, _ in channel.gather(packet)] == [packet]
+
+
 @pytest.mark.parametrize(("alert", "comes"), [(-400.0, True), (-1.0, True), (0.0, False), (9.0, False)])
 def test_any_level_can_be_ordered(alert: float, *, comes: bool) -> None:
     """The gate of a line whose noise is as loud as sound can be lies above all sound."""

@@ -239,6 +239,8 @@ class Twins:
         self.phones = [Phone() for _ in range(CALLS)]
         self.utterance = 1
         self.packets = 0
+        self.length = FRAME
+        """Samples of a packet that follows the one before."""
         for number in range(1, CALLS + 1):
             self.connect(number, begin * len(FORMATS))
 
@@ -299,7 +301,8 @@ class Twins:
                 self.say(number, which)
             for call in range(calls):
                 self.packet(call, 0, 0, 0, 0, 0, 0x80)
-            self.step("slot", 2)
+            for _ in range(self.length // FRAME):
+                self.step("slot", 2)
             self.judge()
 
     def say(self, number: int, which: int) -> None:
@@ -313,11 +316,13 @@ class Twins:
 
     def packet(self, call: int, sender: int, lost: int, gap: int, other: int, kind: int, first: int) -> None:
         stream = self.streams[call]
-        length = LENGTHS[(stream[1] + call) % len(LENGTHS)] if gap else FRAME
+        length = LENGTHS[(stream[1] + call) % len(LENGTHS)] if gap else self.length
         quiet = stream[1] // 8 % 2  # then silence that was inserted is taken back
         payload = bytes(0xFF if quiet else (stream[1] * 7 + at) & 0xFF for at in range(length))
-        if not quiet and stream[1] % 3 == 0:  # near the level above which sound is brought at once
-            payload = bytes(0x45 + stream[1] % 42 | (at & 1) << 7 for at in range(length))
+        if not quiet and stream[1] % 3 == 0:  # 20 ms of it are near the level above which sound is brought at once
+            loud = stream[1] // 3 % max(1, length // FRAME)
+            near = (0x45 + stream[1] % 42, 0xC5 + stream[1] % 42)
+            payload = bytes(near[at & 1] if at // FRAME == loud else 0xFF for at in range(length))
         sequence, timestamp = stream[1] + lost, stream[2] + gap * FRAME
         data = bytearray(rtp.build(kind & 0x7F, kind > 0x7F, sequence, timestamp, stream[0] + other, payload))
         data[0] = first
