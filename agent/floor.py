@@ -87,7 +87,8 @@ class Listening:
         """When the caller's last sound arrived, if it has ended."""
         self.even = False
         """Whether their sound comes in short pieces all the time."""
-        self._evened = False
+        self._ordered: Pieces | None = None
+        """The pieces in which the line was asked for it last."""
         self._given = 0
         self._arrived = 0.0
         self._end = 0.0
@@ -111,10 +112,10 @@ class Listening:
         return self._note(self.voice.feed(ulaw, at, played))
 
     def wants(self) -> Pieces | None:
-        """See `agent.hearing.caller.CallerSound.wants`."""
-        wanted, before = self.voice.wants(), self._evened
-        self._evened = self.even
-        return wanted if not self.even else Pieces(EVEN) if wanted is not None or not before else None
+        """The pieces in which sound should come from now on; None if the line was asked for them last."""
+        wanted = self.voice.wants()
+        before, self._ordered = self._ordered, Pieces(EVEN) if self.even else wanted
+        return self._ordered if self._ordered != before else None
 
     def lapse(self, now: float) -> list[Change]:
         """Changes because nothing came until `now`."""

@@ -203,8 +203,8 @@ class CallerSound:
         self._at = -math.inf
         self._voices.begin_line()
 
-    def wants(self) -> Pieces | None:
-        """The pieces in which sound should come from now on; None if they stay as before.
+    def wants(self) -> Pieces:
+        """The pieces in which sound should come from now on.
 
         As long as the line is quiet, long ones will do, because the first sound is brought at once.
         """
@@ -219,8 +219,8 @@ class CallerSound:
             alert = self._alert()
             patient = self._agent_speaks and lately > SETTLED and self._echo.path is CLEAN
             seconds = LISTENING if patient and alert is not None else IDLE
-        before, self._pieces = self._pieces, Pieces(seconds, alert)
-        return self._pieces if self._pieces != before else None
+        self._pieces = Pieces(seconds, alert)
+        return self._pieces
 
     def _alert(self) -> int | None:
         """Sound that is worth a look at once, -126 to -1 dBm0: near the gate, and as before while that is near enough.

@@ -29,7 +29,7 @@ def waits(session: SttSession, before: int, speech: int) -> float:
         for piece, _ in channel.gather(frame):
             session.backlog.add(piece)
             listening.hear(piece, at * FRAME_SECONDS)
-            if (wanted := listening.voice.wants()) is not None:
+            if (wanted := listening.wants()) is not None:
                 channel.play(wire.Kind.CHUNK, wire.chunk(*wanted))
             while message := session.backlog.next_frame():
                 sent += len(message)

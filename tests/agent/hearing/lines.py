@@ -73,7 +73,7 @@ def heard(subject: CallerSound, call: Line, *, clock: float = 0.0, alarm: float 
         if due is not None and now >= due:
             subject.false_alarm()
             due = None
-        pieces = subject.wants() or pieces
+        pieces = subject.wants()
         at = end
     return found
 

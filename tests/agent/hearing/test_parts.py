@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from agent.floor import Listening
 from agent.hearing.background import AT_ONCE, Background
 from agent.hearing.caller import CallerSound
 from agent.hearing.changes import Kind, SoundEvidence
@@ -324,3 +325,19 @@ def test_a_model_that_fails_in_a_call_is_replaced_by_the_pitch(times: int) -> No
     assert [one["event"] for one in logs] == [BY_PITCH]
     assert told.count(Kind.VOICE_STARTED) >= 2
     assert subject.state is State.QUIET
+
+
+def test_the_line_is_asked_for_other_pieces_as_soon_as_they_need_not_be_even_any_more() -> None:
+    """Another provider of speech to speech takes over: the pieces of 20 ms would last until the caller's next sound."""
+    subject, quiet = Listening(), b"\xff" * 800
+    subject.hear(quiet, 1.0)
+    assert subject.wants() == (0.1, -39)
+    subject.even = True
+    assert subject.wants() == (0.02, None)
+    subject.hear(b"\x10\x90" * 400, 1.1)
+    assert subject.wants() is None, "it has been asked for these already"
+    subject.hear(quiet * 3, 1.4)
+    assert subject.voice.wants() == (0.1, -39)
+    subject.even = False
+    assert subject.wants() == (0.1, -39)
+    assert subject.wants() is None

@@ -67,7 +67,7 @@ def test_voices_begin_and_end_in_turns(events: list[tuple[str, bool, int, str]])
                 assert 0.0 <= change.evidence.voice <= 1.0
                 assert str(change.evidence)
             wanted = subject.wants()
-            assert wanted is None or (0.02 <= wanted.seconds <= 0.3 and wanted.alert in (None, *range(-60, 0)))
+            assert 0.02 <= wanted.seconds <= 0.3 and wanted.alert in (None, *range(-60, 0))
         assert subject.speaking == speaking
         if then:
             getattr(subject, then)()
