@@ -458,7 +458,7 @@ write_message(Receiving *of, unsigned char *at, const unsigned char *sound, int 
     memcpy(at + channel->waiting, sound, (size_t)(whole - channel->waiting));
 }
 
-/* Whether 20 ms of this are louder than sound that is brought at once, as in WorkerChannel.gather. */
+/* Whether 20 ms of this are louder than sound that is brought at once, as in WorkerChannel._alerts. */
 static int
 alerts(const FastPath *path, const Channel *channel, const unsigned char *sound, int length)
 {
