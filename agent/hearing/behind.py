@@ -29,6 +29,8 @@ class Behind:
         self._power = 0.0
         self.slots = 0
         """Loud slots since the voice that was loudest so far."""
+        self._passed_power, self._passed = 0.0, 0
+        """The same of voices since then that were not taken for the caller's."""
 
     def take(self, level: float) -> bool:
         """Take the level of a loud slot in dBm0; returns whether it is one of the voice that was loudest so far."""
@@ -46,17 +48,24 @@ class Behind:
     def pass_by(self, level: float, slots: int) -> None:
         """A voice of this level, dBm0, was not taken for the caller's: so many slots of it."""
         if level < self._loudest - BELOW:
-            self._power += 10 ** (level / 10) * slots
-            self.slots += slots
+            self._passed_power += 10 ** (level / 10) * slots
+            self._passed += slots
+
+    def begin(self) -> None:
+        """A voice is taken for the caller's: those that passed by before it are no part of it."""
+        self._passed_power, self._passed = 0.0, 0
 
     def hear_again(self) -> None:
         """Forget the sound that was reported; the next sound may be the caller again."""
         self._power, self.slots = 0.0, 0
+        self.begin()
 
     def level(self, *, alone: bool) -> float | None:
         """The level of somebody else who goes on, dBm0; None while there is nobody.
 
         `alone`: nobody was behind the caller lately.
         """
-        long = LONG_ALONE if alone else LONG
-        return 10 * math.log10(self._power / self.slots) if self.slots * SECONDS >= long - 1e-9 else None
+        slots = self.slots + self._passed
+        if slots * SECONDS < (LONG_ALONE if alone else LONG) - 1e-9:
+            return None
+        return 10 * math.log10((self._power + self._passed_power) / slots)

@@ -60,6 +60,7 @@ class Voices:
             self._opened = at if at - self._opened <= OPENS else -math.inf
         elif at - self._audible >= (QUIET_AT_FIRST if self._is_new else QUIET):
             self._alone = at
+            self._behind.hear_again()
         if self.first is not None and at - self.first.began >= LATELY:
             self.first = None
         self._is_new = self._audible == math.inf
@@ -93,6 +94,7 @@ class Voices:
         """A voice of the caller was told."""
         if at - self.last.heard >= RECENT:
             self._behind = Behind()
+        self._behind.begin()
         self._one_before, self.last = self.last, sound
 
     def go_on(self, sound: Sound, level: float, at: float) -> None:

@@ -228,3 +228,52 @@ def test_a_voice_that_is_refused_soon_after_the_caller_is_one_behind_them(after:
     assert len(of(told, Kind.VOICE_STARTED)) == 1, "the television was refused at once"
     assert subject.others is not alone
     assert subject.theirs(6.0 + 4.0 + after + 1.5) is alone
+
+
+def spoken(subject: Voices, at: float, slots: int, dbm0: float = -20.0) -> Heard:
+    """A voice of the caller that is told at `at`."""
+    sound = Heard(at - 0.1, at)
+    subject.begin(sound, at)
+    for slot in range(slots):
+        sound.heard = at + SECONDS * slot
+        subject.listen(sound.heard)
+        subject.go_on(sound, dbm0, sound.heard)
+    return sound
+
+
+def passing(subject: Voices, at: float, slots: int) -> None:
+    """A voice that is too quiet to be the caller's."""
+    for slot in range(slots):
+        subject.listen(at + SECONDS * slot)
+    subject.go_by(Heard(at, at + SECONDS * slots, loud=slots, voice=slots, power=slots * 10**-3.2))
+
+
+@pytest.mark.parametrize(("passed", "slots", "quiet"), [(40, 40, 0.5), (15, 20, 0.0)])
+def test_the_soft_beginning_of_a_sentence_does_not_count_together_with_a_quieter_voice_before(
+    passed: int, slots: int, quiet: float
+) -> None:
+    """On a line that was quiet lately, and on one that never is. The last word of the sentence before was soft, too."""
+    subject = Voices()
+    subject.listen(0.0)
+    subject.listen(quiet)
+    before = spoken(subject, 0.1 + quiet, 100)
+    for _ in range(9):
+        subject.go_on(before, -33.0, before.heard)
+    assert subject.end(before) == (False, False)
+    passing(subject, 3.0, passed)
+    assert not subject.others
+    again = spoken(subject, 3.4 + passed * SECONDS, slots, -33.0)
+    assert not subject.is_left(again)
+    for slot in range(50):
+        subject.go_on(again, -33.0, 5.0 + SECONDS * slot)
+    assert subject.is_left(again), "this is for too long to be the caller's"
+
+
+@pytest.mark.parametrize(("gap", "known"), [(0.5, True), (1.1, False)])
+def test_murmurs_with_a_quiet_second_between_them_are_nobody_who_goes_on(gap: float, known: bool) -> None:
+    subject = Voices()
+    subject.listen(0.0)
+    assert subject.end(spoken(subject, 1.1, 100)) == (False, False)
+    for number in range(2):
+        passing(subject, 3.5 + number * (0.7 + gap), 35)
+    assert subject.others is known
