@@ -94,11 +94,7 @@ bench: $(VENV)/.tested
 # The packet path in C with sanitizers, against the one in Python, with random packets and orders. With malloc each object
 # of Python has memory of its own, so that the sanitizer sees what is written beyond its end or used after it.
 SECONDS ?= 60
-fuzz-# pytest compiles the tests when it collects them. Once, beside mypy, instead of once in each worker of the suite.
-compiled: $(VENV)/.tested
-	@$(BIN)/python -m pytest --collect-only --ignore tests/images >/dev/null
-
-fast: $(VENV)/.tested
+fuzz-fast: $(VENV)/.tested
 	CFLAGS="-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" LDFLAGS="-fsanitize=address,undefined" \
 	  $(BIN)/python setup.py --quiet build_ext --force --build-temp build/fuzz --build-lib build/fuzz
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
