@@ -326,7 +326,7 @@ async def _reset(exchange: Exchange) -> None:
         ),
         (lambda: raw(b'{"error": "\\u001b]0;owned\\u0007\\u202e"}', status=500), "HTTP 500:"),
         (lambda: raw(b"", status=302, location="http://elsewhere.invalid/"), "HTTP 302"),
-        (lambda: Hostile(_endless), "answered without end"),
+        (lambda: Hostile(_endless), "more than 4194304 bytes"),
         (lambda: Hostile(_dripping), "gave no answer within 0.2 s"),
         (lambda: Hostile(_reset), "broke off"),
     ],

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 from agent.authorities import tls
+from agent.bodies import TooLargeError, within
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.connections import Warming
 from agent.providers.elevenlabs import IN_URL, NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
 from agent.providers.elevenlabs_alignment import AlignedText
 from agent.providers.extra import in_query
-from agent.providers.faults import quoted, wait_of
+from agent.providers.faults import quoted, too_large, wait_of
 from agent.tts import Speech, WordTime
 
 if TYPE_CHECKING:  # the SDK brings it
@@ -28,6 +29,9 @@ SDK = ("elevenlabs.client", "elevenlabs.core", "elevenlabs.types", "elevenlabs.t
 
 KEEP_CONNECTION = 60.0
 """Seconds that an idle connection is kept for the next sentence; httpx's own 5 would cost a TLS handshake per turn."""
+
+MOST_BYTES = 16 << 20
+"""Bytes of one answer: 20 minutes of sound."""
 
 LONGEST = 3600.0
 """Seconds of a sentence at most, for times that make no sense."""
@@ -52,10 +56,15 @@ class ElevenLabsHttpTts:
         import httpx
         from elevenlabs.client import AsyncElevenLabs
 
+        base_url = self._options.url.rstrip("/")
         limits = httpx.Limits(max_connections=10, keepalive_expiry=KEEP_CONNECTION)
         timeout = httpx.Timeout(self._options.first_sound_limit, connect=self._options.open_limit)
-        self._http = http = httpx.AsyncClient(timeout=timeout, limits=limits, verify=tls())
-        base_url = self._options.url.rstrip("/")
+        self._http = http = httpx.AsyncClient(
+            timeout=timeout,
+            limits=limits,
+            verify=tls(),
+            event_hooks=within(MOST_BYTES, httpx.AsyncByteStream),
+        )
         client = AsyncElevenLabs(api_key=self._options.api_key, base_url=base_url, httpx_client=self._http)
         self._speech = client.text_to_speech  # what this imports is not imported in the first sentence
         self._warming = Warming(lambda: http.get(base_url), httpx.HTTPError, httpx.InvalidURL)
@@ -80,6 +89,8 @@ class ElevenLabsHttpTts:
                     fault = body_fault(error.status_code or 502, error.body, self._options.api_key)
                     fault.retry_after = wait_of(error.headers or {}) or fault.retry_after
                     raise fault from None
+                except TooLargeError as error:
+                    raise too_large(NAME, error) from None
                 except Exception as error:  # noqa: BLE001  the SDK lets errors of transport and parsing through
                     problem = quoted(f"{type(error).__name__} {error}", self._options.api_key)
                     _log.warning("tts_failed", provider=NAME, problem=problem)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from agent.bodies import TooLargeError
 from agent.errors import ProviderError
 
 QUOTE_LIMIT = 200
@@ -49,6 +50,13 @@ def http_fault(provider: str, status: int, words: str = "", retry_after: float =
     refused = (status < 500 and status != 408) or status == 503  # after others work may have been done, and is billed
     return ProviderError(
         provider, problem, advice=advice, temporary=temporary, retry_after=retry_after, of_request=one, refused=refused
+    )
+
+
+def too_large(provider: str, error: TooLargeError) -> ProviderError:
+    """The error for an answer whose body was not read; a refusal stays one."""
+    return (
+        http_fault(provider, error.status, str(error)) if error.status >= 300 else ProviderError(provider, str(error))
     )
 
 

@@ -9,10 +9,11 @@ import httpx2
 import structlog
 
 from agent.authorities import tls
+from agent.bodies import TooLargeError, lift, within
 from agent.errors import ProviderError
 from agent.meter import sent_again
 from agent.providers.connections import Warming
-from agent.providers.faults import http_fault, quoted, wait_of
+from agent.providers.faults import http_fault, quoted, too_large, wait_of
 from agent.providers.tts_session import SpeakOptions
 from agent.tts import Speech
 
@@ -23,7 +24,7 @@ UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2
 """Faults without a connection: nothing was asked. After any other the sentence may have been taken, and is billed."""
 
 MAX_WORDS = 4096
-"""Bytes read of a refusal."""
+"""Bytes of a refusal that are looked at."""
 
 _log = structlog.get_logger()
 
@@ -88,6 +89,7 @@ class HttpTts:
             timeout=httpx2.Timeout(max(limits.first_sound_limit, limits.gap_limit), connect=limits.open_limit),
             limits=httpx2.Limits(max_connections=10, keepalive_expiry=KEEP_CONNECTION),
             verify=tls(),
+            event_hooks=within(),
         )
         self._warming = Warming(lambda: http.get(self._speech.url))
 
@@ -136,6 +138,8 @@ class HttpTts:
                 return await anext(sound, None)
         except (TimeoutError, httpx2.ReadTimeout):
             raise ProviderError(self.name, f"no sound within {limit:g} s") from None
+        except TooLargeError as error:
+            raise too_large(self.name, error) from None
         except httpx2.HTTPError as error:
             problem = quoted(f"connection failed: {type(error).__name__} {error}", self._speech.limits.api_key)
             raise _LostError(self.name, problem, refused=isinstance(error, UNSENT)) from None
@@ -147,14 +151,11 @@ class HttpTts:
         decoder = self._speech.decoder()
         async with self._http.stream("POST", url, headers=headers, content=body) as response:
             if response.status_code != 200:
-                words = b""
-                async for data in response.aiter_bytes():
-                    words += data
-                    if len(words) >= MAX_WORDS:
-                        break
-                raise self._speech.refusal(response.status_code, words[:MAX_WORDS], response.headers)
+                words = (await response.aread())[:MAX_WORDS]
+                raise self._speech.refusal(response.status_code, words, response.headers)
             if "json" in response.headers.get("content-type", ""):
                 raise ProviderError(self.name, "answered in JSON instead of sound")
+            lift(response)
             async for data in response.aiter_bytes():
                 yield decoder.feed(data)
             yield decoder.finish()

@@ -17,8 +17,6 @@ from agent.providers.openai_client import MAX_TEXT, ModelClient, OpenAIOptions, 
 from agent.providers.reasoning import SPENT, chat_effort, token_limit
 from agent.providers.tool_calls import ToolCalls, TooMuchError
 
-MAX_BODY = 1 << 20
-"""Bytes of a reply that comes as one JSON body."""
 CUT = ("length", "content_filter")
 """Why a reply ends before it is done."""
 
@@ -119,12 +117,7 @@ class OpenAILlm:
             async for chunk in self._client.events(response):
                 yield chunk
             return
-        body = b""
-        async for data in response.aiter_bytes():
-            body += data
-            if len(body) > MAX_BODY:
-                raise ProviderError(self.name, "sent a body beyond 1 MiB")
-        yield json.loads(body)
+        yield json.loads(await response.aread())
 
     async def _next(self, chunks: AsyncGenerator[Any, None], deadline: Deadline, finish: str) -> Any:
         """The next chunk, None at the end. A reply that is already complete (`finish`) cannot fail any more."""

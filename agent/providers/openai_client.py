@@ -17,6 +17,7 @@ import httpx2
 import structlog
 
 from agent.authorities import tls
+from agent.bodies import LARGEST, TooLargeError, lift, within
 from agent.deadline import Deadline
 from agent.errors import ProviderError
 from agent.limits import FIRST_TOKEN, GAP
@@ -24,7 +25,7 @@ from agent.meter import sent_again
 from agent.providers.connections import Warming
 from agent.providers.dialect import Dialect, is_too_long, latest, limit_name
 from agent.providers.extra import FIXED, Limits, ProviderOptions, merged
-from agent.providers.faults import http_fault, quoted, wait_of
+from agent.providers.faults import http_fault, quoted, too_large, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
 
 SDK = ("openai", "httpcore2")
@@ -112,15 +113,22 @@ class OpenAIOptions(ModelOptions):
 class ModelClient:
     """The connections to one server, for all calls."""
 
-    def __init__(self, options: ModelOptions, name: str = "openai", client: str = "AsyncOpenAI") -> None:
-        """`client` is a class of the package `name`. Raises `ImportError`."""
+    def __init__(
+        self, options: ModelOptions, name: str = "openai", client: str = "AsyncOpenAI", largest: int = LARGEST
+    ) -> None:
+        """`client` is a class of the package `name`; `largest` are the bytes of an answer that is not streamed.
+
+        Raises `ImportError`.
+        """
         self.name = name
         self._package = import_module(name)
         self.options = options
         self.dialect = Dialect()
         timeout = httpx2.Timeout(options.first_token_limit, connect=options.connect_limit)
         limits = httpx2.Limits(max_connections=1000, keepalive_expiry=KEEP_CONNECTION)
-        self._http = self._package.DefaultAioHttpClient(timeout=timeout, limits=limits, verify=tls())
+        self._http = self._package.DefaultAioHttpClient(
+            timeout=timeout, limits=limits, verify=tls(), event_hooks=within(largest)
+        )
         self.sdk = getattr(self._package, client)(
             api_key=options.api_key or "none",
             base_url=options.url,
@@ -202,6 +210,7 @@ class ModelClient:
 
         One that ends without OpenAI's last event has broken off, but for who knows by then that it is complete.
         """
+        lift(response)
         found, pieces = Events(), response.aiter_bytes()
         try:
             async for data in pieces:
@@ -246,7 +255,10 @@ class ModelClient:
             fault = http_fault(self.name, 401 if strange else error.status_code, words, wait)
             fault.temporary |= _told(error, "code") == MISWRITTEN
             raise fault from None
-        except (self._package.APIConnectionError, httpx2.TransportError) as error:
+        except (self._package.APIConnectionError, httpx2.TransportError, TooLargeError) as error:
+            for one in (error, error.__cause__):  # the SDK reads an answer that is not streamed while it sends
+                if isinstance(one, TooLargeError):
+                    raise too_large(self.name, one) from None
             raise ProviderError(self.name, "connection failed", refused=_unsent(error)) from None
         except self._package.APIError as error:
             raise ProviderError(self.name, f"broke off: {self.quoted(error.message)}") from None

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 import httpx2
 
 from agent.authorities import tls
+from agent.bodies import TooLargeError, within
 from agent.line import SAMPLE_RATE
 from agent.pinned import PrivateAddress, ask, not_of_cloud
 from agent.pool import Pool, PoolFullError
@@ -60,17 +61,18 @@ async def fetched(source: str) -> bytes:
 
 
 async def _fetch(source: httpx2.URL) -> bytes:
-    file, plain = b"", {"Accept-Encoding": "identity"}  # of what is packed a small piece may become a large one
-    async with httpx2.AsyncClient(verify=tls(), headers=plain) as client, contextlib.AsyncExitStack() as stack:
+    async with (
+        httpx2.AsyncClient(verify=tls(), event_hooks=within(LARGEST)) as client,
+        contextlib.AsyncExitStack() as stack,
+    ):
         response = await ask(client, "GET", source, NAMES, not_of_cloud)
         stack.push_async_callback(response.aclose)
         if response.status_code != httpx2.codes.OK:
             raise RelayFault(f"play: the source answered HTTP {response.status_code}")
-        async for piece in response.aiter_raw():
-            file += piece
-            if len(file) > LARGEST:
-                raise RelayFault(f"play: a source has at most {LARGEST >> 20} MB")
-    return file
+        try:
+            return await response.aread()
+        except TooLargeError:
+            raise RelayFault(f"play: a source has at most {LARGEST >> 20} MB, and is not packed") from None
 
 
 def _decoded(file: bytes) -> bytes:

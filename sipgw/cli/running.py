@@ -17,6 +17,7 @@ import httpx2
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.authorities import tls
+from agent.bodies import within
 from agent.records import AgentSays, CallerSaid
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
@@ -41,6 +42,8 @@ PATIENCE = 20.0
 """Seconds without an answer of a gateway, or without a trace of a call, after which the call is given up."""
 LIMIT = 5.0
 """Seconds for one request."""
+LARGEST = 16 << 20
+"""Bytes of an answer: all that goes on at a gateway is far less. Another server may listen at the address."""
 GONE = Disposition("failed", "the gateway that made the call does not tell of it any more")
 """The phone may have rung, or somebody may have answered."""
 
@@ -110,7 +113,7 @@ class RunningGateway:
 @contextlib.asynccontextmanager
 async def found(config: GatewayConfig) -> AsyncIterator[RunningGateway | None]:
     """The gateway that runs on this machine with the database of `config`; None if none runs."""
-    async with httpx2.AsyncClient(timeout=LIMIT, trust_env=False, verify=tls()) as client:
+    async with httpx2.AsyncClient(timeout=LIMIT, trust_env=False, verify=tls(), event_hooks=within(LARGEST)) as client:
         running = RunningGateway(client, key_file(config.store.path))
         yield running if await running.live() is not None else None  # a gateway that was killed leaves its file
 

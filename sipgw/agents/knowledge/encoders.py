@@ -29,6 +29,8 @@ LIMIT = 60.0
 """Seconds for a batch of passages, for which nobody waits: after that it hangs."""
 LARGEST = 2048
 """Characters of one text that are encoded."""
+MOST_BYTES = 16 << 20
+"""Bytes of one answer of a service: a batch of vectors of 4096 numbers has six million."""
 ANSWER = 0.6
 """Seconds that a service has for the vectors of a question."""
 KEPT = 500
@@ -119,7 +121,7 @@ class ServiceEncoder:
         self._asked: dict[str, Any] = {"model": model, "encoding_format": "float"}
         if dimensions:
             self._asked["dimensions"] = dimensions
-        self._client = ModelClient(OpenAIOptions(api_key=api_key, url=url))
+        self._client = ModelClient(OpenAIOptions(api_key=api_key, url=url), largest=MOST_BYTES)
         self._kept = BoundedTable[tuple[str, ...], Vectors]("questions about documents", KEPT)
         self._rests_until = 0.0
 

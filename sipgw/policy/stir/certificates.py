@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
 from agent.authorities import tls
+from agent.bodies import TooLargeError, within
 from agent.pinned import PrivateAddress, ask
 from agent.pool import Pool, PoolFullError
 from sipgw.bounds import FULL
@@ -97,7 +98,9 @@ class Certificates:
         await self._group.__aenter__()
         if self._fetch is None:
             limits = httpx2.Limits(max_connections=MOST_FETCHES, max_keepalive_connections=0)
-            self._client = httpx2.AsyncClient(limits=limits, timeout=self._limit, trust_env=False, verify=tls())
+            self._client = httpx2.AsyncClient(
+                limits=limits, timeout=self._limit, trust_env=False, verify=tls(), event_hooks=within(LARGEST)
+            )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -189,14 +192,11 @@ class Certificates:
             try:
                 if response.status_code != 200:
                     raise Unfetched(f"the server of the certificate answers {response.status_code}")
-                data = b""
-                async for piece in response.aiter_raw():
-                    data += piece
-                    if len(data) > LARGEST:
-                        raise Unfetched(f"the certificate has more than {LARGEST} bytes")
-                return data
+                return await response.aread()
             finally:
                 await response.aclose()
+        except TooLargeError as error:
+            raise Unfetched(f"the certificate is not used: {error}") from None
         except PrivateAddress as error:
             raise Unfetched(f"the certificate is not fetched: {error}") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError, PoolFullError) as error:

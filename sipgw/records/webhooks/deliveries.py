@@ -15,14 +15,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Self
 
-import httpx2
 import structlog
 from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from agent.authorities import tls
 from sipgw.bounds import FULL
 from sipgw.config.records import WebhookOptions
 from sipgw.records.privacy.redaction import Redact, in_json
@@ -31,7 +29,7 @@ from sipgw.records.store.spool import Entry
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CallRecord, DeliveryRecord
 from sipgw.records.webhooks.mail import PARKED, SETTLES, TOO_MANY, Mailer
-from sipgw.records.webhooks.webhooks import PostFailed, post, signature
+from sipgw.records.webhooks.webhooks import PostFailed, new_client, post, signature
 from sipgw.sip.boundaries import lasting
 
 log = structlog.get_logger()
@@ -105,9 +103,7 @@ class Deliveries:
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
             if self._targets and self._send is None:
-                limits = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
-                client = httpx2.AsyncClient(limits=limits, timeout=60.0, trust_env=False, verify=tls())
-                await stack.enter_async_context(client)
+                client = await stack.enter_async_context(new_client())
                 self._send = lambda target, body, headers: post(client, target, body, headers)
             group = await stack.enter_async_context(asyncio.TaskGroup())
             delivering = [partial(self._deliver, target) for target in self._targets]

@@ -6,12 +6,15 @@ of ``SECONDS.BODY`` with the secret.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 from collections.abc import Mapping
 
 import httpx2
 
+from agent.authorities import tls
+from agent.bodies import TooLargeError, within
 from agent.pinned import PrivateAddress, anywhere, ask, public
 from agent.pool import Pool, PoolFullError
 from sipgw.config.records import WebhookOptions
@@ -52,6 +55,12 @@ def genuine(secret: str, header: str, body: bytes, now: float, tolerance: float 
     return hmac.compare_digest(signature(secret, int(seconds), body).encode(), header.encode())
 
 
+def new_client() -> httpx2.AsyncClient:
+    """A client for `post`."""
+    limits = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
+    return httpx2.AsyncClient(limits=limits, timeout=60.0, trust_env=False, verify=tls(), event_hooks=within(ANSWER))
+
+
 async def post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes, headers: Mapping[str, str]) -> None:
     """Send `body`. Raises `PostFailed` unless the answer is 2xx; a redirection is none."""
     try:
@@ -71,11 +80,8 @@ async def _post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes
     except PrivateAddress as error:
         raise PostFailed(f"{error}; set private_networks = true if that is meant") from None
     try:
-        size = 0
-        async for piece in response.aiter_raw():
-            size += len(piece)
-            if size > ANSWER:
-                break
+        with contextlib.suppress(TooLargeError):
+            await response.aread()
     finally:
         await response.aclose()
     if not response.is_success:

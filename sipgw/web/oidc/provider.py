@@ -11,6 +11,7 @@ from urllib.parse import quote_plus, urlsplit
 import httpx2
 
 from agent.authorities import tls
+from agent.bodies import TooLargeError, within
 from agent.pinned import PrivateAddress, anywhere, ask, public
 from agent.pool import Pool, PoolFullError
 from sipgw.config.errors import OperatorError
@@ -140,19 +141,20 @@ class OidcProvider:
         try:
             async with (
                 asyncio.timeout(LIMIT),
-                httpx2.AsyncClient(timeout=None, trust_env=False, verify=tls()) as client,
+                httpx2.AsyncClient(timeout=None, trust_env=False, verify=tls(), event_hooks=within(LARGEST)) as client,
             ):
-                headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-                more |= {"headers": headers, "auth": auth}
+                more |= {"headers": {"Accept": "application/json"}, "auth": auth}
                 response = await ask(client, method, httpx2.URL(url), NAMES, anywhere if own else public, **more)
                 try:
-                    return _object(response.status_code, await _bounded(response, host), host)
+                    return _object(response.status_code, await response.aread(), host)
                 finally:
                     await response.aclose()
         except TimeoutError:
             raise OidcError(f"{host} gives no answer within {LIMIT:g} s", "unreachable") from None
         except PrivateAddress as error:
             raise OidcError(f"its document leads into a private network: {error}") from None
+        except TooLargeError as error:
+            raise OidcError(f"{host} cannot be used: {error}") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError, PoolFullError) as error:
             problem = f"{host} cannot be asked: {type(error).__name__}: {error}"[:200]
             raise OidcError(problem, "unreachable") from None
@@ -193,15 +195,6 @@ def read(document: Mapping[str, Any], options: OidcOptions) -> Metadata:
 def _texts(document: Mapping[str, Any], name: str, otherwise: tuple[str, ...]) -> tuple[str, ...]:
     found = document.get(name, otherwise)
     return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list | tuple) else ()
-
-
-async def _bounded(response: httpx2.Response, host: str) -> bytes:
-    data = b""
-    async for piece in response.aiter_raw():
-        data += piece
-        if len(data) > LARGEST:
-            raise OidcError(f"{host} answers with more than {LARGEST} bytes")
-    return data
 
 
 def _object(status: int, data: bytes, host: str) -> dict[str, Any]:

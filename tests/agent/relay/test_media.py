@@ -104,7 +104,7 @@ def test_mp3_is_played_with_pyav() -> None:
         ({"/a": b"RIFF\0\0\0\0WAVE"}, "", "has no sound"),
         ({"/a": ulaw(b"")}, "", "has no sound"),
         ({"/a": b"RIFF" + bytes(media.LARGEST)}, "", "at most 4 MB"),
-        ({"/a": gzip.compress(b"RIFF" + bytes(media.LARGEST))}, "", "not a sound file"),  # it is not unpacked
+        ({"/a": gzip.compress(b"RIFF" + bytes(media.LARGEST))}, "", "is not packed"),
         ({}, "http://example.com/a.wav", "unless its host is local"),
         ({}, "file:///etc/passwd", "must be an https"),
         ({}, "https://[", "must be an https"),

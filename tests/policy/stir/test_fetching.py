@@ -62,13 +62,8 @@ def fetch(
             monkeypatch.setattr(certificates, "unusable", lambda url: "")
             context = ssl.create_default_context()
             authority.configure_trust(context)
-            async with (
-                Certificates(load_roots(str(world.roots)), limit) as known,
-                httpx2.AsyncClient(verify=context) as client,
-            ):
-                assert known._client is not None
-                await known._client.aclose()
-                known._client = client
+            monkeypatch.setattr(certificates, "tls", lambda: context)
+            async with Certificates(load_roots(str(world.roots)), limit) as known:
                 try:
                     await known.chain(f"https://certs.example.net:{port}/shaken.pem")
                 except Unfetched as error:

@@ -11,10 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
-from agent.authorities import tls
 from agent.records import ToolRun
 from sipgw.config.config import parse
 from sipgw.config.errors import ConfigError
@@ -28,7 +26,7 @@ from sipgw.records.store.store import Store
 from sipgw.records.store.tables import DeliveryRecord
 from sipgw.records.webhooks import deliveries
 from sipgw.records.webhooks.deliveries import Deliveries
-from sipgw.records.webhooks.webhooks import PostFailed, genuine, post, signature
+from sipgw.records.webhooks.webhooks import PostFailed, genuine, new_client, post, signature
 from tests.cdr_events import START, a_call, at, turn
 from tests.fakes.http import Exchange, HttpServer
 from tests.waiting import until
@@ -301,7 +299,7 @@ def sent(respond, **more: Any):
     """Post to a server on the loopback; returns what it got and why it failed."""
 
     async def scenario():
-        async with Target(respond) as server, httpx2.AsyncClient(trust_env=False, verify=tls()) as client:
+        async with Target(respond) as server, new_client() as client:
             fields = {"timeout": 2.0, "private_networks": True} | more
             options = WebhookOptions("x", f"{server.url}/calls?a=b", SECRET, **fields)
             try:
@@ -354,7 +352,7 @@ def test_a_target_that_never_answers_is_given_its_time() -> None:
 )
 def test_private_networks_are_out_of_reach_unless_they_are_meant(host: str) -> None:
     async def scenario() -> None:
-        async with httpx2.AsyncClient(trust_env=False, verify=tls()) as client:
+        async with new_client() as client:
             await post(client, WebhookOptions("x", f"http://{host}:9/", SECRET), b"", {})
 
     with pytest.raises(PostFailed, match="private network"):

@@ -1,7 +1,6 @@
 """Code shared by both servers: models, requests with a time limit, and errors that say what to do."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple, Protocol
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import httpx2
 
 from agent.authorities import tls
+from agent.bodies import TooLargeError, within
 
 CONNECT_LIMIT = 2.0
 """Seconds until the connection must stand."""
@@ -72,7 +72,10 @@ class Requests:
         self.url = url
         self._absent = absent
         self._client = httpx2.AsyncClient(
-            base_url=url, timeout=httpx2.Timeout(ANSWER_LIMIT, connect=CONNECT_LIMIT), verify=tls()
+            base_url=url,
+            timeout=httpx2.Timeout(ANSWER_LIMIT, connect=CONNECT_LIMIT),
+            verify=tls(),
+            event_hooks=within(MOST_BYTES),
         )
 
     async def close(self) -> None:
@@ -81,19 +84,12 @@ class Requests:
 
     async def ask(self, method: str, path: str, body: Any = None, limit: float = ANSWER_LIMIT) -> tuple[int, Any]:
         """Status and JSON of an answer; JSON is None if it is none. Raises `ServerError` when there is no answer."""
-        request = self._client.build_request(
-            method, path, json=body, timeout=httpx2.Timeout(limit, connect=CONNECT_LIMIT)
-        )
-        data = b""
+        timeout = httpx2.Timeout(limit, connect=CONNECT_LIMIT)
         try:
-            async with (
-                asyncio.timeout(limit),
-                contextlib.aclosing(await self._client.send(request, stream=True)) as answer,
-            ):
-                async for part in answer.aiter_bytes():
-                    data += part
-                    if len(data) > MOST_BYTES:
-                        raise ServerError(f"{self.url}{path} answered without end: is another program on this port?")
+            async with asyncio.timeout(limit):
+                answer = await self._client.request(method, path, json=body, timeout=timeout)
+        except TooLargeError as error:
+            raise ServerError(f"{self.url}{path}: {error}: is another program on this port?") from None
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
             raise ServerError(f"nothing answers at {self.url}: {self._absent}") from None
         except (TimeoutError, httpx2.TimeoutException):
@@ -103,7 +99,7 @@ class Requests:
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             raise ServerError(f"{self.url}{path} broke off ({type(error).__name__}): {self._absent}") from None
         try:
-            return answer.status_code, json.loads(data)
+            return answer.status_code, json.loads(answer.content)
         except (ValueError, RecursionError):
             return answer.status_code, None
 

@@ -1,0 +1,77 @@
+"""Bodies of answers by HTTP: a client reads no more of one than it allows, whoever the server is."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx2
+
+LARGEST = 1 << 20
+"""Bytes of a refusal, or of another answer that has few words."""
+
+Hooks = dict[str, list[Callable[[Any], Awaitable[None]]]]
+
+
+class TooLargeError(httpx2.RequestError):
+    """The body of an answer is larger than the client allows, or packed: then a small one may become a large one.
+
+    `status` is that of the answer.
+    """
+
+    def __init__(self, problem: str, status: int) -> None:
+        super().__init__(problem)
+        self.status = status
+
+
+class BoundedBody:
+    """A body up to `most` bytes."""
+
+    def __init__(self, body: httpx2.AsyncByteStream, most: int, response: Any) -> None:
+        self.body = body
+        self._most = most
+        self._status: int = response.status_code
+        fields = response.headers
+        self._packed = fields.get("content-encoding", "identity").strip().lower() not in ("", "identity")
+        length = fields.get("content-length", "")
+        self._told = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._packed:
+            await self._refuse("the answer is packed, though it was to be plain")
+        if self._told > self._most:
+            await self._refuse(f"the answer has more than {self._most} bytes")
+        size = 0
+        async for piece in self.body:
+            size += len(piece)
+            if size > self._most:
+                await self._refuse(f"the answer has more than {self._most} bytes")
+            yield piece
+
+    async def _refuse(self, problem: str) -> None:
+        await self.aclose()
+        raise TooLargeError(problem, self._status)
+
+    async def aclose(self) -> None:
+        """Give it up: the connection ends if something is left of it."""
+        await self.body.aclose()
+
+
+def within(most: int = LARGEST, kind: type = httpx2.AsyncByteStream) -> Hooks:
+    """Event hooks of an HTTP client: to read more than `most` bytes of an answer raises `TooLargeError`.
+
+    All servers are asked for plain answers. `kind` is the class of bodies of the client's package.
+    """
+    body = type("Body", (BoundedBody, kind), {})
+
+    async def ask(request: Any) -> None:
+        request.headers["Accept-Encoding"] = "identity"
+
+    async def bound(response: Any) -> None:
+        response.stream = body(response.stream, most, response)
+
+    return {"request": [ask], "response": [bound]}
+
+
+def lift(response: httpx2.Response) -> None:
+    """Let the body of a streamed `response` be of any size: who reads it uses each piece at once, or has a bound."""
+    if isinstance(response.stream, BoundedBody):
+        response.stream = response.stream.body

@@ -1,0 +1,223 @@
+"""No server can make a client read more of an answer than it allows: not by length, nor by pieces, nor packed."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+
+from agent.authorities import tls
+from agent.bodies import TooLargeError, lift, within
+from agent.errors import ProviderError
+from agent.providers.elevenlabs import ElevenLabsOptions
+from agent.providers.elevenlabs_http import ElevenLabsHttpTts
+from agent.providers.http_tts import HttpTts
+from agent.providers.openai_client import ModelClient, OpenAIOptions
+from agent.providers.openai_speak import OpenAISpeech, OpenAITtsOptions
+from sipgw.agents.knowledge import encoders
+from sipgw.agents.knowledge.encoders import ServiceEncoder
+from tests.agent.providers.replying import CHAT, Interface, every
+from tests.fakes.http import Exchange, HttpServer
+
+PIECE = bytes(1 << 16)
+PACKED = gzip.compress(bytes(8 << 20), 1)
+Answer = Callable[[Exchange], Coroutine[Any, Any, None]]
+
+
+class Server(HttpServer):
+    """It answers as it likes."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.respond = answer  # type: ignore[method-assign]
+
+
+def endless(status: int) -> Answer:
+    """Of a size that nobody is told before."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start(status, "application/json")
+        while True:
+            await exchange.send(PIECE)
+
+    return answer
+
+
+def told(status: int) -> Answer:
+    """Of a size that is told, and never comes."""
+
+    async def answer(exchange: Exchange) -> None:
+        exchange._writer.write(f"HTTP/1.1 {status} x\r\ncontent-length: 999999999999\r\n\r\n".encode())
+        await exchange.hang()
+
+    return answer
+
+
+def packed(status: int) -> Answer:
+    """Small, but of that it would become 8 MiB."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start(status, "application/json", {"content-encoding": "gzip"})
+        await exchange.send(PACKED)
+        await exchange.finish()
+
+    return answer
+
+
+def plain(size: int) -> Answer:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start(200, "text/plain")
+        await exchange.send(bytes(size))
+        await exchange.finish()
+
+    return answer
+
+
+async def read(answer: Answer, most: int, package: type = httpx2.AsyncClient) -> tuple[bytes, dict[str, str]]:
+    kind = (httpx if package is httpx.AsyncClient else httpx2).AsyncByteStream
+    async with Server(answer) as server, package(verify=tls(), event_hooks=within(most, kind)) as client:
+        response = await client.get(server.url)
+        return response.content, server.exchanges[0].headers
+
+
+@pytest.mark.parametrize("package", [httpx.AsyncClient, httpx2.AsyncClient])
+def test_an_answer_is_read_up_to_its_bound(package: type) -> None:
+    body, headers = asyncio.run(read(plain(1000), 1000, package))
+    assert (body, headers["accept-encoding"]) == (bytes(1000), "identity")
+    for answer in (plain(1001), endless(200), told(500)):
+        with pytest.raises(TooLargeError, match="more than 1000 bytes"):
+            asyncio.run(read(answer, 1000, package))
+    with pytest.raises(TooLargeError, match="packed"):
+        asyncio.run(read(packed(200), 1 << 20, package))
+
+
+def test_who_reads_piece_by_piece_may_lift_the_bound() -> None:
+    async def scenario() -> int:
+        async with (
+            Server(plain(5000)) as server,
+            httpx2.AsyncClient(verify=tls(), event_hooks=within(1000)) as client,
+            client.stream("GET", server.url) as response,
+        ):
+            lift(response)
+            return sum([len(piece) async for piece in response.aiter_bytes()])
+
+    assert asyncio.run(scenario()) == 5000
+
+
+HOSTILE = [endless, told, packed]
+hostile = pytest.mark.parametrize("answer", HOSTILE)
+"""Each is a server that wants to fill our memory."""
+
+
+async def refused(server: Server, asked: Callable[[], Awaitable[object]]) -> ProviderError:
+    """The error of what is `asked`; a server that has not ended its answer has been left."""
+    with pytest.raises(ProviderError) as caught:
+        await asked()
+    if "packed" not in caught.value.problem:
+        await server.until_cancelled()
+    return caught.value
+
+
+@hostile
+@every
+def test_the_refusal_of_a_model_is_bounded_and_keeps_its_status(
+    kind: Interface, answer: Callable[[int], Answer]
+) -> None:
+    async def scenario() -> ProviderError:
+        async with Server(answer(503)) as server:
+            model = kind.model(kind.options(api_key="sk", url=f"{server.url}/v1"))
+
+            async def reply() -> None:
+                async for _ in model.reply([{"role": "user", "content": "Hi."}], []):
+                    pass
+
+            try:
+                return await refused(server, reply)
+            finally:
+                await model.close()
+
+    error = asyncio.run(scenario())
+    assert error.problem.startswith("answered HTTP 503: the answer "), error
+    assert "packed" in error.problem or "1048576 bytes" in error.problem
+    assert error.temporary
+
+
+@hostile
+def test_a_whole_reply_of_a_model_is_bounded(answer: Callable[[int], Answer]) -> None:
+    async def scenario() -> ProviderError:
+        async with Server(answer(200)) as server:
+            encoder = ServiceEncoder(f"{server.url}/v1", "sk", "any", 0)
+            try:
+                return await refused(server, lambda: encoder.passages(["Hi."], lambda _: None))
+            finally:
+                await encoder.close()
+
+    error = asyncio.run(scenario())
+    assert "packed" in error.problem or f"{encoders.MOST_BYTES} bytes" in error.problem
+
+
+@hostile
+def test_an_answer_that_opens_a_connection_is_bounded(answer: Callable[[int], Answer]) -> None:
+    async def scenario() -> float:
+        async with Server(answer(200)) as server:
+            client = ModelClient(OpenAIOptions(api_key="sk", url=server.url))
+            client.warm()
+            assert client._warming
+            await client._warming.done()
+            try:
+                return client._used
+            finally:
+                await client.close()
+
+    assert asyncio.run(scenario()) == float("-inf"), "no connection stands"
+
+
+@hostile
+@pytest.mark.parametrize("name", ["openai", "elevenlabs"])
+def test_the_refusal_of_a_voice_is_bounded_and_keeps_its_status(name: str, answer: Callable[[int], Answer]) -> None:
+    async def scenario() -> ProviderError:
+        async with Server(answer(503)) as server:
+            voice: HttpTts | ElevenLabsHttpTts = ElevenLabsHttpTts(ElevenLabsOptions(api_key="sk", url=server.url))
+            if name == "openai":
+                voice = HttpTts(OpenAISpeech(OpenAITtsOptions(api_key="sk", url=server.url)))
+            await voice.open()
+
+            async def speak() -> None:
+                async for _ in voice.speak("Hello."):
+                    pass
+
+            try:
+                return await refused(server, speak)
+            finally:
+                await voice.close()
+
+    error = asyncio.run(scenario())
+    assert "answered HTTP 503: the answer " in error.problem
+    assert error.temporary
+
+
+def test_a_reply_may_be_larger_than_a_refusal() -> None:
+    chunk = json.dumps({"choices": [{"delta": {"content": "", "padding": "x" * 500_000}}]}).encode()
+    last = json.dumps({"choices": [{"delta": {"content": "Yes."}, "finish_reason": "stop"}]}).encode()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start(200, "text/event-stream")
+        for data in (chunk, chunk, chunk, last, b"[DONE]"):
+            await exchange.send(b"data: " + data + b"\n\n")
+        await exchange.finish()
+
+    async def scenario() -> str:
+        async with Server(answer) as server:
+            model = CHAT.model(CHAT.options(api_key="sk", url=server.url))
+            try:
+                return "".join(
+                    [getattr(one, "delta", "") async for one in model.reply([{"role": "user", "content": "Hi."}], [])]
+                )
+            finally:
+                await model.close()
+
+    assert asyncio.run(scenario()) == "Yes."
