@@ -4,14 +4,13 @@ https://www.assemblyai.com/docs/speech-to-text/universal-streaming
 """
 
 import json
-import urllib.parse
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, ClassVar, Literal
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import FIXED, ExtraError, Limits, in_query, milliseconds, number
+from agent.providers.extra import FIXED, ExtraError, Limits, below, in_query, milliseconds, number
 from agent.providers.stt import (
     SPELLED,
     ListenOptions,
@@ -164,7 +163,7 @@ class AssemblyAIOptions(ListenOptions):
         if self.redact:
             query |= {"redact_pii": "true", "redact_pii_policies": json.dumps(list(self.redact))}
             query["redact_pii_sub"] = "entity_name"
-        return f"{self.url}?{urllib.parse.urlencode(in_query(query, self.extra))}"
+        return below(self.url, "", in_query(query, self.extra))
 
 
 class AssemblyAISttSession(SttSession):

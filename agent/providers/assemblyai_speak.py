@@ -7,12 +7,11 @@ a number, from 0.
 import base64
 import json
 import re
-import urllib.parse
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import Limits, in_query
+from agent.providers.extra import Limits, below, in_query
 from agent.providers.tts_session import (
     Final,
     SpeakOptions,
@@ -92,9 +91,8 @@ class AssemblyAITtsSession(TtsSession):
         query["sample_rate"] = str(SAMPLE_RATE)
         if language := LANGUAGES.get(options.language):
             query["language"] = language
-        return f"{options.url.rstrip('/')}/v1/ws?{urllib.parse.urlencode(in_query(query, options.extra))}", {
-            "Authorization": options.api_key
-        }
+        url = below(options.url, "/v1/ws", in_query(query, options.extra))
+        return url, {"Authorization": options.api_key}
 
     def begin(self) -> list[str]:
         """Start on a new websocket; it counts from 0."""

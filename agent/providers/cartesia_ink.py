@@ -5,14 +5,13 @@ sent ends when it comes.
 """
 
 import json
-import urllib.parse
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import FIXED, ExtraError, Limits, in_query, milliseconds, number
+from agent.providers.extra import FIXED, ExtraError, Limits, below, in_query, milliseconds, number
 from agent.providers.faults import http_fault, quoted
 from agent.providers.stt import ListenOptions, SessionEvent, SttFault, SttSession
 from agent.stt import Onset, Transcript
@@ -97,7 +96,7 @@ class InkSession(SttSession):
             *TURNS.items(),
             *(("keyterm", term) for term in options.keyterms),
         ]
-        url = f"{options.url.rstrip('/')}/stt/turns/websocket?{urllib.parse.urlencode(in_query(pairs, options.extra))}"
+        url = below(options.url, "/stt/turns/websocket", in_query(pairs, options.extra))
         return url, {"Authorization": f"Bearer {options.api_key}", "Cartesia-Version": API_VERSION}
 
     def begin(self) -> None:

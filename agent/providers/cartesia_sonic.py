@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.providers.cartesia_ink import API_VERSION, fault_code
-from agent.providers.extra import Limits, merged, milliseconds
+from agent.providers.extra import Limits, below, merged, milliseconds
 from agent.providers.tts_session import (
     Answer,
     Final,
@@ -82,7 +82,7 @@ class SonicSession(TtsSession):
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
         headers = {"Authorization": f"Bearer {self._options.api_key}", "Cartesia-Version": API_VERSION}
-        return f"{self._options.url.rstrip('/')}/tts/websocket", headers
+        return below(self._options.url, "/tts/websocket"), headers
 
     def begin(self) -> list[str]:
         """Start on a new websocket."""

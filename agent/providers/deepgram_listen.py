@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import FIXED, ExtraError, Limits, check, in_query, milliseconds, number
+from agent.providers.extra import FIXED, ExtraError, Limits, below, check, in_query, milliseconds, number
 from agent.providers.stt import (
     SPELLED,
     ListenOptions,
@@ -152,7 +152,7 @@ class _DeepgramSession(SttSession):
         keyterms = self._options.keyterms if self._options.takes_keyterms else ()
         pairs += [*query.items(), *(("keyterm", term) for term in keyterms)]
         pairs += [("redact", kind) for kind in self._options.redact]
-        url = f"{self._options.url.rstrip('/')}{path}?{urllib.parse.urlencode(in_query(pairs, self._options.extra))}"
+        url = below(self._options.url, path, in_query(pairs, self._options.extra))
         return url, {"Authorization": f"Token {self._options.api_key}"}
 
     def _fault(self, fields: dict[str, Any]) -> SttFault:

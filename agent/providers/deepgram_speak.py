@@ -6,14 +6,13 @@ sentence is a turn, and all its sound comes between `SpeechStarted` and `SpeechM
 """
 
 import json
-import urllib.parse
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import FIXED, Limits, check, in_query
+from agent.providers.extra import FIXED, Limits, below, check, in_query
 from agent.providers.tts_session import (
     Final,
     SpeakOptions,
@@ -80,7 +79,7 @@ class _DeepgramTtsSession(TtsSession):
 
     def _request(self, path: str) -> tuple[str, dict[str, str]]:
         query = {"model": self._options.model, "encoding": "mulaw", "sample_rate": str(SAMPLE_RATE)}
-        url = f"{self._options.url.rstrip('/')}{path}?{urllib.parse.urlencode(in_query(query, self._options.extra))}"
+        url = below(self._options.url, path, in_query(query, self._options.extra))
         return url, {"Authorization": f"Token {self._options.api_key}"}
 
     @staticmethod

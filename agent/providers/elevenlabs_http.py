@@ -17,7 +17,7 @@ from agent.line import SAMPLE_RATE
 from agent.providers.connections import Warming
 from agent.providers.elevenlabs import IN_URL, NAME, SOUND_FORMAT, ElevenLabsOptions, body_fault
 from agent.providers.elevenlabs_alignment import AlignedText
-from agent.providers.extra import in_query
+from agent.providers.extra import in_query, query_of
 from agent.providers.faults import quoted, too_large, wait_of
 from agent.tts import Speech, WordTime
 
@@ -56,7 +56,8 @@ class ElevenLabsHttpTts:
         import httpx
         from elevenlabs.client import AsyncElevenLabs
 
-        base_url = self._options.url.rstrip("/")
+        base_url, query = query_of(self._options.url)
+        base_url = base_url.rstrip("/")
         limits = httpx.Limits(max_connections=10, keepalive_expiry=KEEP_CONNECTION)
         timeout = httpx.Timeout(self._options.first_sound_limit, connect=self._options.open_limit)
         self._http = http = httpx.AsyncClient(
@@ -64,6 +65,7 @@ class ElevenLabsHttpTts:
             limits=limits,
             verify=tls(),
             event_hooks=within(MOST_BYTES, httpx.AsyncByteStream),
+            params=httpx.QueryParams(tuple(query)),
         )
         client = AsyncElevenLabs(api_key=self._options.api_key, base_url=base_url, httpx_client=self._http)
         self._speech = client.text_to_speech  # what this imports is not imported in the first sentence

@@ -7,14 +7,13 @@ later its words with their times, which are taken for the final ones. Rarely the
 
 import base64
 import json
-import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.providers.elevenlabs import NAME, SOUND_FORMAT
-from agent.providers.extra import Limits, in_query, milliseconds, number
+from agent.providers.extra import Limits, below, in_query, milliseconds, number
 from agent.providers.stt import ListenOptions, SessionEvent, SttBegun, SttFault, SttSession, bases
 from agent.stt import Transcript
 
@@ -113,8 +112,8 @@ class ScribeSession(SttSession):
         if len(self._codes) != 1:
             pairs.append(("include_language_detection", "true"))
         pairs += [("keyterms", term) for term in options.keyterms]
-        query = urllib.parse.urlencode(in_query(pairs, options.extra))
-        return f"{options.url.rstrip('/')}/v1/speech-to-text/realtime?{query}", {"xi-api-key": options.api_key}
+        url = below(options.url, "/v1/speech-to-text/realtime", in_query(pairs, options.extra))
+        return url, {"xi-api-key": options.api_key}
 
     def begin(self) -> None:
         """Start a session."""

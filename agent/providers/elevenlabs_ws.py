@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from agent.line import SAMPLE_RATE
 from agent.providers.elevenlabs import CODES, NAME, OF_CONTEXT, SOUND_FORMAT, WRONG_KEY, ElevenLabsOptions
 from agent.providers.elevenlabs_alignment import AlignedText
-from agent.providers.extra import in_query
+from agent.providers.extra import below, in_query
 from agent.providers.tts_session import Answer, Final, SpeechEvent, TtsFault, TtsSession, TtsSound, TtsWord
 
 MAX_CONTEXTS = 5
@@ -79,9 +79,9 @@ class ElevenLabsSession(TtsSession):
         query = {"model_id": options.model, "output_format": SOUND_FORMAT, "sync_alignment": "true", **self.query}
         if options.language_code:
             query["language_code"] = options.language_code
-        base = options.url.replace("http", "ws", 1).rstrip("/")
-        parameters = urllib.parse.urlencode(in_query(query, options.without(*OF_CONTEXT)))
-        return f"{base}/v1/{self.place}/multi-stream-input?{parameters}", {"xi-api-key": options.api_key}
+        path = f"/v1/{self.place}/multi-stream-input"
+        url = below(options.url.replace("http", "ws", 1), path, in_query(query, options.without(*OF_CONTEXT)))
+        return url, {"xi-api-key": options.api_key}
 
     @property
     def place(self) -> str:

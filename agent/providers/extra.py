@@ -1,11 +1,11 @@
 """Keys that the tables of all providers have. What a provider takes beyond its options is passed on by `extra`."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 SIZE = 8000
 """Characters of the table as JSON."""
@@ -187,6 +187,20 @@ def in_query(pairs: Mapping[str, Any] | list[tuple[str, Any]], extra: Mapping[st
     given = pairs.items() if isinstance(pairs, Mapping) else pairs
     both = [(name, str(value)) for name, value in given if name not in extra]
     return [*both, *((name, text) for name, value in extra.items() for text in _texts(value))]
+
+
+def query_of(url: str) -> tuple[str, list[tuple[str, str]]]:
+    """A base URL without its query, and its query: Azure wants ``?api-version=``."""
+    parts = urlsplit(url)
+    return parts._replace(query="").geturl(), parse_qsl(parts.query, keep_blank_values=True)
+
+
+def below(url: str, path: str, pairs: Sequence[tuple[str, str]] = ()) -> str:
+    """The URL of `path` under a base URL, whose query is kept; of the same names those of `pairs` count."""
+    base, query = query_of(url)
+    given = {name for name, _ in pairs}
+    query = [*(pair for pair in query if pair[0] not in given), *pairs]
+    return f"{base.rstrip('/') if path else base}{path}{'?' if query else ''}{urlencode(query)}"
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from agent import ulaw
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
-from agent.providers.extra import Limits, merged, milliseconds, one_of
+from agent.providers.extra import Limits, below, merged, milliseconds, one_of
 from agent.providers.realtime import (
     RealtimeBegun,
     RealtimeFault,
@@ -105,7 +105,7 @@ class GeminiSession(RealtimeSession):
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers: the key is in none of what is logged."""
-        return f"{self._options.url.rstrip('/')}{PATH}", {"x-goog-api-key": self._options.api_key}
+        return below(self._options.url, PATH), {"x-goog-api-key": self._options.api_key}
 
     def begin(self) -> None:
         """Configure the session, or go on with it: it takes the instructions of now."""

@@ -24,7 +24,7 @@ from agent.limits import FIRST_TOKEN, GAP
 from agent.meter import sent_again
 from agent.providers.connections import Warming
 from agent.providers.dialect import Dialect, is_too_long, latest, limit_name
-from agent.providers.extra import FIXED, Limits, ProviderOptions, merged
+from agent.providers.extra import FIXED, Limits, ProviderOptions, merged, query_of
 from agent.providers.faults import http_fault, quoted, too_large, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
 
@@ -126,12 +126,13 @@ class ModelClient:
         self.dialect = Dialect()
         timeout = httpx2.Timeout(options.first_token_limit, connect=options.connect_limit)
         limits = httpx2.Limits(max_connections=1000, keepalive_expiry=KEEP_CONNECTION)
+        base_url, query = query_of(options.url)  # to its end the SDK would write the path
         self._http = self._package.DefaultAioHttpClient(
-            timeout=timeout, limits=limits, verify=tls(), event_hooks=within(largest)
+            timeout=timeout, limits=limits, verify=tls(), event_hooks=within(largest), params=query
         )
         self.sdk = getattr(self._package, client)(
             api_key=options.api_key or "none",
-            base_url=options.url,
+            base_url=base_url,
             max_retries=options.retries,
             http_client=self._http,
             timeout=timeout,

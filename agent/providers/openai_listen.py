@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from agent.bounds import BoundedTable
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import Limits, merged, milliseconds, one_of
+from agent.providers.extra import Limits, below, merged, milliseconds, one_of
 from agent.providers.openai_realtime import (
     HINTED,
     REDUCTIONS,
@@ -102,7 +102,8 @@ class OpenAISttSession(SttSession):
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers: the model stands in the session."""
-        return f"{self._options.url}?intent=transcription", {"Authorization": f"Bearer {self._options.api_key}"}
+        url = below(self._options.url, "", [("intent", "transcription")])
+        return url, {"Authorization": f"Bearer {self._options.api_key}"}
 
     def begin(self) -> None:
         """Start a session. It is configured as soon as it is there."""

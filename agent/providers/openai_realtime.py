@@ -6,14 +6,13 @@ begins; what of it was played only we know, and `cut` tells.
 
 import base64
 import json
-import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
-from agent.providers.extra import ExtraError, Limits, merged, milliseconds, one_of
+from agent.providers.extra import ExtraError, Limits, below, merged, milliseconds, one_of
 from agent.providers.realtime import (
     RealtimeBegun,
     RealtimeFault,
@@ -123,7 +122,7 @@ class OpenAIRealtimeSession(RealtimeSession):
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
         url, headers = super().request()
-        return f"{url}?{urllib.parse.urlencode({'model': self._options.model})}", headers
+        return below(url, "", [("model", self._options.model)]), headers
 
     def begin(self) -> None:
         """Wait for session.created: it is answered with the configuration."""

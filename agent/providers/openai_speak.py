@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from agent import ulaw
 from agent.errors import ProviderError
-from agent.providers.extra import FIXED, Limits, merged
+from agent.providers.extra import FIXED, Limits, below, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.http_tts import Decoder, HttpSpeech
 from agent.providers.tts_session import SpeakOptions
@@ -44,7 +44,7 @@ class OpenAISpeech(HttpSpeech):
     @property
     def url(self) -> str:
         """OpenAI's, or that of a compatible server."""
-        return self._options.url.rstrip("/")
+        return self._options.url
 
     def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
         """The POST for `text`."""
@@ -56,7 +56,7 @@ class OpenAISpeech(HttpSpeech):
             "response_format": "pcm",
         }
         headers = {"Authorization": f"Bearer {options.api_key}", "Content-Type": "application/json"}
-        return f"{self.url}/audio/speech", headers, json.dumps(merged(body, options.extra)).encode()
+        return below(self.url, "/audio/speech"), headers, json.dumps(merged(body, options.extra)).encode()
 
     def decoder(self) -> Decoder:
         """24 kHz to 8 kHz mu-law."""

@@ -21,7 +21,7 @@ import httpx2
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import FIXED, HTTP, merged
+from agent.providers.extra import FIXED, HTTP, below, merged
 from agent.providers.faults import http_fault, quoted, wait_of
 from agent.providers.http_tts import HttpSpeech, HttpTts
 from agent.providers.provider import Model, Price, Provider
@@ -116,10 +116,10 @@ class PollySpeech(HttpSpeech):
             ) from None
         options = self._options
         address = options.signed_for or self.url
-        request = unsigned("POST", address + path, {"Content-Type": "application/json"}, body)
+        request = unsigned("POST", below(address, path), {"Content-Type": "application/json"}, body)
         credentials = known(options.api_key, options.secret_key, options.session_token or None)
         signer(credentials, "polly", options.region).add_auth(request)
-        return self.url + path, dict(request.headers.items()), body
+        return below(self.url, path), dict(request.headers.items()), body
 
     def refusal(self, status: int, body: bytes, fields: Mapping[str, str]) -> ProviderError:
         """The error; its words are in ``{"message"}``, its kind in the head: a rate limit is a bad request here."""
