@@ -2,16 +2,22 @@
 """Records of a gateway that is killed, and in PostgreSQL."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sipgw.config.records import StoreOptions
 from sipgw.events import Watchers
+from sipgw.records.cdr.spool_feed import SPOOL
 from sipgw.records.cdr.writer import INTERRUPTED, CdrWriter
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.engine import StoreError
 from sipgw.records.store.store import Store
+from sipgw.records.webhooks import deliveries
+from sipgw.records.webhooks.deliveries import Deliveries
 from sipgw.sip.uri import Uri
 from tests.cdr_events import a_call, at
 from tests.interop.postgresql import Server, postgresql, server
@@ -19,7 +25,8 @@ from tests.interop.served import served
 from tests.phone import calling
 from tests.records.store.test_cdr_writer import TURNS
 from tests.records.store.test_store import ten_calls
-from tests.waiting import HANG
+from tests.records.webhooks.test_webhooks import TARGET, WHOLE, World
+from tests.waiting import HANG, until
 
 __all__ = ["server"]
 
@@ -91,6 +98,46 @@ def test_a_server_that_is_away_holds_up_nothing(tmp_path: Path) -> None:
         calls = asyncio.run(scenario(server))
     names = ("before", "meanwhile")
     assert sorted(calls) == sorted((f"{name}-{number}", 2) for name in names for number in range(3))
+
+
+@pytest.mark.programs("postgresql")
+def test_webhooks_come_once_and_in_order_though_the_server_is_away_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran, run = Counter[str](), SPOOL.run
+
+    async def counted(work: Callable[..., Any], *given: Any) -> Any:
+        ran[work.__name__] += 1
+        return await run(work, *given)
+
+    monkeypatch.setattr(SPOOL, "run", counted)
+    monkeypatch.setattr(deliveries, "GOODBYE", 0.5)
+
+    async def scenario(server: Server, world: World) -> None:
+        options = StoreOptions(url=server.url, spool=str(tmp_path / "spool"))
+        async with (
+            Store(options) as store,
+            Deliveries(store, (TARGET,), send=world.send, now=world.now) as queue,
+            CdrWriter(store, watchers := Watchers(), deliveries=queue) as writer,
+        ):
+            for call in ("first", "before"):
+                ran.clear()  # the first transaction begins a file
+                for event in a_call(call, TURNS):
+                    watchers.tell(event)
+                await until(lambda call=call: world.of(call) == WHOLE)  # type: ignore[misc]
+            assert set(ran) <= {"read", "tidy"}, "a transaction takes the thread of the spool once"
+            await asyncio.to_thread(server.stop)  # noqa: TID251
+            for event in a_call("meanwhile", TURNS):
+                watchers.tell(event)
+            await until(lambda: ran["flush"] > 0)
+            await asyncio.to_thread(server.start)  # noqa: TID251
+            async with asyncio.timeout(HANG):
+                await writer.written()
+            await until(lambda: world.of("meanwhile") == WHOLE)
+
+    with postgresql() as server:
+        asyncio.run(scenario(server, world := World()))
+    assert [world.of(call) for call in ("first", "before", "meanwhile")] == [WHOLE] * 3
 
 
 @pytest.mark.programs("postgresql")
