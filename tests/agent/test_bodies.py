@@ -3,8 +3,7 @@
 import asyncio
 import gzip
 import json
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import httpx
 import httpx2
@@ -25,7 +24,7 @@ from tests.fakes.http import Exchange, HttpServer
 
 PIECE = bytes(1 << 16)
 PACKED = gzip.compress(bytes(8 << 20), 1)
-Answer = Callable[[Exchange], Coroutine[Any, Any, None]]
+Answer = Callable[[Exchange], Awaitable[None]]
 
 
 class Server(HttpServer):
@@ -33,7 +32,10 @@ class Server(HttpServer):
 
     def __init__(self, answer: Answer) -> None:
         super().__init__()
-        self.respond = answer  # type: ignore[method-assign]
+        self._answer = answer
+
+    async def respond(self, exchange: Exchange) -> None:
+        await self._answer(exchange)
 
 
 def endless(status: int) -> Answer:
