@@ -157,7 +157,7 @@ class BaseConversation(ConversationKind):
                     self._press(key)
             case Away(away, taken):
                 self._listening.voice.reset(muted=away)
-                self._decide(self._floor.away(away, self._now(), taken=taken))
+                self._decide(self._floor.turns.away(away, self._now(), taken=taken))
             case Gone(cause, lost):
                 self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
 
@@ -175,7 +175,7 @@ class BaseConversation(ConversationKind):
             self._line.set_chunk_duration(*pieces)
 
     def _notice(self, changes: list[Change]) -> None:
-        for change in () if self._floor.unattended else changes:
+        for change in () if self._floor.turns.hears_recording else changes:
             self._decide(self._floor.turns.sound(change, self._now()))
 
     def _tools_run(self, runs: bool) -> None:

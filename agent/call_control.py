@@ -88,8 +88,9 @@ class CallControl:
         self.go_on()
 
     def go_on(self) -> None:
-        """Say what waits, if nobody has the floor."""
-        if self._wishes and self.state in FREE and self._floor.replying is None:
+        """Say what waits, if nobody has the floor and it would be heard."""
+        turns = self._floor.turns
+        if self._wishes and turns.is_heard and turns.state in FREE and self._floor.replying is None:
             self._recite(self._wishes.popleft())
 
     def instruct(self, text: str) -> None:
@@ -140,34 +141,32 @@ class CallControl:
         """Break off what is being said, say `text` if there is any, and wait for a person.
 
         It is for a recording that speaks in the place of a person who may come. Until `stop_waiting` nothing that is
-        heard begins a turn, and silence means nothing. Raises `CallControlRefused`.
+        heard begins a turn, and silence means nothing. A recording that does not hear the agent now is not told `text`.
+        Raises `CallControlRefused`.
         """
         self._going_on()
-        self._floor.unattended = True
         self._agent.notice = ""
         self._wishes.clear()
         self._decide(self._floor.turns.unattended(asyncio.get_running_loop().time()))
-        if text:
+        if text and self._floor.turns.is_heard:
             self._recite(text)
 
     def go_on_waiting(self) -> None:
         """Wait as after `wait`, when the reply that goes on has nothing more to say."""
-        self._floor.unattended = True
         self._floor.turns.unattended(asyncio.get_running_loop().time(), breaks_off=False)
 
     def stop_waiting(self, *, sure: bool = True) -> None:
         """A person is there, who has heard nothing of what was said before: not that the call is recorded, either.
 
         Unless that is `sure`, it may be one more recording: the notice then comes with the agent's next words, if any.
-        So it does if somebody else speaks with them now.
+        So it does if they do not hear the agent now: somebody else speaks with them, or the line is on hold.
         """
         if self._floor.over.done() or self.state in (State.CLOSING, State.ENDED):
             return
-        announces = sure and self.state is not State.TAKEN
+        announces = sure and self._floor.turns.is_heard
         if not announces:
             self._agent.notice = self._notice()
-        if self._floor.unattended:
-            self._floor.unattended = False
+        if self._floor.turns.hears_recording:
             self._floor.turns.attended(asyncio.get_running_loop().time())
             if announces:
                 self.announce()
@@ -209,7 +208,11 @@ class CallControl:
         agent.report(ToolDone(run))
         said = run.result.get("say") if isinstance(run.result, dict) else None
         if not self._floor.over.done() and self.state not in (State.CLOSING, State.ENDED):
-            self._recite(said if isinstance(said, str) and not run.error else not_done)
+            text = said if isinstance(said, str) and not run.error else not_done
+            if self._floor.turns.is_heard:
+                self._recite(text)
+            elif len(self._wishes) < SENTENCES:
+                self.tell(text)
 
     async def prefetch(self, tool: str, arguments: dict[str, str], limit: float) -> None:
         """Run a tool before anybody asks: what it finds stands in the prompt. If it fails, the caller hears nothing."""

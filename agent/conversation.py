@@ -133,14 +133,14 @@ class Conversation(BaseConversation):
     def _understand(self, event: SttEvent) -> None:
         self._follow_stt()
         if isinstance(event, Onset):
-            if not self._floor.unattended:
+            if not self._floor.turns.hears_recording:
                 self._floor.turns.notice(self._now())
             return
         self._listening.note(event)
         if words_of(event.text):
             self._report(CallerSaid(event.text, event.final, self._listening.ago(event.words, self._now())))
         words, prepared = self._listening.words(event), self._prepared
-        if (self._ivr is not None and self._ivr.hear(event)) or self._floor.unattended:
+        if (self._ivr is not None and self._ivr.hear(event)) or self._floor.turns.hears_recording:
             self._floor.turns.overhear(words, self._now())
             return
         self._active.note_transcript(event)
@@ -151,13 +151,14 @@ class Conversation(BaseConversation):
 
     def _answer_menu(self, text: str) -> None:
         """A menu has said everything: its words are a turn."""
-        self._floor.unattended, self._agent.notice = False, ""
-        self._decide(self._floor.turns.attended(self._now(), text))
+        if decisions := self._floor.turns.asked(text, self._now()):
+            self._agent.notice = ""
+            self._decide(decisions)
 
     def _notice(self, changes: list[Change]) -> None:
         for told in self._listening.followed(changes) if not self._floor.broken else ():
             self._stt.follow_voice(*told)
-        if not self._floor.unattended:
+        if not self._floor.turns.hears_recording:
             super()._notice(changes)
             for words in self._listening.restored():
                 self._decide(self._floor.turns.hear(words, self._now()))

@@ -11,7 +11,6 @@ from agent.line import SAMPLE_RATE
 from agent.phrases import Phrases
 from agent.records import Outcome, Part, Spoken
 from agent.stt import Transcript, Word
-from agent.turn_taking.decision import Decisions
 from agent.turn_taking.lexicon import Lexicon
 from agent.turn_taking.machine import TurnMachine
 from agent.turn_taking.options import TurnOptions
@@ -57,8 +56,6 @@ class Floor:
         """Part that could not be opened, and its error."""
         self.changed = asyncio.Event()
         self.over: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.unattended = False
-        """Whether a recording speaks in the place of a person: nothing that is heard begins a turn."""
 
     def start(self, now: float) -> None:
         """The call begins."""
@@ -67,10 +64,6 @@ class Floor:
     def speak(self, phrases: Phrases) -> None:
         """The caller may speak the languages that these are of."""
         self.turns.endpointing.lexicon = lexicon_of(phrases)
-
-    def away(self, away: bool, now: float, *, taken: bool) -> Decisions:
-        """The line is on hold, or no longer. While a person is waited for, it is the recording that is back."""
-        return self.turns.away(away or self.unattended, now, taken=taken)
 
     def end(self, outcome: Outcome) -> None:
         """The conversation is over; the first to say so decides how."""

@@ -76,7 +76,7 @@ class IvrDriver:
         if not any(map(str.isalnum, event.text)):
             return False
         before = self._navigator.place
-        if before is Place.TALKING and self._floor.unattended:
+        if before is Place.TALKING and self._floor.turns.hears_recording:
             return False  # a call screen is waited at
         if self._navigator.takes_late(event.text, self._now(), final=event.final):
             return True
@@ -125,7 +125,7 @@ class IvrDriver:
                 self._floor.end(Outcome("no_person", str(limit)))
 
     def _hold(self) -> None:
-        if not self._floor.unattended:
+        if not self._floor.turns.hears_recording:
             with suppress(CallControlRefused):  # it is ending
                 self._control.wait()
 

@@ -105,7 +105,7 @@ class RealtimeConversation(BaseConversation):
         self._answered: tuple[UserTurn, RealtimeReply] | None = None
         """Turn that was answered last, and the answer."""
         self._unwanted = ""
-        """The reply to a recording that was thrown away last."""
+        """The last reply that was thrown away because nobody wants it."""
 
     async def open(self) -> None:
         """Begin the session; a failure is told to the caller by `run`."""
@@ -171,8 +171,9 @@ class RealtimeConversation(BaseConversation):
     # What it hears
 
     def _give(self, ulaw: bytes) -> None:
-        told = self._floor.unattended and self._floor.replying is not None  # a call screen: who calls and why
-        super()._give(b"\xff" * len(ulaw) if told or self._floor.turns.state in DEAF else ulaw)
+        turns = self._floor.turns
+        told = turns.hears_recording and self._floor.replying is not None  # a call screen: who calls and why
+        super()._give(b"\xff" * len(ulaw) if told or turns.state in DEAF else ulaw)
 
     def _expect(self, said: str) -> None:
         """The session knows what it says."""
@@ -190,7 +191,8 @@ class RealtimeConversation(BaseConversation):
         await self._follow("realtime", self._session.name, self._session.events(), self._happen)
 
     def _happen(self, event: RealtimeEvent) -> None:
-        if self._floor.unattended and self._ignore(event):
+        turns = self._floor.turns
+        if turns.hears_recording and self._ignore(event):
             return
         match event:
             case Onset(at):
@@ -211,7 +213,7 @@ class RealtimeConversation(BaseConversation):
                 self._output(event)
 
     def _ignore(self, event: RealtimeEvent) -> bool:
-        """Keep the session from an answer to a recording; returns whether there is nothing else to do."""
+        """Keep the session from an answer that nobody wants; returns whether there is nothing else to do."""
         match event:
             case ReplyAudio(reply) | ReplyWords(reply) if self._floor.replying is None:
                 if reply != self._unwanted:
@@ -226,12 +228,12 @@ class RealtimeConversation(BaseConversation):
 
     def _written_down(self, heard: Transcript) -> None:
         """The words may come before the reply or, since they are written down by another model, after it."""
-        waited = self._floor.unattended
+        waited = self._floor.turns.hears_recording
         self._report(CallerSaid(heard.text, heard.final))
         if waited:
             # The session is given the first words of a person again: its answer to them was thrown away.
-            if not self._floor.unattended and self._floor.turns.state is not State.ANNOUNCING:
-                self._decide(self._floor.turns.attended(self._now(), heard.text))
+            if not self._floor.turns.hears_recording and self._floor.turns.state is not State.ANNOUNCING:
+                self._decide(self._floor.turns.asked(heard.text, self._now()))
             return
         if not heard.final:
             return

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from enum import Enum
 from math import inf
 from typing import NamedTuple
 
@@ -282,6 +283,13 @@ class Statement:
     """Older ones that were no answer to it, but say something: a part of the caller's next turn."""
 
 
+class Absence(Enum):
+    """Why there is no caller who waits for the agent. Each begins and ends by itself."""
+
+    HOLD = "the line is on hold"
+    RECORDING = "a recording speaks in the place of a person who may come"
+
+
 @dataclass
 class Silence:
     """The present silence: whose it is, and how often the caller was asked about it."""
@@ -302,9 +310,20 @@ class Silence:
     deaf: int = 0
     """How often in a row there was a voice, and it has reported nothing at all since the time before."""
     free_until: float = -inf
-    """Until when it is the caller's: they have asked for time, or have put us on hold (infinite)."""
+    """Until when it is the caller's, who has asked for time."""
     wished: bool = False
     """Whether that was their wish; else there are voices or music in their place."""
+    absent: set[Absence] = field(default_factory=set)
+    """While there is a reason in it the silence means nothing."""
+
+    def begin(self, now: float) -> None:
+        """Somebody else is there from now on, or the same again: it begins anew, and no time was asked for."""
+        self.since, self.asked, self.free_until = now, 0, -inf
+
+    @property
+    def end(self) -> float:
+        """When it is not the caller's any more."""
+        return inf if self.absent else self.free_until
 
     def patience(self, first: float, awaited: float) -> float:
         """Seconds before the next question: twice as long each time, since a caller who is looking for a card, or whom
@@ -324,8 +343,7 @@ class Silence:
     def heard(self) -> None:
         """The caller has said something: it was no silence, and a time that they had asked for is over."""
         self.asked = self.unheard = 0
-        if self.free_until < inf:
-            self.free_until = -inf
+        self.free_until = -inf
 
 
 class AnsweredTurn(NamedTuple):

@@ -4,6 +4,7 @@ from math import inf
 
 from agent.turn_taking.decision import Decisions
 from agent.turn_taking.evidence import Evidence
+from agent.turn_taking.parties import Absence
 from agent.turn_taking.table import Event, State
 from agent.turn_taking.transitions import Transitions
 from agent.turn_taking.words import Words
@@ -40,28 +41,27 @@ class Presence(Transitions):
             decisions = self._handle(Event.TAKEN, now, Evidence("taken"))
             self._voice.since = None
         if self.state is State.TAKEN:
-            self._log.dismiss()
+            self._log.dismiss(now)
             self._forget()
-        self._silence.free_until, self._silence.wished = inf if away else -inf, True
-        self._silence.since, self._silence.asked = now, 0
+        self._absent(Absence.HOLD, away and not taken)
         if taken or self._ends_at == inf:
             self._ends_at = inf if taken else now + self.options.max_duration
-        if not away or (self.state is State.TAKEN and not taken):
-            self._handle(Event.BACK, now, Evidence("back"))
-        elif self.state is State.LISTENING:
-            self._enter(State.LISTENING, now)
+        if taken:
+            self._silence.begin(now)
+        else:
+            self._meet(now)
         return decisions
 
     def unattended(self, now: float, *, breaks_off: bool = True) -> Decisions:
         """A recording speaks in the place of a person who may come: what it has said needs no answer, and silence means
         nothing. Nor does it hear what is being said, which is broken off, or goes on to its end. Until `attended` no
         sound is told, and words by `overhear`."""
+        self._absent(Absence.RECORDING, True)
         if self.state is State.TAKEN:
             return ()
         evidence = Evidence("taken", because="a recording")
-        self._log.dismiss()
+        self._log.dismiss(now)
         self._part(now)
-        self.away(True, now)
         if not breaks_off:
             return ()
         return (*self._handle(Event.TAKEN, now, evidence), *self._handle(Event.BACK, now, evidence))
@@ -70,21 +70,29 @@ class Presence(Transitions):
         """The recogniser reports words that nobody answers; those of a person may follow in the same turn of it."""
         self._log.overhear(words, now, self.lexicon.numerals)
 
-    def attended(self, now: float, text: str = "") -> Decisions:
-        """Somebody is there, or a menu wants an answer to `text`. What was said before is no part of their turn.
+    def attended(self, now: float) -> None:
+        """Somebody is there. What was said before is no part of their turn; words that were overheard in the
+        recogniser's present turn may be theirs."""
+        self._absent(Absence.RECORDING, False)
+        if self.state is not State.TAKEN:
+            self._log.withhold()
+            self._part(now)
 
-        Words that were overheard in the recogniser's present turn may be theirs, if there is no `text`.
+    def asked(self, text: str, now: float) -> Decisions:
+        """A menu that was overheard, or somebody who has come, wants an answer to `text`.
+
+        While somebody else speaks with them, that one answers; a recording is still there afterwards.
         """
         if self.state is State.TAKEN:
             return ()
-        if text:
-            self._log.dismiss()
-        else:
-            self._log.withhold()
+        self._absent(Absence.RECORDING, False)
+        self._log.dismiss(now)
         self._part(now)
-        self.away(False, now)
         self._log.note(text)
-        return self._handle(Event.ENDPOINT, now, Evidence("ended", because="a menu")) if text else ()
+        return self._handle(Event.ENDPOINT, now, Evidence("ended", because="a menu"))
+
+    def _absent(self, why: Absence, absent: bool) -> None:
+        self._silence.absent = self._silence.absent - {why} | ({why} if absent else set())
 
     def _part(self, now: float) -> None:
         """It is somebody else from now on: the turn of whoever was there has ended, and how their voice goes on is not
@@ -93,6 +101,15 @@ class Presence(Transitions):
         self._forget()
         if self.state in (State.HEARING, State.DECIDING, State.COLLECTING):
             self._enter(State.LISTENING, now)
+        self._meet(now)
+
+    def _meet(self, now: float) -> None:
+        """Let the silence begin anew: somebody else is there, or the same caller again."""
+        self._silence.begin(now)
+        if self.state is State.LISTENING:
+            self._enter(State.LISTENING, now)
+        else:
+            self._handle(Event.BACK, now, Evidence("back"))
 
     def _forget(self) -> None:
         """Keys, words over which the agent went on, and a greeting that was put off are over; an answered turn stays

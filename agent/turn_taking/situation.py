@@ -17,6 +17,7 @@ from agent.turn_taking.parties import (
     UNHEARD_AFTER,
     WORD,
     WORDLESS,
+    Absence,
     AnsweredTurn,
     CallerVoice,
     Silence,
@@ -72,8 +73,18 @@ class Situation:
 
     @property
     def is_away(self) -> bool:
-        """Whether the caller does not hear us."""
-        return self._silence.free_until == inf
+        """Whether nobody is there who waits for the agent."""
+        return bool(self._silence.absent)
+
+    @property
+    def hears_recording(self) -> bool:
+        """Whether a recording speaks in the place of a person: nothing that is heard begins a turn."""
+        return Absence.RECORDING in self._silence.absent
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether what the agent says is heard at the other side, be it by a recording."""
+        return self.state is not State.TAKEN and Absence.HOLD not in self._silence.absent
 
     @property
     def answer_stands(self) -> float | None:
@@ -156,7 +167,7 @@ class Situation:
     @property
     def grace(self) -> float:
         """Seconds of the present silence that are the caller's."""
-        return self._silence.free_until - self._wordless_since
+        return self._silence.end - self._wordless_since
 
     @property
     def unheard_after(self) -> float:
@@ -165,7 +176,7 @@ class Situation:
         In a time that the caller has asked for none need; in one that is left to voices in their place the first.
         """
         voice, silence = self._voice, self._silence
-        if self.state is State.HOLDING and (silence.wished or silence.unheard):
+        if self.state is State.HOLDING and (silence.absent or silence.wished or silence.unheard):
             return inf
         if voice.unheard < (WORD if self._agent.asks and voice.likely else SPEECH):
             return inf
@@ -235,7 +246,7 @@ class Situation:
         passed = words_of(self._log.passed)
         if passed and (words_of(new) == passed or self._is_filler(new)):
             return Verdict.GREETING, "the same again"
-        waits = now < self._silence.free_until and self._log.text == new  # nothing but this since they asked for time
+        waits = now < self._silence.end and self._log.text == new  # nothing but this since they asked for time
         if (waits or self.state in THINKS) and self._is_filler(new):
             return Verdict.BACKCHANNEL, "a sound that answers nothing"
         scene = self._scene(agent.said, words.last_began(len(new.split())), words.ended, now)

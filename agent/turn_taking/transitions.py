@@ -117,7 +117,7 @@ class Transitions(Situation):
             state = State.COLLECTING
         elif state is State.LISTENING and silence.connecting:
             state = State.TRANSFERRING
-        elif state is State.LISTENING and now < silence.free_until:
+        elif state is State.LISTENING and now < silence.end:
             state = State.HOLDING
         if state is not self.state:
             self._entered = now

@@ -106,6 +106,8 @@ class WordLog:
         """When words came last."""
         self.final_at = -inf
         """When the recogniser said last that words were all."""
+        self._over = -inf
+        """Until when all that was said needs no answer, whenever it is reported."""
 
     @property
     def text(self) -> str:
@@ -155,12 +157,17 @@ class WordLog:
         text, undone = place(words.text, current.before, words, numerals)
         text, current.answered = place(text, current.known, words, numerals)
         current.undone = min(undone, current.answered)
+        over, count = words.ended_by(self._over), len(words.text.split())
+        if current.answered < (len(text.split()) if over == count else over):
+            text = words.text
+            current.known = current.before = Known(tuple(text.split()[:over]), min(words.ended, self._over))
+            current.answered = current.undone = over
         current.keep_echoes(text)
         current.placed = current.places(words, numerals)
         current.text, current.final, current.words, current.aside = text, words.final, words, 0
         if current.rest and current.rest != said:
             self.last_at = now
-        if words.final and current.text:
+        if words.final and count > over:
             self.final_at = now
         return current.rest
 
@@ -220,8 +227,9 @@ class WordLog:
                 one.known, one.answered = Known(tuple(words), one.words.ended), len(words)
         return text
 
-    def dismiss(self) -> None:
-        """All of it is known, whatever it was taken for, and needs no answer."""
+    def dismiss(self, now: float) -> None:
+        """All that was said until now needs no answer, whatever it was taken for, and though it be reported later."""
+        self._over = now
         for one in self._spoken:
             one.aside, one.assents, one.echoes = 0, False, []
         self.take()

@@ -33,6 +33,15 @@ class Words(NamedTuple):
     others: bool = False
     """Whether there were words of somebody behind the caller, which are left out."""
 
+    def ended_by(self, moment: float) -> int:
+        """How many of them had sounded by then; all or none, if the recogniser does not tell when each began."""
+        count = len(self.text.split())
+        if self.ended <= moment:
+            return count
+        if len(self.began) != count:
+            return 0
+        return sum(began + SHORTEST <= moment for began in self.began[:-1])
+
     def last_began(self, count: int) -> float:
         """When the first of the last `count` words began; the latest that is possible, if that is not told."""
         if count and len(self.began) == len(self.text.split()):

@@ -43,5 +43,26 @@ FOUND: list[tuple[Steps, Setting, bool]] = [
         [("announce", 0.02), ("interim", 40.0), ("final", 40.0), ("announce", 40.0), ("interim", 0.02), ("final", 6.0)],
         Setting(False), True,
     ),
+    # A word of before a menu was answered comes alone, and again with the word that was answered after it.
+    (
+        [("queue", 0.02), ("interim", 1.5), ("menu", 1.5), ("interim", 0.2), ("says", 0.5), ("says", 0.02),
+         ("fewer", 0.02)],
+        Setting(False, Path.UNKNOWN), True,
+    ),
+    # A babble, which was told apart less than 0.3 s after it had ended a turn.
+    (
+        [("voice", 0.02), ("interim", 0.5), ("final", 0.02), ("final", 0.02), ("unreported", 1.5), ("interim", 0.02),
+         ("noise", 0.2), ("final", 0.02), ("says", 0.5)],
+        Setting(True), True,
+    ),
+    # Words of before a seam, of which the recogniser told after it.
+    *[
+        ([("unreported", 0.02), (begins, 0.02), (ends, 0.02), ("same", 0.02)], Setting(True, None, times), True)
+        for begins, ends in (("taken", "back"), ("queue", "menu"), ("queue", "person"))
+        for times in ("ends", "apart")
+    ],
+    # A hold outlasts who was waited for, and a recording outlasts who had the call when a menu of it ended.
+    ([("queue", 0.02), ("hold", 0.02), ("person", 0.02)], Setting(True), True),
+    ([("taken", 0.02), ("recording", 0.02), ("menu", 0.02), ("back", 0.02)], Setting(True), True),
 ]  # fmt: skip
 """Steps and parts of each call, and whether replies are heard after them."""

@@ -8,30 +8,17 @@ from agent.hearing.echo_path import Path
 from agent.turn_taking.decision import Decisions
 from agent.turn_taking.expect import OPEN, Expected
 from agent.turn_taking.expect import Kind as Answer
+from agent.turn_taking.parties import Absence
 from agent.turn_taking.situation import ENDS, THINKS
 from agent.turn_taking.table import Action, State
 from agent.turn_taking.words import Words
 from tests.agent.turn_taking.calling import machine, voice
 from tests.agent.turn_taking.steps import Setting
+from tests.agent.turn_taking.telling import DIGITS, Turn, pressed_in, said_in, word
 
 UNMEASURED = (Path.ECHO, Path.UNKNOWN)
 FREE = (State.LISTENING, State.HOLDING, State.TRANSFERRING)
-DIGITS = "123456789"
-
-
-def word(number: int) -> str:
-    """A word of letters, each another one, which is neither a figure nor a letter."""
-    return "w" + "".join(chr(ord("a") + int(figure)) for figure in str(number)) + "x"
-
-
-def said_in(text: str) -> list[str]:
-    """The words of a caller in `text`, as they were before the recogniser wrote them in another way."""
-    return [one.rstrip("s") for one in text.split() if one.startswith("w")]
-
-
-def pressed_in(text: str) -> str:
-    """The keys in `text`."""
-    return "".join(one for one in text.replace("]", "").split() if one in DIGITS)
+MENU = "For orders press the star."
 
 
 @dataclass
@@ -40,22 +27,23 @@ class RandomCall:
 
     setting: Setting
     now: float = 0.0
-    turn: list[str] = field(default_factory=list)
-    """The words of the recogniser's turn that is not final."""
-    spoken: list[tuple[float, float]] = field(default_factory=list)
-    """When each of them sounded."""
+    turn: Turn = field(default_factory=Turn)
+    seam: float = -inf
+    """When it was somebody else last who was there: what is said after it sounds after it."""
     said: int = 0
     pressed: str = ""
     """The keys that the model has to be told of."""
     gone: set[str] = field(default_factory=set)
     """Words that were said before somebody else gave the caller back: nobody answers them."""
+    either: set[str] = field(default_factory=set)
+    """Those of them of which the recogniser does not tell that they were: they may be answered."""
     memory: str = ""
     """What the model is told that the caller said, in order."""
     replying: bool = False
     silent: bool = True
     """Whether nothing of the agent can be heard: it has not begun, or has paused."""
-    unattended: bool = False
-    """Whether a recording speaks in the place of a person: the machine is told neither sounds nor words."""
+    absent: set[Absence] = field(default_factory=set)
+    """While there is a recording the machine is told neither sounds nor words."""
     voice: float | None = None
     """Since when the caller certainly speaks."""
     told: bool = False
@@ -73,7 +61,7 @@ class RandomCall:
         before = self.subject.state
         decisions = getattr(self, f"_{step.replace(' ', '_').replace('#', 'hash')}")()
         self._obey(decisions or (), before)
-        if self.subject.state is State.TAKEN:
+        if State.TAKEN in (before, self.subject.state):
             self._forget()
 
     def pass_time(self, seconds: float) -> None:
@@ -89,6 +77,10 @@ class RandomCall:
         else:
             raise AssertionError("the limits have no end")
         self.now = until
+
+    @property
+    def recorded(self) -> bool:
+        return Absence.RECORDING in self.absent
 
     @property
     def all_said(self) -> set[str]:
@@ -117,22 +109,23 @@ class RandomCall:
                     self._close()
 
     def _forget(self) -> None:
-        """Nobody answers what is not answered yet."""
         self._forget_words()
-        self.pressed = pressed_in(self.memory)
+        self.pressed, self.seam = pressed_in(self.memory), self.now
 
     def _forget_words(self) -> None:
+        """Nobody answers what is not answered yet."""
         self.gone |= self.all_said.difference(said_in(self.memory))
+        self.either |= self.turn.undated(-inf if self.times in ("none", "sent") else self.now)
 
     # The caller's sound
 
     def _sound(self, kind: Kind, ago: float, probability: float = 0.93, **more: float | bool) -> Decisions:
-        if self.unattended:
+        if self.recorded:
             return ()
         return self.subject.sound(voice(kind, self.now - ago, probability, **more), self.now)  # type: ignore[arg-type]
 
     def _voice(self) -> Decisions:
-        if self.voice is None and not self.unattended:
+        if self.voice is None and not self.recorded:
             self.voice, self.told = self.now - 0.1, False
         return self._sound(Kind.VOICE_STARTED, 0.1)
 
@@ -141,7 +134,7 @@ class RandomCall:
         return self._sound(Kind.VOICE_STARTED, 0.1, 0.5)
 
     def _clearer(self) -> Decisions:
-        if self.subject._voice.since is None or self.subject._voice.certain or self.unattended:
+        if self.subject._voice.since is None or self.subject._voice.certain or self.recorded:
             return ()  # it is told once of each voice
         self.voice, self.told = self.now, False
         return self._sound(Kind.VOICE_CERTAIN, 0.02)
@@ -165,7 +158,7 @@ class RandomCall:
         return self._sound(Kind.NOISE, 0.1)
 
     def _notice(self) -> None:
-        if not self.unattended:
+        if not self.recorded:
             self.subject.notice(self.now)
 
     def _measured(self) -> None:
@@ -182,24 +175,31 @@ class RandomCall:
 
     def _say(self, text: str) -> None:
         """The caller says one more word, which ends now; on a line with an echo its voice is told at the latest now."""
-        last = self.spoken[-1][1] if self.spoken else -inf
+        last = self.turn.spoken[-1][1] if self.turn.spoken else -inf
         began = last if self.times == "touching" and last > self.now - 2.0 else max(last, self.now - 0.3)
-        self.turn.append(text)
-        self.spoken.append((began, max(began + 0.06, self.now - 0.05)))
+        began = max(began, self.seam)
+        self._run_on()
+        self.turn.words.append(text)
+        self.turn.spoken.append((began, max(began + 0.06, self.now - 0.05)))
 
     def _report(self, *, final: bool = False, eager: bool = False, others: bool = False) -> Decisions:
         """What the recogniser has heard of its turn until now."""
-        if not self.turn:
+        if not self.turn.words:
             return ()
-        ended = {"none": inf, "sent": self.now}.get(self.times, self.spoken[-1][1])
-        began = tuple(one for one, _ in self.spoken) if final and self.times in ("touching", "apart") else ()
-        words = Words(" ".join(self.turn), final, eager, ended, began, others)
-        if self.unattended:
+        self.turn.unreported = []
+        ended = {"none": inf, "sent": self.now}.get(self.times, self.turn.spoken[-1][1])
+        began = tuple(one for one, _ in self.turn.spoken) if final and self.times in ("touching", "apart") else ()
+        words = Words(" ".join(self.turn.words), final, eager, ended, began, others)
+        if self.recorded:
             self.subject.overhear(words, self.now)
             return self._end_overheard() if final else ()
         if final:
             return (*self._tell_voice(), *self.subject.hear(words, self.now), *self._begin_anew())
         return (*self.subject.hear(words, self.now), *self._tell_voice())
+
+    def _run_on(self) -> None:
+        """The time of what is not reported yet is not told: only that of the last word is."""
+        self.either |= self.gone.intersection(self.turn.unreported)
 
     def _end_overheard(self) -> Decisions:
         self._forget_words()
@@ -209,10 +209,10 @@ class RandomCall:
         """The voice of the last word is told, later than an interim text with it; without it the word is an echo."""
         if self.subject._voice.path not in UNMEASURED or self.subject._voice.since is not None:
             return ()
-        return self._sound(Kind.SHORT_VOICE, self.now - self.spoken[-1][1], seconds=0.3)
+        return self._sound(Kind.SHORT_VOICE, self.now - self.turn.spoken[-1][1], seconds=0.3)
 
     def _begin_anew(self) -> Decisions:
-        self.turn, self.spoken = [], []
+        self.turn = Turn()
         return ()
 
     def _words(self, *, final: bool = False, eager: bool = False) -> Decisions:
@@ -229,6 +229,13 @@ class RandomCall:
     def _final(self) -> Decisions:
         return self._words(final=True)
 
+    def _unreported(self) -> None:
+        if self.times == "sent" and self.setting.path in UNMEASURED:
+            return  # the time that is told later would be that of an echo
+        self._say(word(self.said))
+        self.turn.unreported.append(word(self.said))
+        self.said += 1
+
     def _um(self) -> Decisions:
         return self._begin("um")
 
@@ -237,18 +244,18 @@ class RandomCall:
 
     def _begin(self, text: str) -> Decisions:
         """What may turn out to be another word stands in front."""
-        if self.turn:
+        if self.turn.words:
             return ()
         self._say(text)
         return self._report()
 
     def _revised(self) -> Decisions:
         """The recogniser writes its last word in another way: what it had taken for "um" is a word, or it is longer."""
-        if self.turn and self.turn[-1] in ("um", "hello"):
-            self.turn[-1] = word(self.said)
+        if self.turn.words and self.turn.words[-1] in ("um", "hello"):
+            self.turn.words[-1] = word(self.said)
             self.said += 1
-        elif sum(one.startswith("w") for one in self.turn) > 1:
-            self.turn[-1] += "s"
+        elif sum(one.startswith("w") for one in self.turn.words) > 1:
+            self.turn.words[-1] += "s"
         return self._report(final=self.said % 2 == 0)
 
     def _same(self) -> Decisions:
@@ -257,10 +264,11 @@ class RandomCall:
 
     def _fewer(self) -> Decisions:
         """It takes the last word back, and reports it again at once."""
-        if len(self.turn) < 2:
+        if len(self.turn.words) < 2:
             return ()
-        words = Words(" ".join(self.turn[:-1]))
-        if self.unattended:
+        self._run_on()
+        words = Words(" ".join(self.turn.words[:-1]))
+        if self.recorded:
             self.subject.overhear(words, self.now)
         else:
             self._obey(self.subject.hear(words, self.now), self.subject.state)
@@ -271,7 +279,7 @@ class RandomCall:
         return self._report(others=True)
 
     def _empty(self) -> Decisions:
-        if self.turn or self.unattended:
+        if self.turn.words or self.recorded:
             return ()
         return self.subject.hear(Words("", final=True), self.now)
 
@@ -289,15 +297,18 @@ class RandomCall:
         return self.subject.press_apart(self.now)
 
     def _hold(self) -> Decisions:
+        self.absent.add(Absence.HOLD)
         return self.subject.away(True, self.now)
 
     def _taken(self) -> Decisions:
         self.voice = None
+        self.absent.discard(Absence.HOLD)
         self._forget()
         return self.subject.away(True, self.now, taken=True)
 
     def _back(self) -> Decisions:
-        return self.subject.away(self.unattended, self.now)
+        self.absent.discard(Absence.HOLD)
+        return self.subject.away(False, self.now)
 
     def _recording(self) -> Decisions:
         """A recording speaks in the place of a person who may come."""
@@ -308,23 +319,29 @@ class RandomCall:
         return self._wait_for_a_person(breaks_off=False)
 
     def _wait_for_a_person(self, *, breaks_off: bool) -> Decisions:
-        if self.subject.state in ENDS or self.unattended:
+        if self.subject.state in ENDS or self.recorded:
             return ()
-        self.unattended, self.voice = True, None
+        self.absent.add(Absence.RECORDING)
+        self.voice = None
         self._forget()
         return self.subject.unattended(self.now, breaks_off=breaks_off)
 
     def _person(self, text: str = "") -> Decisions:
-        if not self.unattended or self.subject.state in ENDS:
+        if not self.recorded or self.subject.state in ENDS:
             return ()
-        self.unattended, before = False, set(self.gone)
+        self.absent.discard(Absence.RECORDING)
+        before = set(self.gone)
         self._forget()
-        if not text:  # the recogniser may have begun to hear them before they were known
-            self.gone -= set(said_in(" ".join(self.turn))) - before
-        return self.subject.attended(self.now, text)
+        if text:
+            return self.subject.asked(text, self.now)
+        # The recogniser may have begun to hear them before they were known.
+        self.gone -= set(said_in(" ".join(self.turn.words))) - before
+        self.subject.attended(self.now)
+        return ()
 
     def _menu(self) -> Decisions:
-        return self._person("For orders press the star.")
+        taken = self.subject.state is State.TAKEN
+        return self.subject.asked(MENU, self.now) if taken else self._person(MENU)
 
     # The agent
 

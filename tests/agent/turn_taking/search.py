@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from agent.hearing.echo_path import Path
 from tests.agent.turn_taking.invariants import hold
-from tests.agent.turn_taking.steps import SECONDS, STEPS, TIMES, USUAL, Setting, Steps
+from tests.agent.turn_taking.steps import SEAMS, SECONDS, STEPS, TIMES, USUAL, Setting, Steps
 
 LONGEST = 40
 """Steps of a call."""
@@ -25,7 +25,7 @@ def call_of(chance: random.Random) -> tuple[Steps, Setting, bool]:
     kinds = (
         USUAL,
         USUAL,
-        chance.sample(STEPS, chance.randrange(1, len(STEPS))),
+        SEAMS if chance.random() < 0.2 else chance.sample(STEPS, chance.randrange(1, len(STEPS))),
     )  # what seldom meets meets in some calls
     steps = [(chance.choice(chance.choice(kinds)), chance.choice(SECONDS)) for _ in range(chance.randrange(LONGEST))]
     setting = Setting(chance.random() < 0.5, *map(chance.choice, PARTS))  # type: ignore[arg-type]
