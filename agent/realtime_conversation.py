@@ -13,7 +13,7 @@ from agent.errors import ProviderError
 from agent.hearing.changes import Change
 from agent.history import History, UserTurn
 from agent.knowledge import look_up
-from agent.line import Line
+from agent.line import Away, Line, LineEvent
 from agent.llm import Message, ToolCall
 from agent.parts import close_parts, open_parts
 from agent.passages import Passage
@@ -52,7 +52,7 @@ CORRECTED = "What came of the last thing that you decided about this call: {resu
 OPENING = 'Begin with exactly this: "{opening}" '
 ASKED_AFTER = 2.0
 """Seconds after that in which it still may; then it is prompted."""
-NOBODY = '{"error": "a recording is on the line; nothing was done"}'
+NOBODY = '{"error": "a recording, or somebody else, is on the line; nothing was done"}'
 DEAF = (State.ANNOUNCING, State.CLOSING)
 """States in which the provider gets silence to hear: it would interrupt what nobody may interrupt."""
 
@@ -175,6 +175,11 @@ class RealtimeConversation(BaseConversation):
         told = turns.hears_recording and self._floor.replying is not None  # a call screen: who calls and why
         super()._give(b"\xff" * len(ulaw) if told or turns.state in DEAF else ulaw)
 
+    def _take(self, event: LineEvent) -> None:
+        if isinstance(event, Away) and event.taken:  # what the caller has begun to say is over
+            self._onset, self._words = None, ""
+        super()._take(event)
+
     def _expect(self, said: str) -> None:
         """The session knows what it says."""
 
@@ -192,7 +197,7 @@ class RealtimeConversation(BaseConversation):
 
     def _happen(self, event: RealtimeEvent) -> None:
         turns = self._floor.turns
-        if turns.hears_recording and self._ignore(event):
+        if (turns.hears_recording or turns.state is State.TAKEN) and self._ignore(event):
             return
         match event:
             case Onset(at):
@@ -235,7 +240,7 @@ class RealtimeConversation(BaseConversation):
             if not self._floor.turns.hears_recording and self._floor.turns.state is not State.ANNOUNCING:
                 self._decide(self._floor.turns.asked(heard.text, self._now()))
             return
-        if not heard.final:
+        if not heard.final or self._floor.turns.state is State.TAKEN:
             return
         if self._answered is not None and (self._onset is None or heard.end <= self._onset):
             asked, reply = self._answered

@@ -1,9 +1,13 @@
-"""Speech-to-speech sessions whose call a call screen has answered, on virtual time."""
+"""Speech-to-speech sessions in whose call a screen answers, or somebody takes the caller, on virtual time."""
 
 import asyncio
 
+from agent.line import Away
+from agent.realtime import Reopened
+from agent.realtime_conversation import AGAIN
 from agent.records import CallerSaid
 from agent.tools import tool
+from agent.turn_taking.table import State
 from tests.agent.realtime_holding import gone, hold
 from tests.fakes.line import sound_of
 
@@ -49,3 +53,41 @@ def test_a_call_screen_is_told_who_calls_and_then_not_answered_until_a_person_sp
         {"role": "user", "content": "Hello? Who is this?"},
         {"role": "assistant", "content": "It is Acme Store."},
     ]
+
+
+def test_what_a_session_answers_to_a_caller_whom_somebody_has_taken_is_neither_said_nor_done() -> None:
+    ran = []
+
+    @tool
+    async def look() -> str:
+        """Look."""
+        ran.append("look")
+        return "x"
+
+    async def plan(caller, session):
+        await asyncio.sleep(3)
+        session.onset()
+        await caller.sound(1.5)
+        caller.line.incoming.put_nowait(Away(True, taken=True))
+        await asyncio.sleep(0.5)
+        session.write("Where is my order?")
+        session.call("look")
+        session.say("It is packed.")
+        await asyncio.sleep(8)
+        caller.line.incoming.put_nowait(Away(False))
+        await asyncio.sleep(1)
+        assert caller.call_control.state is State.LISTENING
+        session.came.put_nowait(Reopened())
+        await caller.say("")
+        session.say("I am.")
+        await asyncio.sleep(1)
+        session.write("Are you there?", ago=1)
+        await asyncio.sleep(4)
+        gone(caller.line)
+
+    held = hold(plan, tools=[look])
+    assert bytes(held.line.played) == b"".join(bytes(sound_of(text)) for text in ("Hello there.", "I am."))
+    assert not ran
+    assert [one for one in held.session.did if one[0] == "cut" and one[2] == 0]
+    assert ("prompt", AGAIN) not in held.session.did, "what the caller was saying is over"
+    assert [turn.caller for turn in held.turns if turn.caller] == ["Are you there?"]
