@@ -58,7 +58,7 @@ class Failures:
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # not in a process of xdist
         config.pluginmanager.register(Failures(config))
-    elif config.getoption("dist") == "loadfile":
+    else:
         from tests.sharing import lower
 
         lower(config.workerinput["workerid"], config.getoption("phones"))
