@@ -51,7 +51,10 @@ class CartesiaOptions(ListenOptions):
             raise ValueError("keyterms must be at most 100, of 1200 characters together")
         start, eager, end = (number(self.extra, name, TURNS[name]) for name in (START, EAGER, END))
         if not end < eager < start:
-            raise ExtraError(f"needs {END} below {EAGER}, and that below {START}: they are {end}, {eager} and {start}")
+            usual = f"{TURNS[END]}, {TURNS[EAGER]} and {TURNS[START]}"
+            raise ExtraError(
+                f"needs {END} below {EAGER}, and that below {START}; unless they are set, they are {usual}"
+            )
         if self.model.startswith("ink-whisper"):
             raise ValueError(f"model: {self.model} is not supported, which takes no turns: take ink-2")
 

@@ -1,6 +1,6 @@
 """Rule for showing a configuration. Every page, command, file and log line that shows an option uses this rule:
 
-- The texts of an option that its class hides (`Option.hidden`) are ``***``.
+- The values of an option that its class hides (`Option.repeatable`) are ``***``, of whatever type they are.
 - A text that refers to variables is shown as it is written, with its references: ``${NAME}``.
 - Of a URL the host alone is shown, and of ``user:password`` no password.
 - The defaults of the code are shown as they are.
@@ -11,9 +11,9 @@ import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
-from typing import Any
+from typing import Any, get_origin
 
-from sipgw.config.options import REFERENCE, Option, options_of
+from sipgw.config.options import PRIVATE, REFERENCE, Option, options_of
 from sipgw.config.public_text import MASK, password_of, public
 
 SHORTEST = 6
@@ -22,12 +22,6 @@ SHORTEST_SECRET = 4
 """Characters from which on a password or key is masked in texts: a shorter one is part of many words."""
 TOKEN = 16
 """Characters from which on a part of the path of a URL is taken for a secret."""
-PRIVATE = re.compile(
-    r"(?:^|[^a-z])(?:api|access|auth|bearer|client|private|secret)*"
-    r"(?:keys?|token|secrets?|pass(?:word|wd|phrase)?|auth(?:orization)?|bearer|credentials?)(?:$|[^a-z])",
-    re.IGNORECASE,
-)
-"""In the name of a variable or of a key that nothing declares: its value is a secret."""
 _USER = re.compile(r"(?:\w+_)?user")
 """The name of an option that holds a user name: after a colon stands a password, in the wrong place."""
 
@@ -41,8 +35,8 @@ def inside(written: Any, key: str | int) -> Any:
 
 def masked(option: Option, value: Any, written: Any = None) -> Any:
     """The value of an option that is no table, as it may be shown; `written` is what its file says."""
-    usual = not option.hidden and value == option.default and not any(_references(value, written))
-    shown = value if usual else _masked(value, written, hidden=option.hidden)
+    usual = option.repeatable and value == option.default and not any(_references(value, written))
+    shown = value if usual else _masked(option, value, written)
     if isinstance(shown, str) and _USER.fullmatch(option.name) and ":" in shown:
         return f"{shown.partition(':')[0]}:{MASK}"
     return shown
@@ -62,16 +56,13 @@ def masked_table(options: Any, written: Any) -> dict[str, Any]:
     return found
 
 
-def _masked(value: Any, written: Any, *, hidden: bool) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            key: _masked(item, inside(written, key), hidden=hidden or bool(PRIVATE.search(key)))
-            for key, item in value.items()
-        }
+def _masked(option: Option, value: Any, written: Any) -> Any:
+    if isinstance(value, Mapping) and (option.repeatable or option.hint is Any or get_origin(option.hint) is dict):
+        return {key: _masked(option.within(key), item, inside(written, key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_masked(item, inside(written, at), hidden=hidden) for at, item in enumerate(value)]
-    if hidden:
-        return MASK if isinstance(value, str) and value else value
+        return [_masked(option.within(at), item, inside(written, at)) for at, item in enumerate(value)]
+    if not option.repeatable:
+        return value if value in (None, "", {}) else MASK
     if isinstance(written, str) and REFERENCE.search(written):
         return public(written)
     return public(value) if isinstance(value, str) else value

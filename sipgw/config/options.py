@@ -15,7 +15,7 @@ import re
 import typing
 from collections.abc import Mapping
 from datetime import date
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -34,6 +34,12 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 REFERENCE = re.compile(r"\$\{(\w+)\}")
+PRIVATE = re.compile(
+    r"(?:^|[^a-z])(?:api|access|auth|bearer|client|private|secret)*"
+    r"(?:keys?|token|secrets?|pass(?:word|wd|phrase)?|auth(?:orization)?|bearer|credentials?)(?:$|[^a-z])",
+    re.IGNORECASE,
+)
+"""In the name of a variable or of a key that nothing declares: its value is a secret."""
 
 
 class OptionFault(NamedTuple):
@@ -60,10 +66,30 @@ class Option(NamedTuple):
     secret: bool = False
     """Whether it must be a reference."""
     hidden: bool = False
-    """Whether `sipgw.config.masking` hides its texts: those of a secret, and those that may hold one."""
+    """Whether its values are secrets, or may hold one."""
     scope: Scope | None = None
     """Its own scope, other than that of its table."""
     name: str = ""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a page, a command, a log or an error may repeat a value that a file gives for it, of whatever type.
+
+        None may where the value is hidden, nor where it stands in the place of a table: it may be a misplaced secret.
+        """
+        return not self.hidden and table_of(self.hint) is None
+
+    def within(self, key: str | int) -> "Option":
+        """The option that a value at `key` of its own value belongs to: a key that nothing declares is hidden."""
+        if isinstance(key, int):
+            return self
+        if table := table_of(self.hint):
+            return options_of(table).get(key, UNDECLARED)
+        return self._replace(hidden=self.hidden or bool(PRIVATE.search(key)))
+
+
+UNDECLARED = Option(Any, hidden=True)
+"""Of a key that nothing declares, which may be the wrong name of a secret."""
 
 
 def options_of(kind: type) -> dict[str, Option]:
@@ -106,6 +132,11 @@ def option_at(kind: type, path: Keys) -> Option | None:
             found = options_of(table).get(key) if table else None
             table = table_of(found.hint) if found else None
     return found
+
+
+def option_over(kind: type, path: Keys) -> Option:
+    """The option of `kind` that a value at `path` belongs to, also one within the value of an option."""
+    return reduce(Option.within, path, Option(kind))
 
 
 def build(kind: type[T], table: Mapping[str, Any], environment: Mapping[str, str], *, base: object | None = None) -> T:
@@ -189,10 +220,10 @@ def _ready(kind: type, value: Any, environment: Mapping[str, str], path: Keys, f
     text = REFERENCE.sub(lambda match: environment[match[1]], value)
     if option and date in typing.get_args(option.hint) and not _DATE.fullmatch(text):
         faults.append(
-            OptionFault(path, f"expected {_DAY}, got {value!r}")
+            OptionFault(path, f"expected {_DAY}, got {_told(option, value)}")
         )  # pydantic would take digits as seconds since 1970
     return (
-        _seconds(text, value, path, faults)
+        _seconds(text, _told(option, value), path, faults)
         if option and float in (option.hint, *typing.get_args(option.hint))
         else text
     )
@@ -213,7 +244,7 @@ def _refers(value: Any, *, whole: bool) -> bool:
 def _seconds(text: str, written: str, path: Keys, faults: list[OptionFault]) -> float | str:
     match = _DURATION.fullmatch(text)
     if match is None:
-        problem = f"expected a duration with its unit, like '600ms', '8s', '30m' or '1h', got {written!r}"
+        problem = f"expected a duration with its unit, like '600ms', '8s', '30m' or '1h', got {written}"
         faults.append(OptionFault(path, problem))
         return text
     return float(match[1]) * _UNIT[match[2]]
@@ -240,16 +271,31 @@ _EXPECTED = {
 _LIMITS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
 
 
-def _written(table: Any, path: Keys, value: Any) -> str:
-    """The value at `path` as it is written, with its references: what they stand for may be a secret, like a table."""
-    if isinstance(value, Mapping | list):
-        return "a table" if isinstance(value, Mapping) else "a list"
+def _told(option: Option, value: Any) -> str:
+    """What an error says of a value: a value that is not repeatable, a table and a list are named by their type."""
+    if not option.repeatable or isinstance(value, Mapping | list):
+        return next(words for types, words in _TYPES if isinstance(value, types))
+    return str(value) if isinstance(value, date) else repr(value)
+
+
+_TYPES: tuple[tuple[Any, str], ...] = (
+    (Mapping, "a table"),
+    (list, "a list"),
+    (str, "a string"),
+    (bool, "true or false"),
+    (int | float, "a number"),
+    (object, "a date or a time"),
+)
+
+
+def _written(table: Any, path: Keys, value: Any) -> Any:
+    """The value at `path` as it is written, with its references: what they stand for may be a secret."""
     for key in path:
         inside = key in table if isinstance(table, Mapping) else isinstance(table, list) and key in range(len(table))
         if not inside:
-            return repr(value)
+            return value
         table = table[key]
-    return str(table) if isinstance(table, date) else repr(table)
+    return table
 
 
 def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> OptionFault:
@@ -265,9 +311,7 @@ def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> OptionFault:
     given = (
         repr(path[-1])
         if "[key]" in error["loc"]
-        else "'***'"
-        if option and (option.secret or (table_of(option.hint) and isinstance(error["input"], str)))
-        else _written(table, path, error["input"])
+        else _told(option_over(kind, path), _written(table, path, error["input"]))
     )
     match error["type"]:
         case name if name == _UNKNOWN:

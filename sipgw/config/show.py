@@ -18,6 +18,7 @@ from sipgw.config.masking import masked
 from sipgw.config.options import (
     DEFAULT_FILE,
     REFERENCE,
+    UNDECLARED,
     Keys,
     Option,
     OptionError,
@@ -112,7 +113,7 @@ class _View(NamedTuple):
         known = options_of(kind)
         below = list[Iterator[Row]]()
         for name in (*known, *(name for name in table if name not in known)):
-            option, at, given = known.get(name, Option(Any, hidden=True)), (*path, name), table.get(name, MISSING)
+            option, at, given = known.get(name, UNDECLARED), (*path, name), table.get(name, MISSING)
             usual = option.default if default is None else getattr(default, name, MISSING)
             inner = table_of(option.hint)
             tables = list(_tables(given, usual)) if inner else []
@@ -127,8 +128,6 @@ class _View(NamedTuple):
     def _row(self, at: Keys, option: Option, value: Any) -> Row:
         origin = next((found for source in self.sources if (found := source.origin(at))), "default")
         problem = next((text for where, text in self.problems.items() if where[: len(at)] == at), "")
-        # A key that nothing declares is hidden: it may be the wrong name of a secret. So is a text in place of a table.
-        option = option._replace(hidden=option.hidden or table_of(option.hint) is not None)
         return Row(at, None if value is MISSING else masked(option, value, value), origin, problem)
 
 

@@ -9,7 +9,7 @@ from sipgw.config.agent_files import DEFAULT, SHARED, in_force, scope_of
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.errors import ConfigError
 from sipgw.config.masking import inside, masked
-from sipgw.config.options import Keys, Option, option_at, options_of
+from sipgw.config.options import Keys, option_over, options_of
 from sipgw.config.public_text import MASK
 from sipgw.config.scope import Scope
 
@@ -105,9 +105,9 @@ class _Side(NamedTuple):
 
     def shown(self, path: Keys) -> str:
         """As it may be shown."""
-        option = option_at(GatewayConfig, path) or Option(Any, hidden=True)
+        option = option_over(GatewayConfig, path)
         value = masked(option, self.value, self.written)
-        text = MASK if option.hidden else repr(value)
+        text = repr(value) if option.repeatable else MASK
         return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 

@@ -77,7 +77,7 @@ def _tables(name: str, options: Any, written: Any) -> list[OptionTable]:
         tables = list(_below(f"{name.strip('[]')}.{key}", value, text))
         inner += tables
         if not tables:
-            shown = ("set" if value else "") if option.hidden else _as_toml(masked(option, value, text))
+            shown = _as_toml(masked(option, value, text)) if option.repeatable else ("set" if value else "")
             plain.append(OptionRow(key, shown, meanings.get(key, ""), value != option.default))
     return [OptionTable(name, inspect.cleandoc(type(options).__doc__ or "").partition("\n\n")[0], plain), *inner]
 
