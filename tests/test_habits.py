@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 import tomllib
 from importlib.metadata import distributions
@@ -38,6 +39,34 @@ def makefile(target: str) -> str:
     """The commands of a target."""
     (commands,) = re.findall(rf"^{target}:.*\n((?:\t.*\n)*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     return str(commands)
+
+
+def planned(file: Path) -> str:
+    """What make complains of in a Makefile as it plans all targets; it runs nothing: `true` stands for the shell, even
+    for lines with $(MAKE), which --dry-run alone would run."""
+    targets = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert len(targets) == 1 and "check" in targets[0].split()
+    command = ["make", "--dry-run", f"SHELL={shutil.which('true')}", "--file", file, *targets[0].split()]
+    done = ran(command, ROOT, {name: value for name, value in os.environ.items() if "MAKE" not in name})
+    return done.stderr.strip() or f"exit status {done.returncode}" * bool(done.returncode)
+
+
+def test_make_can_plan_every_target() -> None:
+    complaint = planned(ROOT / "Makefile")
+    assert not complaint, f"make cannot use the Makefile: {complaint}"
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("        $(BIN)/sipgw serve", "missing separator"),
+        ("check: tests/none", "No rule to make target 'tests/none'"),
+    ],
+)
+def test_a_makefile_that_make_refuses_is_seen(line: str, complaint: str, tmp_path: Path) -> None:
+    broken = tmp_path / "Makefile"
+    broken.write_text(f"{(ROOT / 'Makefile').read_text()}\n{line}\n")
+    assert complaint in planned(broken)
 
 
 @pytest.mark.parametrize(("schema", "file"), VALID, ids=lambda one: one.name if isinstance(one, Path) else one)
