@@ -74,9 +74,9 @@ def leaves(value: Any) -> Iterator[Any]:
 UNTOLD = [(path, option) for path, option in declared(GatewayConfig) if not option.repeatable]
 TABLES = [path for path, option in UNTOLD if table_of(option.hint)]
 LEAVES = [path for path, option in UNTOLD if not table_of(option.hint)]
-WITHIN = [(*path, "pin") for path, option in UNTOLD if get_origin(option.hint) is dict]
+WITHIN: list[Keys] = [(*path, "pin") for path, option in UNTOLD if get_origin(option.hint) is dict]
 UNKNOWN: list[Keys] = [("openai", "apikey"), ("nothing",)]
-GROUPS = {
+GROUPS: dict[str, list[Keys]] = {
     "options": LEAVES,
     "keys of options": [*WITHIN, *UNKNOWN],
     "tables": [path for path in TABLES if len(path) == 1],
