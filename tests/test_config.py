@@ -121,7 +121,7 @@ def test_the_environment_fills_in_what_the_file_leaves_out() -> None:
     [
         ("[sip]\nprot = 1", "sipgw.toml:2: sip.prot: unknown key 'prot'; did you mean 'port'?"),
         ("\n[spi]\nport = 1", "sipgw.toml:2: spi: unknown key 'spi'; did you mean 'sip'?"),
-        ("[sip]\nport = 70000", "sipgw.toml:1: sip: port must be from 0 to 65535"),
+        ("[sip]\nport = 70000", "sipgw.toml:2: sip: port must be from 0 to 65535"),
         ('[sip]\nport = "5060"', "sipgw.toml:2: sip.port: expected a whole number"),
         ('[turns]\nreprompt_after = "8"', "sipgw.toml:2: turns.reprompt_after: expected a duration"),
         ('[agent]\nstt = "whisper"', "sipgw.toml:2: agent.stt: 'whisper' is not one of"),

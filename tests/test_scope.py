@@ -96,10 +96,10 @@ def test_what_can_be_used_only_after_a_restart_is_refused_with_that() -> None:
 def test_what_concerns_the_whole_gateway_is_refused_in_the_file_of_an_agent(text: str, key: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_agent(text, Path("agents/sales.toml"), BEFORE, {})
-    assert str(refused.value) == f"agents/sales.toml:{key}: concerns the whole gateway and belongs into sipgw.toml"
+    assert str(refused.value) == f"agents/sales.toml:{key}: concerns the whole gateway; move it to sipgw.toml"
 
 
 def test_each_such_key_is_named() -> None:
     with pytest.raises(ConfigError) as refused:
         parse_agent("[callbacks]\nlatest = '1h'\nconcurrent = 1\n", Path("agents/sales.toml"), BEFORE, {})
-    assert str(refused.value).count("belongs into sipgw.toml") == 2
+    assert str(refused.value).count("move it to sipgw.toml") == 2

@@ -1,7 +1,7 @@
 """The configuration of every agent: `sipgw.toml` and the files of the folder `agents` beside it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +11,17 @@ from sipgw.config.config import AgentConfig, GatewayConfig, environment, load
 from sipgw.config.errors import ConfigError
 from sipgw.config.files import explain, read_table, text_of
 from sipgw.config.masking import inside
-from sipgw.config.options import DEFAULT_FILE, Keys, OptionError, OptionFault, build, merged, option_at, options_of
+from sipgw.config.options import (
+    DEFAULT_FILE,
+    Keys,
+    OptionError,
+    OptionFault,
+    build,
+    merged,
+    nearest,
+    option_at,
+    options_of,
+)
 from sipgw.config.scope import Scope
 
 DEFAULT = "agent"
@@ -91,7 +101,7 @@ def parse_agent(text: str, path: Path, config: GatewayConfig, variables: Mapping
         tables = as_tables(table, body)
         made = build(AgentConfig, tables, variables, base=config)
     except OptionError as error:
-        raise ConfigError(explain(head, str(path), OptionError(*map(_in_file, error.faults)))) from None
+        raise explained(head, path, error) from None
     own = {name: config.written[name] for name in config.written if name not in SHARED}
     return replace(made, written=merged(own, tables))
 
@@ -106,6 +116,11 @@ def split(text: str, path: Path) -> tuple[str, str]:
     return ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
 
 
+def explained(head: str, path: Path, error: OptionError) -> ConfigError:
+    """`error` with the lines and keys of the agent's file `path`."""
+    return ConfigError(explain(head, str(path), OptionError(*map(_in_file, error.faults))))
+
+
 def _in_file(fault: OptionFault) -> OptionFault:
     return OptionFault(fault.path[1:] if fault.path[:1] == ("agent",) else fault.path, fault.problem)
 
@@ -113,11 +128,9 @@ def _in_file(fault: OptionFault) -> OptionFault:
 def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
     """The tables of ``sipgw.toml`` that mean the same as an agent's file. Raises `OptionError`."""
     sections = options_of(AgentConfig).keys() - options_of(AgentOptions).keys() - {"agent"}
-    agent = {key: value for key, value in table.items() if key not in sections}
+    agent = {key: value for key, value in table.items() if not _is_table(key, value, sections)}
     if shared := [*_beyond(table)]:
-        raise OptionError(
-            *(OptionFault(path, "concerns the whole gateway and belongs into sipgw.toml") for path in shared)
-        )
+        raise OptionError(*(OptionFault(path, "concerns the whole gateway; move it to sipgw.toml") for path in shared))
     if "agent" in agent:
         raise OptionError(
             OptionFault(("agent", "agent"), "its keys stand at the top of an agent's file, without [agent]")
@@ -126,7 +139,17 @@ def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
         if "prompt" in agent:
             raise OptionError(OptionFault(("prompt",), "the text below the head is the prompt; leave one of them out"))
         agent["prompt"] = body
-    return {key: value for key, value in table.items() if key in sections} | {"agent": agent}
+    return {key: value for key, value in table.items() if key not in agent} | {"agent": agent}
+
+
+def _is_table(key: str, value: Any, sections: Set[str]) -> bool:
+    """Whether `key` stands for a table, and not for a key of `[agent]`; a misspelt one for what it is nearest to."""
+    own = options_of(AgentOptions).keys() | {"agent"}
+    if key in own | sections:
+        return key in sections
+    if near := nearest(key, own | sections):
+        return near in sections
+    return isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(one, Mapping) for one in value))
 
 
 def _beyond(table: Mapping[str, Any]) -> Iterator[Keys]:

@@ -28,7 +28,7 @@ from sipgw.config.cluster import ClusterOptions
 from sipgw.config.cost import CostOptions, PriceOptions
 from sipgw.config.drain import DrainOptions
 from sipgw.config.embed import EmbedOptions
-from sipgw.config.emergency import check_no_emergency
+from sipgw.config.emergency import reaches_emergency
 from sipgw.config.errors import ConfigError
 from sipgw.config.files import explain, read_table, text_of
 from sipgw.config.gate import GateOptions
@@ -37,7 +37,7 @@ from sipgw.config.knowledge import KnowledgeOptions
 from sipgw.config.log import LogOptions
 from sipgw.config.messages import MailOptions, MessageOptions
 from sipgw.config.oidc import check_groups
-from sipgw.config.options import DEFAULT_FILE, Keys, OptionError, build, merged
+from sipgw.config.options import DEFAULT_FILE, Keys, OptionError, RuleError, build, merged
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.people import PersonOptions, TransferOptions
 from sipgw.config.records import (
@@ -104,12 +104,13 @@ class AgentConfig:
     """The tables as the files have them, with their references: what may be shown of the options."""
 
     def __post_init__(self) -> None:
-        _once("languages", [language.code for language in self.languages])
+        _once("languages", "code", [language.code for language in self.languages])
         if self.gate.stop_key == "1" and self.recording.consent == "key":
-            raise ValueError('[gate] stop_key cannot be 1 with [recording] consent = "key": there 1 is consent')
+            why = '[gate] stop_key cannot be 1 with [recording] consent = "key": there 1 is consent'
+            raise RuleError(why, "gate", "stop_key")
         if self.agent.brain and self.recording.consent == "key":
             why = "the gateway does not know which keys the server has asked for"
-            raise ValueError(f'[recording] consent cannot be "key" with [agent] brain: {why}')
+            raise RuleError(f'[recording] consent cannot be "key" with [agent] brain: {why}', "recording", "consent")
 
     def table(self, section: str) -> Any:
         """The options of a provider by its table's name. Raises `AttributeError`."""
@@ -170,59 +171,71 @@ class GatewayConfig(AgentConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for what, names in (
-            ("trunks", [trunk.name for trunk in self.trunks]),
-            ("accounts", [account.user for account in self.accounts]),
-            ("tenants", [tenant.name for tenant in self.tenants]),
-            ("agents of tenants", [agent for tenant in self.tenants for agent in tenant.agents]),
-            ("webhooks", [*(webhook.name for webhook in self.webhooks), "[mail]"]),
-        ):
-            _once(what, names)
+        _once("trunks", "name", [trunk.name for trunk in self.trunks])
+        _once("accounts", "user", [account.user for account in self.accounts])
+        _once("tenants", "name", [tenant.name for tenant in self.tenants])
+        _once("webhooks", "name", [*(webhook.name for webhook in self.webhooks), "[mail]"])
+        owned = [(agent, at) for at, tenant in enumerate(self.tenants) for agent in tenant.agents]
+        if twice := _twice([agent for agent, _ in owned]):
+            at = max(at for agent, at in owned if agent == twice)
+            raise RuleError(f"two agents of tenants are called {twice!r}", "tenants", at, "agents")
         self._check_embed()
         check_tenants(self.webhooks, self.tenants)
         check_groups(self.web.oidc, [(tenant.name, tenant.groups) for tenant in self.tenants])
         if self.alarms.mail_to and not self.mail.host:
-            raise ValueError("[alarms] mail_to needs a server that takes mail: [mail] host")
+            raise RuleError("[alarms] mail_to needs a server that takes mail: [mail] host", "alarms", "mail_to")
         trunks = {trunk.name: trunk for trunk in self.trunks}
-        for account in self.accounts:
+        for at, account in enumerate(self.accounts):
             if account.trunk and account.trunk not in trunks:
-                raise ValueError(f"the account {account.user!r} names a trunk {account.trunk!r} that is not there")
+                problem = f"the account {account.user!r} names a trunk {account.trunk!r} that is not there"
+                raise RuleError(problem, "accounts", at, "trunk")
+        self._check_people(trunks)
+        self._check_verdicts()
+        self._check_trunks()
+
+    def _check_people(self, trunks: Mapping[str, TrunkOptions]) -> None:
         users = {account.user for account in self.accounts}
-        for one in self.people:
+        for at, one in enumerate(self.people):
             if one.trunk and one.trunk not in trunks:
-                raise ValueError(f"[[people]] {one.name!r} names a trunk {one.trunk!r} that is not there")
+                problem = f"[[people]] {one.name!r} names a trunk {one.trunk!r} that is not there"
+                raise RuleError(problem, "people", at, "trunk")
             through = [trunks[one.trunk]] if one.trunk else self.trunks
             countries = {trunk.country for trunk in through} - {""}
             where = f"[[people]] {one.name!r}"
-            check_no_emergency(one.uri.user, where, countries or self.gate.countries, self._extensions(*through))
+            extensions = self._extensions(*through)
+            if why := reaches_emergency(one.uri.user, where, countries or self.gate.countries, extensions):
+                raise RuleError(why, "people", at, "to")
             if one.mode in ("refer", "attended") and not one.uri.user and one.uri.host in users:
-                raise ValueError(f'[[people]] {one.name!r} has a phone here: its mode must be "bridge" or "warm"')
-        self._check_verdicts()
+                raise RuleError(f'{where} has a phone here: its mode must be "bridge" or "warm"', "people", at, "mode")
+
+    def _check_trunks(self) -> None:
         served = {account.trunk for account in self.accounts}
-        for trunk in self.trunks:
-            for number in (trunk.test_number, trunk.transfer_uri.user if trunk.transfer_uri else ""):
-                countries = {trunk.country} - {""}
-                where = f"trunk {trunk.name!r}"
-                check_no_emergency(number, where, countries or self.gate.countries, self._extensions(trunk))
+        for at, trunk in enumerate(self.trunks):
+            where, countries = f"trunk {trunk.name!r}", {trunk.country} - {""}
+            transfer_to = trunk.transfer_uri.user if trunk.transfer_uri else ""
+            for key, number in (("test_number", trunk.test_number), ("transfer_to", transfer_to)):
+                extensions = self._extensions(trunk)
+                if why := reaches_emergency(number, where, countries or self.gate.countries, extensions):
+                    raise RuleError(why, "trunks", at, key)
             if trunk.proof == "digest" and trunk.name not in served:
-                raise ValueError(f"trunk {trunk.name!r} asks for a password, but no [[accounts]] has its name")
+                raise RuleError(f"{where} asks for a password, but no [[accounts]] has its name", "trunks", at, "proof")
 
     def _check_embed(self) -> None:
         if self.embed.origins and not self.browser.max_calls:
-            raise ValueError("[embed] needs calls from browsers: [browser] max_calls is 0")
+            raise RuleError("[embed] needs calls from browsers: [browser] max_calls is 0", "embed", "origins")
         if self.embed.origins and self.browser.turn_password:
-            raise ValueError(
-                "[embed] gives every visitor what [browser] turn needs: use turn_secret instead of turn_password"
-            )
+            why = "[embed] gives every visitor what [browser] turn needs: use turn_secret instead of turn_password"
+            raise RuleError(why, "browser", "turn_password")
 
     def _check_verdicts(self) -> None:
         """Raises `ValueError` for a rule that asks for a verdict which nobody gives."""
-        for where, verdicts in (
-            *((f"trunk {trunk.name!r}", trunk.verdicts) for trunk in self.trunks),
-            *((f"[[routes]] agent = {route.agent!r}", route.verdicts) for route in self.routes),
-        ):
-            if set(verdicts) - {"verified"} and not self.stir.roots:
-                raise ValueError(f"{where}: verdicts: nobody checks signatures without [stir] roots")
+        of_trunks = [(f"trunk {trunk.name!r}", trunk.verdicts) for trunk in self.trunks]
+        of_routes = [(f"[[routes]] agent = {route.agent!r}", route.verdicts) for route in self.routes]
+        for table, rules in (("trunks", of_trunks), ("routes", of_routes)):
+            for at, (where, verdicts) in enumerate(rules):
+                if set(verdicts) - {"verified"} and not self.stir.roots:
+                    why = f"{where}: verdicts: nobody checks signatures without [stir] roots"
+                    raise RuleError(why, table, at, "verdicts")
 
     def _extensions(self, *trunks: TrunkOptions) -> tuple[str, ...]:
         """The extensions that may be dialled through all of `trunks`."""
@@ -235,10 +248,14 @@ class GatewayConfig(AgentConfig):
         return Path(self.gate.audit or f"{self.store.path}.gate")
 
 
-def _once(what: str, names: Sequence[str]) -> None:
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise ValueError(f"two {what} are called {min(twice)!r}")
+def _once(table: str, key: str, names: Sequence[str]) -> None:
+    if twice := _twice(names):
+        second = [at for at, name in enumerate(names) if name == twice][1]
+        raise RuleError(f"two {table} are called {twice!r}", table, second, key)
+
+
+def _twice(names: Sequence[str]) -> str:
+    return min((name for name in names if names.count(name) > 1), default="")
 
 
 def environment() -> dict[str, str]:
@@ -280,10 +297,8 @@ def parse(text: str, name: str, variables: Mapping[str, str]) -> GatewayConfig:
 
 
 def _asked(table: Any, path: Keys, problem: str) -> str:
-    """One line for a fault, with the variables of the environment that the value at `path` is made of. Where a table is
-    at fault as a whole, `problem` may begin with the key.
-    """
-    for key in (*path, *re.findall(r"^\w+", problem)):
+    """One line for a fault, with the variables of the environment that the value at `path` is made of."""
+    for key in path:
         with contextlib.suppress(KeyError, IndexError, TypeError):
             table = table[key]
     names = dict.fromkeys(re.findall(r"\$\{(\w+)\}", str(table))) or path

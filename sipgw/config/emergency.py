@@ -76,10 +76,11 @@ def is_extension(number: str, pattern: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\?", "[0-9]"), number) is not None
 
 
-def check_no_emergency(sent: str, where: str, countries: Collection[str], extensions: Collection[str] = ()) -> None:
-    """Raises `ValueError` if `sent`, which the configuration has at `where`, reaches one: see `emergency_number`."""
-    if found := emergency_number(sent, countries, extensions):
-        raise ValueError(f"{where}: {sent!r} reaches the emergency number {found}, which a gateway never calls")
+def reaches_emergency(sent: str, where: str, countries: Collection[str], extensions: Collection[str] = ()) -> str:
+    """Why `sent`, which the configuration has at `where`, cannot stay: it reaches one, see `emergency_number`. Empty if
+    it does not."""
+    found = emergency_number(sent, countries, extensions)
+    return f"{where}: {sent!r} reaches the emergency number {found}, which a gateway never calls" if found else ""
 
 
 def _reached(text: str, regions: Collection[str], *, own: bool) -> str:

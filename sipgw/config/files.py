@@ -62,10 +62,16 @@ def read_as(kind: type[T], path: Path, wrong: type[Exception]) -> T:
 
 def explain(text: str, name: str, error: OptionError) -> str:
     """One line for each fault of `error`, with its line in `text`, the file `name`."""
-    found = sorted((line_of(text, path), ".".join(map(str, path)), problem) for path, problem in error.faults)
+    found = sorted((line_of(text, path), _key_of(path, problem), problem) for path, problem in error.faults)
     return "\n".join(
         ": ".join(filter(None, (f"{name}:{line}" if line else name, key, problem))) for line, key, problem in found
     )
+
+
+def _key_of(path: Keys, problem: str) -> str:
+    """The key of a fault; without its last part if that is the first word of `problem`."""
+    said = bool(path) and re.match(rf"{re.escape(str(path[-1]))}\b", problem)
+    return ".".join(map(str, path[:-1] if said else path))
 
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]\]?\s*(?:#.*)?")

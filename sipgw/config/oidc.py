@@ -9,6 +9,7 @@ from annotated_types import MaxLen
 
 from agent.providers.extra import FIXED
 from sipgw.config.networks import is_loopback
+from sipgw.config.options import RuleError
 
 LONGEST_URL = 2048
 Role = Literal["viewer", "operator", "admin"]
@@ -98,13 +99,16 @@ def role_in(known: Mapping[str, Role], groups: frozenset[str]) -> Role | None:
 
 
 def check_groups(oidc: OidcOptions, tenants: Sequence[tuple[str, Mapping[str, Role]]]) -> None:
-    """Check the groups of all together. Raises `ValueError`."""
+    """Check the groups of all together. Raises `RuleError`."""
     seen = dict[str, str]()
-    for place, groups in (("[web.oidc]", oidc.groups), *((f"[[tenants]] {name!r}", one) for name, one in tenants)):
+    paths: list[tuple[str | int, ...]] = [("web", "oidc"), *(("tenants", at, "groups") for at in range(len(tenants)))]
+    places = [("[web.oidc]", oidc.groups), *((f"[[tenants]] {name!r}", one) for name, one in tenants)]
+    for path, (place, groups) in zip(paths, places, strict=True):
         for group in groups:
             if not group:
-                raise ValueError(f"{place}: a group has no name")
+                raise RuleError(f"{place}: a group has no name", *path)
             if (before := seen.setdefault(group, place)) != place:
-                raise ValueError(f"the group {group!r} is in {before} and in {place}: its members could not sign in")
+                why = f"the group {group!r} is in {before} and in {place}: its members could not sign in"
+                raise RuleError(why, *path)
     if oidc.issuer and not seen:
-        raise ValueError("[web.oidc]: nobody could sign in: name a group in viewers, operators or admins")
+        raise RuleError("[web.oidc]: nobody could sign in: name a group in viewers, operators or admins", *paths[0])

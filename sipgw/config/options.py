@@ -13,7 +13,7 @@ import difflib
 import json
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cache, reduce
 from pathlib import Path
@@ -55,6 +55,14 @@ class OptionError(Exception):
     def __init__(self, *faults: OptionFault) -> None:
         self.faults = tuple(OptionFault(path, public_message(problem)) for path, problem in faults)
         super().__init__("; ".join(fault.problem for fault in self.faults))
+
+
+class RuleError(ValueError):
+    """Options that do not go together; `path` leads to one of them, from the table that has the rule on."""
+
+    def __init__(self, problem: str, *path: str | int) -> None:
+        super().__init__(problem)
+        self.path = path
 
 
 class Option(NamedTuple):
@@ -272,7 +280,7 @@ _LIMITS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at mos
 
 
 def _told(option: Option, value: Any) -> str:
-    """What an error says of a value: a value that is not repeatable, a table and a list are named by their type."""
+    """A value in an error; one that is not repeatable, a table and a list are named by their type."""
     if not option.repeatable or isinstance(value, Mapping | list):
         return next(words for types, words in _TYPES if isinstance(value, types))
     return str(value) if isinstance(value, date) else repr(value)
@@ -332,12 +340,20 @@ def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> OptionFault:
         case "literal_error":
             return OptionFault(path, f"{given} is not one of {context['expected'].replace(' or ', ', ')}")
         case "value_error":
-            wrong = context["error"]  # which may know the key below the table
-            return OptionFault((*path, *getattr(wrong, "path", ())), getattr(wrong, "problem", str(wrong)))
+            wrong = context["error"]  # which may know the key below the table, or begin with it
+            problem = getattr(wrong, "problem", str(wrong))
+            return OptionFault((*path, *getattr(wrong, "path", _first_word(kind, path, problem))), problem)
         case name if name in _EXPECTED:
             return OptionFault(path, f"expected {_EXPECTED[name]}, got {given}")
     limits = [f"{text} {context[name]}" for name, text in _LIMITS.items() if name in context]
     return OptionFault(path, f"must be {limits[0]}, got {given}" if limits else f"{error['msg']}, got {given}")
+
+
+def _first_word(kind: type, path: Keys, problem: str) -> Keys:
+    """The key of the table at `path` that the sentence `problem` begins with, as in ``port must be …``."""
+    table = table_of(option_over(kind, path).hint)
+    word = re.match(r"\w*", problem)
+    return (word[0],) if word and table and word[0] in options_of(table) else ()
 
 
 def _unknown(kind: type, path: Keys) -> str:
@@ -346,5 +362,10 @@ def _unknown(kind: type, path: Keys) -> str:
         return told
     option = option_at(kind, path[:-1])
     known = options_of((option and table_of(option.hint)) or kind)
-    near = difflib.get_close_matches(key, known, 1)
-    return f"unknown key {key!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}")
+    near = nearest(key, known)
+    return f"unknown key {key!r}; " + (f"did you mean {near!r}?" if near else f"known: {', '.join(sorted(known))}")
+
+
+def nearest(key: str, known: Iterable[str]) -> str:
+    """The one of `known` that `key` may be a slip of; empty if none is near."""
+    return next(iter(difflib.get_close_matches(key, [*known], 1)), "")

@@ -10,7 +10,7 @@ from dataclasses import MISSING, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_origin
 
-from sipgw.config.agent_files import DEFAULT, SHARED, as_tables, files_of, split
+from sipgw.config.agent_files import DEFAULT, SHARED, as_tables, explained, files_of, split
 from sipgw.config.config import AgentConfig, GatewayConfig, keys_of, read
 from sipgw.config.errors import ConfigError
 from sipgw.config.files import line_of, read_table
@@ -98,7 +98,7 @@ def _of_agent(folder: Path, name: str) -> _Source:
     try:
         return _Source(str(path), head, as_tables(read_table(head, str(path)), body), agent=True)
     except OptionError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise explained(head, path, error) from None
 
 
 class _View(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Annotated
 from annotated_types import Ge
 
 from sipgw.config.oidc import Role
+from sipgw.config.options import RuleError
 from sipgw.config.records import WebhookOptions
 
 LONGEST = 63
@@ -44,17 +45,18 @@ class TenantOptions:
 
 
 def check_tenants(webhooks: Sequence[WebhookOptions], tenants: Sequence[TenantOptions]) -> None:
-    """Check whose webhooks these are. Raises `ValueError`."""
+    """Check whose webhooks these are. Raises `RuleError`."""
     own = {one.name: one.agents for one in tenants}
-    for hook in webhooks:
+    for at, hook in enumerate(webhooks):
+        where, place = f"[[webhooks]] {hook.name!r}", ("webhooks", at)
         if "/" in hook.name:
-            raise ValueError(f"[[webhooks]] {hook.name!r}: a name has no slash, which stands after a tenant's")
+            raise RuleError(f"{where}: a name has no slash, which stands after a tenant's", *place, "name")
         if hook.tenant and hook.tenant not in own:
-            raise ValueError(f"[[webhooks]] {hook.name!r} names a tenant {hook.tenant!r} that is not there")
+            raise RuleError(f"{where} names a tenant {hook.tenant!r} that is not there", *place, "tenant")
         if hook.tenant and len(hook.tenant) + len(hook.name) > LONGEST:
-            raise ValueError(f"[[webhooks]] {hook.name!r}: name and tenant have more than {LONGEST} letters together")
+            raise RuleError(f"{where}: name and tenant have more than {LONGEST} letters together", *place, "name")
         if hook.tenant and (foreign := set(hook.agents) - set(own[hook.tenant])):
-            raise ValueError(f"[[webhooks]] {hook.name!r}: {min(foreign)!r} is no agent of {hook.tenant!r}")
+            raise RuleError(f"{where}: {min(foreign)!r} is no agent of {hook.tenant!r}", *place, "agents")
 
 
 def tenant_named(name: str, tenants: Sequence[TenantOptions]) -> TenantOptions:

@@ -104,7 +104,7 @@ def test_errors_name_file_line_and_key() -> None:
         "agents/sales.md:3: elevenlabs.voice_id: expected"
     )
     for table in ("[sip]\nport = 5061\n", '[[accounts]]\nuser = "anna"\n', "[admission]\nmax_calls = 1\n"):
-        assert "belongs into sipgw.toml" in wrong(table, "agents/sales.toml")
+        assert "move it to sipgw.toml" in wrong(table, "agents/sales.toml")
     assert "stand at the top of an agent's file" in wrong('[agent]\nprompt = "x"\n', "agents/sales.toml")
     assert "leave one of them out" in wrong('+++\nprompt = "a"\n+++\nb')
     assert "agents/sales.toml: " in wrong("not toml", "agents/sales.toml")
