@@ -1,7 +1,7 @@
 """The schema's history, by Alembic. It is brought up to date whenever the database is opened.
 
-A module that declares tables on `sipgw.records.store.tables.Base` stands in `DECLARED`; after a change of tables
-``python -m sipgw.records.migrations WHAT CHANGED`` writes the next revision, to be read before it is kept.
+Any package may declare tables on `sipgw.records.store.tables.Base`. After a change of tables
+``python -m sipgw.tools.revision WHAT CHANGED`` writes the next revision, to be read before it is kept.
 """
 
 import functools
@@ -13,15 +13,6 @@ from sqlalchemy import Connection, inspect, text
 if TYPE_CHECKING:  # it is loaded only where a database is to be changed
     from alembic.config import Config
 
-DECLARED = (
-    "sipgw.records.store.tables",
-    "sipgw.records.store.prompts",
-    "sipgw.web.tables",
-    "sipgw.policy.gate.dnc",
-    "sipgw.outbound.tables",
-    "sipgw.policy.gate.shared_counts",
-)
-"""Modules that declare tables."""
 FIRST = "0001"
 """The revision of the first release, which did not number its schema."""
 LOCK = 0x51B6A7E

@@ -1,4 +1,4 @@
-"""The tables of the database. Modules that declare more on `Base` stand in `sipgw.records.store.schema.DECLARED`."""
+"""The tables of the database. Other modules declare more on `Base`, see `sipgw.records.store.schema`."""
 
 from datetime import UTC, datetime
 from typing import Any
