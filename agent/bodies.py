@@ -8,6 +8,9 @@ import httpx2
 LARGEST = 1 << 20
 """Bytes of a refusal, or of another answer that has few words."""
 
+CODINGS = {"gzip", "deflate", "br", "zstd"}
+"""Codings that the packages unpack. Any other, as the ``none`` of some servers, is read as it comes."""
+
 Hooks = dict[str, list[Callable[[Any], Awaitable[None]]]]
 
 
@@ -30,7 +33,8 @@ class BoundedBody:
         self._most = most
         self._status: int = response.status_code
         fields = response.headers
-        self._packed = fields.get("content-encoding", "identity").strip().lower() not in ("", "identity")
+        codings = fields.get("content-encoding", "").lower().split(",")
+        self._packed = not CODINGS.isdisjoint(map(str.strip, codings))
         length = fields.get("content-length", "")
         self._told = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 

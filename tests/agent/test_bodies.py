@@ -4,13 +4,14 @@ import asyncio
 import gzip
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 
 import httpx
 import httpx2
 import pytest
 
 from agent.authorities import tls
-from agent.bodies import TooLargeError, lift, within
+from agent.bodies import CODINGS, TooLargeError, lift, within
 from agent.errors import ProviderError
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.elevenlabs_http import ElevenLabsHttpTts
@@ -95,6 +96,20 @@ def test_an_answer_is_read_up_to_its_bound(package: type) -> None:
             asyncio.run(read(answer, 1000, package))
     with pytest.raises(TooLargeError, match="packed"):
         asyncio.run(read(packed(200), 1 << 20, package))
+
+
+@pytest.mark.parametrize("package", [httpx.AsyncClient, httpx2.AsyncClient])
+@pytest.mark.parametrize(("coding", "refused"), [("none", ""), ("utf-8", ""), ("aws-chunked, GZIP", "packed")])
+def test_only_what_would_be_unpacked_is_refused(package: type, coding: str, refused: str) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start(200, "text/plain", {"content-encoding": coding})
+        await exchange.send(b"plain")
+        await exchange.finish()
+
+    with pytest.raises(TooLargeError, match=refused) if refused else nullcontext():
+        assert asyncio.run(read(answer, 1000, package))[0] == b"plain"
+    unpacked = {*httpx._decoders.SUPPORTED_DECODERS, *httpx2._decoders.SUPPORTED_DECODERS}
+    assert unpacked - CODINGS == {"identity"}
 
 
 def test_who_reads_piece_by_piece_may_lift_the_bound() -> None:
