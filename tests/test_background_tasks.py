@@ -15,7 +15,7 @@ from agent.authorities import tls
 from agent.providers.local.host import LocalSpeech, LocalSpeechOptions
 from media.process.engine import MediaEngine, MediaOptions
 from media.process.supervisor import RESTART_PAUSE
-from sipgw.agents.knowledge.shelf import Shelf
+from sipgw.agents.knowledge.knowledge_base import KnowledgeBase
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.config.web import WebOptions
@@ -137,9 +137,9 @@ def test_an_encoder_that_cannot_be_closed_ends_nothing() -> None:
     async def scenario() -> None:
         encoder = Mock()
         encoder.close = closed = Mock(side_effect=_bug)
-        async with Shelf(Mock(), Mock(), Mock()) as shelf:
-            shelf._encoders["name", "payer"] = encoder
-            shelf.put({})
+        async with KnowledgeBase(Mock(), Mock(), Mock()) as knowledge_base:
+            knowledge_base._encoders["name", "payer"] = encoder
+            knowledge_base.put({})
             await asyncio.sleep(1)
             closed.assert_called_once()
 

@@ -191,9 +191,9 @@ class AgentSetup:
         spoken = persona(agent.config, values, about, calling=calling)
         notice = notice_of(agent.config.recording, context.call_recording.consent, spoken.notice)
         llm = ChargedLlm(part.llm, context.report)
-        shelf = services.knowledge
-        find = shelf.finder(name, context.report) if shelf else nothing
-        if shelf and (files := shelf.unread(name)):
+        knowledge_base = services.knowledge
+        find = knowledge_base.finder(name, context.report) if knowledge_base else nothing
+        if knowledge_base and (files := knowledge_base.unread(name)):
             context.tell(DocumentsUnread(info.id, datetime.now(UTC), name, files))
         if find is not nothing and part.realtime is None:
             spoken = replace(spoken, prompt=f"{spoken.prompt}\n\n{TOLD}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from agent.tools import Tool
 from media.process.engine import MediaEngine
 from sipgw.agents.agents import AgentDefinition, Agents
-from sipgw.agents.knowledge.shelf import Shelf
+from sipgw.agents.knowledge.knowledge_base import KnowledgeBase
 from sipgw.agents.providers import Providers
 from sipgw.calls.context import CallContext
 from sipgw.calls.originator import Originator
@@ -53,7 +53,7 @@ class CallServices:
     """The tools of the gateway's features, in the order in which agents get them."""
     stir: "StirVerifier | None" = None
     """Verifies the signed numbers of callers."""
-    knowledge: Shelf | None = None
+    knowledge: KnowledgeBase | None = None
     """The documents of all agents."""
     artifacts: Artifacts = field(default_factory=Artifacts)
     """Begins the rows of recordings."""

@@ -18,7 +18,7 @@ from agent.lookups import run_main
 from agent.passages import Find, Passage
 from agent.providers.local.brain.documents import answer_of
 from sipgw.agents.knowledge.documents import READERS
-from sipgw.agents.knowledge.shelf import Book, Shelf
+from sipgw.agents.knowledge.knowledge_base import AgentDocuments, KnowledgeBase
 from sipgw.agents.products import prices_of
 from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import AgentConfig
@@ -88,14 +88,14 @@ def add(
         for file in files or ():
             _copy(file, Path(settings.knowledge.folder))
 
-        async def run() -> Book:
-            async with _opened(config, settings) as (book, _):
-                return book
+        async def run() -> AgentDocuments:
+            async with _opened(config, settings) as (documents, _):
+                return documents
 
-        reading = run_main(run()).reading
-    cost = f", for {reading.cost.total:.4f}" if reading.cost else ""
-    out.print(f"{reading.files} documents, {reading.new} of them read now, {len(reading.found.entries)} passages{cost}")
-    if reading.problems:
+        folder = run_main(run()).folder
+    cost = f", for {folder.cost.total:.4f}" if folder.cost else ""
+    out.print(f"{folder.files} documents, {folder.new} of them read now, {len(folder.index.entries)} passages{cost}")
+    if folder.problems:
         raise typer.Exit(1)
 
 
@@ -200,7 +200,7 @@ def _copy(file: Path, folder: Path) -> None:
 
 
 @asynccontextmanager
-async def _opened(config: Path | None, agent: AgentConfig) -> AsyncIterator[tuple[Book, Find]]:
+async def _opened(config: Path | None, agent: AgentConfig) -> AsyncIterator[tuple[AgentDocuments, Find]]:
     """The documents of an agent, read, and what finds their passages; says which documents are left out.
 
     Unlike in a call, the finder raises `ProviderError`: nothing found would be a wrong answer.
@@ -211,13 +211,13 @@ async def _opened(config: Path | None, agent: AgentConfig) -> AsyncIterator[tupl
     async with Store(settings.store) as store:
         expenses = Expenses(prices_of(settings), local_now, await spent_since_midnight(store, local_now()))
         limits = InboundLimits(settings.limits, expenses.spent)
-        async with Shelf(store, expenses, gateway, limits.spent, patience=math.inf) as shelf:
-            books = await shelf.load({DEFAULT: agent})
-            shelf.put(books, quietly=True)
-            for problem in books[DEFAULT].reading.problems:
+        async with KnowledgeBase(store, expenses, gateway, limits.spent, patience=math.inf) as knowledge_base:
+            by_agent = await knowledge_base.load({DEFAULT: agent})
+            knowledge_base.put(by_agent, quietly=True)
+            for problem in by_agent[DEFAULT].folder.problems:
                 say_error(ValueError(problem))
 
             async def find(words: Sequence[str]) -> Sequence[Passage]:
-                return await shelf.look_up(DEFAULT, words, lambda used: None)
+                return await knowledge_base.look_up(DEFAULT, words, lambda used: None)
 
-            yield books[DEFAULT], find
+            yield by_agent[DEFAULT], find

@@ -18,7 +18,7 @@ from media.process.engine import MediaEngine
 from media.rtp import srtp
 from sipgw.agents.agent_providers import AgentProviders
 from sipgw.agents.agents import Agents
-from sipgw.agents.knowledge.shelf import Shelf
+from sipgw.agents.knowledge.knowledge_base import KnowledgeBase
 from sipgw.agents.products import prices_of
 from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.agents.providers import Providers, opened
@@ -87,7 +87,7 @@ class RunningParts(NamedTuple):
     store: Store
     agent_providers: AgentProviders
     dispatcher: CallDispatcher
-    knowledge: Shelf
+    knowledge: KnowledgeBase
     gate: Gate
     spent: SharedSpent
 
@@ -153,7 +153,7 @@ class Gateway:
             expenses = await expenses_of_today(store, prices_of(config), local_now, self.used)
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             spent, limits, tenants = self._limits(expenses, cluster)
-            knowledge = await enter(Shelf(store, expenses, lambda: str(self.watch.instance), limits.spent))
+            knowledge = await enter(KnowledgeBase(store, expenses, lambda: str(self.watch.instance), limits.spent))
             await knowledge.begin(self._configs())
             originator = self._originator(endpoint, gate, cluster)
             services = CallServices(

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sipgw.agents.knowledge.shelf import Shelf
+from sipgw.agents.knowledge.knowledge_base import KnowledgeBase
 from sipgw.agents.products import prices_of
 from sipgw.config.config import GatewayConfig
 from sipgw.config.knowledge import KnowledgeOptions
@@ -19,13 +19,13 @@ QUESTIONS = FOLDER.parent / "questions.toml"
 
 
 @contextlib.asynccontextmanager
-async def shelved(config: GatewayConfig, gateway: str = "here", **more: Any) -> AsyncIterator[Shelf]:
+async def base_of(config: GatewayConfig, gateway: str = "here", **more: Any) -> AsyncIterator[KnowledgeBase]:
     """The documents of the agent of `config`, read by the gateway of that name."""
     async with Store(config.store) as store:
         expenses = Expenses(prices_of(config), lambda: datetime.now().astimezone())
-        async with Shelf(store, expenses, lambda: gateway, **more) as shelf:
-            shelf.put(await shelf.load({"agent": config}))
-            yield shelf
+        async with KnowledgeBase(store, expenses, lambda: gateway, **more) as knowledge_base:
+            knowledge_base.put(await knowledge_base.load({"agent": config}))
+            yield knowledge_base
 
 
 def configured(folder: Path, database: Path, **options: Any) -> GatewayConfig:

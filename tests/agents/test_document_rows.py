@@ -9,14 +9,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sipgw.agents.knowledge import rows as stored
-from sipgw.agents.knowledge.shelf import Shelf
+from sipgw.agents.knowledge.knowledge_base import KnowledgeBase
 from sipgw.records.store.tables import DocumentRecord
-from tests.agents.knowledge_world import documents, shelved
+from tests.agents.knowledge_world import base_of, documents
 from tests.agents.test_knowledge import HOURS, PARKING, rows, service
 from tests.fakes.embeddings import FakeEmbeddings
 
 
-async def keys(one: Shelf) -> list[str]:
+async def keys(one: KnowledgeBase) -> list[str]:
     async with one.store.read() as session:
         return sorted(await session.scalars(select(DocumentRecord.key)))
 
@@ -31,22 +31,22 @@ def test_the_row_of_a_changed_file_stays_until_the_new_one_is_there(
         folder = documents(tmp_path, hours=HOURS)
         async with FakeEmbeddings() as server:
             config = service(folder, tmp_path, server)
-            async with shelved(config) as one:
+            async with base_of(config) as one:
                 before = await keys(one)
                 documents(tmp_path, hours=HOURS.replace("nine", "ten"))
                 server.status = 503
-                assert (await one.load({"agent": config}))["agent"].reading.unread == 1
+                assert (await one.load({"agent": config}))["agent"].folder.unread == 1
                 assert await keys(one) == before, "a service that is away loses nothing"
                 server.status = 200
                 with monkeypatch.context() as patch, pytest.raises(ConnectionError):
                     patch.setattr(AsyncSession, "merge", broken)
                     await one.load({"agent": config})
                 assert await keys(one) == before, "both in one transaction, or none"
-                assert (await one.load({"agent": config}))["agent"].reading.files == 1
+                assert (await one.load({"agent": config}))["agent"].folder.files == 1
                 after = await keys(one)
                 assert len(after) == 1 and after != before
                 documents(tmp_path, hours=" ")
-                (problem,) = (await one.load({"agent": config}))["agent"].reading.problems
+                (problem,) = (await one.load({"agent": config}))["agent"].folder.problems
                 assert "no text" in problem and not await keys(one), "what was taken out of it is kept no longer"
 
     asyncio.run(scenario())
@@ -59,17 +59,17 @@ def test_gateways_with_other_files_at_the_same_path_delete_and_read_nothing_of_e
         folder = documents(tmp_path, hours=HOURS)
         async with FakeEmbeddings() as server:
             config = service(folder, tmp_path, server)
-            async with shelved(config, "first") as first:
+            async with base_of(config, "first") as first:
                 documents(tmp_path, hours=HOURS.replace("nine", "ten"), parking=PARKING)
-                async with shelved(config, "second") as second:
+                async with base_of(config, "second") as second:
                     newer = await rows(second)
                     for _ in range(2):
                         (folder / "parking.md").unlink()
                         documents(tmp_path, hours=HOURS)
-                        reading = (await first.load({"agent": config}))["agent"].reading
+                        reading = (await first.load({"agent": config}))["agent"].folder
                         assert (reading.files, reading.new) == (1, 0)
                         documents(tmp_path, hours=HOURS.replace("nine", "ten"), parking=PARKING)
-                        reading = (await second.load({"agent": config}))["agent"].reading
+                        reading = (await second.load({"agent": config}))["agent"].folder
                         assert (reading.files, reading.new) == (2, 0)
                     assert await rows(first) == newer == ["hours.md", "hours.md", "parking.md"]
 
@@ -81,10 +81,10 @@ def test_what_another_gateway_has_read_is_not_read_again(tmp_path: Path) -> None
         folder = documents(tmp_path, hours=HOURS, parking=PARKING)
         async with FakeEmbeddings() as server:
             config = service(folder, tmp_path, server)
-            async with shelved(config, "first") as first:
+            async with base_of(config, "first") as first:
                 asked = len(server.requests)
-                async with shelved(config, "second") as second:
-                    reading = second._books["agent"].reading
+                async with base_of(config, "second") as second:
+                    reading = second._documents["agent"].folder
                     assert (reading.files, reading.new, reading.cost) == (2, 0, None)
                     assert len(server.requests) == asked
                     (folder / "parking.md").unlink()
@@ -97,8 +97,8 @@ def test_what_another_gateway_has_read_is_not_read_again(tmp_path: Path) -> None
 def test_rows_that_nobody_has_used_for_long_are_deleted(tmp_path: Path) -> None:
     async def scenario() -> None:
         folder, now = documents(tmp_path, hours=HOURS, parking=PARKING), datetime.now(UTC)
-        async with FakeEmbeddings() as server, shelved(service(folder, tmp_path, server)) as one:
-            where = one._books["agent"].reading.where
+        async with FakeEmbeddings() as server, base_of(service(folder, tmp_path, server)) as one:
+            where = one._documents["agent"].folder.where
             await stored.tidy(one.store, [where], now + timedelta(days=6))
             await stored.tidy(one.store, [], now + timedelta(days=12))
             assert await rows(one) == ["hours.md", "parking.md"], "they were in use six days ago"

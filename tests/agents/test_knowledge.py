@@ -13,10 +13,10 @@ from sqlalchemy import select
 from agent.providers.openai_client import OpenAIOptions
 from agent.records import Used
 from sipgw.agents.agents import Agents
-from sipgw.agents.knowledge import encoders, shelf
+from sipgw.agents.knowledge import encoders, knowledge_base
 from sipgw.agents.knowledge import rows as stored
+from sipgw.agents.knowledge.knowledge_base import KnowledgeBase
 from sipgw.agents.knowledge.requirements import service_of
-from sipgw.agents.knowledge.shelf import Shelf
 from sipgw.agents.products import prices_of
 from sipgw.config.config import GatewayConfig, parse
 from sipgw.config.cost import PriceOptions
@@ -25,7 +25,7 @@ from sipgw.config.records import StoreOptions
 from sipgw.policy.cost.cost import Expenses, spent_since_midnight
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import DocumentRecord, ExpenseRecord
-from tests.agents.knowledge_world import configured, documents, shelved
+from tests.agents.knowledge_world import base_of, configured, documents
 from tests.fakes.embeddings import FakeEmbeddings
 from tests.waiting import HANG, until
 
@@ -42,7 +42,7 @@ def service(folder: Path, database: Path, server: FakeEmbeddings, **options: Any
     return configured(folder, database, **wanted)
 
 
-async def rows(one: Shelf) -> list[str]:
+async def rows(one: KnowledgeBase) -> list[str]:
     async with one.store.read() as session:
         return sorted(await session.scalars(select(DocumentRecord.name)))
 
@@ -56,7 +56,7 @@ def test_only_what_has_changed_is_read_again_and_what_is_gone_is_deleted(tmp_pat
         folder = documents(tmp_path, hours=HOURS, parking=PARKING)
         async with FakeEmbeddings() as server:
             config = service(folder, tmp_path, server)
-            async with shelved(config) as one:
+            async with base_of(config) as one:
                 assert await rows(one) == ["hours.md", "parking.md"]
                 assert told(server) == ["Hours: We open at nine in the morning.", "Parking: There is no car park."]
                 find = one.finder("agent", lambda used: None, HANG)
@@ -68,13 +68,13 @@ def test_only_what_has_changed_is_read_again_and_what_is_gone_is_deleted(tmp_pat
                 books = await one.load({"agent": config})
                 assert (await find(("When do you open in the morning?",)))[0].text.endswith("at nine in the morning.")
                 one.put(books)
-                reading = books["agent"].reading
+                reading = books["agent"].folder
                 assert (reading.files, reading.new, reading.problems) == (1, 1, [])
                 again = one.finder("agent", lambda used: None, HANG)
                 assert (await again(("When do you open in the morning?",)))[0].text.endswith("at ten in the morning.")
                 assert await rows(one) == ["hours.md"]
             server.requests.clear()
-            async with shelved(config) as one:
+            async with base_of(config) as one:
                 assert server.requests == [], "the vectors are in the database"
 
     asyncio.run(scenario())
@@ -83,7 +83,7 @@ def test_only_what_has_changed_is_read_again_and_what_is_gone_is_deleted(tmp_pat
 def test_a_question_goes_on_with_what_was_said_before(tmp_path: Path) -> None:
     async def scenario() -> None:
         folder = documents(tmp_path, hours=HOURS, parking=PARKING)
-        async with FakeEmbeddings() as server, shelved(service(folder, tmp_path, server, least=0.3)) as one:
+        async with FakeEmbeddings() as server, base_of(service(folder, tmp_path, server, least=0.3)) as one:
             find = one.finder("agent", lambda used: None, HANG)
             assert not await find(("And on Sundays?",))
             found = await find(("When do you open in the morning?", "And on Sundays?"))
@@ -95,7 +95,7 @@ def test_a_question_goes_on_with_what_was_said_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [(), ("Yes.",), ("No, no.",), ("7 3 4 6",), ("[pressed 1 2]", "no"), ("是",)])
 def test_what_asks_nothing_is_not_looked_up(tmp_path: Path, words: tuple[str, ...]) -> None:
     async def scenario() -> None:
-        async with FakeEmbeddings() as server, shelved(service(documents(tmp_path, a=HOURS), tmp_path, server)) as one:
+        async with FakeEmbeddings() as server, base_of(service(documents(tmp_path, a=HOURS), tmp_path, server)) as one:
             server.requests.clear()
             assert await one.finder("agent", lambda used: None, HANG)(words) == ()
             assert not server.requests and not one.asked
@@ -106,7 +106,7 @@ def test_what_asks_nothing_is_not_looked_up(tmp_path: Path, words: tuple[str, ..
 @pytest.mark.parametrize("words", ["How far is it?", "Can I pay by bus?", "在哪里？", "영업시간"])
 def test_short_questions_are_looked_up(tmp_path: Path, words: str) -> None:
     async def scenario() -> None:
-        async with FakeEmbeddings() as server, shelved(service(documents(tmp_path, a=HOURS), tmp_path, server)) as one:
+        async with FakeEmbeddings() as server, base_of(service(documents(tmp_path, a=HOURS), tmp_path, server)) as one:
             await one.finder("agent", lambda used: None, HANG)((words,))
             assert one.asked == 1
 
@@ -116,7 +116,7 @@ def test_short_questions_are_looked_up(tmp_path: Path, words: str) -> None:
 def test_vectors_are_paid_for_by_the_call_and_by_the_day(tmp_path: Path) -> None:
     async def scenario() -> None:
         folder = documents(tmp_path, hours=HOURS)
-        async with FakeEmbeddings() as server, shelved(service(folder, tmp_path, server)) as one:
+        async with FakeEmbeddings() as server, base_of(service(folder, tmp_path, server)) as one:
             assert one.expenses.since_start()[""].money == pytest.approx(9 * 0.02 / 1e6)
             used: list[Used] = []
             find = one.finder("agent", used.append)
@@ -135,8 +135,8 @@ def test_what_may_cost_too_much_is_not_read_in(tmp_path: Path, why: str) -> None
         more = {"over": lambda: "the calls of today have taken all that they may"} if why == "day" else {}
         async with FakeEmbeddings() as server:
             config = service(folder, tmp_path, server, cost=1.0 if why == "cost" else 100.0).having(prices=prices)
-            async with shelved(config, **more) as one:  # type: ignore[arg-type]
-                (problem,) = (await one.load({"agent": config}))["agent"].reading.problems
+            async with base_of(config, **more) as one:  # type: ignore[arg-type]
+                (problem,) = (await one.load({"agent": config}))["agent"].folder.problems
                 assert ("may cost 1.8" in problem) if why == "cost" else ("of today" in problem)
                 assert not server.requests and await rows(one) == []
                 assert not await one.finder("agent", lambda used: None, HANG)(("When do you open?",))
@@ -149,8 +149,8 @@ def test_without_a_price_the_highest_known_one_counts(tmp_path: Path) -> None:
         folder = documents(tmp_path, hours="word " * 40_000)
         async with FakeEmbeddings() as server:
             config = service(folder, tmp_path, server, model="unheard-of")
-            async with shelved(config) as one:
-                (problem,) = (await one.load({"agent": config}))["agent"].reading.problems
+            async with base_of(config) as one:
+                (problem,) = (await one.load({"agent": config}))["agent"].folder.problems
                 assert "may cost 3.0" in problem and not server.requests
 
     asyncio.run(scenario())
@@ -164,7 +164,7 @@ def test_a_service_that_fails_gives_nothing_and_is_left_alone_for_a_while(
 
     async def scenario() -> None:
         folder = documents(tmp_path, hours=HOURS)
-        async with FakeEmbeddings() as server, shelved(service(folder, tmp_path, server)) as one:
+        async with FakeEmbeddings() as server, base_of(service(folder, tmp_path, server)) as one:
             find = one.finder("agent", lambda used: None, HANG)
             for name, value in fault.items():
                 setattr(server, name, value)
@@ -181,7 +181,7 @@ def test_a_model_with_other_vectors_behind_the_same_name_ends_no_turn_and_is_rea
         folder = documents(tmp_path, hours=HOURS, parking=PARKING)
         async with FakeEmbeddings(dimensions=None) as server:
             config = service(folder, tmp_path, server, dimensions=0)
-            async with shelved(config) as one:
+            async with base_of(config) as one:
                 server.length = 96
                 assert (
                     await one.finder("agent", lambda used: None, HANG)(("When do you open?",)) == () and one.failed == 1
@@ -190,9 +190,9 @@ def test_a_model_with_other_vectors_behind_the_same_name_ends_no_turn_and_is_rea
                 assert await one.finder("agent", lambda used: None, HANG)(("When do you open in the morning?",))
             server.length = 32
             documents(tmp_path, hours=HOURS.replace("nine", "ten"))
-            async with shelved(config) as one:
+            async with base_of(config) as one:
                 books = await one.load({"agent": config})
-                assert books["agent"].reading.files == 2
+                assert books["agent"].folder.files == 2
                 one.put(books)
                 assert await one.finder("agent", lambda used: None, HANG)(("When do you open in the morning?",))
 
@@ -216,11 +216,11 @@ def test_what_one_call_has_asked_is_there_although_others_make_it_forgotten(monk
 def test_what_was_paid_for_is_kept_when_the_service_fails_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelf, "BATCH", 1)
+    monkeypatch.setattr(knowledge_base, "BATCH", 1)
 
     async def scenario() -> None:
         folder = documents(tmp_path, hours=HOURS, parking=PARKING)
-        async with FakeEmbeddings(fails_after=1) as server, shelved(service(folder, tmp_path, server)) as one:
+        async with FakeEmbeddings(fails_after=1) as server, base_of(service(folder, tmp_path, server)) as one:
             assert await rows(one) == ["hours.md"]
 
     asyncio.run(scenario())
@@ -229,23 +229,23 @@ def test_what_was_paid_for_is_kept_when_the_service_fails_later(
 def test_what_takes_too_long_is_left_to_the_next_reading(tmp_path: Path) -> None:
     async def scenario() -> None:
         folder = documents(tmp_path, hours=HOURS, parking=PARKING)
-        async with FakeEmbeddings() as server, shelved(service(folder, tmp_path, server), patience=-1.0) as one:
+        async with FakeEmbeddings() as server, base_of(service(folder, tmp_path, server), patience=-1.0) as one:
             assert await rows(one) == ["hours.md"]
-            assert "not all of" in one._books["agent"].reading.problems[0] and one.unread("agent") == 1
-            reading = (await one.load({"agent": service(folder, tmp_path, server)}))["agent"].reading
+            assert "not all of" in one._documents["agent"].folder.problems[0] and one.unread("agent") == 1
+            reading = (await one.load({"agent": service(folder, tmp_path, server)}))["agent"].folder
             assert (reading.files, reading.problems) == (2, [])
 
     asyncio.run(scenario())
 
 
 def test_reading_in_stops_when_the_day_is_spent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "BATCH", 1)
+    monkeypatch.setattr(knowledge_base, "BATCH", 1)
 
     async def scenario() -> None:
         folder = documents(tmp_path, hours=HOURS, parking=PARKING)
         async with FakeEmbeddings() as server:
             over = lambda: "the day is spent" if server.requests else ""  # noqa: E731
-            async with shelved(service(folder, tmp_path, server), over=over) as one:
+            async with base_of(service(folder, tmp_path, server), over=over) as one:
                 assert await rows(one) == ["hours.md"]
 
     asyncio.run(scenario())
@@ -254,7 +254,7 @@ def test_reading_in_stops_when_the_day_is_spent(tmp_path: Path, monkeypatch: pyt
 def test_each_agent_pays_with_its_own_key_and_a_changed_one_counts_at_the_reload(tmp_path: Path) -> None:
     async def scenario() -> None:
         folder = documents(tmp_path, hours=HOURS)
-        async with FakeEmbeddings() as server, shelved(service(folder, tmp_path, server)) as one:
+        async with FakeEmbeddings() as server, base_of(service(folder, tmp_path, server)) as one:
             server.key = "other"
             agents = {"agent": "sk", "tenant": "other"}
             one.put(
@@ -275,7 +275,7 @@ def test_what_reading_has_cost_counts_for_the_day_after_a_restart(tmp_path: Path
         async with FakeEmbeddings() as server:
             config = service(folder, tmp_path, server)
             for _ in range(2):  # the second time nothing is read
-                async with shelved(config) as one:
+                async with base_of(config) as one:
                     spent = await spent_since_midnight(one.store, datetime.now().astimezone())
                     assert spent[""].money == pytest.approx(9 * 0.02 / 1e6, abs=1e-6)
                     async with one.store.read() as session:
@@ -290,15 +290,15 @@ def test_documents_are_read_while_others_are_looked_up_already(tmp_path: Path) -
         folder = documents(tmp_path, hours=HOURS)
         async with FakeEmbeddings() as server:
             config = service(folder, tmp_path, server)
-            async with shelved(config) as one:
+            async with base_of(config) as one:
                 documents(tmp_path, parking=PARKING)
                 one.put(await one.load({"agent": config}, fresh=False))
-                assert (one.unread("agent"), one._books["agent"].reading.files) == (1, 1)
+                assert (one.unread("agent"), one._documents["agent"].folder.files) == (1, 1)
                 server.requests.clear()
                 one.read_on({"agent": config})
                 one.read_on({"agent": config})  # a reload in the middle of it
                 await until(lambda: not one.unread("agent"))
-                assert one._books["agent"].reading.files == 2 and len(told(server)) == 1
+                assert one._documents["agent"].folder.files == 2 and len(told(server)) == 1
 
     asyncio.run(scenario())
 
@@ -313,7 +313,7 @@ def test_documents_that_cannot_be_read_keep_neither_others_from_being_read_nor_r
         if len(tidied) == 1:
             raise OSError("the database is away")
 
-    monkeypatch.setattr(shelf, "DAY", 0.01)
+    monkeypatch.setattr(knowledge_base, "DAY", 0.01)
     monkeypatch.setattr(stored, "tidy", tidy)
 
     async def scenario() -> None:
@@ -323,7 +323,9 @@ def test_documents_that_cannot_be_read_keep_neither_others_from_being_read_nor_r
             agents = {"gone": service(gone, tmp_path, server), "agent": service(folder, tmp_path, server)}
             async with (
                 Store(agents["agent"].store) as store,
-                Shelf(store, Expenses(prices_of(agents["agent"]), lambda: datetime.now().astimezone()), str) as one,
+                KnowledgeBase(
+                    store, Expenses(prices_of(agents["agent"]), lambda: datetime.now().astimezone()), str
+                ) as one,
             ):
                 one.put(await one.load(agents, fresh=False))
                 shutil.rmtree(gone)
@@ -339,27 +341,27 @@ def test_a_service_that_is_away_at_the_start_leaves_what_is_there(tmp_path: Path
         folder = documents(tmp_path, hours=HOURS)
         async with FakeEmbeddings() as server:
             config = service(folder, tmp_path, server)
-            async with shelved(config) as one:
+            async with base_of(config) as one:
                 documents(tmp_path, parking=PARKING)
                 server.status = 503
                 books = await one.load({"agent": config})
-                (problem,) = books["agent"].reading.problems
-                assert "have no vectors" in problem and books["agent"].reading.files == 1
-                assert books["agent"].reading.unread == 1
+                (problem,) = books["agent"].folder.problems
+                assert "have no vectors" in problem and books["agent"].folder.files == 1
+                assert books["agent"].folder.unread == 1
 
     asyncio.run(scenario())
 
 
 def test_files_beyond_the_passages_of_a_folder_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "CHUNKS", 1)
+    monkeypatch.setattr(knowledge_base, "CHUNKS", 1)
 
     async def scenario() -> None:
         async with (
             FakeEmbeddings() as server,
-            shelved(GatewayConfig(store=StoreOptions(str(tmp_path / "x.db")))) as one,
+            base_of(GatewayConfig(store=StoreOptions(str(tmp_path / "x.db")))) as one,
         ):
             config = service(documents(tmp_path, a=HOURS, b=PARKING), tmp_path, server)
-            reading = (await one.load({"agent": config}))["agent"].reading
+            reading = (await one.load({"agent": config}))["agent"].folder
             assert reading.files == 1 and "b.md: with it" in reading.problems[0] and not reading.unread
             assert told(server) == ["Hours: We open at nine in the morning."]
 
@@ -383,7 +385,7 @@ def test_what_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_embedded_encoder_finds_by_meaning_in_other_languages(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with shelved(configured(documents(tmp_path, hours=HOURS, parking=PARKING), tmp_path)) as one:
+        async with base_of(configured(documents(tmp_path, hours=HOURS, parking=PARKING), tmp_path)) as one:
             find = one.finder("agent", lambda used: None, limit=60)
             assert (await find(("Wo kann ich mein Auto abstellen?",)))[0].file == "parking.md"
             assert one.expenses.spent().money == 0

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.agents.knowledge_world import documents, shelved
+from tests.agents.knowledge_world import base_of, documents
 from tests.agents.test_knowledge import HOURS, service
 from tests.fakes.embeddings import FakeEmbeddings
 from tests.waiting import HANG, until
@@ -14,7 +14,7 @@ def test_an_encoder_that_no_agent_uses_any_more_is_closed_and_a_running_call_use
     async def scenario() -> None:
         folder = documents(tmp_path, hours=HOURS)
         closed: list[str] = []
-        async with FakeEmbeddings() as server, shelved(service(folder, tmp_path, server)) as one:
+        async with FakeEmbeddings() as server, base_of(service(folder, tmp_path, server)) as one:
             before = list(one._encoders.values())
             close = before[0].close
             before[0].close = lambda: noted(closed, close)  # type: ignore[method-assign]

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from agent.passages import TOLD, without_passages
-from sipgw.agents.knowledge import encoders, shelf
+from sipgw.agents.knowledge import encoders, knowledge_base
 from sipgw.config.config import GatewayConfig
 from sipgw.config.knowledge import KnowledgeOptions
 from sipgw.records.store.tables import EventRecord
@@ -38,7 +38,7 @@ ANSWER = "In Mill Lane, three minutes away."
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine may take longer for a question than a caller would wait."""
-    monkeypatch.setattr(shelf.Shelf.finder, "__defaults__", (HANG,))
+    monkeypatch.setattr(knowledge_base.KnowledgeBase.finder, "__defaults__", (HANG,))
 
 
 def knowing(folder: Path) -> Callable[[GatewayConfig], GatewayConfig]:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from agent.knowledge import LOOK_UP
-from sipgw.agents.knowledge import documents, encoders, files, reader, shelf, worker
+from sipgw.agents.knowledge import documents, encoders, files, knowledge_base, reader, worker
 from sipgw.cli.knowledge import QuestionsError, QuestionsFile, knowledge
 from sipgw.config.config import parse
 from sipgw.config.files import read_as
@@ -31,11 +31,11 @@ def test_its_questions_can_be_asked(tmp_path: Path) -> None:
 def test_its_limits_are_those_of_the_code() -> None:
     for sentence in (
         f"up to {documents.SIZE} characters",
-        f"of a folder: {reader.FILES} files and {shelf.CHUNKS:,} passages",
+        f"of a folder: {reader.FILES} files and {knowledge_base.CHUNKS:,} passages",
         f"of a file: {files.LARGEST >> 20} MB, {documents.LONGEST:,} characters, {documents.PAGES} pages",
         f"HTML elements {documents.DEEPEST} deep, and {documents.MOST:,} passages",
         f"{reader.SECONDS:g} s and {worker.MEMORY >> 30} GB of memory",
-        f"If the look-up takes longer than {shelf.LIMIT:g} s",
+        f"If the look-up takes longer than {knowledge_base.LIMIT:g} s",
         f"does not use it for {encoders.REST:g} s",
     ):
         assert sentence in PLAIN, sentence

@@ -8,7 +8,7 @@ import pytest
 
 from sipgw.agents.knowledge import encoders
 from sipgw.config.records import StoreOptions
-from tests.agents.knowledge_world import documents, shelved
+from tests.agents.knowledge_world import base_of, documents
 from tests.agents.test_document_rows import HOURS, PARKING, rows
 from tests.agents.test_knowledge import service
 from tests.fakes.embeddings import FakeEmbeddings
@@ -31,9 +31,9 @@ def test_gateways_find_what_the_other_one_has_read_while_files_change_and_go(
         folder = documents(tmp_path, hours=HOURS.replace("Hours", "Öffnung 🎉"), parking=PARKING)
         async with FakeEmbeddings() as embeddings:
             config = replace(service(folder, tmp_path, embeddings), store=store)
-            async with shelved(config, "first") as first:
+            async with base_of(config, "first") as first:
                 asked = len(embeddings.requests)
-                async with shelved(config, "second") as second:
+                async with base_of(config, "second") as second:
                     assert len(embeddings.requests) == asked, "its passages and vectors are copied"
                     for one in (first, second):
                         (found, *_) = await one.finder("agent", lambda used: None, HANG)((ASKED,))
@@ -44,7 +44,7 @@ def test_gateways_find_what_the_other_one_has_read_while_files_change_and_go(
                     (found, *_) = await second.finder("agent", lambda used: None, HANG)((ASKED,))
                     assert "ten" in found.text
                     assert await rows(first) == ["hours.md", "hours.md", "parking.md"], "the first one's are its own"
-            async with shelved(config, "first") as first:
+            async with base_of(config, "first") as first:
                 assert await rows(first) == ["hours.md", "hours.md"]
                 (found, *_) = await first.finder("agent", lambda used: None, HANG)((ASKED,))
                 assert "ten" in found.text

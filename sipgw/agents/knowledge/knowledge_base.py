@@ -58,10 +58,10 @@ ASKS = 3
 _LATER = "not all of {folder} was read in time; the next reload or `sipgw knowledge add` goes on"
 
 
-class Reading(NamedTuple):
-    """Result of reading a folder."""
+class IndexedFolder(NamedTuple):
+    """A folder whose documents were read, with their index."""
 
-    found: Index
+    index: Index
     where: str
     """A digest of gateway, folder and encoder."""
     files: int
@@ -74,12 +74,12 @@ class Reading(NamedTuple):
     """Files whose passages are not there yet."""
 
 
-class Book(NamedTuple):
+class AgentDocuments(NamedTuple):
     """The documents of an agent, as they were read."""
 
     options: KnowledgeOptions
     encoder: Encoder
-    reading: Reading
+    folder: IndexedFolder
 
 
 class _Unread(NamedTuple):
@@ -93,7 +93,7 @@ class _Unread(NamedTuple):
 
 
 @dataclass
-class Shelf:
+class KnowledgeBase:
     """The documents of all agents. Use it as an async context manager."""
 
     store: Store
@@ -108,7 +108,7 @@ class Shelf:
     """Questions that were looked up."""
     failed: int = 0
     """Questions without an answer: a service failed, or it took too long."""
-    _books: dict[str, Book] = field(default_factory=dict)
+    _documents: dict[str, AgentDocuments] = field(default_factory=dict)
     _encoders: dict[tuple[str, str], Encoder] = field(default_factory=dict)
     _group: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     _reading: asyncio.Task[None] | None = None
@@ -124,58 +124,58 @@ class Shelf:
         for one in self._encoders.values():
             await one.close()
 
-    def put(self, books: dict[str, Book], *, quietly: bool = False) -> None:
-        """Look up in these from now on, by the agent, close the encoders of others, and log what was left out."""
-        self._books = books
-        used = {id(book.encoder) for book in books.values()}
+    def put(self, by_agent: dict[str, AgentDocuments], *, quietly: bool = False) -> None:
+        """Use these documents from now on. Close the encoders that they do not use, and log what was left out."""
+        self._documents = by_agent
+        used = {id(documents.encoder) for documents in by_agent.values()}
         for key, one in list(self._encoders.items()):
             if id(one) not in used:
                 del self._encoders[key]
                 self._group.create_task(bounded(one.close(), None, "an encoder is not closed"))
         if not quietly:
-            _log_problems(books.values())
+            _log_problems(by_agent.values())
 
-    async def load(self, agents: Mapping[str, AgentConfig], *, fresh: bool = True) -> dict[str, Book]:
+    async def load(self, agents: Mapping[str, AgentConfig], *, fresh: bool = True) -> dict[str, AgentDocuments]:
         """Read the documents of `agents`, as far as they have changed; calls find none of it before `put`.
 
         Unless `fresh`, only what is in the database already, which is quick. Raises `KnowledgeError`.
         """
-        return {name: book async for name, book in self._each(agents, fresh=fresh)}
+        return {name: documents async for name, documents in self._each(agents, fresh=fresh)}
 
     async def begin(self, agents: Mapping[str, AgentConfig]) -> None:
-        """Look up in what is in the database already, and have the rest read. Raises `KnowledgeError`."""
+        """Use the documents that are in the database, and begin to read the others. Raises `KnowledgeError`."""
         self.put(await self.load(agents, fresh=False))
         self.read_on(agents)
 
     def read_on(self, agents: Mapping[str, AgentConfig]) -> None:
-        """Have read what the books that were `put` do not have yet, while calls go on."""
+        """Read the files that have no passages yet, while calls go on."""
         if self._reading is not None:
             self._reading.cancel()
         self._reading = self._group.create_task(lasting(partial(self._read_on, dict(agents)), "documents are not read"))
 
     def unread(self, agent: str) -> int:
         """How many files of an agent have no passages yet."""
-        book = self._books.get(agent)
-        return book.reading.unread if book else 0
+        documents = self._documents.get(agent)
+        return documents.folder.unread if documents else 0
 
     async def _read_on(self, agents: Mapping[str, AgentConfig]) -> None:
         with contained("documents are not read"):
             if any(map(self.unread, agents)):
-                told = {problem for book in self._books.values() for problem in book.reading.problems}
-                async for name, book in self._each(agents, fresh=True, lenient=True):
-                    self._books = {**self._books, name: book}
-                    _log_problems([book], told)
+                told = {problem for documents in self._documents.values() for problem in documents.folder.problems}
+                async for name, documents in self._each(agents, fresh=True, lenient=True):
+                    self._documents = {**self._documents, name: documents}
+                    _log_problems([documents], told)
         while True:
             with contained("documents in use are not noted"):
-                used = {book.reading.where for book in self._books.values()}
+                used = {documents.folder.where for documents in self._documents.values()}
                 await rows.tidy(self.store, used, datetime.now(UTC))  # rows outlive some days without it
             await asyncio.sleep(DAY)
 
     async def _each(
         self, agents: Mapping[str, AgentConfig], *, fresh: bool, lenient: bool = False
-    ) -> AsyncGenerator[tuple[str, Book], None]:
+    ) -> AsyncGenerator[tuple[str, AgentDocuments], None]:
         """If it is `lenient`, an agent whose documents cannot be read is logged and left out."""
-        done = dict[tuple[str, Encoder, float], Reading]()
+        done = dict[tuple[str, Encoder, float], IndexedFolder]()
         for name, config in agents.items():
             options = config.knowledge
             if not options.folder:
@@ -193,11 +193,11 @@ class Shelf:
                     raise
                 log.exception("documents are not read", agent=name)
                 continue
-            yield name, Book(options, encoder, done[key])
+            yield name, AgentDocuments(options, encoder, done[key])
 
     def finder(self, agent: str, report: Report, limit: float = LIMIT) -> Find:
         """Looks up what an agent's documents say, as they are now; `report` is told what that uses."""
-        if agent not in self._books:
+        if agent not in self._documents:
             return nothing
 
         async def find(words: Sequence[str]) -> Sequence[Passage]:
@@ -219,19 +219,19 @@ class Shelf:
 
         Raises `ProviderError`, `agent.pool.NotBegun`, and what a service of another kind may cause.
         """
-        book = self._books.get(agent)  # a reload closes the encoder of the former one
-        if book is None or not words or not _asks(words[-1]):
+        documents = self._documents.get(agent)  # a reload closes the encoder of the former one
+        if documents is None or not words or not _asks(words[-1]):
             return ()
         self.asked += 1
-        question, options = words[-1], book.options
+        question, options = words[-1], documents.options
         readings = [question]
         if len(words) > 1 and len(question.split()) <= FOLLOWS:
             readings.append(f"{words[-2]} {question}")
-        vectors = await book.encoder.question(readings, report)
-        found = await QUESTIONS.run(book.reading.found.find, question, vectors, options.passages, options.least)
+        vectors = await documents.encoder.question(readings, report)
+        found = await QUESTIONS.run(documents.folder.index.find, question, vectors, options.passages, options.least)
         return [Passage(one.file, one.heading, one.chunk, one.text, score, agent) for one, score in found]
 
-    async def _read(self, folder: Path, encoder: Encoder, cap: float, *, fresh: bool) -> Reading:
+    async def _read(self, folder: Path, encoder: Encoder, cap: float, *, fresh: bool) -> IndexedFolder:
         folder, files, problems = await READING.run(listing, folder)
         made_by = (encoder.name, str(VERSION))
         where = _digest(self.gateway(), str(folder), *made_by)
@@ -245,7 +245,7 @@ class Shelf:
         found = await rows.rows_of(self.store, where, names, encoder.width, datetime.now(UTC))
         new = [one for key, one in keys.items() if key not in found]
         if not fresh:
-            return Reading(await READING.run(_index, found), where, len(found), 0, problems, None, len(new))
+            return IndexedFolder(await READING.run(_index, found), where, len(found), 0, problems, None, len(new))
         room = CHUNKS - sum(len(row.chunks) for row in found.values())
         chunks, unusable, left_out = await READING.run(_chunks, folder, new, room, self.patience)
         problems += left_out
@@ -272,7 +272,7 @@ class Shelf:
         index = await READING.run(_index, found)
         many = sum(key in found for key in made)
         unread = len(keys) - len(found) - len(unusable)
-        return Reading(index, where, len(found), many, problems, cost if cost and cost.used else None, unread)
+        return IndexedFolder(index, where, len(found), many, problems, cost if cost and cost.used else None, unread)
 
     async def _encoded(
         self, unread: "_Unread", encoder: Encoder, report: Report, problems: list[str]
@@ -372,8 +372,8 @@ def _entry(name: str, number: int, chunk: Chunk) -> IndexEntry:
     return IndexEntry(name, chunk.heading, number, chunk.text)
 
 
-def _log_problems(books: Iterable[Book], told: Collection[str] = ()) -> None:
-    for problem in dict.fromkeys(one for book in books for one in book.reading.problems):
+def _log_problems(loaded: Iterable[AgentDocuments], told: Collection[str] = ()) -> None:
+    for problem in dict.fromkeys(one for documents in loaded for one in documents.folder.problems):
         if problem not in told:
             log.error("document left out", cause=problem)
 
