@@ -94,7 +94,7 @@ def add(
 
         folder = run_main(run()).folder
     cost = f", for {folder.cost.total:.4f}" if folder.cost else ""
-    out.print(f"{folder.files} documents, {folder.new} of them read now, {len(folder.index.entries)} passages{cost}")
+    out.print(f"{folder.files} documents, {folder.new} of them read now, {len(folder.passages.entries)} passages{cost}")
     if folder.problems:
         raise typer.Exit(1)
 

@@ -59,9 +59,9 @@ _LATER = "not all of {folder} was read in time; the next reload or `sipgw knowle
 
 
 class IndexedFolder(NamedTuple):
-    """A folder whose documents were read, with their index."""
+    """A folder whose documents were read, with its passages."""
 
-    index: Index
+    passages: Index
     where: str
     """A digest of gateway, folder and encoder."""
     files: int
@@ -228,7 +228,7 @@ class KnowledgeBase:
         if len(words) > 1 and len(question.split()) <= FOLLOWS:
             readings.append(f"{words[-2]} {question}")
         vectors = await documents.encoder.question(readings, report)
-        found = await QUESTIONS.run(documents.folder.index.find, question, vectors, options.passages, options.least)
+        found = await QUESTIONS.run(documents.folder.passages.find, question, vectors, options.passages, options.least)
         return [Passage(one.file, one.heading, one.chunk, one.text, score, agent) for one, score in found]
 
     async def _read(self, folder: Path, encoder: Encoder, cap: float, *, fresh: bool) -> IndexedFolder:
