@@ -22,7 +22,7 @@ from agent.records import (
 from agent.tools import Tool
 from agent.tts import TextToSpeech
 from agent.turn_taking.options import TurnOptions
-from sipgw.tools.conformance.hasty import HastyLoop
+from sipgw.tools.conformance.time_skipping_loop import TimeSkippingLoop
 from tests.fakes.line import LETTER, FakeCaller, FakeLine, FakeLlm, FakeStt, FakeTts, Script, says
 from tests.virtual import run
 
@@ -142,7 +142,7 @@ def _served(serving: Serving, call: Callable[[Callable[[], TextToSpeech]], Corou
         async with serving() as voice:
             return await call(voice)
 
-    with asyncio.Runner(loop_factory=HastyLoop) as runner:
+    with asyncio.Runner(loop_factory=TimeSkippingLoop) as runner:
         return runner.run(held())
 
 

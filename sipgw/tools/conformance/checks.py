@@ -18,8 +18,8 @@ from agent.providers.provider import Provider
 from agent.ulaw import to_linear
 from sipgw.tools.conformance import exercises, trials
 from sipgw.tools.conformance.exercises import ExerciseResult, Given, NonconformingError
-from sipgw.tools.conformance.hasty import starved
 from sipgw.tools.conformance.proxy import ConnectionFault
+from sipgw.tools.conformance.time_skipping_loop import starved
 from sipgw.tools.conformance.trials import CLOSE_LIMIT, Trial
 
 WAITING = 500_000

@@ -20,7 +20,7 @@ from agent.turn_taking.words import words_of
 from sipgw.tools.conformance import exercises
 from sipgw.tools.conformance.checks import UNREAD, WAITING, describes_itself, flooded, measured, told_of
 from sipgw.tools.conformance.exercises import ENDED, PIECE, SENTENCES, ExerciseResult, Given, NonconformingError
-from sipgw.tools.conformance.hasty import WATCHED, HastyLoop
+from sipgw.tools.conformance.time_skipping_loop import WATCHED, TimeSkippingLoop
 from sipgw.tools.conformance.trials import LIMIT, watched
 
 FASTER = 10
@@ -59,13 +59,13 @@ class EmbeddedTrial:
 
     def __init__(self, record: Provider, speech: Speech) -> None:
         self.record, self.speech = record, speech
-        self.loop = HastyLoop()
+        self.loop = TimeSkippingLoop()
         self._others = set[int]()
         self._stopped = set[int]()
 
     def run(self, work: Callable[[Fresh], Awaitable[None]]) -> None:
         """Have it do `work`, and look at what is left of it."""
-        self.loop = HastyLoop(hasty=self._halts)
+        self.loop = TimeSkippingLoop(skips=self._halts)
         self._others, self._stopped = _children(), set()
         watched(partial(self._run, work), self.loop)
         if left := _children() - self._others:

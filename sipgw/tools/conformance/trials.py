@@ -16,8 +16,8 @@ from agent.errors import ProviderError
 from agent.providers.provider import Provider
 from sipgw.tools.conformance import exercises
 from sipgw.tools.conformance.exercises import ExerciseResult, NonconformingError
-from sipgw.tools.conformance.hasty import WATCHED, HastyLoop, starved
 from sipgw.tools.conformance.proxy import ConnectionFault, Proxy
+from sipgw.tools.conformance.time_skipping_loop import WATCHED, TimeSkippingLoop, starved
 
 T = TypeVar("T")
 Server = Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
@@ -38,7 +38,7 @@ SECRET = 8
 """Characters from which on a hidden option is looked for in errors; shorter ones may be words."""
 
 
-def watched(work: Callable[[], Coroutine[Any, Any, T]], loop: HastyLoop) -> T:
+def watched(work: Callable[[], Coroutine[Any, Any, T]], loop: TimeSkippingLoop) -> T:
     """Do it on `loop` in a thread of its own. Raises `NonconformingError` if it blocks or leaves tasks over."""
     found: Future[T] = Future()
 
@@ -85,7 +85,7 @@ class Trial:
         **changed: Any,
     ) -> tuple[T | ProviderError, Proxy]:
         """Outcome of `work` with a new provider, and the proxy. `changed` are other options."""
-        return watched(partial(self._run, work, fault, after, reached, changed), HastyLoop())
+        return watched(partial(self._run, work, fault, after, reached, changed), TimeSkippingLoop())
 
     async def _run(
         self,

@@ -1,4 +1,4 @@
-"""An event loop on which time passes only while it waits, and which waits at most a moment for sockets and threads."""
+"""An event loop that skips waits. Its time passes only while it waits; for sockets and threads it waits a moment."""
 
 import asyncio
 import selectors
@@ -26,16 +26,16 @@ def starved(thread: int) -> float:
 class _Selector(selectors.DefaultSelector):
     now = 1000.0
     busy_since: float | None = None
-    hasty: Callable[[], bool]
+    skips: Callable[[], bool]
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         self.busy_since = None
         if timeout is None or timeout <= 0:
             ready = super().select(timeout)
         else:
-            began, hasty = time.monotonic(), self.hasty()
-            ready = super().select(min(timeout, MOMENT if hasty and timeout <= 1 else LONG_MOMENT))
-            if not (hasty and self.hasty()):
+            began, skips = time.monotonic(), self.skips()
+            ready = super().select(min(timeout, MOMENT if skips and timeout <= 1 else LONG_MOMENT))
+            if not (skips and self.skips()):
                 self.now += time.monotonic() - began
             elif not ready:
                 self.now += timeout
@@ -43,15 +43,15 @@ class _Selector(selectors.DefaultSelector):
         return ready
 
 
-class HastyLoop(asyncio.SelectorEventLoop):
-    """Time limits of seconds pass in a moment, and a busy machine makes nobody late.
+class TimeSkippingLoop(asyncio.SelectorEventLoop):
+    """Skips most of each wait: a time limit of seconds passes in a moment, and on a busy machine nothing is late.
 
-    While it is not `hasty`, a wait lasts as long as it says, because others compute meanwhile.
+    While `skips` returns False, a wait takes its whole time, because other processes compute meanwhile.
     """
 
-    def __init__(self, *, hasty: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, *, skips: Callable[[], bool] = lambda: True) -> None:
         self._waiting = _Selector()
-        self._waiting.hasty = hasty
+        self._waiting.skips = skips
         super().__init__(self._waiting)
         self.watched: list[asyncio.Task[Any]] = []
         """The tasks of the provider."""
