@@ -48,6 +48,7 @@ class _Unit(NamedTuple):
 
     @property
     def folded(self) -> str:
+        """The same for all numbers, which may be figures in one transcript and words in the other."""
         return "#" if self.is_figure or self.is_numeral else self.text
 
 
@@ -88,8 +89,8 @@ def place(text: str, known: Known, words: Words, numerals: Collection[str]) -> t
         return text, 0
     old, told = _units(known.words, numerals), _units(new, numerals)
     figures = {unit.is_figure for unit in (*old, *told) if unit.is_numeral or unit.is_figure}
-    wild = len(figures) > 1  # digits as words in one of them, figures in the other: which ones cannot be compared
-    one, other = ([unit.folded if wild else unit.text for unit in units] for units in (old, told))
+    mixed = len(figures) > 1  # numbers stand as figures and as words: any number matches any other
+    one, other = ([unit.folded if mixed else unit.text for unit in units] for units in (old, told))
     if one[: len(other)] == other[: len(one)]:
         return _divided(new, told, len(one))
     same = words.ended <= known.until < inf

@@ -40,7 +40,7 @@ BORNE, LONGEST_BORNE = 1.2, 1.8
 then most recognisers have reported the words of an interruption; and the same of the slowest recogniser."""
 LONGEST_LAG = 2.5
 """Seconds after which the first words of a voice tell nothing of the recogniser: it waited for the end of the voice."""
-SPELLS = 64
+INTERVALS = 64
 """Voices that are remembered for words of the recogniser's turn, which it may report again much later."""
 LATELY = 5
 """Voices with words by which the recogniser is judged."""
@@ -70,7 +70,7 @@ class Reported:
 
 
 @dataclass
-class Manner:
+class CallerManner:
     """How the caller takes a reply, and how long the recogniser takes for the words of a voice."""
 
     listens: bool = False
@@ -106,7 +106,7 @@ class Manner:
         return max(BORNE, min(lag + SLOWER, LONGEST_BORNE))
 
 
-class Spell(NamedTuple):
+class VoiceInterval(NamedTuple):
     """The time of one voice."""
 
     began: float
@@ -146,10 +146,10 @@ class CallerVoice:
     """When it did so first after the last words: the caller probably goes on."""
     background: float = 0.0
     """Seconds of steady speech or music behind the caller, or in their place."""
-    manner: Manner = field(default_factory=Manner)
+    manner: CallerManner = field(default_factory=CallerManner)
     spoke: float = -inf
     """When a certain one of `SPEECH` had ended last: until then it was no silence, though no words came of it."""
-    spells: deque[Spell] = field(default_factory=lambda: deque(maxlen=SPELLS), repr=False)
+    intervals: deque[VoiceInterval] = field(default_factory=lambda: deque(maxlen=INTERVALS), repr=False)
     """Voices that have ended."""
 
     @property
@@ -212,7 +212,7 @@ class CallerVoice:
     def _until(self, at: float) -> None:
         """The last sound of it arrived then."""
         self.until = max(self.until, at)
-        self.spells.append(Spell(self.began, at))
+        self.intervals.append(VoiceInterval(self.began, at))
 
     def learn(self, change: Change) -> None:
         """Take the evidence of the sound."""
@@ -240,15 +240,15 @@ class CallerVoice:
         return max(0.0, self.until - self.began) if now < self.until + FORGOTTEN else 0.0
 
     @property
-    def last(self) -> Spell:
+    def last(self) -> VoiceInterval:
         """The present one, or the last."""
-        return Spell(self.began, inf if self.since is not None else self.until)
+        return VoiceInterval(self.began, inf if self.since is not None else self.until)
 
     def apart(self, ended: float, now: float) -> float:
         """Seconds between words whose last sound arrived `ended` and the nearest one, however late they are judged."""
         if ended == inf:
             return 0.0 if self.since is not None or now < self.until + FORGOTTEN else inf
-        return min(spell.apart(ended) for spell in (*self.spells, self.last))
+        return min(interval.apart(ended) for interval in (*self.intervals, self.last))
 
 
 @dataclass

@@ -146,7 +146,7 @@ def made(config: AgentConfig, part: str, name: str) -> Any:
     return record.make(config.table(record.section))
 
 
-def _hasty(config: AgentConfig, names: Sequence[str]) -> AgentConfig:
+def _one_attempt(config: AgentConfig, names: Sequence[str]) -> AgentConfig:
     """STT with a backup tries only once."""
     tables = {}
     for record in (provider("stt", name) for name in names):
@@ -173,7 +173,7 @@ async def opened(
                 await stack.enter_async_context(speech)
         local = speech or LocalSpeech(config.table(LOCAL))  # which then is not asked for
         config = with_vocabulary(config, choice)
-        patient = config if len(choice.stt) == 1 else _hasty(config, choice.stt)
+        patient = config if len(choice.stt) == 1 else _one_attempt(config, choice.stt)
         hearing = [
             metered_stt(_maker("stt", name, patient, local.stt), product(patient, "stt", name)) for name in choice.stt
         ]

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.turn_taking.machine import TurnMachine
-from agent.turn_taking.parties import BORNE, LATELY, LONGEST_LAG, SLOWER, Manner
+from agent.turn_taking.parties import BORNE, LATELY, LONGEST_LAG, SLOWER, CallerManner
 from agent.turn_taking.situation import HANGOVER, SHORT_CONFIRM
 from agent.turn_taking.table import Action, State
 from agent.turn_taking.words import Words
@@ -86,7 +86,7 @@ def test_words_that_are_not_of_the_last_voice_tell_nothing() -> None:
 
 
 def test_one_slow_answer_of_a_busy_recogniser_is_forgotten() -> None:
-    manner = Manner(listens=True)
+    manner = CallerManner(listens=True)
     manner.worded(1.0, 2.4)
     manner.followed(2.0, 3.2)
     for voice in range(LATELY):
