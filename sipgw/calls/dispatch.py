@@ -58,7 +58,7 @@ class CallDispatcher:
             return
         _introduce(leg, trunk)
         services, identity = self.services.snapshot(), _identity(leg.request, trunk)
-        if services.originator.comes_back(identity.number, [trunk.told(one) for one in identity.diverted]):
+        if services.originator.comes_back(identity.number, [trunk.from_carrier(one) for one in identity.diverted]):
             now = asyncio.get_running_loop().time()
             self._admission.note(trunk, RefusalEntry.of(leg.request, leg.source, now, BUSY, SENT_BACK))
             leg.reject(BUSY)
@@ -162,7 +162,7 @@ def _introduce(leg: Leg, trunk: TrunkOptions) -> None:
 
 def _identity(request: Request, trunk: TrunkOptions) -> Identity:
     identity = Identity.of(request, trusted=trunk.trust_identity)
-    return replace(identity, number=trunk.told(identity.number))
+    return replace(identity, number=trunk.from_carrier(identity.number))
 
 
 def _follow_identity(leg: Leg, info: CallInfo) -> None:
@@ -172,7 +172,7 @@ def _follow_identity(leg: Leg, info: CallInfo) -> None:
         identity = info.identity.spoken_by(request)
         if identity is info.identity:  # its number is in our form already
             return
-        identity, before = replace(identity, number=info.trunk.told(identity.number)), info.identity
+        identity, before = replace(identity, number=info.trunk.from_carrier(identity.number)), info.identity
         if (identity.number, identity.withheld, identity.mark) != (before.number, before.withheld, before.mark):
             info.spoken_by(identity)
 

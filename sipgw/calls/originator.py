@@ -374,7 +374,7 @@ class Originator:
 def _numbers(attempt: Attempt) -> tuple[str, str]:
     """The number that a call shows, and the number that it calls."""
     uris = NameAddr.parse(attempt.from_).uri, attempt.target
-    shown, called = (attempt.trunk.told(number_in(uri)) for uri in uris)
+    shown, called = (attempt.trunk.from_carrier(number_in(uri)) for uri in uris)
     return shown, called
 
 

@@ -48,7 +48,7 @@ class ReferTarget:
             contexts = [one for one in parameters if one.lower().startswith("phone-context")]
             if (contexts or uri.param("phone-context") is not None) and digits[0] != "+":
                 raise NotDialled("a number with a phone-context is not called; send it with + and country code")
-            told = trunk.told(digits)
+            told = trunk.from_carrier(digits)
             outside = told.startswith("+") or sum(map(str.isdigit, told)) > EXTENSION
             sent = replace(uri, user=digits.replace("#", "%23"), params=kept, headers="")
             return cls(sent, told if outside else digits, outside)
@@ -62,7 +62,7 @@ class ReferTarget:
     @classmethod
     def known(cls, uri: Uri, trunk: TrunkOptions) -> "ReferTarget":
         """An address that the configuration names, or a phone that is registered here, called by way of `trunk`."""
-        return cls(uri, trunk.told(number_of(uri)), outside=False)
+        return cls(uri, trunk.from_carrier(number_of(uri)), outside=False)
 
     def permitted(self, number: str, trunk: TrunkOptions) -> "ReferTarget":
         """The destination after the gate has permitted `number`, in the trunk's format. Raises `NotDialled`."""

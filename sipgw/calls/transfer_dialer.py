@@ -100,4 +100,4 @@ class TransferDialer:
                 credentials=trunk.credentials if trunk else None, proxy=trunk.proxy_uri if trunk else None,
             )  # fmt: skip
             number = number_of(target.uri)
-            yield AnsweredCall(leg, answer, target.trunk, trunk.told(number) if trunk else number)
+            yield AnsweredCall(leg, answer, target.trunk, trunk.from_carrier(number) if trunk else number)

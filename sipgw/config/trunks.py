@@ -179,8 +179,8 @@ class TrunkOptions:
             raise NumberError(f"trunk {self.name!r} needs a 'domain' to reach {number}")
         return replace(self.domain_uri, user=shaped(number, self.number_format, self.country))
 
-    def told(self, number: str) -> str:
-        """A `number` that this trunk has sent, in E.164; an extension or another text stays unchanged."""
+    def from_carrier(self, number: str) -> str:
+        """A `number` that the carrier has sent, in E.164; an extension or another text stays unchanged."""
         return known(number, self.number_format, self.country)
 
     def may_show(self, number: str) -> bool:

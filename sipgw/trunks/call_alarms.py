@@ -96,8 +96,8 @@ class _Window:
 
 
 @dataclass
-class _Going:
-    """A call that goes on."""
+class _CallInProgress:
+    """A call in progress."""
 
     trunk: str
     answered: bool = False
@@ -128,7 +128,7 @@ class CallAlarms:
         self._currency = currency
         self._costly = ""
         """The latest day whose cost raised an alarm."""
-        self._going: dict[str, _Going] = {}
+        self._in_progress: dict[str, _CallInProgress] = {}
         self._kept = kept
         self._windows = {
             trunk: _Window(options.calls, one) for trunk, one in (kept.read() if kept and options.share else {}).items()
@@ -138,17 +138,17 @@ class CallAlarms:
         """Follow the calls."""
         match event:
             case CallBegan(call=call, trunk=trunk):
-                self._going[call] = _Going(trunk)
+                self._in_progress[call] = _CallInProgress(trunk)
             case CallAnswered(call=call, trunk=trunk):
-                going = self._going.setdefault(call, _Going(trunk))
-                going.answered, going.trunk = True, trunk or going.trunk
-            case CallReported(call=call, report=report) if call in self._going:
-                self._reported(self._going[call], report)
+                current = self._in_progress.setdefault(call, _CallInProgress(trunk))
+                current.answered, current.trunk = True, trunk or current.trunk
+            case CallReported(call=call, report=report) if call in self._in_progress:
+                self._reported(self._in_progress[call], report)
             case CallMeasured():
                 self._count_cost(event)
             case CallEnded(call=call):
                 self._count_cost(event)
-                ended = self._going.pop(call, None)
+                ended = self._in_progress.pop(call, None)
                 if ended is not None and self._options.share:
                     self._ended(ended, event)
 
@@ -157,12 +157,12 @@ class CallAlarms:
         window = self._windows.get(trunk)
         return tuple(window.counts()) if window else ()
 
-    def _reported(self, going: _Going, report: Report) -> None:
+    def _reported(self, current: _CallInProgress, report: Report) -> None:
         if isinstance(report, ProviderFailed):
-            going.failed = True
+            current.failed = True
         elif isinstance(report, TurnEnded) and (total := report.turn.times.parts_ms().get("total")):
-            going.turns += 1
-            going.slow += total > 1000 * self._options.slow
+            current.turns += 1
+            current.slow += total > 1000 * self._options.slow
 
     def _count_cost(self, event: CallMeasured | CallEnded) -> None:
         limit = self._options.cost
@@ -174,21 +174,21 @@ class CallAlarms:
             log.warning("cost alarm", cost=round(spent, 4), limit=limit, currency=self._currency)
             self._tell(CostAlarm(event.call, event.at, round(spent, 4), limit, self._currency))
 
-    def _ended(self, going: _Going, event: CallEnded) -> None:
-        options, heard = self._options, going.answered and "sent" in event.media
-        (_, own), *legs = sounds(going.trunk, event.media)
+    def _ended(self, current: _CallInProgress, event: CallEnded) -> None:
+        options, heard = self._options, current.answered and "sent" in event.media
+        (_, own), *legs = sounds(current.trunk, event.media)
         faults = set(faults_of(own, options.mos)) if heard else set()
         for trunk, media in legs:
-            if trunk == going.trunk:
+            if trunk == current.trunk:
                 faults |= faults_of(media, options.mos)
             elif trunk:
                 self._count(trunk, faults_of(media, options.mos), event)
-        if going.failed or event.ending.kind in (FAILED if heard else OURS):
+        if current.failed or event.ending.kind in (FAILED if heard else OURS):
             faults.add("failed")
-        if 2 * going.slow > going.turns:
+        if 2 * current.slow > current.turns:
             faults.add("slow")
         if heard or faults:
-            self._count(going.trunk, frozenset(faults), event)
+            self._count(current.trunk, frozenset(faults), event)
 
     def _count(self, trunk: str, faults: frozenset[Fault], event: CallEnded) -> None:
         """Count a call of `trunk`, or a further leg of one."""

@@ -106,7 +106,7 @@ class StirVerifier:
 
     async def _verdict(self, value: str, invite: Request, trunk: TrunkOptions) -> Stir:
         told, to = asserted_number(invite, trusted=trunk.trust_identity), number_of(invite.to.uri)
-        left_out = Reconstruction(digits(trunk.told(told)), digits(trunk.told(to)), _date(invite))
+        left_out = Reconstruction(digits(trunk.from_carrier(told)), digits(trunk.from_carrier(to)), _date(invite))
         try:
             passport = read(value, left_out)
         except PassportError as error:
@@ -212,7 +212,7 @@ def _same(signature: bytes) -> bytes:
 
 def _numbers(number: str, trunk: TrunkOptions) -> set[str]:
     """The number as a PASSporT may have it: as the trunk means it, and as it stands there; empty if it is none."""
-    return {digits(one) for one in (trunk.told(number), number)} - {""}
+    return {digits(one) for one in (trunk.from_carrier(number), number)} - {""}
 
 
 def _date(invite: Request) -> int | None:
