@@ -15,8 +15,8 @@ GONE = 25.0
 silence of one that never reports is no evidence: it may be muted."""
 
 
-class _Told(NamedTuple):
-    """A report of the other side."""
+class _SenderReport(NamedTuple):
+    """The count of packets in an RTCP sender report of the other side."""
 
     ssrc: int
     packets: int
@@ -36,7 +36,7 @@ class Unheard:
         """Its seconds, once there is evidence."""
         self._refused = 0
         """Packets that had been refused before."""
-        self._base: _Told | None = None
+        self._base: _SenderReport | None = None
         """Its first report."""
 
     @property
@@ -54,10 +54,10 @@ class Unheard:
             self._before, self._lasted = self.seconds, 0.0
             self._began, self._refused, self._base = since, refused, None
             return
-        told = _Told(*remote.sent) if remote.sent and remote.told_at > since else None
-        if told and (self._base is None or self._base.ssrc != told.ssrc):
-            self._base = told
-        lost = told.packets - self._base.packets if told and self._base else 0
+        report = _SenderReport(*remote.sent) if remote.sent and remote.told_at > since else None
+        if report and (self._base is None or self._base.ssrc != report.ssrc):
+            self._base = report
+        lost = report.packets - self._base.packets if report and self._base else 0
         reports = remote.told_at > max(expected, heard_at - GONE)
         gone = reports and now - max(since, remote.told_at) >= GONE
         if gone or max(lost, refused - self._refused) >= ENOUGH:
