@@ -21,7 +21,7 @@ PLACES = ("call", "began", "trunk", "caller")
 LONGEST = 120
 """Characters of a file's name without its ending."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9@+_-]+")
-Told = Literal[
+WebhookEvent = Literal[
     "initiated", "ringing", "answered", "turn", "tool", "transfer", "message", "completed", "failed", "report",
     "alarm",
 ]  # fmt: skip
@@ -182,7 +182,7 @@ class WebhookOptions:
     """``https://…``, or ``http://…`` inside a network of yours."""
     secret: str = field(repr=False)
     """Signs what is sent."""
-    events: tuple[Told, ...] = get_args(Told)
+    events: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
     """The events that it receives."""
     agents: tuple[str, ...] = ()
     """Agents whose calls are sent; empty for all."""

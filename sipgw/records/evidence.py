@@ -19,9 +19,9 @@ from sipgw.events import CallAnswered, CallEnded, CallKey, Event, MediaAddress, 
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.files import KEEPING, PACKETS, absolute, file_names
 from sipgw.records.bundles.bundle_store import BundledAgent, BundleStore
-from sipgw.records.captures.capture import Ladder, SipCapture
+from sipgw.records.captures.capture import SipCapture, SipMessages
 from sipgw.records.captures.pcap import Pcap
-from sipgw.records.captures.timeline import TEXT, ladder_as_dict
+from sipgw.records.captures.timeline import TEXT, sip_as_dict
 from sipgw.records.captures.timelines import Timelines, private
 from sipgw.records.privacy.redaction import Redact
 from sipgw.records.store.artifact_states import ArtifactKind
@@ -148,34 +148,34 @@ class CallEvidence:
         """The SIP messages of a call, in the form of a timeline; or, without a `call`, of the INVITE with the Call-ID
         `refused`. None if there are none.
         """
-        ladder = self._ladder(call, refused)
-        if ladder is None:
+        sip = self._sip_messages(call, refused)
+        if sip is None:
             return None
-        first = ladder.messages[0]
+        first = sip.messages[0]
         seen = datetime.now(UTC) - timedelta(seconds=asyncio.get_running_loop().time() - first.at)
         names = {name: _NAMED[name].search(first.data.decode("utf-8", "replace")) for name in _NAMED}
         return {
             "call": call.call if call else refused,
             "seen": seen.isoformat(),
             **{name: found[1][:TEXT] if found else "" for name, found in names.items()},
-            "sip": ladder_as_dict(ladder, first.at),
+            "sip": sip_as_dict(sip, first.at),
         }
 
-    def _ladder(self, call: CallKey | None, refused: str) -> Ladder | None:
+    def _sip_messages(self, call: CallKey | None, refused: str) -> SipMessages | None:
         return self.sip.of(call) if call else self.sip.refused(refused)
 
     def captured(self, call: CallKey | None, refused: str = "") -> bool:
         """Whether `pcap` has something."""
-        return self._ladder(call, refused) is not None or bool(call and self._packets.get(call))
+        return self._sip_messages(call, refused) is not None or bool(call and self._packets.get(call))
 
     async def pcap(self, call: CallKey | None, refused: str = "") -> AsyncGenerator[bytes, None]:
         """The capture file of what `messages` has, in blocks; empty if nothing of it is kept."""
-        ladder = self._ladder(call, refused)
+        sip = self._sip_messages(call, refused)
         kept = self._packets.get(call) if call else None
-        if ladder is None and kept is None:
+        if sip is None and kept is None:
             return
         offset = datetime.now(UTC).timestamp() - asyncio.get_running_loop().time()
-        file, messages = Pcap(), list(ladder.messages if ladder else ())
+        file, messages = Pcap(), list(sip.messages if sip else ())
         piece = bytearray(file.header())
         if kept and self._engine:
             sound = kept.sound

@@ -34,8 +34,8 @@ from sipgw.records.bundles.call_result import CallResult
 from sipgw.records.bundles.conversation_setup import ConversationSetup
 from sipgw.records.bundles.recorder import RECORDER, BundleRecorder
 from sipgw.records.bundles.redacting import clean
-from sipgw.records.captures.capture import Ladder
-from sipgw.records.captures.timeline import ladder_as_dict
+from sipgw.records.captures.capture import SipMessages
+from sipgw.records.captures.timeline import sip_as_dict
 from sipgw.records.captures.timelines import private
 from sipgw.records.store.artifact_states import ArtifactKind
 
@@ -89,12 +89,15 @@ class BundleStore:
     """The bundles of all calls. `watch` must get all events, in the tasks of the calls."""
 
     def __init__(
-        self, options: CaptureOptions, agent: Callable[[str], BundledAgent], ladder: Callable[[CallKey], Ladder | None]
+        self,
+        options: CaptureOptions,
+        agent: Callable[[str], BundledAgent],
+        sip: Callable[[CallKey], SipMessages | None],
     ) -> None:
-        """`agent` finds an agent by its name, `ladder` the SIP messages of a call."""
+        """`agent` finds an agent by its name, `sip` the SIP messages of a call."""
         self._options = options
         self._agent = agent
-        self._ladder = ladder
+        self._sip_messages = sip
         self._live: dict[str, _Seen] = {}
         self._ended: dict[CallKey, _Seen] = {}
 
@@ -205,7 +208,7 @@ class BundleStore:
             "parts": {part: max(len(agent.providers[part]), len(names[part])) for part in PROVIDERS},
             "privacy": json.loads(json.dumps(asdict(config.privacy))),
         }
-        sip = ladder_as_dict(self._ladder(began.key), recorder.zero)["messages"]
+        sip = sip_as_dict(self._sip_messages(began.key), recorder.zero)["messages"]
         setting, story = ConversationSetup.of(json.loads(json.dumps(recorder.setting))), CallResult.of(recorder.frames)
         made = Bundle(about, setting, story, recorder.frames, sip, packets, bytes(recorder.sound))
         return clean(made, config.privacy, agent.secrets).write()

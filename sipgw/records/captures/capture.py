@@ -23,7 +23,7 @@ CALL_ID = 200
 _CALL_ID = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]{1,%d})" % CALL_ID)
 
 
-class Ladder(NamedTuple):
+class SipMessages(NamedTuple):
     """The messages of one call in their order, those of its other legs included."""
 
     messages: list[Traced]
@@ -99,20 +99,20 @@ class SipCapture:
                 del self._live[kept]
                 self._ended[kept] = None
 
-    def of(self, call: CallKey) -> Ladder | None:
+    def of(self, call: CallKey) -> SipMessages | None:
         """The messages of a call, None if there are none. Calls that go on at the same time with one Call-ID share all
         messages.
         """
-        return _ladder(self._calls.get(call))
+        return _sip_messages(self._calls.get(call))
 
     def latest(self, identity: str) -> CallBegan | None:
         """How the latest call with that identity began; it may have no row yet. None if nothing of it is kept."""
         return self._latest.get(identity)
 
-    def refused(self, call_id: str) -> Ladder | None:
+    def refused(self, call_id: str) -> SipMessages | None:
         """The messages of an INVITE that was not admitted, None if there are none."""
         kept = self._legs.get(call_id)
-        return _ladder(kept) if kept in self._strangers else None
+        return _sip_messages(kept) if kept in self._strangers else None
 
     def _begin(self, leg: str, call: str) -> _Kept:
         """Where messages of a new leg go: to `call`, or else to a call that may begin with them."""
@@ -155,5 +155,5 @@ def _begins_another(traced: Traced, head: bytes, before: _Kept) -> bool:
     return invite and all(traced.data != one.data for one in before.messages)
 
 
-def _ladder(kept: _Kept | None) -> Ladder | None:
-    return Ladder(list(kept.messages), kept.left_out) if kept and kept.messages else None
+def _sip_messages(kept: _Kept | None) -> SipMessages | None:
+    return SipMessages(list(kept.messages), kept.left_out) if kept and kept.messages else None

@@ -43,7 +43,7 @@ from sipgw.events import (
     TrunkAlarm,
     with_caller,
 )
-from sipgw.records.captures.capture import Ladder
+from sipgw.records.captures.capture import SipMessages
 from sipgw.records.privacy.growing import GrowingText
 from sipgw.records.privacy.redaction import Redact
 
@@ -172,7 +172,7 @@ class Timeline:
             case SoundWithheld():
                 return "private", "Something private was said: captured packets are given out without sound."
 
-    def as_dict(self, ladder: Ladder | None) -> dict[str, Any]:
+    def as_dict(self, sip: SipMessages | None) -> dict[str, Any]:
         """For JSON."""
         began, ended = self.began, self.ended
         return {
@@ -194,7 +194,7 @@ class Timeline:
             "going": [turn.shown for turn in self.going],
             "events": self.events,
             "quality": self.measured,
-            "sip": ladder_as_dict(ladder, self.zero),
+            "sip": sip_as_dict(sip, self.zero),
             "left_out": self.left_out,
         }
 
@@ -256,9 +256,9 @@ class Timeline:
         return round(now - self.zero, 3)
 
 
-def ladder_as_dict(ladder: Ladder | None, zero: float) -> dict[str, Any]:
+def sip_as_dict(sip: SipMessages | None, zero: float) -> dict[str, Any]:
     """The SIP messages of a call; `zero` is the moment from which their times count."""
-    messages = ladder.messages if ladder else []
+    messages = sip.messages if sip else []
     skipped = max(0, len(messages) - MESSAGES)
     kept = messages[: MESSAGES // 2] + messages[-MESSAGES // 2 :] if skipped else messages
     shown = []
@@ -275,7 +275,7 @@ def ladder_as_dict(ladder: Ladder | None, zero: float) -> dict[str, Any]:
                 "text": text,
             }
         )
-    return {"messages": shown, "left_out": skipped + (ladder.left_out if ladder else 0)}
+    return {"messages": shown, "left_out": skipped + (sip.left_out if sip else 0)}
 
 
 def changed(value: Any, change: Callable[[str], str]) -> Any:

@@ -15,7 +15,7 @@ from agent.records import HandedOver
 from sipgw.events import CallBegan, CallEnded, CallKey, CallReported, Event
 from sipgw.records.artifacts.artifact import Artifacts
 from sipgw.records.artifacts.files import ENDING, KEEPING, absolute, file_names
-from sipgw.records.captures.capture import Ladder
+from sipgw.records.captures.capture import SipMessages
 from sipgw.records.captures.timeline import Timeline
 from sipgw.records.store.artifact_states import ArtifactKind
 from sipgw.sip.boundaries import bounded
@@ -33,15 +33,15 @@ class Timelines:
 
     def __init__(
         self,
-        ladder: Callable[[CallKey], Ladder | None],
+        sip: Callable[[CallKey], SipMessages | None],
         kept: int,
         redactor: Callable[[str], Callable[[str], str]] = lambda agent: str,
     ) -> None:
-        """`ladder` returns the SIP messages of a call; `kept` is the maximum number of files, 0 for none. `redactor`
+        """`sip` returns the SIP messages of a call; `kept` is the maximum number of files, 0 for none. `redactor`
         returns the redactor of texts for an agent's name.
         """
         self.redactor = redactor
-        self._ladder = ladder
+        self._sip_messages = sip
         self._kept = kept
         self._folder: Path | None = None
         self._artifacts = Artifacts()
@@ -88,13 +88,13 @@ class Timelines:
 
     def version(self, call: CallKey) -> str:
         """A version that changes with the timeline of a running call; "" for other calls."""
-        timeline, ladder = self._of(call), self._ladder(call)
-        return f"{timeline.version}.{len(ladder.messages) if ladder else 0}" if timeline else ""
+        timeline, sip = self._of(call), self._sip_messages(call)
+        return f"{timeline.version}.{len(sip.messages) if sip else 0}" if timeline else ""
 
     async def of(self, call: CallKey) -> dict[str, Any] | None:
         """The timeline of a call, from memory or its file: see `Timeline.as_dict`. None if there is none."""
         if timeline := self._of(call):
-            return timeline.as_dict(self._ladder(call))
+            return timeline.as_dict(self._sip_messages(call))
         return await KEEPING.run(self._read, call)
 
     def _of(self, call: CallKey) -> Timeline | None:
@@ -107,7 +107,7 @@ class Timelines:
             async with asyncio.timeout(SETTLE):
                 await self._closing.wait()
         try:
-            text = json.dumps(timeline.as_dict(self._ladder(call)), default=str, separators=(",", ":"))
+            text = json.dumps(timeline.as_dict(self._sip_messages(call)), default=str, separators=(",", ":"))
             if paths := self._paths(call):
                 async with self._artifacts.writing(ArtifactKind.TIMELINE, call.call, str(paths[0])):
                     await KEEPING.run(_write, paths[0], text.encode())

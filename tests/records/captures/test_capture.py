@@ -7,7 +7,7 @@ import pytest
 from sipgw.config.config import parse
 from sipgw.config.errors import ConfigError
 from sipgw.events import CallBegan, CallEnded, CallKey, Disposition
-from sipgw.records.captures.capture import CALL_LIMIT, FIRST, OTHERS, Ladder, SipCapture
+from sipgw.records.captures.capture import CALL_LIMIT, FIRST, OTHERS, SipCapture, SipMessages
 from sipgw.sip.dialog import Peer
 from sipgw.sip.trace import Traced
 
@@ -30,14 +30,14 @@ def ended(call: str) -> CallEnded:
     return CallEnded(call, NOW, Disposition("caller_hung_up", ""), {})
 
 
-def of(capture: SipCapture, call: str) -> Ladder | None:
+def of(capture: SipCapture, call: str) -> SipMessages | None:
     """Of the call, or of the INVITE that was no call."""
     return capture.of(CallKey(call, NOW)) or capture.refused(call)
 
 
 def starts(capture: SipCapture, call: str) -> list[str]:
-    ladder = of(capture, call)
-    return [traced.data.split(b" ")[0].decode() for traced in ladder.messages] if ladder else []
+    sip = of(capture, call)
+    return [traced.data.split(b" ")[0].decode() for traced in sip.messages] if sip else []
 
 
 def test_messages_are_kept_by_call_in_their_order():
@@ -129,10 +129,10 @@ def test_a_call_that_floods_keeps_how_it_began_and_what_came_last():
     capture.trace(message("a"))
     for number in range(2000):
         capture.trace(message("a", "INFO sip:x SIP/2.0", at=float(number), size=1000))
-    ladder = of(capture, "a")
-    assert ladder and ladder.messages[0].data.startswith(b"INVITE") and ladder.messages[-1].at == 1999.0
-    assert ladder.messages[FIRST - 1].at == FIRST - 2
-    assert len(ladder.messages) + ladder.left_out == 2001
+    sip = of(capture, "a")
+    assert sip and sip.messages[0].data.startswith(b"INVITE") and sip.messages[-1].at == 1999.0
+    assert sip.messages[FIRST - 1].at == FIRST - 2
+    assert len(sip.messages) + sip.left_out == 2001
     assert capture.size <= CALL_LIMIT
 
 
