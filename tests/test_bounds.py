@@ -251,7 +251,7 @@ BOUNDS = [
     Bound("sipgw.records.store.searching:AT_ONCE", "searches for words", SHARES),
     Bound("sipgw.web.campaigns:DRY_RUNS", "dry runs", SHARES),
     Bound("sipgw.web.one_call:BUNDLES", "bundles of tenants", SHARES),
-    Bound("sipgw.web.steer:SOCKETS", "websockets of operators", SHARES),
+    Bound("sipgw.web.operator_sockets:SOCKETS", "websockets of operators", SHARES),
     Bound("sipgw.web.sessions:MOST", "sessions", sessions),
     Bound("sipgw.web.throttle:TRIES", "tries to sign in", fill_bounds.tries),
     Bound("sipgw.web.placed:MOST", "idempotency keys", fill_bounds.keys),

@@ -21,7 +21,7 @@ from sipgw.config.errors import OperatorError
 from sipgw.records.store.store import Store
 from sipgw.web.principal import ROLES, SCOPES, Principal, Role
 from sipgw.web.refusals import HourRefusals
-from sipgw.web.sessions import Session, Vouched
+from sipgw.web.sessions import IdentityClaims, Session
 from sipgw.web.sign_outs import SignOuts
 from sipgw.web.tables import ApiKey, AuditEntry, SessionRecord, User
 
@@ -151,15 +151,15 @@ class Accounts:
         role = _known_role(found.role) if found else None
         if found is None or role is None:
             return None
-        vouched = Vouched(found.issuer, found.subject, tuple(found.groups)) if found.issuer else None
+        claims = IdentityClaims(found.issuer, found.subject, tuple(found.groups)) if found.issuer else None
         return Session(
-            found.name, role, found.csrf, found.began, found.used, found.token, vouched=vouched, tenant=found.tenant
+            found.name, role, found.csrf, found.began, found.used, found.token, claims=claims, tenant=found.tenant
         )
 
     async def begin(self, session: Session) -> None:
         """Keep a new session."""
         kept = {name: getattr(session, name) for name in ("csrf", "name", "role", "began", "used", "token", "tenant")}
-        if (known := session.vouched) is not None:
+        if (known := session.claims) is not None:
             kept |= {"issuer": known.issuer, "subject": known.subject, "groups": list(known.groups)}
         async with self._store.write() as database:
             database.add(SessionRecord(**kept))

@@ -130,21 +130,21 @@ async def call(app: Here, who: Reader, id: Id) -> models.CallRecord:  # noqa: A0
 @by_tenant
 async def say(request: Request, app: Here, who: Controller, id: Id, what: models.Say) -> models.Done:  # noqa: A002
     """The agent says this as soon as neither it nor the caller speaks."""
-    return await _steer(request, app, id, "said", what.text, lambda call: call.say(what.text))
+    return await _control(request, app, id, "said", what.text, lambda call: call.say(what.text))
 
 
 @router.post("/calls/{id:path}/instruct", tags=["live calls"], responses=problems(404, 409))
 @by_tenant
 async def instruct(request: Request, app: Here, who: Controller, id: Id, what: models.Say) -> models.Done:  # noqa: A002
     """A note to the agent; the caller does not hear it."""
-    return await _steer(request, app, id, "told the agent", what.text, lambda call: call.instruct(what.text))
+    return await _control(request, app, id, "told the agent", what.text, lambda call: call.instruct(what.text))
 
 
 @router.post("/calls/{id:path}/digits", tags=["live calls"], responses=problems(404, 409))
 @by_tenant
 async def digits(request: Request, app: Here, who: Controller, id: Id, what: models.Digits) -> models.Done:  # noqa: A002
     """Press keys."""
-    return await _steer(request, app, id, "pressed keys", "", lambda call: call.send_digits(what.keys))
+    return await _control(request, app, id, "pressed keys", "", lambda call: call.send_digits(what.keys))
 
 
 @router.post("/calls/{id:path}/transfer", tags=["live calls"], responses=problems(404, 409))
@@ -152,7 +152,7 @@ async def transfer(
     request: Request, app: Here, who: Controller, id: Id, what: models.Transfer  # noqa: A002
 ) -> models.Done:  # fmt: skip
     """Transfer the caller to one of `[[people]]`, or to anybody on duty."""
-    return await _steer(request, app, id, "transferred", what.to, lambda call: call.transfer(what.to))
+    return await _control(request, app, id, "transferred", what.to, lambda call: call.transfer(what.to))
 
 
 @router.post("/calls/{id:path}/take-over", tags=["live calls"], responses=problems(404, 409))
@@ -195,7 +195,7 @@ async def end(request: Request, app: Here, who: Controller, id: Id, what: models
     live = (await _going_on(app, id)).info
     cause = what.cause or f"{who.name_for(live.tenant)} ended the call"
     try:
-        return await _steer(request, app, id, "ended", cause, lambda call: call.end(cause))
+        return await _control(request, app, id, "ended", cause, lambda call: call.end(cause))
     except HTTPException as error:
         if error.status_code != 409:
             raise
@@ -259,7 +259,7 @@ async def _supervise(
     return models.Done(id=call)
 
 
-async def _steer(
+async def _control(
     request: Request, app: App, call: str, action: str, detail: str, act: Callable[[CallControl], None]
 ) -> models.Done:
     live = await _going_on(app, call)

@@ -31,12 +31,12 @@ from sipgw.web import (
     home,
     live,
     one_call,
+    operator_sockets,
     outbound,
     phone,
     prompts,
     providers,
     sign_in,
-    steer,
     trunks,
 )
 from sipgw.web.authentication import Authentication
@@ -69,7 +69,7 @@ PAGES = (
     Page("Audit", "/audit", audit.router, "scroll-text", "admin"),
     Page("Configuration", "/configuration", configuration.router, "settings", "admin"),
 )
-OTHERS: tuple[APIRouter, ...] = (sign_in.router, health.router, one_call.router, steer.router, embed.router)
+OTHERS: tuple[APIRouter, ...] = (sign_in.router, health.router, one_call.router, operator_sockets.router, embed.router)
 """Routers of pages without an entry in the navigation."""
 WITHIN = [Depends(within_tenant)]
 """Dependencies of each route."""

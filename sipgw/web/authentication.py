@@ -16,7 +16,7 @@ from sipgw.config.web import WebOptions
 from sipgw.web.accounts import ADMIN, SIGN_IN, SIGNED_IN, Accounts, Key
 from sipgw.web.group_access import Access, GroupAccess
 from sipgw.web.principal import ALL, NOBODY, Principal, Role
-from sipgw.web.sessions import Session, Sessions, Vouched, digest
+from sipgw.web.sessions import IdentityClaims, Session, Sessions, digest
 from sipgw.web.throttle import KNOWN, SignInThrottle
 
 STRANGERS_WAIT = 8
@@ -123,11 +123,11 @@ class Authentication:
 
     def _access(self, session: Session) -> Access | None:
         """The access now: that of somebody whom a provider vouched for is as the configuration has it today."""
-        if session.vouched is None:
+        if session.claims is None:
             return Access(session.role, session.tenant)
         oidc, age = self._options.oidc, _today() - session.began
-        same = session.vouched.issuer == oidc.issuer and age <= oidc.session_limit
-        return self.groups.of(frozenset(session.vouched.groups)) if same else None
+        same = session.claims.issuer == oidc.issuer and age <= oidc.session_limit
+        return self.groups.of(frozenset(session.claims.groups)) if same else None
 
     async def _key(self, text: str) -> Key | None:
         """The API key with this secret, or None. Known keys work also while the database does not answer."""
@@ -181,9 +181,9 @@ class Authentication:
         await self.accounts.note(Principal.named(ADMIN), "", "set the first password", address=address)
         return await self.enter(ADMIN, "admin")
 
-    async def enter(self, name: str, role: Role, vouched: Vouched | None = None, tenant: str = "") -> str:
+    async def enter(self, name: str, role: Role, claims: IdentityClaims | None = None, tenant: str = "") -> str:
         """Begin a session of somebody who has proven to be `name`; returns the token for the cookie."""
-        session, token = self.sessions.open(name, role, _today(), vouched, tenant)
+        session, token = self.sessions.open(name, role, _today(), claims, tenant)
         await self.accounts.begin(session)
         return token
 

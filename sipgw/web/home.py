@@ -12,7 +12,7 @@ from sipgw.calls.browser_phone import missing
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.words import PARTS
 from sipgw.gateway.reached_at import dialled
-from sipgw.web.lights import Light, provider_states, trunk_light
+from sipgw.web.lights import StatusLight, provider_states, trunk_light
 from sipgw.web.overview import Overview, Span, TimeStep
 from sipgw.web.plot import Plot, plot
 from sipgw.web.principal import ViewerRole
@@ -74,33 +74,33 @@ def _reach(app: App, tenant: str) -> DialTargets:
     return DialTargets([], dialled(gateway.config, gateway.sip_port), phone, choice, tuple(gateway.agents.notes))
 
 
-def _gateway(app: App, found: Overview | None, spent: float) -> Iterator[Light]:
+def _gateway(app: App, found: Overview | None, spent: float) -> Iterator[StatusLight]:
     """Faults of the gateway as a whole."""
     engine, alarms = app.gateway.evidence.engine, app.gateway.config.alarms
     if found is None:
-        yield Light("Records", "down", NO_DATABASE, "/")
+        yield StatusLight("Records", "down", NO_DATABASE, "/")
     if engine is not None and not engine.alive:
-        yield Light("Media", "down", "the media process is being started", "/live")
+        yield StatusLight("Media", "down", "the media process is being started", "/live")
     if app.gateway.admission.capacity.draining:
-        yield Light("Gateway", "wait", "it is being stopped: no new calls are taken", "/live")
+        yield StatusLight("Gateway", "wait", "it is being stopped: no new calls are taken", "/live")
     if alarms.cost and spent >= alarms.cost:
         limit = f"{alarms.cost:.2f} {app.gateway.config.cost.currency} ([alarms] cost)"
-        yield Light("Cost", "wait", f"today's calls have cost more than {limit}", "/calls")
+        yield StatusLight("Cost", "wait", f"today's calls have cost more than {limit}", "/calls")
     today = found.today if found else TimeStep(app.overviews.now())
     if alarms.share and today.calls >= alarms.least and today.bad >= alarms.share * today.calls:
-        yield Light("Calls", "down", f"{today.bad} of {today.calls} calls of today went badly", "#worst")
+        yield StatusLight("Calls", "down", f"{today.bad} of {today.calls} calls of today went badly", "#worst")
 
 
-def _tenant(app: App, tenant: str, spent: float) -> Iterator[Light]:
+def _tenant(app: App, tenant: str, spent: float) -> Iterator[StatusLight]:
     """Faults that keep a tenant from having calls."""
     if not tenant:
         return
     options, currency = cast(TenantGateway, app.gateway).options, app.gateway.config.cost.currency
     if options.money_per_day and spent >= options.money_per_day:
         told = f"today's calls have cost {options.money_per_day:.2f} {currency}: no call is taken until midnight"
-        yield Light("Cost", "down", told, "/calls")
+        yield StatusLight("Cost", "down", told, "/calls")
     if options.max_calls and len(app.gateway.calls) >= options.max_calls:
-        yield Light("Calls", "wait", f"{options.max_calls} calls go on: no further call is taken", "/live")
+        yield StatusLight("Calls", "wait", f"{options.max_calls} calls go on: no further call is taken", "/live")
 
 
 def _plots(steps: list[TimeStep]) -> tuple[Plot, Plot]:

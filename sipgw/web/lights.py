@@ -21,8 +21,8 @@ DAY = timedelta(days=1)
 State = Literal["up", "wait", "down", ""]
 
 
-class Light(NamedTuple):
-    """How something is."""
+class StatusLight(NamedTuple):
+    """The state of one thing, for a page: a name, a colour, a sentence and a link."""
 
     name: str
     state: State
@@ -52,15 +52,15 @@ class ProviderState(NamedTuple):
     latency: Latency | None
     failure: LastFailure | None
 
-    def light(self, page: str, *, several: bool) -> Light:
+    def light(self, page: str, *, several: bool) -> StatusLight:
         """Its light on a page about all; `page` has more about it. With `several` agents its name begins with its."""
         label = f"{WORDS[self.part]} {self.provider}"
         call = self.failure.call if self.failure and self.state in ("down", "wait") else ""
         link = link_to(call if isinstance(call, str) else call.call) if call else page
-        return Light(f"{self.agent}: {label}" if several else label, self.state, self.told, link)
+        return StatusLight(f"{self.agent}: {label}" if several else label, self.state, self.told, link)
 
 
-def trunk_light(status: TrunkStatus, link: str) -> Light:
+def trunk_light(status: TrunkStatus, link: str) -> StatusLight:
     """How a trunk is."""
     alarm = next((one for one in status.sound if one.raised), None)
     state: State
@@ -74,7 +74,7 @@ def trunk_light(status: TrunkStatus, link: str) -> Light:
         state, told = "up", status.registration or "reachable"
     else:
         state, told = "", "takes calls; not asked how it is (options_every)"
-    return Light(status.name, state, told, link)
+    return StatusLight(status.name, state, told, link)
 
 
 def provider_states(app: App, found: Overview | None) -> Iterator[ProviderState]:

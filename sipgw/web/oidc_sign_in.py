@@ -15,7 +15,7 @@ from sipgw.web.oidc.identity import OidcIdentity, UnknownKey, UntrustedToken, id
 from sipgw.web.oidc.provider import ERRORS, OidcError, OidcProvider
 from sipgw.web.principal import Principal, address
 from sipgw.web.security import session_cookie
-from sipgw.web.sessions import Vouched
+from sipgw.web.sessions import IdentityClaims
 from sipgw.web.sign_in import SLOWLY, inside, sign_in_page
 from sipgw.web.state import App, Here, page
 from sipgw.web.throttle import TooManyAttempts
@@ -102,8 +102,8 @@ async def _enter(request: Request, app: App, who: OidcIdentity, where: str) -> R
         await app.auth.accounts.refused(name, came, f"{why}: {detail}")
         return sign_in_page(request, where, SEVERAL if several else NO_ROLE, 403)
     app.auth.by_provider.succeeded(came, _now())
-    vouched = Vouched(options.issuer, who.subject, tuple(sorted(who.groups)))
-    token = await app.auth.enter(name, access.role, vouched, access.tenant)
+    claims = IdentityClaims(options.issuer, who.subject, tuple(sorted(who.groups)))
+    token = await app.auth.enter(name, access.role, claims, access.tenant)
     role = f"{access.role} of {access.tenant}" if access.tenant else access.role
     person = Principal.named(name, access.tenant)
     await app.auth.accounts.note(person, access.tenant, SIGNED_IN, role, detail, came)

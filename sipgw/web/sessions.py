@@ -17,8 +17,8 @@ MOST = 1000
 
 
 @dataclass(frozen=True)
-class Vouched:
-    """Statement of an identity provider about a user."""
+class IdentityClaims:
+    """The claims of an identity provider (OpenID Connect) about a user."""
 
     issuer: str
     subject: str
@@ -39,7 +39,7 @@ class Session:
     """Hash of the token that is in the cookie."""
     kept: float = 0.0
     """The last synchronisation with the database."""
-    vouched: Vouched | None = None
+    claims: IdentityClaims | None = None
     """None for a local user."""
     tenant: str = ""
     """Tenant of its user."""
@@ -57,11 +57,11 @@ class Sessions:
         """Tokens of sessions that people have ended, whatever the database has."""
 
     def open(
-        self, name: str, role: Role, now: float, vouched: Vouched | None = None, tenant: str = ""
+        self, name: str, role: Role, now: float, claims: IdentityClaims | None = None, tenant: str = ""
     ) -> tuple[Session, str]:
         """Begin a session; returns it, and the token for the cookie."""
         token = self._token()
-        session = Session(name, role, self._token(), now, now, digest(token), now, vouched, tenant)
+        session = Session(name, role, self._token(), now, now, digest(token), now, claims, tenant)
         self.add(session)
         return session, token
 

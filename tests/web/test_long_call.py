@@ -35,7 +35,7 @@ def test_all_turns_of_an_hour_are_there_in_little_room_and_are_asked_for_once(tm
             await playwright.expect(steps).to_have_count(TURNS)
             await page.wait_for_selector("[data-wave=drawn]", state="attached")
             assert (asked.count("timeline.json"), asked.count("waveform.json")) == (1, 1)
-            assert asked.index("timeline.json") < asked.index("ears.js"), "not only when all scripts have come"
+            assert asked.index("timeline.json") < asked.index("call_audio.js"), "not only when all scripts have come"
             box = await page.locator(".waits").bounding_box()
             assert box and box["height"] <= 600, "719 turns in a row of their own were 19,000 pixels"
             await steps.last.focus()

@@ -14,7 +14,7 @@ from sipgw.bounds import FULL, WHAT, NoPlace, Places
 from sipgw.records.bundles.bundle import PARTS, _zipped
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.searching import SearchRefused
-from sipgw.web import campaigns, live, one_call, steer
+from sipgw.web import campaigns, live, one_call, operator_sockets
 from sipgw.web.feed import BROWSERS
 from sipgw.web.principal import Principal
 from sipgw.web.transcript import PAGES
@@ -50,7 +50,7 @@ def test_what_a_tenant_has_taken_leaves_room_for_others(tmp_path: Path, monkeypa
         async with shared(tmp_path) as (there, (person, program)):
             app = app_of(there)
             seen, searches = there.feed.places, app.state.app.searches
-            monkeypatch.setattr(steer, "SOCKETS", sockets := Places("websockets of operators", 4))
+            monkeypatch.setattr(operator_sockets, "SOCKETS", sockets := Places("websockets of operators", 4))
             monkeypatch.setattr(campaigns, "DRY_RUNS", runs := Places("dry runs", 3))
             listen, words = "/api/live/live-acme/listen", "/calls/live-acme/words"
             file = {"name": "spring", "agent": "sales-acme", "file": "number\n+15550123\n"}

@@ -15,7 +15,7 @@ function tell(again) {
   const door = `/sign-in?over=1&next=${encodeURIComponent(location.pathname + location.search)}`;
   if (!typed()) return location.assign(door);
   if (dialog && !again) return; // it was closed, and nobody has asked for anything since
-  dialog ??= html("dialog", { class: "card steer", "data-over": "", "aria-labelledby": "over" }, html("h2", { id: "over" }, "Your session is over"), html("p", {}, "What you typed stays here. Sign in again in a new tab, then come back and try once more."),
+  dialog ??= html("dialog", { class: "card modal", "data-over": "", "aria-labelledby": "over" }, html("h2", { id: "over" }, "Your session is over"), html("p", {}, "What you typed stays here. Sign in again in a new tab, then come back and try once more."),
     html("div", { class: "ends" }, html("button", { type: "button", class: "plain", onclick: () => dialog.close() }, "Close"), html("a", { class: "button", href: door, target: "_blank" }, "Sign in in a new tab")));
   document.body.append(dialog);
   if (!dialog.open) dialog.showModal();

@@ -16,7 +16,7 @@ from sipgw.calls.listeners import MOST
 from sipgw.config.config import parse
 from sipgw.config.records import StoreOptions
 from sipgw.records.store.store import Store
-from sipgw.web import steer
+from sipgw.web import operator_sockets
 from sipgw.web.accounts import Accounts, audit_entries
 from sipgw.web.server import Dashboard
 from tests.waiting import HANG
@@ -88,7 +88,7 @@ def test_who_leaves_is_listened_for_no_more(tmp_path: Path) -> None:
 def test_a_stream_is_limited_so_that_who_signed_out_hears_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steer, "LISTEN_LIMIT", 0.1)
+    monkeypatch.setattr(operator_sockets, "LISTEN_LIMIT", 0.1)
 
     async def look() -> None:
         async with dashboard(tmp_path) as (gateway, url):

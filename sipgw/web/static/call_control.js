@@ -1,10 +1,10 @@
 // What an operator does to a live call: listens, says, whispers, presses keys, joins, takes over, transfers, hangs up.
 
 import { send } from "./base.js";
-import { listen, takeOver } from "./ears.js";
+import { listen, takeOver } from "./call_audio.js";
 import { reason } from "./sound.js";
 
-const dialog = document.querySelector("dialog[data-steer]");
+const dialog = document.querySelector("dialog[data-control]");
 const $ = (name) => dialog.querySelector(`[data-${name}]`);
 const said = $("said");
 let call = "", deaf = null, back = null, opened = 0;

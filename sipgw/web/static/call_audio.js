@@ -1,4 +1,4 @@
-// An operator's ears and voice in a live call: listens over a websocket, speaks over WebRTC in the agent's place.
+// An operator's audio in a live call: hears it over a websocket, speaks over WebRTC in the agent's place.
 
 import { connecting } from "./connection.js";
 import { ask } from "./session.js";
