@@ -43,7 +43,7 @@ class AgentRole:
     colleagues: Mapping[str, str] = field(default_factory=dict)
     """The agents that it may hand the call over to, and what each is there for."""
     collects: bool = False
-    """Whether it may have the caller key in digits."""
+    """Whether it may ask the caller to press digits on the keypad."""
     paces: bool = False
     """Whether it may tell what it expects of the caller, and that it waits for them."""
     form: FormSetting = field(default_factory=FormSetting)

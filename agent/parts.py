@@ -34,7 +34,7 @@ class ProviderSession(Protocol):
 
 
 async def open_parts(parts: Mapping[Part, ProviderSession]) -> Broken | None:
-    """Get all ready at the same time; returns which failed, if one did."""
+    """Make all ready at the same time. Returns the part that failed, None if all are ready."""
     broken: list[Broken] = []
 
     async def ready(part: Part, provider: ProviderSession) -> None:

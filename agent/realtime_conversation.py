@@ -1,7 +1,7 @@
-"""The conversation with a speech-to-speech provider: it takes the turns; we own the line, the tools and the history.
+"""The conversation with a speech-to-speech provider. It decides about turns; we own the line, the tools, the history.
 
-The local onset of a sound silences the wire at once, as in a cascade; the provider's own onset confirms it, and then
-what was not played is forgotten on both sides. All else is `agent.base_conversation`: limits, silence, keys, transfer.
+When a sound begins locally, we stop the playout at once, as in a cascade. When the provider reports speech too, both
+sides forget the audio that was not played. `agent.base_conversation` does all else: limits, silence, keys, transfer.
 """
 
 import asyncio

@@ -22,7 +22,7 @@ COVERED_AFTER = 1.7
 LEAD = 10.0
 """Seconds of sound that may wait on the line; the voice is asked for more only below that."""
 MOST_BEFORE = 300
-"""Characters before a sentence of which the voice is told."""
+"""Characters before a sentence that the TTS gets as its context."""
 
 
 class TtsError(ProviderError):

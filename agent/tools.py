@@ -147,10 +147,10 @@ def tool(
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a `Tool` of a function with type hints and a docstring; it may be async or plain.
 
-    A parameter is described by ``Annotated[int, "How many."]``; one named ``idempotency_key`` is not the model's: it
-    gets a text that is the same for every try of the same order. One of type `agent.secrets.Secret` gets what the
-    caller has keyed in, of which the model only knows a reference. What is returned is turned into JSON as pydantic
-    does.
+    ``Annotated[int, "How many."]`` describes a parameter. The model does not see a parameter ``idempotency_key``: the
+    gateway fills it in, with the same text for each try of one order. A parameter of type `agent.secrets.Secret` gets
+    the digits that the caller has pressed; the model knows only a reference to them. Pydantic turns the returned value
+    into JSON.
     Raises `ToolFileError` when the function cannot be used.
     """
 

@@ -37,7 +37,7 @@ class Utterances:
 
     @property
     def speaking(self) -> bool:
-        """Whether something begun is not played yet."""
+        """Whether a sentence has begun and is not played to its end."""
         return not self._silent.is_set()
 
     def think(self, *, on: bool) -> None:

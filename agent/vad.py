@@ -12,7 +12,7 @@ ONSET = 0.100
 HANGOVER = 0.300
 """Seconds without speech that end it; the gaps inside words are shorter."""
 LEARNING = 10
-"""Windows at the start of a call whose quietest is the first noise floor; speech has quiet ones, noise has not."""
+"""Windows at the start of a call. The quietest is the first noise floor: speech has quiet windows, noise has none."""
 FLOOR_MIN = 20.0
 """The lowest noise floor (root mean square, 16-bit scale)."""
 MARGIN = 3.2

@@ -212,7 +212,7 @@ class TrunkAlarm(NamedTuple):
     raised: bool
     """False: the alarm is over."""
     bad: int
-    """Calls with that fault, of the latest `calls`."""
+    """Calls with this fault among the latest `calls` calls."""
     calls: int
 
 

@@ -1,7 +1,7 @@
 """Background voices: recognised by their level, compared with voices that were answered before. Sans-IO.
 
 The level of a voice is uncertain at first: within 2.4 dB after 0.16 s of it, within 1.1 dB after 0.5 s (one standard
-deviation). So what is in doubt is listened to for longer.
+deviation). So a voice in doubt is judged later, when more of it was heard.
 """
 
 import math

@@ -31,7 +31,7 @@ REPLY_OVER = 13
 MARGIN = 6.0
 """Decibels above the echo at which there is somebody else."""
 NO_VOICE, PART = 0.4, 0.25
-"""Seconds of sound that are no voice if less than this part of them is."""
+"""A sound of `NO_VOICE` seconds is no voice if less than the share `PART` of it is voice."""
 TOO_LONG = 0.8
 """Seconds of voice in which one that is still too quiet to be the caller's is a background."""
 DOUBTED = 2.0

@@ -17,7 +17,7 @@ LAGS = 27
 KEPT = 100
 """Slots of the caller's line that are compared at most (2 s)."""
 LEAST_KEPT = 50
-"""And at least."""
+"""Slots of the caller's line that are compared at least (1 s)."""
 EVERY = 20
 """Slots of the agent's speech between two estimates."""
 FLOOR = -55

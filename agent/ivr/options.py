@@ -14,7 +14,7 @@ class IvrOptions:
     """Whether the agent may press keys: menus are then no answering machines, and it waits in queues. Not with `brain`
     or `realtime`."""
     pause: float = field(default=2.0, metadata={"fixed": True})
-    """Seconds of silence after which a menu has said everything: the model is asked once for all of it."""
+    """Seconds of silence that end a menu. Then the model gets the whole menu at once."""
     loops: int = field(default=3, metadata={"fixed": True})
     """How often the same menu is answered; when it comes once more, the limit is reached."""
     limit: Annotated[float, Gt(0)] = 900

@@ -101,7 +101,7 @@ class SonicSession(TtsSession):
         return [self._message(f"{text} "), self._message("", flush=True)]
 
     def cancel(self, sentence: str) -> list[str]:
-        """Cancel; chunks that still come are of an unknown context."""
+        """Cancel a sentence. Its later chunks are ignored, because their context is unknown."""
         name = self._context_of(sentence)
         return [json.dumps({"context_id": name, "cancel": True})] if self._contexts.pop(name, None) else []
 

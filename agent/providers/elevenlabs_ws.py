@@ -168,9 +168,9 @@ class ElevenLabsSession(TtsSession):
 
     @staticmethod
     def _align(context: _Context, alignment: Any, length: int) -> list[SpeechEvent] | None:
-        """When the words are said whose characters came with the last `length` samples; None if that is not told.
+        """The times of the words whose characters came with the last `length` samples; None if the service sent none.
 
-        The times count from the beginning of these.
+        The service counts the times from the first of these samples.
         """
         before, context.samples = context.samples, context.samples + length
         if not isinstance(alignment, dict):

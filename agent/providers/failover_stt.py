@@ -42,7 +42,7 @@ _log = structlog.get_logger()
 
 
 class Kept:
-    """The sound that another STT would have to hear again, and whether the present ones seem to hear. Sans-IO."""
+    """Audio to replay to a backup STT, and whether the current ones respond to speech. Sans-IO."""
 
     def __init__(self, options: FailoverOptions) -> None:
         self._options = options

@@ -129,7 +129,7 @@ class GeminiSession(RealtimeSession):
         self._flags.discard("live")
 
     def answer(self, call: str, result: str, *, failed: bool) -> None:
-        """The result of a tool call; as a turn of the other side if the server has taken the call back."""
+        """Send the result of a tool call. If the server has cancelled the call, send it as a turn of the user."""
         if name := self._taken_back.pop(call, ""):
             self._late.append(f"{ASIDE} Result of {name}: {result}")
             self._tell_late()

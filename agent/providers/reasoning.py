@@ -27,12 +27,12 @@ def reasons(model: str) -> bool:
 
 
 def chat_effort(model: str, wanted: str) -> str:
-    """`reasoning_effort` of chat completions; empty leaves it out. Without a wish the model is to think the least."""
+    """`reasoning_effort` of chat completions; empty to leave it out. The default is the least reasoning."""
     return wanted or (("low" if "gemini" in model else "none") if reasons(model) else "")
 
 
 def responses_effort(model: str, wanted: str) -> str:
-    """`reasoning.effort` of Responses; empty leaves it out. Without a wish the model thinks a little."""
+    """`reasoning.effort` of Responses; empty to leave it out. The default is a little reasoning."""
     return wanted or ("low" if reasons(model) else "")
 
 

@@ -31,7 +31,7 @@ class Responses:
         self._waiting.append(response)
 
     def owe(self) -> None:
-        """Have one made that answers what was said."""
+        """Request a response to the last words."""
         self._owed = True
 
     def go_on(self, *, ready: bool) -> None:

@@ -290,7 +290,7 @@ class SttSession(ABC):
         return ""
 
     def listen_for(self, keyterms: tuple[str, ...]) -> str:
-        """The message that replaces the words to listen for; empty if they stay those of the options."""
+        """The message that replaces the key terms; empty to keep those of the options."""
         return ""
 
     @abstractmethod

@@ -184,7 +184,7 @@ class VoiceAgentSession(RealtimeSession):
         return []
 
     def _error(self, fields: dict[str, Any]) -> list[SessionEvent]:
-        """Errors before the session is ready end it; later ones leave it open, but for those that cannot."""
+        """An error before the session is ready ends it; a later one leaves it open, unless it is a fatal one."""
         code, words = fields.get("code"), str(fields.get("message") or "")[:1000]
         if not self._begun or code in ("session_expired", "unauthorized", "internal_error"):
             return [RealtimeFault(code if isinstance(code, str) else 1011, words)]

@@ -137,7 +137,7 @@ def _is_corrected(text: str, lexicon: Lexicon, *, letters: bool) -> bool:
 
 
 def _is_address(text: str) -> bool:
-    """Whether an address of e-mail is whole, be it written or spoken: "john at example dot com"."""
+    """Whether an e-mail address is complete, in written or in spoken form: "john at example dot com"."""
     words = words_of(_WITHIN.sub(" dot ", text).replace("@", " at "))
     signs = [number for number, word in enumerate(words[:-3]) if word in AT and number]
     if not signs or words[-2] not in DOT or not words[-1].isalpha() or len(words[-1]) < 2:

@@ -134,7 +134,7 @@ class WorkerChannel(base.Channel):
         return reply is not None
 
     def play(self, kind: int, body: bytes) -> bytes:
-        """Carry out an order about the sound that is sent or handed up; returns the position if playout paused."""
+        """Carry out an order about sound to send or to hand up. Returns the position if playout pauses."""
         playout = self.session.playout
         match kind:
             case Kind.SAY:

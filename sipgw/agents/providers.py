@@ -56,7 +56,7 @@ class Providers:
     distant: DistantModel | None = None
     """The first LLM, unless it is embedded."""
     paces: bool = False
-    """Whether the LLM may be offered `expect` and `wait`; the embedded one knows its own tools alone."""
+    """Whether the LLM gets the tools `expect` and `wait`; the embedded LLM knows only its own tools."""
 
 
 def choose(config: AgentConfig) -> ProviderChoice:

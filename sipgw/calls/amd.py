@@ -123,13 +123,14 @@ class AmdTalk:
             self._listen_for_screen(report)
 
     def _listen_for_screen(self, said: CallerSaid) -> None:
-        """Patterns have the first word, at once, so that the model is not asked what a screen has said. A person may
-        speak as they know it: the meaning decides. Who follows a screen is known without that. Nothing is done about
-        words that may go on; the judge remembers its doubt.
+        """First compare the words with the patterns, at once, so that the LLM does not get what a screen has said. A
+        person's words may match a pattern, too: the classifier decides by their meaning. After a screen the classifier
+        is not needed. Words that may go on change nothing yet; the judge remembers its doubt.
 
-        That is looked up once for a sentence, which holds up all calls by some milliseconds; how it goes on is compared
-        in a thread, one state at a time, and those that come meanwhile are left out. At a tone or a pause it is looked
-        up again: a screen does not wait until the recogniser is sure that they are its last words.
+        The classifier looks up the first words of a sentence at once, which delays all calls by some milliseconds. It
+        compares later states of the sentence in a thread, one at a time, and skips those that come meanwhile. It looks
+        up the sentence again at a tone or a pause, because a screen does not wait until the recogniser is sure that
+        these are the last words.
         """
         found = names_screen(said.text)
         if self._needs.resembles is None or self._judge.who in RECORDED or not (found or self._is_whole(said)):
@@ -175,7 +176,7 @@ class AmdTalk:
         while True:
             said, told = await self._sentences.get()
             meant = await resembles(said.text, self._is_whole(said))
-            # Words from before a screen or a menu are not those of the person after it.
+            # Words that came before a screen or a menu are not words of the person who follows it.
             if not self._judge.decided and self._judge.who not in RECORDED:
                 self._take_compared(said, told, meant)
 

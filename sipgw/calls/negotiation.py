@@ -34,7 +34,7 @@ class OurSide:
         self._local: LocalMedia | None = None
 
     def offers(self, srtp: Policy, there: Peer) -> tuple[bytes, ...]:
-        """The offers to `there`, one after the other. Our address as seen from there is known when the way is known."""
+        """The offers to the peer `there`, in order. Our own address is filled in when the route to it is known."""
         local = LocalMedia(UNKNOWN, self._port, tls=there.secure, srtp=srtp)
         self._local = local.of_leg(token_hex(8), token_bytes(SECRET), tls=there.secure)
         return offers(self._local)

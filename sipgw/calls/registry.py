@@ -82,7 +82,7 @@ class CallRegistry:
         return identity
 
     def add(self, session: CallSession, task: asyncio.Task[Disposition]) -> None:
-        """`session` goes on as long as `task`."""
+        """Register `session`, and remove it when `task` ends."""
         call = session.info.id
         self._sessions[call], self._tasks[call] = session, task
 

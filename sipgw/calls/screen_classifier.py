@@ -44,9 +44,9 @@ LETTERS = (4, 5)
 HINT = 1.0
 """Value of a pattern that is found, before the weights."""
 LEAST = -0.6
-"""The sum above which words are a screen's: people who ask for a name and a reason lie well below it."""
+"""Words with a larger sum are those of a screen; people who ask for a name and a reason lie well below it."""
 SURE = 1.0
-"""The same for words that are not over yet: they are judged once more when they are."""
+"""The same for a sentence that may go on; it is judged again when it is complete."""
 WEIGHTS = "screen_weights.npz"
 
 

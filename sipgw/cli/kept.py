@@ -53,7 +53,7 @@ class KeptProcess:
             pause = min(2 * pause, PAUSE_MAX)
 
     def end(self) -> None:
-        """Let it end, and start it no more."""
+        """Do not restart the process when it ends."""
         self.ending.set()
         self.ready.set()
 

@@ -22,7 +22,7 @@ def callback_tools(store: Store, originator: Originator) -> CallTools:
         options, info = agent.config.callbacks, call.info
         tenants = agent.gateway.tenants
         tenant = tenant_of(info.agent, tenants)
-        numbers = tenant_named(tenant, tenants).numbers if tenant else ("",)  # without one it cannot call
+        numbers = tenant_named(tenant, tenants).numbers if tenant else ("",)  # without a number it cannot call out
         options = replace(options, dial=options.dial and bool(numbers and originator.first()))
 
         async def asking() -> CallbackContext:

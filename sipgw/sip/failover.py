@@ -21,7 +21,7 @@ from sipgw.sip.timers import TIMEOUT, Timer
 from sipgw.sip.transaction import OnMessage, Transaction
 
 PATIENCE = 4.0
-"""Seconds without any response after which the next address is tried, or another branch's refusal is the answer."""
+"""Seconds without a response. Then the next address is tried, or the refusal of another branch becomes the answer."""
 SHORT_PATIENCE = 1.0
 """The same where TCP is tried only because the request is large: a router may drop TCP where it passes UDP; and where
 the next address is of the other IP version: many a network has one of the two on paper only (RFC 8305)."""

@@ -44,10 +44,11 @@ class _Ours(NamedTuple):
 
 
 def answered(sdp: Sdp, media: Media, secret: bytes, remote: str) -> _Ours | None:
-    """Our answer to the ICE that `media` offers; None if it offers none, or is lite itself and checks nothing.
+    """Our answer to the ICE offer in `media`. None if there is no offer, or if the other side is ICE lite and does not
+    check addresses either.
 
-    `remote` is the default address of the stream. User fragment and password are made of `secret` and of theirs, so
-    they are new when the other side starts ICE anew, and only then (RFC 8839 §4.4.1.1.1).
+    `remote` is the default address of the stream. Our user fragment and password are made of `secret` and of those of
+    the other side. So they change when the other side restarts ICE, and only then (RFC 8839 §4.4.1.1.1).
     """
     theirs, password = _either(sdp, media, "ice-ufrag"), _either(sdp, media, "ice-pwd")
     usable = _USER.fullmatch(theirs) and _PASSWORD.fullmatch(password)

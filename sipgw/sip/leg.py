@@ -246,7 +246,7 @@ class Leg:
         self._act(self._incoming.ringing)
 
     def progress(self, sdp: bytes) -> None:
-        """Let the caller hear us before we answer; `sdp` as for `answer`, which then gets the same."""
+        """Send early media: the caller hears us before we answer. `sdp` is as for `answer`, which gets the same."""
         self._act(self._incoming.progress, sdp)
 
     def answer(self, sdp: bytes) -> None:

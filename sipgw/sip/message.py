@@ -151,7 +151,7 @@ class Message(ABC):
 
     @cached_property
     def via(self) -> Via:
-        """The topmost Via: the one that a response goes by; what else it passes is only echoed."""
+        """The topmost Via, which routes the response. The other Via values are only copied into it."""
         return Via.parse(first(self.headers.get("via") or "", ",")[0])
 
     @property

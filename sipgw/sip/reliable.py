@@ -40,7 +40,7 @@ class Reliable:
         return bool(self._waiting)
 
     def send(self, response: Response, now: float) -> None:
-        """Send `response`, if need be after the PRACK of the one before."""
+        """Send `response`; if the one before still waits for its PRACK, send it after that."""
         self._waiting.append(response)
         if len(self._waiting) == 1:
             self._begin(now)

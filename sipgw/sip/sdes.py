@@ -68,7 +68,7 @@ class Secured:
     ours: bytes = field(repr=False)
     theirs: bytes = field(repr=False)
     mki: bytes = field(default=b"", repr=False)
-    """In every packet of theirs, if any; ours have none."""
+    """Master key identifier in each packet of the other side; empty if there is none. Our packets have none."""
 
 
 def own(secret: bytes) -> tuple[Crypto, ...]:

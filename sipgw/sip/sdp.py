@@ -37,7 +37,7 @@ class Media:
     formats: tuple[str, ...]
     connection: ConnectionLine | None = None
     attributes: tuple[str, ...] = field(default=(), repr=False)
-    """Keys (``a=crypto``) may be among them, so they are not shown."""
+    """They may contain keys (``a=crypto``), so `repr` leaves them out."""
 
     def attribute(self, name: str) -> str | None:
         """The value of the first ``a=name``: None if absent, empty if it has no value."""

@@ -25,7 +25,7 @@ class KeptAlarms:
     """A file with the raised alarms. One that cannot be read or written is logged; then they end with the gateway."""
 
     def __init__(self, file: Path, trunks: Collection[str]) -> None:
-        """Only alarms of these `trunks` are restored: of others there are no more calls."""
+        """Only alarms of these `trunks` are restored, because other trunks have no calls any more."""
         self._file = StateFile(file, "call alarms not kept")
         self._trunks = trunks
 

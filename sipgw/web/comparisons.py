@@ -94,7 +94,7 @@ class _Charge:
         self._news.set()
 
     def end(self) -> None:
-        """Nothing more is used: let `write` end."""
+        """The comparison is over and costs nothing more: let `write` end."""
         self._over.set()
         self._news.set()
 

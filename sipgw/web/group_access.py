@@ -25,7 +25,7 @@ class GroupAccess:
     tenants: Sequence[TenantOptions] = ()
 
     def all(self, groups: frozenset[str]) -> list[Access]:
-        """The access by each: the installation and the tenants that have one of `groups`."""
+        """The access to the installation and to each tenant, if they list one of `groups`."""
         places = (("", self.oidc.groups), *((one.name, one.groups) for one in self.tenants))
         asked = [(name, role_in(known, groups)) for name, known in places]
         return [Access(role, tenant) for tenant, role in asked if role]

@@ -130,7 +130,7 @@ async def note(request: HTTPConnection, action: str, target: str = "", detail: s
 
 
 def _navigation(app: App, who: Principal) -> list[Page]:
-    """The pages that somebody can open."""
+    """The pages that `who` may open."""
     entries = [one for one in app.navigation if who.may(one.role)]
     if not who.tenant:
         return entries

@@ -13,11 +13,11 @@ TRIES = 5
 """Tries at once from one address; then one every `PAUSE` seconds."""
 PAUSE = 12.0
 TRIES_OF_ALL = 30
-"""Further tries at once from all addresses where nobody has signed in; then one every `PAUSE_OF_ALL` seconds. The first
-try of an address within a minute is none of them."""
+"""Tries at once that all addresses where nobody has signed in have together; then one every `PAUSE_OF_ALL` seconds. The
+first try of an address within a minute does not count."""
 PAUSE_OF_ALL = 2.0
 CELLS = 1 << 16
-"""So many that hardly anybody shares one with a stranger: one in a thousand while 60 of them try."""
+"""Cells of the table. Few addresses share a cell with a stranger: one in a thousand while 60 strangers try."""
 KNOWN = 1000
 """Addresses where somebody has signed in; the one that was used longest ago is forgotten."""
 

@@ -22,10 +22,11 @@ UNKNOWN = "I cannot see your number. Please tell me which number we should not c
 def stop_tools(
     own: OwnList, numbers: Callable[[], Sequence[str]], country: str, call: str, told: set[str]
 ) -> list[Tool]:
-    """The tool for a call with the person at `numbers`, as the other side tells them; it asks for one if need be.
+    """The tool that puts a person on the do-not-call list. If no number of the person is known, the tool asks for one.
 
-    `numbers` is asked when the tool runs: somebody else may have been put through. `country` is that of the trunk, for
-    numbers without ``+``. `told` has the numbers that the caller has told in this call, to all its agents.
+    `numbers` returns the person's numbers as the other side has sent them. It is called when the tool runs, because the
+    call may have been put through to somebody else. `country` is the country of the trunk, for numbers without ``+``.
+    `told` has the numbers that the caller has given in this call, to any of its agents.
     """
 
     def known() -> list[str]:

@@ -16,7 +16,7 @@ ALL_PARTIES = frozenset(f"{_GDPR} {_OTHERS}".split())
 """Countries where all parties must know of a recording, or where that is the safe reading: no legal advice."""
 US_STATES = frozenset(("California", "Connecticut", "Delaware", "Florida", "Illinois", "Maryland", "Massachusetts",
     "Michigan", "Montana", "Nevada", "New Hampshire", "Oregon", "Pennsylvania", "Washington State"))  # fmt: skip
-"""Names of the geocoder of phonenumbers: a number tells where it was issued, not where its owner is."""
+"""States, named as in the geocoder of `phonenumbers`. A number shows where it was issued, not where its owner is."""
 
 
 def wanted(options: RecordingOptions, other: Identity, *, outbound: bool = False) -> Consent:

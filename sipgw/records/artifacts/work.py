@@ -137,7 +137,7 @@ class ArtifactWorker:
             recordings += sum(one.deleted and one.row.kind == ArtifactKind.RECORDING for one in results)
 
     async def _delete(self, folder: str, rows: Sequence[ArtifactRecord]) -> list[WorkResult]:
-        """Delete files of one folder: first their objects, whose keys only the rows have."""
+        """Delete files of one folder. Their objects go first, because only the rows have the keys of objects."""
         left = await self._delete_objects(rows)
         results = [WorkResult(one, left[one.object], deleted=False) for one in rows if one.object in left]
         rest = [one for one in rows if one.object not in left]

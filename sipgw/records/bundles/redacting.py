@@ -29,7 +29,7 @@ MASK = "***"
 FEWEST = 3
 """Digits of a private number that are removed even without the other digits beside them."""
 TOGETHER = 3
-"""Number of the caller's turns over which a number may be spread."""
+"""The caller may say a private number in as many turns; it is still found."""
 TONE = from_linear(
     b"".join(int(6000 * math.sin(math.tau * at / 20)).to_bytes(2, "little", signed=True) for at in range(FRAME))
 )

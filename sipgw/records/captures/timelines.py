@@ -82,7 +82,7 @@ class Timelines:
                     del self._live[event.call]
 
     def going(self, identity: str) -> CallKey | None:
-        """The call with that identity that goes on, or has just ended."""
+        """The call with this identity, if it is in progress or has just ended."""
         timeline = self._live.get(identity)
         return timeline.began.key if timeline else None
 

@@ -20,7 +20,7 @@ class GrowingText:
         self._settled = ""
         """The redacted beginning."""
         self._end = ""
-        """The unredacted end."""
+        """The end, which is not redacted yet."""
 
     def add(self, piece: str, redact: Redact) -> None:
         """Append a piece of text, after a space."""

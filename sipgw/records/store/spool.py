@@ -182,7 +182,7 @@ class Spool:
     def _begin_segment(self) -> None:
         sizes = (path.stat().st_size for path in self._folder.glob("*.jsonl"))
         if sum(sizes) > LARGEST:
-            raise OSError(27, "the spool is as large as it may be")
+            raise OSError(27, "the spool has reached its size limit")
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._folder / _name(self._segment + 1)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, PRIVATE)

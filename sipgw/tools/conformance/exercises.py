@@ -24,7 +24,7 @@ PIECE = SAMPLE_RATE // 10
 SPEECH = 40
 """Pieces of sound that a caller sends before they are silent: 4 s."""
 HEARD = 15.0
-"""Seconds after which what it hears is waited for no longer."""
+"""Seconds to wait for the words that the provider hears."""
 AGAIN, GONE_ON = 25.0, 2.0
 """Seconds of sound after which a caller speaks again into a tool that runs, and for how long."""
 MARGIN = 0.5

@@ -19,7 +19,7 @@ class WordComparison(NamedTuple):
 
     text: str
     wrong: int
-    """Words to put in, take out or exchange."""
+    """Word errors: insertions, deletions and substitutions."""
     words: int
     """Words that were said."""
     missed: tuple[EntityOptions, ...]

@@ -1,4 +1,4 @@
-"""The tools of an agent's owner, as their JSON schemas describe them: what each parameter wants to hear. Sans-IO."""
+"""The tools of an agent's owner, by their JSON schemas: which words of a caller fit each parameter. Sans-IO."""
 
 import re
 from collections.abc import Iterator, Mapping
