@@ -137,7 +137,7 @@ class CallerVoice:
     path: Path | None = None
     """Whether the agent's sound comes back; None if that is not measured."""
     agrees: bool = False
-    """Whether all words of it so far only agree."""
+    """Whether all its words so far are backchannels."""
     unheard: float = 0.0
     """Seconds of it of which no words came."""
     noticed: bool = False
@@ -193,7 +193,7 @@ class CallerVoice:
         self.learn(change)
 
     def end(self, change: Change, listening_since: float) -> None:
-        """It has ended; of what came since the agent listens there should be words."""
+        """The voice has ended. Words are expected for the part of it after the agent began to listen."""
         evidence = change.evidence
         if self.since is not None and not (evidence.behind and evidence.background):
             self.unheard += max(0.0, change.at - max(self.since, listening_since))

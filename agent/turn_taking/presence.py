@@ -95,8 +95,7 @@ class Presence(Transitions):
         self._silence.absent = self._silence.absent - {why} | ({why} if absent else set())
 
     def _part(self, now: float) -> None:
-        """It is somebody else from now on: the turn of whoever was there has ended, and how their voice goes on is not
-        told."""
+        """Another party speaks now. End the turn of the former party, and ignore the rest of its voice."""
         self._voice.since = None
         self._forget()
         if self.state in (State.HEARING, State.DECIDING, State.COLLECTING):

@@ -34,7 +34,7 @@ SHORT_CONFIRM, LEAST_CONFIRM = 0.4, 0.3
 more words, if they only agree. The same with a caller who only shows that they listen: as soon as the end of the voice
 is noticed."""
 LONGEST_PAUSE = 10.0
-"""Seconds of a certain voice in a reply after which its words would have been reported: they are not recognised."""
+"""Seconds in a reply after which the words of a certain voice count as not recognised, if none have come."""
 HANGOVER = 0.3
 """Seconds by which the end of a voice is noticed late."""
 LAG = 0.3

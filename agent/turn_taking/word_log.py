@@ -89,7 +89,7 @@ class _Spoken:
         self.aside = 0 if self.final else len(self.text.split())
 
     def keep_echoes(self, text: str) -> None:
-        """Only those stay whose words are the same in `text`."""
+        """Keep an echo if all words in front of its place stand unchanged in `text`."""
         if not self.echoes:
             return
         old, new = ([words_of(word) for word in one.split()] for one in (self.text, text))
