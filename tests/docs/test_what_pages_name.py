@@ -62,6 +62,13 @@ def test_what_does_not_exist_is_found() -> None:
     assert list(lacking(text)) == ["tests/no_such", "make nothing", "AREA=nothing", "tests.nothing"]
 
 
+def test_the_architecture_names_each_folder_and_file_of_sipgw() -> None:
+    packages = (ROOT / "docs" / "architecture.md").read_text().partition("\n## 2.")[0]
+    named = set(re.findall(r"^  \| `([\w.]+)` \|", packages, re.MULTILINE))
+    found = [one for one in (ROOT / "sipgw").iterdir() if one.is_dir() or one.suffix == ".py"]
+    assert {one.name for one in found} - {"__pycache__", "__init__.py"} == named
+
+
 @pytest.mark.parametrize("block", PYTHON)
 def test_a_block_of_python_is_valid(block: str, tmp_path: Path) -> None:
     """One with `@tool` is the file of an agent, and has tools that a model can be told of."""
