@@ -1,6 +1,7 @@
 """Bodies of answers by HTTP: a client reads no more of one than it allows, whoever the server is."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from math import inf
 from typing import Any
 
 import httpx2
@@ -17,46 +18,47 @@ Hooks = dict[str, list[Callable[[Any], Awaitable[None]]]]
 class TooLargeError(httpx2.RequestError):
     """The body of an answer is larger than the client allows, or packed: then a small one may become a large one.
 
-    `status` is that of the answer.
+    `status` and `fields`, its headers, are those of the answer.
     """
 
-    def __init__(self, problem: str, status: int) -> None:
+    def __init__(self, problem: str, status: int, fields: Mapping[str, str]) -> None:
         super().__init__(problem)
         self.status = status
+        self.fields = fields
 
 
 class BoundedBody:
     """A body up to `most` bytes."""
 
-    def __init__(self, body: httpx2.AsyncByteStream, most: int, response: Any) -> None:
-        self.body = body
-        self._most = most
+    def __init__(self, body: httpx2.AsyncByteStream, most: float, response: Any) -> None:
+        self.most = most
+        self._body = body
         self._status: int = response.status_code
-        fields = response.headers
+        self._fields = fields = response.headers
         codings = fields.get("content-encoding", "").lower().split(",")
         self._packed = not CODINGS.isdisjoint(map(str.strip, codings))
         length = fields.get("content-length", "")
         self._told = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        if self._packed:
-            await self._refuse("the answer is packed, though it was to be plain")
-        if self._told > self._most:
-            await self._refuse(f"the answer has more than {self._most} bytes")
         size = 0
-        async for piece in self.body:
+        if self._told > self.most:
+            await self._refuse(f"the answer has more than {self.most} bytes")
+        async for piece in self._body:
             size += len(piece)
-            if size > self._most:
-                await self._refuse(f"the answer has more than {self._most} bytes")
+            if self._packed:
+                await self._refuse("the answer is packed, though it was to be plain")
+            if size > self.most:
+                await self._refuse(f"the answer has more than {self.most} bytes")
             yield piece
 
     async def _refuse(self, problem: str) -> None:
         await self.aclose()
-        raise TooLargeError(problem, self._status)
+        raise TooLargeError(problem, self._status, self._fields)
 
     async def aclose(self) -> None:
         """Give it up: the connection ends if something is left of it."""
-        await self.body.aclose()
+        await self._body.aclose()
 
 
 def within(most: int = LARGEST, kind: type = httpx2.AsyncByteStream) -> Hooks:
@@ -78,4 +80,4 @@ def within(most: int = LARGEST, kind: type = httpx2.AsyncByteStream) -> Hooks:
 def lift(response: httpx2.Response) -> None:
     """Let the body of a streamed `response` be of any size: who reads it uses each piece at once, or has a bound."""
     if isinstance(response.stream, BoundedBody):
-        response.stream = response.stream.body
+        response.stream.most = inf

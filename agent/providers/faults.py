@@ -55,9 +55,9 @@ def http_fault(provider: str, status: int, words: str = "", retry_after: float =
 
 def too_large(provider: str, error: TooLargeError) -> ProviderError:
     """The error for an answer whose body was not read; a refusal stays one."""
-    return (
-        http_fault(provider, error.status, str(error)) if error.status >= 300 else ProviderError(provider, str(error))
-    )
+    if error.status < 300:
+        return ProviderError(provider, str(error))
+    return http_fault(provider, error.status, str(error), wait_of(error.fields))
 
 
 def coded_fault(provider: str, known: tuple[str, str, bool], words: str = "") -> ProviderError:

@@ -15,6 +15,7 @@ from agent.bodies import CODINGS, TooLargeError, lift, within
 from agent.errors import ProviderError
 from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.elevenlabs_http import ElevenLabsHttpTts
+from agent.providers.faults import too_large
 from agent.providers.http_tts import HttpTts
 from agent.providers.openai_client import ModelClient, OpenAIOptions
 from agent.providers.openai_speak import OpenAISpeech, OpenAITtsOptions
@@ -123,6 +124,35 @@ def test_who_reads_piece_by_piece_may_lift_the_bound() -> None:
             return sum([len(piece) async for piece in response.aiter_bytes()])
 
     assert asyncio.run(scenario()) == 5000
+
+
+def test_a_packed_stream_is_refused_even_if_its_bound_is_lifted() -> None:
+    """130 kB of it could become lines whose reading stops all calls for half a minute."""
+
+    async def scenario() -> None:
+        async with (
+            Server(packed(200)) as server,
+            httpx2.AsyncClient(verify=tls(), event_hooks=within()) as client,
+            client.stream("GET", server.url) as response,
+        ):
+            lift(response)
+            with pytest.raises(TooLargeError, match="packed"):
+                await response.aread()
+
+    asyncio.run(scenario())
+
+
+def test_a_packed_answer_without_a_body_is_none_that_could_become_large() -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start(200, "text/plain", {"content-encoding": "gzip"})
+        await exchange.finish()
+
+    assert asyncio.run(read(answer, 1000))[0] == b""
+
+
+def test_a_refusal_that_was_not_read_still_tells_how_long_to_wait() -> None:
+    error = TooLargeError("the answer has more than 10 bytes", 429, {"retry-after": "7"})
+    assert too_large("it", error).retry_after == 7.0
 
 
 HOSTILE = [endless, told, packed]
