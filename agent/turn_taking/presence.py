@@ -55,12 +55,18 @@ class Presence(Transitions):
     def unattended(self, now: float, *, breaks_off: bool = True) -> Decisions:
         """A recording speaks in the place of a person who may come: what it has said needs no answer, and silence means
         nothing. Nor does it hear what is being said, which is broken off, or goes on to its end. Until `attended` no
-        sound is told, and words by `overhear`."""
+        sound is told, and words by `overhear`.
+
+        A reply that goes on knows no words of after its turn: they may be those of a person. One that was thrown away
+        has decided nothing."""
         self._absent(Absence.RECORDING, True)
         if self.state is State.TAKEN:
             return ()
         evidence = Evidence("taken", because="a recording")
-        self._log.dismiss(now)
+        if breaks_off or self._turn.returned:
+            self._log.dismiss(now)
+        else:
+            self._log.withhold()
         self._part(now)
         if not breaks_off:
             return ()

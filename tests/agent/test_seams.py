@@ -2,9 +2,11 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 from agent.ivr.options import IvrOptions
 from agent.line import Away
+from agent.llm import Message, ToolCall
 from agent.stt import Transcript
 from agent.tools import tool
 from agent.turn_taking.options import TurnOptions
@@ -115,3 +117,28 @@ def test_a_menu_that_ends_while_somebody_else_has_the_call_is_waited_at_afterwar
     held = hold(plan, setting)
     assert PERSONA.reprompt not in held.tts.spoken
     assert [turn.heard for turn in held.turns][-1] == f"{NOTICE} It is Acme."
+
+
+def test_a_person_who_speaks_while_a_key_is_chosen_is_answered() -> None:
+    def script(messages: list[Message]) -> list[Any]:
+        said = next(one["content"] for one in reversed(messages) if one["role"] == "user")
+        key = [1.5, ToolCall("c1", "press_keys", '{"keys": "1"}')]
+        return key if "[telephone menu" in said and "Ann" not in said else says("It is Acme.")
+
+    async def plan(caller, line, stt) -> None:
+        await asyncio.sleep(6)
+        await caller.say("For sales, press 1.")
+        while caller.call_control.state is not State.THINKING:
+            await caller.sound(0.1, loud=False)
+        await caller.sound(0.1, loud=False)
+        await caller.sound(1.2, loud=True)
+        end = caller._given
+        while not line.pressed:
+            await caller.sound(0.1, loud=False)
+        await caller.sound(0.3, loud=False)
+        stt.heard.put_nowait(Transcript("Hello, this is Ann.", True, False, end))
+        await caller.sound(5, loud=False)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=script, ivr=IvrOptions(press_keys=True)))
+    assert [(turn.caller, turn.heard) for turn in held.turns][-1] == ("Hello, this is Ann.", "It is Acme.")

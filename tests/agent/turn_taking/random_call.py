@@ -108,8 +108,12 @@ class RandomCall:
                 case Action.GIVE_UP:
                     self._close()
 
-    def _forget(self) -> None:
+    def _forget(self, *, but_present: bool = False) -> None:
+        """`but_present`: the recogniser may have begun to hear a person in its present turn."""
+        before = set(self.gone)
         self._forget_words()
+        if but_present:
+            self.gone -= set(said_in(" ".join(self.turn.words))) - before
         self.pressed, self.seam = pressed_in(self.memory), self.now
 
     def _forget_words(self) -> None:
@@ -323,21 +327,15 @@ class RandomCall:
             return ()
         self.absent.add(Absence.RECORDING)
         self.voice = None
-        self._forget()
+        self._forget(but_present=not (breaks_off or self.subject._turn.returned))
         return self.subject.unattended(self.now, breaks_off=breaks_off)
 
     def _person(self, text: str = "") -> Decisions:
         if not self.recorded or self.subject.state in ENDS:
             return ()
         self.absent.discard(Absence.RECORDING)
-        before = set(self.gone)
-        self._forget()
-        if text:
-            return self.subject.asked(text, self.now)
-        # The recogniser may have begun to hear them before they were known.
-        self.gone -= set(said_in(" ".join(self.turn.words))) - before
-        self.subject.attended(self.now)
-        return ()
+        self._forget(but_present=not text)
+        return self.subject.asked(text, self.now) if text else self.subject.attended(self.now) or ()
 
     def _menu(self) -> Decisions:
         taken = self.subject.state is State.TAKEN

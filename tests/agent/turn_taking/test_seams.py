@@ -111,6 +111,29 @@ def test_what_a_person_said_before_it_was_known_that_they_are_there_is_answered(
     assert answered(final(subject, "Hello, this is Ann.", 10.0, 9.8)) == ["Hello, this is Ann."]
 
 
+@pytest.mark.parametrize("ended", [9.7, 6.5], ids=["after the menu was answered", "before"])
+def test_words_of_a_person_who_speaks_while_a_key_is_chosen_are_answered_though_they_are_reported_after_it(
+    ended: float,
+) -> None:
+    subject = machine()
+    subject.unattended(1.0)
+    subject.asked(MENU, 8.0)
+    subject.unattended(10.0, breaks_off=False)
+    subject.done(10.1)
+    subject.attended(10.4)
+    heard = answered(final(subject, "Hello, this is Ann.", 10.4, ended))
+    assert heard == (["Hello, this is Ann."] if ended > 8.0 else [])
+
+
+def test_what_a_person_had_begun_to_say_before_a_key_is_answered_whole() -> None:
+    subject = speaking()
+    interim(subject, "hello", 9.8)
+    subject.unattended(10.0, breaks_off=False)
+    subject.done(10.1)
+    subject.attended(10.6)
+    assert answered(final(subject, "Hello, this is Ann.", 10.6, 10.4)) == ["Hello, this is Ann."]
+
+
 def test_a_menu_that_ends_while_somebody_else_has_the_call_is_not_answered_and_nobody_is_there_by_it() -> None:
     subject = machine()
     subject.unattended(1.0)
