@@ -70,6 +70,11 @@ class CallControl:
         return free and not floor.turns.is_away and not self._agent.call_ending.connecting
 
     @property
+    def is_heard(self) -> bool:
+        """Whether what the agent says now is heard at the other side, be it by a recording."""
+        return self._floor.turns.is_heard
+
+    @property
     def messages(self) -> list[Message]:
         """Messages so far, as a model wants them."""
         return self._agent.history.messages()
@@ -90,7 +95,7 @@ class CallControl:
     def go_on(self) -> None:
         """Say what waits, if nobody has the floor and it would be heard."""
         turns = self._floor.turns
-        if self._wishes and turns.is_heard and turns.state in FREE and self._floor.replying is None:
+        if self._wishes and self.is_heard and turns.state in FREE and self._floor.replying is None:
             self._recite(self._wishes.popleft())
 
     def instruct(self, text: str) -> None:
@@ -141,14 +146,14 @@ class CallControl:
         """Break off what is being said, say `text` if there is any, and wait for a person.
 
         It is for a recording that speaks in the place of a person who may come. Until `stop_waiting` nothing that is
-        heard begins a turn, and silence means nothing. A recording that does not hear the agent now is not told `text`.
+        heard begins a turn, and silence means nothing. Unless `is_heard`, `text` is not said, now or later.
         Raises `CallControlRefused`.
         """
         self._going_on()
         self._agent.notice = ""
         self._wishes.clear()
         self._decide(self._floor.turns.unattended(asyncio.get_running_loop().time()))
-        if text and self._floor.turns.is_heard:
+        if text and self.is_heard:
             self._recite(text)
 
     def go_on_waiting(self) -> None:
@@ -163,18 +168,18 @@ class CallControl:
         """
         if self._floor.over.done() or self.state in (State.CLOSING, State.ENDED):
             return
-        announces = sure and self._floor.turns.is_heard
-        if not announces:
+        waited = self._floor.turns.hears_recording
+        if not sure or (waited and not self.is_heard):
             self._agent.notice = self._notice()
-        if self._floor.turns.hears_recording:
+        if waited:
             self._floor.turns.attended(asyncio.get_running_loop().time())
-            if announces:
+            if sure and self.is_heard:
                 self.announce()
             self._floor.changed.set()
 
     def announce(self) -> bool:
         """Say the notice, which nothing interrupts, and greet after it; False if there is none."""
-        notice = self._notice()
+        notice, self._agent.notice = self._notice(), ""
         if notice:
             self._floor.turns.announce(asyncio.get_running_loop().time())
             self._recite(notice)
@@ -209,7 +214,7 @@ class CallControl:
         said = run.result.get("say") if isinstance(run.result, dict) else None
         if not self._floor.over.done() and self.state not in (State.CLOSING, State.ENDED):
             text = said if isinstance(said, str) and not run.error else not_done
-            if self._floor.turns.is_heard:
+            if self.is_heard:
                 self._recite(text)
             elif len(self._wishes) < SENTENCES:
                 self.tell(text)

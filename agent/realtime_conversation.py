@@ -179,6 +179,8 @@ class RealtimeConversation(BaseConversation):
         if isinstance(event, Away) and event.taken:  # what the caller has begun to say is over
             self._onset, self._words = None, ""
         super()._take(event)
+        if isinstance(event, Away) and self._agent.notice and self.call_control.is_heard:
+            self.call_control.announce()  # to a person who came while nobody heard the agent
 
     def _expect(self, said: str) -> None:
         """The session knows what it says."""
@@ -197,6 +199,8 @@ class RealtimeConversation(BaseConversation):
 
     def _happen(self, event: RealtimeEvent) -> None:
         turns = self._floor.turns
+        if turns.state is State.TAKEN:
+            self._follow_unheard(event)
         if (turns.hears_recording or turns.state is State.TAKEN) and self._ignore(event):
             return
         match event:
@@ -216,6 +220,16 @@ class RealtimeConversation(BaseConversation):
                 self._go_on()
             case ReplyAudio() | ReplyWords() | ReplyEnded() | ToolCall():
                 self._output(event)
+
+    def _follow_unheard(self, event: RealtimeEvent) -> None:
+        """Know whether the caller has begun a turn that may not be over when somebody else gives them back."""
+        match event:
+            case Onset(at):
+                self._onset = at
+            case Transcript(final=True, end=end) if self._onset is not None and end > self._onset:
+                self._onset = None
+            case Answering():
+                self._onset = None
 
     def _ignore(self, event: RealtimeEvent) -> bool:
         """Keep the session from an answer that nobody wants; returns whether there is nothing else to do."""
@@ -304,6 +318,8 @@ class RealtimeConversation(BaseConversation):
         self._begin_reply(
             Turn(), aside=True
         ).worded.set()  # which hushes what is being said, and what was prompted before
+        notice, self._agent.notice = self._agent.notice, ""
+        text = f"{notice} {text}".strip()
         if text != self._opening:
             self._session.prompt(exactly(text))
         self._opening = ""
