@@ -240,7 +240,7 @@ class AgentSetup:
         if context.conversation is not None:
             follow(context.conversation.call_control, who)
 
-    def _tell_screen(self, purpose: str) -> None:
-        """Say to a call screen who calls and why."""
-        if self.context.conversation is not None:
-            tell_screen(self.context.conversation.call_control, purpose)
+    def _tell_screen(self, purpose: str) -> bool:
+        """Say to a call screen who calls and why; False if it does not hear that now."""
+        conversation = self.context.conversation
+        return conversation is not None and tell_screen(conversation.call_control, purpose)

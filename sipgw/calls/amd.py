@@ -54,8 +54,8 @@ class AmdSetup:
     report: Callable[[Report], None]
     found: Callable[[AnsweredParty, str], None]
     """Called with the detected party, and the reason in a few words."""
-    tell: Callable[[str], None] = lambda purpose: None
-    """Has the agent say `purpose` to a call screen."""
+    tell: Callable[[str], bool] = lambda purpose: True
+    """Has the agent say `purpose` to a call screen; False if the screen does not hear the agent now."""
     purpose: str = ""
     """Text for a call screen; only what follows it can be the person. Empty: what follows its own words."""
     menus: bool = False
@@ -77,10 +77,13 @@ def follow(control: CallControl, who: AnsweredParty) -> None:
             control.stop_waiting()
 
 
-def tell_screen(control: CallControl, purpose: str) -> None:
-    """Have the agent say `purpose`, and wait on."""
+def tell_screen(control: CallControl, purpose: str) -> bool:
+    """Have the agent say `purpose`, and wait on; False if the screen does not hear the agent now."""
+    if not control.is_heard:
+        return False
     with contextlib.suppress(CallControlRefused):  # it is ending already
         control.wait(purpose)
+    return True
 
 
 class AmdTalk:

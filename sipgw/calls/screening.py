@@ -22,8 +22,9 @@ LAST_WORDS = 10.0
 class Screening:
     """It answers a request when the prompt is over: a screen that records names hears nothing before."""
 
-    def __init__(self, purpose: str, tell: Callable[[str], None], give_up: Callable[[str], None]) -> None:
-        """`tell` says `purpose`, which may be empty; `give_up` ends the call for the reason that it gets."""
+    def __init__(self, purpose: str, tell: Callable[[str], bool], give_up: Callable[[str], None]) -> None:
+        """`tell` says `purpose`, which may be empty, and returns whether the screen hears it now: else it stays due.
+        `give_up` ends the call for the reason that it gets."""
         self.told = True
         """Whether it has heard who calls: the next one who speaks may be the person."""
         self._purpose = purpose
@@ -44,7 +45,7 @@ class Screening:
         if not self._purpose or self._due or self._times >= TIMES:
             return
         self._due, self.told, self._names_tone = True, False, False
-        self._prompt = asyncio.get_running_loop().call_later(LONGEST_PROMPT, self._answer)
+        self._answer_later()
 
     def read(self, text: str) -> None:
         """Take words of the prompt."""
@@ -67,19 +68,29 @@ class Screening:
     def end(self) -> None:
         """A person has come, or voice mail, or the call is over."""
         self._due = False
-        for timer in (self._prompt, self._end):
-            if timer is not None:
-                timer.cancel()
+        self._stop(self._prompt)
+        self._stop(self._end)
 
     def _answer(self) -> None:
-        if self._due:
+        if not self._due:
+            return
+        if self._tell(self._purpose):
             self._due = False
-            if self._prompt is not None:
-                self._prompt.cancel()
             self._times += 1
-            self._tell(self._purpose)
+            self._stop(self._prompt)
+        else:
+            self._answer_later()
+
+    def _answer_later(self) -> None:
+        """Answer after the longest prompt, unless its end is heard before."""
+        self._stop(self._prompt)
+        self._prompt = asyncio.get_running_loop().call_later(LONGEST_PROMPT, self._answer)
+
+    @staticmethod
+    def _stop(timer: asyncio.TimerHandle | None) -> None:
+        if timer is not None:
+            timer.cancel()
 
     def _wait(self, seconds: float, why: str) -> None:
-        if self._end is not None:
-            self._end.cancel()
+        self._stop(self._end)
         self._end = asyncio.get_running_loop().call_later(seconds, self._give_up, why)

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from agent.line import Away
 from agent.records import CallerSaid, Outcome, Turn, TurnEnded
-from sipgw.calls.amd import AmdSetup, AmdTalk
+from sipgw.calls.amd import AmdSetup, AmdTalk, follow, tell_screen
 from sipgw.calls.machine_detection import DOUBT, OVER, AnsweredParty, AnsweringMachineDetector
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.request import OriginateRequest
 from sipgw.calls.screening import LAST_WORDS, LONGEST_PROMPT, LONGEST_SCREENING, PAUSE, TONELESS
 from sipgw.config.config import GatewayConfig
 from sipgw.events import AnsweredBy
+from tests.agent.holding import PERSONA, Setting, hold
 from tests.bench.answering import silence, tone
 from tests.callee import callee
 from tests.fakes.assemblyai import Said
@@ -61,13 +63,15 @@ class Screened:
         """`knows` tells by words, and whether they are whole, if a screen says them; without it the patterns do."""
         self.told: list[float] = []
         """When it was told who calls, in seconds from the first sound."""
+        self.on_hold = False
+        """Whether it does not hear the agent."""
         self.found: list[AnsweredParty] = []
         self._began = asyncio.get_running_loop().time()
         line = PhoneLine()
         line.attach(Wire(line))  # type: ignore[arg-type]
         setup: Any = AmdSetup(
             line, lambda: None, "", lambda report: None, lambda who, why: self.found.append(who),  # type: ignore[arg-type, return-value]
-            lambda purpose: self.told.append(self.now), PURPOSE,
+            self.tell, PURPOSE,
         )  # fmt: skip
         if knows is not None:
 
@@ -80,6 +84,11 @@ class Screened:
     @property
     def now(self) -> float:
         return asyncio.get_running_loop().time() - self._began
+
+    def tell(self, _purpose: str) -> bool:
+        if not self.on_hold:
+            self.told.append(self.now)
+        return not self.on_hold
 
     async def hears(self, sound: bytes, *words: str) -> None:
         """Sound, in which words come one by one; what was said ends when it is over."""
@@ -259,6 +268,55 @@ def test_a_screen_that_asks_again_is_told_once_more_and_no_third_time(again: str
         assert one.found == [AnsweredParty.SCREEN]
 
     scene(work)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_screen_that_did_not_hear_the_agent_is_told_when_it_does_and_that_counts_once(times: int) -> None:
+    async def work(one: Screened) -> None:
+        for told in range(times):
+            one.on_hold = True
+            await one.hears(talk(2.0), *ASKS.split())
+            await one.hears(silence(8))
+            assert len(one.told) == told
+            one.on_hold = False
+            await one.hears(silence(0.1))
+            assert len(one.told) == told + 1
+            one.was_told()
+        one.talk.understand(CallerSaid("Which lamp do you mean?", final=True))
+        assert one.found == [AnsweredParty.SCREEN, AnsweredParty.HUMAN]
+
+    assert scene(work) is None
+
+
+def test_a_screen_that_sends_no_sound_after_a_hold_is_told_later() -> None:
+    async def work(one: Screened) -> None:
+        one.on_hold = True
+        one.talk.understand(CallerSaid(ASKS, final=True))
+        await asyncio.sleep(LONGEST_PROMPT + 1)
+        one.on_hold = False
+        await asyncio.sleep(LONGEST_PROMPT)
+        assert one.told == [pytest.approx(2 * LONGEST_PROMPT, abs=0.1)]
+
+    scene(work)
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["on hold", "taken"])
+def test_who_calls_is_said_only_to_a_screen_that_hears_it(taken: bool) -> None:
+    async def plan(caller: Any, line: Any, stt: Any) -> None:
+        await asyncio.sleep(3)
+        follow(caller.call_control, AnsweredParty.SCREEN)
+        line.incoming.put_nowait(Away(True, taken=taken))
+        await asyncio.sleep(1)
+        caller.call_control.tell("The line is bad.")
+        assert not tell_screen(caller.call_control, PURPOSE)
+        line.incoming.put_nowait(Away(False))
+        await asyncio.sleep(3)
+        assert tell_screen(caller.call_control, PURPOSE)
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    held = hold(plan, Setting())
+    assert held.tts.spoken == [PERSONA.greeting, "The line is bad.", PURPOSE], "and what waited is not dropped"
 
 
 @pytest.mark.parametrize(("language", "what", "text"), FURTHER)
