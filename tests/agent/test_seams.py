@@ -1,6 +1,7 @@
 """Whole conversations on virtual time in which somebody else has the call for a while, or the line is on hold."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -120,7 +121,7 @@ def test_a_menu_that_ends_while_somebody_else_has_the_call_is_waited_at_afterwar
 
 
 def test_a_person_who_speaks_while_a_key_is_chosen_is_answered() -> None:
-    def script(messages: list[Message]) -> list[Any]:
+    def script(messages: Sequence[Message]) -> Sequence[Any]:
         said = next(one["content"] for one in reversed(messages) if one["role"] == "user")
         key = [1.5, ToolCall("c1", "press_keys", '{"keys": "1"}')]
         return key if "[telephone menu" in said and "Ann" not in said else says("It is Acme.")

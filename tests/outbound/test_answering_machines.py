@@ -280,10 +280,14 @@ def test_a_person_behind_a_call_screen_need_not_greet_whatever_the_sentence_for_
     told: list[str] = []
     purpose = "Acme Store,\nabout a lamp."
 
+    def tell(text: str) -> bool:
+        told.append(text)
+        return True
+
     async def scenario() -> None:
         needs = AmdSetup(
             PhoneLine(), lambda: None, "", lambda report: None, lambda who, why: found.append(who),  # type: ignore[arg-type, return-value]
-            told.append, purpose,
+            tell, purpose,
         )  # fmt: skip
         one = AmdTalk(Interrupted(PhoneLine()), needs)
         one.understand(CallerSaid("State your name and the reason for calling.", final=True))

@@ -335,7 +335,9 @@ class RandomCall:
             return ()
         self.absent.discard(Absence.RECORDING)
         self._forget(but_present=not text)
-        return self.subject.asked(text, self.now) if text else self.subject.attended(self.now) or ()
+        if not text:
+            self.subject.attended(self.now)
+        return self.subject.asked(text, self.now) if text else ()
 
     def _menu(self) -> Decisions:
         taken = self.subject.state is State.TAKEN
