@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import sys
 import tomllib
 from importlib.metadata import distributions
@@ -15,6 +14,7 @@ from click.testing import CliRunner
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.programs import path
 from tests.waiting import ran
 
 ROOT = Path(__file__).parent.parent
@@ -46,7 +46,7 @@ def planned(file: Path) -> str:
     for lines with $(MAKE), which --dry-run alone would run."""
     targets = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert len(targets) == 1 and "check" in targets[0].split()
-    command = ["make", "--dry-run", f"SHELL={shutil.which('true')}", "--file", file, *targets[0].split()]
+    command = ["make", "--dry-run", f"SHELL={path('true')}", "--file", file, *targets[0].split()]
     done = ran(command, ROOT, {name: value for name, value in os.environ.items() if "MAKE" not in name})
     return done.stderr.strip() or f"exit status {done.returncode}" * bool(done.returncode)
 
