@@ -13,6 +13,7 @@ from media.process.channel import Channel, Dead, PortsExhausted
 from media.process.engine import MediaEngine, MediaOptions
 from tests.media.test_engine import SPEECH, Phone, call, with_engine
 from tests.media.test_engine_bridge import talk, until
+from tests.ports import free_ports
 from tests.waiting import HANG
 
 TWO = MediaOptions("127.0.0.1", (20_000, 32_000), processes=2)
@@ -107,9 +108,10 @@ def test_ports_run_out_when_all_processes_have_none() -> None:
         with pytest.raises(PortsExhausted):
             await opened(engine, caller.number)  # its process has none left
         others = [await opened(engine) for _ in range(2)]
-        assert {channel.port in range(30_000, 30_004) for channel in (caller, beside)} == {True}
-        assert {channel.port in range(30_004, 30_008) for channel in others} == {True}
+        assert {channel.port in range(first, first + 4) for channel in (caller, beside)} == {True}
+        assert {channel.port in range(first + 4, first + 8) for channel in others} == {True}
         with pytest.raises(PortsExhausted):
             await opened(engine)
 
-    with_two(scenario, MediaOptions("127.0.0.1", (30_000, 30_007), 2))
+    first = free_ports(8)
+    with_two(scenario, MediaOptions("127.0.0.1", (first, first + 7), 2))
