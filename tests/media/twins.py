@@ -142,6 +142,7 @@ class Phone:
 
 def _socket(host: str) -> socket.socket:
     one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # else what one side sends is lost behind the other's
     one.bind((host, 0))
     one.setblocking(False)
     return one
