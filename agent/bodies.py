@@ -1,7 +1,6 @@
 """Bodies of answers by HTTP: a client reads no more of one than it allows, whoever the server is."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from math import inf
 from typing import Any
 
 import httpx2
@@ -30,26 +29,26 @@ class TooLargeError(httpx2.RequestError):
 class BoundedBody:
     """A body up to `most` bytes."""
 
-    def __init__(self, body: httpx2.AsyncByteStream, most: float, response: Any) -> None:
-        self.most = most
-        self._body = body
+    def __init__(self, body: httpx2.AsyncByteStream, most: int, response: Any) -> None:
+        self.body = body
+        self._most = most
         self._status: int = response.status_code
         self._fields = fields = response.headers
         codings = fields.get("content-encoding", "").lower().split(",")
-        self._packed = not CODINGS.isdisjoint(map(str.strip, codings))
+        self.packed = not CODINGS.isdisjoint(map(str.strip, codings))
         length = fields.get("content-length", "")
         self._told = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
-        if self._told > self.most:
-            await self._refuse(f"the answer has more than {self.most} bytes")
-        async for piece in self._body:
+        if self._told > self._most:
+            await self._refuse(f"the answer has more than {self._most} bytes")
+        async for piece in self.body:
             size += len(piece)
-            if self._packed:
+            if self.packed:
                 await self._refuse("the answer is packed, though it was to be plain")
-            if size > self.most:
-                await self._refuse(f"the answer has more than {self.most} bytes")
+            if size > self._most:
+                await self._refuse(f"the answer has more than {self._most} bytes")
             yield piece
 
     async def _refuse(self, problem: str) -> None:
@@ -58,7 +57,7 @@ class BoundedBody:
 
     async def aclose(self) -> None:
         """Give it up: the connection ends if something is left of it."""
-        await self._body.aclose()
+        await self.body.aclose()
 
 
 def within(most: int = LARGEST, kind: type = httpx2.AsyncByteStream) -> Hooks:
@@ -78,6 +77,9 @@ def within(most: int = LARGEST, kind: type = httpx2.AsyncByteStream) -> Hooks:
 
 
 def lift(response: httpx2.Response) -> None:
-    """Let the body of a streamed `response` be of any size: who reads it uses each piece at once, or has a bound."""
-    if isinstance(response.stream, BoundedBody):
-        response.stream.most = inf
+    """Let the body of a streamed `response` be of any size: who reads it uses each piece at once, or has a bound.
+
+    A packed one keeps its bound, and is refused.
+    """
+    if isinstance(response.stream, BoundedBody) and not response.stream.packed:
+        response.stream = response.stream.body

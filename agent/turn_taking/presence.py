@@ -98,7 +98,7 @@ class Presence(Transitions):
         return self._handle(Event.ENDPOINT, now, Evidence("ended", because="a menu"))
 
     def _absent(self, why: Absence, absent: bool) -> None:
-        self._silence.absent = self._silence.absent - {why} | ({why} if absent else set())
+        (self._silence.absent.add if absent else self._silence.absent.discard)(why)
 
     def _part(self, now: float) -> None:
         """Another party speaks now. End the turn of the former party, and ignore the rest of its voice."""

@@ -72,19 +72,20 @@ class Screening:
         self._stop(self._end)
 
     def _answer(self) -> None:
-        if not self._due:
-            return
-        if self._tell(self._purpose):
+        if self._due and self._tell(self._purpose):
             self._due = False
             self._times += 1
             self._stop(self._prompt)
-        else:
-            self._answer_later()
 
     def _answer_later(self) -> None:
-        """Answer after the longest prompt, unless its end is heard before."""
+        """Answer after the longest prompt, unless its end is heard before; as often as the screen does not hear it."""
         self._stop(self._prompt)
-        self._prompt = asyncio.get_running_loop().call_later(LONGEST_PROMPT, self._answer)
+        self._prompt = asyncio.get_running_loop().call_later(LONGEST_PROMPT, self._answer_late)
+
+    def _answer_late(self) -> None:
+        self._answer()
+        if self._due:
+            self._answer_later()
 
     @staticmethod
     def _stop(timer: asyncio.TimerHandle | None) -> None:
