@@ -6,7 +6,7 @@ too far ahead.
 """
 
 import re
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 FARTHEST = timedelta(days=62)
@@ -51,9 +51,10 @@ def due(text: str, now: datetime, zone: ZoneInfo | None = None, told: ZoneInfo |
     """
     here = now.astimezone(zone)
     found = _iso(text, zone, told) or _spoken(" ".join(text.lower().replace("’", "'").split()), here)
-    if found < here - timedelta(minutes=1):
+    ahead = found.astimezone(UTC) - here.astimezone(UTC)
+    if ahead < -timedelta(minutes=1):
         raise WhenError("that time has passed; ask for the day and the hour")
-    if found > here + FARTHEST:
+    if ahead > FARTHEST:
         raise WhenError(f"that is more than {FARTHEST.days} days ahead; ask for an earlier time")
     return found
 
@@ -88,9 +89,9 @@ def _spoken(text: str, here: datetime) -> datetime:
     text = re.sub(r"\b([2-5]0)[ -]([1-9])\b", lambda pair: str(int(pair[1]) + int(pair[2])), text)
     if _NOW.fullmatch(text):
         return here
-    if ahead := _IN.fullmatch(text):
-        return _ahead(ahead, here)
     zone = here.tzinfo if isinstance(here.tzinfo, ZoneInfo) else None
+    if ahead := _IN.fullmatch(text):
+        return _ahead(ahead, here, zone)
     day, text = _cut(_DAY, text)
     part, text = _cut(_PART, text)
     at, text = _clock(text, (part[1] if part else "") or ("tonight" if day and day["near"] == "tonight" else ""))
@@ -109,10 +110,13 @@ def _cut(pattern: re.Pattern[str], text: str) -> tuple[re.Match[str] | None, str
     return (None, text) if found is None else (found, f"{text[: found.start()]} {text[found.end() :]}")
 
 
-def _ahead(ahead: re.Match[str], here: datetime) -> datetime:
+def _ahead(ahead: re.Match[str], here: datetime, zone: ZoneInfo | None) -> datetime:
+    """Whole days keep the hour of the clock. Hours and minutes last as long as they say, also if the clocks change."""
     count = 0.5 if ahead["count"].startswith("half") else 1.0 if ahead["count"][0] == "a" else float(ahead["count"])
     count += 0.5 if ahead["half"] or ahead["more"] else 0.0
-    return here + timedelta(**{f"{ahead['unit']}s": count})
+    if ahead["unit"] == "day" and count.is_integer():
+        return local((here + timedelta(days=count)).replace(tzinfo=None, fold=0), zone)
+    return (here.astimezone(UTC) + timedelta(**{f"{ahead['unit']}s": count})).astimezone(here.tzinfo)
 
 
 def _date(day: re.Match[str] | None, here: datetime) -> datetime:

@@ -1,6 +1,8 @@
 """When a call back is due, on a Saturday afternoon."""
 
-from datetime import datetime, timedelta
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +13,15 @@ from sipgw.outbound.when import FARTHEST, WhenError, due, spoken
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 21, 13, 30, tzinfo=BERLIN)
+
+
+@pytest.fixture
+def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as machine:
+        machine.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -84,6 +95,32 @@ def test_an_hour_that_the_clock_shows_twice_or_never_is_asked_again(hour: str) -
     before = datetime.fromisoformat(hour).replace(tzinfo=BERLIN) - timedelta(days=3)
     with pytest.raises(WhenError, match="clocks change"):
         due(hour, before, BERLIN, BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("now", "text", "after"),
+    [
+        ("2027-03-28T01:30+01:00", "in two hours", timedelta(hours=2)),
+        ("2026-10-25T01:30+02:00", "in two hours", timedelta(hours=2)),
+        ("2026-10-25T02:10+02:00", "in an hour", timedelta(hours=1)),
+        ("2026-10-25T02:40+01:00", "in ten minutes", timedelta(minutes=10)),
+        ("2027-03-27T15:00+01:00", "in half a day", timedelta(hours=12)),
+        ("2027-03-26T15:00+01:00", "in three days", timedelta(days=3, hours=-1)),
+        ("2026-10-23T15:00+02:00", "in three days", timedelta(days=3, hours=1)),
+    ],
+)
+@pytest.mark.parametrize("zone", [BERLIN, None], ids=["of the number", "of the machine"])
+@pytest.mark.usefixtures("in_berlin")
+def test_hours_are_hours_and_days_keep_the_hour_when_the_clocks_change(
+    now: str, text: str, after: timedelta, zone: ZoneInfo | None
+) -> None:
+    said = datetime.fromisoformat(now).astimezone(UTC)
+    assert due(text, said, zone).astimezone(UTC) - said == after
+
+
+def test_whole_days_that_end_in_an_hour_of_change_are_asked_again() -> None:
+    with pytest.raises(WhenError, match="clocks change"):
+        due("in three days", datetime(2027, 3, 25, 2, 30, tzinfo=BERLIN), BERLIN)
 
 
 WORDS = ("at", "in", "five", "half", "past", "tomorrow", "pm", "a", "and", "hours", "999", "to", "12", "oh", "24:00")
