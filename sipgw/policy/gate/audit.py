@@ -54,7 +54,7 @@ class Audit:
         """Create the folder if needed, and read this month and the one before. Raises `AuditError`."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            before = datetime(now.year - (now.month == 1), (now.month - 2) % 12 + 1, 1, tzinfo=UTC)
+            before = _before(now)
             for month in (before, now):
                 if month is now or (self.folder / _name(month)).exists():
                     self._turn_to(month)
@@ -83,8 +83,10 @@ class Audit:
             try:
                 lines = list[Line]()
                 try:
-                    await self._lock(now)
-                    self._take_all(*await _on_disk(self._catch_up))
+                    before = _before(now)  # others have written there since our last decision
+                    if self._name < _name(now) and await _on_disk((self.folder / _name(before)).exists):
+                        await self._read_on(before)
+                    await self._read_on(now)
                     yield lines.append
                     for line in lines:
                         self._read[self._name] += await _on_disk(self._write, line)  # else it is read as one of others
@@ -96,6 +98,11 @@ class Audit:
                 raise AuditError(f"the audit {self.folder} cannot be written: {error.strerror or error}") from None
             except NotBegun as full:
                 raise AuditError(f"the audit {self.folder} cannot be written: {full}") from None
+
+    async def _read_on(self, month: datetime) -> None:
+        """Lock the file of `month`, and take the lines that others have written."""
+        await self._lock(month)
+        self._take_all(*await _on_disk(self._catch_up))
 
     async def _lock(self, now: datetime) -> None:
         deadline = asyncio.get_running_loop().time() + LOCK_LIMIT
@@ -163,6 +170,11 @@ async def _on_disk(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
             return await DISK.run(function, *args, **kwargs)
     except TimeoutError:
         raise OSError(f"the disk did not answer within {DISK_LIMIT:g} s") from None
+
+
+def _before(now: datetime) -> datetime:
+    """The month before."""
+    return datetime(now.year - (now.month == 1), (now.month - 2) % 12 + 1, 1, tzinfo=UTC)
 
 
 def _name(month: datetime) -> str:

@@ -112,6 +112,25 @@ def test_a_week_that_began_in_the_month_before_counts(world: World) -> None:
     run(scene())
 
 
+@pytest.mark.parametrize("waited", [timedelta(hours=2), timedelta(days=40)], ids=["to the next month", "for a month"])
+def test_a_process_that_was_idle_when_the_month_ended_counts_the_last_calls_of_another(
+    world: World, waited: timedelta
+) -> None:
+    """In California the months of the audit, which are those of UTC, end in the afternoon."""
+
+    async def scene() -> None:
+        other = World(world.folder)
+        world.now = datetime(2026, 11, 30, 23, 0, tzinfo=UTC) - waited
+        other.now = datetime(2026, 11, 30, 23, 0, tzinfo=UTC)
+        async with world.up(per_number_per_day=1, windows=ALWAYS), other.up(per_number_per_day=1, windows=ALWAYS):
+            assert await other.dial() == Permit(CALIFORNIA)
+            world.now = other.now + timedelta(hours=2)
+            assert (await world.refused())[0] == "cap_number"
+        assert len(list((world.folder / "audit").iterdir())) == (2 if waited < timedelta(days=1) else 3)
+
+    run(scene())
+
+
 def test_many_who_ask_at_once_do_not_get_more_than_the_cap(world: World) -> None:
     async def scene() -> None:
         async with world.up(per_number_per_day=3), asyncio.TaskGroup() as tasks:
