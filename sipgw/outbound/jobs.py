@@ -219,15 +219,15 @@ class Jobs:
             done: Any = await session.execute(update(Campaign).where(Campaign.name == campaign).values(state=state))
             return bool(done.rowcount)
 
-    async def remove(self, campaign: str) -> bool:
-        """Delete a campaign and its rows, so its file may be called again. Returns False if it runs or is paused, has
-        calls, or is not there."""
+    async def remove(self, campaign: str, now: datetime) -> bool:
+        """Delete a campaign and its rows, so its file may be called again. Returns False if it is not there, has calls,
+        or runs or is paused and is not over."""
         self.names.check(campaign)
         mine = Job.campaign == campaign
         async with self._store.write() as session:
             state = await session.scalar(select(Campaign.state).where(Campaign.name == campaign).with_for_update())
-            waits = await session.scalar(select(exists().where(mine, HELD if state == "stopped" else or_(OPEN, HELD))))
-            if state is None or waits:
+            waits = state != "stopped" and await session.scalar(select(exists().where(mine, OPEN)))
+            if state is None or waits or await session.scalar(self._calls(campaign, now)):
                 return False
             await session.execute(delete(Job).where(mine))
             await session.execute(delete(Campaign).where(Campaign.name == campaign))

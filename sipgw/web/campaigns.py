@@ -149,7 +149,7 @@ async def remove(request: Request, app: Here, who: Campaigner, name: Name) -> Do
     full = app.jobs.names.full(name)
     if not await app.jobs.has(full):
         raise HTTPException(404, "there is no such campaign")
-    if not await app.jobs.remove(full):
+    if not await app.jobs.remove(full, datetime.now(UTC)):
         raise HTTPException(409, "stop the campaign first, and wait until its calls have ended")
     await note(request, "deleted a campaign", full)
     return Done(id=name)

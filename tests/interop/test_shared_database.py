@@ -250,8 +250,8 @@ def test_starts_of_one_tenant_at_two_gateways_keep_its_bound(server: Server, mon
             assert await start(one, "globex", "x"), "each tenant has its own"
             acme = Jobs(one, "").of("acme")
             (left,) = await acme.campaigns()
-            assert not await acme.remove(left.name) and await acme.set_state(left.name, "stopped")
-            assert await acme.remove(left.name) and await start(two, "acme", "z")
+            assert not await acme.remove(left.name, datetime.now(UTC)) and await acme.set_state(left.name, "stopped")
+            assert await acme.remove(left.name, datetime.now(UTC)) and await start(two, "acme", "z")
 
     asyncio.run(scenario())
 

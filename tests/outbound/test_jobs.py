@@ -226,6 +226,24 @@ def test_a_callback_that_was_made_is_kept_for_its_days_and_rows_of_campaigns_are
     assert with_store(tmp_path, act) == ["new", "still to be made", "row"]
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_campaign_can_be_deleted_though_its_process_was_killed_in_a_call(tmp_path: Path, answered: bool) -> None:
+    async def act(store: Store) -> None:
+        killed, next_one = Jobs(store, "killed"), Jobs(store, "next")
+        await killed.start(Campaign(name="spring"), [job(campaign="spring")])
+        claimed = await killed.claim("spring", NOW)
+        assert claimed is not None
+        if answered:  # else somebody stops the campaign, so nobody claims the job again
+            await killed.put_down(JobOutcome(claimed.id, "killed", "done", "answered", over=False))
+        else:
+            await next_one.set_state("spring", "stopped")
+        assert not await next_one.remove("spring", NOW + (LEASE - 1) * SECOND), "the call may go on"
+        assert await next_one.remove("spring", NOW + (LEASE + 1) * SECOND)
+        assert not await next_one.all("spring") and not await next_one.has("spring")
+
+    with_store(tmp_path, act)
+
+
 def test_who_is_forgotten_is_not_called_back(tmp_path: Path) -> None:
     async def scenario() -> list[str]:
         async with Store(StoreOptions(path=str(tmp_path / "x.db"))) as store:
