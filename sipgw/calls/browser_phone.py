@@ -118,7 +118,8 @@ class BrowserPhone:
         if agent not in self._gateway.agents.all:
             raise CallUnavailable(404, "there is no such agent")
         read, call = BrowserOffer.parse(offer.encode("utf-8", "replace")), f"browser-{secrets.token_hex(8)}"
-        if full := self._gateway.admission.capacity.full(asyncio.get_running_loop().time()):
+        capacity = self._gateway.admission.capacity
+        if full := capacity.full(asyncio.get_running_loop().time()):
             raise CallUnavailable(503, full)
         services = self._gateway.dispatcher.services.snapshot()
         if draft:
@@ -126,7 +127,11 @@ class BrowserPhone:
                 services = replace(services, agents=services.agents.drafting(agent, draft.prompt))
             except ConfigError as error:
                 raise CallUnavailable(409, str(error)) from None
-        way, answer = await self._opened(call, read, who)
+        capacity.starting.add(call)
+        try:
+            way, answer = await self._opened(call, read, who)
+        finally:
+            capacity.starting.discard(call)
         identity = Identity(number=caller, source=TRUNK.name, dialled=draft.name if draft else agent)
         session = CallSession(CallInfo(call, TRUNK, identity, agent=agent), services)
         connection = BrowserConnection(read, way, services.engine, session.context, session.transfers)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -46,10 +46,13 @@ class DialedConnection(SipLeg):
         originator: Originator,
         context: CallContext,
         transfers: Transfers,
+        placed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`placed` is called when the call has its place on a trunk."""
         super().__init__(context, transfers)
         self._request = request
         self._originator = originator
+        self._placed = placed
         self._side: OurSide | None = None
         self._reserved: ReservedCall | None = None
         self._stack = contextlib.AsyncExitStack()
@@ -61,7 +64,9 @@ class DialedConnection(SipLeg):
 
     async def begin(self) -> Disposition | None:
         """Have the gate permit the call, and take its place on a trunk: a call that is refused opens nothing."""
-        reserved = await self._tried(self._stack.enter_async_context(self._originator.reserve(self._request)))
+        reserved = await self._tried(
+            self._stack.enter_async_context(self._originator.reserve(self._request, self._placed))
+        )
         if isinstance(reserved, Disposition):
             return reserved
         self._reserved = reserved

@@ -123,8 +123,12 @@ class CallDispatcher:
         info = CallInfo(call, trunk, shown, "out", request.agent, variables=variables)
         session = CallSession(info, services)
         context, transfers = session.context, session.transfers
-        connection = DialedConnection(request, services.originator, context, transfers)
-        return CallHandle(info, session, self._run(session, session.originate(connection)))
+        starting = self._admission.capacity.starting
+        connection = DialedConnection(request, services.originator, context, transfers, lambda: starting.discard(call))
+        starting.add(call)
+        task = self._run(session, session.originate(connection))
+        task.add_done_callback(lambda _: starting.discard(call))  # also of one that got no place
+        return CallHandle(info, session, task)
 
     def _run(self, session: CallSession, work: Coroutine[Any, Any, Disposition]) -> asyncio.Task[Disposition]:
         session.info.tenant = tenant_of(session.info.agent, self.services.agents.config.tenants)

@@ -61,6 +61,8 @@ class ReservedCall:
     """Holds the place on the trunk of `present`."""
     counted: set[str]
     """The numbers that the gate has counted."""
+    placed: Callable[[], None]
+    """Told of each place on a trunk as soon as it is taken."""
     present: tuple[Attempt, GateRequest] = field(init=False)
     """The attempt that is to be made, as the gate permits it there."""
     busy: list[str] = field(default_factory=list)
@@ -153,8 +155,11 @@ class Originator:
             yield await self.call(reserved, offers, progress)
 
     @contextlib.asynccontextmanager
-    async def reserve(self, wanted: OriginateRequest) -> AsyncIterator[ReservedCall]:
+    async def reserve(
+        self, wanted: OriginateRequest, placed: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[ReservedCall]:
         """Have the gate permit a call to a telephone number, and take its place on a trunk, until the block ends.
+        `placed` is called when the place is taken.
 
         The block begins when the INVITE may be sent: open nothing that costs anything before. Raises `NotPermitted` if
         the gate denied the call, `NotDialled` if no trunk can try.
@@ -168,7 +173,7 @@ class Originator:
         now = asyncio.get_running_loop().time
         attempts = self._routes.attempts(request.number, now, only=wanted.trunk, caller_id=wanted.caller_id)
         async with contextlib.AsyncExitStack() as place:
-            reserved = ReservedCall(wanted, request, attempts, place, counted)
+            reserved = ReservedCall(wanted, request, attempts, place, counted, placed)
             await self._take_place(reserved)
             yield reserved
 
@@ -224,6 +229,7 @@ class Originator:
                 continue
             try:
                 await place.enter_async_context(self.places.held(trunk))
+                reserved.placed()
                 if trunk.name != request.trunk:  # what is a number there may be an extension here
                     request = request._replace(trunk=trunk.name)
                     request = request._replace(number=await self._permitted(request, reserved.counted))

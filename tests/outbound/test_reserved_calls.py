@@ -12,6 +12,8 @@ from media.process.channel import Channel, PortsExhausted
 from media.process.engine import MediaEngine
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
+from sipgw.config.inbound import AdmissionOptions
+from sipgw.trunks.route_selector import NoRoom
 from tests.callee import Callee, callee, rejecting
 from tests.cloud import Cloud
 from tests.outbound.test_call_out import NUMBER, calling_out, ended
@@ -93,6 +95,31 @@ def test_the_place_is_taken_first_and_given_back_when_the_next_trunk_takes_the_c
 
     asyncio.run(scenario())
     assert (opened, during) == ([1], [{SECOND: 1}])
+
+
+@pytest.mark.parametrize("gate", [lambda config: config, closed], ids=["permitted", "refused by the gate"])
+def test_calls_out_that_begin_at_once_keep_to_the_calls_of_the_gateway(
+    tmp_path: Path, gate: Callable[[GatewayConfig], GatewayConfig]
+) -> None:
+    def change(config: GatewayConfig) -> GatewayConfig:
+        return gate(replace(config, admission=AdmissionOptions(max_calls=2)))
+
+    async def scenario() -> None:
+        async with callee(Callee.ring) as person, calling_out(tmp_path, person, change=change) as (world, _):
+            capacity, wanted = world.gateway.admission.capacity, OriginateRequest(NUMBER, "agent")
+            made = [world.gateway.originate(wanted) for _ in range(2)]
+            with pytest.raises(NoRoom, match="the gateway has 2 calls"):
+                world.gateway.originate(wanted)
+            if gate is not closed:
+                await until(lambda: len(person.legs) == 2)
+                assert capacity.calls.total() == 2 and not capacity.starting, "each counts once"
+            for one in made:
+                one.stop()
+                async with asyncio.timeout(HANG):
+                    await one.ended()
+            assert not capacity.full(0.0), "all places are free again"
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["no port is free", "it is stopped while it rings"])

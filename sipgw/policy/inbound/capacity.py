@@ -18,6 +18,8 @@ class Capacity:
         self.headroom = Headroom()
         self.calls: Counter[str] = Counter()
         """Of each trunk."""
+        self.starting = set[str]()
+        """Calls, by their identity, that take a place but are not among `calls` yet: the gate judges one out first."""
         self.draining = False
         """Whether the gateway is stopping."""
         self.delay: Callable[[], float] = lambda: 0.0
@@ -31,7 +33,7 @@ class Capacity:
         """Why no other call is taken; empty if one is."""
         if self.draining:
             return "the gateway is stopping"
-        calls = self.calls.total()
+        calls = self._taken
         if self._max_calls != "auto" and calls >= self._max_calls:
             return f"the gateway has {self._max_calls} calls, [admission] max_calls"
         if self._max_calls == "auto" and calls and (fullest := self.headroom.fullest(calls)) and not fullest[2]:
@@ -44,11 +46,15 @@ class Capacity:
             return f"the gateway is overloaded: sound was {self._late[1]:.1f} s late, [admission] delay_limit"
         return ""
 
+    @property
+    def _taken(self) -> int:
+        return self.calls.total() + len(self.starting)
+
     def room(self) -> int | None:
         """How many further calls are taken as far as is known: the headroom, and what `max_calls` leaves.
 
         None before the headroom was measured.
         """
-        calls = self.calls.total()
+        calls = self._taken
         found = self.headroom.calls(calls)
         return found if found is None or self._max_calls == "auto" else max(0, min(found, self._max_calls - calls))
