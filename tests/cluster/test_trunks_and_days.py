@@ -128,6 +128,28 @@ async def test_minutes_of_a_day_count_over_all_gateways(redis: Server) -> None:
         assert round(again.shared.spent().minutes) == 10, "nothing counts twice"
 
 
+async def test_what_an_ended_process_has_taken_counts_when_redis_forgets(redis: Server) -> None:
+    clusters = [joined(redis) for _ in range(3)]
+    async with still(*clusters):
+        ended, days = Day(clusters[0]), [Day(one) for one in clusters[1:]]
+        ended.talk(6)
+        days[0].talk(1)
+        for day in (ended, *days, *days):
+            await day.beat()
+        redis.kill()
+        redis.start()
+        await back(*clusters[1:])
+        days[0].talk(2)
+        for day in (*days, *days):
+            await day.beat()
+        assert [round(day.shared.spent().minutes) for day in days] == [9, 9]
+        for day in days:
+            day.now += timedelta(days=1)
+            day.shared.spent()
+            await day.beat()
+        assert [day.shared.spent() for day in days] == [NOTHING, NOTHING], "each day is a new one"
+
+
 async def test_the_money_of_a_tenant_counts_over_all_gateways(redis: Server) -> None:
     one, two = joined(redis), joined(redis)
     async with still(one, two):

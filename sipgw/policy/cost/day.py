@@ -11,27 +11,20 @@ KEPT = 2 * 24 * 3600
 _TELL = """
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
-local sums, all = {}, redis.call('HGETALL', KEYS[1])
-for i = 1, #all, 2 do
-  if all[i] ~= ARGV[1] then
-    for tenant, spent in pairs(cjson.decode(all[i + 1])) do
-      local sum = sums[tenant] or {0, 0}
-      sums[tenant] = {sum[1] + spent[1], sum[2] + spent[2]}
-    end
-  end
-end
-return {cjson.encode(sums)}
+return redis.call('HGETALL', KEYS[1])
 """
 
 
 class SharedSpent:
-    """The sums of the day. While Redis is away: the present sums of this gateway, and the last known sums of the
-    others."""
+    """The sums of the day. While Redis is away, and after it has lost its data: the present sums of this gateway, and
+    the last known sums of the others."""
 
     def __init__(self, own: Expenses, cluster: Cluster | None) -> None:
         self._own = own
-        self._others: tuple[str, dict[str, SpentToday]] = ("", {})
-        """The day, and what the other processes of that day have taken, also those that have ended, by tenant."""
+        self._day = ""
+        self._others: dict[str, dict[str, SpentToday]] = {}
+        """By tenant, what each other process has taken on that day. One that has ended does not tell it again, so what
+        Redis forgets stays here."""
         if cluster is not None:
             cluster.parts.append(lambda: self._beat(cluster))
 
@@ -42,13 +35,11 @@ class SharedSpent:
         Redis, or from both.
         """
         whole = self._own.spent(tenant)
-        day, sums = self._others
-        if day != self._own.day:
+        if self._day != self._own.day:
             return whole
-        ours, others = self._own.since_start().get(tenant, NOTHING), sums.get(tenant, NOTHING)
-        return SpentToday(
-            max(whole.minutes, ours.minutes + others.minutes), max(whole.money, ours.money + others.money)
-        )
+        processes = self._own.since_start(), *self._others.values()
+        minutes, money = map(sum, zip(*(one.get(tenant, NOTHING) for one in processes), strict=True))
+        return SpentToday(max(whole.minutes, minutes), max(whole.money, money))
 
     @property
     def today(self) -> tuple[str, float]:
@@ -58,5 +49,10 @@ class SharedSpent:
 
     async def _beat(self, cluster: Cluster) -> None:
         ours, day = self._own.since_start(), self._own.day
-        (told,) = await cluster.shared.run(_TELL, [f"spending:{day}"], [cluster.id, json.dumps(ours), KEPT])
-        self._others = (day, {tenant: SpentToday(*spent) for tenant, spent in json.loads(told).items()})
+        told = await cluster.shared.run(_TELL, [f"spending:{day}"], [cluster.id, json.dumps(ours), KEPT])
+        others = {
+            process: {tenant: SpentToday(*spent) for tenant, spent in json.loads(sums).items()}
+            for process, sums in zip(told[::2], told[1::2], strict=True)
+            if process != cluster.id
+        }
+        self._day, self._others = day, others if day != self._day else self._others | others
