@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from agent.records import Used
 from sipgw.config.cost import Part
@@ -19,6 +19,8 @@ from sipgw.records.store.tables import CallRecord, ExpenseRecord
 NOTHING = SpentToday()
 FRESH = 1.0
 """Seconds for which the sum of a day is cached."""
+LONGEST = timedelta(days=1)
+"""How long before midnight calls are looked for that went on after it."""
 FREE = ("local", "embedded")
 """Prefixes of products that run on this machine."""
 
@@ -261,10 +263,12 @@ def _with(sums: Mapping[str, SpentToday], bills: Iterable[Bill], now: datetime) 
 
 async def spent_since_midnight(store: Store, now: datetime) -> dict[str, SpentToday]:
     """The minutes and money of today's ended calls, from their records, and of what was paid for beside them: of all
-    (""), and of each tenant."""
+    (""), and of each tenant. A call that ended today counts whole, as in `Expenses`, also if it began before midnight.
+    """
     begun = midnight(now)
     columns = (CallRecord.tenant, CallRecord.answered, CallRecord.ended, CallRecord.cost, CallRecord.costs)
-    query = select(*columns).where(CallRecord.began >= begun)
+    over_midnight = and_(CallRecord.began >= begun - LONGEST, CallRecord.ended >= begun)
+    query = select(*columns).where(or_(CallRecord.began >= begun, over_midnight))
     sums = {"": NOTHING}
     async with store.read() as session:
         for tenant, answered, ended, cost, costs in await session.execute(query):

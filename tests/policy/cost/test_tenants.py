@@ -13,6 +13,7 @@ from sipgw.config.cost import PriceOptions
 from sipgw.config.errors import ConfigError
 from sipgw.config.records import StoreOptions
 from sipgw.config.tenants import TenantOptions, tenant_of
+from sipgw.midnight import midnight
 from sipgw.policy.cost.cost import Bill, Expenses, spent_since_midnight
 from sipgw.policy.cost.prices import PriceTable
 from sipgw.policy.cost.tenants import TenantLimits
@@ -89,6 +90,28 @@ def test_what_a_day_has_cost_is_known_after_a_restart(tmp_path: Path) -> None:
         "acme": 3.0,
         "globex": 8.0,
     }
+
+
+def test_a_call_over_midnight_counts_for_the_day_of_its_end_also_after_a_restart(tmp_path: Path) -> None:
+    began, ended = (midnight(NOON) + timedelta(minutes=minutes) for minutes in (-10, 20))
+    now = [began]
+    expenses = Expenses(PRICES, lambda: now[0])
+    expenses.open("over", Bill(PRICES, "in", "", began, "office", began, tenant="acme"))
+    now[0] = ended
+    expenses.close("over")
+
+    async def restarted() -> list[dict[str, SpentToday]]:
+        async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
+            async with store.write() as session:
+                names = {"trunk": "t", "caller": "a", "called": "b", "ending": "x", "cause": "x", "tenant": "acme"}
+                for end in (ended, midnight(NOON) - timedelta(minutes=5)):
+                    row = CallRecord(id=f"{end}", began=began, answered=began, ended=end, cost=9.0, **names)
+                    session.add(row)
+            return [await spent_since_midnight(store, NOON + timedelta(days=days)) for days in (0, 1)]
+
+    today, tomorrow = asyncio.run(restarted())
+    assert today["acme"] == today[""] == expenses.spent("acme") == SpentToday(30.0, 9.0)
+    assert tomorrow == {"": SpentToday()}
 
 
 @pytest.mark.parametrize(
