@@ -214,7 +214,7 @@ def _believed(route: RouteOptions, caller: Identity) -> bool:
     return not route.verdicts or not caller.verdicts.isdisjoint(route.verdicts)
 
 
-_FILLED = ("prompt", "greeting", "outbound_greeting", "voicemail", "notice", "opening")
+_FILLED = ("prompt", "greeting", "outbound_greeting", "voicemail", "screening", "notice", "opening")
 
 
 Others = Mapping[str, AgentDefinition]

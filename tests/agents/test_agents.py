@@ -128,9 +128,10 @@ def test_a_name_must_be_one_that_can_be_dialled(tmp_path: Path) -> None:
         load_agents(tmp_path, GatewayConfig(), {})
 
 
-def test_a_placeholder_nobody_fills_is_an_error() -> None:
-    with pytest.raises(ConfigError, match=r"agent sales: prompt: there is no \{\{callerr\}\}; known: .*caller"):
-        Agents(GatewayConfig(), {"sales": GatewayConfig(agent=AgentOptions(prompt="{{callerr}}"))})
+@pytest.mark.parametrize("text", ["prompt", "greeting", "voicemail", "screening", "notice"])
+def test_a_placeholder_nobody_fills_is_an_error(text: str) -> None:
+    with pytest.raises(ConfigError, match=rf"agent sales: {text}: there is no \{{\{{callerr\}}\}}; known: .*caller"):
+        Agents(GatewayConfig(), {"sales": GatewayConfig(agent=AgentOptions(**{text: "{{callerr}}"}))})  # type: ignore[arg-type]
 
 
 ROUTES = """
