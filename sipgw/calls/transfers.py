@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from agent.errors import internal
 from media.process.channel import Channel, MediaDown, PortsExhausted
 from media.process.engine import MediaEngine
 from sipgw.calls.consult_leg import ConsultLeg
@@ -184,6 +185,9 @@ class Transfers:
             return Referred(False, 503, str(error))
         except NotAcceptable as error:
             return Referred(False, 488, str(error))
+        except Exception as error:  # the boundary of one try: the caller still has the agent
+            log.exception("somebody could not be called")
+            return Referred(False, 500, internal(error))
 
     async def _bridge(self, leg: Leg | None, target: TransferTarget, consult: Consult, enter: Enter) -> Referred:
         """Call the person, brief them if configured, and have them `enter` the call."""

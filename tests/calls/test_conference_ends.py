@@ -165,6 +165,28 @@ def test_a_recogniser_that_cannot_be_made_costs_the_words_of_a_whisper_and_not_t
     asyncio.run(scenario())
 
 
+def test_a_fault_while_a_colleague_is_briefed_costs_the_caller_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> str:
+        raise KeyError("a fault in a provider's package")
+
+    async def scenario() -> None:
+        async with third() as anna:
+            person = PersonOptions("anna", f"sip:anna@127.0.0.1:{anna.port}", mode="warm")
+            async with world(tmp_path, anna, person) as there:
+                monkeypatch.setattr(AgentSetup, "brief", broken)
+                assert not await there.call.join("anna", Mode.CONFERENCE, brief=True)
+                outcome = there.call.conference.outcome
+                assert outcome is not None and outcome.reason == "internal error: KeyError"
+                await until(lambda: anna.ended)
+                there.agent_speaks()
+                await hears(there.caller, "agent")
+                assert await there.call.join("anna", Mode.CONFERENCE)
+
+    asyncio.run(scenario())
+
+
 def test_there_is_one_third_at_most(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with third() as anna, world(tmp_path, anna) as there:
