@@ -232,6 +232,8 @@ class AmdTalk:
         return await self._leave_message(why)
 
     async def _leave_message(self, why: str) -> Outcome:
+        if self._needs.line.gone.is_set():  # the conversation, which was about to end, may have taken the last event
+            return Outcome("machine", f"{why}; gone before the message")
         outcome = Outcome("machine", f"{why}; it never listened")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_GREETING + LONGEST_MESSAGE), asyncio.TaskGroup() as group:

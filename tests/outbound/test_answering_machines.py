@@ -153,6 +153,33 @@ def test_the_message_ends_the_call_though_an_answer_was_given_up_before_its_firs
     asyncio.run(scenario())
 
 
+class Ending(Interrupted):
+    """A conversation that ends because the other side has hung up; its providers need a while to close."""
+
+    async def run(self) -> Outcome:
+        async for _ in self._line.events():
+            pass
+        return await super().run()
+
+
+def test_no_message_waits_for_a_machine_that_has_hung_up_when_its_words_are_understood() -> None:
+    async def scenario() -> None:
+        line = PhoneLine()
+        line.attach(Wire(line))  # type: ignore[arg-type]
+        talking = Ending(line)
+        needs = AmdSetup(line, lambda: talking, MESSAGE[0], lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
+        screened = AmdTalk(talking, needs)
+        async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
+            ending = group.create_task(screened.run())
+            line.end("BYE")
+            while line._events.qsize():
+                await asyncio.sleep(0)
+            screened.understand(CallerSaid("Please leave a message after the tone.", True))
+        assert ending.result() == Outcome("machine", "machine: it said 'after the tone'; gone before the message")
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.faults("H18")
 def test_the_log_says_in_which_call_somebody_answered() -> None:
     """Sound is heard in a context that belongs to no call."""
