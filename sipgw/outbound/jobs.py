@@ -239,10 +239,11 @@ class Jobs:
             return await session.scalar(select(Campaign.name).where(Campaign.name == campaign)) is not None
 
     async def campaigns(self, *, only_open: bool = False) -> list[Campaign]:
-        """The campaigns by name; with `only_open` those that have jobs that are not over."""
+        """The campaigns by name; with `only_open` those that have jobs that are not over, or calls that go on."""
         query = select(Campaign).order_by(Campaign.name)
         if only_open:
-            query = query.where(exists(select(Job.id).where(Job.campaign == Campaign.name, OPEN)))
+            mine = select(Job.id).where(Job.campaign == Campaign.name)
+            query = query.where(or_(exists(mine.where(OPEN)), exists(mine.where(HELD))))
         async with self._view.read() as session:
             return list(await session.scalars(query))
 

@@ -224,6 +224,21 @@ def test_a_campaign_that_is_stopped_ends_its_calls_and_loses_nobody(tmp_path: Pa
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
+def test_a_campaign_that_is_stopped_ends_its_calls_also_if_they_are_the_last(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with callee() as person, calling_out(tmp_path, person) as (world, _):
+            jobs = Jobs(world.gateway.store, "")
+            await jobs.start(fast(), planned(2))
+            async with dialled(world):
+                await reached(jobs, done=2)
+                await jobs.set_state("c", "stopped")
+                await until(lambda: len(person.ended) == 2)
+            assert {one.reason for one in await jobs.all("c")} == {"answered; the campaign was stopped"}
+
+    asyncio.run(scenario())
+
+
 def test_the_pace_of_a_campaign_holds_and_a_clock_that_is_set_back_does_not_stop_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Store(StoreOptions(str(tmp_path / "x.db"))) as store:
