@@ -1,14 +1,15 @@
 """Calling windows: in local time, in every possible time zone of the number. Sans-IO."""
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sipgw.config.gate import WindowOptions
 
-LOOK_AHEAD = 8
-"""Days in which the next opening is looked for."""
+LOOK_AHEAD = 62
+"""Days in which the next opening is looked for: a number without one is given up, and holidays may be weeks."""
 
 
 def _is_holiday(day: date, country: str, holidays: Sequence[str]) -> bool:
@@ -48,14 +49,16 @@ class Hours:
         return ""
 
     def opens(self, now: datetime, zones: Sequence[ZoneInfo]) -> datetime | None:
-        """The next time from `now` at which calls are allowed in all of `zones`; None if there is none within a
-        week."""
+        """The next time from `now` at which calls are allowed in all of `zones`; None if there is none within
+        `LOOK_AHEAD`."""
         different = list({zone.utcoffset(now): zone for zone in zones}.values())
-        begins = set()
-        for zone in different:
-            midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-            for day in range(LOOK_AHEAD):
-                for window in self.windows:
-                    local = midnight + timedelta(days=day, minutes=window.span.begin)
-                    begins.add(local.replace(tzinfo=zone).astimezone(UTC))
-        return next((at for at in sorted(begins) if at > now and not self.closed(at, different)), None)
+        begins = heapq.merge(*(_begins(window, zone, now) for window in self.windows for zone in different))
+        return next((at for at in begins if at > now and not self.closed(at, different)), None)
+
+
+def _begins(window: WindowOptions, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
+    """When `window` begins in `zone`, from the day of `now` on, if all days have it."""
+    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    for day in range(LOOK_AHEAD):
+        local = midnight + timedelta(days=day, minutes=window.span.begin)
+        yield local.replace(tzinfo=zone).astimezone(UTC)

@@ -67,6 +67,17 @@ def test_holidays_of_one_year_of_every_year_and_of_one_country() -> None:
     assert us.opens(at("2026-11-25 21:00"), [NEW_YORK]) == at("2026-11-27 09:00")
 
 
+def test_a_number_is_called_after_holidays_of_weeks() -> None:
+    closed = Hours((WindowOptions("09:00-20:00"),), tuple(f"12-{day}" for day in range(14, 32)), "US")
+    assert closed.opens(at("2026-12-12 20:30"), [NEW_YORK]) == at("2027-01-01 09:00")
+    always = Hours(
+        (WindowOptions("09:00-20:00"),),
+        tuple(f"{month:02}-{day:02}" for month in (11, 12, 1, 2) for day in range(1, 32)),
+        "US",
+    )
+    assert always.opens(at("2026-12-01 12:00"), [NEW_YORK]) is None
+
+
 def test_the_night_of_a_holiday_is_closed_until_its_window_ends() -> None:
     night = Hours((WindowOptions("22:00-02:00", DAYS),), ("12-25",), "US")
     assert night.closed(at("2026-12-25 01:00"), [NEW_YORK])  # it is the 25th
