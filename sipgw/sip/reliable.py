@@ -93,6 +93,8 @@ class Early:
         self._call = call
         self._exchange = exchange
         self._branches: dict[str, _Branch] = {}
+        self._over: dict[str, Dialog] = {}
+        """The early dialogs of branches that are over: a 2xx that comes late goes on with their CSeq numbers."""
 
     def dialog(self, tag: str) -> Dialog | None:
         """The early dialog with the user agent that has chosen `tag`."""
@@ -132,16 +134,19 @@ class Early:
         """The dialog of a 2xx of `peer`, with the CSeq numbers of its early dialog, and the answer that this got."""
         dialog = Dialog.of_client(self._call.invite, response, peer)
         branch = self._branches.get(response.to.tag)
+        early = branch.dialog if branch else self._over.get(response.to.tag)
+        if early is not None:  # §12.2.1.1: a BYE with the number of a PRACK is refused, and the branch stays answered
+            dialog.local_number = max(dialog.local_number, early.local_number)
+            dialog.remote_number = early.remote_number
         if branch is None:
             return dialog, b""
-        dialog.local_number = branch.dialog.local_number
-        dialog.remote_number = branch.dialog.remote_number
         # An UPDATE may have changed the session since. With several branches it is unknown which one that was.
         answer = self._exchange.remote if len(self._branches) == 1 else branch.answer
         return dialog, answer if branch.answer else b""
 
     def close(self) -> None:
         """The INVITE is over: requests in an early dialog are answered 481 from now on."""
-        for branch in self._branches.values():
+        for tag, branch in self._branches.items():
             self._call.core.dialogs.remove(branch.dialog)
+            self._over[tag] = branch.dialog
         self._branches.clear()

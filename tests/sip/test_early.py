@@ -153,8 +153,9 @@ def test_each_branch_of_a_fork_has_its_own_early_dialog_and_numbers() -> None:
     assert callee.call.client.dialog.remote.tag == "one"
     assert callee.asks("UPDATE", 2, tag="two").status == 481
     callee.sends(200, sdp=MOVED, tag="two")
-    to_two = [m.method for m in callee.requests if m.to.tag == "two"]
-    assert to_two == ["PRACK", "ACK", "BYE"]
+    to_two = {m.method: m.cseq.number for m in callee.requests if m.to.tag == "two"}
+    assert list(to_two) == ["PRACK", "ACK", "BYE"]
+    assert to_two["BYE"] > to_two["PRACK"], "else it is out of order (§12.2.2), and that phone stays in the call"
     assert callee.call.client.phase is Phase.CONFIRMED
     callee.call.client.hangup(callee.wire.now)
     nothing_left(callee.wire)
