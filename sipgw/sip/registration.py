@@ -23,6 +23,8 @@ REFRESH = (0.50, 0.85)
 SOONEST = 4.0
 """Seconds until the first renewal at least; a registrar that grants less has not registered us."""
 LONGEST = 86_400
+INSTANCE = "+sip.instance"
+"""The parameter of a Contact that names the user agent (RFC 5626 §4.1)."""
 
 
 class RegistrationState(Enum):
@@ -232,15 +234,20 @@ class Registration:
         self._change(RegistrationState.REGISTERED, f"registered for {seconds} s")
 
     def _granted_seconds(self, response: Response) -> int:
-        """Seconds that the registrar granted to our Contact (§10.2.4), perhaps fewer than we asked for, even none."""
+        """Seconds that the registrar granted to our Contact (§10.2.4), perhaps fewer than we asked for, even none.
+
+        Behind a NAT the registrar may list our Contact under the address that it sees. Then ours is the one with our
+        instance, or else the one that was granted last, and so has the most time left.
+        """
         ours = self._failover.request.contact if self._failover else None
-        for contact in response.contacts:
-            if ours and _place(contact.uri) == _place(ours.uri):
-                granted = delta_seconds(param(contact.params, "expires"))
-                if granted is not None:
-                    return min(granted, LONGEST)
-        granted = response.expires
-        return min(self._expires if granted is None else granted, LONGEST)
+        most, mine = LONGEST, [one for one in response.contacts if ours and _place(one.uri) == _place(ours.uri)]
+        if not mine:
+            instance = param(ours.params, INSTANCE) if ours else None
+            named = [one for one in response.contacts if instance and param(one.params, INSTANCE) == instance]
+            most, mine = self._expires, named or list(response.contacts)
+        told = [seconds for one in mine if (seconds := delta_seconds(param(one.params, "expires"))) is not None]
+        granted = max(told, default=response.expires)
+        return min(self._expires if granted is None else granted, most)
 
     def _fail(self, reason: str, now: float, at_least: float = 0.0) -> None:
         if self.state is RegistrationState.CLOSED:

@@ -93,11 +93,18 @@ class StrictRegistrar:
         return 200, [("Contact", f"{request.contact};expires={granted}")]
 
 
-def register(change: Callable[[StrictRegistrar], None] = lambda one: None, seconds: float = 5, expires: int = 3600):
+def register(
+    change: Callable[[StrictRegistrar], None] = lambda one: None,
+    seconds: float = 5,
+    expires: int = 3600,
+    instance: str = "",
+):
     wire = Wire(US, REGISTRAR)
     registrar = StrictRegistrar(wire)
     change(registrar)
-    options = RegistrationOptions(Uri.parse(f"sip:{REGISTRAR}"), "agent", CREDENTIALS, expires=expires)
+    options = RegistrationOptions(
+        Uri.parse(f"sip:{REGISTRAR}"), "agent", CREDENTIALS, expires=expires, instance=instance
+    )
     registration = Registration(wire.parties[US].agent.clients, options)
     registration.register(wire.now)
     wire.run(seconds)
@@ -270,3 +277,27 @@ def test_a_registrar_that_lists_other_phones_too_grants_ours() -> None:
 
     _, _, registration = register(change)
     assert registration.reason == "registered for 600 s"
+
+
+@pytest.mark.parametrize(
+    ("instance", "listed"),
+    [
+        pytest.param("", ["<sip:agent@203.0.113.9:41234;transport=tcp>;expires=60"], id="alone"),
+        pytest.param("", ["<sip:agent@203.0.113.7>;expires=20", "<sip:agent@203.0.113.9>;expires=60"], id="the newest"),
+        pytest.param(
+            "urn:uuid:1",
+            ['<sip:agent@203.0.113.9>;+sip.instance="<urn:uuid:1>";expires=60', "<sip:agent@203.0.113.7>;expires=900"],
+            id="by its instance",
+        ),
+    ],
+)
+def test_a_registrar_that_lists_us_at_our_public_address_is_asked_again_in_time(
+    instance: str, listed: list[str]
+) -> None:
+    """A PBX keeps the address that it sees behind a NAT; what it grants there is what it has granted to us."""
+
+    def change(registrar: StrictRegistrar) -> None:
+        registrar.register = lambda request: (200, [("Contact", one) for one in listed])  # type: ignore[method-assign]
+
+    _, _, registration = register(change, instance=instance)
+    assert registration.reason == "registered for 60 s"
