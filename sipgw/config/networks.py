@@ -32,13 +32,20 @@ class Networks(Generic[T]):
         for network, what in entries:
             self.add(network, what)
 
-    def add(self, network: str, what: T) -> None:
-        """Let `what` belong to `network` (an address or CIDR network)."""
+    def add(self, network: str, what: T) -> bool:
+        """Let `what` belong to `network` (an address or CIDR network); returns whether that is new."""
         entry = (ipaddress.ip_network(network), what)
-        if entry not in self._entries:
+        new = entry not in self._entries
+        if new:
             self._entries.append(entry)
             self._entries.sort(key=lambda entry: -entry[0].prefixlen)
             self._found.clear()
+        return new
+
+    def remove(self, network: str, what: T) -> None:
+        """Let `what` belong to `network` no longer."""
+        self._entries.remove((ipaddress.ip_network(network), what))
+        self._found.clear()
 
     def match(self, host: str) -> T | None:
         """The value of the network of `host` (an IP address), or None; the first, if the same network has several."""

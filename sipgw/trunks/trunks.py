@@ -1,10 +1,15 @@
 """The trunks of a gateway, and the trunk of a source address."""
 
+from collections.abc import Collection
+
 from sipgw.config.networks import PRIVATE_NETWORKS, Networks
 from sipgw.config.trunks import TrunkOptions
 
 LOCAL_TRUNK = TrunkOptions(name="local", mode="peer", networks=PRIVATE_NETWORKS)
 """The trunk of a gateway without configuration: softphones and PBXs on loopback and private networks."""
+KEPT = 24 * 3600.0
+"""Seconds for which calls from an address of a registrar are let in after its name has led there last: the DNS may tell
+some of the addresses at a time."""
 
 
 class Trunks:
@@ -13,6 +18,8 @@ class Trunks:
     def __init__(self, trunks: tuple[TrunkOptions, ...]) -> None:
         self.all = trunks
         self._networks = Networks[TrunkOptions]()
+        self._led: dict[tuple[str, str], float] = {}
+        """When the name of a trunk's registrar led to an address last, by the trunk's name and the address."""
         for trunk in self.all:
             for network in trunk.networks:
                 self.allow(trunk, network)
@@ -20,6 +27,18 @@ class Trunks:
     def allow(self, trunk: TrunkOptions, network: str) -> None:
         """Let calls from `network` (an address or CIDR network) in through `trunk`."""
         self._networks.add(network, trunk)
+
+    def found(self, trunk: TrunkOptions, hosts: Collection[str], now: float) -> None:
+        """The name of the registrar of `trunk` leads to the addresses `hosts`: let calls from there in, and from others
+        no longer than `KEPT`. `now` is in seconds. Without an address all stays as it is, for the DNS may be down.
+        """
+        for host in hosts:
+            if self._networks.add(host, trunk) or (trunk.name, host) in self._led:  # else it is in its `networks`
+                self._led[trunk.name, host] = now
+        past = [key for key, at in self._led.items() if hosts and key[0] == trunk.name and now - at > KEPT]
+        for key in past:
+            del self._led[key]
+            self._networks.remove(key[1], trunk)
 
     def match(self, host: str, user: str = "") -> TrunkOptions | None:
         """The trunk that a request from `host` (an IP address) to `user` belongs to, or None for a stranger.

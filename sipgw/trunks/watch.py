@@ -151,7 +151,7 @@ class TrunkWatch:
         """Admit calls from the addresses of a registrar, once they are found."""
 
         async def found() -> None:
-            for peer in await endpoint.locate(registrar):
-                self._trunks.allow(trunk, peer.host)
+            hosts = [peer.host for peer in await endpoint.locate(registrar)]
+            self._trunks.found(trunk, hosts, asyncio.get_running_loop().time())
 
         group.create_task(bounded(found(), None, "registrar not let in"))

@@ -4,7 +4,7 @@ import pytest
 
 from sipgw.config.options import OptionError, build
 from sipgw.config.trunks import TrunkOptions
-from sipgw.trunks.trunks import LOCAL_TRUNK, Trunks
+from sipgw.trunks.trunks import KEPT, LOCAL_TRUNK, Trunks
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,24 @@ def test_a_registrar_is_let_in_once_it_is_known() -> None:
     trunks.allow(telnyx, "192.76.120.10")
     assert trunks.match("192.76.120.10") is telnyx
     assert str(telnyx.registrar_uri) == "sip:sip.telnyx.com"
+
+
+def test_an_address_that_a_registrar_has_left_is_a_stranger_after_a_day() -> None:
+    """Somebody else may have it by then."""
+    carrier = TrunkOptions("c", "register", registrar="sip.example", user="u", networks=("192.0.2.1/32",))
+    other = TrunkOptions("o", "register", registrar="sip.example.net", user="u")
+    trunks = Trunks((carrier, other))
+    trunks.found(carrier, ["192.0.2.1", "198.51.100.1", "198.51.100.2"], 0.0)
+    trunks.found(other, ["203.0.113.1"], 0.0)
+    trunks.found(carrier, ["198.51.100.2"], KEPT)
+    assert trunks.match("198.51.100.1") is carrier, "it may be one of several that the name leads to in turn"
+    trunks.found(carrier, [], KEPT + 1)
+    assert trunks.match("198.51.100.1") is carrier, "the DNS may be down"
+    trunks.found(carrier, ["198.51.100.3"], KEPT + 1)
+    assert trunks.match("198.51.100.1") is None
+    assert trunks.match("198.51.100.2") is trunks.match("198.51.100.3") is carrier
+    assert trunks.match("192.0.2.1") is carrier, "an address of the configuration stays"
+    assert trunks.match("203.0.113.1") is other
 
 
 def test_of_several_at_one_pbx_the_user_who_is_called_decides() -> None:

@@ -12,7 +12,7 @@ import pytest
 from sipgw.config.trunks import TrunkOptions
 from sipgw.sip.probe import Reach
 from sipgw.sip.registration import RegistrationState
-from sipgw.trunks.trunks import Trunks
+from sipgw.trunks.trunks import KEPT, Trunks
 from sipgw.trunks.watch import TrunkWatch
 from tests.virtual import run
 
@@ -40,6 +40,31 @@ def test_a_trunk_that_is_back_is_registered_with_at_once(tmp_path: Path) -> None
         assert sent == []
         probe.returned(100.0)
         assert sent == [100.0]
+
+    run(scene())
+
+
+def test_calls_come_from_where_the_name_of_the_registrar_leads_by_now(tmp_path: Path) -> None:
+    carrier = TrunkOptions("carrier", "register", registrar="sip.example", user="agent")
+    led_to = ["198.51.100.1"]
+
+    async def scene() -> None:
+        registration: Any = SimpleNamespace(state=RegistrationState.REGISTERED, reason="")
+
+        async def locate(uri: Any) -> list[Any]:
+            return [SimpleNamespace(host=host) for host in led_to]
+
+        endpoint: Any = SimpleNamespace(port=5060, register=lambda options: registration, locate=locate)
+        trunks = Trunks((carrier,))
+        watch = TrunkWatch(trunks, {}, tmp_path / "instance")
+        async with asyncio.TaskGroup() as group:
+            watch.start(endpoint, group)
+            await asyncio.sleep(KEPT + 1)  # virtual time
+            assert trunks.match("198.51.100.1") is carrier
+            led_to[:] = ["198.51.100.2"]
+            registration.changed()  # registered again, at another server
+        assert trunks.match("198.51.100.2") is carrier
+        assert trunks.match("198.51.100.1") is None
 
     run(scene())
 
