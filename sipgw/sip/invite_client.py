@@ -203,9 +203,13 @@ class InviteClient(InviteDialog):
         if self._cancelled is not None:
             self.finish(self._cancelled, now)
             return
-        retry = self._auth.retry(self.invite, response, self.peer.host)
+        # An answer to a challenge may cover the body (auth-int): as it was sent, with the address of its way.
+        sent = replace(self.invite, body=self._failover.request.body) if self._failover else self.invite
+        retry = self._auth.retry(sent, response, self.peer.host)
         if response.status == 422 and self.session.timer.told_minimum(response):
-            retry = self._auth.sign(self.invite)
+            retry = self._auth.sign(sent)
+        if retry is not None:
+            retry = replace(retry, body=self.invite.body)  # it may go another way
         if response.status in NOT_ACCEPTABLE and self.session.offer_otherwise(now):
             retry = self._offering(self.session.local)
         if retry is not None:

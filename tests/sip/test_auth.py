@@ -3,9 +3,13 @@
 import pytest
 
 from sipgw.sip.auth import MOST, Authenticator, renumber
-from sipgw.sip.digest import Credentials, parse_digest
-from sipgw.sip.message import Headers, Request, Response
+from sipgw.sip.digest import Challenge, Credentials, parse_digest, verify
+from sipgw.sip.invite_client import InviteClient
+from sipgw.sip.message import Headers, Request, Response, response_to
+from sipgw.sip.parse import parse_message
+from sipgw.sip.sdp import UNKNOWN
 from sipgw.sip.uri import Uri
+from tests.sip.wire import OFFER, Wire
 
 REQUEST = Request("INVITE", Uri.parse("sip:x@h"), headers=Headers((("CSeq", "1 INVITE"),)))
 FIELD = {401: "WWW-Authenticate", 407: "Proxy-Authenticate"}
@@ -68,3 +72,29 @@ def test_the_count_of_a_nonce_that_is_given_again_goes_on() -> None:
         assert again is not None
         counts.append(parse_digest(str(again.headers.get("authorization")))["nc"])
     assert [int(count, 16) for count in counts] == [1, 2, 3, 1, 2]
+
+
+def test_an_answer_for_the_whole_message_is_for_the_body_that_is_sent() -> None:
+    """RFC 7616 §3.4.3: with auth-int it covers the body, and the offer gets the address of its way after it is made."""
+    wire, credentials, asked = Wire(), Credentials("u", "p"), Challenge("r", "n", qop=("auth-int",))
+    invites: list[Request] = []
+
+    def carrier(data: bytes, source: object, now: float) -> None:
+        request = parse_message(data)
+        if isinstance(request, Request) and request.method == "INVITE":
+            invites.append(request)
+            value = 'Digest realm="r", nonce="n", qop="auth-int"'
+            answer = response_to(request, 407, to_tag="c", headers=[("Proxy-Authenticate", value)])
+            wire.send(answer.to_bytes(), "10.0.0.2", "10.0.0.1")
+
+    wire.parties["10.0.0.2"].agent.receive = carrier  # type: ignore[method-assign]
+    offer = OFFER.replace(b"10.0.0.1", UNKNOWN.encode())
+    call = InviteClient.to(
+        wire.parties["10.0.0.1"].agent.core, Uri.parse("sip:x@10.0.0.2"), "<sip:me@h>", offer, credentials=credentials
+    )
+    call.start(wire.now)
+    wire.run(1)
+    _, signed = invites
+    assert b"c=IN IP4 10.0.0.1" in signed.body
+    value = signed.headers.get("proxy-authorization") or ""
+    assert verify(value, asked, credentials, "INVITE", signed.body)
