@@ -372,6 +372,8 @@ class Originator:
                 )
             except CallFailed as failed:
                 failure = failed
+                if failed.ended.status >= 600:  # RFC 3261 §21.6: it is about the person, at whatever phone
+                    break
                 continue
             return AnsweredCall(leg, answer, "")
         raise failure
