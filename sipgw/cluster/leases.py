@@ -58,7 +58,7 @@ class Leases:
 
     def _is(self, name: str, *, ours: bool) -> None:
         before, self._ours[name] = self._ours.get(name, False), ours
-        if before is not ours:
+        if before is not ours and not self._given_up:  # Redis may answer after that; the next beat gives it back
             log.info("lease", name=name, ours=ours)
             self._wanted[name](ours)
 
