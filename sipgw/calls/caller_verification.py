@@ -12,6 +12,7 @@ from sipgw.agents.orders import about_verdict
 from sipgw.calls.context import CallContext
 from sipgw.calls.info import SessionState
 from sipgw.calls.services import CallServices
+from sipgw.config.tenants import tenant_of
 from sipgw.events import CallerVerified
 from sipgw.policy.inbound.limits import Declined
 from sipgw.policy.inbound.verdicts import unwanted
@@ -71,6 +72,7 @@ class CallerVerification:
         self.begin(leg)
         await self._context.judged.wait()
         info.agent = agents.answering(leg.request, info.identity, info.trunk.name).name
+        info.tenant = tenant_of(info.agent, agents.config.tenants)
         return unwanted(info.identity, info.trunk, agents.config.limits.answer_blocked)
 
     def _asked_for(self, leg: Leg) -> bool:

@@ -15,6 +15,7 @@ from sipgw.config.config import GatewayConfig, parse
 from sipgw.config.errors import ConfigError
 from sipgw.config.gate import GateOptions
 from sipgw.config.stir import StirOptions
+from sipgw.config.tenants import TenantOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.records.captures.explain import explain
 from sipgw.sip.endpoint import CallFailed
@@ -200,12 +201,16 @@ async def demanded(
 
 
 @pytest.mark.parametrize(("signs", "agent"), [(CALLER, "known"), (OTHER, "wary"), ("", "agent")])
-def test_the_verdict_chooses_the_agent(tmp_path: Path, signs: str, agent: str) -> None:
+def test_the_verdict_chooses_the_agent_and_with_it_the_tenant(tmp_path: Path, signs: str, agent: str) -> None:
+    """The call of another tenant's agent would be seen by the wrong people, and counted on the wrong bill."""
     authority = StirWorld(tmp_path, at=datetime.now(UTC))
     routes = (RouteOptions("known", verdicts=("verified",)), RouteOptions("wary", verdicts=("failed",)))
+    tenants = (TenantOptions("acme", ("known",)), TenantOptions("globex", ("wary",)))
 
     async def scenario() -> dict:
-        verifies = lambda config: replace(config, stir=authority.options(), routes=routes)  # noqa: E731
+        verifies = lambda config: replace(  # noqa: E731
+            config, stir=authority.options(), routes=routes, tenants=tenants
+        )
         named = lambda config: {"known": config, "wary": config}  # noqa: E731
         async with (
             cloud(tmp_path, [], [Reply()], trunks=(HERE,), change=verifies, agents=named) as world,
@@ -222,6 +227,7 @@ def test_the_verdict_chooses_the_agent(tmp_path: Path, signs: str, agent: str) -
 
     record = asyncio.run(scenario())
     assert record["agent"] == agent
+    assert record["tenant"] == {"known": "acme", "wary": "globex", "agent": ""}[agent]
     assert record["identity"].get("stir", {}).get("result") == {CALLER: "passed", OTHER: "failed"}.get(signs)
 
 
