@@ -168,7 +168,12 @@ class Agents:
     def ask_verdict(self, request: Request, caller: Identity, trunk: str) -> bool:
         """Whether the agent of a call depends on the verdict on the caller's number."""
         first = next((route for route in self.routes if _fits(route, request, caller, trunk)), None)
-        return first is not None and bool(first.verdicts)
+        return bool(self._demanding(_named(request)) if first is None else first.verdicts)
+
+    def _demanding(self, agent: str) -> list[RouteOptions]:
+        """The routes by which `agent` takes only callers with certain verdicts: who dials its name passes none of
+        them by that."""
+        return [route for route in self.routes if route.agent == agent and route.verdicts]
 
     def answering(self, request: Request, caller: Identity, trunk: str) -> AgentDefinition:
         """The agent of a call: that of the first matching route, else the agent of the dialled name, else the
@@ -176,7 +181,10 @@ class Agents:
         for route in self.routes:
             if _fits(route, request, caller, trunk) and _believed(route, caller):
                 return self.all[route.agent]
-        return self.all.get((request.uri.user or "").lower(), self.all[DEFAULT])
+        name = _named(request)
+        demanding = self._demanding(name)
+        reached = not demanding or any(_believed(route, caller) for route in demanding)
+        return self.all.get(name if reached else DEFAULT, self.all[DEFAULT])
 
     def redact(self, sink: Sink) -> Callable[[str], Redact]:
         """The redactor for `sink` of the agent of that name; the default agent's for an unknown name."""
@@ -197,6 +205,11 @@ class Agents:
     def privacy(self, agent: str) -> PrivacyOptions:
         """The privacy options of the agent of that name; the default agent's for an unknown name."""
         return self.known(agent).config.privacy
+
+
+def _named(request: Request) -> str:
+    """The name of the agent that is dialled, if there is such an agent."""
+    return (request.uri.user or "").lower()
 
 
 def _fits(route: RouteOptions, request: Request, caller: Identity, trunk: str) -> bool:
