@@ -21,7 +21,7 @@ class Traced(NamedTuple):
 Tracer = Callable[[Traced], None]
 
 _SECRET = re.compile(rb"(?im)^((?:(?:proxy-)?authorization|identity|y)[ \t]*:)[^\n]*(?:\n[ \t][^\n]*)*")
-_KEY = re.compile(rb"(?<![^\r\n])(a=crypto:[0-9]*[ \t]*(?:[A-Z0-9]+_[A-Z0-9_]+)?[ \t]*(?:inline:)?)[^\r\n]*")
+_KEY = re.compile(rb"(?<![^\r\n])(a=ice-pwd:|a=crypto:[0-9]*[ \t]*(?:[A-Z0-9]+_[A-Z0-9_]+)?[ \t]*(?:inline:)?)[^\r\n]*")
 """A suite name is shown, a key is not: base64 has no underscore."""
 
 
@@ -34,7 +34,8 @@ _BLANK = re.compile(rb"\r?\n\r?\n")
 
 def redacted(data: bytes) -> bytes:
     """`data` without what Authorization, Proxy-Authorization and Identity say, folded lines included, and without SRTP
-    keys. A signed number (Identity, RFC 8224) could be used again, and has the numbers in a form that nothing masks.
+    keys. A signed number (Identity, RFC 8224) could be used again, and has the numbers in a form that nothing masks. By
+    a password of ICE a reader could turn the sound of a running call to another address.
 
     The pressed key in an INFO is masked too, also in one of several parts: it may belong to a card number.
     """

@@ -29,6 +29,7 @@ def test_a_challenge_is_shown() -> None:
         ("a=crypto:1 S3cr", "a=crypto:1 ***"),
         ("a=crypto:1 AES_CM_128_HMAC_SHA1_80 S3cr", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 ***"),
         ("a=crypto:inline:S3cr", "a=crypto:inline:***"),
+        ("a=ice-pwd:asd88fgpdd777uzjYhagZg", "a=ice-pwd:***"),
     ],
 )
 @pytest.mark.parametrize("newline", ["\r\n", "\n", "\r"])
