@@ -109,7 +109,7 @@ class Identity:
             name="" if withheld else cleaned(who.display),
             source="" if withheld else source,
             withheld=withheld,
-            dialled=_dialled(invite),
+            dialled=_dialled(invite, trusted=trusted),
             diverted=_diverted(invite),
             verstat=verstat,
             attestation=attestation,
@@ -233,12 +233,13 @@ def _mark(who: NameAddr) -> bytes:
     return blake2b(digits[-SAME:].encode(), key=_KEY, digest_size=16).digest()
 
 
-def _dialled(invite: Request) -> str:
-    """P-Called-Party-ID (RFC 7315 §4.2), else the first number in the Request-URI, Diversion and To.
+def _dialled(invite: Request, *, trusted: bool) -> str:
+    """P-Called-Party-ID (RFC 7315 §4.2), which only a `trusted` side may tell, else the first number in the
+    Request-URI, Diversion and To.
 
     Twilio gives the dialled number in Diversion; its Request-URI may be anything.
     """
-    called = [number_of(one.uri) for one in _addresses(invite, "P-Called-Party-ID")]
+    called = [number_of(one.uri) for one in _addresses(invite, "P-Called-Party-ID")] if trusted else []
     diverted = [number_of(one.uri) for one in _addresses(invite, "Diversion")][:1]
     places = [*called, number_of(invite.uri), *diverted, number_of(invite.to.uri)]
     return next((text for text in places if is_number(text)), number_of(invite.uri))

@@ -161,6 +161,12 @@ def test_what_was_dialled(uri: str, fields: list[str], dialled: str) -> None:
     assert Identity.of(invite(*fields, uri=uri)).dialled == dialled
 
 
+def test_a_phone_does_not_tell_what_it_has_dialled() -> None:
+    """Else it passes the limit of a person (`[[limits.people]]`) by the number of another."""
+    request = invite("P-Called-Party-ID: <sip:+1999@x>", uri="sip:+15005550006@10.0.0.2")
+    assert Identity.of(request, trusted=False).dialled == "+15005550006"
+
+
 def test_to_says_what_was_dialled_when_nothing_else_does() -> None:
     assert Identity.of(invite(to="<sip:+15005550006@x>")).dialled == "+15005550006"
 
