@@ -51,6 +51,10 @@ class Networks(Generic[T]):
         """The value of the network of `host` (an IP address), or None; the first, if the same network has several."""
         return next(iter(self.every(host)), None)
 
+    def narrowest(self, host: str) -> Network | None:
+        """The narrowest network of `host` (an IP address), or None."""
+        return next((network for network, _ in self._entries if plain(host) in network), None)
+
     def every(self, host: str) -> tuple[T, ...]:
         """All that belongs to the narrowest network of `host` (an IP address), in the order in which it was added."""
         if host in self._found:

@@ -109,7 +109,7 @@ class Gateway:
         self.admission = Admission(
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
         )
-        self.registrar = Registrar()
+        self.registrar = Registrar(self.admission.foreign)
         cluster = Cluster(config.cluster) if config.cluster.redis else None
         self._shared = SharedCalls(cluster, self._here)
         self.watch = TrunkWatch(

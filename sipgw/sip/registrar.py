@@ -70,7 +70,10 @@ Bindings = tuple[Binding, ...]
 class Registrar:
     """The bindings of all accounts."""
 
-    def __init__(self) -> None:
+    def __init__(self, foreign: Callable[[str, str], bool] = lambda user, host: False) -> None:
+        """`foreign` takes a user and a name or address, and says whether it is that of a server whose numbers no phone
+        of the user may call its own."""
+        self._foreign = foreign
         self.changes = 0
         """How often they have changed."""
         self._bindings: dict[str, Bindings] = {}
@@ -103,6 +106,8 @@ class Registrar:
             return RegisterResponse(403)
         try:
             bindings = _changed(self.bindings(user, now), request, source, now)
+            if any(self._leads_away(user, one) for one in bindings if one.peer == source):
+                return RegisterResponse(403, "Forbidden (a Contact that is not the phone's)")
         except _Refused as refused:
             return refused.answer
         except FieldError as error:
@@ -119,6 +124,12 @@ class Registrar:
         flows = (("Require", "outbound"), ("Flow-Timer", str(FLOW_TIMER)))
         kept = any(_flow(request, contact) for contact in request.contacts)
         return RegisterResponse(200, headers=(*listed, *(flows if kept else ())))
+
+    def _leads_away(self, user: str, binding: Binding) -> bool:
+        """Whether the Contact names a server, and not the phone. Who is sent there, e.g. by REFER, would call whatever
+        number the phone has put into it."""
+        places = (binding.contact.host, binding.contact.param("maddr"))
+        return any(place and place.lower() != binding.peer.host and self._foreign(user, place) for place in places)
 
 
 class _Refused(Exception):  # noqa: N818  an answer, not an error

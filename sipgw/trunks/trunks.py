@@ -4,6 +4,8 @@ from collections.abc import Collection
 
 from sipgw.config.networks import PRIVATE_NETWORKS, Networks
 from sipgw.config.trunks import TrunkOptions
+from sipgw.sip.dialog import is_private
+from sipgw.sip.uri import is_address
 
 LOCAL_TRUNK = TrunkOptions(name="local", mode="peer", networks=PRIVATE_NETWORKS)
 """The trunk of a gateway without configuration: softphones and PBXs on loopback and private networks."""
@@ -47,6 +49,20 @@ class Trunks:
         """
         found = self._networks.every(host)
         return next((trunk for trunk in found if user and trunk.user == user), found[0] if found else None)
+
+    def serve(self, host: str, but: str = "") -> bool:
+        """Whether `host`, a name or an IP address, is a server of a trunk, as far as that is known; that named `but`
+        does not count. Of a private network any address may be a phone's, unless the trunk names it.
+        """
+        others = [one for one in self.all if one.name != but]
+        uris = (uri for one in others for uri in (one.domain_uri, one.registrar_uri, one.proxy_uri) if uri is not None)
+        names = {uri.host.lower() for uri in uris if uri.host}
+        if not is_address(host):
+            return any(host.lower() == name or host.lower().endswith(f".{name}") for name in names)
+        network = self._networks.narrowest(host)
+        known = network is not None and (network.num_addresses == 1 or not is_private(host))
+        there = (one for one in self._networks.every(host) if one.name != but and one.proof == "network")
+        return host in names or (known and any(there))
 
     def beside(self, trunk: TrunkOptions, host: str) -> tuple[TrunkOptions, ...]:
         """`trunk`, and those at the same PBX whose requests come from `host` without further proof."""

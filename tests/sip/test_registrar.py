@@ -53,6 +53,22 @@ def test_a_phone_behind_nat_is_found_where_it_was_seen() -> None:
     assert registrar.bindings("bob", 1.0) == ()
 
 
+@pytest.mark.parametrize(
+    ("contact", "status"),
+    [
+        ("<sip:+19005550100@carrier.example>", 403),
+        ("<sip:+19005550100@192.168.1.20;maddr=carrier.example>", 403),
+        ("<sip:anna@192.168.1.20>", 200),
+        (f"<sip:anna@{NAT.host}>", 200),
+    ],
+)
+def test_a_phone_cannot_register_a_number_at_a_carrier(contact: str, status: int) -> None:
+    """Whoever is transferred to that phone would call the number at our cost. A PBX may register at its own address."""
+    registrar = Registrar(lambda user, host: host in ("carrier.example", NAT.host))
+    assert registrar.register("anna", ask(contact), NAT, 0.0).status == status
+    assert len(registrar.bindings("anna", 0.0)) == (status == 200)
+
+
 def test_a_binding_ends_with_its_time() -> None:
     registrar, _ = registered(ask("<sip:anna@192.168.1.20>", expires="600"))
     assert registrar.bindings("anna", 599.0)

@@ -55,6 +55,19 @@ def test_an_address_that_a_registrar_has_left_is_a_stranger_after_a_day() -> Non
     assert trunks.match("203.0.113.1") is other
 
 
+def test_which_servers_are_those_of_a_trunk() -> None:
+    carrier = TrunkOptions("c", "peer", networks=("203.0.113.0/24",), domain="acme.carrier.example")
+    office = TrunkOptions("o", "peer", networks=("10.0.0.0/8",), domain="10.0.0.1", outbound_proxy="proxy.example")
+    pbx = TrunkOptions("p", "peer", networks=("192.168.1.5/32",))
+    phones = TrunkOptions("d", "peer", networks=("0.0.0.0/0",), proof="digest")
+    trunks = Trunks((carrier, office, pbx, phones))
+    trunks.found(carrier, ["198.51.100.7"], 0.0)
+    servers = ["Acme.Carrier.Example", "n1.acme.carrier.example", "proxy.example", "203.0.113.9", "10.0.0.1"]
+    assert all(map(trunks.serve, [*servers, "192.168.1.5", "198.51.100.7"]))
+    assert not any(trunks.serve(one, "o") for one in ("proxy.example", "10.0.0.1")), "its own PBX may say so"
+    assert not any(map(trunks.serve, ["carrier.example", "10.0.0.9", "192.168.1.6", "198.51.100.8", "phone.invalid"]))
+
+
 def test_of_several_at_one_pbx_the_user_who_is_called_decides() -> None:
     sales, support = [TrunkOptions(name, "register", registrar="10.0.0.5", user=name) for name in ("sales", "support")]
     peer = TrunkOptions("peer", "peer", networks=("10.0.0.0/24",))

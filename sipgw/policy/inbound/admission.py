@@ -104,6 +104,11 @@ class Admission:
         """The account that an admitted request comes from; empty if it was admitted by network."""
         return self._challenger.user(request)
 
+    def foreign(self, user: str, host: str) -> bool:
+        """Whether `host`, a name or an IP address, is a server of a trunk that is not that of the account `user`."""
+        account = self._accounts.get(user)
+        return self.trunks.serve(host, account.trunk if account else "")
+
     def trunk_of(self, request: Request, source: Peer) -> TrunkOptions | None:
         """The trunk of an admitted request."""
         trunk = self.trunks.match(source.host, request.uri.user)

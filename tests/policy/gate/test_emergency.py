@@ -21,6 +21,8 @@ from sipgw.policy.gate.emergency import EmergencyGuard
 from sipgw.policy.gate.rules import NEVER_CALLED
 from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed
+from sipgw.sip.message import Request
+from sipgw.sip.parse import parse_message
 from sipgw.sip.registrar import Binding, Registrar
 from sipgw.sip.uri import Uri
 from sipgw.trunks.trunks import Trunks
@@ -171,6 +173,19 @@ def test_a_registered_phone_may_have_any_name() -> None:
     registrar.restore("anna", Binding(contact, Peer("udp", "10.0.0.9", 5060), 1e9, "a", 1))
     assert not guard(registrar=registrar).refusal(contact)
     assert guard(registrar=registrar).refusal(Uri.parse("sip:112@10.0.0.8"))
+
+
+def test_no_phone_makes_a_number_of_a_trunk_its_name() -> None:
+    pbx = TrunkOptions("pbx", "peer", networks=("10.0.0.0/8",), domain="10.0.0.1")
+    registrar, source = Registrar(lambda user, host: Trunks((pbx,)).serve(host)), Peer("udp", "10.0.0.9", 5060)
+    text = (
+        "REGISTER sip:gw SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKx\r\nFrom: <sip:anna@gw>;tag=1\r\n"
+        "To: <sip:anna@gw>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\nContact: <sip:112@10.0.0.1>\r\n\r\n"
+    )
+    request = parse_message(text.encode())
+    assert isinstance(request, Request)
+    registrar.register("anna", request, source, 0.0)
+    assert guard(pbx, registrar=registrar).refusal(Uri.parse("sip:112@10.0.0.1"))
 
 
 PBX = '[[trunks]]\nname = "pbx"\nmode = "peer"\nnetworks = ["10.0.0.0/8"]\ndomain = "10.0.0.1"\ncountry = "DE"\n'
