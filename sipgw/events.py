@@ -176,12 +176,17 @@ class PartyChanged(NamedTuple):
     """A `sipgw.calls.conference.Mode`; empty if they have left."""
 
 
+OTHER_SIDE = "The caller"
+"""The other side of the call as a `PartySaid.party`; a third has a name."""
+
+
 class PartySaid(NamedTuple):
     """Words in a call that were written down for the agent, which did not hear them itself."""
 
     call: str
     at: datetime
     party: str
+    """Who said them: `OTHER_SIDE`, or the name of the third."""
     words: str
     to: str
     """``agent`` for an instruction that the caller did not hear, else ``caller``."""

@@ -24,7 +24,7 @@ from sipgw.calls.scribe import Scribe
 from sipgw.calls.transfer_legs import Consult
 from sipgw.calls.transfer_targets import TransferTarget
 from sipgw.calls.transfers import DASHBOARD, Transfers, TransferState
-from sipgw.events import PartyChanged, PartySaid
+from sipgw.events import OTHER_SIDE, PartyChanged, PartySaid
 from sipgw.sip.events import Referred
 from sipgw.sip.leg import Leg
 
@@ -227,7 +227,7 @@ class Conference:
             third.hear = self._write(third, lambda words: self._whispered(third, words)).hear
         elif mode is Mode.NOTES:
             third.hear = self._write(third, lambda words: self._note(third, third.name, words)).hear
-            self._context.scribe = self._write(third, lambda words: self._note(third, "The caller", words))
+            self._context.scribe = self._write(third, lambda words: self._note(third, OTHER_SIDE, words))
         self._tell(third, mode.value)
         if rules.note:
             self._instruct(rules.note.format(who=third.name))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 from unittest.mock import Mock
 
 import pytest
@@ -15,7 +16,7 @@ from agent.records import AgentSays, CallerSaid, Report, Spoken, Turn, TurnEnded
 from media.recording.redact import TONE, Span, redact
 from media.recording.wav import HEADER, header
 from sipgw.config.records import PrivacyOptions, RecordingOptions
-from sipgw.events import CallAnswered, CallReported, Watchers
+from sipgw.events import OTHER_SIDE, CallAnswered, CallReported, PartySaid, Watchers
 from sipgw.records.artifacts import audio_redactor, recordings
 from sipgw.records.artifacts.audio_redactor import AudioRedactor
 from sipgw.records.artifacts.consent import must_know, notice_of, recording_tools, wanted
@@ -30,6 +31,14 @@ from tests.info_keys import send_info_digit
 from tests.outbound.test_machine_detection import talk
 from tests.phone import calling
 from tests.waiting import until
+
+
+class Noted(NamedTuple):
+    """Words of somebody while notes are taken for the agent."""
+
+    party: str
+    words: str
+
 
 LOUD, SILENCE = b"\x10", b"\xff" * 160
 
@@ -118,7 +127,7 @@ def test_a_card_that_is_said_in_a_call_is_heard_by_nobody_later(
     assert len(covered) == pytest.approx(100 * (max(covered) - min(covered)), rel=0.02), "without a gap"
 
 
-def heard(spans: list[list[tuple[str, float, float]]], reports: list[tuple[float, Report]]) -> None:
+def heard(spans: list[list[tuple[str, float, float]]], reports: list[tuple[float, Report | Noted]]) -> None:
     """Let a redactor watch a call of these reports, by the second at which each came; `spans` gets what it covers."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -130,8 +139,12 @@ def heard(spans: list[list[tuple[str, float, float]]], reports: list[tuple[float
         )
         async with watched:
             watchers.tell(CallAnswered("call", start))
-            for at, report in reports:
-                watchers.tell(CallReported("call", start + timedelta(seconds=at), report))
+            for seconds, report in reports:
+                at = start + timedelta(seconds=seconds)
+                if isinstance(report, Noted):
+                    watchers.tell(PartySaid("call", at, report.party, report.words, "caller"))
+                else:
+                    watchers.tell(CallReported("call", at, report))
 
     asyncio.run(scenario())
 
@@ -179,6 +192,22 @@ def test_the_agents_sentence_is_covered_to_the_end_of_the_turn() -> None:
     spans: list[list[tuple[str, float, float]]] = []
     heard(spans, [(2.0, AgentSays("I have noted 4111 1111 1111 1111.")), (3.0, AgentSays("Right?")), (6.0, ENDED)])
     assert spans == [[("R", 1.5, 6.5)]]
+
+
+def test_what_is_private_in_notes_is_covered_on_the_side_of_who_said_it() -> None:
+    spans: list[list[tuple[str, float, float]]] = []
+    heard(
+        spans,
+        [
+            (4.0, ENDED),
+            (6.0, Noted("anna", "your number, please")),
+            (9.0, Noted(OTHER_SIDE, "four one one one one one one one")),
+            (12.0, Noted(OTHER_SIDE, "one one one one one one one one")),
+            (15.0, Noted("anna", "4111 1111 1111 1111, is that right")),
+            (17.0, Noted(OTHER_SIDE, "yes")),
+        ],
+    )
+    assert spans == [[("L", 3.5, 9.5), ("L", 8.5, 12.5)], [("R", 5.5, 15.5)]]
 
 
 # Consent

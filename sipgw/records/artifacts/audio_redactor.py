@@ -1,6 +1,7 @@
 """Covers private words in the recording by a tone, soon after they were said. If the STT reports word positions
 (AssemblyAI, Deepgram Nova), only the caller's private words are covered; otherwise everything that the caller said
-without a break. In the agent's speech it covers from the sentence to the end of the turn.
+without a break. In the agent's speech it covers from the sentence to the end of the turn. While a third speaks with the
+caller and notes are taken for the agent, the words of both are covered in the same way as the caller's.
 """
 
 import asyncio
@@ -9,14 +10,24 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import structlog
 
 from agent.records import AgentSays, CallerSaid, TurnEnded
 from media.recording.redact import Span
 from sipgw.config.records import PrivacyOptions
-from sipgw.events import CallAnswered, CallEnded, CallReported, Event, SoundWithheld, Watchers
+from sipgw.events import (
+    OTHER_SIDE,
+    CallAnswered,
+    CallEnded,
+    CallReported,
+    Event,
+    PartyChanged,
+    PartySaid,
+    SoundWithheld,
+    Watchers,
+)
 from sipgw.records.artifacts.artifact import SETTLED, Artifact
 from sipgw.records.artifacts.recordings import CallRecording
 from sipgw.records.privacy.redaction import Found, find
@@ -58,11 +69,24 @@ class _Piece(NamedTuple):
 
 @dataclass
 class _Words:
-    """The words of the present turn, and the caller's last words."""
+    """The last words of one person."""
 
+    side: Literal["L", "R"]
+    """Of the recording."""
     since: datetime
-    first_private: datetime | None = None
+    """End of what was said before."""
     before: tuple[list[_Piece], ...] = ()
+
+
+@dataclass
+class _Heard:
+    """The words of a call."""
+
+    caller: _Words
+    third: _Words
+    """Of the third for whom notes are taken."""
+    first_private: datetime | None = None
+    """The first private sentence of the agent in the present turn."""
 
 
 class _Job(NamedTuple):
@@ -86,7 +110,7 @@ class AudioRedactor:
         self._watchers = watchers
         self._live = live
         self._policy = policy
-        self._words: dict[str, _Words] = {}
+        self._heard: dict[str, _Heard] = {}
         self._withheld: set[str] = set()
         """Calls whose captured sound is withheld, because packets cannot be covered by a tone."""
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(WAITING)
@@ -103,25 +127,35 @@ class AudioRedactor:
 
     def _note(self, event: Event) -> None:
         if isinstance(event, CallAnswered):
-            self._words[event.call] = _Words(event.at)
+            self._heard[event.call] = _Heard(_Words("L", event.at), _Words("R", event.at))
         elif isinstance(event, CallEnded):
-            words = self._words.pop(event.call, None)
-            if words and words.first_private is not None:
-                self._cover(event.call, [("R", words.first_private - MARGIN, event.at + MARGIN)])
+            heard = self._heard.pop(event.call, None)
+            if heard and heard.first_private is not None:
+                self._cover(event.call, [("R", heard.first_private - MARGIN, event.at + MARGIN)])
             self._withheld.discard(event.call)
-        elif isinstance(event, CallReported) and (words := self._words.get(event.call)):
-            match event.report:
-                case CallerSaid(_, True):
-                    self._caller_said(event.call, event.at, event.report, words)
-                case AgentSays(text) if words.first_private is None and self._private(event.call, text):
-                    words.first_private = event.at
-                case TurnEnded():
-                    if words.first_private is not None:
-                        self._cover(event.call, [("R", words.first_private - MARGIN, event.at + MARGIN)])
-                    words.since, words.first_private = event.at, None
-                    self._judged(event.call, "R", event.at)
+        elif heard := self._heard.get(event.call):
+            match event:
+                case CallReported():
+                    self._reported(event, heard)
+                case PartyChanged():
+                    heard.third.since = event.at
+                case PartySaid(to="caller"):
+                    words = heard.caller if event.party == OTHER_SIDE else heard.third
+                    self._said(event.call, event.at, CallerSaid(event.words, True), words)
 
-    def _caller_said(self, call: str, at: datetime, said: CallerSaid, words: _Words) -> None:
+    def _reported(self, event: CallReported, heard: _Heard) -> None:
+        match event.report:
+            case CallerSaid(_, True):
+                self._said(event.call, event.at, event.report, heard.caller)
+            case AgentSays(text) if heard.first_private is None and self._private(event.call, text):
+                heard.first_private = event.at
+            case TurnEnded():
+                if heard.first_private is not None:
+                    self._cover(event.call, [("R", heard.first_private - MARGIN, event.at + MARGIN)])
+                heard.caller.since, heard.first_private = event.at, None
+                self._judged(event.call, "R", event.at)
+
+    def _said(self, call: str, at: datetime, said: CallerSaid, words: _Words) -> None:
         placed = [
             _Piece(one.text, at - timedelta(seconds=one.began) - WORD_MARGIN,
                    at - timedelta(seconds=one.ended) + WORD_MARGIN)
@@ -133,9 +167,9 @@ class AudioRedactor:
         for count in range(1, len(words.before) + 1):
             earlier = [piece for some in words.before[-count:-1] for piece in some]
             if private := self._private_pieces(call, earlier, placed):
-                self._cover(call, [("L", piece.since, piece.until) for piece in private])
+                self._cover(call, [(words.side, piece.since, piece.until) for piece in private])
                 break
-        self._judged(call, "L", at)
+        self._judged(call, words.side, at)
 
     def _private_pieces(self, call: str, earlier: list[_Piece], latest: list[_Piece]) -> list[_Piece]:
         """The private words in these pieces together, if they reach into the latest piece."""

@@ -25,6 +25,7 @@ from sipgw.events import (
     CallReported,
     Event,
     MediaAddress,
+    PartySaid,
     with_caller,
 )
 from sipgw.records.artifacts.artifact import Artifacts
@@ -32,7 +33,7 @@ from sipgw.records.artifacts.files import BUNDLE, KEEPING, absolute, file_names
 from sipgw.records.bundles.bundle import PROVIDERS, Bundle, began_of
 from sipgw.records.bundles.call_result import CallResult
 from sipgw.records.bundles.conversation_setup import ConversationSetup
-from sipgw.records.bundles.recorder import RECORDER, BundleRecorder
+from sipgw.records.bundles.recorder import RECORDER, BundleRecorder, Frame
 from sipgw.records.bundles.redacting import clean
 from sipgw.records.captures.capture import SipMessages
 from sipgw.records.captures.timeline import sip_as_dict
@@ -83,6 +84,14 @@ class _Seen:
         self.began = began
         self.recorder = BundleRecorder()
         self.sound: MediaAddress | None = None
+        self.noted: list[Frame] = []
+        """Words that the conversation did not get, as frames ``said``: the packets have their sound."""
+
+    def note(self, words: str) -> None:
+        """Keep words of the caller or a third that were written down for the agent."""
+        self.recorder.size += 100 + len(words)
+        if self.recorder.whole:
+            self.noted.append({"t": round(self.recorder.now, 5), "of": "said", "text": words})
 
 
 class BundleStore:
@@ -119,6 +128,8 @@ class BundleStore:
                 seen.recorder.note("answered_by", who=who, why=why)
             case CallReported(report=report):
                 seen.recorder.report(report)
+            case PartySaid(words=words, to="caller"):
+                seen.note(words)
             case CallEnded(ending=ending, media=media):
                 refused = {"refused": media["refused_sources"]} if "refused_sources" in media else {}
                 seen.recorder.note("ended", kind=ending.kind, cause=ending.cause, **refused)
@@ -211,7 +222,7 @@ class BundleStore:
         sip = sip_as_dict(self._sip_messages(began.key), recorder.zero)["messages"]
         setting, story = ConversationSetup.of(json.loads(json.dumps(recorder.setting))), CallResult.of(recorder.frames)
         made = Bundle(about, setting, story, recorder.frames, sip, packets, bytes(recorder.sound))
-        return clean(made, config.privacy, agent.secrets).write()
+        return clean(made, config.privacy, agent.secrets, seen.noted).write()
 
     async def keep(self, call: CallKey, engine: MediaEngine | None, artifacts: Artifacts) -> None:
         """Write the bundle of a call that has just ended into the folder, readable by us alone."""

@@ -7,7 +7,7 @@ removed as everywhere else.
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -38,10 +38,12 @@ _KEPT = frozenset(("of", "do", "name", "session", "provider", "usage"))
 _SIGNAL = re.compile(r"(?im)^(signal[ \t]*=[ \t]*)[0-9]")
 
 
-def clean(bundle: Bundle, privacy: PrivacyOptions, secrets: Iterable[str]) -> Bundle:
-    """`bundle` without the data that `privacy` excludes from exports, and without secrets."""
-    numbers = _numbers(bundle.frames, privacy) if "exports" in privacy.where else frozenset[str]()
-    said = _said(bundle.frames)
+def clean(bundle: Bundle, privacy: PrivacyOptions, secrets: Iterable[str], noted: Sequence[Frame] = ()) -> Bundle:
+    """`bundle` without the data that `privacy` excludes from exports, and without secrets. `noted` are frames ``said``
+    that are not in it: its sound has these words."""
+    told = [*bundle.frames, *noted]
+    numbers = _numbers(told, privacy) if "exports" in privacy.where else frozenset[str]()
+    said = _said(told)
     pressed = any("[pressed" in frame["text"] and _has(frame["text"], numbers) for frame in said)
     change = _changing(
         numbers, redactor_for(privacy, "exports"), sorted(secrets, key=len, reverse=True), pressed=pressed

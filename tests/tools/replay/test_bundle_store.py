@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -17,11 +18,11 @@ from media.g711 import ULAW_TO_ALAW
 from media.recording.tap import Tapped
 from media.rtp.packet import build, parse
 from sipgw.agents.agents import Agents
-from sipgw.config.config import GatewayConfig
+from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.config import parse as parse_config
 from sipgw.config.errors import ConfigError
 from sipgw.config.records import CaptureOptions, PrivacyOptions
-from sipgw.events import CallBegan, CallEnded, CallKey, CallReported, Disposition
+from sipgw.events import OTHER_SIDE, CallBegan, CallEnded, CallKey, CallReported, Disposition, PartySaid
 from sipgw.records.artifacts.files import file_name
 from sipgw.records.bundles.bundle import Bundle, read_bundle
 from sipgw.records.bundles.bundle_store import BundleStore, NoBundle
@@ -281,6 +282,30 @@ def test_what_is_not_private_stays_as_it_was() -> None:
     one = bundle("dictation")
     assert clean(one, PrivacyOptions(), []) == one
     assert clean(bundle("card"), PrivacyOptions(where=("records",)), []) == bundle("card")
+
+
+def test_a_number_that_was_said_while_notes_were_taken_is_covered(tmp_path: Path) -> None:
+    one, path = bundle("plain"), tmp_path / "one.call.zip"
+    frames = [frame for frame in one.frames if frame["of"] != "said"]  # the scribe hears the caller, not the agent
+
+    async def scenario() -> None:
+        agent = Mock(config=AgentConfig(), secrets=frozenset(), providers={"stt": "a", "llm": "b", "tts": "c"})
+        bundles = BundleStore(CaptureOptions(bundles="demand"), lambda name: agent, lambda call: None)
+        bundles.watch(CallBegan("a", NOW, "in", "trunk", "agent", "1", "2", {}))
+        kept = bundles._live["a"]
+        kept.recorder.frames, kept.recorder.setting = frames, one.setting.as_dict()
+        kept.recorder.zero -= 1000
+        for noted in ([], [PartySaid("a", NOW, OTHER_SIDE, NUMBER, "caller")]):
+            for event in noted:
+                bundles.watch(event)
+            path.write_bytes(bundles._written(kept, list(one.packets)))
+            got = read_bundle(path)
+            assert got.frames == frames, "they are no part of the conversation"
+            payloads = {parse(packet.data).payload for packet in got.packets
+                        if not packet.out and not packet.control}  # fmt: skip
+            assert (payloads <= {TONE, b"\xff" * 160}) is bool(noted)
+
+    run(scenario())
 
 
 def test_a_law_is_covered_too_and_pauses_stay() -> None:
