@@ -45,7 +45,7 @@ from sipgw.events import (
 )
 from sipgw.records.captures.capture import SipMessages
 from sipgw.records.privacy.growing import GrowingText
-from sipgw.records.privacy.redaction import Redact
+from sipgw.records.privacy.redaction import Redact, in_json
 
 MODES = {
     "": "has left the call",
@@ -134,7 +134,7 @@ class Timeline:
                 self._reported(report, now)
             case CallTransferred(to=to, accepted=accepted, status=status, reason=reason):
                 done = "connected" if accepted else "not connected"
-                self._note(now, "transfer", f"Transfer to {to}: {done}, {status} {reason}".strip())
+                self._note(now, "transfer", self.redact(f"Transfer to {to}: {done}, {status} {reason}".strip()))
             case (
                 PartyChanged() | PartySaid() | MessageTaken() | TrunkAlarm() | CostAlarm() | DocumentsUnread()
                 | SoundWithheld()
@@ -148,7 +148,7 @@ class Timeline:
                     )
                 self.ended, self.length = event, self._at(now)
                 self.going.clear()
-                self._note(now, "ended", f"{event.ending.kind}: {event.ending.cause}")
+                self._note(now, "ended", f"{event.ending.kind}: {self.redact(event.ending.cause)}")
 
     def _told(
         self, event: PartyChanged | PartySaid | MessageTaken | TrunkAlarm | CostAlarm | DocumentsUnread | SoundWithheld
@@ -188,7 +188,7 @@ class Timeline:
             "stir": self.stir,
             "answered": self.answered,
             "ended": self.length,
-            "ending": {"kind": ended.ending.kind, "cause": ended.ending.cause[:TEXT]} if ended else None,
+            "ending": {"kind": ended.ending.kind, "cause": self.redact(ended.ending.cause)[:TEXT]} if ended else None,
             "media": _media(ended.media) if ended else {},
             "turns": self.turns,
             "going": [turn.shown for turn in self.going],
@@ -216,8 +216,8 @@ class Timeline:
                     del self.going[0]
                 marks = [getattr(turn.times, name) for name in MARKS]
                 said = turn.as_dict()
-                said["tools"] = [_bounded(changed(run, self.redact)) for run in said["tools"][:50]]
-                said["sources"] = [_bounded(changed(one, self.redact)) for one in said["sources"][:50]]
+                said["tools"] = [_bounded(in_json(run, self.redact)) for run in said["tools"][:50]]
+                said["sources"] = [_bounded(in_json(one, self.redact)) for one in said["sources"][:50]]
                 said |= {name: self.redact(said[name])[:TEXT] for name in ("caller", "said", "heard")}
                 said |= {"t": self._at(now), "marks": [None if mark is None else self._at(mark) for mark in marks]}
                 self._keep(self.turns, TURNS, said)
@@ -226,10 +226,10 @@ class Timeline:
             case ToolStarted(name, _):
                 self._note(now, "tool", f"{name} is run.")
             case ToolDone(run):
-                told = f"failed: {run.error}" if run.error else "returned"
+                told = f"failed: {self.redact(run.error)}" if run.error else "returned"
                 self._note(now, "tool", f"{run.name} {told} after {run.seconds:.2f} s.")
             case ProviderFailed(part, cause):
-                self._note(now, "failure", f"{PARTS[part]} failed: {cause}")
+                self._note(now, "failure", f"{PARTS[part]} failed: {self.redact(cause)}")
             case LanguageChanged(language, why):
                 self._note(now, "language", f"The agent speaks {NAMES.get(language, language)} now ({why}).")
             case HandedOver(agent, before, reason):

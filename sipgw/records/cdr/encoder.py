@@ -236,7 +236,7 @@ def _ended(event: CallEnded, at: str, going: CallInProgress) -> Entry:
     changed = {
         "ended": at,
         "ending": text(event.ending.kind, 64),
-        "cause": text(event.ending.cause, CAUSE),
+        "cause": text(going.redact(event.ending.cause), CAUSE),  # of a model, too: why it hung up
         "media": media if isinstance(media, dict) else {},
     }
     if isinstance(recording := event.media.get("recording"), dict):

@@ -136,6 +136,21 @@ def test_a_number_that_is_said_in_pieces_is_never_shown_whole() -> None:
     assert going["caller"] == going["said"] == "My card is [card ••1111], thanks."
 
 
+def test_nothing_private_stands_in_values_reasons_and_faults() -> None:
+    timeline, card = Timeline(BEGAN, 100.0, redact=redactor(PrivacyOptions().redact)), 4111111111111111
+    run = ToolRun("pay", {"card": card, str(card): "x"}, {"paid_by": [card]}, f"no account for {card}")
+    for event in (
+        report(ToolDone(run)),
+        report(TurnEnded(turn(tools=[run], sources=[{"file": "a.md", "chunk": card}]))),
+        report(ProviderFailed("llm", f"invalid value {card}")),
+        CallTransferred("c@1", NOW, "sip:desk@pbx", False, 603, f"Decline {card}"),
+        CallEnded("c@1", NOW, Disposition("agent_hung_up", f"the card {card} was declined"), {}),
+    ):
+        timeline.tell(event, 101.0)
+    written = json.dumps(timeline.as_dict(None), ensure_ascii=False)
+    assert str(card) not in written and written.count("[card ••1111]") == 10
+
+
 @pytest.mark.slow
 def test_a_huge_call_stays_small() -> None:
     timeline = Timeline(BEGAN._replace(caller="1" * 10**6, identity={"name": "x" * 10**6}), 0.0)

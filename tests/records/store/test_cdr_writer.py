@@ -16,7 +16,7 @@ import pytest
 
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolRun, ToolStarted
 from sipgw.config.records import PrivacyOptions, StoreOptions
-from sipgw.events import CallReported, CallTransferred, Event, Watchers
+from sipgw.events import CallReported, CallTransferred, Disposition, Event, Watchers
 from sipgw.records.cdr import spool_feed, writer
 from sipgw.records.cdr.writer import CdrWriter
 from sipgw.records.privacy.redaction import redactor_for
@@ -360,7 +360,8 @@ def test_what_is_private_is_in_no_file(tmp_path: Path) -> None:
                 "4111-1111-1111-1111 refused",
                 0.1,
             )
-            for event in a_call("c", [turn(f"It is {card}.", f"You said {card}?", run)]):
+            *before_end, end = a_call("c", [turn(f"It is {card}.", f"You said {card}?", run)])
+            for event in (*before_end, end._replace(ending=Disposition("agent_hung_up", f"no account of {card}"))):
                 watchers.tell(event)
             before = b"".join(path.read_bytes() for path in (tmp_path / "x.db.spool").rglob("*.jsonl"))
             await kept.written()
@@ -369,6 +370,7 @@ def test_what_is_private_is_in_no_file(tmp_path: Path) -> None:
 
     spooled, kept, call = asyncio.run(scenario())
     (one,) = call["turns"]
+    assert call["cause"] == "no account of [card ••1111]"
     assert (one["caller"], one["said"]) == ("It is [card ••1111].", "You said [card ••1111]?")
     (run,) = one["tools"]
     assert (run["arguments"], run["result"], run["error"]) == (
