@@ -27,7 +27,7 @@ WHAT = (
     "words for a browser", "sound for a listener",
     "sound and keys of a call",
     "messages of a brain", "answers of MCP servers", "searches for words", "dry runs",
-    "bundles of tenants", "websockets of operators",
+    "bundles of tenants", "websockets of operators", "listeners of recordings",
 )  # fmt: skip
 FULL.update(dict.fromkeys(WHAT, 0))  # shown from the start, because a rate begins at 0
 

@@ -104,8 +104,9 @@ async def recording(request: Request, call: str, app: Here, who: ViewerRole, sav
     path = await recording_of(app, await there_is(app, call))
     name, objects = f"{file_name(call)}{path.suffix}" if save else "", app.gateway.store.objects
     link = await objects.link(key, name) if objects and (key := await object_of(app.gateway.store, path)) else ""
-    # Of a file, not for each piece of it; a link gives all of it, whatever piece is asked for.
-    if link or request.headers.get("range", "bytes=0-") == "bytes=0-":
+    # A link gives all of it, whatever piece is asked for.
+    whole = bool(link) or request.headers.get("range", "bytes=0-") == "bytes=0-"
+    if app.listened.anew(who, call, asyncio.get_running_loop().time(), whole=whole):
         await note(request, "heard the recording", call)
     if link:
         return RedirectResponse(link, 307)

@@ -25,6 +25,7 @@ from sipgw.web.authentication import Authentication
 from sipgw.web.comparisons import Comparisons
 from sipgw.web.feed import Feed
 from sipgw.web.gateway_view import GatewayView
+from sipgw.web.listened import Listened
 from sipgw.web.oidc.provider import OidcProvider
 from sipgw.web.overview import Overviews
 from sipgw.web.placed import PlacedCalls
@@ -78,6 +79,7 @@ class App:
     jobs: Jobs
     """Campaigns and callbacks; to a tenant only its own."""
     searches: Searches = field(default_factory=Searches)
+    listened: Listened = field(default_factory=Listened)
 
     @staticmethod
     def of(request: HTTPConnection) -> "App":

@@ -17,6 +17,7 @@ from media.recording.wav import header
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallKey, CallMeasured, CallReported, Disposition, Watchers
 from sipgw.records.artifacts.artifact import SETTLED, Artifacts
 from sipgw.records.artifacts.recordings import CallRecording
+from sipgw.web.accounts import audit_entries
 from sipgw.records.artifacts.work import ArtifactWorker
 from sipgw.records.captures.explain import median_wait
 from sipgw.records.cdr.writer import CdrWriter
@@ -270,6 +271,10 @@ def test_the_recording_is_played_in_parts_and_has_a_shape(tmp_path: Path) -> Non
         assert str(tmp_path) not in (await visitor.browser.get("/calls/a@1/timeline.json")).text
         part = await visitor.browser.get("/calls/a@1/recording", headers={"Range": "bytes=0-3"})
         assert (part.status_code, part.content, part.headers["content-type"]) == (206, b"RIFF", "audio/wav")
+        for asked in ("bytes=4-", "bytes=8-15"):
+            await visitor.browser.get("/calls/a@1/recording", headers={"Range": asked})
+        heard = [(one.action, one.target) for one in await audit_entries(visitor.gateway.store)]
+        assert heard == [("heard the recording", "a@1")], "one line for a player that never asks for the whole"
         shape = (await visitor.browser.get("/calls/a@1/waveform.json")).json()
         assert shape["seconds"] == 4.0
         left, right = shape["peaks"]
