@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from fastapi import HTTPException
@@ -22,7 +22,7 @@ BROWSERS = 100
 """Browsers that are fed at the same time."""
 ALIVE = b": still here\n\n"
 AT_MOST = 600.0
-"""Seconds of one stream. The browser asks for another at once, and is authenticated again."""
+"""Seconds of one stream. The browser asks for another at once."""
 CLOSED = b"event: closed\ndata: {}\n\n"
 ALIVE_EVERY = 15.0
 """Seconds between keep-alives: proxies close idle connections."""
@@ -144,9 +144,11 @@ def event(name: str, data: Any) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
 
-async def streamed(events: AsyncGenerator[bytes, None], full: str) -> StreamingResponse:
-    """The answer that sends `events`. It has begun them, so they have their place before the status is sent. Raises 503
-    with the reason `full` if there is none."""
+async def streamed(
+    events: AsyncGenerator[bytes, None], full: str, lost: Callable[[], Awaitable[bool]]
+) -> StreamingResponse:
+    """The answer that sends `events` until `lost`. It has begun them, so they have their place before the status is
+    sent. Raises 503 with the reason `full` if there is none."""
     try:
         first = await anext(events)
     except NoPlace:
@@ -156,6 +158,8 @@ async def streamed(events: AsyncGenerator[bytes, None], full: str) -> StreamingR
         async with contextlib.aclosing(events):
             yield first
             async for one in events:
+                if await lost():
+                    return
                 yield one
 
     return StreamingResponse(whole(), media_type="text/event-stream")

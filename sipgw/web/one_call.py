@@ -30,6 +30,7 @@ from sipgw.records.store.seen_by import seen_by
 from sipgw.records.store.tables import CallRecord
 from sipgw.web.feed import streamed
 from sipgw.web.found_call import CallRoute, FoundCall, find
+from sipgw.web.lasting_access import Access
 from sipgw.web.models import Report
 from sipgw.web.principal import OperatorRole, ViewerRole
 from sipgw.web.state import READING, App, Here, note, page, people
@@ -151,7 +152,7 @@ async def bundle(request: Request, call: str, app: Here, who: OperatorRole) -> R
 
 @router.get("/calls/{call:path}/words")
 @by_tenant
-async def live_words(request: Request, call: str, app: Here, who: OperatorRole) -> Response:
+async def live_words(call: str, app: Here, who: OperatorRole, access: Access) -> Response:
     """Server-sent events: each word of a call that goes on, as soon as it is recognised, and before private words are
     taken out: for those who may listen, too."""
     session = (await there_is(app, call)).session
@@ -161,7 +162,7 @@ async def live_words(request: Request, call: str, app: Here, who: OperatorRole) 
     events = app.transcripts.follow(
         identity, lambda: identity in app.gateway.calls, lambda: recording is None or recording.keeps, who.tenant
     )
-    return await streamed(events, "too many pages follow calls")
+    return await streamed(events, "too many pages follow calls", access.lost)
 
 
 @router.get("/calls/{call:path}")

@@ -18,6 +18,7 @@ from sipgw.calls.listeners import TooManyListeners
 from sipgw.calls.session import CallSession
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.web.found_call import find
+from sipgw.web.lasting_access import Access, LastingAccess
 from sipgw.web.phone import Phone, PhoneCallRequest
 from sipgw.web.principal import OperatorRole
 from sipgw.web.state import Here, note
@@ -26,7 +27,7 @@ from sipgw.web.tenant_view import by_tenant
 router = APIRouter()
 
 LISTEN_LIMIT = 600.0
-"""Seconds of one stream. The page asks for another at once, and is authenticated again."""
+"""Seconds of one stream. The page asks for another at once."""
 TAKE_LIMIT = 7200.0
 """Longest take-over in seconds; then the agent goes on."""
 OFFER_LIMIT = 10.0
@@ -46,6 +47,7 @@ AGAIN = CloseCode(4000, "")
 OVER = CloseCode(4001, "The call is over.")
 BACK = CloseCode(4002, "The agent has the call again.")
 REFUSED = 4003
+SIGNED_OUT = CloseCode(REFUSED, "You are signed out.")
 
 
 async def _live(call: str, app: Here) -> CallSession | None:
@@ -68,13 +70,13 @@ async def _placed(who: OperatorRole) -> AsyncIterator[None]:
 
 @router.websocket("/api/live/{call:path}/listen", dependencies=[Depends(_placed)])
 @by_tenant
-async def listen(socket: WebSocket, app: Here, who: OperatorRole, live: Live) -> None:
+async def listen(socket: WebSocket, who: OperatorRole, live: Live, access: Access) -> None:
     """Blocks of 100 ms of mu-law: the caller on the left, the agent or person on the right. A slow listener loses the
     oldest."""
     await socket.accept()
     if live is not None:
         await note(socket, "listened", live.info.id)
-    await _close(socket, await _while_there(socket, _listening(socket, live)))
+    await _close(socket, await _while_there(socket, access, _listening(socket, live)))
 
 
 async def _listening(socket: WebSocket, live: CallSession | None) -> CloseCode:
@@ -94,8 +96,9 @@ async def _listening(socket: WebSocket, live: CallSession | None) -> CloseCode:
 @router.websocket("/api/live/{call:path}/take-over", dependencies=[Depends(_placed)])
 @by_tenant
 async def take_over(
-    socket: WebSocket, app: Here, calls: Phone, who: OperatorRole, live: Live, mode: Mode = Mode.TAKE_OVER
-) -> None:
+    socket: WebSocket, app: Here, calls: Phone, who: OperatorRole, live: Live, access: Access,
+    mode: Mode = Mode.TAKE_OVER,
+) -> None:  # fmt: skip
     """Takes an SDP offer like a call from a browser, sends the answer, and reports when the operator is connected. The
     agent has the call alone when the socket is closed. For `mode` see `sipgw.calls.conference`.
     """
@@ -126,17 +129,22 @@ async def take_over(
             return BACK
         return BACK if live.info.id in app.gateway.calls else OVER
 
-    await _close(socket, await _while_there(socket, operating()))
+    await _close(socket, await _while_there(socket, access, operating()))
 
 
-async def _while_there(socket: WebSocket, work: Coroutine[Any, Any, CloseCode]) -> CloseCode | None:
+async def _while_there(
+    socket: WebSocket, access: LastingAccess, work: Coroutine[Any, Any, CloseCode]
+) -> CloseCode | None:
     """Await the work, or None if the page is closed before."""
     async with asyncio.TaskGroup() as group:
         doing, leaving = group.create_task(_to_the_end(work)), group.create_task(_left(socket))
-        await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        doing.cancel()
-        leaving.cancel()
-    return None if doing.cancelled() else doing.result()
+        ending = group.create_task(access.over())
+        await asyncio.wait({doing, leaving, ending}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (doing, leaving, ending):
+            task.cancel()
+    if not doing.cancelled():
+        return doing.result()
+    return None if ending.cancelled() else SIGNED_OUT
 
 
 async def _to_the_end(work: Coroutine[Any, Any, CloseCode]) -> CloseCode | None:
