@@ -167,6 +167,13 @@ class Authentication:
         self.sessions.close(cookie)
         await self.accounts.sign_outs.end(digest(cookie))
 
+    async def expects_setup(self) -> bool:
+        """Whether the first password is still to be set: another gateway or ``sipgw web password`` may have set it.
+        Raises `SQLAlchemyError`."""
+        if self.setup and not await self.accounts.empty():
+            self.setup = ""
+        return bool(self.setup)
+
     async def set_up(self, token: str, password: str, address: str) -> str | None:
         """Set the first password, once; returns the token for the cookie, or None if `token` is not the right one.
 

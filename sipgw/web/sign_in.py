@@ -24,7 +24,7 @@ async def form(
 ) -> Response:  # fmt: skip
     """The form; `over`: the reader was signed in until now. A cookie that counts no more says the same."""
     over = over or cookie_name(secure=request.scope["secure"]) in request.cookies
-    return sign_in_page(request, inside(next), setup=bool(app.auth.setup), over=over)
+    return sign_in_page(request, inside(next), setup=await app.auth.expects_setup(), over=over)
 
 
 @router.post("/sign-in")
@@ -61,14 +61,14 @@ async def sign_out(request: Request, app: Here, _who: ViewerRole) -> Response:
 @router.get("/setup")
 async def setup_form(request: Request, app: Here, token: str = "") -> Response:
     """The page for the first password; the terminal shows its link."""
-    _expects_setup(app)
+    await _expects_setup(app)
     return page(request, "setup.html", title="Welcome", token=token, problem="", least=LEAST)
 
 
 @router.post("/setup")
 async def setup(request: Request, app: Here, token: Annotated[str, Form()], password: Password) -> Response:
     """Set the first password."""
-    _expects_setup(app)
+    await _expects_setup(app)
     try:
         entered = await app.auth.set_up(token, password, address(request))
     except TooManyAttempts:
@@ -82,8 +82,8 @@ async def setup(request: Request, app: Here, token: Annotated[str, Form()], pass
     return page(request, "setup.html", status=400, title="Welcome", token=token, problem=problem, least=LEAST)
 
 
-def _expects_setup(app: App) -> None:
-    if not app.auth.setup:
+async def _expects_setup(app: App) -> None:
+    if not await app.auth.expects_setup():
         raise HTTPException(404, "The first password is set already.")
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from sipgw.config.web import WebOptions
 from sipgw.web import authentication
-from sipgw.web.accounts import AccountError, audit_entries
+from sipgw.web.accounts import AccountError, Accounts, audit_entries
 from sipgw.web.security import COOKIE
 from sipgw.web.sessions import Sessions
 from sipgw.web.sign_in import inside
@@ -241,6 +241,21 @@ def test_a_session_counts_at_every_gateway_of_the_database(tmp_path: Path) -> No
             assert (await beside.browser.post("/sign-out", headers=await beside.token())).status_code == 204
             beside.browser.cookies.update(there.browser.cookies)
             assert (await beside.browser.get("/trunks")).status_code == 303
+
+    asyncio.run(look())
+
+
+def test_the_link_of_the_first_password_ends_when_another_process_sets_it(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with visit(tmp_path, ABROAD) as there:
+            token = there.auth.setup
+            assert (await there.browser.get(f"/setup?token={token}")).status_code == 200
+            await Accounts(there.gateway.store).set_user("admin", "admin", "battery staple")
+            late = await there.browser.post("/setup", data={"token": token, "password": "correct horse"})
+            assert (late.status_code, "set already" in late.text) == (404, True)
+            assert (await there.browser.get(f"/setup?token={token}")).status_code == 404
+            assert (await sign_in(there)).status_code == 401
+            assert (await sign_in(there, password="battery staple")).status_code == 303
 
     asyncio.run(look())
 
