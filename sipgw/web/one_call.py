@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gzip
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,14 @@ PAUSES = (0.1, 0.3, 0.6)
 KINDS = {".wav": "audio/wav", ".opus": "audio/ogg"}
 
 
+class TimelineResponse(JSONResponse):
+    """Words of models and tools may have halves of characters, which UTF-8 lacks; they become ``?``."""
+
+    def render(self, content: Any) -> bytes:
+        """See `JSONResponse.render`."""
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
 @router.get("/calls/{call:path}/timeline.json")
 @by_tenant
 async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> Response:
@@ -83,7 +92,7 @@ async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> R
     }
     told = seen_by(found, who.tenant)
     told["costs"] = _in_words(told["costs"])  # last: the names of trunks are kept back by the form of the record
-    return await _compressed(request, JSONResponse(told, headers={"ETag": tag} if version else None))
+    return await _compressed(request, TimelineResponse(told, headers={"ETag": tag} if version else None))
 
 
 @router.get("/calls/{call:path}/waveform.json")

@@ -49,8 +49,8 @@ class Bundle:
         """The file; the same call makes the same bytes."""
         head = {"format": FORMAT, "version": VERSION} | self.about | {"setting": self.setting.as_dict()}
         contents = (
-            _json(head).encode(),
-            _json(self.story.as_dict()).encode(),
+            _json(head),
+            _json(self.story.as_dict()),
             _lines(self.frames),
             _lines(self.sip),
             packed(self.packets),
@@ -67,7 +67,7 @@ def reheaded(content: bytes, change: Callable[[dict[str, Any]], dict[str, Any]])
     """The file of a bundle with another head, the facts of its call; packed fast, because somebody waits for it. Raises
     `BundleError`."""
     parts = _unpacked(io.BytesIO(content), "the file")
-    return _zipped((_json(change(_head(parts))).encode(), *(parts[name] for name in PARTS[1:])), level=1)
+    return _zipped((_json(change(_head(parts))), *(parts[name] for name in PARTS[1:])), level=1)
 
 
 def began_of(content: bytes) -> str:
@@ -162,17 +162,19 @@ def privacy_of(about: dict[str, Any]) -> PrivacyOptions:
     return PrivacyOptions(**found)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1, default=str)
+def _json(value: Any) -> bytes:
+    """Halves of characters, which UTF-8 lacks, become ``?``."""
+    return json.dumps(value, ensure_ascii=False, indent=1, default=str).encode("utf-8", "replace")
 
 
 def _lines(values: Sequence[Any]) -> bytes:
     lines = (json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str) for value in values)
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
 
 
 def _of_lines(text: bytes) -> list[dict[str, Any]]:
-    found = [json.loads(line) for line in text.decode().splitlines() if line.strip()]
+    # Not `splitlines`: JSON may have U+2028 and other ends of lines within a text.
+    found = [json.loads(line) for line in text.decode().split("\n") if line.strip()]
     if not all(isinstance(one, dict) for one in found):
         raise ValueError("a line is no JSON object")
     return found

@@ -284,6 +284,15 @@ def test_what_is_not_private_stays_as_it_was() -> None:
     assert clean(bundle("card"), PrivacyOptions(where=("records",)), []) == bundle("card")
 
 
+def test_a_text_may_have_any_character(tmp_path: Path) -> None:
+    one, path, text = bundle("plain"), tmp_path / "one.call.zip", "a\u2028b\x85c\ud83d"
+    frames = [*one.frames, {"t": 99.0, "of": "said", "text": text}]
+    sip = [*one.sip, {"t": 99.0, "out": False, "text": text}]
+    path.write_bytes(replace(one, about=one.about | {"caller": text}, frames=frames, sip=sip).write())
+    got = read_bundle(path)
+    assert {got.about["caller"], got.frames[-1]["text"], got.sip[-1]["text"]} == {"a\u2028b\x85c?"}
+
+
 def test_a_number_that_was_said_while_notes_were_taken_is_covered(tmp_path: Path) -> None:
     one, path = bundle("plain"), tmp_path / "one.call.zip"
     frames = [frame for frame in one.frames if frame["of"] != "said"]  # the scribe hears the caller, not the agent
