@@ -354,6 +354,12 @@ class Jobs:
         async with self._view.read() as session:
             return list(await session.scalars(select(Job).where(Job.campaign == campaign).order_by(Job.id)))
 
+    async def callbacks(self, most: int) -> list[Job]:
+        """The callbacks that were promised last, newest first."""
+        query = select(Job).where(Job.campaign == "").order_by(Job.id.desc()).limit(most)
+        async with self._view.read() as session:
+            return list(await session.scalars(query))
+
     async def forget(self, numbers: Sequence[str]) -> int:
         """Delete all jobs of these numbers. Returns how many there were."""
         async with self._store.write() as session:

@@ -25,14 +25,14 @@ async def outbound(request: Request, app: Here, who: ViewerRole) -> Response:
     """The page. The decisions of the gate are about the calls of all, so a tenant does not see them."""
     problem, callbacks, campaigns = "", list[Job](), list[CampaignProgress]()
     try:
-        callbacks = await app.jobs.all("")
+        callbacks = await app.jobs.callbacks(CALLBACKS)
         campaigns = await progress(app.jobs)
     except SQLAlchemyError:
         problem = "The database does not answer."
     decisions = [] if who.tenant else await READING.run(latest, app.gateway.config.audit_folder, DECISIONS)
     ways = [] if who.tenant else [trunk.name for trunk in app.gateway.config.trunks if trunk.domain_uri is not None]
     return page(
-        request, "outbound.html", title="Outbound", problem=problem, callbacks=list(reversed(callbacks))[:CALLBACKS],
+        request, "outbound.html", title="Outbound", problem=problem, callbacks=callbacks,
         campaigns=campaigns, decisions=decisions, agents=list(app.gateway.agents.all),
         trunks=[] if who.tenant else [status.name for status in app.gateway.status()], longest=LONGEST, ways=ways,
     )  # fmt: skip

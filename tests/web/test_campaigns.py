@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from sipgw.outbound import planning
 from sipgw.outbound.jobs import Jobs
+from sipgw.outbound.tables import Job
 from sipgw.records.store.tables import CallRecord
+from sipgw.web import outbound
 from sipgw.web.campaign_models import LONGEST
 from sipgw.web.principal import Role
 from sipgw.web.tables import AuditEntry
@@ -248,5 +250,30 @@ def test_a_program_needs_the_scope(tmp_path: Path) -> None:
                 answer = await there.browser.post(f"{PATH}/dry-run", json=people(), headers=headers)
                 assert answer.status_code == status, scope
             assert (await there.browser.get(PATH, headers=headers)).status_code == 403, "it cannot read"
+
+    asyncio.run(look())
+
+
+def test_the_page_reads_no_more_callbacks_than_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that were made stay in the database for as long as `[retention]` says, or for ever."""
+    read = list[str]()
+
+    def loaded(job: Job, _: object) -> None:
+        read.append(job.number)
+
+    async def look() -> None:
+        async with visit(tmp_path) as there:
+            for number in range(5):
+                await Jobs(there.gateway.store, "").add(
+                    Job(campaign="", key=str(number), number=f"+1555010{number}", agent="agent", due=0.0)
+                )
+            monkeypatch.setattr(outbound, "CALLBACKS", 2)
+            event.listen(Job, "load", loaded)
+            try:
+                page = (await there.browser.get("/outbound")).text
+            finally:
+                event.remove(Job, "load", loaded)
+            assert read == ["+15550104", "+15550103"]
+            assert page.index("+15550104") < page.index("+15550103") and "+15550102" not in page
 
     asyncio.run(look())
