@@ -1,4 +1,4 @@
-"""Who has signed out, or was signed out by others, hears and sees no more of calls; pages that stay open change nothing."""
+"""Who has signed out, or was signed out by others, hears and sees no more of calls, whatever pages stay open."""
 
 import asyncio
 import contextlib
@@ -79,33 +79,39 @@ def test_who_is_signed_out_neither_hears_nor_speaks(
 @pytest.mark.parametrize("path", ["/live/events", "/calls/call-1/words"])
 def test_who_is_signed_out_reads_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, how: str) -> None:
     async def look() -> None:
-        async with signed_in(tmp_path, monkeypatch) as (gateway, browser), asyncio.timeout(HANG):
-            async with browser.stream("GET", path) as answer:
-                pieces = answer.aiter_raw()
-                await anext(pieces)
-                await sign_out(gateway, browser, how)
-                async for _ in pieces:
-                    pass
+        async with (
+            signed_in(tmp_path, monkeypatch) as (gateway, browser),
+            asyncio.timeout(HANG),
+            browser.stream("GET", path) as answer,
+        ):
+            pieces = answer.aiter_raw()
+            await anext(pieces)
+            await sign_out(gateway, browser, how)
+            async for _ in pieces:
+                pass
 
     asyncio.run(look())
 
 
 def test_nobody_is_signed_out_because_the_database_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def look() -> None:
-        async with signed_in(tmp_path, monkeypatch) as (gateway, browser), asyncio.timeout(HANG):
-            async with browser.stream("GET", "/live/events") as answer:
-                pieces, asked = answer.aiter_raw(), 0
-                await anext(pieces)
+        async with (
+            signed_in(tmp_path, monkeypatch) as (_, browser),
+            asyncio.timeout(HANG),
+            browser.stream("GET", "/live/events") as answer,
+        ):
+            pieces, asked = answer.aiter_raw(), 0
+            await anext(pieces)
 
-                async def away(*_: Any) -> None:
-                    nonlocal asked
-                    asked += 1
-                    raise OperationalError("select", {}, OSError("no route to the database"))
+            async def away(*_: Any) -> None:
+                nonlocal asked
+                asked += 1
+                raise OperationalError("select", {}, OSError("no route to the database"))
 
-                with monkeypatch.context() as now:
-                    now.setattr(Authentication, "who", away)
-                    while asked < 3:
-                        await anext(pieces)
-                await anext(pieces)
+            with monkeypatch.context() as now:
+                now.setattr(Authentication, "who", away)
+                while asked < 3:
+                    await anext(pieces)
+            await anext(pieces)
 
     asyncio.run(look())

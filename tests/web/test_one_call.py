@@ -17,7 +17,6 @@ from media.recording.wav import header
 from sipgw.events import CallAnswered, CallBegan, CallEnded, CallKey, CallMeasured, CallReported, Disposition, Watchers
 from sipgw.records.artifacts.artifact import SETTLED, Artifacts
 from sipgw.records.artifacts.recordings import CallRecording
-from sipgw.web.accounts import audit_entries
 from sipgw.records.artifacts.work import ArtifactWorker
 from sipgw.records.captures.explain import median_wait
 from sipgw.records.cdr.writer import CdrWriter
