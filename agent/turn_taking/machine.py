@@ -146,7 +146,8 @@ class TurnMachine(Presence):
     def says(self, sentence: str, before: str, now: float) -> Decisions:
         """The sound of `sentence` begins; `before` is the one before it in the same reply."""
         agent, voice, turn = self._agent, self._voice, self._turn
-        agent.said, agent.until = f"{before} {sentence}".strip(), inf
+        agent.said = f"{before} {sentence}".strip()
+        agent.begin(now)
         agent.since = min(agent.since, now)
         asks = self.endpointing.asks = sentence.rstrip().endswith(QUESTIONS)
         if asks or not agent.asks or self.endpointing.expected is OPEN:

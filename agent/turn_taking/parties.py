@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from agent.hearing.changes import CERTAIN, Change, SoundEvidence
 from agent.hearing.echo_path import Path
+from agent.turn_taking.judging import AROUND
 from agent.turn_taking.table import Action
 from agent.turn_taking.words import QUESTIONS
 
@@ -261,6 +262,8 @@ class Statement:
     """Whether it asks the caller something."""
     until: float = -inf
     """When its sound ended; infinite while it goes on."""
+    pause: tuple[float, float] = (-inf, -inf)
+    """The silence before its sound: from the end of the sound before to the beginning."""
     since: float = inf
     """When the first sound of what answers the caller's last turn began; infinite as long as there is none."""
     greeted: bool = False
@@ -281,6 +284,19 @@ class Statement:
     """Whether some of the words for the caller's next turn were said while it went on."""
     kept: str = ""
     """Older ones that were no answer to it, but say something: a part of the caller's next turn."""
+
+    def begin(self, now: float) -> None:
+        """Its sound begins, or goes on with the next sentence."""
+        if self.until < inf:
+            self.pause, self.until = (self.until, now), inf
+
+    def silent_for(self, ended: float, until: float) -> float:
+        """Seconds from its last sound, which ended `until` then at the latest, to the end of words; 0 while it goes on.
+
+        Words from before its sound were said into the silence before.
+        """
+        before, began = self.pause
+        return max(0.0, ended - (before if ended < began - AROUND else until))
 
 
 class Absence(Enum):

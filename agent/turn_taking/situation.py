@@ -266,7 +266,7 @@ class Situation:
         speaking = self.state in (*SPEAKS, State.PAUSED)
         until = self._entered if self.state is State.PAUSED else agent.until
         return Scene(
-            said, agent.asks, speaking, max(0.0, min(ended, now) - until), voice.length(now), voice.path,
+            said, agent.asks, speaking, agent.silent_for(min(ended, now), until), voice.length(now), voice.path,
             voice.apart(ended, now), voice.opened - began,
         )  # fmt: skip
 

@@ -64,5 +64,13 @@ FOUND: list[tuple[Steps, Setting, bool]] = [
     # A hold outlasts who was waited for, and a recording outlasts who had the call when a menu of it ended.
     ([("queue", 0.02), ("hold", 0.02), ("person", 0.02)], Setting(True), True),
     ([("taken", 0.02), ("recording", 0.02), ("menu", 0.02), ("back", 0.02)], Setting(True), True),
+    # A word of a while ago came while the agent began to speak: no echo can be that old.
+    (
+        [("unreported", 0.02), ("quiet", 40.0), ("faint voice", 0.02), ("says", 0.02), ("behind", 0.02),
+         ("final", 0.02)],
+        Setting(True, Path.ECHO), True,
+    ),
+    # A greeting of before somebody gave the caller back turned out to be another word.
+    ([("taken", 0.2), ("hello", 0.02), ("hold", 0.02), ("revised", 0.02)], Setting(True, None, "touching"), False),
 ]  # fmt: skip
 """Steps and parts of each call, and whether replies are heard after them."""

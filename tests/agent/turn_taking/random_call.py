@@ -1,6 +1,7 @@
 """A call of steps in any order: the acts of its parties, and what its driver does with the turn machine's decisions."""
 
 from dataclasses import dataclass, field
+from functools import partialmethod
 from math import inf
 
 from agent.hearing.changes import Kind
@@ -79,6 +80,11 @@ class RandomCall:
         self.now = until
 
     @property
+    def dates(self) -> bool:
+        """Whether the recogniser tells when a word sounded, however late it reports it."""
+        return self.times not in ("none", "sent")
+
+    @property
     def recorded(self) -> bool:
         return Absence.RECORDING in self.absent
 
@@ -112,6 +118,7 @@ class RandomCall:
         """`but_present`: the recogniser may have begun to hear a person in its present turn."""
         before = set(self.gone)
         self._forget_words()
+        self.turn.over |= not but_present
         if but_present:
             self.gone -= set(said_in(" ".join(self.turn.words))) - before
         self.pressed, self.seam = pressed_in(self.memory), self.now
@@ -119,7 +126,7 @@ class RandomCall:
     def _forget_words(self) -> None:
         """Nobody answers what is not answered yet."""
         self.gone |= self.all_said.difference(said_in(self.memory))
-        self.either |= self.turn.undated(-inf if self.times in ("none", "sent") else self.now)
+        self.either |= self.turn.undated(self.now if self.dates else -inf)
 
     # The caller's sound
 
@@ -143,23 +150,15 @@ class RandomCall:
         self.voice, self.told = self.now, False
         return self._sound(Kind.VOICE_CERTAIN, 0.02)
 
-    def _quiet(self) -> Decisions:
+    def _end_voice(self, **more: bool) -> Decisions:
         self.voice = None
-        return self._sound(Kind.VOICE_ENDED, 0.3)
+        return self._sound(Kind.VOICE_ENDED, 0.3, **more)
 
-    def _quiet_behind(self) -> Decisions:
-        self.voice = None
-        return self._sound(Kind.VOICE_ENDED, 0.3, behind=True)
-
-    def _background(self) -> Decisions:
-        self.voice = None
-        return self._sound(Kind.VOICE_ENDED, 0.3, background=True)
-
-    def _short(self) -> Decisions:
-        return self._sound(Kind.SHORT_VOICE, 0.1)
-
-    def _noise(self) -> Decisions:
-        return self._sound(Kind.NOISE, 0.1)
+    _quiet = partialmethod(_end_voice)
+    _quiet_behind = partialmethod(_end_voice, behind=True)
+    _background = partialmethod(_end_voice, background=True)
+    _short = partialmethod(_sound, Kind.SHORT_VOICE, 0.1)
+    _noise = partialmethod(_sound, Kind.NOISE, 0.1)
 
     def _notice(self) -> None:
         if not self.recorded:
@@ -224,27 +223,17 @@ class RandomCall:
         self.said += 1
         return self._report(final=final, eager=eager)
 
-    def _interim(self) -> Decisions:
-        return self._words()
+    _interim = partialmethod(_words)
+    _eager = partialmethod(_words, eager=True)
+    _final = partialmethod(_words, final=True)
 
-    def _eager(self) -> Decisions:
-        return self._words(eager=True)
-
-    def _final(self) -> Decisions:
-        return self._words(final=True)
-
-    def _unreported(self) -> None:
+    def _unreported(self) -> Decisions:
         if self.times == "sent" and self.setting.path in UNMEASURED:
-            return  # the time that is told later would be that of an echo
+            return ()  # the time that is told later would be that of an echo
         self._say(word(self.said))
         self.turn.unreported.append(word(self.said))
         self.said += 1
-
-    def _um(self) -> Decisions:
-        return self._begin("um")
-
-    def _hello(self) -> Decisions:
-        return self._begin("hello")
+        return () if self.recorded else self._tell_voice()
 
     def _begin(self, text: str) -> Decisions:
         """What may turn out to be another word stands in front."""
@@ -253,11 +242,16 @@ class RandomCall:
         self._say(text)
         return self._report()
 
+    _um = partialmethod(_begin, "um")
+    _hello = partialmethod(_begin, "hello")
+
     def _revised(self) -> Decisions:
         """The recogniser writes its last word in another way: what it had taken for "um" is a word, or it is longer."""
         if self.turn.words and self.turn.words[-1] in ("um", "hello"):
             self.turn.words[-1] = word(self.said)
             self.said += 1
+            self.gone.update(self.turn.words if self.turn.over else ())
+            self.either.update(() if self.dates else self.turn.words)
         elif sum(one.startswith("w") for one in self.turn.words) > 1:
             self.turn.words[-1] += "s"
         return self._report(final=self.said % 2 == 0)

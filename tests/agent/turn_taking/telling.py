@@ -29,6 +29,8 @@ class Turn:
     """When each of them sounded."""
     unreported: list[str] = field(default_factory=list)
     """The last of them, which the recogniser has not told yet."""
+    over: bool = False
+    """Whether somebody else has been there since it began: nobody answers what had been said of it."""
 
     def undated(self, until: float) -> set[str]:
         """Words of which the recogniser will not tell that they had ended by then."""

@@ -221,6 +221,24 @@ def test_an_echo_ends_with_the_sound_of_the_agent_however_late_it_is_told() -> N
     assert answered(final(subject, "and tomorrow?", 7.9, ended=7.2)) == ["and tomorrow?"]
 
 
+def test_a_word_that_is_told_late_is_no_echo_of_what_the_agent_had_not_begun_to_say() -> None:
+    subject = measured()
+    subject.done(4.0)
+    begins(subject, 20.0, probability=0.5)
+    assert actions(subject.says("Are you still there?", "", 20.3)) == (Action.PAUSE,)
+    assert answered(final(subject, "Tomorrow.", 20.4, ended=8.0)) == ["Tomorrow."]
+
+
+def test_an_echo_stays_one_when_it_is_told_after_the_next_sound_of_the_agent_has_begun() -> None:
+    subject = measured()
+    subject.done(4.0)
+    subject.says("And there is one thing more.", "", 5.0)
+    for ended in (3.5, 4.5, 4.8):
+        assert answered(final(subject, "before six", 5.2, ended)) == []
+    assert subject.done(8.0) == ()
+    assert subject.state is State.LISTENING
+
+
 def test_without_a_measurement_a_run_of_three_of_its_words_is_an_echo() -> None:
     subject = speaking()
     assert actions(final(subject, "order is out for", 1.5)) == (Action.KEEP,)
