@@ -72,7 +72,7 @@ class AgentSetup:
         setup = AmdSetup(
             self.context.line, lambda: self._tts(agent, ""), message, self.context.report, self._answered_by,
             self._tell_screen, screening, menus=self._navigates, resembles=resembles_screen if installed() else None,
-            known=known_screen, tones=tones,
+            known=known_screen, heard=self._is_heard, tones=tones,
         )  # fmt: skip
         prepare()
         self.context.amd = AmdTalk(talk, setup)
@@ -244,3 +244,7 @@ class AgentSetup:
         """Say to a call screen who calls and why; False if it does not hear that now."""
         conversation = self.context.conversation
         return conversation is not None and tell_screen(conversation.call_control, purpose)
+
+    def _is_heard(self) -> bool:
+        conversation = self.context.conversation
+        return conversation is not None and conversation.call_control.is_heard

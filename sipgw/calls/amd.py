@@ -64,6 +64,8 @@ class AmdSetup:
     """See `sipgw.calls.screen_classifier.resembles_screen`; None: patterns alone decide."""
     known: Callable[[str, bool], bool | None] = lambda text, final: None
     """The same at once, see `sipgw.calls.screen_classifier.known_screen`."""
+    heard: Callable[[], bool] = lambda: True
+    """Whether the screen hears the agent now."""
     tones: "Callable[[], Tones | None] | None" = None
     """See `AnsweringMachineDetector`."""
 
@@ -94,7 +96,7 @@ class AmdTalk:
         self._needs = needs
         self._judge = AnsweringMachineDetector(menus=needs.menus, tones=needs.tones)
         self._not_human = asyncio.Event()
-        self._screening = Screening(needs.purpose, needs.tell, self._give_up)
+        self._screening = Screening(needs.purpose, needs.tell, needs.heard, self._give_up)
         self._given_up = ""
         """Why nobody is waited for any more."""
         self._sentences: asyncio.Queue[tuple[CallerSaid, bool]] = asyncio.Queue(SENTENCES)

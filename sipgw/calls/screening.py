@@ -14,21 +14,31 @@ LONGEST_PROMPT = 20.0
 TIMES = 2
 """How often a screen that asks again is answered."""
 LONGEST_SCREENING = 60.0
-"""Seconds for which a person may think about a call that is screened; then it is given up, without a message."""
+"""Seconds for which a person may think about a call that is screened; then it is given up, without a message. Neither
+these nor `LAST_WORDS` pass while the screen does not hear the agent."""
 LAST_WORDS = 10.0
 """Seconds for a screen that takes no call to go on as voice mail; then the call is given up."""
+STEP = 1.0
+"""Seconds after which it is seen again whether the screen hears the agent."""
 
 
 class Screening:
     """It answers a request when the prompt is over: a screen that records names hears nothing before."""
 
-    def __init__(self, purpose: str, tell: Callable[[str], bool], give_up: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        purpose: str,
+        tell: Callable[[str], bool],
+        heard: Callable[[], bool],
+        give_up: Callable[[str], None],
+    ) -> None:
         """`tell` says `purpose`, which may be empty, and returns whether the screen hears it now: else it stays due.
-        `give_up` ends the call for the reason that it gets."""
+        `heard` tells whether the screen hears the agent. `give_up` ends the call for the reason that it gets."""
         self.told = True
         """Whether it has heard who calls: the next one who speaks may be the person."""
         self._purpose = purpose
         self._tell = tell
+        self._heard = heard
         self._give_up = give_up
         self._times = 0
         self._due = self._names_tone = False
@@ -94,4 +104,12 @@ class Screening:
 
     def _wait(self, seconds: float, why: str) -> None:
         self._stop(self._end)
-        self._end = asyncio.get_running_loop().call_later(seconds, self._give_up, why)
+        self._end = asyncio.get_running_loop().call_later(min(STEP, seconds), self._pass, seconds, why)
+
+    def _pass(self, seconds: float, why: str) -> None:
+        """A step of what was left has passed, for the screen if it hears the agent."""
+        left = seconds - min(STEP, seconds) if self._heard() else seconds
+        if left:
+            self._wait(left, why)
+        else:
+            self._give_up(why)

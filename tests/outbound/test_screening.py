@@ -14,7 +14,7 @@ from sipgw.calls.amd import AmdSetup, AmdTalk, follow, tell_screen
 from sipgw.calls.machine_detection import DOUBT, OVER, AnsweredParty, AnsweringMachineDetector
 from sipgw.calls.phone_line import PhoneLine
 from sipgw.calls.request import OriginateRequest
-from sipgw.calls.screening import LAST_WORDS, LONGEST_PROMPT, LONGEST_SCREENING, PAUSE, TONELESS
+from sipgw.calls.screening import LAST_WORDS, LONGEST_PROMPT, LONGEST_SCREENING, PAUSE, STEP, TONELESS
 from sipgw.config.config import GatewayConfig
 from sipgw.events import AnsweredBy
 from tests.agent.holding import PERSONA, Setting, hold
@@ -71,7 +71,7 @@ class Screened:
         line.attach(Wire(line))  # type: ignore[arg-type]
         setup: Any = AmdSetup(
             line, lambda: None, "", lambda report: None, lambda who, why: self.found.append(who),  # type: ignore[arg-type, return-value]
-            self.tell, PURPOSE,
+            self.tell, PURPOSE, heard=lambda: not self.on_hold,
         )  # fmt: skip
         if knows is not None:
 
@@ -328,26 +328,28 @@ def test_what_a_screen_says_further_is_not_taken_for_the_person(language: str, w
     assert (one.asks > 1, one.refused) == (what == "again", what == "refused")
 
 
-def test_a_screen_that_refuses_the_call_has_time_for_its_voice_mail() -> None:
+@pytest.mark.parametrize("more", [STEP, -STEP])
+@pytest.mark.parametrize("held", [0.0, 600.0], ids=["", "on hold"])
+@pytest.mark.parametrize(
+    ("words", "limit", "why"),
+    [("", LONGEST_SCREENING, "nobody came"), ("Thanks, I'll let them know you called.", LAST_WORDS, "nobody takes")],
+)
+def test_nobody_is_waited_for_without_end_by_an_agent_that_is_heard(
+    words: str, limit: float, why: str, held: float, more: float
+) -> None:
+    """Though no sound comes. A screen that refuses the call has time for its voice mail."""
+
     async def work(one: Screened) -> None:
-        await one.hears(talk(2.0), *ASKS.split())
-        await one.hears(silence(1))
-        one.was_told()
-        one.talk.understand(CallerSaid("Thanks, I'll let them know you called.", final=True))
-        await asyncio.sleep(LAST_WORDS + 0.1)
+        for text in filter(None, (ASKS, words)):
+            one.talk.understand(CallerSaid(text, final=True))
+        await asyncio.sleep(limit / 2 + 0.1)
+        one.on_hold = True
+        await asyncio.sleep(held)
+        one.on_hold = False
+        await asyncio.sleep(limit / 2 + more)
 
     ended = scene(work)
-    assert ended is not None and ended.kind == "screened"
-    assert "nobody takes the call" in ended.text
-
-
-def test_nobody_is_waited_for_without_end_though_no_sound_comes() -> None:
-    async def work(one: Screened) -> None:
-        one.talk.understand(CallerSaid(ASKS, final=True))
-        await asyncio.sleep(LONGEST_SCREENING + 0.1)
-
-    ended = scene(work)
-    assert ended is not None and ended.kind == "screened"
+    assert (ended is not None and ended.kind == "screened" and why in ended.text) is (more > 0)
 
 
 def test_a_person_who_has_come_is_not_told_what_the_screen_asked() -> None:

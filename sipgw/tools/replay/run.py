@@ -205,6 +205,7 @@ class ReplayRun:
             menus=setting.ivr is not None,
             resembles=_resembles if installed() else None,
             known=is_screen,
+            heard=lambda: conversation.call_control.is_heard,
         )
         self._amd = AmdTalk(conversation, screening)
         return self._amd
