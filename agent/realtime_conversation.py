@@ -102,8 +102,9 @@ class RealtimeConversation(BaseConversation):
         """Where in the sound the caller began, if nothing has been answered since."""
         self._words = ""
         """Words of the caller, until they are answered."""
-        self._answered: tuple[UserTurn, RealtimeReply] | None = None
-        """Turn that was answered last, and the answer."""
+        self._answered: tuple[UserTurn, RealtimeReply | None] | None = None
+        """Turn that was answered last, and the answer; if somebody has taken the caller since, one that nobody reads:
+        words that are written down late were said to them."""
         self._unwanted = ""
         """The last reply that was thrown away because nobody wants it."""
 
@@ -177,7 +178,7 @@ class RealtimeConversation(BaseConversation):
 
     def _take(self, event: LineEvent) -> None:
         if isinstance(event, Away) and event.taken:  # what the caller has begun to say is over
-            self._onset, self._words = None, ""
+            self._onset, self._words, self._answered = None, "", (UserTurn(), None)
         super()._take(event)
         if isinstance(event, Away) and self._agent.notice and self.call_control.is_heard:
             self.call_control.announce()  # to a person who came while nobody heard the agent
@@ -258,8 +259,10 @@ class RealtimeConversation(BaseConversation):
             return
         if self._answered is not None and (self._onset is None or heard.end <= self._onset):
             asked, reply = self._answered
-            asked.text = reply.turn.caller = f"{asked.text} {heard.text}".strip()
-            reply.worded.set()
+            asked.text = f"{asked.text} {heard.text}".strip()
+            if reply is not None:
+                reply.turn.caller = asked.text
+                reply.worded.set()
             return
         self._words = heard.text
         self._spoken()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from agent.hearing.caller import CallerSound
-from agent.line import Digit
+from agent.line import Away, Digit
 from tests.agent.realtime_holding import gone, hold
 from tests.fakes.line import now
 
@@ -41,3 +41,33 @@ def test_a_turn_that_the_session_has_taken_is_the_voice_of_the_caller(monkeypatc
 
     hold(plan)
     assert len(confirmed) == 2
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_words_to_a_supervisor_that_are_written_down_late_are_no_part_of_the_turn_before(goes_on: bool) -> None:
+    async def plan(caller, session):
+        await asyncio.sleep(2)
+        await caller.say("Where is my order?")
+        session.say("It is packed.")
+        await asyncio.sleep(3)
+        caller.line.incoming.put_nowait(Away(True, taken=True))
+        await caller.say("")
+        session.say("I see.")
+        await asyncio.sleep(1)
+        caller.line.incoming.put_nowait(Away(False))
+        await asyncio.sleep(0.2)
+        if goes_on:
+            session.onset()
+        session.write("My card has the number four.", ago=1.5)
+        if not goes_on:
+            session.onset()
+        await asyncio.sleep(0.5)
+        session.write("Are you there again?")
+        session.say("I am.")
+        await asyncio.sleep(4)
+        gone(caller.line)
+
+    held = hold(plan)
+    turns = [(turn.caller, turn.heard) for turn in held.turns if turn.caller]
+    assert turns == [("Where is my order?", "It is packed."), ("Are you there again?", "I am.")]
+    assert [one["content"] for one in held.messages if one["role"] == "user"] == [said for said, _ in turns]
