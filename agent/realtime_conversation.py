@@ -180,8 +180,6 @@ class RealtimeConversation(BaseConversation):
         if isinstance(event, Away) and event.taken:  # what the caller has begun to say is over
             self._onset, self._words, self._answered = None, "", (UserTurn(), None)
         super()._take(event)
-        if isinstance(event, Away) and self._agent.notice and self.call_control.is_heard:
-            self.call_control.announce()  # to a person who came while nobody heard the agent
 
     def _expect(self, said: str) -> None:
         """The session knows what it says."""

@@ -25,7 +25,7 @@ WHAT = (
     "questions about documents", "ended sessions", "sign-outs that wait", "addresses that have signed in",
     "refused calls", "prices", "results of tools", "secrets of a call", "pieces of speech",
     "words for a browser", "sound for a listener",
-    "sound and keys of a call",
+    "sound and keys of a call", "news of a call",
     "messages of a brain", "answers of MCP servers", "searches for words", "dry runs",
     "bundles of tenants", "websockets of operators", "listeners of recordings",
 )  # fmt: skip

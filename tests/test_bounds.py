@@ -271,6 +271,7 @@ BOUNDS = [
     Bound("sipgw.calls.phone_line:EVENTS_KEPT", "sound and keys of a call", fill_bounds.sound_and_keys),
     Bound("sipgw.web.transcript:WAITING", "words for a browser", fill_bounds.spoken),
     Bound("agent.relay.talk:WAITING", "messages of a brain", "agent/relay/test_faults.py::test_what_waits_is_bounded"),
+    Bound("agent.call_control:SENTENCES", "news of a call", "agent/test_call_control.py::test_latest_news_are_told"),
     Bound("agent.mcp_lines:LARGEST", "answers of MCP servers", "agent/test_mcp_tools.py::test_answers_are_bounded"),
     Bound("sipgw.sip.public_address:MAX_KEPT", "sip: observer not kept", fill_bounds.observers),
     Bound("sipgw.sip.resolver:MAX_NAMES", "sip: name forgotten", fill_bounds.found_names),

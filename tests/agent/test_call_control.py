@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent.bounds import FULL
 from agent.call_control import SENTENCES, CallControlRefused
 from agent.history import NOTE, NOTES
 from agent.line import Away
@@ -71,7 +72,7 @@ def test_nothing_is_announced_to_a_person_who_comes_while_somebody_else_speaks_w
 
     held = hold(plan, Setting(script=lambda messages: says("It is Acme."), persona=replace(PERSONA, notice=notice)))
     assert set(states) == {State.TAKEN}
-    assert [turn.heard for turn in held.turns][-1] == f"{notice} It is Acme."
+    assert [turn.heard for turn in held.turns][-2:] == [notice, "It is Acme."], "it comes first, and by itself"
 
 
 def test_a_notice_that_came_with_a_fixed_sentence_is_said_again_until_it_was_heard() -> None:
@@ -118,6 +119,27 @@ def test_only_so_much_waits_to_be_said() -> None:
         await asyncio.sleep(1)
 
     hold(plan)
+
+
+@pytest.mark.parametrize("sentences", [0, SENTENCES])
+def test_latest_news_are_told(sentences: int) -> None:
+    before = FULL["news of a call"]
+
+    async def plan(caller, line, stt):
+        await asyncio.sleep(3)
+        line.incoming.put_nowait(Away(True))
+        await asyncio.sleep(1)
+        for _ in range(sentences):
+            caller.call_control.say("Wait.")
+        for number in range(SENTENCES + 2):
+            caller.call_control.tell(f"News {number}.")
+        line.incoming.put_nowait(Away(False))
+        await asyncio.sleep(60)
+        caller.hang_up()
+
+    told = [f"News {number}." for number in range(2, SENTENCES + 2)]
+    assert hold(plan).tts.spoken == [PERSONA.greeting, *told, *["Wait."] * sentences]
+    assert FULL["news of a call"] == before + 2
 
 
 def test_a_note_is_known_to_the_model_and_not_spoken() -> None:

@@ -122,7 +122,7 @@ def test_a_person_who_comes_while_nobody_hears_the_agent_is_told_the_notice_afte
 
     notice = "This call is recorded."
     held = hold(plan, persona=replace(PERSONA, notice=notice))
-    after = [f"{notice} {wish}"] if wish else [notice, PERSONA.greeting]
+    after = [notice, PERSONA.greeting, *filter(None, [wish])]
     assert [turn.heard for turn in held.turns] == [notice, PERSONA.greeting, *after], "and once"
 
 

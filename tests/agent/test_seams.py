@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from agent.call_control import SENTENCES
 from agent.ivr.options import IvrOptions
 from agent.line import Away
 from agent.llm import Message, ToolCall
@@ -77,7 +80,30 @@ def test_what_a_key_has_done_is_said_when_the_caller_is_given_back() -> None:
     assert [turn.heard for turn in held.turns] == [PERSONA.greeting, "Your order is packed."]
 
 
-def test_the_notice_waits_for_a_person_who_comes_while_the_line_is_on_hold() -> None:
+def test_the_result_of_a_key_is_said_though_as_many_sentences_wait_as_may() -> None:
+    @tool
+    async def look() -> dict[str, str]:
+        """Look."""
+        return {"say": "Your order is packed."}
+
+    async def plan(caller, line, stt) -> None:
+        await asyncio.sleep(3)
+        line.incoming.put_nowait(Away(True))
+        await asyncio.sleep(0.5)
+        for _ in range(SENTENCES):
+            caller.call_control.say("Wait.")
+        caller.press("9")
+        await asyncio.sleep(0.5)
+        line.incoming.put_nowait(Away(False))
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    held = hold(plan, Setting(tools=[look], persona=replace(PERSONA, keys={"9": "look"})))
+    assert held.tts.spoken[1] == "Your order is packed."
+
+
+@pytest.mark.parametrize("wish", ["", "One thing more."])
+def test_the_notice_waits_for_a_person_who_comes_while_the_line_is_on_hold(wish: str) -> None:
     async def plan(caller, line, stt) -> None:
         await asyncio.sleep(5)
         caller.call_control.wait()
@@ -85,7 +111,8 @@ def test_the_notice_waits_for_a_person_who_comes_while_the_line_is_on_hold() -> 
         line.incoming.put_nowait(Away(True))
         await asyncio.sleep(1)
         caller.call_control.stop_waiting()
-        caller.call_control.say("One thing more.")
+        if wish:
+            caller.call_control.say(wish)
         heard = len(line.played)
         await asyncio.sleep(60)
         assert len(line.played) == heard and caller.call_control.state is State.HOLDING
@@ -95,7 +122,8 @@ def test_the_notice_waits_for_a_person_who_comes_while_the_line_is_on_hold() -> 
 
     persona = replace(PERSONA, notice=NOTICE)
     held = hold(plan, Setting(persona=persona, options=TurnOptions(reprompt_after=10)))
-    assert [turn.heard for turn in held.turns][-1] == f"{NOTICE} One thing more."
+    said = [NOTICE, PERSONA.greeting]
+    assert [turn.heard for turn in held.turns] == [*said, *said, *filter(None, [wish])]
 
 
 def test_a_menu_that_ends_while_somebody_else_has_the_call_is_waited_at_afterwards() -> None:
