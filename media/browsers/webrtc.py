@@ -6,13 +6,16 @@ recording are those of any other call, and mu-law is not transcoded. The peer co
 encode every packet.
 
 It needs the extra ``webrtc``, so only `media.browsers.worker` imports it, in a process of its own. Two private methods
-of aiortc's DTLS transport are overridden and one is called; pyproject.toml names the versions that have them.
+of aiortc's DTLS transport are overridden, one is called, and streams are removed from its session of libsrtp;
+pyproject.toml names the versions that have them.
 """
 
 import asyncio
 import contextlib
 import socket
+from collections import deque
 from dataclasses import replace
+from typing import Any
 
 from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCIceGatherer, RTCIceParameters, RTCIceServer
 from aiortc.rtcdtlstransport import RTCDtlsTransport
@@ -22,21 +25,42 @@ from media.browsers.transport import HUNG_UP, LIMIT, LocalEnd, Network, PathFail
 
 LARGEST = 2048
 """Bytes of a datagram."""
+STREAMS = 4
+"""Streams (SSRC) of a browser that libsrtp keeps, of sound and RTCP together; it has one of each."""
+REMOVED = 16
+"""Streams that are remembered after they were removed."""
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class _Dtls(RTCDtlsTransport):
-    """Passes decrypted packets on instead of decoding them."""
+    """Passes decrypted packets on instead of decoding them.
 
-    onward: socket.socket | None = None
+    libsrtp itself keeps each authentic SSRC for good and searches all of them at every packet. Here the oldest makes
+    room, and its packets are not taken any more: without its replay list they could be sent again.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.onward: socket.socket | None = None
+        self._streams = deque[int]()
+        self._removed = deque[int](maxlen=REMOVED)
 
     async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
-        self._hand_on(data)
+        self._hand_on(data, data[8:12])
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
-        self._hand_on(data)
+        self._hand_on(data, data[4:8])
 
-    def _hand_on(self, data: bytes) -> None:
+    def _hand_on(self, data: bytes, ssrc: bytes) -> None:
+        stream = int.from_bytes(ssrc, "big")
+        if stream in self._removed:
+            self._rx_srtp.remove_stream(stream)
+            return
+        if stream not in self._streams:
+            self._streams.append(stream)
+            if len(self._streams) > STREAMS:
+                self._removed.append(self._streams.popleft())
+                self._rx_srtp.remove_stream(self._removed[-1])
         if self.onward is not None:
             with contextlib.suppress(OSError):  # the media process is overloaded or has ended: the packet is lost
                 self.onward.send(data)

@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import socket
+import struct
 import sys
 from collections.abc import Coroutine
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from media.browsers.transport import PARTING, Network, PathFailed
 from media.browsers.webrtc import BrowserPath
 from media.process.priority import raise_priority
+from media.rtp.packet import MAX_PACKET
 
 PRIORITY = 5
 """Below that of the media process, whose packets come first."""
@@ -82,7 +84,11 @@ class BrowserWorker:
 
 
 class Ranged(asyncio.SelectorEventLoop):
-    """An event loop whose UDP sockets get ports of a range; the ICE library always asks for any port."""
+    """An event loop for the ICE library, whose UDP sockets get ports of a range, and datagrams that it can take.
+
+    The library always asks for any port, and passes on datagrams of any sender. One that is empty or too long would end
+    the call.
+    """
 
     def __init__(self, ports: tuple[int, int] | None) -> None:
         super().__init__()
@@ -92,13 +98,26 @@ class Ranged(asyncio.SelectorEventLoop):
         self, protocol_factory: Any, local_addr: Any = None, **more: Any
     ) -> Any:
         """See `asyncio.loop.create_datagram_endpoint`."""
+
+        def careful() -> Any:
+            protocol = protocol_factory()
+            take = protocol.datagram_received
+
+            def datagram_received(data: bytes, sender: Any) -> None:
+                if 0 < len(data) <= MAX_PACKET:
+                    with contextlib.suppress(struct.error):  # STUN with an attribute that is too short
+                        take(data, sender)
+
+            protocol.datagram_received = datagram_received
+            return protocol
+
         if not (self._ports and local_addr and local_addr[1] == 0):
-            return await super().create_datagram_endpoint(protocol_factory, local_addr, **more)
+            return await super().create_datagram_endpoint(careful, local_addr, **more)
         ports = range(self._ports[0], self._ports[1] + 1)
         start = random.randrange(len(ports))
         for port in (*ports[start:], *ports[:start]):
             try:
-                return await super().create_datagram_endpoint(protocol_factory, (local_addr[0], port), **more)
+                return await super().create_datagram_endpoint(careful, (local_addr[0], port), **more)
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     raise
