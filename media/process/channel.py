@@ -331,10 +331,12 @@ class Channel:
     def died(self, cause: str) -> None:
         """The media process has ended, or could not continue this call; no events follow."""
         self._send = _nowhere
+        opened = self._opened.done() and not self._opened.cancelled() and self._opened.exception() is None
         _fail(self._opened, MediaDown(cause))
         if self._counts:
             _fail(self._counts, MediaDown(cause))
-        self._sink(Dead(cause))
+        if opened:  # else `opened` raises, and another process may take the call
+            self._sink(Dead(cause))
 
     def _order(self, kind: Kind, body: bytes = b"") -> bool:
         return self._send(Message(kind, self.number, body))

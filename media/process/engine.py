@@ -137,19 +137,19 @@ class MediaEngine:
         """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`.
 
         `beside` is the number of the channel that it will be bridged with: both sides of a bridge are in one process.
-        Other calls go to the process with the fewest calls.
+        Other calls go to the process with the fewest calls; to one that hangs or starts only if no other takes them.
         """
         ipv6 = ipv6 or self._both
         if beside:
             return await self._of(beside).open(sink, ipv6=ipv6)
-        refused: PortsExhausted | None = None
-        for process in sorted(self._processes, key=lambda process: len(process.channels)):
+        refused: PortsExhausted | MediaDown = MediaDown("the media process is being restarted")
+        for process in sorted(self._processes, key=lambda process: (not process.answers, len(process.channels))):
             if process.alive:
                 try:
                     return await process.open(sink, ipv6=ipv6)
-                except PortsExhausted as exhausted:  # another process may have free ports
-                    refused = exhausted
-        raise refused or MediaDown("the media process is being restarted")
+                except (PortsExhausted, MediaDown) as failed:  # another process may have free ports, or answer
+                    refused = failed
+        raise refused
 
     def packets(self, number: int) -> AsyncGenerator[Tapped, None]:
         """See `media.process.supervisor.MediaProcess.packets`."""

@@ -7,6 +7,8 @@ BEAT = 0.25
 """Seconds between two pings."""
 PATIENCE = 16
 """Pings without any message from it after which it is killed: its calls have been silent for as long."""
+LATE = 4
+"""Pings without any message from it after which new calls go elsewhere: it hangs, or is much too busy."""
 STARTING = 80
 """The same until its first message."""
 KEPT = 5
@@ -29,6 +31,11 @@ class Heartbeat:
         Events of a call, and orders for it, wait as long.
         """
         return median(self._delays)
+
+    @property
+    def answers(self) -> bool:
+        """Whether it has started, and answered a ping of the last second."""
+        return 0 <= self.silent < LATE
 
     def ping(self, due: float, now: float) -> None:
         """A ping is sent `now` that was due at `due`."""

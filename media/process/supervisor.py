@@ -86,6 +86,11 @@ class MediaProcess:
         return self._pipe is not None
 
     @property
+    def answers(self) -> bool:
+        """Whether it is running, has started, and does not hang."""
+        return self.alive and self._heartbeat.answers
+
+    @property
     def state(self) -> ProcessState:
         """Its state."""
         calls, late = self.channels, self._questions.late

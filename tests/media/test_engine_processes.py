@@ -101,6 +101,34 @@ def test_a_killed_process_ends_its_calls_and_no_others_and_comes_back() -> None:
     with_two(scenario)
 
 
+def test_calls_go_to_the_other_process_while_one_hangs_and_while_it_starts() -> None:
+    async def scenario(engine: MediaEngine) -> None:
+        os.kill(engine.processes[0].pid, signal.SIGSTOP)
+        async with asyncio.timeout(HANG):
+            while engine.processes[0].pid:  # at first it hangs, which nobody knows yet, then it is killed
+                assert (await opened(engine)).port in SECOND
+                await asyncio.sleep(0.05)
+            while not engine.processes[0].pid:  # it starts again
+                assert (await opened(engine)).port in SECOND
+                await asyncio.sleep(0.01)
+
+    with_two(scenario)
+
+
+def test_a_process_that_dies_while_it_opens_a_call_leaves_it_to_the_other() -> None:
+    async def scenario(engine: MediaEngine) -> None:
+        pid = engine.processes[0].pid
+        os.kill(pid, signal.SIGSTOP)
+        events: list[object] = []
+        opening = asyncio.get_running_loop().create_task(engine.open(events.append))
+        await asyncio.sleep(0)
+        os.kill(pid, signal.SIGKILL)
+        assert (await opening).port in SECOND
+        assert events == []
+
+    with_two(scenario)
+
+
 def test_ports_run_out_when_all_processes_have_none() -> None:
     async def scenario(engine: MediaEngine) -> None:
         caller = await opened(engine)
