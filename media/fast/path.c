@@ -339,7 +339,7 @@ find_receiving(Channel *channel, Receiving *of)
     of->received = hot(&inbound->received);
     JitterBuffer *jitter = of->jitter = hot(&inbound->jitter);
     if (of->source == NULL || !of->source->settled || of->received == NULL || isnan(of->received->transit) ||
-        jitter == NULL || jitter->begins_with == NULL || jitter->begins_with == Py_None || jitter->waiting == NULL ||
+        jitter == NULL || jitter->ahead > LEAD || jitter->begins_with == NULL || jitter->begins_with == Py_None || jitter->waiting == NULL ||
         !PyDict_Check(jitter->waiting) || PyDict_Size(jitter->waiting) != 0)
         return 0;
     of->filler = hot(&jitter->filler);

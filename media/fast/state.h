@@ -33,6 +33,7 @@ enum {
 };
 #define RATE 8000.0      /* media.g711.RATE */
 #define SKEW 0.001       /* media.jitter.buffer.SKEW */
+#define LEAD 10.0        /* media.jitter.buffer.LEAD */
 #define QUIET_FIRST 0.060 /* media.jitter.gap_filler.QUIET_WAIT */
 #define QUIET_LAST 0.200
 #define FRAME_SECONDS 0.020 /* media.g711.FRAME_SECONDS */

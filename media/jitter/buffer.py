@@ -34,6 +34,9 @@ JUMP = 1.0
 """Seconds by which a gap in the timestamps may differ from our clock before it is a jump of the sender's clock."""
 MAX_FILL = 2.0
 """Seconds of silence put into one hole at once, beyond the silence that was inserted already."""
+LEAD = 10.0
+"""Seconds of sound that a sender may bring beyond the time that has passed. It is more than any delay of the first
+packets, and a clock that is a hundredth too fast does not reach it."""
 SKEW = 0.001
 """How much faster or slower than ours the sender's clock may run (per second) without being taken for a jump."""
 
@@ -51,6 +54,8 @@ class JitterStats(base.JitterStats):
     duplicate: int = 0
     out_of_window: int = 0
     """Dropped because the sequence number was far from the expected one."""
+    too_fast: int = 0
+    """Dropped because the sender was `LEAD` ahead of time."""
     reordered: int = 0
     overtaken_by: int = 0
     """The most packets that overtook one."""
@@ -96,6 +101,9 @@ class JitterBuffer(base.JitterBuffer):
     def put(self, sequence: int, timestamp: int, payload: bytes | None, now: float) -> bytes:
         """Take a packet; `payload` is None for one that carries no sound (telephone event, comfort noise)."""
         stats, filler = self.stats, self._filler
+        if self._ahead > LEAD and payload and self._ahead - (now - self._sound_at) > LEAD:
+            stats.too_fast += 1
+            return b""
         if (
             timestamp == self._timestamp & 0xFFFFFFFF
             and sequence == self._sequence & 0xFFFF
@@ -241,7 +249,7 @@ class JitterBuffer(base.JitterBuffer):
                 ready.append(bytes([ULAW_SILENCE]) * fill)
         self.losses.since_sound = 0
         if filler.sound(self._sound_at, since, gap / RATE, self._ahead):
-            self._ahead = 0.0
+            self._ahead = max(0.0, self._ahead)
         self._timestamp = timestamp + len(payload)
         filler.last = payload
         if filler.state not in _PACED and filler.leaves_out(payload):

@@ -65,7 +65,7 @@ class GapFiller(base.GapFiller):
     def sound(self, now: float, since: float, gap: float, ahead: float) -> bool:
         """Take sound that came `since` seconds after the last, `gap` of which the sender left out by its timestamps.
 
-        `ahead` is by how much the sender's clock has gained on ours. Returns whether that counts from zero again.
+        `ahead` is by how much the sender's clock has gained on ours. Returns whether what it has lost is forgotten.
         """
         # The longest recent delay between packets, forgotten with a half-life of about 3 s of sound.
         self._spread = max(min(since - gap, QUIET_WAIT[1]), self._spread * 0.995)
@@ -78,10 +78,10 @@ class GapFiller(base.GapFiller):
             event = self._detector.look(now, ahead, self._usual)
         if event is not None:
             self._turn(event, now, ahead)
-        from_zero = event is Event.CLOCK_STOPPED
+        stopped = event is Event.CLOCK_STOPPED
         if self.state is not _CHECKING_CLOCK:
-            self._usual = 0.0 if from_zero else ahead
-        return from_zero
+            self._usual = max(0.0, ahead) if stopped else ahead
+        return stopped
 
     def insert(self, now: float, hole_wait: float) -> int:
         """Samples of silence to put out now because no sound comes; packets may be waiting for a hole that long."""

@@ -342,7 +342,7 @@ def test_c_has_the_numbers_of_python() -> None:
         "FORGET": playout_buffer.FORGET, "SLACK": playout_buffer.SLACK, "HOLD": hold.HOLD, "MEMORY": plc.MEMORY,
         "QUIET_LEVEL": g711.QUIET_LEVEL, "FRAME_SECONDS": g711.FRAME_SECONDS,
         "OVERHEAD_MAX": max(OVERHEAD.values()), "TRAILER_MAX": SRTP_MAX_TRAILER_LEN, "ALAW": session.ALAW,
-        "TAP_OUT": tap._OUT,
+        "TAP_OUT": tap._OUT, "LEAD": buffer.LEAD,
         "SOUND": wire.Kind.SOUND, "SOUND_SIZE": wire.SOUND.size, "MESSAGE": wire._HEADER.size,
     }  # fmt: skip
     assert {name: found.get(name) for name in expected} == expected
