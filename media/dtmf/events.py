@@ -7,6 +7,10 @@ LONGEST = 0xFFFF
 """Timestamp units after which a long event continues under a new timestamp (RFC 4733 §2.5.1.3)."""
 OLD = 16_000
 """Timestamp units (2 s) by which a packet may be older than the last key; beyond that the sender's clock has jumped."""
+PACE = 25.0
+"""Keys of each second that are told: receivers need not detect any that are shorter than 40 ms (Q.24)."""
+BURST = 40.0
+"""Keys that may have been delayed on their way and come at once."""
 
 
 class DigitReceiver:
@@ -19,6 +23,8 @@ class DigitReceiver:
     def __init__(self) -> None:
         self._timestamp: int | None = None
         self._event = -1
+        self._room = BURST
+        self._at = 0.0
 
     def receive(self, packet: Packet) -> str | None:
         """The key that begins with `packet`; None if it is old, repeated, or not a key."""
@@ -39,3 +45,12 @@ class DigitReceiver:
     def restart(self) -> None:
         """Forget the last event: a new stream has other timestamps."""
         self._timestamp = None
+
+    def admits(self, now: float) -> bool:
+        """Whether a key that was pressed `now`, in seconds, is told: each may interrupt the agent and run a tool."""
+        self._room = min(BURST, self._room + (now - self._at) * PACE)
+        self._at = now
+        if self._room < 1.0:
+            return False
+        self._room -= 1.0
+        return True

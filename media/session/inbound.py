@@ -29,6 +29,8 @@ class Counts:
     unexpected: int = 0
     """Received while we had not agreed to receive."""
     ssrc_changes: int = 0
+    keys_dropped: int = 0
+    """Keys that came faster than anybody presses them."""
     mixed: int = 0
     """Frames of a conference in which two spoke at once, so that they were added."""
     mix_dropped: int = 0
@@ -117,6 +119,10 @@ class Inbound(base.Inbound):
             self.listener.put(sequence, timestamp, payload, now)
         return self.jitter.put(sequence, timestamp, payload, now)
 
-    def digit(self, packet: Packet) -> str | None:
+    def digit(self, packet: Packet, now: float, counts: Counts) -> str | None:
         """The key that begins with `packet`, if any."""
-        return self._digits.receive(packet)
+        key = self._digits.receive(packet)
+        if key is None or self._digits.admits(now):
+            return key
+        counts.keys_dropped += 1
+        return None

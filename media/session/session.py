@@ -208,7 +208,7 @@ class RtpSession(base.RtpSession):
             return inbound.put(sequence, timestamp, payload, now), None
         if kind in (form.dtmf_payload_type, form.dtmf_received):
             inbound.received.count(sequence)
-            key = inbound.digit(packet)
+            key = inbound.digit(packet, now, self.counts)
             ready = inbound.put(sequence, timestamp, None, now)
             return ready, KeyPress(key) if key else None
         inbound.received.receive(sequence, timestamp, now)

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media.dtmf.events import BURST, PACE
 from media.g711 import ALAW_TO_ULAW, FRAME, SILENCE, ULAW_TO_ALAW
 from media.rtp import packet as rtp
 from media.rtp.source import CANDIDATES, REBOUND_AFTER, REBOUND_JUMP, RUN_PACKETS, STALE, WINDOW
 from media.session.format import Format
-from media.session.session import RtcpReceived, RtpSession
+from media.session.session import KeyPress, RtcpReceived, RtpSession
 
 SDP = ("192.0.2.1", 4000)
 NAT = ("198.51.100.7", 61_000)
@@ -299,6 +300,17 @@ def test_keys_come_under_either_payload_type_where_the_directions_have_two(kind:
     _, digit = session.receive(rtp.build(kind, True, 5, 5 * FRAME, 7, b"\x05\x0a\x00\xa0"), SDP, 0.1)
     assert digit is not None
     assert digit.key == "5"  # type: ignore[union-attr]
+
+
+def test_keys_that_nobody_can_press_so_fast_are_not_told():
+    session, told = connected(), 0
+    for number in range(5000):
+        event = rtp.build(101, True, number, number * 400, 7, b"\x05\x8a\x01\x90")
+        told += session.receive(event, SDP, 1.0 + number / 5000)[1] is not None
+    assert BURST <= told <= BURST + PACE
+    assert session.counts.keys_dropped == 5000 - told
+    late = rtp.build(101, True, 5000, 5000 * 400, 7, b"\x06\x8a\x01\x90")
+    assert session.receive(late, SDP, 3.0)[1] == KeyPress("6")
 
 
 def test_a_law_becomes_mu_law():
