@@ -4,6 +4,7 @@ import contextlib
 import io
 
 import av
+from av.error import FFmpegError
 
 from media.g711 import RATE, to_linear
 
@@ -30,14 +31,16 @@ class OpusFile:
         frame = av.AudioFrame(format="s16", layout="stereo", samples=len(linear) // 4)
         frame.planes[0].update(linear)
         frame.sample_rate, frame.pts = RATE, self.length // 2
-        self._ogg.mux(self._stream.encode(frame))
+        try:
+            self._ogg.mux(self._stream.encode(frame))
+        except FFmpegError as error:
+            raise OSError(error.errno, error.strerror) from error
         self.length += len(sound)
 
     def close(self) -> None:
         """Write the sound that is still in the encoder, and release the file."""
-        with contextlib.suppress(OSError):
-            self._ogg.mux(self._stream.encode(None))
-        with contextlib.suppress(OSError):
-            self._ogg.close()
+        for end in (lambda: self._ogg.mux(self._stream.encode(None)), self._ogg.close):
+            with contextlib.suppress(OSError, FFmpegError):  # after a full disk it is no OSError
+                end()
         with contextlib.suppress(OSError):
             self._file.close()

@@ -179,11 +179,16 @@ def make(path: bytes) -> File:
     if opus and find_spec("av") is None:
         raise OSError(errno.ENOSYS, "Opus needs PyAV: pip install 'sipgw[opus]'")
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
-    if opus:
-        from media.recording.opus import OpusFile
+    try:
+        if opus:
+            from media.recording.opus import OpusFile
 
-        return OpusFile(file)
-    return WavFile(file)
+            return OpusFile(file)
+        return WavFile(file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.close(file)
+        raise
 
 
 class WavFile:

@@ -239,6 +239,33 @@ def test_a_full_disk_ends_the_recording_and_leaves_a_valid_file(tmp_path):
     assert ended(recorder) == (other, 0, ""), "the others go on"
 
 
+def test_a_full_disk_costs_no_descriptor(tmp_path):
+    """Else no file could be made any more once there is room again."""
+    recorder = Recorder()
+    recorder.close(recorder.open(str(tmp_path / "first.wav")))
+    ended(recorder)
+    held = f"/proc/{recorder._process.pid}/fd"
+    before = len(os.listdir(held))
+    resource.prlimit(recorder._process.pid, resource.RLIMIT_FSIZE, (10, 10))
+    for at in range(5):
+        number = recorder.open(str(tmp_path / f"{at}.wav"))
+        assert ended(recorder) == (number, 0, "File too large")
+    assert len(os.listdir(held)) == before
+
+
+def test_a_full_disk_of_an_opus_file_does_not_end_the_other_recordings(tmp_path):
+    recorder = Recorder()
+    other, number = recorder.open(str(tmp_path / "other.wav")), recorder.open(str(tmp_path / "call.opus"))
+    recorder.write(other, bytes(16_000))
+    written(recorder, tmp_path / "other.wav", 16_000)
+    resource.prlimit(recorder._process.pid, resource.RLIMIT_FSIZE, (20_000, 20_000))
+    for _ in range(40):
+        recorder.write(number, os.urandom(32_000))
+    assert ended(recorder)[::2] == (number, "File too large")
+    recorder.close(other)
+    assert ended(recorder) == (other, 16_000, "")
+
+
 @pytest.mark.programs("sox")
 def test_after_a_kill_the_file_is_valid_and_the_next_recording_has_a_new_recorder(tmp_path):
     recorder, path = Recorder(), tmp_path / "call.wav"
