@@ -32,3 +32,7 @@ class DtmfDeduplicator:
                 return False
         self._unpaired.append(_Press(key, way, at))
         return True
+
+    def unpaired(self, key: str, way: Way, at: float) -> bool:
+        """Whether a press that was new has not come by the other way since."""
+        return _Press(key, way, at) in self._unpaired

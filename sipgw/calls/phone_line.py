@@ -24,6 +24,8 @@ EVENTS_KEPT = 500
 """Events that may wait for the conversation (30 s of sound); beyond that new sound and keys are dropped."""
 NO_RTP_LIMIT = 30.0
 """Seconds without sound or report from the caller after which the call is given up."""
+OTHER_WAY = 0.3
+"""Seconds in which a key of INFO may come by RTP, too, before it is sent to the other side of a bridge."""
 SILENCE = b"\xff"
 """Mu-law."""
 
@@ -183,8 +185,8 @@ class PhoneLine:
             self._note("key", key=key)
         if not self._keys.press(key, way, at):
             return
-        if self.joined is not None and self.joined.without_agent and way == "info":  # those of the sound are relayed
-            self.joined.line.send_digits(key)
+        if self.joined is not None and self.joined.without_agent and way == "info":
+            asyncio.get_running_loop().call_later(OTHER_WAY, self._relay, key, at)
         if self.line_recorder is not None and not self._mute_reasons.private:
             self.line_recorder.pressed(key)
         if self._mute_reasons.agent_suspended:
@@ -193,6 +195,11 @@ class PhoneLine:
             self._events.put_nowait(agent_line.Digit(key, at))
         else:
             FULL["sound and keys of a call"] += 1
+
+    def _relay(self, key: str, at: float) -> None:
+        """Send a key of INFO to the other side. One that came by RTP too has been relayed by the media process."""
+        if self.joined is not None and self.joined.without_agent and self._keys.unpaired(key, "info", at):
+            self.joined.line.send_digits(key)
 
     def end(self, cause: str, *, lost: bool = False) -> None:
         """Report to the agent that the other side is gone; `lost` if nobody has hung up."""
