@@ -6,7 +6,7 @@ import structlog
 
 from agent.errors import ProviderError
 from agent.limits import OPEN, boundary
-from agent.line import Finished, Gone, Line
+from agent.line import Finished, Gone, Line, LineEvent
 from agent.recorded import WORDS, recorded
 from agent.records import Outcome
 from agent.speech_output import SpeechOutput
@@ -42,7 +42,7 @@ class Announcement:
         """Say it; never raises but on cancellation."""
         try:
             async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
-                listening = group.create_task(self._listen())
+                listening = group.create_task(self._line.listen(self._take))
                 saying = group.create_task(self._say())
                 gone = group.create_task(self._gone.wait())
                 await asyncio.wait({saying, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -53,12 +53,11 @@ class Announcement:
         await self.close()
         return self._outcome
 
-    async def _listen(self) -> None:
-        async for event in self._line.events():
-            if isinstance(event, Finished):
-                self._speech_output.finished(event)
-            elif isinstance(event, Gone):
-                self._gone.set()
+    def _take(self, event: LineEvent) -> None:
+        if isinstance(event, Finished):
+            self._speech_output.finished(event)
+        elif isinstance(event, Gone):
+            self._gone.set()
 
     async def _say(self) -> None:
         try:

@@ -18,7 +18,7 @@ from agent.dtmf_collector import DtmfCollector
 from agent.errors import ProviderError
 from agent.floor import Floor, Listening
 from agent.hearing.changes import Change
-from agent.limits import boundary
+from agent.limits import boundary, provider_error
 from agent.line import Audio, Away, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.pacing import pacing
 from agent.phrases import phrases_of
@@ -133,12 +133,13 @@ class BaseConversation(ConversationKind):
 
     async def _listen(self) -> None:
         self._listening.begin(self._now())
-        async for event in self._line.events():
-            try:
-                with boundary(self._stt.name):
-                    self._take(event)
-            except ProviderError as error:
-                self._fail("stt", error)
+        await self._line.listen(self._take_or_fail)
+
+    def _take_or_fail(self, event: LineEvent) -> None:
+        try:
+            self._take(event)
+        except Exception as error:  # noqa: BLE001  `boundary` would cost two calls for each piece of sound
+            self._fail("stt", provider_error(self._stt.name, error))
 
     def _take(self, event: LineEvent) -> None:
         match event:

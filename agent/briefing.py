@@ -20,7 +20,7 @@ from agent.errors import ProviderError
 from agent.floor import Listening
 from agent.history import SAMPLES_PER_CHARACTER
 from agent.limits import boundary, whole
-from agent.line import SAMPLE_RATE, Audio, Digit, Finished, Gone, Line, Started
+from agent.line import SAMPLE_RATE, Audio, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.llm import LanguageModel, Message
 from agent.parts import close_parts, open_parts
 from agent.phrases import Phrases
@@ -149,7 +149,7 @@ class Briefing:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                listening = group.create_task(self._listen())
+                listening = group.create_task(self._line.listen(self._take))
                 summary = group.create_task(summarise())
                 work: list[asyncio.Task[Any]] = [
                     summary,
@@ -203,24 +203,23 @@ class Briefing:
         self._stt.expect(text)
         await self._speech_output.speak(self._speech_output.begin(text), lambda: None)
 
-    async def _listen(self) -> None:
-        async for event in self._line.events():
-            match event:
-                case Audio(ulaw, at):
-                    self._listening.hear(ulaw, at)
-                    with suppress(ProviderError), boundary(self._stt.name):
-                        self._stt.send_audio(ulaw)
-                case Digit("1", _):
-                    self._decide(BriefingVerdict.ACCEPTED)
-                case Digit("2", _):
-                    self._decide(BriefingVerdict.DECLINED)
-                case Started(utterance, at):
-                    self._began[utterance] = at
-                case Finished():
-                    self._speech_output.finished(event)
-                case Gone():
-                    self._decide(BriefingVerdict.GONE)
-                    self._speech_output.stop()
+    def _take(self, event: LineEvent) -> None:
+        match event:
+            case Audio(ulaw, at):
+                self._listening.hear(ulaw, at)
+                with suppress(ProviderError), boundary(self._stt.name):
+                    self._stt.send_audio(ulaw)
+            case Digit("1", _):
+                self._decide(BriefingVerdict.ACCEPTED)
+            case Digit("2", _):
+                self._decide(BriefingVerdict.DECLINED)
+            case Started(utterance, at):
+                self._began[utterance] = at
+            case Finished():
+                self._speech_output.finished(event)
+            case Gone():
+                self._decide(BriefingVerdict.GONE)
+                self._speech_output.stop()
 
     async def _follow_events(self) -> None:
         """Listen for the words; without STT the keys are left."""

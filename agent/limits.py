@@ -26,9 +26,7 @@ OPEN = 5.0
 
 
 class boundary:  # noqa: N801  in place of a function with `contextmanager`, which takes three times as long
-    """Context that converts every error of the block to `ProviderError`; what should not have been raised is logged in
-    full. It is entered for each piece of sound.
-    """
+    """Context that converts every error of the block: see `provider_error`."""
 
     __slots__ = ("_provider",)
 
@@ -40,8 +38,15 @@ class boundary:  # noqa: N801  in place of a function with `contextmanager`, whi
 
     def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, ProviderError):
-            log.error("provider raised what it should not", provider=self._provider, exc_info=error)
-            raise ProviderError(self._provider, internal(error), temporary=False, of_request=True) from None
+            raise provider_error(self._provider, error) from None
+
+
+def provider_error(provider: str, error: Exception) -> ProviderError:
+    """`error` as one of `provider`; what should not have been raised is logged in full."""
+    if isinstance(error, ProviderError):
+        return error
+    log.error("provider raised what it should not", provider=provider, exc_info=error)
+    return ProviderError(provider, internal(error), temporary=False, of_request=True)
 
 
 async def within(stream: AsyncGenerator[T, None], provider: str, first: float, gap: float) -> AsyncGenerator[T, None]:

@@ -4,7 +4,7 @@ Sound is G.711 mu-law, 8000 samples per second, one byte per sample (160 bytes =
 Times named `at` are seconds of the event loop's monotonic clock.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 SAMPLE_RATE = 8000
@@ -79,8 +79,12 @@ class Heard(NamedTuple):
 class Line(Protocol):
     """A two-way telephone line as the agent sees it. No method blocks."""
 
-    def events(self) -> AsyncIterator[LineEvent]:
-        """Yield what happens on the line until `Gone`, which is always the last event. To be iterated once."""
+    async def listen(self, take: Callable[[LineEvent], None]) -> None:
+        """Call `take` with what happens on the line, in order, until `Gone`, which is always the last event.
+
+        Raises what `take` raises, and then calls it no more. It is called by the event loop, not by another method of
+        the line. What happens while nobody listens waits for the next one who does.
+        """
         ...
 
     def say(self, utterance: int, ulaw: bytes) -> None:

@@ -124,17 +124,16 @@ class Talk:
     async def run(self) -> Outcome:
         self.running.set()
         async with asyncio.TaskGroup() as tasks:
-            listening = tasks.create_task(self._listen())
+            listening = tasks.create_task(self.line.listen(self._take))
             outcome = await self.outcome
             listening.cancel()
         return outcome
 
-    async def _listen(self) -> None:
-        async for event in self.line.events():
-            if isinstance(event, agent_line.Digit):
-                self.keys += event.key
-            elif isinstance(event, agent_line.Gone) and not self.outcome.done():
-                self.outcome.set_result(Outcome("caller_hung_up", event.cause))
+    def _take(self, event: agent_line.LineEvent) -> None:
+        if isinstance(event, agent_line.Digit):
+            self.keys += event.key
+        elif isinstance(event, agent_line.Gone) and not self.outcome.done():
+            self.outcome.set_result(Outcome("caller_hung_up", event.cause))
 
     async def close(self) -> None:
         pass

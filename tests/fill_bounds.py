@@ -13,7 +13,7 @@ import pytest
 from agent.records import CallerSaid
 from agent.tools import Toolbox
 from media.process.channel import Frames
-from sipgw.calls import phone_line
+from sipgw.calls import line_events, phone_line
 from sipgw.calls.listeners import Listeners
 from sipgw.config.networks import Networks
 from sipgw.config.records import CaptureOptions, StoreOptions
@@ -132,12 +132,12 @@ async def listener(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 async def sound_and_keys(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(phone_line, "EVENTS_KEPT", 10)
+    patch.setattr(line_events, "EVENTS_KEPT", 10)
     line = phone_line.PhoneLine()
     for number in range(20):
         line.on_media(Frames(b"\xff" * 160, number * 0.02, 0.0))  # type: ignore[arg-type]
         line.press("1", "info", number)
-    assert line._events.qsize() == 10
+    assert len(line._events._waiting) == 10
 
 
 async def spoken(folder: Path, patch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import structlog
 from agent.call_control import CallControl, CallControlRefused
 from agent.errors import ProviderError
 from agent.limits import FIRST_SOUND, GAP, OPEN, within
-from agent.line import SAMPLE_RATE, Audio, Finished, Gone
+from agent.line import SAMPLE_RATE, Audio, Finished, Gone, LineEvent
 from agent.records import AgentSays, CallerSaid, Outcome, Report, Turn, TurnEnded
 from agent.sentences import SentenceCutter
 from agent.speakable import speakable
@@ -240,23 +240,35 @@ class AmdTalk:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_GREETING + LONGEST_MESSAGE), asyncio.TaskGroup() as group:
                 making = group.create_task(self._synthesise())
-                outcome = await self._when_it_listens(making, why)
+                over: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+                listening = group.create_task(self._needs.line.listen(self._when_it_listens(making, why, over)))
+                outcome = await over
                 making.cancel()
+                listening.cancel()
         return outcome
 
-    async def _when_it_listens(self, making: asyncio.Task[bytes | ProviderError], why: str) -> Outcome:
+    def _when_it_listens(
+        self, making: asyncio.Task[bytes | ProviderError], why: str, over: asyncio.Future[Outcome]
+    ) -> Callable[[LineEvent], None]:
+        """Returns what takes the events of the line, says the message, and tells `over` what has come of it."""
         line, judge = self._needs.line, self._judge
         message, waited = 0, 0.0
-        async for event in line.events():
+
+        def end(outcome: Outcome) -> None:
+            if not over.done():
+                over.set_result(outcome)
+
+        def take(event: LineEvent) -> None:
+            nonlocal message, waited
             match event:
-                case Audio(ulaw) if not message:
+                case Audio(ulaw) if not message and not over.done():
                     waited += len(ulaw) / SAMPLE_RATE
-                    if waited > LONGEST_GREETING:
-                        break
                     sound = making.result() if making.done() else b""
-                    if isinstance(sound, ProviderError):
-                        return Outcome("machine", f"{why}; the message could not be spoken: {sound}")
-                    if sound and (judge.beeped or judge.quiet >= UNBEEPED):
+                    if waited > LONGEST_GREETING:
+                        end(Outcome("machine", f"{why}; it never listened"))
+                    elif isinstance(sound, ProviderError):
+                        end(Outcome("machine", f"{why}; the message could not be spoken: {sound}"))
+                    elif sound and (judge.beeped or judge.quiet >= UNBEEPED):
                         message = line.utterance + 1
                         self._needs.report(AgentSays(self._needs.message))
                         line.say(message, sound)
@@ -264,10 +276,12 @@ class AmdTalk:
                 case Finished(utterance) if utterance == message:
                     text = self._needs.message
                     self._needs.report(TurnEnded(Turn(said=text, heard=text)))
-                    return Outcome("message_left", why)
+                    end(Outcome("message_left", why))
                 case Gone(cause):
-                    return Outcome("machine", f"{why}; gone {'during' if message else 'before'} the message: {cause}")
-        return Outcome("machine", f"{why}; it never listened")
+                    when = "during" if message else "before"
+                    end(Outcome("machine", f"{why}; gone {when} the message: {cause}"))
+
+        return take
 
     async def _synthesise(self) -> bytes | ProviderError:
         tts, sound = self._needs.tts(), bytearray()

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from typing import NamedTuple
 
 import structlog
 
 from agent.call_control import CallControlRefused
-from agent.line import Audio, Away, Digit
+from agent.line import Audio, Away, Digit, LineEvent
 from agent.records import Outcome
 from media.session.routing import AGENT_SPEAKS, Route
 from sipgw.calls.consult_leg import ConsultLeg
@@ -273,16 +274,7 @@ class Conference:
 
     async def _follow(self, third: Third) -> None:
         """Follow what the third says and presses, until they are gone."""
-        async for event in third.person.line.events():
-            match event:
-                case Audio(ulaw):
-                    third.hear(ulaw)
-                case Away(away) if self.third is third:
-                    third.held = away
-                    self._route(third)
-                case Digit(key) if third.supervises and not silent(third.mode) and key in KEYS:
-                    with contextlib.suppress(CallControlRefused):  # the call ends
-                        self.change(KEYS[key])
+        await third.person.line.listen(partial(self._take, third))
         if self.third is not third or not self._transfers.taken:
             return
         if third.mode is Mode.TAKE_OVER and not third.person.returns:
@@ -290,6 +282,17 @@ class Conference:
             return
         with contextlib.suppress(CallControlRefused):  # the call ends already
             self.leave()
+
+    def _take(self, third: Third, event: LineEvent) -> None:
+        match event:
+            case Audio(ulaw):
+                third.hear(ulaw)
+            case Away(away) if self.third is third:
+                third.held = away
+                self._route(third)
+            case Digit(key) if third.supervises and not silent(third.mode) and key in KEYS:
+                with contextlib.suppress(CallControlRefused):  # the call ends
+                    self.change(KEYS[key])
 
     async def close(self) -> None:
         """The call is over: hang up the third."""

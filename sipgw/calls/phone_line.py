@@ -1,7 +1,7 @@
 """The agent's line on a telephone call: sound, DTMF and silence of one media channel."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
@@ -12,16 +12,14 @@ from media.process import channel as media
 from media.rtp.srtp import Keys as SrtpKeys
 from media.session.format import Format
 from media.session.routing import AGENT_SPEAKS, Route
-from sipgw.bounds import FULL
 from sipgw.calls.dtmf_deduplicator import DtmfDeduplicator, Way
+from sipgw.calls.line_events import LineEvents
 from sipgw.calls.listeners import Listeners
 from sipgw.records.bundles.recorder import RECORDER
 from sipgw.sip.negotiated import Negotiated
 
 log = structlog.get_logger()
 
-EVENTS_KEPT = 500
-"""Events that may wait for the conversation (30 s of sound); beyond that new sound and keys are dropped."""
 NO_RTP_LIMIT = 30.0
 """Seconds without sound or report from the caller after which the call is given up."""
 OTHER_WAY = 0.3
@@ -53,11 +51,6 @@ class MuteReasons:
     """A person speaks with the caller in the agent's place."""
     private: bool = False
     """The caller presses keys that nobody may read."""
-
-    @property
-    def any(self) -> bool:
-        """Whether one of these is so."""
-        return self.held or self.agent_suspended or self.private
 
 
 @dataclass(frozen=True)
@@ -91,7 +84,7 @@ class PhoneLine:
         """The highest utterance number in use: a sentence may have been given up before it had any sound."""
         self.line_recorder: LineRecorder | None = None
         """Gets each key before the conversation does, and the times at which nothing may be kept."""
-        self._events: asyncio.Queue[agent_line.LineEvent] = asyncio.Queue()
+        self._events = LineEvents()
         self._channel: media.Channel | None = None
         self._agreed: Negotiated | None = None
         self._keys = DtmfDeduplicator()
@@ -152,23 +145,22 @@ class PhoneLine:
 
     def on_media(self, event: media.MediaEvent) -> None:
         """Take what the media process reports."""
-        if isinstance(event, media.Frames | media.DtmfDigit) and self._events.qsize() >= EVENTS_KEPT:
-            FULL["sound and keys of a call"] += 1
-            return
         match event:
             case media.Frames():
                 ulaw, at, played = event  # by name it takes three look-ups, and this is nearly all that comes
-                heard = SILENCE * len(ulaw) if self._mute_reasons.any else ulaw  # the agent must not hear it
-                self._events.put_nowait(agent_line.Audio(heard, at, played))
-            case media.DtmfDigit(key, at):
+                muted = self._mute_reasons
+                if muted.held or muted.agent_suspended or muted.private:  # the agent must not hear it
+                    ulaw = SILENCE * len(ulaw)
+                self._events.give(agent_line.Audio(ulaw, at, played))
+            case media.DtmfDigit(key, at) if self._events.has_room():
                 self.press(key, "rtp", at)
             case media.Listened(stereo):
                 self.listeners.hear(stereo)
             case media.Started(utterance, at):
                 reaches = self._channel.remote_delay if self._channel else None
-                self._events.put_nowait(agent_line.Started(utterance, at, reaches))
+                self._events.put(agent_line.Started(utterance, at, reaches))
             case media.Finished(utterance, at):
-                self._events.put_nowait(agent_line.Finished(utterance, at))
+                self._events.put(agent_line.Finished(utterance, at))
             case media.NoRtp() if self.on_hold:
                 pass  # a side that holds us may play music, but need not
             case media.NoRtp(seconds, lost):
@@ -191,10 +183,8 @@ class PhoneLine:
             self.line_recorder.pressed(key)
         if self._mute_reasons.agent_suspended:
             return
-        if self._events.qsize() < EVENTS_KEPT:
-            self._events.put_nowait(agent_line.Digit(key, at))
-        else:
-            FULL["sound and keys of a call"] += 1
+        if self._events.has_room():
+            self._events.put(agent_line.Digit(key, at))
 
     def _relay(self, key: str, at: float) -> None:
         """Send a key of INFO to the other side. One that came by RTP too has been relayed by the media process."""
@@ -206,7 +196,7 @@ class PhoneLine:
         self._note("end", cause=cause, lost=lost)
         self.gone.set()
         self.listeners.hear(b"")
-        self._events.put_nowait(agent_line.Gone(cause, lost))
+        self._events.put(agent_line.Gone(cause, lost))
 
     # Somebody else speaks
 
@@ -219,7 +209,7 @@ class PhoneLine:
         self._note("step_aside" if on else "step_back")
         if on is not self._mute_reasons.agent_suspended:
             self._mute_reasons.agent_suspended, self._mute_reasons.held = on, self._holds
-            self._events.put_nowait(agent_line.Away(on or self._holds, taken=on))
+            self._events.put(agent_line.Away(on or self._holds, taken=on))
 
     @property
     def on_hold(self) -> bool:
@@ -236,7 +226,7 @@ class PhoneLine:
         if self._holds is not self._mute_reasons.held:
             self._mute_reasons.held = self._holds
             if not self._mute_reasons.agent_suspended:
-                self._events.put_nowait(agent_line.Away(self._holds))
+                self._events.put(agent_line.Away(self._holds))
 
     def backdrop(self, ambience: bytes, thinking: bytes, after: float) -> None:
         """Let the caller hear mu-law sound in a loop under the agent, and another `after` seconds of waiting for it.
@@ -284,13 +274,9 @@ class PhoneLine:
         self._live.unbridge()
         self._hold()
 
-    async def events(self) -> AsyncIterator[agent_line.LineEvent]:
-        """See `agent.line.Line.events`."""
-        while True:
-            event = await self._events.get()
-            yield event
-            if isinstance(event, agent_line.Gone):
-                return
+    async def listen(self, take: Callable[[agent_line.LineEvent], None]) -> None:
+        """See `agent.line.Line.listen`."""
+        await self._events.listen(take)
 
     def say(self, utterance: int, ulaw: bytes) -> None:
         """See `agent.line.Line.say`."""

@@ -63,10 +63,9 @@ class FakeLine:
                     self._finished[utterance] = True
                     self.incoming.put_nowait(Finished(utterance, now()))
 
-    async def events(self) -> AsyncIterator[LineEvent]:
+    async def listen(self, take: Callable[[LineEvent], None]) -> None:
         while True:
-            event = await self.incoming.get()
-            yield event
+            take(event := await self.incoming.get())
             if isinstance(event, Gone):
                 return
 

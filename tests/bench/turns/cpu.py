@@ -31,13 +31,27 @@ class Tape:
     """What a line or a recogniser tells, and when by the clock of the loop, which begins at the same time again."""
 
     def __init__(self, source: Any) -> None:
-        self._source = source.events
         self._told: list[tuple[float, Any]] = []
-        source.events = self._record
+        if isinstance(source, BenchLine):
+            self._source: Any = source.listen
+            source.listen = self._listen  # type: ignore[method-assign]
+        else:
+            self._source = source.events
+            source.events = self._record
+
+    def _note(self, event: Any) -> None:
+        self._told.append((asyncio.get_running_loop().time(), event))
+
+    async def _listen(self, take: Callable[[Any], None]) -> None:
+        def noted(event: Any) -> None:
+            self._note(event)
+            take(event)
+
+        await self._source(noted)
 
     async def _record(self) -> AsyncIterator[Any]:
         async for event in self._source():
-            self._told.append((asyncio.get_running_loop().time(), event))
+            self._note(event)
             yield event
 
     def pieces(self) -> float:
@@ -63,6 +77,10 @@ class Player:
     def __init__(self, tape: Tape) -> None:
         self.events = tape.events
         self._said = Heard(0, 0)
+
+    async def listen(self, take: Callable[[Any], None]) -> None:
+        async for event in self.events():
+            take(event)
 
     def say(self, utterance: int, ulaw: bytes) -> None:
         self._said = Heard(utterance, len(ulaw))

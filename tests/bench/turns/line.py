@@ -1,7 +1,7 @@
 """A telephone line on virtual time, as in a call: 20 ms frames of G.711, transit, noise, echo, background."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -259,10 +259,9 @@ class BenchLine:
 
     # As the agent sees it
 
-    async def events(self) -> AsyncIterator[object]:
+    async def listen(self, take: Callable[[object], None]) -> None:
         while True:
-            event = await self.events_queue.get()
-            yield event
+            take(event := await self.events_queue.get())
             if isinstance(event, Gone):
                 return
 

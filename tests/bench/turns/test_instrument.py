@@ -110,10 +110,7 @@ class Deaf(Scripted):
 def bench(agent: type[Scripted]) -> Bench:
     async def hold(line: BenchLine, recogniser: Any, caller: Caller) -> tuple[list[str], str]:
         scripted = agent(line, caller)
-        async for event in line.events():
-            if isinstance(event, Gone):
-                break
-            scripted.live()
+        await line.listen(lambda event: None if isinstance(event, Gone) else scripted.live())
         return scripted.memory, ""
 
     return Bench(Recogniser, hold=hold)
