@@ -176,8 +176,9 @@ class BaseConversation(ConversationKind):
             self._line.set_chunk_duration(*pieces)
 
     def _notice(self, changes: list[Change]) -> None:
-        for change in () if self._floor.turns.hears_recording else changes:
-            self._decide(self._floor.turns.sound(change, self._now()))
+        if changes and not self._floor.turns.hears_recording:
+            for change in changes:
+                self._decide(self._floor.turns.sound(change, self._now()))
 
     def _tools_run(self, runs: bool) -> None:
         """A tool of this turn runs, or none does any more; it matters while nothing is being said."""

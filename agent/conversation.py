@@ -64,7 +64,7 @@ class Conversation(BaseConversation):
         self._tts_sessions = SwitchingTts(*_tts_of(active))
         self._prepared: Preparation | None = None
         options = options or TurnOptions()
-        self._judge = TurnJudge(options.model, self._spawn, self._voted)
+        self._judge = TurnJudge(options.model, self._spawn, self._voted) if options.model else None
         agent = CascadeAgent(
             toolbox=Toolbox((), call), history=History(role.persona.prompt),
             speech_output=SpeechOutput(line, self._tts_sessions),
@@ -113,13 +113,15 @@ class Conversation(BaseConversation):
         await self._follow("stt", self._stt.name, self._stt.events(), self._understand)
 
     def _listen_to(self, sound: Audio) -> None:
-        may_end, before = self._floor.turns.may_end, self._listening.silent_since
+        judge, before = self._judge, self._listening.silent_since
+        may_end = judge is not None and self._floor.turns.may_end
         super()._listen_to(sound)
-        self._judge.hear(sound.ulaw)
         if self._ivr is not None:
             self._ivr.listen(sound.ulaw)
-        if may_end and self._listening.silent_since > before:
-            self._judge.ask(self._listening.silent_since)
+        if judge is not None:
+            judge.hear(sound.ulaw)
+            if may_end and self._listening.silent_since > before:
+                judge.ask(self._listening.silent_since)
 
     def _voted(self, complete: float, silent_since: float) -> None:
         self._floor.turns.vote(complete, silent_since)
@@ -158,7 +160,7 @@ class Conversation(BaseConversation):
     def _notice(self, changes: list[Change]) -> None:
         for told in self._listening.followed(changes) if not self._floor.broken else ():
             self._stt.follow_voice(*told)
-        if not self._floor.turns.hears_recording:
+        if (changes or self._listening.withheld) and not self._floor.turns.hears_recording:
             super()._notice(changes)
             for words in self._listening.restored():
                 self._decide(self._floor.turns.hear(words, self._now()))

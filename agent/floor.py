@@ -91,7 +91,7 @@ class Listening:
         """Whether it is the caller's."""
         self._among = False
         """Whether others are heard on the line, too, as the recogniser was told."""
-        self._withheld = deque[Transcript](maxlen=WITHHELD)
+        self.withheld = deque[Transcript](maxlen=WITHHELD)
         """Transcripts with words of somebody who is presumed behind the caller."""
 
     def begin(self, now: float) -> None:
@@ -180,17 +180,17 @@ class Listening:
 
     def _withhold(self, transcript: Transcript, *, left_out: bool) -> None:
         """Keep a transcript of which words were left out; the next one of the same turn replaces it."""
-        if self._withheld and not self._withheld[-1].final:
-            self._withheld.pop()
+        if self.withheld and not self.withheld[-1].final:
+            self.withheld.pop()
         if left_out and self.voice.presumes:
-            self._withheld.append(transcript)
+            self.withheld.append(transcript)
 
     def restored(self) -> list[Words]:
         """Transcripts that were withheld, once it is known that they are the caller's; each is given once."""
-        if not self._withheld or self.voice.presumes:
+        if not self.withheld or self.voice.presumes:
             return []
-        withheld = list(self._withheld)
-        self._withheld.clear()
+        withheld = list(self.withheld)
+        self.withheld.clear()
         return [] if self.voice.others else [self.words(one) for one in withheld]
 
     def _at(self, place: float) -> float:

@@ -30,8 +30,9 @@ class Background:
         """Level at which the caller speaks, dBm0."""
         self._steady: float | None = None
         """Level of speech, music or noise in the background."""
-        self._behind = False
-        """Whether one was heard to go on when the caller had stopped, or far from them: they were not alone."""
+        self.known = False
+        """Whether one was heard to go on when the caller had stopped, or far from them: they were not alone. A voice of
+        which no words came may be the caller's."""
         self._refused = 0
         """Voices in a row of which no words came."""
 
@@ -47,26 +48,21 @@ class Background:
             steady = self._steady + ABOVE_STEADY
         return max(usual, steady) - DOUBT * min(1.0, max(0.0, (seconds - AT_ONCE) / (IN_DOUBT - AT_ONCE)))
 
-    @property
-    def known(self) -> bool:
-        """Whether somebody else was heard beside the caller; a voice of which no words came may be the caller's."""
-        return self._behind
-
     def confirmed(self, level: float) -> None:
         """Words of a voice with this level were answered."""
         self._usual = _follow(self._usual, level)
         self._refused = 0
         if self._steady is not None and self._steady + ABOVE_STEADY - DOUBT > level:
-            self._steady, self._behind = None, False
+            self._steady, self.known = None, False
 
     def goes_on(self, level: float) -> None:
         """A voice with this level went on when the caller had stopped."""
-        self._steady, self._behind = _follow(self._steady, level, LOUDER), True
+        self._steady, self.known = _follow(self._steady, level, LOUDER), True
 
     def refused(self, level: float, seconds: float) -> None:
         """A voice with this level was not the caller's; a short one may have been a murmur, the next one not."""
         self._refused += 1
-        self._behind |= self._usual is not None and level < self._usual - FAR
+        self.known |= self._usual is not None and level < self._usual - FAR
         murmured = self._usual is not None and level > self._usual - BELOW_USUAL
         if seconds >= STEADY or (self._refused > 1 and not murmured):
             louder = self._steady is not None and level > self._steady

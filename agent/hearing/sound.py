@@ -55,8 +55,10 @@ class Sound:
         """A loud slot of a voice, with the probability that it is one, if it was judged."""
         self.heard = at
         if level > self.level - SOFT:
-            probability = self.mean(self.sure) if probability is None else probability
-            self.take(at, level, self.mean(self.margin), probability, voiced=True)
+            slots = self.voice or self.loud or 1
+            self.take(
+                at, level, self.margin / slots, self.sure / slots if probability is None else probability, voiced=True
+            )
 
     def lasted(self, until: float) -> None:
         """Its voice went on until then, as loud and as certain as it was so far."""
@@ -77,4 +79,4 @@ class Sound:
     @property
     def level(self) -> float:
         """Of its voice, dBm0."""
-        return 10 * math.log10(self.mean(self.power)) if self.power else SILENT
+        return 10 * math.log10(self.power / (self.voice or self.loud or 1)) if self.power else SILENT

@@ -68,15 +68,18 @@ class Kept:
         """
         self._sound += ulaw
         loudness, needed = level(ulaw), max(LOUD_ENOUGH, MARGIN * self._noise)
-        if loudness > needed:  # a piece may begin with silence, and be long
-            self._spoken += sum(len(slot) for slot in _slots(ulaw) if level(slot) > needed)
+        if loudness > needed:
+            if len(ulaw) > WINDOW:  # a piece may begin with silence, and be long
+                self._spoken += sum(len(slot) for slot in _slots(ulaw) if level(slot) > needed)
+            else:
+                self._spoken += len(ulaw)
             self._quiet = 0
         else:
             self._quiet += len(ulaw)
         seconds = len(ulaw) / SAMPLE_RATE
         self._noise += min(1.0, seconds * (5.0 if loudness < self._noise else 0.1)) * (loudness - self._noise)
         going_on = self._turn or (self._spoken and self._quiet < 3 * SAMPLE_RATE)
-        unneeded = self.heard - (TURN_KEPT if going_on else KEPT) - self._start
+        unneeded = len(self._sound) - (TURN_KEPT if going_on else KEPT)
         if unneeded > SAMPLE_RATE:
             del self._sound[:unneeded]
             self._start += unneeded

@@ -113,17 +113,14 @@ class Backlog:
         self._settled = 0  # position after the last word that need not be heard again
         self._open_from: int | None = None  # position of the open turn's first word
         self._reached = 0  # position up to which the sound was sent to some session, or dropped
+        self.heard = 0
+        """Samples that the line has brought."""
         self.sent = 0
         """Position up to which the current session has the sound."""
         self.sent_in_session = 0
         """Samples that the current session was given, silence included."""
         self.dropped = 0
         """Samples dropped because the connection did not take them."""
-
-    @property
-    def heard(self) -> int:
-        """Samples that the line has brought."""
-        return self._start + len(self._sound)
 
     @property
     def in_turn(self) -> bool:
@@ -151,6 +148,7 @@ class Backlog:
     def add(self, ulaw: bytes) -> None:
         """Take sound of any length. More than a second at once is not live: it counts as if it had been sent before."""
         self._sound += ulaw
+        self.heard += len(ulaw)
         if len(ulaw) > SAMPLE_RATE:
             self._reached = self.heard
         too_much = self.heard - self._reached - QUEUE

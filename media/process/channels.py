@@ -1,15 +1,13 @@
 """The gateway's channels of one media process: an error in one ends only that one, for all of them share the pipe."""
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import structlog
 
 from media.process.channel import Channel
 from media.process.wire import Kind, Message
 
 log = structlog.get_logger()
-T = TypeVar("T")
+
+SINK_FAILED = "the sink of a call's media failed"
 
 
 class Channels:
@@ -37,13 +35,17 @@ class Channels:
         if message.kind == Kind.FAILED:
             self._failed_there(channel, message)
         elif channel is not None:
-            self._bounded(channel, channel.on_message, message)
+            try:
+                channel.on_message(message)
+            except Exception as error:
+                log.exception(SINK_FAILED, channel=channel.number)
+                self._failed_here(channel, error)
 
     def die(self, cause: str) -> None:
         """The media process has ended, and so all its calls."""
         channels, self._all = self._all, {}
         for channel in channels.values():
-            self._bounded(channel, channel.died, cause)
+            self._end(channel, cause)
 
     def _failed_there(self, channel: Channel | None, message: Message) -> None:
         """A fault in our code in the media process ended the call."""
@@ -52,17 +54,19 @@ class Channels:
         log.error("media of a call failed", channel=message.channel, cause=cause, trace=trace)
         if channel is not None:
             self.forget(channel.number)
-            self._bounded(channel, channel.died, cause)
+            self._end(channel, cause)
 
-    def _bounded(self, channel: Channel, work: Callable[[T], None], about: T, *, last: bool = False) -> None:
-        """Do `work`, which calls the sink of `channel`. An error closes the channel, and its sink gets one `Dead`, the
-        `last` event."""
+    def _end(self, channel: Channel, cause: str, *, again: bool = False) -> None:
+        """Give the sink of `channel` its last event, `Dead`; once `again` if it failed."""
         try:
-            work(about)
+            channel.died(cause)
         except Exception as error:
-            log.exception("the sink of a call's media failed", channel=channel.number)
-            if not last:
-                self.failed += 1
-                channel.close()
-                cause = f"a fault in the gateway: {type(error).__name__}: {error}"[:200]
-                self._bounded(channel, channel.died, cause, last=True)
+            log.exception(SINK_FAILED, channel=channel.number)
+            if not again:
+                self._failed_here(channel, error)
+
+    def _failed_here(self, channel: Channel, error: Exception) -> None:
+        """The sink of `channel` failed, in the gateway: the channel is closed."""
+        self.failed += 1
+        channel.close()
+        self._end(channel, f"a fault in the gateway: {type(error).__name__}: {error}"[:200], again=True)
