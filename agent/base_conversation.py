@@ -133,34 +133,35 @@ class BaseConversation(ConversationKind):
 
     async def _listen(self) -> None:
         self._listening.begin(self._now())
-        await self._line.listen(self._take_or_fail)
+        await self._line.listen(self._take)
 
-    def _take_or_fail(self, event: LineEvent) -> None:
+    def _take(self, event: LineEvent) -> None:
         try:
-            self._take(event)
+            match event:
+                case Audio():
+                    self._listen_to(event)
+                case Started():
+                    self._started(event)
+                case Finished():
+                    self._agent.speech_output.finished(event)
+                    self._agent.told_tools()
+                case Digit(key, _) if not self._collecting.press(key):
+                    if tool := self._active.persona.keys.get(key):
+                        self._spawn(self.call_control.press(tool, self._active.persona.not_done))
+                    else:
+                        self._line.agree(key)
+                        self._press(key)
+                case Away():
+                    self._away(event)
+                case Gone(cause, lost):
+                    self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
         except Exception as error:  # noqa: BLE001  `boundary` would cost two calls for each piece of sound
             self._fail("stt", provider_error(self._stt.name, error))
 
-    def _take(self, event: LineEvent) -> None:
-        match event:
-            case Audio():
-                self._listen_to(event)
-            case Started():
-                self._started(event)
-            case Finished():
-                self._agent.speech_output.finished(event)
-                self._agent.told_tools()
-            case Digit(key, _) if not self._collecting.press(key):
-                if tool := self._active.persona.keys.get(key):
-                    self._spawn(self.call_control.press(tool, self._active.persona.not_done))
-                else:
-                    self._line.agree(key)
-                    self._press(key)
-            case Away(away, taken):
-                self._listening.voice.reset(muted=away)
-                self._decide(self._floor.turns.away(away, self._now(), taken=taken))
-            case Gone(cause, lost):
-                self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
+    def _away(self, event: Away) -> None:
+        """The caller is away from now on, or there again."""
+        self._listening.voice.reset(muted=event.away)
+        self._decide(self._floor.turns.away(event.away, self._now(), taken=event.taken))
 
     def _press(self, key: str) -> None:
         """The caller pressed a key that is not asked for by anybody else."""

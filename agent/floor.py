@@ -102,7 +102,8 @@ class Listening:
         """Take sound whose last sample arrived `at`; returns what changed. `played`: see `agent.line.Audio`."""
         self._given += len(ulaw)
         self._arrived = at
-        return self._note(self.voice.feed(ulaw, at, played))
+        changes = self.voice.feed(ulaw, at, played)
+        return self._note(changes) if changes else changes
 
     def wants(self) -> Pieces | None:
         """The pieces in which sound should come from now on; None if the line was asked for them last."""

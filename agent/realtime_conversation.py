@@ -13,7 +13,7 @@ from agent.errors import ProviderError
 from agent.hearing.changes import Change
 from agent.history import History, UserTurn
 from agent.knowledge import look_up
-from agent.line import Away, Line, LineEvent
+from agent.line import Away, Line
 from agent.llm import Message, ToolCall
 from agent.parts import close_parts, open_parts
 from agent.passages import Passage
@@ -176,10 +176,10 @@ class RealtimeConversation(BaseConversation):
         told = turns.hears_recording and self._floor.replying is not None  # a call screen: who calls and why
         super()._give(b"\xff" * len(ulaw) if told or turns.state in DEAF else ulaw)
 
-    def _take(self, event: LineEvent) -> None:
-        if isinstance(event, Away) and event.taken:  # what the caller has begun to say is over
+    def _away(self, event: Away) -> None:
+        if event.taken:  # what the caller has begun to say is over
             self._onset, self._words, self._answered = None, "", (UserTurn(), None)
-        super()._take(event)
+        super()._away(event)
 
     def _expect(self, said: str) -> None:
         """The session knows what it says."""

@@ -268,7 +268,7 @@ BOUNDS = [
     Bound("sipgw.web.authentication:KEYS_KNOWN", "keys that were good", fill_bounds.good_keys),
     Bound("sipgw.records.bundles.bundle_store:BundleStore", "bundles of calls", fill_bounds.bundles),
     Bound("sipgw.calls.listeners:KEPT", "sound for a listener", fill_bounds.listener),
-    Bound("sipgw.calls.phone_line:EVENTS_KEPT", "sound and keys of a call", fill_bounds.sound_and_keys),
+    Bound("sipgw.calls.line_events:EVENTS_KEPT", "sound and keys of a call", fill_bounds.sound_and_keys),
     Bound("sipgw.web.transcript:WAITING", "words for a browser", fill_bounds.spoken),
     Bound("agent.relay.talk:WAITING", "messages of a brain", "agent/relay/test_faults.py::test_what_waits_is_bounded"),
     Bound("agent.call_control:SENTENCES", "news of a call", "agent/test_call_control.py::test_latest_news_are_told"),

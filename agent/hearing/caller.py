@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from agent.hearing.changes import CERTAIN, Change, Kind, SoundEvidence
-from agent.hearing.echo_path import CLEAN, ECHO, HEARD, EchoPath, Path
+from agent.hearing.echo_path import CLEAN, ECHO, HEARD, LAGS, EchoPath, Path
 from agent.hearing.levels import RATE, SECONDS, SILENT, SIZE, WIDTH, level, peak, to_linear
 from agent.hearing.noise_floor import NoiseFloor
 from agent.hearing.sound import SOFT, Sound
@@ -118,14 +118,15 @@ class CallerSound:
         whole = linear[: len(linear) - rest]
         sent = played[-slots:].rjust(slots, b"\x7f")
         if self.state is QUIET and peak(whole) < self._noise.gate:  # nearly always: the caller is silent
-            return [*self._pass(whole, sent, at), *self._clear(at)]
+            changes = self._pass(whole, sent, at)
+            return changes if self._voices.first is None else [*changes, *self._clear(at)]
         changes, end = [], at - (rest // WIDTH) / RATE - slots * SECONDS
         for number, below in enumerate(sent):
             slot, end = whole[number * SIZE : (number + 1) * SIZE], end + SECONDS
             if change := self._take(slot, -below, end):
                 changes.append(change)
             self._before.append(slot)
-        return [*changes, *self._clear(at)]
+        return changes if self._voices.first is None else [*changes, *self._clear(at)]
 
     def _pass(self, linear: bytes, sent: bytes, at: float) -> list[Change]:
         """Slots in which the caller is silent: they tell at most that the agent's sound comes back."""
@@ -236,7 +237,7 @@ class CallerSound:
 
     def _take(self, slot: bytes, sent: int, at: float) -> Change | None:
         came, gate, state, echo = level(slot), self._noise.gate, self.state, float(SILENT)
-        if sent > HEARD or not self._echo.gone:
+        if sent > HEARD or self._echo.silent <= LAGS:
             path = self._echo.path
             echo = self._echo.take((sent,), (came,))
             if state is QUIET and self._echo.path is ECHO is not path:
@@ -324,7 +325,7 @@ class CallerSound:
 
     @property
     def _agent_speaks(self) -> bool:
-        return not self._echo.silent_for(REPLY_OVER)
+        return self._echo.silent < REPLY_OVER
 
     def _needs(self, sound: Sound) -> float:
         """Seconds of voice after which this is the caller."""

@@ -62,8 +62,9 @@ class EchoPath:
         self._lag = 0
         self._sent = array("h", [SILENT] * (KEPT + LAGS))
         self._came = array("h", [SILENT] * KEPT)
-        self._silent = LAGS
-        """Slots since the agent was last to be heard."""
+        self.silent = LAGS
+        """Slots since the agent was last to be heard. After more than `LAGS` of them nothing of it can come back, and
+        `take` has nothing to do for a slot in which it is silent."""
         self._due = 0
         """Slots of the agent's speech since the last estimate."""
         self._spoken = 0
@@ -77,16 +78,7 @@ class EchoPath:
     @property
     def over(self) -> bool:
         """Whether nothing of what the agent has said can come back any more."""
-        return self._silent >= LAGS
-
-    @property
-    def gone(self) -> bool:
-        """Whether `take` has nothing to do for slots in which the agent is silent."""
-        return self._silent > LAGS
-
-    def silent_for(self, slots: int) -> bool:
-        """Whether the agent has been silent for so many slots."""
-        return self._silent >= slots
+        return self.silent >= LAGS
 
     def mute(self, on: bool) -> None:
         """From now on nothing that comes back is heard, so that its silence tells nothing; or it is again."""
@@ -98,10 +90,10 @@ class EchoPath:
         spoken = 0
         for level in sent:
             if level > HEARD:
-                spoken, self._silent = spoken + 1, 0
+                spoken, self.silent = spoken + 1, 0
             else:
-                self._silent += 1
-        if self._silent > LAGS:
+                self.silent += 1
+        if self.silent > LAGS:
             self._predicted = SILENT
             return SILENT
         self._sent.extend(map(round, sent))

@@ -66,8 +66,8 @@ class SocketStt:
 
     def send_audio(self, ulaw: bytes) -> None:
         """Take mu-law sound; it leaves as it comes, in frames of at least `chunk` seconds."""
-        self._session.backlog.add(ulaw)
-        self.writable()
+        if self._session.backlog.add(ulaw):
+            self.writable()
 
     def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """Hint at the answer by the question, where the model takes it."""
@@ -231,6 +231,7 @@ class SocketStt:
 
     def _look(self, quiet: float, heard: int) -> None:
         """Send silence in place of sound, and signs of life before there was any."""
+        self._timer = None
         if not self._begun or self._socket is None:
             return
         backlog = self._session.backlog

@@ -145,8 +145,11 @@ class Backlog:
         self._marks.clear()
         self.sent_in_session = 0
 
-    def add(self, ulaw: bytes) -> None:
-        """Take sound of any length. More than a second at once is not live: it counts as if it had been sent before."""
+    def add(self, ulaw: bytes) -> bool:
+        """Take sound of any length; returns whether there is enough for a frame.
+
+        More than a second at once is not live: it counts as if it had been sent before.
+        """
         self._sound += ulaw
         self.heard += len(ulaw)
         if len(ulaw) > SAMPLE_RATE:
@@ -163,6 +166,7 @@ class Backlog:
         if old > SAMPLE_RATE:  # in steps of a second: cheap
             del self._sound[:old]
             self._start += old
+        return self.heard - self.sent >= self._chunk
 
     def next_frame(self) -> bytes | None:
         """The next binary frame: all that waits, up to 1 s; None until there is enough sound."""

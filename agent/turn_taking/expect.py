@@ -154,7 +154,7 @@ def kind_of(text: str, numerals: Collection[str] = ()) -> Kind:
     words = words_of(text)
     if "@" in text:
         return Kind.EMAIL
-    figures = [word for word in words if word in numerals or any(char.isdigit() for char in word)]
+    figures = [word for word in words if word in numerals or any(map(str.isdigit, word))]
     if len(figures) > len(words) / 2 and sum(1 if word in numerals else len(word) for word in figures) > 1:
         return Kind.DIGITS
     letters = [word for word in words if len(word) == 1]

@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import asdict
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import structlog
 
@@ -75,7 +75,7 @@ class MediaProcess:
         self._of = of
         self._last = number
         self._questions = Questions(self.send)
-        self._pipe: asyncio.Transport | None = None
+        self._pipe: _Pipe | None = None
         self._heartbeat = Heartbeat()
         self._path = PacketPath(in_c=in_c)
         self._started = 0
@@ -140,7 +140,7 @@ class MediaProcess:
         """Send an order; False if it could not be sent."""
         if self._pipe is None:
             return False
-        if message.kind == Kind.SAY and self._pipe.get_write_buffer_size() > PIPE_LIMIT:
+        if message.kind == Kind.SAY and self._pipe.waiting > PIPE_LIMIT:
             return False
         self._pipe.write(message.encode())
         return True
@@ -186,7 +186,7 @@ class MediaProcess:
         self._state = self._state._replace(pid=0, native=False)  # until it is ready
         try:
             loop = asyncio.get_running_loop()
-            self._pipe, _ = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)
+            _, self._pipe = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(self._watch(process), name="media-watch")
                 status = await process.wait()
@@ -220,12 +220,39 @@ class MediaProcess:
 
 
 class _Pipe(asyncio.Protocol):
-    """The stream from the media process."""
+    """The stream from and to the media process."""
 
     def __init__(self, on_message: Callable[[Message], None]) -> None:
         self._on_message = on_message
         self._reader = wire.Reader()
+        self._transport: asyncio.WriteTransport | None = None
+        self._orders: list[bytes] | None = None
+        """What the messages make the gateway order while they are taken: it leaves by one system call."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the media process has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport else 0
+
+    def write(self, order: bytes) -> None:
+        if self._orders is not None:
+            self._orders.append(order)
+        elif self._transport is not None:
+            self._transport.write(order)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.WriteTransport, transport)
 
     def data_received(self, data: bytes) -> None:
-        for message in self._reader.feed(data):
-            self._on_message(message)
+        self._orders = orders = list[bytes]()
+        try:
+            for message in self._reader.feed(data):
+                self._on_message(message)
+        finally:
+            self._orders = None
+            if orders:
+                self.write(b"".join(orders))

@@ -93,10 +93,12 @@ class GatewayAndWorker:
         self.worker._path.epoll.register(theirs)
         self.sockets = (self._ours, theirs)
         self.process = MediaProcess("127.0.0.1", (20_000, 32_000), TapOptions(), 0, 1)
-        self.process._pipe = SimpleNamespace(  # type: ignore[assignment]
-            write=self._ours.sendall, get_write_buffer_size=lambda: 0, is_closing=lambda: False
+        self._reader = self.process._pipe = _Pipe(self.process.on_message)
+        self._reader.connection_made(
+            SimpleNamespace(  # type: ignore[arg-type]
+                write=self._ours.sendall, get_write_buffer_size=lambda: 0, is_closing=lambda: False
+            )
         )
-        self._reader = _Pipe(self.process.on_message)
         self.remotes: list[RemoteSide] = []
         self.channels: list[Channel] = []
         self.slot = 0

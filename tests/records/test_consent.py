@@ -80,7 +80,8 @@ def test_a_key_that_is_not_for_the_agent_is_no_consent(taken: bool) -> None:
         line, recording = PhoneLine(), CallRecording("", "key")
 
         def reaches_the_agent() -> bool:
-            events = [line._events.get_nowait() for _ in range(line._events.qsize())]
+            events = list(line._events._waiting)
+            line._events._waiting.clear()
             return any(isinstance(event, Digit) for event in events)
 
         line.attach(Mock())
