@@ -158,11 +158,13 @@ class Conversation(BaseConversation):
             self._decide(decisions)
 
     def _notice(self, changes: list[Change]) -> None:
-        for told in self._listening.followed(changes) if not self._floor.broken else ():
-            self._stt.follow_voice(*told)
-        if (changes or self._listening.withheld) and not self._floor.turns.hears_recording:
+        listening = self._listening
+        if (changes or listening.voice.others != listening.among) and not self._floor.broken:
+            for told in listening.followed(changes):
+                self._stt.follow_voice(*told)
+        if (changes or listening.withheld) and not self._floor.turns.hears_recording:
             super()._notice(changes)
-            for words in self._listening.restored():
+            for words in listening.restored():
                 self._decide(self._floor.turns.hear(words, self._now()))
 
     # What is said

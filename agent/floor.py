@@ -89,7 +89,7 @@ class Listening:
         """When each word of the recogniser's present turn was heard, as it was reported first."""
         self._theirs: list[bool] = []
         """Whether it is the caller's."""
-        self._among = False
+        self.among = False
         """Whether others are heard on the line, too, as the recogniser was told."""
         self.withheld = deque[Transcript](maxlen=WITHHELD)
         """Transcripts with words of somebody who is presumed behind the caller."""
@@ -127,8 +127,8 @@ class Listening:
 
     def followed(self, changes: list[Change]) -> list[tuple[bool | None, float]]:
         """Part of these changes that the recogniser has to know: arguments of `agent.stt.SpeechToText.follow_voice`."""
-        before, self._among = self._among, self.voice.others
-        if not (self._among or before):
+        before, self.among = self.among, self.voice.others
+        if not (self.among or before):
             return []
         told: list[tuple[bool | None, float]] = [] if before else [(self.voice.speaking, self._arrived)]
         for kind, at, evidence in changes:
@@ -136,7 +136,7 @@ class Listening:
                 told.append((True, at - evidence.seconds))
             if kind in (Kind.VOICE_STARTED, Kind.VOICE_ENDED, Kind.SHORT_VOICE):
                 told.append((kind is Kind.VOICE_STARTED, at))
-        if not self._among:
+        if not self.among:
             told.append((None, self._arrived))
         return [(speaking, self._arrived - at) for speaking, at in told]
 
