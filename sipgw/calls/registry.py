@@ -39,8 +39,14 @@ class CallHandle:
 
     def stop(self, cause: str = "it was cancelled here") -> None:
         """End it, whether it rings or somebody speaks."""
-        self._session.context.stop(Disposition("cancelled", cause))
-        self._task.cancel()
+        _stop(self._session, self._task, Disposition("cancelled", cause))
+
+
+def _stop(session: CallSession, task: asyncio.Task[Disposition], disposition: Disposition) -> None:
+    """End a call. A call that ends already is left alone: to cancel it again would cut off its hanging up."""
+    if session.context.stopped is None:
+        session.context.stop(disposition)
+        task.cancel()
 
 
 class CallRegistry:
@@ -107,8 +113,7 @@ class CallRegistry:
     def stop(self, call: str, cause: str) -> None:
         """End a call that goes on, also while it rings."""
         if session := self._sessions.get(call):
-            session.context.stop(Disposition("ended_here", cause))
-            self._tasks[call].cancel()
+            _stop(session, self._tasks[call], Disposition("ended_here", cause))
 
     def dismiss_all(self) -> int:
         """Have the agents of answered calls say goodbye; returns their number."""

@@ -10,6 +10,7 @@ import pytest
 
 from media.process.channel import Channel, PortsExhausted
 from media.process.engine import MediaEngine
+from sipgw.calls.dialed_connection import DialedConnection
 from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import AdmissionOptions
@@ -118,6 +119,35 @@ def test_calls_out_that_begin_at_once_keep_to_the_calls_of_the_gateway(
                 async with asyncio.timeout(HANG):
                     await one.ended()
             assert not capacity.full(0.0), "all places are free again"
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_is_stopped_again_and_again_hangs_up_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by the dialer of a stopped campaign, which looks every second."""
+    closing, goes_on, close = asyncio.Event(), asyncio.Event(), DialedConnection.close
+
+    async def slowly(connection: DialedConnection) -> None:
+        closing.set()
+        await goes_on.wait()
+        await close(connection)
+
+    async def scenario() -> None:
+        async with callee() as person, calling_out(tmp_path, person) as (world, _):
+            monkeypatch.setattr(DialedConnection, "close", slowly)
+            placed = world.gateway.originate(OriginateRequest(NUMBER, "agent"))
+            await until(lambda: person.phones)
+            placed.stop("the first reason")
+            await closing.wait()
+            placed.stop("another reason")
+            world.gateway.stop(placed.id, "a third reason")
+            await asyncio.sleep(0)
+            goes_on.set()
+            async with asyncio.timeout(HANG):
+                assert (await placed.ended()).cause == "the first reason"
+            assert world.gateway.admission.capacity.calls.total() == 0
 
     asyncio.run(scenario())
 
