@@ -25,11 +25,11 @@ async def test_a_lease_that_redis_gives_to_a_gateway_that_stops_begins_nothing()
     leases, told = Leases(cluster), list[bool]()
     leases.want("carrier", told.append)
     (beat,) = parts
-    running = asyncio.create_task(beat())
-    await asked.wait()
-    leases.give_up()
-    answered.set()
-    await running
+    async with asyncio.TaskGroup() as group:
+        group.create_task(beat())
+        await asked.wait()
+        leases.give_up()
+        answered.set()
     assert told == []
     await beat()
     assert given_back == ["owner:carrier"], "another gateway has it at once"
