@@ -186,7 +186,7 @@ class PartySaid(NamedTuple):
     call: str
     at: datetime
     party: str
-    """Who said them: `OTHER_SIDE`, or the name of the third."""
+    """Speaker: `OTHER_SIDE`, or the name of the third."""
     words: str
     to: str
     """``agent`` for an instruction that the caller did not hear, else ``caller``."""

@@ -343,7 +343,7 @@ class Gateway:
 
     def _maintenance(self, store: Store, artifacts: Artifacts) -> Maintenance:
         purge, mask = Jobs(store, "").purge, audit.masker(self.config.audit_folder)
-        return Maintenance(store, self.config, purge, mask, self._recording_folders, artifacts)
+        return Maintenance(store, self.config, purge, mask, self._recording_folders, artifacts, self.evidence)
 
     def _recording_folders(self) -> set[str]:
         return {one.recording.folder for one in self._configs().values()} - {""}

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -143,6 +143,18 @@ class CallEvidence:
 
     def _written(self, _: object) -> None:
         self._writing -= 1
+
+    def calls(self) -> set[CallKey]:
+        """The calls of which something is in memory."""
+        return {*self.sip.calls, *self.bundles.calls, *self._packets}
+
+    def forget(self, calls: Collection[CallKey]) -> None:
+        """Drop what is in memory of these calls, but of those that go on."""
+        over = [call for call in calls if self.timelines.going(call.call) != call]
+        self.sip.forget(over)
+        self.bundles.forget(over)
+        for call in over:
+            self._packets.pop(call, None)
 
     def messages(self, call: CallKey | None, refused: str = "") -> dict[str, Any] | None:
         """The SIP messages of a call, in the form of a timeline; or, without a `call`, of the INVITE with the Call-ID

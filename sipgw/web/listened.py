@@ -1,4 +1,4 @@
-"""Who plays which recording. A player asks for a file in many pieces, and some never for the whole: the audit log has
+"""Listeners of recordings. A player asks for a file in many pieces, and some never for the whole: the audit log has
 one line for all of them. Sans-IO."""
 
 from sipgw.bounds import BoundedTable

@@ -17,6 +17,7 @@ from sipgw.config.records import RetentionOptions
 from sipgw.records.artifacts import hosts
 from sipgw.records.artifacts.artifact import Artifacts, undeleted
 from sipgw.records.artifacts.files import absolute
+from sipgw.records.artifacts.memory import LOOK, Memory, MemoryCleaner
 from sipgw.records.artifacts.retention import Removed, close_lost, expire_webhooks, prune, purge
 from sipgw.records.artifacts.uploader import Uploader
 from sipgw.records.artifacts.work import ArtifactWorker, on_disk
@@ -68,9 +69,10 @@ class Maintenance:
         mask: Callable[[str], object],
         recordings: Callable[[], Iterable[str]] = tuple,
         artifacts: Artifacts | None = None,
+        memory: Memory | None = None,
     ) -> None:
         """`mask` masks a number in the gate's audit. `recordings` returns the folders of recordings, `artifacts` the
-        files that this process is writing."""
+        files that this process is writing, `memory` is what it has of calls in memory."""
         self._purge_callbacks = purge_callbacks
         self._recordings = recordings
         self._store = store
@@ -78,6 +80,7 @@ class Maintenance:
         self._artifacts = artifacts or Artifacts()
         self._worker = ArtifactWorker(store, self._artifacts.open, mask, _audit)
         self._uploader = Uploader(store, store.objects) if store.objects else None
+        self._cleaner = MemoryCleaner(store, memory) if memory else None
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -86,6 +89,8 @@ class Maintenance:
         tasks: list[Callable[[], Awaitable[None]]] = [self._keep_up, self._work]
         if self._uploader:
             tasks.append(partial(self._upload, self._uploader))
+        if self._cleaner:
+            tasks.append(partial(_clean, self._cleaner))
         for work in tasks:
             self._stack.callback(group.create_task(lasting(work, "maintenance failed")).cancel)
         return self
@@ -152,6 +157,12 @@ class Maintenance:
         async with self._store.read() as session:
             if some := await undeleted(session, 1):
                 log.error("files not deleted", first=some[0].path, cause=some[0].problem, tries=some[0].attempts)
+
+
+async def _clean(cleaner: MemoryCleaner) -> None:
+    while True:
+        await _bounded(cleaner.look)
+        await asyncio.sleep(LOOK)
 
 
 def _audit(action: str, call: str) -> None:

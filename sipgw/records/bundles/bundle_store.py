@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -146,6 +146,16 @@ class BundleStore:
         while size > self._options.megabytes << 19:
             size -= self._ended.pop(next(iter(self._ended))).recorder.size
             FULL["bundles of calls"] += 1
+
+    @property
+    def calls(self) -> Iterable[CallKey]:
+        """The ended calls in memory."""
+        return self._ended.keys()
+
+    def forget(self, calls: Iterable[CallKey]) -> None:
+        """Drop these calls from memory."""
+        for call in calls:
+            self._ended.pop(call, None)
 
     async def bundle(self, call: CallKey, engine: MediaEngine | None) -> bytes:
         """The bundle of an ended call: from its file, or else from memory. Raises `NoBundle`."""

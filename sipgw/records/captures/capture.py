@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -99,6 +99,20 @@ class SipCapture:
                 del self._live[kept]
                 self._ended[kept] = None
 
+    @property
+    def calls(self) -> Iterable[CallKey]:
+        """The calls of which there are messages."""
+        return self._calls.keys()
+
+    def forget(self, calls: Iterable[CallKey]) -> None:
+        """Drop the messages of these calls. What they share with another call stays as long as that one's."""
+        for call in calls:
+            if (kept := self._calls.get(call)) is not None:
+                self._lose(call)
+                kept.calls.discard(call)
+                if not kept.calls:
+                    self._drop(kept)
+
     def of(self, call: CallKey) -> SipMessages | None:
         """The messages of a call, None if there are none. Calls that go on at the same time with one Call-ID share all
         messages.
@@ -135,17 +149,23 @@ class SipCapture:
             kept.size -= gone
             self.size -= gone
         while self.size > self._limit and (held := self._strangers or self._ended or self._live):
-            oldest = next(iter(held))
-            del held[oldest]
             FULL["SIP messages of calls"] += 1
-            self.size -= oldest.size
-            for leg in oldest.legs:
-                if self._legs.get(leg) is oldest:
-                    del self._legs[leg]
-            for call in oldest.calls:
-                del self._calls[call]
-                if (latest := self._latest.get(call.call)) and latest.key == call:
-                    del self._latest[call.call]
+            self._drop(next(iter(held)))
+
+    def _drop(self, kept: _Kept) -> None:
+        for held in (self._strangers, self._ended, self._live):
+            held.pop(kept, None)
+        self.size -= kept.size
+        for leg in kept.legs:
+            if self._legs.get(leg) is kept:
+                del self._legs[leg]
+        for call in kept.calls:
+            self._lose(call)
+
+    def _lose(self, call: CallKey) -> None:
+        del self._calls[call]
+        if (latest := self._latest.get(call.call)) and latest.key == call:
+            del self._latest[call.call]
 
 
 def _begins_another(traced: Traced, head: bytes, before: _Kept) -> bool:

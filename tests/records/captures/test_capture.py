@@ -158,6 +158,19 @@ def test_when_memory_is_full_strangers_go_first_then_the_call_that_ended_first_t
     assert capture.size <= 12_000
 
 
+def test_messages_that_two_calls_share_stay_until_both_are_forgotten():
+    capture, later = SipCapture(1 << 20), CallKey("a", NOW + timedelta(hours=1))
+    capture.trace(message("a"))
+    capture.watch(began("a"))
+    capture.watch(began("a")._replace(at=later.began))
+    capture.forget([later, CallKey("b", NOW)])
+    assert capture.of(later) is None and capture.latest("a") is None
+    assert starts(capture, "a") == ["INVITE"]
+    capture.forget([CallKey("a", NOW)])
+    assert starts(capture, "a") == [] and not list(capture.calls)
+    assert capture.size == 0 and not capture._legs
+
+
 def test_what_was_forgotten_leaves_nothing_behind():
     capture = SipCapture(10_000)
     for number in range(1000):
