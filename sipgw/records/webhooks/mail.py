@@ -31,6 +31,7 @@ from sipgw.records.artifacts.call_files import on_disk
 from sipgw.records.store.artifact_states import DONE, ArtifactKind, ArtifactState
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import ArtifactRecord, DeliveryRecord
+from sipgw.records.webhooks.mail_reply import ReplyReader
 from sipgw.records.webhooks.mail_words import LEVELS, words_in
 from sipgw.records.webhooks.owner import Owner
 from sipgw.records.webhooks.webhooks import PostFailed
@@ -182,7 +183,15 @@ class _MaybeTakenError(OSError):
 
 
 class _Server(smtplib.SMTP):
-    """Has time to take a mail."""
+    """Has time to take a mail; its answers have bounds."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        """See `smtplib.SMTP.getreply`."""
+        if self.file is None and self.sock is not None:  # anew after STARTTLS: what came before it counts for nothing
+            self.file = ReplyReader(self.sock)
+        if isinstance(self.file, ReplyReader):
+            self.file.begin()
+        return super().getreply()
 
     def data(self, msg: Any) -> tuple[int, bytes]:
         """See `smtplib.SMTP.data`. Raises `_MaybeTakenError`."""
