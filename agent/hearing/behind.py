@@ -14,6 +14,10 @@ LONG, LONG_ALONE = 0.5, 1.2
 """Seconds of sound below that which are somebody else: on a line that is never quiet, and on one that was quiet lately,
 where nobody was behind the caller then. Loud syllables in single words make a caller quieter for longer than in
 sentences."""
+AGAIN = 0.4
+"""Seconds of them in the present voice, if others were in the one before: who ends softly may begin softly."""
+FAR = 16.0
+"""Decibels below the loudest syllables that no soft ending or beginning of the same voice is."""
 LATEST = 0.25
 """Weight of the latest slot in the power of a syllable."""
 FORGET = 1.0
@@ -29,6 +33,8 @@ class Behind:
         self._power = 0.0
         self.slots = 0
         """Loud slots since the voice that was loudest so far."""
+        self._earlier = 0
+        """How many of them were in an earlier voice."""
         self._passed_power, self._passed = 0.0, 0
         """The same of voices since then that were not taken for the caller's."""
 
@@ -39,7 +45,7 @@ class Behind:
         syllable = 10 * math.log10(self._syllable)
         self._loudest = max(self._loudest - FORGET * SECONDS, syllable)
         if syllable >= self._loudest - BELOW:
-            self._power, self.slots = 0.0, 0
+            self._power, self.slots, self._earlier = 0.0, 0, 0
             return True
         self._power += power
         self.slots += 1
@@ -53,7 +59,7 @@ class Behind:
 
     def begin(self) -> None:
         """A voice is taken for the caller's: those that passed by before it are no part of it."""
-        self._passed_power, self._passed = 0.0, 0
+        self._passed_power, self._passed, self._earlier = 0.0, 0, self.slots
 
     def hear_again(self) -> None:
         """Forget the sound that was reported; the next sound may be the caller again."""
@@ -68,4 +74,6 @@ class Behind:
         slots = self.slots + self._passed
         if slots * SECONDS < (LONG_ALONE if alone else LONG) - 1e-9:
             return None
-        return 10 * math.log10((self._power + self._passed_power) / slots)
+        found = 10 * math.log10((self._power + self._passed_power) / slots)
+        begins = self._earlier and (slots - self._earlier) * SECONDS < AGAIN - 1e-9
+        return None if begins and found > self._loudest - FAR else found

@@ -269,6 +269,39 @@ def test_the_soft_beginning_of_a_sentence_does_not_count_together_with_a_quieter
     assert subject.is_left(again), "this is for too long to be the caller's"
 
 
+@pytest.mark.parametrize(("dbm0", "theirs"), [(-33.0, True), (-40.0, False)])
+def test_a_caller_who_ends_softly_may_begin_softly(dbm0: float, theirs: bool) -> None:
+    """On a line that is never quiet; somebody who is far quieter goes on behind them."""
+    subject = Voices()
+    subject.listen(0.0)
+    before = spoken(subject, 0.05, 100)
+    for _ in range(20):
+        subject.go_on(before, dbm0, before.heard)
+    assert subject.end(before) == (False, False)
+    again = spoken(subject, 2.9, 19, dbm0)
+    assert subject.is_left(again) is not theirs
+    assert subject.others is not theirs
+    assert not subject.is_left(spoken(subject, 3.3, 50)), "a loud syllable is the caller again"
+
+
+def test_a_soft_word_at_the_end_of_a_long_story_and_one_at_its_next_beginning_are_the_callers() -> None:
+    said = at_level(ulaw_clip("lv_0930.wav"), CALLER)
+    soft, end, length = 10 ** (-12.0 / 20), said.copy(), len(said) / RATE
+    end[-RATE // 2 :] *= soft
+    parts = [(0.3 + number * (length + 0.3), said) for number in range(5)]
+    parts.append((0.3 + 5 * (length + 0.3), end))
+    begins = parts[-1][0] + length + 0.4
+    begin = said.copy()
+    begin[: RATE // 2] *= soft
+    subject, seconds = CallerSound(model()), begins + length + 2.0
+    call = line(seconds, rng(), None, place(round(seconds * RATE), *parts, (begins, begin)))
+    told = heard(subject, call)
+    assert not [one for one in told if one.change.evidence.behind]
+    (last,) = [one.change for one in of(told, Kind.VOICE_ENDED) if one.at > begins]
+    assert last.at == pytest.approx(begins + length, abs=0.5)
+    assert not subject.others
+
+
 @pytest.mark.parametrize(("gap", "known"), [(0.5, True), (1.1, False)])
 def test_murmurs_with_a_quiet_second_between_them_are_nobody_who_goes_on(gap: float, known: bool) -> None:
     subject = Voices()
