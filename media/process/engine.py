@@ -130,8 +130,10 @@ class MediaEngine:
 
     @property
     def delay(self) -> float:
-        """Seconds by which events and orders are late on the way from and to the slowest media process."""
-        return max(process.state.delay for process in self._processes)
+        """Seconds by which events and orders are late on the way from and to the slowest media process, of those that
+        take calls now: one that hangs is no reason to refuse the calls that the others take."""
+        taking = [process for process in self._processes if process.answers] or self._processes
+        return max(process.state.delay for process in taking)
 
     async def open(self, sink: Sink, *, ipv6: bool = False, beside: int = 0) -> Channel:
         """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`.

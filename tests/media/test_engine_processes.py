@@ -115,6 +115,17 @@ def test_calls_go_to_the_other_process_while_one_hangs_and_while_it_starts() -> 
     with_two(scenario)
 
 
+def test_a_process_that_hangs_is_no_reason_to_refuse_the_calls_that_the_other_takes() -> None:
+    async def scenario(engine: MediaEngine) -> None:
+        os.kill(engine.processes[0].pid, signal.SIGSTOP)
+        async with asyncio.timeout(HANG):
+            while engine.processes[0].delay < 2.0:
+                await asyncio.sleep(0.05)
+        assert engine.delay == engine.processes[1].delay
+
+    with_two(scenario)
+
+
 def test_a_process_that_dies_while_it_opens_a_call_leaves_it_to_the_other() -> None:
     async def scenario(engine: MediaEngine) -> None:
         pid = engine.processes[0].pid
