@@ -8,7 +8,8 @@ BEAT = 0.25
 PATIENCE = 16
 """Pings without any message from it after which it is killed: its calls have been silent for as long."""
 LATE = 4
-"""Pings without any message from it after which new calls go elsewhere: it hangs, or is much too busy."""
+"""Pings without any message from it after which new calls go elsewhere: it hangs, or is much too busy. It is the ping
+with which that shows in the median."""
 STARTING = 80
 """The same until its first message."""
 KEPT = 5

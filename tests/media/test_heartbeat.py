@@ -1,6 +1,6 @@
 """Whether a media process answers, and how late it and its gateway are."""
 
-from media.process.heartbeat import BEAT, KEPT, PATIENCE, Heartbeat
+from media.process.heartbeat import BEAT, KEPT, LATE, PATIENCE, Heartbeat
 
 
 def started() -> Heartbeat:
@@ -46,8 +46,18 @@ def test_a_process_that_does_not_answer_is_late_already() -> None:
     assert pulse.silent == KEPT < PATIENCE
 
 
+def test_a_process_that_hangs_takes_no_calls_as_soon_as_its_delay_shows() -> None:
+    """So that its delay refuses none of the calls that other processes take."""
+    pulse, seen = started(), []
+    for number in range(PATIENCE):
+        pulse.ping(number * BEAT, number * BEAT)
+        seen.append((pulse.answers, pulse.delay > 0.0))
+    assert set(seen[: LATE - 1]) == {(True, False)}
+    assert set(seen[LATE - 1 :]) == {(False, True)}
+
+
 def test_starting_takes_its_time() -> None:
     pulse = Heartbeat()
     for number in range(PATIENCE):
         pulse.ping(number * BEAT, number * BEAT)
-    assert (pulse.delay, pulse.silent < 0) == (0.0, True)
+    assert (pulse.delay, pulse.silent < 0, pulse.answers) == (0.0, True, False)
