@@ -253,8 +253,6 @@ def _carry_out(files: dict[int, File], number: int, order: RecorderOrder, body: 
 def main() -> None:
     """Run with normal priority, and ignore signals: the recorder ends with the media process."""
     with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, 0)
     for one in (signal.SIGINT, signal.SIGTERM, signal.SIGXFSZ):
         signal.signal(one, signal.SIG_IGN)
