@@ -227,7 +227,7 @@ class _Pipe(asyncio.Protocol):
         self._reader = wire.Reader()
         self._transport: asyncio.WriteTransport | None = None
         self._orders: list[bytes] | None = None
-        """What the messages make the gateway order while they are taken: it leaves by one system call."""
+        """Orders that the messages bring about, while these are taken: they leave by one system call."""
 
     @property
     def waiting(self) -> int:
