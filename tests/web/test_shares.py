@@ -98,8 +98,8 @@ def test_a_stream_has_its_place_before_its_answer_begins(tmp_path: Path) -> None
         async with shared(tmp_path) as (there, _):
             state = app_of(there).state.app
             pages: tuple[tuple[Places, int, Callable[[], Awaitable[Response]]], ...] = (
-                (state.feed.places, BROWSERS, lambda: live.events(state, ADMIN)),
-                (state.transcripts._places, PAGES, lambda: one_call.live_words(Mock(), "live-acme", state, ADMIN)),
+                (state.feed.places, BROWSERS, lambda: live.events(state, ADMIN, Mock())),
+                (state.transcripts._places, PAGES, lambda: one_call.live_words("live-acme", state, ADMIN, Mock())),
             )
             for places, most, ask in pages:
                 fill(places, most - 1)
