@@ -39,8 +39,9 @@ class OpusFile:
 
     def close(self) -> None:
         """Write the sound that is still in the encoder, and release the file."""
-        for end in (lambda: self._ogg.mux(self._stream.encode(None)), self._ogg.close):
-            with contextlib.suppress(OSError, FFmpegError):  # after a full disk it is no OSError
-                end()
+        with contextlib.suppress(OSError, FFmpegError):  # after a full disk it is no OSError
+            self._ogg.mux(self._stream.encode(None))
+        with contextlib.suppress(OSError, FFmpegError):
+            self._ogg.close()
         with contextlib.suppress(OSError):
             self._file.close()

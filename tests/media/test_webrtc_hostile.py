@@ -1,4 +1,3 @@
-# mypy: disable-error-code="attr-defined"
 """What a stranger, or the browser itself, sends to the port of a browser's call to end it or to slow others down."""
 
 import asyncio
@@ -14,7 +13,8 @@ from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCIce
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceTransport, candidate_from_aioice
 
-from media.browsers.webrtc import STREAMS, BrowserPath, Network
+from media.browsers.transport import Network
+from media.browsers.webrtc import STREAMS, BrowserPath
 from media.browsers.worker import Ranged
 from media.g711 import FRAME, SILENCE
 from media.rtp import packet as rtp
@@ -50,7 +50,7 @@ class Call:
         theirs = tuple((one.algorithm, one.value) for one in self.dtls.getLocalParameters().fingerprints)
         prints = [RTCDtlsFingerprint(name, value) for name, value in ours.fingerprints]
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.path.connect(told.usernameFragment, told.password, theirs))
+            group.create_task(self.path.connect(told.usernameFragment or "", told.password or "", theirs))
             await self._ice.start(RTCIceParameters(ours.user, ours.password))
             await self.dtls.start(RTCDtlsParameters(prints))
         self.path.attach("127.0.0.1", self.media.getsockname()[1])
