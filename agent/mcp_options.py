@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from agent.rules.rule_error import RuleError, positive
+
 
 @dataclass(frozen=True)
 class McpOptions:
@@ -34,19 +36,18 @@ class McpOptions:
 
     def __post_init__(self) -> None:
         if bool(self.command) == bool(self.url):
-            raise ValueError("an MCP server has either a command or a url")
+            raise RuleError("an MCP server has either a command or a url", "url", "command", "name")
         if not self.tools:
-            raise ValueError('name the tools that the agent may call, or "*" for all of them')
+            raise RuleError('name the tools that the agent may call, or "*" for all of them', "tools", "name")
         if both := sorted({*self.reads} & {*self.changes, *self.confirm}):
-            raise ValueError(f"{both[0]} cannot both read only and change something")
-        if stray := sorted(
-            {*self.reads, *self.changes, *self.confirm} - {*self.tools} if "*" not in self.tools else ()
-        ):
-            raise ValueError(f"{stray[0]} is not one of the tools: {', '.join(self.tools)}")
+            raise RuleError(f"{both[0]} cannot both read only and change something", "reads", "changes", "confirm")
+        for name in ("reads", "changes", "confirm"):
+            if "*" not in self.tools and (stray := sorted({*getattr(self, name)} - {*self.tools})):
+                raise RuleError(f"{stray[0]} is not one of the tools: {', '.join(self.tools)}", name)
         if self.url and not self.url.startswith(("https://", "http://")):
-            raise ValueError("url must begin with https:// or http://")
-        if min(self.timeout, self.connect_limit) <= 0:
-            raise ValueError("time limits must be positive")
-        for text, mark in (*((one, "=") for one in self.env), *((one, ":") for one in self.headers)):
-            if mark not in text:
-                raise ValueError(f"a line of env is NAME=value, a line of headers Name: value; {mark!r} is missing")
+            raise RuleError("must begin with https:// or http://", "url")
+        positive(self, "timeout", "connect_limit")
+        for name, form in (("env", "NAME=value"), ("headers", "Name: value")):
+            mark = "=" if name == "env" else ":"
+            if any(mark not in line for line in getattr(self, name)):
+                raise RuleError(f"a line of {name} is {form}; {mark!r} is missing", name)

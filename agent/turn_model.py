@@ -79,9 +79,9 @@ def loaded(model: str) -> TurnModel:
     try:
         return SmartTurn(str(located(model)))
     except ImportError as error:
-        raise ValueError(f'[turns] model: {error}: it needs pip install "sipgw[local]"') from None
+        raise ValueError(f'{error}: it needs pip install "sipgw[local]"') from None
     except Exception as error:  # the boundary to a file of the owner's: onnxruntime has errors of its own
-        raise ValueError(f"[turns] model = {model!r}: {error}") from error
+        raise ValueError(f"{model!r}: {error}") from error
 
 
 class TurnJudge:

@@ -10,7 +10,7 @@ CLASS = re.compile(r"^ *class ([A-Z]\w*)", re.MULTILINE)
 
 MACHINE = {"State", "Event", "Do"}
 """The enums of a state machine, in the file of its table."""
-FLOORS = {"Started", "Finished", "Heard", "NoiseFloor", "Packet", "Message"}
+FLOORS = {"Started", "Finished", "Heard", "NoiseFloor", "Packet", "Message", "RuleError"}
 """The same idea on floors that do not know each other: `agent.line` has what `media.process.channel` tells."""
 SAME = {
     "fast/fallback.py": "the C extension has classes of the same names",

@@ -93,7 +93,7 @@ def test_check_says_which_agent_speaks_what_its_stt_do_not_understand(
     (tmp_path / "agents" / "ventas.md").write_text('+++\n[[languages]]\ncode = "es"\n+++\nVende.\n')
     ran = runner.invoke(app, ["check"])
     assert ran.exit_code == 1
-    told = "agent ventas: the agent is to speak Spanish, which Cartesia's ink-2 does not understand"
+    told = "agents/ventas.md:2: languages: the agent is to speak Spanish, which Cartesia's ink-2 does not understand"
     assert told in " ".join(ran.output.split())
 
 

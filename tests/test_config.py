@@ -121,7 +121,7 @@ def test_the_environment_fills_in_what_the_file_leaves_out() -> None:
     [
         ("[sip]\nprot = 1", "sipgw.toml:2: sip.prot: unknown key 'prot'; did you mean 'port'?"),
         ("\n[spi]\nport = 1", "sipgw.toml:2: spi: unknown key 'spi'; did you mean 'sip'?"),
-        ("[sip]\nport = 70000", "sipgw.toml:2: sip: port must be from 0 to 65535"),
+        ("[sip]\nport = 70000", "sipgw.toml:2: sip.port: must be from 0 to 65535"),
         ('[sip]\nport = "5060"', "sipgw.toml:2: sip.port: expected a whole number"),
         ('[turns]\nreprompt_after = "8"', "sipgw.toml:2: turns.reprompt_after: expected a duration"),
         ('[agent]\nstt = "whisper"', "sipgw.toml:2: agent.stt: 'whisper' is not one of"),
@@ -136,7 +136,7 @@ def test_the_environment_fills_in_what_the_file_leaves_out() -> None:
         ('[[trunks]]\nname="a"\nmode="peer"\nnetworks=["10.0.0.0/99"]', "networks:"),
         ("[sip", "sipgw.toml: Expected"),
         ("[media]\nport_range = [20, 10]", "two ports between 1024 and 65535"),
-        ("[media]\nprocesses = 0", "processes must be 'auto' or a number from 1 to 64"),
+        ("[media]\nprocesses = 0", "media.processes: must be 'auto' or a number from 1 to 64"),
         ('[media]\nprocesses = "many"', "sipgw.toml:2: media.processes: 'many' is not one of 'auto'"),
         ("[media]\nprocesses = 3\nport_range = [4000, 4003]", "no pair of ports for each of 3"),
     ],
@@ -312,8 +312,8 @@ def test_the_page_on_providers_shows_a_configuration_that_works() -> None:
             '[[mcp]]\nname = "x"\nurl = "https://x"\ntools = ["cancel_order"]\nconfirm = ["cancel_oder"]\n',
             "cancel_oder is not one of the tools: cancel_order",
         ),
-        ("[turns]\nreprompts = -1\n", "reprompts must be 0 or more"),
-        ("[turns]\nendpointing_delay = -0.1\n", "endpointing_delay must be 0 or more"),
+        ("[turns]\nreprompts = -1\n", "turns.reprompts: must be 0 or more"),
+        ("[turns]\nendpointing_delay = -0.1\n", "turns.endpointing_delay: must be 0 or more"),
         (
             '[turns]\nendpointing_delay = "2s"\nmax_endpointing_delay = "1s"\n',
             "max_endpointing_delay must be at least endpointing_delay",

@@ -69,7 +69,7 @@ def test_each_value_has_its_origin(file: Path) -> None:
 def test_an_agent_has_the_keys_of_its_file_over_those_of_the_gateway(file: Path) -> None:
     found, path = shown(file, "night"), file.parent / "agents" / "night.md"
     assert found["agent.greeting"] == ("Night desk.", f"{path}:2", "")
-    assert found["agent.prompt"] == ("You answer at night.", str(path), "")
+    assert found["agent.prompt"] == ("You answer at night.", f"{path}:6", "")
     assert found["turns.reprompts"] == (1, f"{path}:4", "")
     assert found["agent.business"] == ("${SHOP}", f"{file}:2 ${{SHOP}}", "")
 

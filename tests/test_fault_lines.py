@@ -1,4 +1,4 @@
-"""A fault of the configuration is told with its file, its line and its key, by `check` and by `config show` alike."""
+"""A fault of an agent's file is told with its file, its line and its key, by `check` and by `config show` alike."""
 
 from pathlib import Path
 
@@ -7,60 +7,8 @@ from typer.testing import CliRunner
 
 from sipgw.cli.main import app
 from sipgw.config.agent_files import parse_agent
-from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.config import GatewayConfig
 from sipgw.config.errors import ConfigError
-from sipgw.config.show import effective
-
-TRUNK = '[[trunks]]\nname = "{}"\nmode = "peer"\nnetworks = ["10.0.0.1"]\n'
-
-
-def refused(text: str) -> str:
-    with pytest.raises(ConfigError) as told:
-        parse(text, "sipgw.toml", {"SECRET": "long enough"})
-    return str(told.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ('[sip]\nhost = "0.0.0.0"\nport = 99999', "sipgw.toml:3: sip: port must be from 0 to 65535"),
-        ("[media]\nfast = 'auto'\nport_range = [3, 2]", "sipgw.toml:3: media: port_range must be two ports between"),
-        ('[[languages]]\nvoice_id = "x"\ncode = "xx"', "sipgw.toml:3: languages.0: code: 'xx' is not one of"),
-        ('[web]\nport = 8080\nnames = []\nproxies = ["x"]', "sipgw.toml:4: web: proxies: 'x' is no IP address"),
-        ("[openai]\nmodel = 'x'\nmax_tokens = 0", "sipgw.toml:3: openai: max_tokens must be at least 1"),
-        (TRUNK.format("a") * 2, "sipgw.toml:6: trunks.1.name: two trunks are called 'a'"),
-        (
-            '[browser]\nmax_calls = 0\n[embed]\norigins = ["https://a.example"]',
-            "sipgw.toml:4: embed.origins: [embed] needs calls from browsers",
-        ),
-        (
-            TRUNK.format("a") + TRUNK.format("b") + 'proof = "digest"',
-            "sipgw.toml:9: trunks.1.proof: trunk 'b' asks for a password, but no [[accounts]] has its name",
-        ),
-        (TRUNK.format("a") + 'verdicts = ["passed"]', "sipgw.toml:5: trunks.0.verdicts: trunk 'a': verdicts: nobody"),
-        ('[[routes]]\nagent = "x"\nverdicts = ["passed"]', "sipgw.toml:3: routes.0.verdicts: [[routes]] agent = 'x'"),
-        (
-            '[[accounts]]\nuser = "ann"\npassword = "${SECRET}"\ntrunk = "x"',
-            "sipgw.toml:4: accounts.0.trunk: the account 'ann' names a trunk 'x' that is not there",
-        ),
-        ('[[people]]\nname = "ann"\nto = "sip:112@10.0.0.9"', "sipgw.toml:3: people.0.to: [[people]] 'ann': '112'"),
-        (
-            '[recording]\nconsent = "key"\n[gate]\nper_day = 1\nstop_key = "1"',
-            "sipgw.toml:5: gate.stop_key: [gate] stop_key cannot be 1",
-        ),
-        ('[alarms]\nmail_to = ["a@b.example"]', "sipgw.toml:2: alarms.mail_to: [alarms] mail_to needs a server"),
-        (
-            '[[tenants]]\nname = "a"\nagents = ["x"]\n[[tenants]]\nname = "b"\nagents = ["x"]',
-            "sipgw.toml:6: tenants.1.agents: two agents of tenants are called 'x'",
-        ),
-    ],
-)  # fmt: skip
-def test_a_rule_between_options_names_the_line_of_a_key(text: str, told: str, tmp_path: Path) -> None:
-    assert refused(text).startswith(told)
-    file = tmp_path / "sipgw.toml"
-    file.write_text(text)
-    marked = [row for row in effective(file, "", {"SECRET": "long enough"}) if row.problem]
-    assert [row.origin for row in marked] == [f"{file}:{told.split(':')[1]}"]
 
 
 def in_agents_file(text: str) -> str:

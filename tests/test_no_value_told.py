@@ -9,11 +9,12 @@ from typing import Any, get_origin
 import pytest
 from typer.testing import CliRunner
 
+from agent.rules.rule_error import Keys
 from sipgw.cli.main import app
 from sipgw.config.config import GatewayConfig, parse
 from sipgw.config.errors import ConfigError
 from sipgw.config.masking import masked_table
-from sipgw.config.options import UNDECLARED, Keys, Option, option_over, options_of, table_of
+from sipgw.config.options import UNDECLARED, Option, option_over, options_of, table_of
 from sipgw.config.public_text import MASK
 from sipgw.config.show import as_json, as_toml, effective, literal
 from sipgw.gateway.reload import changes

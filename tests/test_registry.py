@@ -78,7 +78,7 @@ def test_a_package_from_outside_adds_a_provider_by_one_file(tmp_path: Path) -> N
         in wrong
     ), wrong
     no_key = run(tmp_path, "-m", "sipgw", "check", toml='[agent]\nstt = "outside"\n')
-    assert "[agent] stt = 'outside' needs a key: set OUTSIDE_API_KEY in .env" in no_key, no_key
+    assert "sipgw.toml:2: agent.stt: 'outside' needs a key: set OUTSIDE_API_KEY in .env" in no_key, no_key
     deaf = '[agent]\nstt = "outside"\n[[languages]]\ncode = "de"\n[elevenlabs]\nlanguage = "de"\n'
     told = run(tmp_path, "-m", "sipgw", "check", toml=deaf, OUTSIDE_API_KEY="k", ELEVENLABS_API_KEY="k")
     assert "the agent is to speak German, which Outside's outer-1 does not understand" in told, told

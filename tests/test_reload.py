@@ -127,7 +127,7 @@ def test_what_cannot_be_used_is_told_and_ends_no_call(tmp_path: Path, capsys: py
 
     asyncio.run(scenario())
     text = "".join(said)
-    assert "not reloaded: agent agent: recording.folder: " in text and "Not a directory" in text
+    assert "recording.folder: " in text and "Not a directory" in text
     assert "Traceback" in text, "what nobody has thought of"
 
 

@@ -17,6 +17,7 @@ from agent.providers.extra import Limits
 from agent.providers.openai_client import ModelClient, ModelOptions, field_of
 from agent.providers.reasoning import token_limit
 from agent.providers.tool_calls import MAX_ARGUMENTS, ToolCalls, TooMuchError
+from agent.rules.rule_error import RuleError
 
 SDK = ("anthropic", "httpcore2")
 """The modules that a client uses; to import them takes seconds on a small machine."""
@@ -46,7 +47,11 @@ class AnthropicOptions(ModelOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.model.startswith(ALWAYS) and self.reasoning_effort in ("", "none"):
-            raise ValueError(f"reasoning_effort must be set: {self.model} always thinks; low is the least")
+            raise RuleError(
+                f"{self.model} always thinks, so reasoning_effort must be set; low is the least",
+                "reasoning_effort",
+                "model",
+            )
 
 
 class AnthropicLlm(EventLlm):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import FIXED, ExtraError, Limits, below, in_query, milliseconds, number
+from agent.providers.extra import FIXED, Limits, below, in_query, milliseconds, number
 from agent.providers.stt import (
     SPELLED,
     ListenOptions,
@@ -21,6 +21,7 @@ from agent.providers.stt import (
     bases,
     with_keyterms,
 )
+from agent.rules.rule_error import RuleError
 from agent.stt import Onset, Transcript, Word
 from agent.turn_taking.expect import IN_PARTS, Expected
 
@@ -81,18 +82,22 @@ class AssemblyAIOptions(ListenOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.chunk < FRAME_MIN / SAMPLE_RATE:
-            raise ValueError("chunk must be between 50ms and 1s")
+            raise RuleError("must be between 50ms and 1s", "chunk")
         if len(self.keyterms) > 100 or any(len(term) > 50 for term in self.keyterms):
-            raise ValueError("keyterms: at most 100 terms of at most 50 characters")
+            raise RuleError("at most 100 terms of at most 50 characters", "keyterms")
         if number(self.extra, LEAST, 0) > number(self.extra, MOST, inf):
-            raise ExtraError(f"must be at most {MOST}", LEAST)
+            raise RuleError(f"{LEAST} must be at most {MOST}", ("extra", LEAST), ("extra", MOST))
         prompt = self.extra.get("prompt", "")
         if not isinstance(prompt, str) or len(prompt) > PROMPT_LIMIT or (prompt and not self.is_u3):
-            raise ExtraError(f"is a text for Universal-3 models, of at most {PROMPT_LIMIT} characters", "prompt")
+            raise RuleError(
+                f"extra.prompt is a text for Universal-3 models, of at most {PROMPT_LIMIT} characters",
+                ("extra", "prompt"),
+                "model",
+            )
         if self.model.startswith("whisper"):
-            raise ValueError(f"model: {self.model} is not supported, which takes no turns: take a Universal model")
+            raise RuleError(f"{self.model} is not supported, which takes no turns: take a Universal model", "model")
         if self.mode and not self.has_modes:
-            raise ValueError("mode is for universal-3-5-pro and later models")
+            raise RuleError("mode is for universal-3-5-pro and later models", "mode", "model")
 
     @property
     def product(self) -> str:

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import FIXED, ExtraError, Limits, below, in_query, milliseconds, number
+from agent.providers.extra import FIXED, Limits, below, in_query, milliseconds, number
 from agent.providers.faults import http_fault, quoted
 from agent.providers.stt import ListenOptions, SessionEvent, SttFault, SttSession
+from agent.rules.rule_error import RuleError
 from agent.stt import Onset, Transcript
 from agent.turn_taking.expect import IN_PARTS, Expected
 
@@ -48,15 +49,16 @@ class CartesiaOptions(ListenOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.keyterms) > 100 or sum(map(len, self.keyterms)) > 1200:
-            raise ValueError("keyterms must be at most 100, of 1200 characters together")
+            raise RuleError("must be at most 100, of 1200 characters together", "keyterms")
         start, eager, end = (number(self.extra, name, TURNS[name]) for name in (START, EAGER, END))
         if not end < eager < start:
             usual = f"{TURNS[END]}, {TURNS[EAGER]} and {TURNS[START]}"
-            raise ExtraError(
-                f"needs {END} below {EAGER}, and that below {START}; unless they are set, they are {usual}"
+            raise RuleError(
+                f"needs {END} below {EAGER}, and that below {START}; unless they are set, they are {usual}",
+                *(("extra", name) for name in (END, EAGER, START)),
             )
         if self.model.startswith("ink-whisper"):
-            raise ValueError(f"model: {self.model} is not supported, which takes no turns: take ink-2")
+            raise RuleError(f"{self.model} is not supported, which takes no turns: take ink-2", "model")
 
 
 def fault_code(fields: Mapping[str, Any], known: Container[object]) -> int | str:

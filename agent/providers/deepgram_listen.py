@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
-from agent.providers.extra import FIXED, ExtraError, Limits, below, check, in_query, milliseconds, number
+from agent.providers.extra import FIXED, Limits, below, check, in_query, milliseconds, number
 from agent.providers.stt import (
     SPELLED,
     ListenOptions,
@@ -21,6 +21,7 @@ from agent.providers.stt import (
     bases,
     with_keyterms,
 )
+from agent.rules.rule_error import RuleError
 from agent.stt import Onset, Transcript, Word
 from agent.turn_taking.expect import IN_PARTS, Expected
 
@@ -93,15 +94,19 @@ class DeepgramOptions(ListenOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.keyterms) > KEYTERMS or any(not term.strip() or len(term) > KEYTERM for term in self.keyterms):
-            raise ValueError(f"keyterms: at most {KEYTERMS} terms of at most {KEYTERM} characters, none of them blank")
+            raise RuleError(f"at most {KEYTERMS} terms of at most {KEYTERM} characters, none of them blank", "keyterms")
         if self.redact and self.is_flux and (len(self.redact) > 1 or self.redact[0] not in FLUX_REDACT):
-            raise ValueError(f"redact: flux models take one of {', '.join(FLUX_REDACT)}")
+            raise RuleError(f"redact: flux models take one of {', '.join(FLUX_REDACT)}", "redact", "model")
         if self.is_flux and (unknown := set(bases([self.language])) - {"", "multi", *FLUX_LANGUAGES}):
-            raise ValueError(f"language: flux models know {', '.join(FLUX_LANGUAGES)}, or multi, not {min(unknown)}")
+            known = ", ".join(FLUX_LANGUAGES)
+            raise RuleError(
+                f"flux models know the languages {known}, or multi, not {min(unknown)}", "language", "model"
+            )
         if number(self.extra, EAGER, self.eager_eot_threshold or 0.3) > number(self.extra, EOT, EOT_THRESHOLD):
-            raise ExtraError(f"must be at least {EAGER}", EOT)
+            raise RuleError(f"{EOT} must be at least {EAGER}", ("extra", EOT), ("extra", EAGER))
         if foreign := next((name for name in (NOVA_ONLY if self.is_flux else FLUX_ONLY) if name in self.extra), ""):
-            raise ExtraError(f"is for {'Nova' if self.is_flux else 'Flux'}, not for {self.model}", foreign)
+            kind = "Nova" if self.is_flux else "Flux"
+            raise RuleError(f"extra.{foreign} is for {kind}, not for {self.model}", ("extra", foreign), "model")
         if self.extra.get("endpointing") is not False:  # which leaves it to utterance_end_ms
             check(self.extra, (), {"endpointing": milliseconds(10, 5000)})
 

@@ -11,6 +11,7 @@ from agent.errors import ProviderError
 from agent.providers.extra import FIXED, Limits
 from agent.providers.faults import coded_fault, http_fault, quoted
 from agent.providers.tts_session import SpeakOptions
+from agent.rules.rule_error import RuleError
 
 NAME = "elevenlabs"
 WRONG_KEY = "invalid_api_key"
@@ -52,8 +53,10 @@ class ElevenLabsOptions(SpeakOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.model.startswith("eleven_v") is not (self.transport == "dialogue"):
-            raise ValueError(
-                f"transport {self.transport!r} does not serve {self.model}: dialogue serves v3 and v4 only"
+            raise RuleError(
+                f"transport {self.transport!r} does not serve {self.model}: dialogue serves v3 and v4 only",
+                "transport",
+                "model",
             )
 
     @property

@@ -15,6 +15,7 @@ from agent.line import SAMPLE_RATE
 from agent.providers.elevenlabs import NAME, SOUND_FORMAT
 from agent.providers.extra import Limits, below, in_query, milliseconds, number
 from agent.providers.stt import ListenOptions, SessionEvent, SttBegun, SttFault, SttSession, bases
+from agent.rules.rule_error import RuleError
 from agent.stt import Transcript
 
 KEYTERMS, KEYTERM = 50, 20
@@ -44,7 +45,7 @@ class ScribeOptions(ListenOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.keyterms) > KEYTERMS or any(not 0 < len(term.strip()) <= KEYTERM for term in self.keyterms):
-            raise ValueError(f"keyterms: at most {KEYTERMS} terms of at most {KEYTERM} characters, none of them blank")
+            raise RuleError(f"at most {KEYTERMS} terms of at most {KEYTERM} characters, none of them blank", "keyterms")
 
     @property
     def product(self) -> str:

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from agent.rules.rule_error import RuleError
+
 SIZE = 8000
 """Characters of the table as JSON."""
 DEPTH = 5
@@ -37,14 +39,6 @@ class Limits(NamedTuple):
     """Its unit, such as milliseconds, in whole numbers; empty for any number."""
 
 
-class ExtraError(ValueError):
-    """A parameter of `extra` cannot be used. `path` are the keys that lead to it, from `extra` on."""
-
-    def __init__(self, problem: str, *path: str) -> None:
-        self.path, self.problem = ("extra", *path), problem
-        super().__init__(f"{'.'.join(self.path)} {problem}")
-
-
 def milliseconds(least: int, most: int = 60_000) -> Limits:
     """`Limits` of a time. Seconds by mistake are below `least`."""
     return Limits(least, most, "milliseconds")
@@ -53,26 +47,26 @@ def milliseconds(least: int, most: int = 60_000) -> Limits:
 def check(
     extra: Mapping[str, Any], decided: tuple[str, ...] = (), limits: Mapping[str, Limits] = MappingProxyType({})
 ) -> None:
-    """Raise `ExtraError` for a table that is too large or too deep or is no JSON, for a reserved name or one of the
+    """Raise `RuleError` for a table that is too large or too deep or is no JSON, for a reserved name or one of the
     paths `decided`, and for a number beyond the `limits` of its path.
     """
     try:
         size = len(json.dumps(extra, allow_nan=False))
     except (TypeError, ValueError):
-        raise ExtraError("holds texts, finite numbers, true and false, lists and tables only") from None
+        raise RuleError("holds texts, finite numbers, true and false, lists and tables only", "extra") from None
     if _depth(extra) > DEPTH or size > SIZE:
-        raise ExtraError(f"holds at most {SIZE} characters, in at most {DEPTH} tables within each other")
+        raise RuleError(f"holds at most {SIZE} characters, in at most {DEPTH} tables within each other", "extra")
     reserved: list[Path] = [
         (name,) for name in extra if _letters(name) in _RESERVED or _letters(name).startswith("redact")
     ]
     reserved += [found[0] for path in decided if (found := _found(extra, path))]
     if reserved:
-        raise ExtraError("cannot be set: the gateway decides on it", *reserved[0])
+        raise RuleError("cannot be set: the gateway decides on it", ("extra", *reserved[0]))
     for path, (least, most, unit) in limits.items():
         found = _found(extra, path)
         if found and not (_is_number(found[1], whole=bool(unit)) and least <= found[1] <= most):
             kind = f"a whole number of {unit}" if unit else "a number"
-            raise ExtraError(f"must be {kind} from {least:g} to {most:g}", *found[0])
+            raise RuleError(f"must be {kind} from {least:g} to {most:g}", ("extra", *found[0]))
 
 
 def is_address(url: str) -> bool:
@@ -86,10 +80,10 @@ def is_address(url: str) -> bool:
 
 
 def one_of(extra: Mapping[str, Any], path: str, values: tuple[str, ...]) -> None:
-    """Raise `ExtraError` if the parameter at `path` is there and none of `values`."""
+    """Raise `RuleError` if the parameter at `path` is there and none of `values`."""
     found = _found(extra, path)
     if found and found[1] not in values:
-        raise ExtraError(f"must be one of {', '.join(values)}", *found[0])
+        raise RuleError(f"must be one of {', '.join(values)}", ("extra", *found[0]))
 
 
 def _letters(name: str) -> str:
@@ -105,7 +99,7 @@ def _found(extra: Mapping[str, Any], path: str) -> tuple[Path, Any] | None:
     value: Any = extra
     for name in path.split("."):
         if not isinstance(value, Mapping):
-            raise ExtraError("must be a table", *keys)
+            raise RuleError("must be a table", ("extra", *keys))
         key = next((key for key in value if _letters(key) == _letters(name)), None)
         if key is None:
             return None
@@ -146,9 +140,9 @@ class ProviderOptions:
         usual = type(self).url
         schemes = self.schemes or next((kind for kind in (HTTP, WEBSOCKET) if usual.startswith(kind)), ())
         if schemes and self.url and not self.url.startswith(schemes):
-            raise ValueError(f"url must begin with {schemes[0]}")
+            raise RuleError(f"must begin with {schemes[0]}", "url")
         if self.url and not is_address(self.url):
-            raise ValueError(f"url must be like {schemes[0] if schemes else 'https://'}example.com")
+            raise RuleError(f"must be like {schemes[0] if schemes else 'https://'}example.com", "url")
         object.__setattr__(self, "extra", _given(self.extra))
         check(self.extra, self.decided, self.limits)
 

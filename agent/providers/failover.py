@@ -18,6 +18,7 @@ from agent.line import SAMPLE_RATE
 from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema, patience
 from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.extra import FIXED
+from agent.rules.rule_error import RuleError, positive
 from agent.tts import Inquiry, Speech, TextToSpeech, WordTime
 from agent.ulaw import audible
 
@@ -54,21 +55,21 @@ class FailoverOptions:
     """Seconds of silence for which the STT keep a turn open, or 2 more than those after which it ends any itself."""
 
     def __post_init__(self) -> None:
-        if min(vars(self).values()) <= 0:
-            raise ValueError("durations must be positive")
+        positive(self, *vars(self))
         whole = {"open_limit": OPEN, "first_token": FIRST_TOKEN, "first_sound": FIRST_SOUND}
         for name, limit in whole.items():
             if getattr(self, name) >= limit:
-                raise ValueError(
-                    f"{name}: below {limit:g} s, which is all the time there is: the next needs some of it"
+                raise RuleError(
+                    f"must be below {limit:g} s, which is all the time there is: the next needs some of it", name
                 )
 
     def check(self, llms: int) -> None:
-        """Raises `ValueError` if the last of so many models would have no time left for the first piece of a reply."""
+        """Raises `RuleError` if the last of so many models would have no time left for the first piece of a reply."""
         if llms > 1 and (llms - 1) * self.first_token >= FIRST_TOKEN:
-            raise ValueError(
-                f"first_token: with {llms} models below {FIRST_TOKEN / (llms - 1):g} s, "
-                f"since all of them together have {FIRST_TOKEN:g} s"
+            raise RuleError(
+                f"with {llms} models it must be below {FIRST_TOKEN / (llms - 1):g} s, "
+                f"since all of them together have {FIRST_TOKEN:g} s",
+                "first_token",
             )
 
 

@@ -27,6 +27,7 @@ from agent.providers.dialect import Dialect, is_too_long, latest, limit_name
 from agent.providers.extra import FIXED, Limits, ProviderOptions, merged, query_of
 from agent.providers.faults import http_fault, quoted, too_large, wait_of
 from agent.providers.sse import DONE, Events, TooLongError
+from agent.rules.rule_error import RuleError
 
 SDK = ("openai", "httpcore2")
 """The modules that a client uses. To import them takes seconds on a small machine, so they are imported beforehand
@@ -73,12 +74,12 @@ class ModelOptions(ProviderOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.retries not in (0, 1):
-            raise ValueError("retries must be 0 or 1")
+            raise RuleError("must be 0 or 1", "retries")
         if self.max_tokens < 1:
-            raise ValueError("max_tokens must be at least 1")
+            raise RuleError("must be at least 1", "max_tokens")
         for name, most in (("first_token_limit", FIRST_TOKEN), ("gap_limit", GAP)):
             if not 0 < getattr(self, name) <= most:
-                raise ValueError(f"{name} must be above 0 and up to {most:g}: no caller is kept waiting for longer")
+                raise RuleError(f"must be above 0 and up to {most:g}: no caller is kept waiting for longer", name)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from agent.providers.openai_realtime import (
 )
 from agent.providers.realtime import text_of
 from agent.providers.stt import ListenOptions, SessionEvent, SttBegun, SttFault, SttSession, continued
+from agent.rules.rule_error import RuleError
 from agent.stt import Onset, Transcript
 
 TURNS = "turn_detection"
@@ -54,7 +55,7 @@ class OpenAISttOptions(ListenOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.model == UNTURNED:
-            raise ValueError(f"{UNTURNED} finds no ends of turns: take gpt-transcribe or gpt-live-transcribe")
+            raise RuleError(f"{UNTURNED} finds no ends of turns: take gpt-transcribe or gpt-live-transcribe", "model")
         turn_detection(self.extra, TURNS)
         one_of(self.extra, "noise_reduction.type", REDUCTIONS)
 

@@ -27,6 +27,7 @@ from agent.providers.realtime import (
 )
 from agent.providers.reasoning import responses_effort
 from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, ReplyWords, exactly
+from agent.rules.rule_error import RuleError
 
 SOUND = {"type": "audio/pcmu", "rate": SAMPLE_RATE}
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
@@ -69,7 +70,7 @@ class OpenAILiveOptions(RealtimeOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.backend:
-            raise ValueError("backend is missing: it calls the tools")
+            raise RuleError("is missing: it calls the tools", "backend")
         one_of(self.extra, "delegation.responses.reasoning.effort", EFFORTS)
 
 

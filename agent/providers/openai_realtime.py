@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
-from agent.providers.extra import ExtraError, Limits, below, merged, milliseconds, one_of
+from agent.providers.extra import Limits, below, merged, milliseconds, one_of
 from agent.providers.realtime import (
     RealtimeBegun,
     RealtimeFault,
@@ -24,6 +24,7 @@ from agent.providers.realtime import (
 from agent.providers.response_queue import Responses
 from agent.providers.stt import continued
 from agent.realtime import Answering, Brief, Consumed, ReplyAudio, ReplyEnded, ReplyWords, exactly
+from agent.rules.rule_error import RuleError
 from agent.stt import Onset, Transcript
 
 SOUND = {"type": "audio/pcmu"}
@@ -45,7 +46,7 @@ ITEMS = 8
 
 
 def turn_detection(extra: Mapping[str, Any], path: str) -> str:
-    """How the server finds the ends of turns, by what stands at `path`. Raises `ExtraError` for a type or a parameter
+    """How the server finds the ends of turns, by what stands at `path`. Raises `RuleError` for a type or a parameter
     that cannot be."""
     one_of(extra, f"{path}.type", tuple(DETECTIONS))
     turns: Any = extra
@@ -53,7 +54,7 @@ def turn_detection(extra: Mapping[str, Any], path: str) -> str:
         turns = turns.get(name, {})
     kind = str(turns.get("type", SERVER_VAD))
     if other := next((name for one in DETECTIONS if one != kind for name in DETECTIONS[one] if name in turns), ""):
-        raise ExtraError(f"is not for {kind}", *path.split("."), other)
+        raise RuleError(f"is not for {kind}", ("extra", *path.split("."), other))
     return kind
 
 
@@ -83,7 +84,8 @@ class OpenAIRealtimeOptions(RealtimeOptions):
         super().__post_init__()
         turn_detection(self.extra, TURNS)
         if "transcription" in self.extra.get("audio", {}).get("input", {}) and not self.transcription:
-            raise ExtraError('needs a model: transcription = "" has none', "audio", "input", "transcription")
+            own = ("extra", "audio", "input", "transcription")
+            raise RuleError('needs a model: transcription = "" has none', own, "transcription")
         one_of(self.extra, "audio.input.noise_reduction.type", REDUCTIONS)
         one_of(self.extra, "reasoning.effort", self.efforts)
 

@@ -12,6 +12,7 @@ from agent.providers.extra import FIXED, ProviderOptions
 from agent.providers.faults import coded_fault, http_fault, quoted
 from agent.providers.stt import FRAME_MAX, Backlog
 from agent.realtime import Brief, RealtimeEvent
+from agent.rules.rule_error import RuleError, positive
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,8 @@ class RealtimeOptions(ProviderOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0.02 <= self.chunk <= FRAME_MAX / SAMPLE_RATE:
-            raise ValueError("chunk must be between 20ms and 1s")
-        if min(self.open_limit, self.close_limit) <= 0:
-            raise ValueError("time limits must be positive")
+            raise RuleError("must be between 20ms and 1s", "chunk")
+        positive(self, "open_limit", "close_limit")
 
 
 class RealtimeBegun(NamedTuple):

@@ -16,6 +16,7 @@ from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.extra import FIXED, ProviderOptions
 from agent.providers.faults import coded_fault, quoted
+from agent.rules.rule_error import RuleError
 from agent.stt import SttEvent, Transcript, Word
 from agent.turn_taking.expect import Expected
 
@@ -79,12 +80,12 @@ class ListenOptions(ProviderOptions):
 
     def __post_init__(self) -> None:
         if not 0.02 <= self.chunk <= FRAME_MAX / SAMPLE_RATE:
-            raise ValueError("chunk must be between 20ms and 1s")
+            raise RuleError("must be between 20ms and 1s", "chunk")
         super().__post_init__()
         if self.attempts < 1:
-            raise ValueError("attempts must be at least 1")
+            raise RuleError("must be at least 1", "attempts")
         if not 0.1 <= self.silence_after <= 3600:
-            raise ValueError("silence_after must be between 100ms and 1h")
+            raise RuleError("must be between 100ms and 1h", "silence_after")
 
 
 class SttBegun(NamedTuple):

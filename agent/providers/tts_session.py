@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from agent.errors import ProviderError
 from agent.providers.extra import FIXED, ProviderOptions
 from agent.providers.faults import coded_fault, http_fault, quoted
+from agent.rules.rule_error import positive
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,7 @@ class SpeakOptions(ProviderOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.open_limit, self.first_sound_limit, self.gap_limit) <= 0:
-            raise ValueError("time limits must be positive")
+        positive(self, "open_limit", "first_sound_limit", "gap_limit")
 
 
 class TtsSound(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from agent.line import SAMPLE_RATE
 from agent.llm import ToolCall
-from agent.providers.extra import FIXED, ExtraError, Limits, merged, milliseconds
+from agent.providers.extra import FIXED, Limits, merged, milliseconds
 from agent.providers.realtime import (
     RealtimeBegun,
     RealtimeFault,
@@ -20,6 +20,7 @@ from agent.providers.realtime import (
     text_of,
 )
 from agent.realtime import Answering, Brief, ReplyAudio, ReplyEnded, ReplyWords
+from agent.rules.rule_error import RuleError
 from agent.stt import Onset, Transcript
 
 SOUND = {"encoding": "audio/pcmu"}
@@ -66,9 +67,11 @@ class VoiceAgentOptions(RealtimeOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if unknown := next((name for name in self.extra if name not in PARAMETERS), ""):
-            raise ExtraError(f"is none of {', '.join(PARAMETERS)}: the service refuses a session with others", unknown)
+            raise RuleError(
+                f"is none of {', '.join(PARAMETERS)}: the service refuses a session with others", ("extra", unknown)
+            )
         if len(self.keyterms) > 100:
-            raise ValueError("keyterms must be at most 100")
+            raise RuleError("must be at most 100", "keyterms")
 
 
 class VoiceAgentSession(RealtimeSession):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from agent.rules.rule_error import RuleError, positive
+
 FIXED = {"fixed": True}
 """Metadata of a field that bundles hold and a configuration does not: nobody can know what to write there."""
 
@@ -41,10 +43,10 @@ class TurnOptions:
     recogniser only transcribes. A path, or ``package:path`` for a file of an installed package. Empty: none."""
 
     def __post_init__(self) -> None:
-        if min(self.confirm_after_quiet, self.confirm_limit, self.reprompt_after, self.max_duration) <= 0:
-            raise ValueError("durations must be positive")
+        positive(self, "confirm_after_quiet", "confirm_limit", "reprompt_after", "max_duration")
         for name, value in vars(self).items():
             if isinstance(value, int | float) and value < 0:
-                raise ValueError(f"{name} must be 0 or more")
+                raise RuleError("must be 0 or more", name)
         if 0 < self.max_endpointing_delay < self.endpointing_delay:
-            raise ValueError("max_endpointing_delay must be at least endpointing_delay")
+            both = ("max_endpointing_delay", "endpointing_delay")
+            raise RuleError("max_endpointing_delay must be at least endpointing_delay", *both)

@@ -19,6 +19,23 @@ MANY_CORES = 4
 """From so many on two media processes get cores of their own."""
 
 
+class RuleError(ValueError):
+    """A value of an option, or options together, that a rule refuses; `agent.rules` has the same for its floor.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, in one clause. The key stands before it in messages.
+    key, others
+        The options that the rule is about. A message names the first that the file has, with its line.
+    """
+
+    def __init__(self, problem: str, key: str, *others: str) -> None:
+        self.problem = problem
+        self.keys = tuple((one,) for one in (key, *others))
+        super().__init__(f"{key}: {problem}")
+
+
 @dataclass(frozen=True)
 class MediaOptions:
     """The addresses that sound is received on, and the number of media processes."""
@@ -39,13 +56,14 @@ class MediaOptions:
     def __post_init__(self) -> None:
         first, last = self.port_range
         if not 1024 <= first < last <= 65535:
-            raise ValueError("port_range must be two ports between 1024 and 65535, the lower first")
+            raise RuleError("must be two ports between 1024 and 65535, the lower first", "port_range")
         if self.fast is True and (why := why_not()):
-            raise ValueError(f"fast is true, but the packet path in C cannot be used: {why}")
+            raise RuleError(f"is true, but the packet path in C cannot be used: {why}", "fast")
         if self.processes != "auto" and not 1 <= self.processes <= PROCESSES_MAX:
-            raise ValueError(f"processes must be 'auto' or a number from 1 to {PROCESSES_MAX}")
+            raise RuleError(f"must be 'auto' or a number from 1 to {PROCESSES_MAX}", "processes")
         if self.processes != "auto" and self.processes > max(1, len(self._pairs)):
-            raise ValueError(f"port_range has no pair of ports for each of {self.processes} processes")
+            why = f"port_range has no pair of ports for each of {self.processes} processes"
+            raise RuleError(why, "port_range", "processes")
 
     @property
     def _pairs(self) -> range:

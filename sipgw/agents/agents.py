@@ -8,7 +8,7 @@ this agent alone.
 
 import copy
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from agent.active_agent import BUILT_IN
+from agent.rules.rule_error import Keys, RuleError
 from agent.tools import Tool, ToolFileError, load_tools
 from agent.turn_model import loaded
 from sipgw.agents import deprecations
@@ -29,6 +30,7 @@ from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.errors import ConfigError
 from sipgw.config.masking import SHORTEST_SECRET, secrets_of, too_short
+from sipgw.config.options import about, near_or_all
 from sipgw.config.records import PrivacyOptions, Sink
 from sipgw.config.tenants import tenant_of
 from sipgw.records.privacy.at_provider import left_in
@@ -47,6 +49,9 @@ LONGEST_VALUE = 500
 """Maximum characters of a value of a call."""
 UNMASKED = f"{{}} has fewer than {SHORTEST_SECRET} characters, so logs and reports may show it: take a longer one"
 
+TOOLS: Keys = ("agent", "tools")
+PREFETCH: Keys = ("prefetch", "tool")
+
 _OWN = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
@@ -64,10 +69,12 @@ class AgentDefinition:
     @cached_property
     def choice(self) -> ProviderChoice:
         """The providers. Raises `ConfigError` if a named provider has no key."""
-        try:
-            return choose(self.config)
-        except ConfigError as error:
-            raise ConfigError(f"agent {self.name}: {error}") from None
+        return choose(self.config, self.told)
+
+    @property
+    def told(self) -> str:
+        """Its name for errors; empty for the agent of ``sipgw.toml``, whose file says enough."""
+        return "" if self.name == DEFAULT else self.name
 
     @cached_property
     def secrets(self) -> frozenset[str]:
@@ -93,19 +100,23 @@ class AgentDefinition:
 
     @cached_property
     def tools(self) -> list[Tool]:
-        """The tools of its file. Raises `agent.tools.ToolFileError`."""
+        """The tools of its file. Raises `RuleError`."""
         path = self.config.agent.tools
-        found = load_tools(Path(path)) if path else []
+        try:
+            found = load_tools(Path(path)) if path else []
+        except ToolFileError as error:
+            raise RuleError(str(error), TOOLS) from None
         for one in found:
             if one.name in OURS:
-                raise ToolFileError(f"{path}: tool {one.name}: the gateway has one of that name; give it another")
+                why = f"{path}: tool {one.name}: the gateway has one of that name; give it another"
+                raise RuleError(why, TOOLS)
         return found
 
 
 class Agents:
     """All agents of a gateway, and the routing of calls to them.
 
-    Raises `ConfigError` with all that cannot be used, a line each, or `agent.tools.ToolFileError` for a file of tools.
+    Raises `ConfigError` with all that cannot be used, a line each.
     """
 
     def __init__(self, config: GatewayConfig, others: Mapping[str, AgentConfig]) -> None:
@@ -113,25 +124,21 @@ class Agents:
         self.all = {name: AgentDefinition(name, each, config) for name, each in {**others, DEFAULT: config}.items()}
         self.routes = config.routes
         self._gone: dict[str, AgentDefinition] = {}
-        faults: list[ConfigError | ToolFileError] = []
+        faults = dict[str, None]()  # a file of tools that two agents have is told once
         for one in self.all.values():
             for check in _CHECKS:
                 try:
                     check(one, self.all)
-                except (ConfigError, ToolFileError) as fault:
-                    faults += [fault] if str(fault) not in map(str, faults) else []
-        if len(faults) == 1:
-            raise faults[0]
+                except RuleError as error:
+                    faults[str(one.config.explained(error, one.told))] = None
+                except ConfigError as error:
+                    faults[str(error)] = None
+        for key, name in _named(config):
+            if name not in self.all:
+                unknown = RuleError(f"{name!r} is no agent; {near_or_all(name, self.all)}", key)
+                faults[str(config.explained(unknown))] = None
         if faults:
-            raise ConfigError("\n".join(map(str, faults)))
-        for route in config.routes:
-            if route.agent not in self.all:
-                raise ConfigError(f"[[routes]] agent = {route.agent!r}: there are {', '.join(sorted(self.all))}")
-        for tenant in config.tenants:
-            if unknown := set(tenant.agents) - set(self.all):
-                raise ConfigError(f"[[tenants]] {tenant.name!r}: {min(unknown)!r} is no agent")
-        if config.embed.origins and config.embed.agent not in self.all:
-            raise ConfigError(f"[embed] agent = {config.embed.agent!r}: there are {', '.join(sorted(self.all))}")
+            raise ConfigError("\n".join(faults))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -141,7 +148,12 @@ class Agents:
 
     def unspoken(self) -> list[str]:
         """See `sipgw.agents.provider_choice.unspoken`; `sipgw check` refuses it, a gateway starts and says so."""
-        return [f"agent {one.name}: {why}" for one in self.all.values() for why in unspoken(one.config, one.choice)]
+        keys = ("languages",), ("agent", "stt"), ("agent", "tts")
+        return [
+            str(one.config.explained(RuleError(why, *keys), one.told))
+            for one in self.all.values()
+            for why in unspoken(one.config, one.choice)
+        ]
 
     def unpriced(self) -> list[str]:
         """See `sipgw.agents.products.unpriced`."""
@@ -157,7 +169,10 @@ class Agents:
         """A copy for one call, in which the agent `name` has this prompt. Raises `ConfigError`."""
         one, found = self.all[name], copy.copy(self)
         draft = replace(one, config=one.config.having(agent=replace(one.config.agent, prompt=prompt)))
-        _check_variables(draft, self.all)
+        try:
+            _check_variables(draft, self.all)
+        except RuleError as error:  # it stands in no file yet
+            raise ConfigError(f"agent {name}: {error.keys[0][-1]}: {error.problem}") from None
         found.all = {**self.all, name: draft}
         return found
 
@@ -230,6 +245,16 @@ def _believed(route: RouteOptions, caller: Identity) -> bool:
 _FILLED = ("prompt", "greeting", "outbound_greeting", "voicemail", "screening", "notice", "opening")
 
 
+def _named(config: GatewayConfig) -> Iterator[tuple[Keys, str]]:
+    """The agents that tables of the gateway name, each with the key that names it."""
+    for at, route in enumerate(config.routes):
+        yield ("routes", at, "agent"), route.agent
+    for at, tenant in enumerate(config.tenants):
+        yield from ((("tenants", at, "agents"), name) for name in tenant.agents)
+    if config.embed.origins:
+        yield ("embed", "agent"), config.embed.agent
+
+
 Others = Mapping[str, AgentDefinition]
 """All agents by name."""
 
@@ -237,39 +262,42 @@ Others = Mapping[str, AgentDefinition]
 def _check_variables(one: AgentDefinition, _: Others) -> None:
     own = one.config.agent.variables
     if wrong := next((name for name in own if not _OWN.fullmatch(name) or name in VARIABLES), ""):
-        raise ConfigError(f"agent {one.name}: variables: {wrong!r} is taken, or not made of letters, digits and _")
+        raise RuleError(f"{wrong!r} is taken, or not made of letters, digits and _", ("agent", "variables"))
     if len(own) > MOST_VARIABLES:
-        raise ConfigError(f"agent {one.name}: variables: more than {MOST_VARIABLES}")
+        raise RuleError(f"more than {MOST_VARIABLES}", ("agent", "variables"))
     options = one.config.agent
-    texts = [(field, getattr(options, field)) for field in _FILLED]
-    spoken = ((each.code, each.sentences.get("emergency", "")) for each in one.config.languages)
-    texts += [(f"[[languages]] {code}: emergency", text) for code, text in spoken]
-    for field, text in (*texts, *(("brain_parameters", value) for value in options.brain_parameters.values())):
+    texts: dict[Keys, str] = {("agent", name): getattr(options, name) for name in _FILLED}
+    texts |= {("agent", "brain_parameters", name): value for name, value in options.brain_parameters.items()}
+    for at, spoken in enumerate(one.config.languages):
+        texts["languages", at, "sentences", "emergency"] = spoken.sentences.get("emergency", "")
+    for key, text in texts.items():
         for name in _VARIABLE.findall(text):
             if name not in (*VARIABLES, *own):
                 known = ", ".join((*VARIABLES, *own))
-                raise ConfigError(f"agent {one.name}: {field}: there is no {{{{{name}}}}}; known: {known}")
+                raise RuleError(f"there is no {{{{{name}}}}}; known: {known}", key)
 
 
 def _check_prefetch(one: AgentDefinition, _: Others) -> None:
     """Check the options of `prefetch` before the MCP servers are asked."""
     options, own = one.config.prefetch, {tool.name: tool for tool in one.tools}
-    where, tool = f"agent {one.name}: [prefetch] tool = {options.tool!r}", own.get(options.tool)
+    tool = own.get(options.tool)
     if options.tool and tool is None and one.config.agent.tools and not one.config.mcp:
-        raise ConfigError(f"{where}: its file of tools has {', '.join(own) or 'none'}")
+        raise RuleError(f"the file of tools has no {options.tool!r}; it has {', '.join(own) or 'none'}", PREFETCH)
     if tool and tool.side_effect:
-        raise ConfigError(f"{where} changes something; one that only looks up is needed")
+        raise RuleError(f"{options.tool!r} changes something; one that only looks up is needed", PREFETCH)
     if tool and options.argument not in tool.arguments.model_fields:
         known = ", ".join(tool.arguments.model_fields) or "none"
-        raise ConfigError(f"{where} has no parameter {options.argument!r}; its parameters are {known}: write argument")
+        why = f"{options.tool!r} has no parameter {options.argument!r}; its parameters are {known}: write argument"
+        raise RuleError(why, ("prefetch", "argument"), PREFETCH)
 
 
 def _check_knowledge(one: AgentDefinition, _: Others) -> None:
     folder = one.config.knowledge.folder
     if folder and one.config.agent.brain:
-        raise ConfigError(f"agent {one.name}: [knowledge]: its brain gets no documents; look them up there")
+        why = "the brain of the agent gets no documents; look them up there"
+        raise RuleError(why, ("knowledge", "folder"), ("agent", "brain"))
     if folder and not Path(folder).is_dir():
-        raise ConfigError(f"agent {one.name}: [knowledge] folder: there is no folder {folder}; make it")
+        raise RuleError(f"there is no folder {folder}; make it", ("knowledge", "folder"))
 
 
 def _check_providers(one: AgentDefinition, _: Others) -> None:
@@ -281,43 +309,42 @@ def _check_tools(one: AgentDefinition, _: Others) -> None:
 
 
 def _check_sounds(one: AgentDefinition, _: Others) -> None:
-    try:
-        hold_music(one.config.transfer.music)
-        sounds_under(one.config.agent)
-        if one.config.turns.model:
+    hold_music(one.config.transfer.music)
+    sounds_under(one.config.agent)
+    if one.config.turns.model:
+        with about(("turns", "model")):
             loaded(one.config.turns.model)  # else the first call would wait for it
-    except ValueError as error:
-        raise ConfigError(f"agent {one.name}: {error}") from None
 
 
 def _check_mail(one: AgentDefinition, _: Others) -> None:
     if one.config.messages.mail_to and not one.gateway.mail.host:
-        raise ConfigError(f"agent {one.name}: messages.mail_to needs a server that takes mail: [mail] host")
+        raise RuleError("needs a server that takes mail: [mail] host", ("messages", "mail_to"))
 
 
 def _check_brain(one: AgentDefinition, _: Others) -> None:
     if one.config.agent.brain and one.config.prefetch.tool:
-        raise ConfigError(f"agent {one.name}: prefetch.tool: its brain is not told what is found; look it up there")
+        why = "the brain of the agent is not told what is found; look it up there"
+        raise RuleError(why, PREFETCH, ("agent", "brain"))
 
 
 def _check_hand_over(one: AgentDefinition, others: Others) -> None:
+    key = ("agent", "hand_over")
     for name in one.config.agent.hand_over:
         if name not in others:
-            there = ", ".join(sorted(others))
-            raise ConfigError(f"agent {one.name}: hand_over: {name!r} is no agent; there are: {there}")
+            raise RuleError(f"{name!r} is no agent; {near_or_all(name, others)}", key)
         if others[name].config.agent.brain:
-            raise ConfigError(f"agent {one.name}: hand_over: {name!r} has a brain of its own, which takes no call over")
+            raise RuleError(f"{name!r} has a brain of its own, which takes no call over", key)
         if bool(others[name].choice.realtime) is not bool(one.choice.realtime):
-            raise ConfigError(f"agent {one.name}: hand_over: {name!r} and it need both a realtime model, or neither")
+            raise RuleError(f"{name!r} and {one.name!r} need both a realtime model, or neither", key)
         if tenant_of(name, one.gateway.tenants) != tenant_of(one.name, one.gateway.tenants):
-            raise ConfigError(f"agent {one.name}: hand_over: {name!r} belongs to another tenant")
+            raise RuleError(f"{name!r} belongs to another tenant", key)
 
 
 _CHECKS = (
     _check_variables, _check_providers, _check_tools, _check_prefetch, _check_knowledge, _check_sounds, _check_mail,
     _check_brain, _check_hand_over,
 )  # fmt: skip
-"""Each raises `ConfigError` or `ToolFileError` for what cannot be used of an agent."""
+"""Each raises `RuleError`, or `ConfigError` with the place, for what cannot be used of an agent."""
 
 
 class VariableError(ValueError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from agent.rules.rule_error import RuleError
 from sipgw.config.agent import LanguageOptions
 from sipgw.config.config import AgentConfig
 from sipgw.config.registry import provider
@@ -18,15 +19,19 @@ def speaking(config: AgentConfig, code: str, names: Sequence[str]) -> AgentConfi
     """`config` with voices of the providers `names` that speak the language of that code; its own voice is one of the
     first provider.
 
-    Raises `ValueError` for a voice that a provider cannot have.
+    Raises `RuleError` for a voice that a provider cannot have.
     """
-    one = next((one for one in config.languages if one.code == code), None)
+    at, one = next(((at, one) for at, one in enumerate(config.languages) if one.code == code), (0, None))
     if one is None:
         return config
+    place = ("languages", at)
     tables = {}
     for record in (provider("tts", name) for name in names):
         values = {record.language_key: code} if record.language_key else {}
         if one.voice_id and record.name == names[0]:
             values |= {"language": "", record.voice_key: one.voice_id} | values  # the language is another voice's
-        tables[record.section] = record.having(config.table(record.section), **values)
+        try:
+            tables[record.section] = record.having(config.table(record.section), **values)
+        except ValueError as error:
+            raise RuleError(f"{code}: {error}", (*place, "voice_id"), (*place, "tts"), place) from None
     return config.having(**tables)

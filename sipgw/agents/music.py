@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+from agent.rules.rule_error import Keys, RuleError
 from media.g711 import RATE, amplified, level
 from media.session.sent_levels import RMS_0_DBM0
 from sipgw.config.agent import AgentOptions
@@ -16,35 +17,35 @@ HOLD_MUSIC = Path(__file__).with_name("hold_music.wav")
 
 @cache
 def hold_music(path: str) -> bytes:
-    """Mu-law sound of a file, to be played in a loop; the default without a path. Raises `ValueError`."""
-    return _loop("transfer.music", path or str(HOLD_MUSIC))
+    """Mu-law sound of a file, to be played in a loop; the default without a path. Raises `RuleError`."""
+    return _loop(("transfer", "music"), path or str(HOLD_MUSIC))
 
 
 def sounds_under(options: AgentOptions) -> tuple[bytes, bytes, float]:
     """Sounds under the agent and while it thinks, and the seconds before the second one; as loud as they should be.
 
-    Raises `ValueError`.
+    Raises `RuleError`.
     """
-    ambience = _at_level("agent.ambience", options.ambience, options.ambience_level)
-    thinking = _at_level("agent.thinking_sound", options.thinking_sound, options.ambience_level)
+    ambience = _at_level(("agent", "ambience"), options.ambience, options.ambience_level)
+    thinking = _at_level(("agent", "thinking_sound"), options.thinking_sound, options.ambience_level)
     return ambience, thinking, options.thinking_after
 
 
 @cache
-def _at_level(name: str, path: str, dbm0: float) -> bytes:
+def _at_level(key: Keys, path: str, dbm0: float) -> bytes:
     if not path:
         return b""
-    found = _loop(name, path)
+    found = _loop(key, path)
     if not level(found):
-        raise ValueError(f"{name}: {path} is silent")
+        raise RuleError(f"{path} is silent", key)
     return amplified(found, RMS_0_DBM0 * 10 ** (dbm0 / 20) / level(found))
 
 
-def _loop(name: str, path: str) -> bytes:
+def _loop(key: Keys, path: str) -> bytes:
     try:
         found = read_ulaw(Path(path))
     except (OSError, WavError) as error:
-        raise ValueError(f"{name}: {error}") from None
+        raise RuleError(str(error), key) from None
     if not RATE <= len(found) <= MOST * RATE:
-        raise ValueError(f"{name}: {path} must be from 1 to {MOST} s long")
+        raise RuleError(f"{path} must be from 1 to {MOST} s long", key)
     return found

@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -22,15 +22,15 @@ from agent.providers.local.host import NAME as LOCAL
 from agent.providers.local.host import LocalSpeech
 from agent.providers.provider import Provider
 from agent.records import Part
+from agent.rules.rule_error import Keys, RuleError
 from agent.stt import SpeechToText
 from agent.tts import TextToSpeech
-from sipgw.agents.knowledge.requirements import missing_for
+from sipgw.agents.knowledge.requirements import check_encoder
 from sipgw.agents.languages import speaking
 from sipgw.agents.products import Product, charged, product
 from sipgw.agents.provider_choice import ProviderChoice
 from sipgw.config import registry
 from sipgw.config.config import AgentConfig
-from sipgw.config.errors import ConfigError
 from sipgw.config.registry import provider
 from sipgw.records.bundles.recorder import ObservedLlm, ObservedStt, ObservedTts, observed
 from sipgw.records.privacy.at_provider import at_providers
@@ -59,10 +59,20 @@ class Providers:
     """Whether the LLM gets the tools `expect` and `wait`; the embedded LLM knows only its own tools."""
 
 
-def choose(config: AgentConfig) -> ProviderChoice:
-    """Decide from keys and configuration. Raises `ConfigError` when a named provider cannot be used."""
+def choose(config: AgentConfig, agent: str = "") -> ProviderChoice:
+    """Decide from keys and configuration, which are those of the `agent` of that name.
+
+    Raises `ConfigError` when a named provider cannot be used.
+    """
+    try:
+        return _choose(config)
+    except RuleError as error:
+        raise config.explained(error, agent) from None
+
+
+def _choose(config: AgentConfig) -> ProviderChoice:
     if config.mcp and find_spec("mcp") is None:
-        raise ConfigError('[[mcp]] needs a package that is not installed: pip install "sipgw[mcp]"')
+        raise RuleError('[[mcp]] needs a package that is not installed: pip install "sipgw[mcp]"', "mcp")
     missing = [
         f"[[mcp]] {one.name}: there is no program {one.command[0]!r} on this machine"
         for one in config.mcp
@@ -74,24 +84,21 @@ def choose(config: AgentConfig) -> ProviderChoice:
         for part in ("stt", "llm", "tts")
     }
     voices = [name for name, record in registry.providers("tts").items() if not record.embedded]
-    for one in config.languages:
+    for at, one in enumerate(config.languages):
         if one.tts and one.tts not in voices:
-            raise ConfigError(f"[[languages]] tts = {one.tts!r} is none of {', '.join(voices)}")
-        _keyed(config, "tts", [one.tts] if one.tts else [], "[[languages]]")
-        try:
-            speaking(config, one.code, one.voices(chosen["tts"]))
-        except ValueError as error:
-            raise ConfigError(f"[[languages]] {one.code}: {error}") from None
+            raise RuleError(f"{one.tts!r} is none of {', '.join(voices)}", ("languages", at, "tts"))
+        _keyed(config, "tts", {one.tts: ("languages", at, "tts")} if one.tts else {})
+        speaking(config, one.code, one.voices(chosen["tts"]))
     try:
         config.failover.check(len(chosen["llm"]))
-    except ValueError as error:
-        raise ConfigError(f"failover.{error}") from None
+    except RuleError as error:
+        raise RuleError(error.problem, ("failover", *error.keys[0]), ("agent", "llm_backup")) from None
     if config.report.wanted and (embedded := [one for one in chosen["llm"] if provider("llm", one).embedded]):
-        raise ConfigError(f"[report] goal needs a language model of a service, not {embedded[0]!r}: see [agent] llm")
-    if config.knowledge.folder and (lacking := missing_for(config)):
-        raise ConfigError(lacking)
-    names = (config.agent.realtime, *config.agent.realtime_backup)
-    realtime = _keyed(config, "realtime", names) if config.agent.realtime else ()
+        why = f"[report] goal needs a language model of a service, not {embedded[0]!r}: see [agent] llm"
+        raise RuleError(why, ("report", "goal"), ("agent", "llm"))
+    if config.knowledge.folder:
+        check_encoder(config)
+    realtime = _keyed(config, "realtime", _named(config, "realtime")) if config.agent.realtime else ()
     if LOCAL in (*chosen["stt"], *chosen["tts"]) and (problem := models.missing()):
         notes.append(f"{problem}; until then callers hear an apology")
     told = (*registry.problems(), *missing, *(() if realtime else notes))
@@ -106,23 +113,30 @@ def _usable(config: AgentConfig, record: Provider) -> bool:
 
 def _pick(config: AgentConfig, part: Part, notes: list[str]) -> tuple[str, ...]:
     offers = registry.providers(part)
-    wanted, backup = getattr(config.agent, part), getattr(config.agent, f"{part}_backup")
-    if wanted == "auto":
+    named = _named(config, part)
+    if named.pop("auto", None):
         found = next(one for one in offers.values() if one.auto and _usable(config, one))
-        wanted = found.name
+        named = {found.name: ("agent", part)} | named
         if found.embedded:
             notes.append(f"no {next(iter(offers.values())).needs}: {found.embedded}")
-    return _keyed(config, part, (wanted, *backup))
+    return _keyed(config, part, named)
 
 
-def _keyed(config: AgentConfig, part: str, names: Sequence[str], table: str = "[agent]") -> tuple[str, ...]:
-    for record in (provider(part, name) for name in names):
+def _named(config: AgentConfig, part: Part) -> dict[str, Keys]:
+    """The providers that an agent names for a part, in order, each with the key that names it."""
+    first, backup = getattr(config.agent, part), getattr(config.agent, f"{part}_backup")
+    return dict.fromkeys((first, *backup), ("agent", f"{part}_backup")) | {first: ("agent", part)}
+
+
+def _keyed(config: AgentConfig, part: str, named: Mapping[str, Keys]) -> tuple[str, ...]:
+    for name, key in named.items():
+        record = provider(part, name)
         if not _usable(config, record):
-            raise ConfigError(f"{table} {part} = {record.name!r} needs a key: set {record.needs} in .env")
+            raise RuleError(f"{name!r} needs a key: set {record.needs} in .env", key)
         if record.lacking:
-            told = f'needs a package that is not installed: pip install "{record.lacking}"'
-            raise ConfigError(f"{table} {part} = {record.name!r} {told}")
-    return tuple(dict.fromkeys(names))
+            why = f'needs a package that is not installed: pip install "{record.lacking}"'
+            raise RuleError(f"{name!r} {why}", key)
+    return tuple(named)
 
 
 def products(config: AgentConfig, choice: ProviderChoice) -> Iterator[Product]:
@@ -252,18 +266,25 @@ class _LanguageTts:
 
 
 def with_vocabulary(config: AgentConfig, choice: ProviderChoice) -> AgentConfig:
-    """With the languages and words that an STT should expect. Raises `ConfigError` for words that it does not take."""
+    """With the languages and words that an STT should expect. Raises `RuleError` for words that it does not take."""
     told: dict[str, Any] = {"keyterms": config.agent.keyterms}
     if config.languages:
         told["languages"] = config.codes
     tables = {}
-    try:
-        for part in ("stt", "realtime"):
-            for record in (provider(part, name) for name in getattr(choice, part)):
+    for part in ("stt", "realtime"):
+        for record in (provider(part, name) for name in getattr(choice, part)):
+            try:
                 tables[record.section] = record.having(config.table(record.section), **told)
-    except ValueError as error:
-        raise ConfigError(f"[agent] {error}") from None
+            except RuleError as error:
+                keys = [_TOLD.get(key, (record.section, *key)) for key in error.keys]
+                raise RuleError(error.problem, *keys, (record.section,)) from None
+            except ValueError as error:  # of a package of others
+                raise RuleError(str(error), *_TOLD.values(), (record.section,)) from None
     return config.having(**tables)
+
+
+_TOLD: Mapping[Keys, Keys] = {("keyterms",): ("agent", "keyterms"), ("languages",): ("languages",)}
+"""The options of an STT that are made of options of the agent."""
 
 
 def _maker(part: str, name: str, config: AgentConfig, local: Callable[[], Any]) -> Callable[[], Any]:

@@ -1,7 +1,10 @@
 """``sipgw check``: validates the configuration before any call."""
 
+from pathlib import Path
+
 from rich.markup import escape
 
+from agent.rules.rule_error import RuleError
 from media.fast import used
 from sipgw.agents.agents import Agents
 from sipgw.config.agent_files import load_all
@@ -17,15 +20,13 @@ from sipgw.policy.stir.signer import StirSigner
 def check(config: ConfigFile = None) -> None:
     """Validate the configuration and say which providers will be used."""
     with one_line_errors():
-        settings, agents = load_all(config)
-        every = Agents(settings, agents)
+        every = verified(config)
+        settings = every.config
         for one in every.all.values():
             tools = len(one.tools)
             out.print(f"agent  {one.name}: {one.choice}" + (f", {tools} tools of its own" if tools else ""))
         for note in every.notes:
             out.print(f"[yellow]note[/]   {escape(note)}", soft_wrap=True)
-        if lacking := every.unspoken():
-            raise ConfigError("; ".join(lacking))
         _say_who_may_call(settings)
         _say_who_vouches(settings.stir)
         _say_who_signs_in(settings.web.oidc)
@@ -42,12 +43,25 @@ def _say_who_signs_in(options: OidcOptions) -> None:
         out.print(f"       it must know the redirect URI {escape(options.redirect_uri)}", soft_wrap=True)
 
 
+def verified(config: Path | None) -> Agents:
+    """The agents of the files, which a gateway could start with. Raises `ConfigError`, with a line for each fault."""
+    every = Agents(*load_all(config))
+    if lacking := every.unspoken():
+        raise ConfigError("\n".join(lacking))
+    try:
+        if every.config.stir.roots:
+            load_roots(every.config.stir.roots)
+        if every.config.stir.key:
+            StirSigner(every.config.stir)
+    except RuleError as error:
+        raise every.config.explained(error) from None
+    return every
+
+
 def _say_who_vouches(options: StirOptions) -> None:
-    """Raises `StirError`."""
     if options.roots:
         out.print(f"stir   signed numbers of callers are verified: {len(load_roots(options.roots))} authorities")
     if options.key:
-        StirSigner(options)
         out.print(f"stir   calls out are signed with attestation {options.attest}")
 
 

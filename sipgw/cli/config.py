@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from sipgw.config.agent_files import load_all
+from sipgw.cli.check import verified
 from sipgw.config.config import environment
 from sipgw.config.show import as_json, as_toml, effective
 from sipgw.console import ConfigFile, one_line_errors
@@ -30,4 +30,4 @@ def show(
     with one_line_errors():
         rows = effective(file, agent, environment())
         typer.echo((as_json if json_ else as_toml)(rows), nl=False)
-        load_all(file)
+        verified(file)

@@ -11,7 +11,9 @@ from agent.phrases import PHRASES
 from agent.providers.extra import FIXED
 from agent.records import Part
 from agent.relay.call import check_url
+from agent.rules.rule_error import RuleError
 from agent.stock import STOCK
+from sipgw.config.options import about
 from sipgw.config.registry import providers
 from sipgw.sip.identity import Verdict
 
@@ -56,7 +58,7 @@ class LanguageOptions:
 
     def __post_init__(self) -> None:
         if self.code not in PHRASES:
-            raise ValueError(f"code: {self.code!r} is not one of {', '.join(sorted(PHRASES))}")
+            raise RuleError(f"{self.code!r} is not one of {', '.join(sorted(PHRASES))}", "code")
 
     @property
     def said(self) -> dict[str, str]:
@@ -166,7 +168,7 @@ class AgentOptions:
         if self.brain:
             self._check_brain()
         if not -70 <= self.ambience_level <= -25:
-            raise ValueError("ambience_level must be from -70 to -25 dBm0")
+            raise RuleError("must be from -70 to -25 dBm0", "ambience_level")
 
     @property
     def brain_host(self) -> str:
@@ -174,13 +176,13 @@ class AgentOptions:
         return urllib.parse.urlsplit(self.brain).hostname or ""
 
     def _check_brain(self) -> None:
-        try:
+        with about("brain"):
             check_url(self.brain)
-        except ValueError as error:
-            raise ValueError(f"brain: {error}") from None
         for name in ("realtime", "hand_over", "collect_digits"):
             if getattr(self, name):
-                raise ValueError(f"brain: not with {name}, which the messages of ConversationRelay do not have")
+                raise RuleError(
+                    f"brain goes not with {name}, which the messages of ConversationRelay do not have", "brain", name
+                )
 
 
 @dataclass(frozen=True)

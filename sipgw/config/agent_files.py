@@ -6,14 +6,14 @@ from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from agent.rules.rule_error import Keys, RuleError
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import AgentConfig, GatewayConfig, environment, load
 from sipgw.config.errors import ConfigError
-from sipgw.config.files import explain, read_table, text_of
+from sipgw.config.files import ConfigSource, explain, read_table, text_of
 from sipgw.config.masking import inside
 from sipgw.config.options import (
     DEFAULT_FILE,
-    Keys,
     OptionError,
     OptionFault,
     build,
@@ -43,7 +43,7 @@ Tables = TypeVar("Tables", bound=AgentConfig)
 
 
 def in_force(running: GatewayConfig, read: Tables) -> Tables:
-    """`read` with the options that only a restart changes as they are in `running`. Raises `ValueError` if the two do
+    """`read` with the options that only a restart changes as they are in `running`. Raises `ConfigError` if the two do
     not go together."""
     tables, written = dict[str, Any](), dict(read.written)
     for name in options_of(type(read)):
@@ -53,10 +53,16 @@ def in_force(running: GatewayConfig, read: Tables) -> Tables:
         elif is_dataclass(here):
             kept = [key for key in options_of(type(here)) if scope_of((name, key)) is Scope.GATEWAY]
             if kept:
-                tables[name] = replace(getattr(read, name), **{key: getattr(here, key) for key in kept})
+                try:
+                    tables[name] = replace(getattr(read, name), **{key: getattr(here, key) for key in kept})
+                except RuleError as error:
+                    raise read.explained(error.below(name)) from None
                 told = running.written.get(name)
                 written[name] = {**written.get(name, {}), **{key: inside(told, key) for key in kept}}
-    return read.having(**tables, written=written)
+    try:
+        return read.having(**tables, written=written)
+    except RuleError as error:
+        raise read.explained(error) from None
 
 
 MOST = 200
@@ -95,15 +101,25 @@ def load_agents(folder: Path, config: GatewayConfig, variables: Mapping[str, str
 
 def parse_agent(text: str, path: Path, config: GatewayConfig, variables: Mapping[str, str]) -> AgentConfig:
     """`config` with the agent's file `text`. Raises `ConfigError` with file, line and key."""
+    source = source_of(text, path)
+    sources = source, *config.sources
+    try:
+        made = build(AgentConfig, source.table, variables, base=config)
+    except OptionError as error:
+        raise ConfigError(explain(sources, *error.faults, agent=path.stem.lower())) from None
+    own = {name: config.written[name] for name in config.written if name not in SHARED}
+    return replace(made, written=merged(own, source.table), sources=sources)
+
+
+def source_of(text: str, path: Path) -> ConfigSource:
+    """The agent's file `text` with the tables that it stands for. Raises `ConfigError`."""
     head, body = split(text, path)
     table = read_table(head, str(path))
+    prompt = text.count("\n", 0, text.rindex(body)) + 1 if body else 0
     try:
-        tables = as_tables(table, body)
-        made = build(AgentConfig, tables, variables, base=config)
+        return ConfigSource(str(path), head, as_tables(table, body), agent=True, prompt=prompt)
     except OptionError as error:
-        raise explained(head, path, error) from None
-    own = {name: config.written[name] for name in config.written if name not in SHARED}
-    return replace(made, written=merged(own, tables))
+        raise ConfigError(explain([ConfigSource(str(path), head, table)], *error.faults)) from None
 
 
 def split(text: str, path: Path) -> tuple[str, str]:
@@ -116,15 +132,6 @@ def split(text: str, path: Path) -> tuple[str, str]:
     return ("\n" + front[1], text[front.end() :].strip()) if front else ("", text.strip())
 
 
-def explained(head: str, path: Path, error: OptionError) -> ConfigError:
-    """`error` with the lines and keys of the agent's file `path`."""
-    return ConfigError(explain(head, str(path), OptionError(*map(_in_file, error.faults))))
-
-
-def _in_file(fault: OptionFault) -> OptionFault:
-    return OptionFault(fault.path[1:] if fault.path[:1] == ("agent",) else fault.path, fault.problem)
-
-
 def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
     """The tables of ``sipgw.toml`` that mean the same as an agent's file. Raises `OptionError`."""
     sections = options_of(AgentConfig).keys() - options_of(AgentOptions).keys() - {"agent"}
@@ -132,9 +139,7 @@ def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
     if shared := [*_beyond(table)]:
         raise OptionError(*(OptionFault(path, "concerns the whole gateway; move it to sipgw.toml") for path in shared))
     if "agent" in agent:
-        raise OptionError(
-            OptionFault(("agent", "agent"), "its keys stand at the top of an agent's file, without [agent]")
-        )
+        raise OptionError(OptionFault(("agent",), "its keys stand at the top of an agent's file, without [agent]"))
     if body:
         if "prompt" in agent:
             raise OptionError(OptionFault(("prompt",), "the text below the head is the prompt; leave one of them out"))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from annotated_types import Interval
 
+from agent.rules.rule_error import RuleError
 from media.browsers.transport import Network
 
 TURN_LIFE = 12 * 3600
@@ -44,20 +45,21 @@ class BrowserOptions:
 
     def __post_init__(self) -> None:
         if self.port_range and not 1024 <= self.port_range[0] < self.port_range[1] <= 65535:
-            raise ValueError("port_range must be two ports between 1024 and 65535, the lower first")
+            raise RuleError("must be two ports between 1024 and 65535, the lower first", "port_range")
         for address in self.addresses:
             try:
                 ipaddress.ip_address(address)
             except ValueError:
-                raise ValueError(f"addresses: {address!r} is no IP address") from None
+                raise RuleError(f"{address!r} is no IP address", "addresses") from None
         host, _, port = self.stun.partition(":")
         if self.stun and not (host and (not port or (port.isascii() and port.isdigit()))):
-            raise ValueError("stun is a name or an IPv4 address, and a port: stun.example.com:3478")
+            raise RuleError("is a name or an IPv4 address, and a port: stun.example.com:3478", "stun")
         for server in self.turn:
             if not _TURN.fullmatch(server):
-                raise ValueError("turn: one is not like turn:turn.example.com:3478")
+                raise RuleError("one is not like turn:turn.example.com:3478", "turn")
         if bool(self.turn) != (bool(self.turn_secret) or bool(self.turn_user and self.turn_password)):
-            raise ValueError("turn needs turn_secret, or turn_user and turn_password; and they need turn")
+            why = "turn needs turn_secret, or turn_user and turn_password; and they need turn"
+            raise RuleError(why, "turn", "turn_secret", "turn_user", "turn_password")
 
     @property
     def network(self) -> Network:

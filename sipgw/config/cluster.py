@@ -5,6 +5,8 @@ import socket
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
+from agent.rules.rule_error import RuleError
+
 _REDIS = re.compile(r"(?:rediss?|unix)://\S+")
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -23,11 +25,12 @@ class ClusterOptions:
 
     def __post_init__(self) -> None:
         if self.redis and not _REDIS.fullmatch(self.redis):
-            raise ValueError("redis begins with redis://, rediss:// or unix://")
+            raise RuleError("begins with redis://, rediss:// or unix://", "redis")
         if self.redis and find_spec("redis") is None:
-            raise ValueError("Redis needs its client: pip install 'sipgw[redis]'")
-        if not _WORD.fullmatch(self.prefix) or (self.name and not _WORD.fullmatch(self.name)):
-            raise ValueError("prefix and name must be letters, digits, '.', '_' and '-', at most 64")
+            raise RuleError("Redis needs its client: pip install 'sipgw[redis]'", "redis")
+        for name, value in (("prefix", self.prefix), ("name", self.name or "x")):
+            if not _WORD.fullmatch(value):
+                raise RuleError("must be letters, digits, '.', '_' and '-', at most 64", name)
 
     @property
     def called(self) -> str:

@@ -19,6 +19,7 @@ from agent.ivr.options import IvrOptions
 from agent.mcp_options import McpOptions
 from agent.providers.extra import FIXED
 from agent.providers.failover import FailoverOptions
+from agent.rules.rule_error import Keys, RuleError
 from agent.turn_taking.options import TurnOptions
 from media.process.engine import MediaOptions
 from sipgw.config.agent import AgentOptions, LanguageOptions, PrefetchOptions, RouteOptions
@@ -30,14 +31,14 @@ from sipgw.config.drain import DrainOptions
 from sipgw.config.embed import EmbedOptions
 from sipgw.config.emergency import reaches_emergency
 from sipgw.config.errors import ConfigError
-from sipgw.config.files import explain, read_table, text_of
+from sipgw.config.files import ConfigSource, explain, read_table, text_of
 from sipgw.config.gate import GateOptions
 from sipgw.config.inbound import AccountOptions, AdmissionOptions, LimitOptions
 from sipgw.config.knowledge import KnowledgeOptions
 from sipgw.config.log import LogOptions
 from sipgw.config.messages import MailOptions, MessageOptions
 from sipgw.config.oidc import check_groups
-from sipgw.config.options import DEFAULT_FILE, Keys, OptionError, RuleError, build, merged
+from sipgw.config.options import DEFAULT_FILE, OptionError, OptionFault, build, merged, near_or_all
 from sipgw.config.outbound import CallbackOptions
 from sipgw.config.people import PersonOptions, TransferOptions
 from sipgw.config.records import (
@@ -102,19 +103,30 @@ class AgentConfig:
     """Messages that the agent takes for people who are not there."""
     written: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False, metadata=FIXED)
     """The tables as the files have them, with their references: what may be shown of the options."""
+    sources: tuple[ConfigSource, ...] = field(default=(), repr=False, compare=False, metadata=FIXED)
+    """Where its values come from; the first that has a key decides on it."""
 
     def __post_init__(self) -> None:
         _once("languages", "code", [language.code for language in self.languages])
         if self.gate.stop_key == "1" and self.recording.consent == "key":
             why = '[gate] stop_key cannot be 1 with [recording] consent = "key": there 1 is consent'
-            raise RuleError(why, "gate", "stop_key")
+            raise RuleError(why, ("gate", "stop_key"), ("recording", "consent"))
         if self.agent.brain and self.recording.consent == "key":
             why = "the gateway does not know which keys the server has asked for"
-            raise RuleError(f'[recording] consent cannot be "key" with [agent] brain: {why}', "recording", "consent")
+            raise RuleError(
+                f'[recording] consent cannot be "key" with [agent] brain: {why}',
+                ("recording", "consent"),
+                ("agent", "brain"),
+            )
 
     def table(self, section: str) -> Any:
         """The options of a provider by its table's name. Raises `AttributeError`."""
         return getattr(self, section)
+
+    def explained(self, error: RuleError, agent: str = "") -> ConfigError:
+        """`error` with file, line and key, and with the name of the `agent` unless its own file has the key."""
+        first = next((key for source in self.sources for key in error.keys if source.has(key)), error.keys[0])
+        return ConfigError(explain(self.sources, OptionFault(first, error.problem), agent=agent))
 
     def having(self, **tables: Any) -> Self:
         """The same with other tables."""
@@ -178,17 +190,17 @@ class GatewayConfig(AgentConfig):
         owned = [(agent, at) for at, tenant in enumerate(self.tenants) for agent in tenant.agents]
         if twice := _twice([agent for agent, _ in owned]):
             at = max(at for agent, at in owned if agent == twice)
-            raise RuleError(f"two agents of tenants are called {twice!r}", "tenants", at, "agents")
+            raise RuleError(f"two agents of tenants are called {twice!r}", ("tenants", at, "agents"))
         self._check_embed()
         check_tenants(self.webhooks, self.tenants)
         check_groups(self.web.oidc, [(tenant.name, tenant.groups) for tenant in self.tenants])
         if self.alarms.mail_to and not self.mail.host:
-            raise RuleError("[alarms] mail_to needs a server that takes mail: [mail] host", "alarms", "mail_to")
+            raise RuleError("needs a server that takes mail: [mail] host", ("alarms", "mail_to"))
         trunks = {trunk.name: trunk for trunk in self.trunks}
         for at, account in enumerate(self.accounts):
             if account.trunk and account.trunk not in trunks:
                 problem = f"the account {account.user!r} names a trunk {account.trunk!r} that is not there"
-                raise RuleError(problem, "accounts", at, "trunk")
+                raise RuleError(f"{problem}; {near_or_all(account.trunk, trunks)}", ("accounts", at, "trunk"))
         self._check_people(trunks)
         self._check_verdicts()
         self._check_trunks()
@@ -198,15 +210,16 @@ class GatewayConfig(AgentConfig):
         for at, one in enumerate(self.people):
             if one.trunk and one.trunk not in trunks:
                 problem = f"[[people]] {one.name!r} names a trunk {one.trunk!r} that is not there"
-                raise RuleError(problem, "people", at, "trunk")
+                raise RuleError(f"{problem}; {near_or_all(one.trunk, trunks)}", ("people", at, "trunk"))
             through = [trunks[one.trunk]] if one.trunk else self.trunks
             countries = {trunk.country for trunk in through} - {""}
             where = f"[[people]] {one.name!r}"
             extensions = self._extensions(*through)
             if why := reaches_emergency(one.uri.user, where, countries or self.gate.countries, extensions):
-                raise RuleError(why, "people", at, "to")
+                raise RuleError(why, ("people", at, "to"))
             if one.mode in ("refer", "attended") and not one.uri.user and one.uri.host in users:
-                raise RuleError(f'{where} has a phone here: its mode must be "bridge" or "warm"', "people", at, "mode")
+                why = f'{where} has a phone here: its mode must be "bridge" or "warm"'
+                raise RuleError(why, ("people", at, "mode"), ("people", at, "to"))
 
     def _check_trunks(self) -> None:
         served = {account.trunk for account in self.accounts}
@@ -216,26 +229,28 @@ class GatewayConfig(AgentConfig):
             for key, number in (("test_number", trunk.test_number), ("transfer_to", transfer_to)):
                 extensions = self._extensions(trunk)
                 if why := reaches_emergency(number, where, countries or self.gate.countries, extensions):
-                    raise RuleError(why, "trunks", at, key)
+                    raise RuleError(why, ("trunks", at, key))
             if trunk.proof == "digest" and trunk.name not in served:
-                raise RuleError(f"{where} asks for a password, but no [[accounts]] has its name", "trunks", at, "proof")
+                why = f"{where} asks for a password, but no [[accounts]] has its name"
+                raise RuleError(why, ("trunks", at, "proof"))
 
     def _check_embed(self) -> None:
         if self.embed.origins and not self.browser.max_calls:
-            raise RuleError("[embed] needs calls from browsers: [browser] max_calls is 0", "embed", "origins")
+            why = "[embed] needs calls from browsers: [browser] max_calls is 0"
+            raise RuleError(why, ("embed", "origins"))
         if self.embed.origins and self.browser.turn_password:
             why = "[embed] gives every visitor what [browser] turn needs: use turn_secret instead of turn_password"
-            raise RuleError(why, "browser", "turn_password")
+            raise RuleError(why, ("browser", "turn_password"))
 
     def _check_verdicts(self) -> None:
-        """Raises `ValueError` for a rule that asks for a verdict which nobody gives."""
+        """Raises `RuleError` for a rule that asks for a verdict which nobody gives."""
         of_trunks = [(f"trunk {trunk.name!r}", trunk.verdicts) for trunk in self.trunks]
         of_routes = [(f"[[routes]] agent = {route.agent!r}", route.verdicts) for route in self.routes]
         for table, rules in (("trunks", of_trunks), ("routes", of_routes)):
             for at, (where, verdicts) in enumerate(rules):
                 if set(verdicts) - {"verified"} and not self.stir.roots:
-                    why = f"{where}: verdicts: nobody checks signatures without [stir] roots"
-                    raise RuleError(why, table, at, "verdicts")
+                    why = f"{where}: nobody checks signatures without [stir] roots"
+                    raise RuleError(why, (table, at, "verdicts"))
 
     def _extensions(self, *trunks: TrunkOptions) -> tuple[str, ...]:
         """The extensions that may be dialled through all of `trunks`."""
@@ -250,8 +265,8 @@ class GatewayConfig(AgentConfig):
 
 def _once(table: str, key: str, names: Sequence[str]) -> None:
     if twice := _twice(names):
-        second = [at for at, name in enumerate(names) if name == twice][1]
-        raise RuleError(f"two {table} are called {twice!r}", table, second, key)
+        first, second, *_ = (at for at, name in enumerate(names) if name == twice)
+        raise RuleError(f"two {table} are called {twice!r}", (table, second, key), (table, first, key))
 
 
 def _twice(names: Sequence[str]) -> str:
@@ -288,11 +303,12 @@ def parse(text: str, name: str, variables: Mapping[str, str]) -> GatewayConfig:
 
     `name` stands in error messages. If it is empty, there is no file yet: they name variables of the environment.
     """
-    table = merged(keys_of(variables), read_table(text, name))
+    sources = ConfigSource(name, text, read_table(text, name)), ConfigSource("", "", keys_of(variables))
+    table = merged(sources[1].table, sources[0].table)
     try:
-        return replace(build(GatewayConfig, table, variables), written=table)
+        return replace(build(GatewayConfig, table, variables), written=table, sources=sources)
     except OptionError as error:
-        told = explain(text, name, error) if name else "\n".join(_asked(table, *fault) for fault in error.faults)
+        told = explain(sources, *error.faults) if name else "\n".join(_asked(table, *fault) for fault in error.faults)
         raise ConfigError(told) from None
 
 

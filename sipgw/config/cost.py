@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt
 
 from agent.providers.extra import FIXED
 from agent.providers.provider import Unit
+from agent.rules.rule_error import RuleError
 from sipgw.config.scope import GATEWAY
 
 Part = Literal["trunk", "stt", "llm", "tts", "realtime"]
@@ -56,7 +57,7 @@ class PriceOptions:
         """The two numbers of `rounding`."""
         first, _, step = self.rounding.partition("/")
         if not (first.isdigit() and step.isdigit() and int(first) > 0 and int(step) > 0):
-            raise ValueError(f'rounding {self.rounding!r} must be written like "60/6"')
+            raise RuleError(f'{self.rounding!r} must be written like "60/6"', "rounding")
         return int(first), int(step)
 
     def charged(self, seconds: float) -> float:
@@ -84,4 +85,4 @@ class CostOptions:
 
     def __post_init__(self) -> None:
         if not (len(self.currency) == 3 and self.currency.isascii() and self.currency.isupper()):
-            raise ValueError(f'currency {self.currency!r} must be three letters like "EUR"')
+            raise RuleError(f'{self.currency!r} must be three letters like "EUR"', "currency")

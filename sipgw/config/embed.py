@@ -7,6 +7,7 @@ from typing import Annotated
 from annotated_types import Interval, MaxLen
 
 from agent.providers.extra import FIXED
+from agent.rules.rule_error import RuleError
 
 _ORIGIN = re.compile(r"(https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|http://(localhost|127\.0\.0\.1))(:(?P<port>\d{1,5}))?")
 
@@ -38,6 +39,6 @@ class EmbedOptions:
         for origin in self.origins:
             found = _ORIGIN.fullmatch(origin)
             if not found or not 1 <= int(found["port"] or 443) <= 65535:
-                raise ValueError(
-                    f"origins: {origin!r} is not like https://www.example.com (no path, no slash at the end)"
+                raise RuleError(
+                    f"{origin!r} is not like https://www.example.com (no path, no slash at the end)", "origins"
                 )

@@ -1,13 +1,15 @@
 """Files of TOML that the owner writes: their text, their tables, and the lines of their keys for messages."""
 
+import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from agent.rules.rule_error import Keys
 from sipgw.config.errors import ConfigError
-from sipgw.config.options import Keys, OptionError, build
+from sipgw.config.options import REFERENCE, OptionError, OptionFault, build
 
 T = TypeVar("T")
 ENCODING = "utf-8-sig"
@@ -53,25 +55,84 @@ def read_as(kind: type[T], path: Path, wrong: type[Exception]) -> T:
     """Make a `kind` from a TOML file that is no configuration. Raises `wrong` with one line: where, and what."""
     try:
         text = text_of(path)
-        return build(kind, read_table(text, str(path)), {})
+        source = ConfigSource(str(path), text, read_table(text, str(path)))
+        return build(kind, source.table, {})
     except ConfigError as error:
         raise wrong(str(error)) from None
     except OptionError as error:
-        raise wrong(explain(text, str(path), error)) from None
+        raise wrong(explain([source], *error.faults)) from None
 
 
-def explain(text: str, name: str, error: OptionError) -> str:
-    """One line for each fault of `error`, with its line in `text`, the file `name`."""
-    found = sorted((line_of(text, path), _key_of(path, problem), problem) for path, problem in error.faults)
-    return "\n".join(
-        ": ".join(filter(None, (f"{name}:{line}" if line else name, key, problem))) for line, key, problem in found
-    )
+class ConfigSource(NamedTuple):
+    """A file, or the environment, that gives values for keys."""
+
+    name: str
+    """Of the file; empty for the environment."""
+    text: str
+    table: Mapping[str, Any]
+    """Its tables, with references, as they stand in ``sipgw.toml``."""
+    agent: bool = False
+    """Whether the keys of the table `agent` stand at the top."""
+    prompt: int = 0
+    """The line at which the prompt begins, if it is not a key."""
+
+    def depth(self, path: Keys) -> int:
+        """The number of keys of `path`, from the outermost, that it has."""
+        value: Any = self.table
+        for number, key in enumerate(path):
+            inside = (
+                key in value if isinstance(value, Mapping) else isinstance(value, list) and key in range(len(value))
+            )
+            if not inside:
+                return number
+            value = value[key]
+        return len(path)
+
+    def has(self, path: Keys) -> bool:
+        """Whether it gives a value for `path`."""
+        return self.depth(path) == len(path)
+
+    def own(self, path: Keys) -> Keys:
+        """`path` as it stands in this file."""
+        return path[1:] if self.agent and path[:1] == ("agent",) else path
+
+    def line(self, path: Keys) -> int:
+        """The line that comes nearest to `path`, from 1; 0 if there is none."""
+        if self.prompt and path == ("agent", "prompt"):
+            return self.prompt
+        return line_of(self.text, self.own(path))
+
+    def place(self, path: Keys) -> str:
+        """``FILE:LINE`` of `path`, or ``environment NAME``."""
+        if not self.name:
+            return f"environment {self.references(path)[0]}"
+        line = self.line(path)
+        return f"{self.name}:{line}" if line else self.name
+
+    def references(self, path: Keys) -> list[str]:
+        """The variables of the environment that the value at `path`, which it has, refers to."""
+        value: Any = self.table
+        for key in path:
+            value = value[key]
+        return REFERENCE.findall(json.dumps(value, default=str))
 
 
-def _key_of(path: Keys, problem: str) -> str:
-    """The key of a fault; without its last part if that is the first word of `problem`."""
-    said = bool(path) and re.match(rf"{re.escape(str(path[-1]))}\b", problem)
-    return ".".join(map(str, path[:-1] if said else path))
+def explain(sources: Sequence[ConfigSource], *faults: OptionFault, agent: str = "") -> str:
+    """One line for each fault: the place of its key in the first of `sources` that has it, the key, and the problem.
+
+    A key that none has is told at the nearest table around it. Of the `agent` of that name the first source is the
+    file; a line of another place names the agent too.
+    """
+    found = list[tuple[int, int, str]]()
+    for path, problem in faults:
+        depths = [one.depth(path) if one.name or one.has(path) else 0 for one in sources]
+        at = depths.index(max(depths)) if sources else 0
+        source = sources[at] if sources else None
+        place, key = (source.place(path), source.own(path)) if source else ("", path)
+        line = source.line(path) if source else 0
+        whose = f"agent {agent}" if agent and not (source and source.agent) else ""
+        found.append((at, line, ": ".join(filter(None, (place, ".".join(map(str, key)), whose, problem)))))
+    return "\n".join(text for *_, text in sorted(found))
 
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]\]?\s*(?:#.*)?")

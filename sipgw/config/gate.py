@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
+from agent.rules.rule_error import Keys, RuleError
 from sipgw.config.hours import Day, WeeklyHours
 from sipgw.config.numbers import check_country
+from sipgw.config.options import about
 from sipgw.config.scope import GATEWAY
 
 Purpose = Literal["call", "callback", "campaign", "transfer"]
@@ -99,27 +101,36 @@ class GateOptions:
     """For promotional calls to India."""
 
     def __post_init__(self) -> None:
-        for country in (*self.countries, self.dnc_country, *(c for window in self.windows for c in window.countries)):
-            check_country(country)
-            if country != country.upper():
-                raise ValueError(f"countries are written in capitals: {country.upper()!r}")
-        for prefix in (*self.prefixes, *self.never):
-            if not _PREFIX.fullmatch(prefix):
-                raise ValueError(f'prefix {prefix!r} must be + and digits, like "+4420"')
+        _check_countries(self.countries, "countries")
+        _check_countries((self.dnc_country,), "dnc_country")
+        for at, window in enumerate(self.windows):
+            _check_countries(window.countries, ("windows", at, "countries"))
+        for name in ("prefixes", "never"):
+            if wrong := [prefix for prefix in getattr(self, name) if not _PREFIX.fullmatch(prefix)]:
+                raise RuleError(f'{wrong[0]!r} must be + and digits, like "+4420"', name)
         for pattern in self.extensions:
             if not _EXTENSION.fullmatch(pattern):
-                raise ValueError(f'extension {pattern!r} must be a name, or up to 8 digits and ?, like "1???"')
+                raise RuleError(f'{pattern!r} must be a name, or up to 8 digits and ?, like "1???"', "extensions")
         check_holidays(self.holidays)
+
+
+def _check_countries(countries: Sequence[str], key: str | Keys) -> None:
+    for country in countries:
+        with about(key):
+            check_country(country)
+        if country != country.upper():
+            raise RuleError(f"countries are written in capitals: {country.upper()!r}", key)
 
 
 _HOLIDAY = re.compile(r"(?:([A-Z]{2}):)?(?:(\d{4})-)?(\d{2})-(\d{2})")
 
 
 def check_holidays(holidays: Sequence[str]) -> None:
-    """Raises `ValueError` for what is no holiday: ``"2026-11-26"``, ``"12-25"`` (each year), ``"US:2026-11-26"``."""
+    """Raises `RuleError` for what is no holiday: ``"2026-11-26"``, ``"12-25"`` (each year), ``"US:2026-11-26"``."""
     for text in holidays:
         match = _HOLIDAY.fullmatch(text)
         try:
             date(int(match[2] or 2024), int(match[3]), int(match[4])) if match else date.fromisoformat("none")
         except ValueError:
-            raise ValueError(f'holiday {text!r} must be written like "2026-11-26", "12-25" or "US:07-04"') from None
+            why = f'{text!r} must be written like "2026-11-26", "12-25" or "US:07-04"'
+            raise RuleError(why, "holidays") from None

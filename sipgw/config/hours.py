@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from typing import Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from agent.rules.rule_error import RuleError
+
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = get_args(Day)
 MIDNIGHT = 24 * 60
@@ -25,9 +27,9 @@ def zone_named(name: str) -> ZoneInfo | None:
 
 
 def zone_of(time_zone: str) -> ZoneInfo:
-    """The zone that an option `time_zone` names. Raises `ValueError`."""
+    """The zone that an option `time_zone` names. Raises `RuleError`."""
     if (zone := zone_named(time_zone)) is None:
-        raise ValueError(f"time_zone: there is no {time_zone!r}; write it like Europe/Berlin")
+        raise RuleError(f"there is no {time_zone!r}; write it like Europe/Berlin", "time_zone")
     return zone
 
 
@@ -46,17 +48,17 @@ class WeeklyHours:
     def parse(cls, text: str, days: Collection[Day] | None = None) -> Self:
         """Read ``"mon-fri 09:00-17:30"``, ``"sat,sun 22:00-06:00"`` or, for every day, ``"09:00-17:30"``.
 
-        If `days` are given, the text has no days. Raises `ValueError`.
+        If `days` are given, the text has no days. Raises `RuleError` for the option `hours`.
         """
         found = _SPAN.fullmatch(text.strip().lower())
         if found is None or (days is not None and found[1]):
             example = "09:00-17:30" if days is not None else "mon-fri 09:00-17:30"
-            raise ValueError(f'hours {text!r} must be written like "{example}"')
+            raise RuleError(f'{text!r} must be written like "{example}"', "hours")
         begin, end = (60 * int(found[at]) + int(found[at + 1]) for at in (2, 4))
         if begin >= MIDNIGHT or end > MIDNIGHT or max(int(found[3]), int(found[5])) > 59:
-            raise ValueError(f"hours {text!r} have a time that does not exist")
+            raise RuleError(f"{text!r} has a time that does not exist", "hours")
         if begin == end:
-            raise ValueError(f"hours {text!r} are none; all day is 00:00-24:00")
+            raise RuleError(f"{text!r} is no time at all; all day is 00:00-24:00", "hours")
         if days is not None:
             return cls(frozenset(map(DAYS.index, days)), begin, end)
         return cls(frozenset(range(7)) if found[1] is None else _days(found[1], text), begin, end)
@@ -82,16 +84,16 @@ def on_duty(spans: Sequence[WeeklyHours], local: datetime, holidays: str = "") -
 
 
 def check_holidays(place: str) -> None:
-    """Raises `ValueError` unless the public holidays of `place`, a country or one of its regions (ISO 3166: ``"US"``,
+    """Raises `RuleError` unless the public holidays of `place`, a country or one of its regions (ISO 3166: ``"US"``,
     ``"DE-BY"``), are known here."""
     if not place:
         return
     if find_spec("holidays") is None:
-        raise ValueError("holidays needs the library of that name: pip install 'sipgw[holidays]'")
+        raise RuleError("needs the library of that name: pip install 'sipgw[holidays]'", "holidays")
     try:
         _holidays(place, 2026)
     except (NotImplementedError, AttributeError, TypeError):  # it looks the name up among its own classes
-        raise ValueError(f"holidays {place!r} is no country or region such as 'US' or 'DE-BY'") from None
+        raise RuleError(f"{place!r} is no country or region such as 'US' or 'DE-BY'", "holidays") from None
 
 
 @lru_cache(maxsize=100)
@@ -107,7 +109,7 @@ def _days(text: str, whole: str) -> frozenset[int]:
     for part in text.split(","):
         first, _, last = (one.strip() for one in part.partition("-"))
         if first not in names or (last or first) not in names:
-            raise ValueError(f"hours {whole!r} name a day that is none of {', '.join(DAYS)}")
+            raise RuleError(f"{whole!r} names a day that is none of {', '.join(DAYS)}", "hours")
         begin, end = names.index(first), names.index(last or first)
         days.update((begin + step) % 7 for step in range((end - begin) % 7 + 1))
     return frozenset(days)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, MinLen
 
 from agent.providers.extra import FIXED
+from agent.rules.rule_error import RuleError
 from sipgw.config.networks import PRIVATE_NETWORKS, check_networks
 
 USER = re.compile(r"[A-Za-z0-9._+-]{1,64}")
@@ -29,10 +30,10 @@ class AccountOptions:
 
     def __post_init__(self) -> None:
         if not USER.fullmatch(self.user):
-            raise ValueError("user: letters, digits and . _ + - only, at most 64 of them")
+            raise RuleError("letters, digits and . _ + - only, at most 64 of them", "user")
         if len(self.password) < 8:
-            raise ValueError(f"the password of {self.user!r} is shorter than 8 characters")
-        check_networks(self.networks)
+            raise RuleError(f"the password of {self.user!r} is shorter than 8 characters", "password")
+        check_networks(self.networks, "networks")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class AdmissionOptions:
 
     def __post_init__(self) -> None:
         if self.max_calls != "auto" and self.max_calls < 1:
-            raise ValueError("max_calls must be 'auto' or more than 0")
+            raise RuleError("must be 'auto' or more than 0", "max_calls")
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,7 @@ class LimitOptions:
     """The sentence that is spoken for ``"spoken"``."""
 
     def __post_init__(self) -> None:
-        try:
-            check_networks(self.blocked_networks)
-        except ValueError as error:
-            raise ValueError(f"blocked: {error}") from None
+        check_networks(self.blocked_networks, "blocked")
 
     @property
     def blocked_networks(self) -> tuple[str, ...]:

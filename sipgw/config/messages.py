@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from annotated_types import Interval, MaxLen
 
 from agent.providers.extra import FIXED
+from agent.rules.rule_error import RuleError
 from sipgw.config.hours import WeeklyHours, check_holidays, on_duty, zone_of
 
 Occasion = Literal["closed", "unreached"]
@@ -21,9 +22,9 @@ _ADDRESS = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:.]+(\.[^\s@<>,;:.]+)*")
 
 
 def check_addresses(mail_to: Sequence[str]) -> None:
-    """Raises `ValueError` if one of `mail_to` is no address of e-mail."""
+    """Raises `RuleError` if one of `mail_to` is no address of e-mail."""
     if wrong := [one for one in mail_to if not _is_address(one)]:
-        raise ValueError(f"mail_to: {wrong[0]!r} is no address of e-mail")
+        raise RuleError(f"{wrong[0]!r} is no address of e-mail", "mail_to")
 
 
 def _is_address(text: str) -> bool:
@@ -53,7 +54,7 @@ class MessageOptions:
         check_holidays(self.holidays)
         check_addresses(self.mail_to)
         if "closed" in self.when and not (self.hours or self.holidays):
-            raise ValueError("when: for 'closed' say the hours, or whose holidays there are")
+            raise RuleError("for 'closed' say the hours, or whose holidays there are", "when")
         self.spans, self.zone  # noqa: B018  what cannot be used is told now
 
     @cached_property
@@ -94,11 +95,11 @@ class MailOptions:
 
     def __post_init__(self) -> None:
         if self.host and not _is_address(self.sender):
-            raise ValueError("sender is the address that mail comes from")
+            raise RuleError("host needs the sender, the address that mail comes from", "sender", "host")
         if self.tls == "off" and not _is_here(self.host):
-            raise ValueError("tls 'off' is for a server at an address of this machine")
+            raise RuleError("'off' is for a server at an address of this machine", "tls")
         if self.ca and not Path(self.ca).is_file():
-            raise ValueError(f"ca: there is no file {self.ca!r}")
+            raise RuleError(f"there is no file {self.ca!r}", "ca")
 
 
 def _is_here(host: str) -> bool:

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
+from agent.rules.rule_error import RuleError
 from sipgw.bounds import FULL
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -14,13 +15,13 @@ REMEMBERED = 4096
 """Addresses whose network is not looked up again."""
 
 
-def check_networks(networks: Iterable[str]) -> None:
-    """Raises `ValueError` for what is no address or network."""
+def check_networks(networks: Iterable[str], key: str) -> None:
+    """Raises `RuleError` of `key` for what is no address or network."""
     for network in networks:
         try:
             ipaddress.ip_network(network)
         except ValueError as error:
-            raise ValueError(f"networks: {error}") from None
+            raise RuleError(str(error), key) from None
 
 
 class Networks(Generic[T]):

@@ -140,4 +140,4 @@ def check_country(country: str) -> None:
         import phonenumbers
 
         if country.upper() not in phonenumbers.SUPPORTED_REGIONS:
-            raise ValueError(f'country must be two letters like "US" or "DE", not {country!r}')
+            raise ValueError(f'a country is two letters like "US" or "DE", not {country!r}')

@@ -1,6 +1,6 @@
 """Options of the sign-in by an identity provider (OpenID Connect Core 1.0)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from annotated_types import MaxLen
 
 from agent.providers.extra import FIXED
+from agent.rules.rule_error import Keys, RuleError
 from sipgw.config.networks import is_loopback
-from sipgw.config.options import RuleError
 
 LONGEST_URL = 2048
 Role = Literal["viewer", "operator", "admin"]
@@ -66,17 +66,22 @@ class OidcOptions:
         if not self.issuer:
             return
         if reason := unusable(self.issuer) or ("it has a query" if "?" in self.issuer else ""):
-            raise ValueError(f"issuer: {reason}")
+            raise RuleError(reason, "issuer")
         if not self.client_id:
-            raise ValueError("client_id is missing: the provider shows it beside its client for this dashboard")
+            raise RuleError(
+                "client_id is missing: the provider shows it beside its client for this dashboard",
+                "client_id",
+                "issuer",
+            )
         if reason := unusable(self.url) or ("it has a path" if urlsplit(self.url).path.strip("/") else ""):
-            raise ValueError(f"url: {reason}; write the address of the dashboard, like https://phone.example.com")
+            raise RuleError(f"{reason}; write the address of the dashboard, like https://phone.example.com", "url")
         if "?" in self.url:
-            raise ValueError("url: it has a query")
+            raise RuleError("it has a query", "url")
         if "openid" not in self.scopes:
-            raise ValueError('scopes must contain "openid"')
-        if not (self.name_claim and self.groups_claim):
-            raise ValueError("a claim has no name")
+            raise RuleError('must contain "openid"', "scopes")
+        for name in ("name_claim", "groups_claim"):
+            if not getattr(self, name):
+                raise RuleError("a claim has no name", name)
 
     @property
     def groups(self) -> dict[str, Role]:
@@ -101,14 +106,16 @@ def role_in(known: Mapping[str, Role], groups: frozenset[str]) -> Role | None:
 def check_groups(oidc: OidcOptions, tenants: Sequence[tuple[str, Mapping[str, Role]]]) -> None:
     """Check the groups of all together. Raises `RuleError`."""
     seen = dict[str, str]()
-    paths: list[tuple[str | int, ...]] = [("web", "oidc"), *(("tenants", at, "groups") for at in range(len(tenants)))]
-    places = [("[web.oidc]", oidc.groups), *((f"[[tenants]] {name!r}", one) for name, one in tenants)]
-    for path, (place, groups) in zip(paths, places, strict=True):
+    places: list[tuple[Keys, str, Collection[str]]] = [
+        *((("web", "oidc", name), "[web.oidc]", getattr(oidc, name)) for name in ("viewers", "operators", "admins")),
+        *((("tenants", at, "groups"), f"[[tenants]] {name!r}", one) for at, (name, one) in enumerate(tenants)),
+    ]
+    for key, place, groups in places:
         for group in groups:
             if not group:
-                raise RuleError(f"{place}: a group has no name", *path)
+                raise RuleError(f"{place}: a group has no name", key)
             if (before := seen.setdefault(group, place)) != place:
                 why = f"the group {group!r} is in {before} and in {place}: its members could not sign in"
-                raise RuleError(why, *path)
+                raise RuleError(why, key)
     if oidc.issuer and not seen:
-        raise RuleError("[web.oidc]: nobody could sign in: name a group in viewers, operators or admins", *paths[0])
+        raise RuleError("nobody could sign in: name a group in viewers, operators or admins", ("web", "oidc", "issuer"))

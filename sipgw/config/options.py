@@ -13,20 +13,19 @@ import difflib
 import json
 import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from functools import cache, reduce
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from agent.rules.rule_error import Keys, RuleError
 from sipgw.config.public_text import public_message
 from sipgw.config.renamed import instead
 from sipgw.config.scope import Scope
 
 T = TypeVar("T")
-Keys = tuple[str | int, ...]
-"""A place in the configuration: table names, positions in lists and the key, outermost first."""
-
 DEFAULT_FILE = Path("sipgw.toml")
 """The configuration that is used unless another is named."""
 
@@ -57,12 +56,15 @@ class OptionError(Exception):
         super().__init__("; ".join(fault.problem for fault in self.faults))
 
 
-class RuleError(ValueError):
-    """Options that do not go together; `path` leads to one of them, from the table that has the rule on."""
-
-    def __init__(self, problem: str, *path: str | int) -> None:
-        super().__init__(problem)
-        self.path = path
+@contextmanager
+def about(key: str | Keys, *others: str | Keys) -> Iterator[None]:
+    """Make a `RuleError` of these keys of any other `ValueError`."""
+    try:
+        yield
+    except RuleError:
+        raise
+    except ValueError as error:
+        raise RuleError(str(error), key, *others) from None
 
 
 class Option(NamedTuple):
@@ -340,20 +342,15 @@ def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> OptionFault:
         case "literal_error":
             return OptionFault(path, f"{given} is not one of {context['expected'].replace(' or ', ', ')}")
         case "value_error":
-            wrong = context["error"]  # which may know the key below the table, or begin with it
-            problem = getattr(wrong, "problem", str(wrong))
-            return OptionFault((*path, *getattr(wrong, "path", _first_word(kind, path, problem))), problem)
+            wrong = context["error"]  # a `RuleError` of any floor; that of a package of others may name no key
+            own = getattr(wrong, "keys", None)
+            keys = [(*path, *key) for key in (own if isinstance(own, tuple) else ((),))]
+            at = next((key for key in keys if _written(table, key, None) is not None), keys[0])
+            return OptionFault(at, getattr(wrong, "problem", str(wrong)))
         case name if name in _EXPECTED:
             return OptionFault(path, f"expected {_EXPECTED[name]}, got {given}")
     limits = [f"{text} {context[name]}" for name, text in _LIMITS.items() if name in context]
     return OptionFault(path, f"must be {limits[0]}, got {given}" if limits else f"{error['msg']}, got {given}")
-
-
-def _first_word(kind: type, path: Keys, problem: str) -> Keys:
-    """The key of the table at `path` that the sentence `problem` begins with, as in ``port must be …``."""
-    table = table_of(option_over(kind, path).hint)
-    word = re.match(r"\w*", problem)
-    return (word[0],) if word and table and word[0] in options_of(table) else ()
 
 
 def _unknown(kind: type, path: Keys) -> str:
@@ -364,6 +361,12 @@ def _unknown(kind: type, path: Keys) -> str:
     known = options_of((option and table_of(option.hint)) or kind)
     near = nearest(key, known)
     return f"unknown key {key!r}; " + (f"did you mean {near!r}?" if near else f"known: {', '.join(sorted(known))}")
+
+
+def near_or_all(name: str, known: Iterable[str]) -> str:
+    """Advice on a `name` that is none of those `known`: the nearest, or all."""
+    near, every = nearest(name, known := sorted(known)), ", ".join(known)
+    return f"did you mean {near!r}?" if near else f"there are: {every or 'none'}"
 
 
 def nearest(key: str, known: Iterable[str]) -> str:

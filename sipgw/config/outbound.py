@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from annotated_types import Ge
 
 from agent.providers.extra import FIXED
+from agent.rules.rule_error import RuleError
 from sipgw.config.hours import zone_named
 from sipgw.config.scope import GATEWAY
 
@@ -29,10 +30,10 @@ class RetryOptions:
 
     def __post_init__(self) -> None:
         if not 1 <= self.attempts <= 20:
-            raise ValueError("attempts must be from 1 to 20")
+            raise RuleError("must be from 1 to 20", "attempts")
         for name in ("busy", "no_answer", "failed"):
             if getattr(self, name) < 10:
-                raise ValueError(f"{name} must be at least 10 s: nobody wants to be rung at without end")
+                raise RuleError("must be at least 10 s: nobody wants to be rung at without end", name)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class CallbackOptions:
 
     def __post_init__(self) -> None:
         if self.time_zone and zone_named(self.time_zone) is None:
-            raise ValueError(f"there is no time zone {self.time_zone!r}; write it as Europe/Berlin")
+            raise RuleError(f"there is no time zone {self.time_zone!r}; write it as Europe/Berlin", "time_zone")
 
     @property
     def zone(self) -> ZoneInfo | None:

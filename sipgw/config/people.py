@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 from annotated_types import Interval, MaxLen
 
 from agent.providers.extra import FIXED
+from agent.rules.rule_error import RuleError
 from sipgw.config.hours import WeeklyHours, check_holidays, zone_of
+from sipgw.config.options import about
 from sipgw.sip.uri import Uri
 
 Mode = Literal["refer", "attended", "bridge", "warm"]
@@ -46,7 +48,7 @@ class PersonOptions:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise ValueError(f"name {self.name!r}: lower case letters, digits, spaces, - and _, at most 40 of them")
+            raise RuleError(f"{self.name!r}: lower case letters, digits, spaces, - and _, at most 40 of them", "name")
         check_holidays(self.holidays)
         self.uri, self.spans, self.zone  # noqa: B018  what cannot be used is told now
 
@@ -54,9 +56,10 @@ class PersonOptions:
     def uri(self) -> Uri:
         """Where they are: a tel URI for a number."""
         if self.to.lower().startswith(("sip:", "sips:", "tel:")):
-            return Uri.parse(self.to)
+            with about("to"):
+                return Uri.parse(self.to)
         if not _NUMBER.fullmatch(self.to):
-            raise ValueError(f"to: {self.to!r} is neither a number nor a sip: or tel: address")
+            raise RuleError(f"{self.to!r} is neither a number nor a sip: or tel: address", "to")
         return Uri("tel", re.sub("[ ().-]", "", self.to))
 
     @cached_property

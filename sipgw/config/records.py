@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 from annotated_types import Ge, Interval
 
 from agent.providers.extra import FIXED
+from agent.rules.rule_error import RuleError
 from media.recording.tap import Keep, TapOptions
+from sipgw.config.options import about
 
 POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://")
 PLACES = ("call", "began", "trunk", "caller")
@@ -53,7 +55,7 @@ class CaptureOptions:
 
     def __post_init__(self) -> None:
         if self.bundles in ("failed", "always") and not self.bundle_folder:
-            raise ValueError(f"bundles = {self.bundles!r} needs a bundle_folder")
+            raise RuleError(f"{self.bundles!r} needs a bundle_folder", "bundles")
 
     @property
     def tap(self) -> TapOptions:
@@ -88,15 +90,15 @@ class RecordingOptions:
 
     def __post_init__(self) -> None:
         if self.format == "opus" and find_spec("av") is None:
-            raise ValueError("format 'opus' needs PyAV: pip install 'sipgw[opus]'")
+            raise RuleError("'opus' needs PyAV: pip install 'sipgw[opus]'", "format")
         try:
             places = [place for _, place, _, _ in string.Formatter().parse(self.name) if place is not None]
         except ValueError as error:
-            raise ValueError(f"name {self.name!r} cannot be read: {error}") from None
+            raise RuleError(f"{self.name!r} cannot be read: {error}", "name") from None
         if unknown := [place for place in places if place not in PLACES]:
-            raise ValueError(f"name has {{{unknown[0]}}}; known: {', '.join(PLACES)}")
+            raise RuleError(f"has {{{unknown[0]}}}; known: {', '.join(PLACES)}", "name")
         if "call" not in places:
-            raise ValueError("name needs {call}, or one call would take the file of another")
+            raise RuleError("needs {call}, or one call would take the file of another", "name")
 
     def path(self, call: str, began: datetime, trunk: str, caller: str) -> str:
         """The file of a call, always inside the folder whatever the other side chose as Call-ID; "" for none."""
@@ -125,12 +127,12 @@ class StoreOptions:
 
     def __post_init__(self) -> None:
         if self.url and not POSTGRESQL.match(self.url):
-            raise ValueError("url begins with postgresql://; a SQLite file is given by its path")
+            raise RuleError("begins with postgresql://; a SQLite file is given by its path", "url")
         if self.url and find_spec("asyncpg") is None:
-            raise ValueError("PostgreSQL needs asyncpg: pip install 'sipgw[postgresql]'")
+            raise RuleError("PostgreSQL needs asyncpg: pip install 'sipgw[postgresql]'", "url")
         if self.url and not _readable(self.url):
-            raise ValueError(
-                "url is postgresql://user:password@host:port/name; in a password write %40 for @, %2F for /"
+            raise RuleError(
+                "is postgresql://user:password@host:port/name; in a password write %40 for @, %2F for /", "url"
             )
 
     @property
@@ -196,11 +198,12 @@ class WebhookOptions:
     """Whether the server may be at a private or loopback address."""
 
     def __post_init__(self) -> None:
-        url = urlsplit(self.url)
+        with about("url"):
+            url = urlsplit(self.url)
         if url.scheme not in ("http", "https") or not url.hostname or url.username or url.fragment:
-            raise ValueError("url is like https://example.com/calls, without a user or a fragment")
+            raise RuleError("is like https://example.com/calls, without a user or a fragment", "url")
         if len(self.secret) < 16:
-            raise ValueError("secret has at least 16 characters")
+            raise RuleError("has at least 16 characters", "secret")
 
 
 Kind = Literal["cards", "aadhaar", "ssn", "iban", "phones", "emails", "names"]
@@ -235,12 +238,12 @@ class PrivacyOptions:
 
     def __post_init__(self) -> None:
         if "names" in self.redact and (find_spec("presidio_analyzer") is None or not english_models()):
-            raise ValueError(f"redact 'names' needs Presidio and an English model of spaCy: {NAMES_NEED}")
+            raise RuleError(f"'names' needs Presidio and an English model of spaCy: {NAMES_NEED}", "redact")
         if self.country:
             import phonenumbers  # as in `sipgw.config.numbers`
 
             if self.country not in phonenumbers.SUPPORTED_REGIONS:
-                raise ValueError(f"country {self.country!r} is not two letters like 'US'")
+                raise RuleError(f"{self.country!r} is not two letters like 'US'", "country")
 
 
 def english_models() -> list[str]:

@@ -62,7 +62,7 @@ RESERVED = frozenset(
     ]
 )
 """The gateway's own tables."""
-METHODS = frozenset(["audit_folder", "codes", "having", "table", "written"])
+METHODS = frozenset(["audit_folder", "codes", "explained", "having", "sources", "table", "written"])
 """Attributes of a configuration beside its tables."""
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Len, MaxLen
 
+from agent.rules.rule_error import RuleError
+
 Source = Literal["caller", "agent", "tool"]
 SOURCES: tuple[Source, ...] = ("caller", "agent", "tool")
 _TAKEN = ("summary", "outcome", "achieved")
@@ -36,14 +38,15 @@ class ReportFieldOptions:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name in _TAKEN:
-            raise ValueError(f"name {self.name!r} is taken, or not made of lower case letters, digits and _")
+            raise RuleError(f"{self.name!r} is taken, or not made of lower case letters, digits and _", "name")
         if self.enum and self.type != "string":
-            raise ValueError(f"{self.name}: enum goes with type 'string'")
+            raise RuleError(f"{self.name}: enum goes with type 'string'", "enum", "type")
         bounds = [one for one in (self.minimum, self.maximum) if one is not None]
         if bounds and self.type not in ("integer", "number"):
-            raise ValueError(f"{self.name}: minimum and maximum go with types 'integer' and 'number'")
+            why = f"{self.name}: minimum and maximum go with types 'integer' and 'number'"
+            raise RuleError(why, "minimum", "maximum")
         if sorted(bounds) != bounds:
-            raise ValueError(f"{self.name}: minimum is above maximum")
+            raise RuleError(f"{self.name}: minimum is above maximum", "minimum", "maximum")
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,14 @@ class ReportOptions:
     def __post_init__(self) -> None:
         names = [one.name for one in self.fields]
         if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"two fields are called {twice[0]!r}")
+            at = max(at for at, name in enumerate(names) if name == twice[0])
+            raise RuleError(f"two fields are called {twice[0]!r}", ("fields", at, "name"))
         if not self.goal.strip() and (self.fields or self.outcomes):
-            raise ValueError("goal: say what the agent is to achieve; without it no report is made")
+            raise RuleError(
+                "goal: say what the agent is to achieve; without it no report is made", "goal", "fields", "outcomes"
+            )
         if self.language and not _CODE.fullmatch(self.language):
-            raise ValueError(f"language {self.language!r} is not an ISO 639-1 code such as 'de'")
+            raise RuleError(f"{self.language!r} is not an ISO 639-1 code such as 'de'", "language")
 
     @property
     def wanted(self) -> bool:

@@ -10,16 +10,15 @@ from dataclasses import MISSING, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_origin
 
-from sipgw.config.agent_files import DEFAULT, SHARED, as_tables, explained, files_of, split
+from agent.rules.rule_error import Keys
+from sipgw.config.agent_files import DEFAULT, SHARED, files_of, source_of
 from sipgw.config.config import AgentConfig, GatewayConfig, keys_of, read
 from sipgw.config.errors import ConfigError
-from sipgw.config.files import line_of, read_table
+from sipgw.config.files import ConfigSource, read_table
 from sipgw.config.masking import masked
 from sipgw.config.options import (
     DEFAULT_FILE,
-    REFERENCE,
     UNDECLARED,
-    Keys,
     Option,
     OptionError,
     build,
@@ -40,30 +39,6 @@ class Row(NamedTuple):
     problem: str = ""
 
 
-class _Source(NamedTuple):
-    name: str
-    text: str
-    table: Mapping[str, Any]
-    agent: bool = False
-    """Whether the keys of the table `agent` stand at the top."""
-
-    def origin(self, path: Keys) -> str | None:
-        """Where it gives a value for `path`; None if it does not."""
-        value: Any = self.table
-        for key in path:
-            inside = (
-                key in value if isinstance(value, Mapping) else isinstance(value, list) and key in range(len(value))
-            )
-            if not inside:
-                return None
-            value = value[key]
-        names = REFERENCE.findall(json.dumps(value, default=str))
-        if not self.name:
-            return f"environment {names[0]}"
-        line = line_of(self.text, path[1:] if self.agent and path[0] == "agent" else path)
-        return " ".join((f"{self.name}:{line}" if line else self.name, *(f"${{{name}}}" for name in names)))
-
-
 def effective(path: Path | None, agent: str, variables: Mapping[str, str]) -> list[Row]:
     """Every key of the configuration in `path`, as it holds for the `agent` of that name; "" is the one of the file,
     and so is its name.
@@ -71,7 +46,7 @@ def effective(path: Path | None, agent: str, variables: Mapping[str, str]) -> li
     Raises `ConfigError` if a file cannot be read as TOML, or if there is no such agent.
     """
     text, name = read(path)
-    sources = [_Source(name, text, read_table(text, name)), _Source("", "", keys_of(variables))]
+    sources = [ConfigSource(name, text, read_table(text, name)), ConfigSource("", "", keys_of(variables))]
     agent = "" if agent.lower() == DEFAULT else agent
     if agent:
         sources.insert(0, _of_agent((path or DEFAULT_FILE).parent / "agents", agent))
@@ -89,22 +64,18 @@ def effective(path: Path | None, agent: str, variables: Mapping[str, str]) -> li
     return list(_View(sources, problems).rows(kind, table))
 
 
-def _of_agent(folder: Path, name: str) -> _Source:
+def _of_agent(folder: Path, name: str) -> ConfigSource:
     files = files_of(folder)
     path = files.get(name.lower())
     if path is None:
         raise ConfigError(f"no agent {name!r} in {folder}; there are: {', '.join(sorted(files)) or 'none'}")
-    head, body = split(read(path)[0], path)
-    try:
-        return _Source(str(path), head, as_tables(read_table(head, str(path)), body), agent=True)
-    except OptionError as error:
-        raise explained(head, path, error) from None
+    return source_of(read(path)[0], path)
 
 
 class _View(NamedTuple):
     """The parts of which the rows of one configuration are made."""
 
-    sources: Sequence[_Source]
+    sources: Sequence[ConfigSource]
     """The first that gives a value for a key wins."""
     problems: Mapping[Keys, str]
 
@@ -126,7 +97,9 @@ class _View(NamedTuple):
             yield from rows
 
     def _row(self, at: Keys, option: Option, value: Any) -> Row:
-        origin = next((found for source in self.sources if (found := source.origin(at))), "default")
+        source = next((one for one in self.sources if one.has(at)), None)
+        names = source.references(at) if source and source.name else []
+        origin = " ".join((source.place(at), *(f"${{{name}}}" for name in names))) if source else "default"
         problem = next((text for where, text in self.problems.items() if where[: len(at)] == at), "")
         return Row(at, None if value is MISSING else masked(option, value, value), origin, problem)
 

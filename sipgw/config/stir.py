@@ -5,6 +5,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from agent.providers.extra import FIXED
+from agent.rules.rule_error import RuleError
 
 Attestation = Literal["A", "B", "C"]
 
@@ -29,9 +30,9 @@ class StirOptions:
 
     def __post_init__(self) -> None:
         if bool(self.key) is not bool(self.x5u):
-            raise ValueError("key and x5u go together: others verify by the certificate at x5u")
+            raise RuleError("key and x5u go together: others verify by the certificate at x5u", "key", "x5u")
         if self.x5u and (reason := unusable(self.x5u)):
-            raise ValueError(f"x5u: {reason}")
+            raise RuleError(reason, "x5u")
 
 
 LONGEST_URL = 2048

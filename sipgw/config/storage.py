@@ -7,6 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from agent.providers.extra import FIXED
+from agent.rules.rule_error import RuleError
 
 _URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[A-Za-z0-9!_.*'()/-]{0,200}))?")
 
@@ -42,17 +43,17 @@ class StorageOptions:
         if not self.url:
             return
         if not _URL.fullmatch(self.url):
-            raise ValueError("url: it is not like s3://bucket/prefix")
+            raise RuleError("it is not like s3://bucket/prefix", "url")
         if not {".", ".."}.isdisjoint(self.prefix.split("/")):
-            raise ValueError('url: the prefix has a part "." or "..", which browsers take out of links')
+            raise RuleError('the prefix has a part "." or "..", which browsers take out of links', "url")
         if bool(self.access_key) != bool(self.secret_key):
-            raise ValueError("access_key and secret_key belong together")
+            raise RuleError("access_key and secret_key belong together", "access_key", "secret_key")
         if self.kms_key and self.encryption != "aws:kms":
-            raise ValueError('kms_key needs encryption = "aws:kms"')
+            raise RuleError('kms_key needs encryption = "aws:kms"', "kms_key", "encryption")
         if self.endpoint and not _ENDPOINT.fullmatch(self.endpoint):
-            raise ValueError("endpoint: it is not like https://minio.example.com:9000; a host name has no underscore")
+            raise RuleError("it is not like https://minio.example.com:9000; a host name has no underscore", "endpoint")
         if find_spec("boto3") is None:
-            raise ValueError("object storage needs boto3: pip install 'sipgw[s3]'")
+            raise RuleError("object storage needs boto3: pip install 'sipgw[s3]'", "url")
 
     @property
     def bucket(self) -> str:

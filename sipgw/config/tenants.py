@@ -7,8 +7,9 @@ from typing import Annotated
 
 from annotated_types import Ge
 
+from agent.rules.rule_error import RuleError
 from sipgw.config.oidc import Role
-from sipgw.config.options import RuleError
+from sipgw.config.options import near_or_all
 from sipgw.config.records import WebhookOptions
 
 LONGEST = 63
@@ -41,7 +42,7 @@ class TenantOptions:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME, self.name):
-            raise ValueError(f"name {self.name!r} must be 1 to 40 small letters, digits and hyphens")
+            raise RuleError(f"{self.name!r} must be 1 to 40 small letters, digits and hyphens", "name")
 
 
 def check_tenants(webhooks: Sequence[WebhookOptions], tenants: Sequence[TenantOptions]) -> None:
@@ -50,13 +51,20 @@ def check_tenants(webhooks: Sequence[WebhookOptions], tenants: Sequence[TenantOp
     for at, hook in enumerate(webhooks):
         where, place = f"[[webhooks]] {hook.name!r}", ("webhooks", at)
         if "/" in hook.name:
-            raise RuleError(f"{where}: a name has no slash, which stands after a tenant's", *place, "name")
+            raise RuleError(f"{where}: a name has no slash, which stands after a tenant's", (*place, "name"))
         if hook.tenant and hook.tenant not in own:
-            raise RuleError(f"{where} names a tenant {hook.tenant!r} that is not there", *place, "tenant")
+            raise RuleError(
+                f"{where} names a tenant {hook.tenant!r} that is not there; {near_or_all(hook.tenant, own)}",
+                (*place, "tenant"),
+            )
         if hook.tenant and len(hook.tenant) + len(hook.name) > LONGEST:
-            raise RuleError(f"{where}: name and tenant have more than {LONGEST} letters together", *place, "name")
+            raise RuleError(
+                f"{where}: name and tenant have more than {LONGEST} letters together",
+                (*place, "name"),
+                (*place, "tenant"),
+            )
         if hook.tenant and (foreign := set(hook.agents) - set(own[hook.tenant])):
-            raise RuleError(f"{where}: {min(foreign)!r} is no agent of {hook.tenant!r}", *place, "agents")
+            raise RuleError(f"{where}: {min(foreign)!r} is no agent of {hook.tenant!r}", (*place, "agents"))
 
 
 def tenant_named(name: str, tenants: Sequence[TenantOptions]) -> TenantOptions:

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from annotated_types import Gt, Interval
 
+from agent.rules.rule_error import RuleError
 from sipgw.config.networks import check_networks
 from sipgw.config.numbers import NumberError, NumberFormat, check_country, e164, known, shaped
+from sipgw.config.options import about
 from sipgw.sip.digest import Credentials
 from sipgw.sip.identity import Verdict
 from sipgw.sip.probe import SHORTEST
@@ -16,6 +18,12 @@ from sipgw.sip.sdes import Policy
 from sipgw.sip.uri import Uri
 
 _NUMBER = re.compile(r"(?:tel:)?(\+?[0-9][0-9 ().-]*)")
+
+NO_PASSWORD = "an address of a trunk holds no password; write it as password"  # noqa: S105  a sentence
+_ADDRESSES = {
+    "registrar": "registrar_uri", "outbound_proxy": "proxy_uri", "domain": "domain_uri", "transfer_to": "transfer_uri",
+}  # fmt: skip
+"""The options that hold an address, and the property that reads each."""
 
 
 def _uri(text: str) -> Uri | None:
@@ -106,28 +114,30 @@ class TrunkOptions:
     """Whether this side may send the agent to somebody else in a call (REFER). It costs calls: for your own PBX."""
 
     def __post_init__(self) -> None:
-        check_networks(self.networks)
-        if ":" in self.user + self.auth_user:
-            raise ValueError("user and auth_user have no colon; write the password as password")
+        check_networks(self.networks, "networks")
+        for name in ("user", "auth_user"):
+            if ":" in getattr(self, name):
+                raise RuleError("has no colon; write the password as password", name)
         if self.mode == "register" and not (self.registrar and self.user):
-            raise ValueError(f"trunk {self.name!r} registers, so it needs 'registrar' and 'user'")
+            raise RuleError(f"trunk {self.name!r} registers, so it needs 'registrar' and 'user'", "mode")
         if self.mode == "peer" and not self.networks and self.proof == "network":
-            raise ValueError(
-                f"trunk {self.name!r} is a peer, so it needs 'networks': the addresses its calls come from"
+            raise RuleError(
+                f"trunk {self.name!r} is a peer, so it needs 'networks': the addresses its calls come from", "mode"
             )
-        for uri in (self.registrar_uri, self.proxy_uri, self.domain_uri, self.transfer_uri):
-            if uri is not None and uri.scheme not in ("sip", "sips", "tel"):
-                raise ValueError(f"{uri} is not a SIP address")
+        for name, attribute in _ADDRESSES.items():
+            with about(name):
+                uri = getattr(self, attribute)
             if uri is not None and uri.password:  # commands and logs show these addresses
-                raise ValueError("an address of a trunk holds no password; write it as password")
+                raise RuleError(NO_PASSWORD, name)
         if self.options_every and self.options_every < SHORTEST:
-            raise ValueError(f"options_every must be at least {SHORTEST:.0f} s: carriers ban who asks more often")
+            raise RuleError(f"must be at least {SHORTEST:.0f} s: carriers ban who asks more often", "options_every")
         if set(self.caller_name) & set('"\\\r\n'):
-            raise ValueError("caller_name must be without quotes, backslashes and line breaks")
-        check_country(self.country)
-        for number in (self.caller_id, *self.caller_ids):
-            if number:
-                self._as_e164(number)
+            raise RuleError("must be without quotes, backslashes and line breaks", "caller_name")
+        with about("country"):
+            check_country(self.country)
+        for name, numbers in (("caller_id", (self.caller_id,)), ("caller_ids", self.caller_ids)):
+            with about(name):
+                [self._as_e164(number) for number in numbers if number]
 
     @cached_property
     def registrar_uri(self) -> Uri | None:
@@ -146,7 +156,7 @@ class TrunkOptions:
 
     @cached_property
     def transfer_uri(self) -> Uri | None:
-        """Where callers are transferred to, or None. Raises `ValueError` for a number that cannot be completed."""
+        """Where callers are transferred to, or None. Raises `RuleError` for a number that cannot be completed."""
         number = _NUMBER.fullmatch(self.transfer_to)
         if number is not None:
             return self._person(number[1])
@@ -165,13 +175,19 @@ class TrunkOptions:
             except NumberError:  # an extension
                 return replace(self.domain_uri, user=with_plus or digits)
         if "{e164}" in self.refer_to and not with_plus:
-            raise ValueError(f"transfer_to: {self.transfer_to!r} needs + and its country code for refer_to")
+            raise RuleError(f"{self.transfer_to!r} needs + and its country code for refer_to", "transfer_to")
         text = self.refer_to
         for name, value in (("e164", with_plus), ("digits", digits), ("number", with_plus or digits)):
             text = text.replace(f"{{{name}}}", value)
         if "{" in text:
-            raise ValueError(f"refer_to: {self.refer_to!r} has a placeholder that is none of {{e164}}, {{digits}}")
-        return Uri.parse(text)
+            raise RuleError(f"{self.refer_to!r} has a placeholder that is none of {{e164}}, {{digits}}", "refer_to")
+        with about("refer_to"):
+            uri = Uri.parse(text)
+        if uri.scheme not in ("sip", "sips", "tel"):
+            raise RuleError(f"{uri} is not a SIP address", "refer_to")
+        if uri.password:
+            raise RuleError(NO_PASSWORD, "refer_to")
+        return uri
 
     def number_uri(self, number: str) -> Uri:
         """The Request-URI or Refer-To of a telephone number on this trunk. Raises `NumberError`."""

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from annotated_types import Gt, Interval
 
 from agent.providers.extra import FIXED
+from agent.rules.rule_error import RuleError
 from sipgw.config.networks import is_loopback
 from sipgw.config.oidc import OidcOptions
 
@@ -40,14 +41,15 @@ class WebOptions:
 
     def __post_init__(self) -> None:
         if self.password and len(self.password) < 8:
-            raise ValueError("password must have at least 8 characters")
+            raise RuleError("must have at least 8 characters", "password")
         for proxy in self.proxies:
             try:
                 ipaddress.ip_address(proxy)
             except ValueError:
-                raise ValueError(f"proxies: {proxy!r} is no IP address") from None
+                raise RuleError(f"{proxy!r} is no IP address", "proxies") from None
         if self.oidc.issuer and not self._serves(urlsplit(self.oidc.url).hostname or ""):
-            raise ValueError("oidc: the host of url must be in names, or requests for it are refused")
+            why = "the host of the url of [web.oidc] must be in the names of [web], or requests for it are refused"
+            raise RuleError(why, "names", ("oidc", "url"))
 
     def _serves(self, host: str) -> bool:
         try:

@@ -14,6 +14,7 @@ from agent.hearing import voice
 from agent.pool import LOADING, Pool
 from agent.providers.local.host import LocalSpeech
 from agent.records import Used
+from agent.rules.rule_error import RuleError
 from media.process.engine import MediaEngine
 from media.rtp import srtp
 from sipgw.agents.agent_providers import AgentProviders
@@ -35,7 +36,6 @@ from sipgw.cluster.cluster import Cluster
 from sipgw.cluster.leases import Leases
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
-from sipgw.config.errors import ConfigError
 from sipgw.config.gate import GateOptions
 from sipgw.events import Event, Watchers
 from sipgw.gateway.call_tools import call_tools
@@ -149,7 +149,7 @@ class Gateway:
             await enter(KeptPhones(self.registrar, Path(f"{config.store.path}.phones"), self.admission.users))
             endpoint = self._endpoint()
             await enter(self.evidence.gathering(engine, endpoint, config.store.calls_folder, artifacts))
-            stir = await verifier_of(config.stir, cluster, self._stack)
+            stir = await verifier_of(self.config, cluster, self._stack)
             expenses = await expenses_of_today(store, prices_of(config), local_now, self.used)
             gate = await enter(gate_of(config, self._configs, store, self.admission.trunks.named))
             spent, limits, tenants = self._limits(expenses, cluster)
@@ -219,11 +219,12 @@ class Gateway:
         self, agent_providers: AgentProviders, agents: Agents, unchanged: Collection[str] = ()
     ) -> dict[str, Providers]:
         """Open the providers of all agents that are not `unchanged`. If it raises, nothing has changed."""
-        for name, one in agents.all.items():
+        for one in agents.all.values():
             try:
                 one.config.recording.prepare()
             except OSError as error:
-                raise ConfigError(f"agent {name}: recording.folder: {error.filename}: {error.strerror}") from None
+                fault = RuleError(f"{error.filename}: {error.strerror}", ("recording", "folder"))
+                raise one.config.explained(fault, one.told) from None
         return await agent_providers.become(agents, unchanged)
 
     async def _begin_media(self) -> MediaEngine:
@@ -333,7 +334,7 @@ class Gateway:
         return [*config.webhooks, *mailers]
 
     def _originator(self, endpoint: Endpoint, gate: Gate, cluster: Cluster | None) -> Originator:
-        calls, signer = self.admission.capacity.calls, signer_of(self.config.stir)
+        calls, signer = self.admission.capacity.calls, signer_of(self.config)
         routes = RouteSelector(self.admission.trunks.all, calls, self.watch.reachable)
         return Originator(endpoint, routes, self.registrar, TrunkSlots(calls, cluster), gate, signer)
 

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from typing import Any, NamedTuple, cast
 
+from agent.rules.rule_error import Keys
 from sipgw.agents.agents import Agents
 from sipgw.config.agent_files import DEFAULT, SHARED, in_force, scope_of
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.errors import ConfigError
 from sipgw.config.masking import inside, masked
-from sipgw.config.options import Keys, option_over, options_of
+from sipgw.config.options import option_over, options_of
 from sipgw.config.public_text import MASK
 from sipgw.config.scope import Scope
 
@@ -25,7 +26,7 @@ def reloaded(running: GatewayConfig, read: GatewayConfig, others: Mapping[str, A
     try:
         mixed = {name: in_force(running, one) for name, one in {**others, DEFAULT: read}.items()}
         return Agents(cast(GatewayConfig, mixed.pop(DEFAULT)), mixed)
-    except (ConfigError, ValueError) as error:
+    except ConfigError as error:
         Agents(read, others)  # raises what is wrong in any case
         raise ConfigError(f"{error}; the files can be used after a restart") from None
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from sipgw.sip.session_timer import LONGEST, MIN_SE
-from sipgw.sip.tls import TlsOptions
-from sipgw.sip.uri import is_address, parse_host_port
+from sipgw.sip.tls import RuleError, TlsOptions
+from sipgw.sip.uri import UriError, is_address, parse_host_port
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,22 @@ class EndpointOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
-            raise ValueError("port must be from 0 to 65535")
+            raise RuleError("must be from 0 to 65535", "port")
         if self.session_expires and not MIN_SE <= self.session_expires <= LONGEST:
-            raise ValueError(f"session_expires must be 0 or from {MIN_SE} to {LONGEST} seconds")
+            raise RuleError(f"must be 0 or from {MIN_SE} to {LONGEST} seconds", "session_expires")
         for name in ("host", "public_address", "edge"):
             value = getattr(self, name)
             if value and not is_address(value):
-                raise ValueError(f"{name} must be an IP address, not {value!r}")
+                raise RuleError(f"must be an IP address, not {value!r}", name)
         if self.tcp and self.tls.certificate and self.port == self.tls.port != 0:
-            raise ValueError(f"TCP and TLS cannot both have port {self.port}; set [sip.tls] port")
-        if self.stun_server:
-            parse_host_port(self.stun_server)
-        for server in self.dns:
-            if not is_address(parse_host_port(server)[0]):
-                raise ValueError(f"dns must be IP addresses, not {server!r}")
+            raise RuleError(
+                f"TCP and TLS cannot both have port {self.port}; set [sip.tls] port", ("tls", "port"), "port"
+            )
+        for name, servers in (("stun_server", [self.stun_server] if self.stun_server else []), ("dns", self.dns)):
+            for server in servers:
+                try:
+                    host, _ = parse_host_port(server)
+                except UriError as error:
+                    raise RuleError(str(error), name) from None
+                if name == "dns" and not is_address(host):
+                    raise RuleError(f"must be IP addresses, not {server!r}", name)

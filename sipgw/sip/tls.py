@@ -12,6 +12,23 @@ log = structlog.get_logger()
 UNREAD: tuple[tuple[int, int, int], ...] = ()
 
 
+class RuleError(ValueError):
+    """A value of an option, or options together, that a rule refuses; `agent.rules` has the same for its floor.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, in one clause. The key stands before it in messages.
+    key, others
+        The options that the rule is about. A message names the first that the file has, with its line.
+    """
+
+    def __init__(self, problem: str, key: str | tuple[str, ...], *others: str) -> None:
+        self.problem = problem
+        self.keys = tuple((one,) if isinstance(one, str) else one for one in (key, *others))
+        super().__init__(f"{'.'.join(self.keys[0])}: {problem}")
+
+
 class TlsError(Exception):
     """The certificate, key or authorities cannot be used; the message is one line that says what to do."""
 
@@ -38,14 +55,12 @@ class TlsOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
-            raise ValueError("port must be from 0 to 65535")
+            raise RuleError("must be from 0 to 65535", "port")
         if self.key and not self.certificate:
-            raise ValueError("there is a key, so it needs 'certificate' too")
+            raise RuleError("there is a key, so it needs 'certificate' too", "key")
         for name in ("verify", "clients"):
             if getattr(self, name) in ("authority", "verified") and not self.ca:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)!r} needs 'ca': the public authorities vouch for anybody"
-                )
+                raise RuleError(f"{getattr(self, name)!r} needs 'ca': the public authorities vouch for anybody", name)
 
 
 class Tls:

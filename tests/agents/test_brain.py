@@ -69,9 +69,9 @@ def test_the_secrets_of_its_url_are_known_and_not_shown(tmp_path: Path, monkeypa
     [
         ('brain = "ws://brain.example.com"', "ws:// is allowed for a local host only"),
         ('brain = "https://brain.example.com"', "it must be like wss://example.com/relay"),
-        (f'brain = "{URL}"\nrealtime = "openai"', "brain: not with realtime"),
-        (f'brain = "{URL}"\nhand_over = ["sales"]', "brain: not with hand_over"),
-        (f'brain = "{URL}"\ncollect_digits = true', "brain: not with collect_digits"),
+        (f'brain = "{URL}"\nrealtime = "openai"', "brain: brain goes not with realtime"),
+        (f'brain = "{URL}"\nhand_over = ["sales"]', "brain: brain goes not with hand_over"),
+        (f'brain = "{URL}"\ncollect_digits = true', "brain: brain goes not with collect_digits"),
         (f'brain = "{URL}"\nbrain_key = "a key"', "secrets stand in the environment"),
         (f'brain = "{URL}"\nbrain_parameters = {{ a = 1 }}', "expected a string"),
     ],
@@ -83,13 +83,13 @@ def test_what_cannot_be_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_what_other_agents_have_cannot_be_had_with_it() -> None:
     brain = GatewayConfig(agent=AgentOptions(brain=URL))
-    with pytest.raises(ConfigError, match=r"prefetch\.tool: its brain is not told"):
+    with pytest.raises(ConfigError, match=r"prefetch\.tool: the brain of the agent is not told"):
         Agents(replace(brain, prefetch=PrefetchOptions(tool="who")), {})
     hands = GatewayConfig(agent=AgentOptions(hand_over=("other",)))
     with pytest.raises(ConfigError, match="'other' has a brain of its own"):
         Agents(hands, {"other": brain})
     unknown = GatewayConfig(agent=AgentOptions(brain=URL, brain_parameters={"a": "{{shop}}"}))
-    with pytest.raises(ConfigError, match=r"brain_parameters: there is no \{\{shop\}\}"):
+    with pytest.raises(ConfigError, match=r"brain_parameters\.a: there is no \{\{shop\}\}"):
         Agents(unknown, {})
 
 

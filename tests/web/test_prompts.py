@@ -121,6 +121,10 @@ def test_a_version_that_the_gateway_cannot_take_leaves_the_file_as_it_was(tmp_pa
             (tmp_path / "sipgw.toml").write_text("[agent]\nnonsense = 1\n")
             status, told = await post(there, f"{API}/versions/{number}/publish", await seen(there))
             assert (status, "nonsense" in told["detail"]) == (409, True)
+            (tmp_path / "sipgw.toml").write_text('[agent]\nbusiness = "x"\nhand_over = ["repair"]\n')
+            status, told = await post(there, f"{API}/versions/{number}/publish", await seen(there))
+            fault = "sipgw.toml:3: agent.hand_over: 'repair' is no agent; did you mean 'repairs'?"
+            assert (status, fault in told["detail"]) == (409, True), told
             assert file.read_text() == REPAIRS
 
     asyncio.run(look())

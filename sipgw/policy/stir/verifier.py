@@ -59,7 +59,7 @@ return redis.call('HMGET', KEYS[1], 'by', 'call')
 
 
 class StirVerifier:
-    """Verifies calls that come in. Use it as an async context manager. Raises `StirError`."""
+    """Verifies calls that come in. Use it as an async context manager. Raises `RuleError`."""
 
     def __init__(
         self,

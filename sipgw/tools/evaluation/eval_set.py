@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from agent.records import ToolRun
+from agent.rules.rule_error import RuleError
 from sipgw.config.agent import LanguageOptions
 from sipgw.config.files import read_as
 from sipgw.config.people import PersonOptions
@@ -29,7 +30,7 @@ class EntityOptions:
 
     def __post_init__(self) -> None:
         if not any(map(str.strip, self.value)):
-            raise ValueError("an entity needs a value")
+            raise RuleError("an entity needs a value", "value")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class UtteranceOptions:
 
     def __post_init__(self) -> None:
         if not self.text.strip() or len(self.text) > 1000:
-            raise ValueError("text has from 1 to 1000 characters")
+            raise RuleError("has from 1 to 1000 characters", "text")
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,9 @@ class CallOptions:
 
     def __post_init__(self) -> None:
         if bool(self.scenario) is bool(self.steps and self.name):
-            raise ValueError("a call has a 'scenario', or 'steps' and a 'name'")
+            raise RuleError("a call has a 'scenario', or 'steps' and a 'name'", "scenario", "steps", "name")
         if self.replies and not self.steps:
-            raise ValueError("'replies' answer 'steps'; a scenario has its own")
+            raise RuleError("'replies' answer 'steps'; a scenario has its own", "replies")
 
     @property
     def label(self) -> str:
@@ -127,8 +128,9 @@ class GoalOptions:
     """Part of the calls that may not be as expected."""
 
     def __post_init__(self) -> None:
-        if not all(0 <= value <= 1 for value in (self.words, self.entities, self.calls)):
-            raise ValueError("goals are parts from 0 to 1")
+        for name, value in vars(self).items():
+            if not 0 <= value <= 1:
+                raise RuleError("a goal is a part from 0 to 1", name)
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class EvalSet:
 
     def __post_init__(self) -> None:
         if not 0 < len(self.utterances) + len(self.calls) <= 5000:
-            raise ValueError("a set has from 1 to 5000 utterances and calls")
+            raise RuleError("a set has from 1 to 5000 utterances and calls", "utterances", "calls")
 
 
 def read_set(path: Path) -> EvalSet:

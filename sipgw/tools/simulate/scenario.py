@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from agent.rules.rule_error import RuleError, positive
 from agent.turn_taking.options import TurnOptions
 from sipgw.config.agent import AgentOptions, LanguageOptions
 from sipgw.config.files import read_as
@@ -11,6 +12,13 @@ from sipgw.config.files import read_as
 
 class ScenarioError(Exception):
     """A scenario cannot be used; the message is one line that names file, line and key."""
+
+
+def _within(options: object, most: int, *names: str) -> None:
+    """Raise `RuleError` for the first of these durations that is not from 0 to so many seconds."""
+    for name in names:
+        if not 0 <= getattr(options, name) <= most:
+            raise RuleError(f"must be from 0 to {most} s", name)
 
 
 @dataclass(frozen=True)
@@ -31,14 +39,18 @@ class NetworkOptions:
     """After so long the caller's NAT changes its port; 0 is never."""
 
     def __post_init__(self) -> None:
-        if not (0 <= self.loss < 1 and 0 <= self.reorder < 1):
-            raise ValueError("loss and reorder must be from 0 to less than 1")
+        for name in ("loss", "reorder"):
+            if not 0 <= getattr(self, name) < 1:
+                raise RuleError("must be from 0 to less than 1", name)
         if not 1 <= self.burst <= 100:
-            raise ValueError("burst must be from 1 to 100 packets")
+            raise RuleError("must be from 1 to 100 packets", "burst")
         if self.loss > self.burst * (1 - self.loss) * (1 + 1e-9):  # after each burst a packet arrives
-            raise ValueError(f"a loss of {self.loss:.0%} needs a burst of {self.loss / (1 - self.loss):.1f} or more")
-        if not (0 <= self.jitter <= 1 and 0 <= self.delay <= 2 and self.rebind >= 0):
-            raise ValueError("jitter must be up to 1 s, delay up to 2 s, rebind not negative")
+            why = f"a loss of {self.loss:.0%} needs a burst of {self.loss / (1 - self.loss):.1f} or more"
+            raise RuleError(why, "loss", "burst")
+        _within(self, 1, "jitter")
+        _within(self, 2, "delay")
+        if self.rebind < 0:
+            raise RuleError("must not be negative", "rebind")
 
 
 @dataclass(frozen=True)
@@ -61,12 +73,10 @@ class ProviderFaults:
     """The provider that refuses everything."""
 
     def __post_init__(self) -> None:
-        if not all(0 <= late <= 60 for late in (self.stt_stall, self.llm_slow, self.tts_slow)):
-            raise ValueError("stt_stall, llm_slow and tts_slow must be from 0 to 60 s")
-        if not all(0 <= after <= 3600 for after in (self.stt_lost, self.stt_deaf)):
-            raise ValueError("stt_lost and stt_deaf must be at most an hour")
+        _within(self, 60, "stt_stall", "llm_slow", "tts_slow")
+        _within(self, 3600, "stt_lost", "stt_deaf")
         if not 0 <= self.tts_drop <= 1:
-            raise ValueError("tts_drop must be from 0 to 1")
+            raise RuleError("must be from 0 to 1", "tts_drop")
 
 
 @dataclass(frozen=True)
@@ -111,14 +121,17 @@ class Step:
     """Exactly the tools that must be called then, in order."""
 
     def __post_init__(self) -> None:
-        if sum(map(bool, (self.say, self.wav, self.press, self.hang_up, self.noise, self.silent))) != 1:
-            raise ValueError("a step has one of 'say', 'wav', 'press', 'noise', 'silent' and 'hang_up'")
-        if sum(map(bool, (self.interrupts, self.interrupts_at, self.during, self.goes_on))) > 1:
-            raise ValueError("a step has one of 'interrupts', 'interrupts_at', 'during' and 'goes_on'")
+        acts = ("say", "wav", "press", "noise", "silent", "hang_up")
+        if sum(bool(getattr(self, name)) for name in acts) != 1:
+            raise RuleError("a step has one of 'say', 'wav', 'press', 'noise', 'silent' and 'hang_up'", *acts)
+        when = ("interrupts", "interrupts_at", "during", "goes_on")
+        if sum(bool(getattr(self, name)) for name in when) > 1:
+            raise RuleError("a step has one of 'interrupts', 'interrupts_at', 'during' and 'goes_on'", *when)
         if set(self.press) - set("0123456789*#ABCD"):
-            raise ValueError("press holds digits, * and #")
-        if not (0 <= self.pause <= 300 and 0 <= self.interrupts <= 60 and 0 < self.patience <= 300):
-            raise ValueError("pause and patience are at most 300 s, interrupts at most 60 s")
+            raise RuleError("holds digits, * and #", "press")
+        _within(self, 300, "pause", "patience")
+        _within(self, 60, "interrupts")
+        positive(self, "patience")
 
 
 @dataclass(frozen=True)
@@ -173,9 +186,9 @@ class Scenario:
 
     def __post_init__(self) -> None:
         if not 0 < len(self.steps) <= 200:
-            raise ValueError("a scenario has from 1 to 200 steps")
+            raise RuleError("a scenario has from 1 to 200 steps", "steps")
         if not 0 < self.limit <= 3600:
-            raise ValueError("limit is at most an hour")
+            raise RuleError("is at most an hour", "limit")
 
 
 def read(path: Path) -> Scenario:

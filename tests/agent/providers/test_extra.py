@@ -19,7 +19,7 @@ from agent.providers.elevenlabs import ElevenLabsOptions
 from agent.providers.elevenlabs_dialogue import DialogueSession
 from agent.providers.elevenlabs_scribe import ScribeOptions, ScribeSession
 from agent.providers.elevenlabs_ws import ElevenLabsSession
-from agent.providers.extra import ExtraError, check
+from agent.providers.extra import check
 from agent.providers.gemini_live import DETECTION, GeminiOptions
 from agent.providers.openai_client import OpenAIOptions
 from agent.providers.openai_live import OpenAILiveOptions, OpenAILiveSession
@@ -30,6 +30,7 @@ from agent.providers.realtime import RealtimeSession
 from agent.providers.voice_agent_session import VoiceAgentOptions, VoiceAgentSession
 from agent.providers.xai_realtime import XaiOptions, XaiSession
 from agent.realtime import Brief
+from agent.rules.rule_error import RuleError
 
 URLS: dict[str, Callable[[Any], tuple[str, dict[str, str]]]] = {
     "assemblyai": lambda extra: AssemblyAISttSession(AssemblyAIOptions(extra=extra)).request(),
@@ -225,9 +226,9 @@ WRONG = [
 def test_what_the_service_would_refuse_or_the_gateway_decides_is_refused_here(
     options: Callable[..., Any], path: str, value: object
 ) -> None:
-    with pytest.raises(ExtraError) as caught:
+    with pytest.raises(RuleError) as caught:
         options(extra=nested(path, value))
-    assert ".".join(caught.value.path) == f"extra.{path}"
+    assert ".".join(map(str, caught.value.keys[0])) == f"extra.{path}"
     assert caught.value.problem
 
 
@@ -238,18 +239,18 @@ def test_what_the_service_would_refuse_or_the_gateway_decides_is_refused_here(
         (partial(CartesiaOptions, model="ink-whisper"), "ink-whisper is not supported"),
         (partial(DeepgramTtsOptions, model="flux-alexis-en", extra={"speed": 1.6}), "from 0.5 to 1.5"),
         *(
-            (partial(one, url="https://eu"), "url must begin with wss://")
+            (partial(one, url="https://eu"), "url: must begin with wss://")
             for one in (AssemblyAIOptions, CartesiaOptions)
         ),
-        (partial(OpenAIRealtimeOptions, url="api.openai.com"), "url must begin with wss://"),
-        (partial(AssemblyAITtsOptions, url="tts.eu.assemblyai.com"), "url must begin with wss://"),
-        *((partial(one, url="wss://eu"), "url must begin with https://") for one in (OpenAIOptions, PollyOptions)),
+        (partial(OpenAIRealtimeOptions, url="api.openai.com"), "url: must begin with wss://"),
+        (partial(AssemblyAITtsOptions, url="tts.eu.assemblyai.com"), "url: must begin with wss://"),
+        *((partial(one, url="wss://eu"), "url: must begin with https://") for one in (OpenAIOptions, PollyOptions)),
         *(
-            (partial(one, url=f"{scheme}://{place}"), f"url must be like {scheme}s://example.com")
+            (partial(one, url=f"{scheme}://{place}"), f"url: must be like {scheme}s://example.com")
             for one, scheme in ((OpenAIOptions, "http"), (DeepgramOptions, "ws"))
             for place in ("", "h:99999", "h:x", "h:0", "[::1", "a b", "\U0001f600", "x" * 70)
         ),
-        (partial(OpenAITtsOptions, url="wss://eu"), "url must begin with https://"),
+        (partial(OpenAITtsOptions, url="wss://eu"), "url: must begin with https://"),
         (
             partial(OpenAIRealtimeOptions, transcription="", extra=nested("audio.input.transcription.language", "de")),
             "model",
@@ -273,7 +274,7 @@ def test_a_model_or_a_url_with_which_no_session_could_begin_is_refused(options: 
     ],
 )
 def test_values_that_do_not_go_together_are_refused(options: Callable[..., Any], extra: dict[str, Any]) -> None:
-    with pytest.raises(ExtraError):
+    with pytest.raises(RuleError):
         options(extra=extra)
 
 

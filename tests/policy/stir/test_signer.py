@@ -7,9 +7,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from agent.rules.rule_error import RuleError
 from sipgw.config.options import OptionError, build
 from sipgw.config.stir import StirOptions
-from sipgw.policy.stir.certificates import StirError
 from sipgw.policy.stir.signer import StirSigner
 from sipgw.policy.stir.verifier import StirVerifier
 from tests.stir_world import URL, StirWorld
@@ -21,14 +21,14 @@ def test_files_that_cannot_be_used_say_so(tmp_path: Path) -> None:
     empty = tmp_path / "empty.pem"
     empty.write_text("nothing")
     for path, says in ((tmp_path / "gone.pem", "No such file"), (empty, "no certificates in PEM")):
-        with pytest.raises(StirError, match=says):
+        with pytest.raises(RuleError, match=says):
             StirVerifier(StirOptions(roots=str(path)))
     rsa_key = tmp_path / "rsa.pem"
     rsa_key.write_bytes(
         rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     )
     for path, says in ((tmp_path / "gone.pem", "No such file"), (empty, "no private key"), (rsa_key, "P-256")):
-        with pytest.raises(StirError, match=says):
+        with pytest.raises(RuleError, match=says):
             StirSigner(StirOptions(key=str(path), x5u=URL))
 
 

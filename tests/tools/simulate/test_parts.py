@@ -69,7 +69,7 @@ def test_jitter_keeps_the_order_and_reordering_does_not() -> None:
             '[[steps]]\nsay = "hi"\nwav = "x"',
             "a step has one of 'say', 'wav', 'press', 'noise', 'silent' and 'hang_up'",
         ),
-        ("[[steps]]\npress = 'x'", "press holds digits"),
+        ("[[steps]]\npress = 'x'", "steps.0.press: holds digits"),
         ('[[steps]]\nsay = "hi"\npause = "2 weeks"', "expected a duration with its unit"),
         ("steps = []", "a scenario has from 1 to 200 steps"),
         ("steps", "x.toml: "),

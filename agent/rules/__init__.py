@@ -1,0 +1,1 @@
+"""The error of a rule on options; it imports nothing."""
