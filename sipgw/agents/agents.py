@@ -183,7 +183,7 @@ class Agents:
     def ask_verdict(self, request: Request, caller: Identity, trunk: str) -> bool:
         """Whether the agent of a call depends on the verdict on the caller's number."""
         first = next((route for route in self.routes if _fits(route, request, caller, trunk)), None)
-        return bool(self._demanding(_named(request)) if first is None else first.verdicts)
+        return bool(self._demanding(_dialled(request)) if first is None else first.verdicts)
 
     def _demanding(self, agent: str) -> list[RouteOptions]:
         """The routes by which `agent` takes only callers with certain verdicts: who dials its name passes none of
@@ -196,7 +196,7 @@ class Agents:
         for route in self.routes:
             if _fits(route, request, caller, trunk) and _believed(route, caller):
                 return self.all[route.agent]
-        name = _named(request)
+        name = _dialled(request)
         demanding = self._demanding(name)
         reached = not demanding or any(_believed(route, caller) for route in demanding)
         return self.all.get(name if reached else DEFAULT, self.all[DEFAULT])
@@ -222,7 +222,7 @@ class Agents:
         return self.known(agent).config.privacy
 
 
-def _named(request: Request) -> str:
+def _dialled(request: Request) -> str:
     """The name of the agent that is dialled, if there is such an agent."""
     return (request.uri.user or "").lower()
 
