@@ -157,8 +157,7 @@ class Ending(Interrupted):
     """A conversation that ends because the other side has hung up; its providers need a while to close."""
 
     async def run(self) -> Outcome:
-        async for _ in self._line.events():
-            pass
+        await self._line.listen(lambda event: None)
         return await super().run()
 
 
@@ -172,7 +171,7 @@ def test_no_message_waits_for_a_machine_that_has_hung_up_when_its_words_are_unde
         async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
             ending = group.create_task(screened.run())
             line.end("BYE")
-            while line._events.qsize():
+            while line._events._waiting:
                 await asyncio.sleep(0)
             screened.understand(CallerSaid("Please leave a message after the tone.", True))
         assert ending.result() == Outcome("machine", "machine: it said 'after the tone'; gone before the message")
