@@ -73,7 +73,7 @@ def test_kamailio_lets_in_the_trunks_and_is_let_in_by_the_workers() -> None:
         (CLUSTER + '[sip]\nhost = "::"\n', "IPv4"),
         (CLUSTER + '[sip]\nhost = "127.0.0.1"\npublic_address = "198.51.100.7"\n', r'host = "0\.0\.0\.0"'),
         (CLUSTER + "[media]\nport_range = [20000, 20003]\nprocesses = 1\n", "2 pairs of ports, for 3"),
-        (CLUSTER + "[sip]\nport = 65530\n", "port must be from 0 to 65535"),
+        (CLUSTER + "[sip]\nport = 65530\n", "port: must be from 0 to 65535"),
     ],
 )
 def test_what_cannot_be_shared_is_refused_with_what_to_do(more: str, advice: str) -> None:

@@ -374,7 +374,7 @@ def test_a_wrong_password_a_stranger_and_a_dead_server_are_told_without_secrets(
         ('[messages]\nholidays = "XX"', "no country or region"),
         ('[messages]\nholidays = "EntityLoader"', "no country or region"),
         ('[messages]\nhours = ["always"]', "must be written like"),
-        ('[mail]\nhost = "mx.example.com"', "sender is the address"),
+        ('[mail]\nhost = "mx.example.com"', "host needs the sender, the address"),
         ('[mail]\nhost = "mx.example.com"\nsender = "a@x.de"\ntls = "off"', "of this machine"),
         ('[mail]\nhost = "mx.example.com"\nsender = "a@x.de"\nca = "/none"', "there is no file"),
     ],
@@ -386,7 +386,7 @@ def test_options_that_will_not_do(text: str, why: str) -> None:
 
 def test_an_agent_whose_messages_nobody_could_mail_does_not_start() -> None:
     other = AgentConfig(messages=MessageOptions(mail_to=(OWNER,)))
-    with pytest.raises(ConfigError, match=r"agent repairs: messages\.mail_to needs"):
+    with pytest.raises(ConfigError, match=r"messages\.mail_to: agent repairs: needs"):
         Agents(GatewayConfig(), {"repairs": other})
 
 

@@ -131,7 +131,7 @@ def test_values_that_cannot_be_used_and_no_further_try_write_nothing_and_say_so(
         terminal.answers("PLIVO_TRUNK: ", "12345.zt.plivo.com")
         terminal.answers("PLIVO_NETWORK: ", "198.51.100.0/28")
         terminal.answers("PLIVO_USER (for calls out; Enter leaves it out): ")
-        terminal.reads("error: PUBLIC_ADDRESS: public_address must be an IP address, not 'gw.example.com'")
+        terminal.reads("error: PUBLIC_ADDRESS: must be an IP address, not 'gw.example.com'")
         terminal.answers("enter it again? [Y/n]: ", "n")
         terminal.reads("nothing was written")
         assert terminal.ends() == 1
@@ -330,10 +330,10 @@ def test_every_recipe_can_be_chosen_and_names_its_variables() -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"PUBLIC_ADDRESS": "gw"}, "PUBLIC_ADDRESS: public_address must be an IP address, not 'gw'"),
-        ({"PLIVO_NETWORK": "198.51"}, "PLIVO_NETWORK: networks: '198.51' does not appear"),
-        ({"PLIVO_TRUNK": "a b"}, "PLIVO_TRUNK or PLIVO_NETWORK: a URI with a forbidden character: 'sip:a b.zt."),
-        ({"OPENAI_BASE_URL": "foo"}, "OPENAI_BASE_URL: url must begin with https://"),
+        ({"PUBLIC_ADDRESS": "gw"}, "PUBLIC_ADDRESS: must be an IP address, not 'gw'"),
+        ({"PLIVO_NETWORK": "198.51"}, "PLIVO_NETWORK: '198.51' does not appear"),
+        ({"PLIVO_TRUNK": "a b"}, "PLIVO_TRUNK: a URI with a forbidden character: 'sip:a b.zt."),
+        ({"OPENAI_BASE_URL": "foo"}, "OPENAI_BASE_URL: must begin with https://"),
     ],
 )
 def test_before_there_is_a_file_an_error_names_the_question(values: dict[str, str], says: str) -> None:
