@@ -59,7 +59,7 @@ def test_a_form_may_take_longer_than_a_caller_waits(models: int):
 @pytest.mark.parametrize("name", ["first_token_limit", "gap_limit"])
 @pytest.mark.parametrize("value", [0.0, -1.0, 20.0])
 def test_a_limit_that_would_not_hold_is_refused(name: str, value: float):
-    with pytest.raises(ValueError, match=f"{name} must be above 0 and up to 6"):
+    with pytest.raises(ValueError, match=f"{name}: must be above 0 and up to 6"):
         OpenAIOptions(**{name: value})
     assert OpenAIOptions(**{name: 6.0})
 

@@ -176,5 +176,5 @@ def test_a_model_that_cannot_be_used_is_told_at_the_start(tmp_path: Path, conten
     if content is not None:
         path.write_bytes(content)
     config = replace(GatewayConfig(), turns=TurnOptions(model=str(path)))
-    with pytest.raises(ConfigError, match=rf"(?s)\[turns\] model = .*{problem}"):
+    with pytest.raises(ConfigError, match=rf"(?s)turns\.model: .*{problem}"):
         Agents(config, {})

@@ -379,7 +379,7 @@ def test_c_that_is_wanted_and_was_not_built_is_an_error_of_the_configuration(mon
     assert parse("[media]\nfast = 'auto'", "sipgw.toml", {}).media.fast == "auto"
     assert parse("[media]\nfast = false", "sipgw.toml", {}).media.fast is False
     with pytest.raises(
-        ConfigError, match=r"sipgw.toml.*fast is true, but the packet path in C cannot be used: it was not"
+        ConfigError, match=r"sipgw.toml.*fast: is true, but the packet path in C cannot be used: it was not"
     ):
         parse("[media]\nfast = true", "sipgw.toml", {})
     with pytest.raises(ConfigError, match="fast"):

@@ -335,10 +335,10 @@ def test_a_leg_keeps_a_bounded_number_of_events_and_always_the_last() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"port": 70000}, "port must be"),
-        ({"host": "example.com"}, "host must be an IP address"),
-        ({"public_address": "example.com"}, "public_address must be an IP address"),
-        ({"dns": ("dns.example",)}, "dns must be IP addresses"),
+        ({"port": 70000}, "port: must be"),
+        ({"host": "example.com"}, "host: must be an IP address"),
+        ({"public_address": "example.com"}, "public_address: must be an IP address"),
+        ({"dns": ("dns.example",)}, "dns: must be IP addresses"),
         ({"dns": ("[::1",)}, "no IPv6 address"),
         ({"stun_server": "a b"}, "no host"),
         ({"port": 5061, "tls": TlsOptions(certificate="c.pem")}, r"both have port 5061; set \[sip.tls\] port"),

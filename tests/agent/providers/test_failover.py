@@ -328,7 +328,7 @@ def test_when_all_models_fail_the_last_reason_is_told():
 @pytest.mark.parametrize(("name", "limit"), [("first_token", 6.0), ("first_sound", 4.0), ("open_limit", 5.0)])
 def test_a_limit_that_leaves_the_next_no_time_is_refused(name: str, limit: float) -> None:
     for seconds in (limit, 20.0):
-        with pytest.raises(ValueError, match=f"{name}: below {limit:g} s"):
+        with pytest.raises(ValueError, match=f"{name}: must be below {limit:g} s"):
             FailoverOptions(**{name: seconds})
     FailoverOptions(**{name: limit - 0.1})
 
@@ -337,5 +337,5 @@ def test_a_limit_that_leaves_the_next_no_time_is_refused(name: str, limit: float
 def test_models_that_take_all_the_time_before_the_last_are_refused() -> None:
     FailoverOptions(first_token=5.0).check(1)
     FailoverOptions(first_token=5.0).check(2)
-    with pytest.raises(ValueError, match="with 3 models below 3 s"):
+    with pytest.raises(ValueError, match="with 3 models it must be below 3 s"):
         FailoverOptions(first_token=3.0).check(3)

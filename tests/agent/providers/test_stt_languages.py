@@ -306,7 +306,7 @@ def test_flux_is_told_the_language_in_its_own_way(language: str, model: str, hin
 
 
 def test_a_language_that_flux_does_not_know_is_refused_before_any_call() -> None:
-    with pytest.raises(ValueError, match=r"flux models know en, .* not pl"):
+    with pytest.raises(ValueError, match=r"flux models know the languages en, .* not pl"):
         DeepgramOptions(language="pl")
     assert DeepgramOptions(language="pl", model="nova-3").codes == ("pl",)
     for known in ("", "multi", "nl", "pt-BR"):
