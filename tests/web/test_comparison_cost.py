@@ -21,7 +21,7 @@ from sipgw.policy.cost.prices import PriceTable
 from sipgw.records.store.tables import ExpenseRecord
 from sipgw.web.comparisons import Comparison, _charged
 from tests.virtual import run
-from tests.waiting import HANG, until, within
+from tests.waiting import HANG, patient, until, within
 from tests.web.gateway_view import Visit, visit
 from tests.web.test_prompts import API, agent_file, compared, comparing, post, saved
 
@@ -104,7 +104,8 @@ def test_it_ends_as_soon_as_the_money_of_the_day_is_used_up_and_still_tells_what
     async def look() -> None:
         async with visit(tmp_path, PRICES) as there:
             expenses = clocked(there)
-            text = (await compared(there, uses(1500, 700, then="time.sleep(600)", last=50)))[1]
+            with patient(["sipgw.web.comparisons.ENDING"]):
+                text = (await compared(there, uses(1500, 700, then="time.sleep(600)", last=50)))[1]
             assert "it was ended: the calls of today have taken all that they may ([limits] money_per_day)" in text
             assert expenses.spent().money == pytest.approx(2.25)
 
