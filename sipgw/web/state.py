@@ -25,12 +25,12 @@ from sipgw.web.authentication import Authentication
 from sipgw.web.comparisons import Comparisons
 from sipgw.web.feed import Feed
 from sipgw.web.gateway_view import GatewayView
-from sipgw.web.listened import Listened
 from sipgw.web.oidc.provider import OidcProvider
 from sipgw.web.overview import Overviews
 from sipgw.web.placed import PlacedCalls
 from sipgw.web.principal import Principal, Role, address
 from sipgw.web.provider_stats import ProviderStats
+from sipgw.web.recent_listeners import RecentListeners
 from sipgw.web.tenant_view import OPEN, TenantGateway, holder
 from sipgw.web.transcript import Transcripts
 
@@ -79,7 +79,7 @@ class App:
     jobs: Jobs
     """Campaigns and callbacks; to a tenant only its own."""
     searches: Searches = field(default_factory=Searches)
-    listened: Listened = field(default_factory=Listened)
+    listened: RecentListeners = field(default_factory=RecentListeners)
 
     @staticmethod
     def of(request: HTTPConnection) -> "App":

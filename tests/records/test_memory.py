@@ -11,6 +11,7 @@ from sipgw.records.artifacts.memory import BATCH, MemoryCleaner
 from sipgw.records.artifacts.retention import forget
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CallRecord
+from tests.waiting import until
 from tests.web.gateway_view import Visit
 from tests.web.test_one_call import NOW, hold, looking
 
@@ -30,9 +31,7 @@ def test_a_gateway_shows_nothing_of_a_call_that_was_forgotten_while_it_runs(tmp_
         cleaner = MemoryCleaner(store, evidence)
         hold(visitor, "a@1", words=NUMBER)
         hold(visitor, "b@1", words="+14155550199")
-        async with asyncio.timeout(30):
-            while evidence.timelines.going("a@1") or evidence.timelines.going("b@1"):
-                await asyncio.sleep(0.02)
+        await until(lambda: not any(map(evidence.timelines.going, ("a@1", "b@1"))))
         await cleaner.look()
         assert NUMBER in (await visitor.browser.get("/calls/a@1")).text, "its row may be on its way"
         async with store.write() as session:

@@ -10,7 +10,7 @@ MOST = 1000
 """Remembered listeners; one that is forgotten gets a line more."""
 
 
-class Listened:
+class RecentListeners:
     """Listeners of the last minutes."""
 
     def __init__(self) -> None:
