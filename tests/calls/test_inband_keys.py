@@ -33,7 +33,7 @@ def trunk(*, tones: bool) -> TrunkOptions:
 
 
 @contextlib.asynccontextmanager
-async def reserve(wanted: OriginateRequest) -> AsyncIterator[OriginateRequest]:
+async def reserve(wanted: OriginateRequest, placed: Any) -> AsyncIterator[OriginateRequest]:
     yield wanted
 
 
