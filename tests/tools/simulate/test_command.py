@@ -139,7 +139,7 @@ def test_ours_asks_nothing_that_only_the_gateway_knows_of_another_one(monkeypatc
         (["--loss", "much"], "no part like 3%"),
         (["--jitter", "2 fortnights"], "no duration like 40ms"),
         (["--provider-down", "cat"], "stt, llm or tts"),
-        (["--loss", "100%"], "loss and reorder must be"),
+        (["--loss", "100%"], "loss: must be from 0 to less than 1"),
         (["--target", "sip:x@127.0.0.1", "--llm-slow", "1s"], "leave --target out"),
         (
             ["inside.toml", "--target", "sip:x@127.0.0.1"],
