@@ -61,8 +61,7 @@ class Preparation:
         self._agent = agent
         # As the history is now: the final words may enter it before the task takes its first step.
         draft = agent.history.draft(text, instead)
-        self.found: asyncio.Future[Sequence[Passage]] = asyncio.get_running_loop().create_future()
-        """Passages of the documents about it: looked up before the model is asked."""
+        self._found: asyncio.Future[Sequence[Passage]] = asyncio.get_running_loop().create_future()
         self._thought = Ahead(self._think(draft), agent.spawn)
 
     async def _think(self, draft: Draft) -> AsyncGenerator[Piece, None]:
@@ -71,7 +70,7 @@ class Preparation:
         try:
             found = await agent.find(draft.words)
         finally:
-            self.found.set_result(found)  # the turn waits for it
+            self._found.set_result(found)  # the turn waits for it
         messages = draft.with_found(found)
         cutter = SentenceCutter(agent.speech_output.language)
         stream = think(agent.llm, messages, agent.toolbox.schemas)
@@ -83,6 +82,15 @@ class Preparation:
                 yield piece
         if not first:
             agent.speech_output.prefetch(next(iter(cutter.flush()), ""), agent.spawn)
+
+    async def found(self) -> Sequence[Passage]:
+        """Passages of the documents about it: looked up before the model is asked. To cancel this cancels all of it."""
+        try:
+            await asyncio.wait((self._found,))  # to await it alone would cancel it, too
+        except asyncio.CancelledError:
+            self._thought.cancel()
+            raise
+        return self._found.result()
 
     def pieces(self) -> AsyncGenerator[Piece, None]:
         """The reply as if it had just been asked for."""
@@ -129,7 +137,7 @@ class CascadeReply(Reply):
                 agent.recall()
             if self.turn.caller and looked_up is not agent.find:  # an agent that takes over has its own documents
                 looked_up = agent.find
-                self._know(await (prepared.found if prepared else agent.find(agent.history.draft().words)))
+                self._know(await (prepared.found() if prepared else agent.find(agent.history.draft().words)))
             said = agent.history.say()
             if prepared is not None:
                 pieces, prepared = prepared.pieces(), None

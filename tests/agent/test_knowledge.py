@@ -164,6 +164,23 @@ def test_a_lookup_that_fails_leaves_no_turn_waiting() -> None:
     assert failed and len(held.tts.spoken) > 1, "whatever the agent says, it says something"
 
 
+def test_a_caller_who_speaks_into_a_lookup_is_answered_and_costs_one_request() -> None:
+    documents = Documents(seconds=0.65, open=HOURS)
+
+    async def plan(caller, line, stt):
+        await asyncio.sleep(3)
+        await caller.say("When do you open?", eager=True)
+        await asyncio.sleep(0.1)
+        caller.press("1")
+        await asyncio.sleep(6)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=lambda messages: says("At nine."), find=documents.find))
+    assert held.outcome.kind == "caller_hung_up"
+    assert held.tts.spoken == ["Hello there.", "At nine."]
+    assert len(documents.asked) == 2 and len(held.llm.asked) == 1
+
+
 def test_without_documents_nothing_is_added() -> None:
     async def plan(caller, line, stt):
         await asyncio.sleep(3)
