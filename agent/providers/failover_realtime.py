@@ -111,9 +111,11 @@ class FailoverRealtime:
             yield Reopened()
 
     def give_up(self, problem: str) -> None:
-        """Take the present session for lost."""
-        if self._patience is not None and not self._given_up:
-            self._given_up = problem
+        """Take the present session for lost, also while one of its events is followed."""
+        if self._live is None or self._given_up:
+            return
+        self._given_up = problem
+        if self._patience is not None:
             self._patience.reschedule(self._now())
 
     def renew(self, agent: str) -> None:
@@ -170,12 +172,11 @@ class FailoverRealtime:
     async def _next(self, stream: AsyncIterator[RealtimeEvent]) -> RealtimeEvent | None:
         """The next event, None at the end. Raises `ProviderError` also when the session was given up."""
         try:
-            async with asyncio.timeout(0.0 if self._next_agent else None) as self._patience:
+            async with asyncio.timeout(0.0 if self._next_agent or self._given_up else None) as self._patience:
                 with boundary(self.name):
                     event = await anext(stream, None)
         except TimeoutError:
-            problem, self._given_up = self._given_up, ""
-            raise ProviderError(self.name, problem) from None
+            raise ProviderError(self.name, self._given_up) from None
         finally:
             self._patience = None
         if isinstance(event, ToolCall):
@@ -230,7 +231,7 @@ class FailoverRealtime:
                 await self._end(live)
 
     async def _leave(self) -> None:
-        live, self._live = self._live, None
+        live, self._live, self._given_up = self._live, None, ""
         if live is not None:
             self._tell_used(live.product)
             await self._end(live)

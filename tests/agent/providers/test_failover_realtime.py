@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from agent.errors import ProviderError
+from agent.llm import ToolCall
 from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.failover import FailoverOptions
 from agent.providers.failover_realtime import FailoverRealtime, RealtimeProviders
 from agent.providers.failover_stt import FailoverStt
+from agent.realtime import Reopened
 from tests.fakes.session import FakeSession
 from tests.virtual import run
 
@@ -83,5 +85,30 @@ def test_one_is_closed_whose_caller_hangs_up_while_it_opens() -> None:
             await asyncio.wait((opening,))
             await failover.close()
             assert opening.cancelled() and one.closed == 1
+
+    run(scenario())
+
+
+def test_one_that_is_given_up_because_of_an_event_is_replaced() -> None:
+    """As one that calls tools without end: see `agent.realtime_reply`."""
+
+    async def scenario() -> None:
+        first, second = FakeSession(), FakeSession()
+        realtime = of(first, second)
+        await realtime.open()
+        first.came.put_nowait(ToolCall("one", "tool", "{}"))
+        for one in (ToolCall("two", "tool", "{}"), ProviderError("second", "lost", temporary=False)):
+            second.came.put_nowait(one)
+        told: list[Any] = []
+        async with asyncio.timeout(60):
+            async for event in realtime.events():
+                told.append(event)
+                match event:
+                    case ToolCall("one"):
+                        realtime.give_up("it calls tools without end")
+                    case ToolCall("two"):
+                        await realtime.close()
+        assert told == [ToolCall("one", "tool", "{}"), Reopened(), ToolCall("two", "tool", "{}")]
+        assert (first.closed, second.closed) == (1, 1)
 
     run(scenario())
