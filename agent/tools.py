@@ -155,8 +155,7 @@ def tool(
     """
 
     def make(function: Callable[..., Any]) -> Tool:
-        description = inspect.getdoc(function)
-        if not description:
+        if not (description := inspect.getdoc(function)):
             raise ToolFileError(f"tool {function.__name__}: give it a docstring, it tells the model what it does")
         arguments = _arguments_of(function)
         changes = side_effect or confirm
@@ -273,7 +272,11 @@ class Toolbox:
     async def run(self, name: str, arguments: str) -> ToolRun:
         """Run a tool with the JSON that the model wrote; never raises but on cancellation."""
         began = asyncio.get_running_loop().time()
-        done = await self._run(name, arguments)
+        try:
+            done = await self._run(name, arguments)
+        except Exception as error:  # of a validator or type of the owner's: nothing has been done
+            log.exception("arguments of a tool not read", tool=name)
+            done = ToolRun(name, arguments[:200], error=f"wrong arguments ({type(error).__name__}); ask the caller")
         done.result, done.error = self.vault.scrub(done.result), self.vault.scrub(done.error)
         done.seconds = asyncio.get_running_loop().time() - began
         return done
@@ -286,13 +289,10 @@ class Toolbox:
             context = {"form": self.collector.setting}
             values = found.arguments.model_validate_json((arguments or "{}")[:ARGUMENTS_LIMIT], context=context)
         except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors()
-            )
+            told = [f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors()]
             self.collector.wrong(found.arguments, str(next(iter(error.errors()[0]["loc"]), "")))
-            return ToolRun(
-                name, arguments[:200], error=f"wrong arguments: {problems[:500]}; correct them, or ask the caller"
-            )
+            problem = f"wrong arguments: {'; '.join(told)[:500]}; correct them, or ask the caller"
+            return ToolRun(name, arguments[:200], error=problem)
         dumped = values.model_dump(mode="json")
         key = hashlib.sha256(json.dumps([self._call, name, dumped], sort_keys=True).encode()).hexdigest()[:32]
         try:

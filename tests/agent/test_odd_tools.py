@@ -1,11 +1,15 @@
-"""Functions whose parameters no model can write: the error names the tool and the parameter."""
+"""Functions whose parameters no model can write, or whose own validators fail: the error names the tool."""
 
+import asyncio
 import socket
 from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated
 
 import pytest
+from pydantic import AfterValidator, PlainSerializer
 
-from agent.tools import ToolFileError, tool
+from agent.tools import Toolbox, ToolFileError, tool
 
 
 def odd_class(one: int, two: socket.socket) -> str:
@@ -37,3 +41,22 @@ def test_an_odd_type_names_tool_and_parameter(function: Callable[..., str], says
         tool(function)
     assert str(caught.value).startswith(says)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        Annotated[str, AfterValidator(lambda amount: str(Decimal(amount)))],
+        Annotated[str, PlainSerializer(lambda amount: str(Decimal(amount)))],
+    ],
+)
+def test_an_error_of_a_validator_of_the_owners_is_told_to_the_model(hint: type[str]) -> None:
+    async def pay(amount: str) -> str:
+        """Pay it."""
+        paid.append(amount)
+        return "paid"
+
+    paid: list[str] = []
+    pay.__annotations__["amount"] = hint
+    run = asyncio.run(Toolbox([tool(pay)]).run("pay", '{"amount": "a lot"}'))
+    assert run.error.startswith("wrong arguments (") and not paid
