@@ -26,6 +26,7 @@ from agent.bounds import FULL
 from agent.errors import first
 from agent.mcp_lines import ENCODING, LARGEST
 from agent.mcp_options import McpOptions
+from agent.pool import Pool
 from agent.tools import KEY, RESULT_LIMIT, Tool, ToolError, UnknownOutcome
 
 log = structlog.get_logger()
@@ -40,6 +41,10 @@ MOST_TOOLS = 100
 """Tools that are taken of one server."""
 MOST_SCHEMA = 20_000
 """Characters of the schema of a tool; one with more is left out."""
+MOST_PARTS = 1000
+"""Objects and lists in it: to check each takes half a millisecond."""
+SCHEMAS = Pool("the schemas of MCP servers", workers=1, waiting=64)
+"""For checking schemas, which takes up to half a second for one."""
 MOST_TEXT = 1000
 """Characters of a description."""
 _BLANK = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
@@ -53,6 +58,8 @@ class McpServer:
         self.tools: list[Tool] = []
         """Tools that may be called; those known from before while the server is away."""
         self._options = options
+        self._known: dict[str, tuple[Any, Tool | None]] = {}
+        """What the server offers, and the tools that were made of it."""
         self._client: Any = None
         self._connected = asyncio.Event()
         self._lost = asyncio.Event()
@@ -137,7 +144,12 @@ class McpServer:
                     break
         allowed = self._options.tools
         offered = [one for one in found[:MOST_TOOLS] if "*" in allowed or one.name in allowed]
-        self.tools = [made for one in offered if (made := self._made(one)) is not None]
+        known = dict[str, tuple[Any, Tool | None]]()
+        async with asyncio.timeout(STARTS):
+            for one in offered:
+                before, made = self._known.get(one.name, (None, None))
+                known[one.name] = one, made if one == before else await SCHEMAS.run(self._made, one)
+        self._known, self.tools = known, [made for _, made in known.values() if made is not None]
         if missing := set(allowed) - {"*"} - {one.name for one in offered}:
             log.warning("MCP server lacks tools", server=self._options.name, tools=sorted(missing))
 
@@ -267,6 +279,8 @@ def arguments_of(schema: Mapping[str, Any]) -> type[RootModel[dict[str, Any]]]:
     if len(json.dumps(schema)) > MOST_SCHEMA or schema.get("type") != "object":
         raise ValueError("its schema is too long, or not one of an object")
     try:
+        if _parts(schema) > MOST_PARTS:
+            raise ValueError(f"its schema has more than {MOST_PARTS} parts")
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:
         raise ValueError(f"its schema is wrong: {error.message}") from None
@@ -304,6 +318,13 @@ def arguments_of(schema: Mapping[str, Any]) -> type[RootModel[dict[str, Any]]]:
             return json.loads(json.dumps(shown))  # type: ignore[no-any-return]  # a copy: who shows it may change it
 
     return Arguments
+
+
+def _parts(schema: Any) -> int:
+    """How many objects and lists it has, itself included. Raises `RecursionError`."""
+    if not isinstance(schema, Mapping | list):
+        return isinstance(schema, bool)  # as a schema of its own
+    return 1 + sum(map(_parts, schema.values() if isinstance(schema, Mapping) else schema))
 
 
 def _first(errors: Iterable[Any], count: int = 3) -> list[Any]:
