@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from agent.errors import ProviderError
-from agent.limits import FIRST_SOUND, FIRST_TOKEN, GAP, OPEN, within
+from agent.limits import FIRST_SOUND, FIRST_TOKEN, GAP, OPEN, boundary, within
 from agent.line import SAMPLE_RATE
 from agent.llm import LanguageModel, Message, Piece, Text, ToolCall, ToolSchema, patience
+from agent.parts import close_parts
 from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.extra import FIXED
 from agent.rules.rule_error import RuleError, positive
@@ -201,8 +202,7 @@ class FailoverTts:
 
     async def close(self) -> None:
         """End all sessions."""
-        for number in self._opened:
-            await self._tts_sessions[number].close()
+        await close_parts(*(self._tts_sessions[number] for number in self._opened))
 
     async def _ready(self, number: int) -> None:
         if number in self._opened:
@@ -211,7 +211,8 @@ class FailoverTts:
         tts = self._tts_sessions[number]
         try:
             async with asyncio.timeout(self._options.open_limit):
-                await tts.open()
+                with boundary(tts.name):
+                    await tts.open()
         except TimeoutError:
             raise ProviderError(tts.name, f"not ready within {self._options.open_limit:g} s") from None
 

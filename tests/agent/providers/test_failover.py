@@ -110,6 +110,8 @@ def test_a_fault_of_our_own_in_one_call_puts_nobody_out_for_long():
 class FakeTts:
     """Says each sentence as zeros, 500 samples a character, after `first` seconds; `cut` says after how many."""
 
+    close_error: Exception | None = None
+
     def __init__(self, name: str, *, open_error=None, error=LOST, cut: int | None = None, first: float = 0.0) -> None:
         self.name, self.texts, self.inquiries = name, [], []
         self.opened = self.closed = 0
@@ -132,6 +134,8 @@ class FakeTts:
 
     async def close(self) -> None:
         self.closed += 1
+        if self.close_error is not None:
+            raise self.close_error
 
 
 def voicing(*voices: FakeTts, scenario, health: CircuitBreaker | None = None):
@@ -160,7 +164,10 @@ def test_the_first_voice_serves_and_the_second_is_not_even_opened():
     assert (first.closed, second.closed) == (1, 0)
 
 
-@pytest.mark.parametrize("fault", [{"open_error": REFUSED}, {"cut": 0}, {"cut": 0, "error": LIMITED}, {"first": 9.0}])
+@pytest.mark.parametrize(
+    "fault",
+    [{"open_error": REFUSED}, {"open_error": KeyError("x")}, {"cut": 0}, {"cut": 0, "error": LIMITED}, {"first": 9.0}],
+)
 def test_another_voice_says_the_sentence_and_all_further_ones(fault):
     first, second, health = FakeTts("one", **fault), FakeTts("two"), CircuitBreaker(2)
 
@@ -174,6 +181,14 @@ def test_another_voice_says_the_sentence_and_all_further_ones(fault):
     assert health.order(ended) == [1, 0]
     assert ended <= 1000.0 + OPTIONS.first_sound
     assert first.closed <= 1
+
+
+def test_a_voice_that_does_not_close_keeps_no_other_open():
+    voices = [FakeTts("one", cut=0), FakeTts("two")]
+    for one in voices:
+        one.close_error = RuntimeError("it does not close")
+    voicing(*voices, scenario=lambda voice: said(voice, TEXT))
+    assert [one.closed for one in voices] == [1, 1]
 
 
 def test_a_sentence_that_breaks_off_is_finished_by_another_voice_from_the_word_on():
