@@ -36,7 +36,7 @@ ENDING = 2.0
 """Seconds that the STT has to tell the end of a turn, beyond the silence after which it ends any."""
 
 GOODBYE = 0.05
-"""Seconds that STT which failed get to say goodbye."""
+"""Seconds that STT which failed, or is not needed any more, get to say goodbye."""
 
 _log = structlog.get_logger()
 
@@ -247,9 +247,7 @@ class FailoverStt:
             if self._order:
                 raise
         finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GOODBYE):
-                    await failed.close()
+            await _end(failed)
 
     async def _pass_on(self, error: ProviderError) -> None:
         """Open the STT after the present ones. Raises `error` when there are none."""
@@ -272,19 +270,17 @@ class FailoverStt:
                 with boundary(stt.name):
                     await stt.open()
         except asyncio.CancelledError:  # nobody else knows of it
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GOODBYE):
-                    await stt.close()
+            await _end(stt)
             raise
         except (ProviderError, TimeoutError) as error:
             limit = f"not ready within {patience:g} s"
             fault = error if isinstance(error, ProviderError) else ProviderError(stt.name, limit)
             self._health.failed(number, fault, self._now())
-            await stt.close()
+            await _end(stt)
             await self._pass_on(fault)
             return
         if not self._order:
-            await stt.close()
+            await _end(stt)
             return
         self._base, sound = self._kept.again(deaf=bool(self._deaf))
         self._stt = stt
@@ -294,3 +290,11 @@ class FailoverStt:
             stt.expect(*self._said)
         if sound:
             stt.send_audio(sound)
+
+
+async def _end(stt: SpeechToText) -> None:
+    """End STT that nobody hears any more, however that goes."""
+    with suppress(ProviderError, TimeoutError):
+        async with asyncio.timeout(GOODBYE):
+            with boundary(stt.name):
+                await stt.close()
