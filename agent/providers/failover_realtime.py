@@ -89,8 +89,7 @@ class FailoverRealtime:
     async def events(self) -> AsyncIterator[RealtimeEvent]:
         """Yield what happens until `close`. Raises `ProviderError` when no session can be had any more."""
         lost = 0
-        while True:
-            assert self._live is not None  # noqa: S101  `open` has been awaited
+        while self._live is not None:
             stream = self._live.events()
             try:
                 while (event := await self._next(stream)) is not None:
@@ -238,9 +237,10 @@ class FailoverRealtime:
 
     @staticmethod
     async def _end(live: RealtimeModel) -> None:
-        with suppress(ProviderError, TimeoutError), boundary(live.name):
+        with suppress(ProviderError, TimeoutError):
             async with asyncio.timeout(GOODBYE):
-                await live.close()
+                with boundary(live.name):
+                    await live.close()
 
     def _tell_used(self, product: str = "") -> None:
         samples, self._samples = self._samples, 0

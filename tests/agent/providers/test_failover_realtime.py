@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from agent.errors import ProviderError
 from agent.llm import ToolCall
@@ -112,3 +113,23 @@ def test_one_that_is_given_up_because_of_an_event_is_replaced() -> None:
         assert (first.closed, second.closed) == (1, 1)
 
     run(scenario())
+
+
+def test_one_that_takes_long_to_close_is_no_error_of_the_program() -> None:
+    class Clinging(FakeSession):
+        async def close(self) -> None:
+            await asyncio.sleep(3600)
+
+    async def scenario() -> None:
+        first, second = Clinging(), FakeSession()
+        realtime = of(first, second)
+        await realtime.open()
+        for session in (first, second):
+            session.came.put_nowait(ProviderError("x", "lost"))
+        async for event in realtime.events():
+            assert event == Reopened()
+            await realtime.close()
+
+    with capture_logs() as logged:
+        run(scenario())
+    assert {one["event"] for one in logged} == {"realtime_failed"}
