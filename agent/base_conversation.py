@@ -147,7 +147,8 @@ class BaseConversation(ConversationKind):
                     self._agent.told_tools()
                 case Digit(key, _) if not self._collecting.press(key):
                     if tool := self._active.persona.keys.get(key):
-                        self._spawn(self.call_control.press(tool, self._active.persona.not_done))
+                        work = self.call_control.press(tool, self._active.persona.not_done)
+                        self._agent.keep(self._spawn(work), tool)
                     else:
                         self._line.agree(key)
                         self._press(key)

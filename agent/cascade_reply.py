@@ -255,9 +255,7 @@ class CascadeReply(Reply):
             task = agent.spawn(self._run_tool(call, said))
             found = agent.toolbox.get(call.name)
             runs[task] = call, found
-            if found is not None and found.side_effect:
-                agent.kept.add(task)
-                task.add_done_callback(agent.kept.discard)
+            agent.keep(task, call.name)
         asks = any(found is not None and found.waits_for_caller for _, found in runs.values())
         agent.speech_output.think(on=not asks)  # else it is the caller for whom is waited
         try:

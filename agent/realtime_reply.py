@@ -218,10 +218,7 @@ class RealtimeReply(Reply):
             said = self._said = self._agent.history.say()
         said.calls.append(call)
         self._running += 1
-        task, found = self._agent.spawn(self._carry(call, said)), self._agent.toolbox.get(call.name)
-        if found is not None and found.side_effect:
-            self._agent.kept.add(task)
-            task.add_done_callback(self._agent.kept.discard)
+        self._agent.keep(self._agent.spawn(self._carry(call, said)), call.name)
 
     async def _carry(self, call: ToolCall, said: AssistantTurn) -> None:
         """Run a tool to its end, whatever the caller says meanwhile: the session waits for its result."""

@@ -187,6 +187,14 @@ class Agent:
         for call, run in late:
             self.history.recall(call, result_text(run, LATE))
 
+    def keep(self, task: asyncio.Task[None], name: str) -> None:
+        """Break `task` off neither for the caller nor at once with the call, if the tool that it runs changes
+        something."""
+        found = self.toolbox.get(name)
+        if found is not None and found.side_effect:
+            self.kept.add(task)
+            task.add_done_callback(self.kept.discard)
+
     async def finish(self) -> None:
         """Give tools with a side effect the time to finish after the call; then break them off."""
         if self.kept:

@@ -11,6 +11,7 @@ from agent.call_control import SENTENCES
 from agent.ivr.options import IvrOptions
 from agent.line import Away
 from agent.llm import Message, ToolCall
+from agent.records import ToolDone
 from agent.stt import Transcript
 from agent.tools import tool
 from agent.turn_taking.options import TurnOptions
@@ -100,6 +101,28 @@ def test_the_result_of_a_key_is_said_though_as_many_sentences_wait_as_may() -> N
 
     held = hold(plan, Setting(tools=[look], persona=replace(PERSONA, keys={"9": "look"})))
     assert held.tts.spoken[1] == "Your order is packed."
+
+
+@pytest.mark.parametrize("side_effect", [True, False])
+def test_who_hangs_up_after_a_key_breaks_nothing_off_that_changes_something(side_effect: bool) -> None:
+    done: list[str] = []
+
+    @tool(side_effect=side_effect)
+    async def call_back() -> str:
+        """Have them called back."""
+        await asyncio.sleep(2)
+        done.append("written down")
+        return "noted"
+
+    async def plan(caller, line, stt) -> None:
+        await asyncio.sleep(3)
+        caller.press("9")
+        await asyncio.sleep(0.5)
+        caller.hang_up()
+
+    held = hold(plan, Setting(tools=[call_back], persona=replace(PERSONA, keys={"9": "call_back"})))
+    told = [report.run.result for report in held.reports if isinstance(report, ToolDone)]
+    assert (done, told) == ((["written down"], ["noted"]) if side_effect else ([], []))
 
 
 @pytest.mark.parametrize("wish", ["", "One thing more."])
