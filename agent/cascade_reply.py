@@ -84,12 +84,8 @@ class Preparation:
             agent.speech_output.prefetch(next(iter(cutter.flush()), ""), agent.spawn)
 
     async def found(self) -> Sequence[Passage]:
-        """Passages of the documents about it: looked up before the model is asked. To cancel this cancels all of it."""
-        try:
-            await asyncio.wait((self._found,))  # to await it alone would cancel it, too
-        except asyncio.CancelledError:
-            self._thought.cancel()
-            raise
+        """Passages of the documents about it: looked up before the model is asked."""
+        await asyncio.wait((self._found,))  # a reply that is broken off here cancels no future that is set later
         return self._found.result()
 
     def pieces(self) -> AsyncGenerator[Piece, None]:

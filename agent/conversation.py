@@ -63,6 +63,8 @@ class Conversation(BaseConversation):
         self._hears = active.languages.now, role.keyterms
         self._tts_sessions = SwitchingTts(*_tts_of(active))
         self._prepared: Preparation | None = None
+        self._answering: Preparation | None = None
+        """The one that the last reply has taken."""
         options = options or TurnOptions()
         self._judge = TurnJudge(options.model, self._spawn, self._voted) if options.model else None
         agent = CascadeAgent(
@@ -207,10 +209,17 @@ class Conversation(BaseConversation):
         stopped = min(self._floor.turns.stopped(text, self._listening.stopped_at()), now)
         turn = Turn(asked, times=Times(caller_stopped=stopped, final=now))
         self._say(turn, lambda reply: reply.run(prepared))
+        self._answering = prepared
 
     def _tell(self, text: str, instead: str) -> None:
         asked = self._agent.history.ask(text, instead) if text else ""
         self._say(Turn(asked, times=Times(final=self._now())), lambda reply: reply.run(None))
+
+    def _fall_silent(self) -> None:
+        super()._fall_silent()
+        answering, self._answering = self._answering, None
+        if answering is not None:  # the reply may have been cancelled before its first step, and not have read it
+            answering.cancel()
 
     def _recite(self, text: str) -> None:
         self._say(Turn(), lambda reply: reply.recite(text))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent.llm import Text
 from agent.records import AgentSays, CallerSaid, Interrupted, Outcome
 from agent.stt import Transcript
 from agent.tools import tool
@@ -210,6 +211,28 @@ def test_words_that_are_final_in_the_moment_of_the_preparation_are_asked_once() 
     held = hold(plan, Setting(script=lambda messages: says("It is here.")))
     (asked,) = held.llm.asked
     assert str(asked).count("Seven three four six.") == 1
+
+
+def test_a_prepared_reply_costs_nothing_more_when_the_caller_goes_on_in_the_moment_in_which_it_begins() -> None:
+    thought: list[str] = []
+
+    def script(messages):
+        yield Text("At")
+        yield 3.0
+        thought.append(messages[-1]["content"])
+        yield Text(" nine.")
+
+    async def plan(caller, line, stt):
+        await asyncio.sleep(3)
+        await caller.say("When do you open?", eager=True)
+        stt.heard.put_nowait(Transcript("I mean", final=False, eager=False, end=1.7))
+        await caller.say("I mean tomorrow.")
+        await asyncio.sleep(8)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=script))
+    assert thought == ["When do you open? I mean tomorrow."]
+    assert held.tts.spoken.count("At nine.") == 1
 
 
 def test_its_first_sentence_is_synthesised_before_the_turn_is_final() -> None:
