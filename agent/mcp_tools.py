@@ -59,7 +59,7 @@ class McpServer:
         """Tools that may be called; those known from before while the server is away."""
         self._options = options
         self._known: dict[str, tuple[Any, Tool | None]] = {}
-        """What the server offers, and the tools that were made of it."""
+        """Offers of the server by their names, and the tools that were made of them."""
         self._client: Any = None
         self._connected = asyncio.Event()
         self._lost = asyncio.Event()
