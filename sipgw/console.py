@@ -25,9 +25,20 @@ err = Console(stderr=True, highlight=False, emoji=False)
 
 def _can_be_written(path: Path | None) -> Path | None:
     """Refuse an unusable file before the work, not after it."""
-    if path and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+    if path and (path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)):
         raise typer.BadParameter(f"{path} cannot be written")
     return path
+
+
+@contextlib.contextmanager
+def writing(path: Path | None) -> Iterator[None]:
+    """Write a file, or the standard output (None), in this block. Raises `OperatorError` where that is impossible."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError):
+        raise  # of a database, or of a pipe whose reader has read enough
+    except OSError as error:
+        raise OperatorError(f"cannot write {path or 'the output'}: {error.strerror or error}") from None
 
 
 def result_file(help_: str, *names: str) -> Any:

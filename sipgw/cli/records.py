@@ -14,7 +14,7 @@ from sipgw.agents.agents import Agents
 from sipgw.cli.forgetting import forget_everywhere
 from sipgw.config.agent_files import load_all
 from sipgw.config.records import RetentionOptions
-from sipgw.console import ConfigFile, err, one_line_errors, out
+from sipgw.console import ConfigFile, err, one_line_errors, out, writing
 from sipgw.outbound.jobs import Jobs
 from sipgw.records.artifacts.artifact import undeleted
 from sipgw.records.artifacts.maintenance import delete_old
@@ -68,12 +68,14 @@ def export(
             async with Store(settings.store, settings.storage) as store:
                 kind = as_csv if csv else as_json
                 with (
+                    writing(output),
                     output.open("w", encoding="utf-8", newline="")
                     if output
-                    else contextlib.nullcontext(sys.stdout) as to
+                    else contextlib.nullcontext(sys.stdout) as to,
                 ):
                     async for text in kind(store, wanted, Agents(settings, agents).redact("exports"), fields):
                         to.write(text)
+                    to.flush()
 
         run_main(run())
 

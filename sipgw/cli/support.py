@@ -2,9 +2,9 @@
 
 import gzip
 import json
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,5 +65,5 @@ def _metrics(host: str, port: int) -> str:
     try:
         with urllib.request.urlopen(f"http://{shown}:{port}/metrics", timeout=2) as answer:
             return str(answer.read(LARGEST).decode("utf-8", "replace"))
-    except (OSError, ValueError, urllib.error.URLError):
+    except (OSError, ValueError, HTTPException):  # the last, where something else than a gateway listens
         return ""

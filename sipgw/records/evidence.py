@@ -17,7 +17,7 @@ from sipgw.bounds import FULL, BoundedTable
 from sipgw.config.records import CaptureOptions, Sink
 from sipgw.events import CallAnswered, CallEnded, CallKey, Event, MediaAddress, SoundWithheld, Watchers
 from sipgw.records.artifacts.artifact import Artifacts
-from sipgw.records.artifacts.files import KEEPING, PACKETS, absolute, file_names
+from sipgw.records.artifacts.files import KEEPING, PACKETS, absolute, file_names, make_folder
 from sipgw.records.bundles.bundle_store import BundledAgent, BundleStore
 from sipgw.records.captures.capture import SipCapture, SipMessages
 from sipgw.records.captures.pcap import Pcap
@@ -100,7 +100,7 @@ class CallEvidence:
         if self.options.traces and (traced := tracing()):
             self._watchers.add(traced)
         for one in self.options.folders:
-            await KEEPING.run(Path(one).mkdir, mode=0o700, parents=True, exist_ok=True)
+            await make_folder(Path(one), f"[capture] {'folder' if one == self.options.folder else 'bundle_folder'}")
         async with self.timelines.kept_in(folder, artifacts), self._group:
             yield self
 

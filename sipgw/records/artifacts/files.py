@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from agent.pool import Pool
+from sipgw.config.errors import ConfigError
 from sipgw.events import CallKey
 
 ENDING = ".json.gz"
@@ -48,6 +49,14 @@ def file_names(call: CallKey) -> tuple[str, str]:
     """The file name of a call, and the one from before names had the start: there a call with the same identity may
     have put its own file."""
     return file_name(call.name), file_name(call.call)
+
+
+async def make_folder(folder: Path, option: str) -> None:
+    """Make a folder for files of calls, readable by us alone. Raises `ConfigError` that names the `option`."""
+    try:
+        await KEEPING.run(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the folder {folder}: {error.strerror}; set {option} to another") from None
 
 
 def absolute(folder: str | Path) -> Path:

@@ -14,7 +14,7 @@ import structlog
 from agent.records import HandedOver
 from sipgw.events import CallBegan, CallEnded, CallKey, CallReported, Event
 from sipgw.records.artifacts.artifact import Artifacts
-from sipgw.records.artifacts.files import ENDING, KEEPING, absolute, file_names
+from sipgw.records.artifacts.files import ENDING, KEEPING, absolute, file_names, make_folder
 from sipgw.records.captures.capture import SipMessages
 from sipgw.records.captures.timeline import Timeline
 from sipgw.records.store.artifact_states import ArtifactKind
@@ -56,7 +56,7 @@ class Timelines:
         """Keep files in `folder`, made when it does not exist, until the block ends."""
         self._folder, self._artifacts = absolute(folder), artifacts
         if self._kept:
-            await KEEPING.run(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+            await make_folder(folder, "[store] path")
         async with self._group:
             self._open = True
             try:

@@ -22,7 +22,7 @@ from sipgw.config.errors import ConfigError
 from sipgw.config.files import text_of
 from sipgw.config.log import LogOptions
 from sipgw.config.options import DEFAULT_FILE, options_of
-from sipgw.console import err, one_line_errors, out, print_table, result_file
+from sipgw.console import err, one_line_errors, out, print_table, result_file, writing
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.telemetry import log
@@ -64,12 +64,13 @@ def eval_command(
         used = counted(usage) if usage else None
         those = [replace(one, used=used) for one in contestants(config, agent, prompt or ())]
         results, sounds = run_main(_run(wanted, evaluated.parent, those, at_once, judge, json_))
-    if html_file:
-        html_file.write_text(html(wanted, results, sounds), encoding="utf-8")
     if json_:
         out.print_json(json.dumps(as_dict(wanted, results)))
     else:
         _show(wanted, results)
+    if html_file:
+        with one_line_errors(2), writing(html_file):
+            html_file.write_text(html(wanted, results, sounds), encoding="utf-8")
     raise typer.Exit(int(any(result.short_of(wanted) for result in results)))
 
 

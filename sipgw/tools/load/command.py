@@ -13,7 +13,7 @@ from rich.table import Table
 from agent.lookups import run_main
 from sipgw.agents.providers import choose
 from sipgw.config.config import load
-from sipgw.console import err, one_line_errors, out, print_table, result_file
+from sipgw.console import err, one_line_errors, out, print_table, result_file, writing
 from sipgw.sip.tls import Tls, TlsError, TlsOptions
 from sipgw.sip.uri import UriError
 from sipgw.tools.load.distribution import milliseconds
@@ -62,12 +62,13 @@ def load_command(
     plan = replace(plan, workers=min(workers or plan.workers, calls), most=calls)
     with one_line_errors(2, LoadError):
         outcome = _watched(plan, host, quiet=json_)
-    if html_file:
-        html_file.write_text(html(outcome, _about(plan)))
     if json_:
         out.print_json(json.dumps(as_dict(outcome)))
     else:
         _show(outcome, ramped=ramp_)
+    if html_file:
+        with one_line_errors(2), writing(html_file):
+            html_file.write_text(html(outcome, _about(plan)), encoding="utf-8")
     raise typer.Exit(int(bool(outcome.broken) and not (ramp_ and outcome.held)))
 
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from agent.lookups import run_main
 from sipgw.config.config import load
 from sipgw.config.log import LogOptions
-from sipgw.console import one_line_errors, out, result_file
+from sipgw.console import one_line_errors, out, result_file, writing
 from sipgw.records.artifacts.wav import write_stereo
 from sipgw.sip.endpoint import CallFailed
 from sipgw.sip.offer_answer import NotAcceptable
@@ -99,12 +99,13 @@ def simulate_command(
             verdict, call = run_main(simulate(wanted, folder, _teller(quiet=json_), config=settings, target=uri))
         except CallFailed as error:
             raise ScenarioError(f"{target}: {error}" if target else str(error)) from None
-    if wav:
-        write_stereo(wav, call.said, call.agent_audio.sound)
     if json_:
         out.print_json(json.dumps({"seed": wanted.seed} | verdict.as_dict()))
     else:
         _show(wanted, verdict)
+    if wav:
+        with one_line_errors(2), writing(wav):
+            write_stereo(wav, call.said, call.agent_audio.sound)
     raise typer.Exit(int(bool(verdict.broken)))
 
 

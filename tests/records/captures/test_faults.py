@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from sipgw.agents.agents import Agents
 from sipgw.config.config import GatewayConfig
+from sipgw.config.errors import ConfigError
 from sipgw.config.records import CaptureOptions
 from sipgw.events import CallEnded, CallKey, Disposition
 from sipgw.records.artifacts.artifact import Artifacts
@@ -50,3 +51,25 @@ def test_a_capture_that_cannot_be_made_ends_nothing(tmp_path: Path, monkeypatch:
     with capture_logs() as logs:
         asyncio.run(scenario())
     assert [one["event"] for one in logs] == ["capture not made"]
+
+
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [
+        (lambda wrong: CaptureOptions(folder=wrong), "[capture] folder"),
+        (lambda wrong: CaptureOptions(bundles="always", bundle_folder=wrong), "[capture] bundle_folder"),
+        (lambda wrong: CaptureOptions(), "[store] path"),
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_told_with_its_option(tmp_path: Path, options: Any, option: str) -> None:
+    (tmp_path / "file").write_text("no folder")
+    wrong = tmp_path / "file" / "x"
+
+    async def scenario() -> None:
+        evidence = CallEvidence(options(str(wrong)), Agents(GatewayConfig(), {}))
+        async with evidence.gathering(None, None, wrong, Artifacts()):  # type: ignore[arg-type]
+            pass
+
+    with pytest.raises(ConfigError) as told:
+        asyncio.run(scenario())
+    assert str(told.value) == f"cannot make the folder {wrong}: Not a directory; set {option} to another"

@@ -4,7 +4,9 @@ import dataclasses
 import gzip
 import io
 import json
+import socket
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -305,6 +307,26 @@ def test_the_command_needs_no_gateway(tmp_path: Path, monkeypatch: pytest.Monkey
     files = inside((tmp_path / "sipgw-support.zip").read_bytes())
     assert "calls/00.sip.txt" in files and "calls/01.json" not in files and files["log.txt"] == "a line\n"
     assert not [text for text in files.values() for secret in VARIABLES.values() if secret in text]
+
+
+def test_another_program_at_the_port_of_the_dashboard_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as other, ThreadPoolExecutor() as threads:
+        (tmp_path / "sipgw.toml").write_text(f"[web]\nport = {other.getsockname()[1]}\n")
+        threads.submit(greet, other)
+        ran = CliRunner().invoke(app, ["support"])
+    assert ran.exit_code == 0, ran.exception
+    assert not inside((tmp_path / "sipgw-support.zip").read_bytes())["metrics.txt"]
+
+
+def greet(listening: socket.socket) -> None:
+    """Take one connection as an SSH server does."""
+    connection, _ = listening.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
 
 
 def test_every_secret_option_is_hidden_by_its_dataclass() -> None:
