@@ -368,7 +368,7 @@ async def _carry_out(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun
     except NotBegun as error:
         log.warning("tool not begun", tool=found.name, cause=str(error))
         done.error, known = NOT_BEGUN, True
-    except Exception as error:  # the tool boundary: its fault is told to the model, its details to the log
+    except (Exception, SystemExit) as error:  # the tool boundary: the model is told, details go to the log
         log.exception("tool failed", tool=found.name)
         done.error = f"it failed ({type(error).__name__})"
     if done.error and not known:
@@ -392,7 +392,7 @@ def load_tools(path: Path) -> list[Tool]:
     sys.modules[spec.name] = module  # dataclasses and forward references in it look there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # the user's file: whatever it raises is told as one line
+    except (Exception, SystemExit) as error:  # the user's file: whatever it raises is told as one line
         raise ToolFileError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     found = [value for value in vars(module).values() if isinstance(value, Tool)]
     if not found:

@@ -1,7 +1,10 @@
-"""Functions whose parameters no model can write, or whose own validators fail: the error names the tool."""
+"""Functions whose parameters no model can write, whose own validators fail, or that end the program: the error names
+the tool, and ends its run alone.
+"""
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated
@@ -60,3 +63,22 @@ def test_an_error_of_a_validator_of_the_owners_is_told_to_the_model(hint: type[s
     pay.__annotations__["amount"] = hint
     run = asyncio.run(Toolbox([tool(pay)]).run("pay", '{"amount": "a lot"}'))
     assert run.error.startswith("wrong arguments (") and not paid
+
+
+async def leaving() -> str:
+    """End the program, as a parser of command lines does for wrong arguments."""
+    sys.exit("wrong arguments")
+
+
+def leaving_in_a_thread() -> str:
+    """End the program, as a parser of command lines does for wrong arguments."""
+    sys.exit("wrong arguments")
+
+
+@pytest.mark.parametrize("function", [leaving, leaving_in_a_thread])
+def test_a_tool_that_ends_the_program_ends_no_call(function: Callable[..., str]) -> None:
+    async def call() -> str:
+        run = asyncio.create_task(Toolbox([tool(function)]).run(function.__name__, "{}"))  # noqa: TID251
+        return (await run).error
+
+    assert asyncio.run(call()) == "it failed (SystemExit)"

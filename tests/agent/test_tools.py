@@ -160,6 +160,7 @@ def test_a_file_of_tools(tmp_path: Path) -> None:
         ("x = 1", "no function is marked with @tool"),
         ("1/0", "ZeroDivisionError"),
         ("def f(:", "SyntaxError"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
         ("raise ValueError('two\\nlines')", "two lines"),
         ("from agent.tools import tool\n@tool\ndef f(a):\n    'x'", "parameter a needs a type hint"),
         ("from agent.tools import tool\n@tool\ndef f(a: int):\n    pass", "docstring"),

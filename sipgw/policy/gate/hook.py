@@ -35,7 +35,7 @@ class Hook:
         sys.modules[spec.name] = module
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # the user's file: any error is reported as one line
+        except (Exception, SystemExit) as error:  # the user's file: any error is reported as one line
             raise HookError(f"[gate] hook: {path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
         function: Callable[[GateRequest], Any] | None = getattr(module, NAME, None)
         if not callable(function):
@@ -55,7 +55,7 @@ class Hook:
             return GateRefusal("hook", why, unable=True)
         except PoolFullError as error:
             return GateRefusal("hook", f"{self._path} was not asked about {dial.number}: {error}", unable=True)
-        except Exception as error:  # the observer boundary: its details are for the log
+        except (Exception, SystemExit) as error:  # the observer boundary: its details are for the log
             log.exception("the gate's hook failed")
             why = f"{self._path} failed ({type(error).__name__}), so {dial.number} is not called"
             return GateRefusal("hook", why, unable=True)

@@ -244,6 +244,7 @@ HOOKS = {
     "def may_call(dial): return dial.number != '+14155550101'": "it said no",
     "async def may_call(dial): return 'a customer\\nof  ours'": "a customer of ours",
     "def may_call(dial):\n if dial.number == '+14155550101': raise KeyError(1)\n return True": "failed (KeyError)",
+    "import sys\ndef may_call(dial): return dial.number == '+14155550100' or sys.exit()": "failed (SystemExit)",
     "import asyncio\nasync def may_call(dial): await asyncio.sleep(9)": "gave no answer within 0.05 s",
     "def may_call(dial): return dial.number == '+14155550100' or None": "it said no",
 }
@@ -295,7 +296,8 @@ def test_what_an_agent_is_given_later_holds_from_then_on(world: World) -> None:
 
 def test_a_hook_that_cannot_be_used_is_told_at_the_start(world: World) -> None:
     path = world.folder / "hook.py"
-    for text, problem in (("may_call = 1", "no function may_call"), ("1/0", "ZeroDivisionError")):
+    wrong = {"may_call = 1": "no function may_call", "1/0": "ZeroDivisionError", "exit(2)": "SystemExit"}
+    for text, problem in wrong.items():
         path.write_text(text)
         with pytest.raises(HookError, match=problem):
             Gate(lambda: {"": GateOptions(hook=str(path))}, TRUNKS.get, OwnList(Store(StoreOptions())), world.folder)
