@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 import structlog
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from agent.providers.openai_client import OpenAIOptions
-from sipgw.cli.serve import Reloading, _reload
+from sipgw.cli import serve
+from sipgw.cli.main import app
+from sipgw.cli.serve import Load, Reloading, _reload
 from sipgw.config.agent import AgentOptions, LanguageOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import GatewayConfig
@@ -207,6 +210,24 @@ def test_an_agent_that_is_taken_away_ends_its_calls_in_peace(tmp_path: Path) -> 
         return endings
 
     assert asyncio.run(scenario()) == ["caller_hung_up"]
+
+
+def test_a_reload_without_the_file_of_the_start_is_an_error_and_no_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Someone replaces the file: for a moment there is none."""
+    reads: list[Load] = []
+    monkeypatch.setattr(serve, "_check_ports", lambda settings: None)
+    monkeypatch.setattr(serve, "_serve", lambda settings, agents, read, *more: reads.append(read))
+    monkeypatch.setattr(serve, "run_main", lambda nothing: None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sipgw.toml").write_text('[agent]\nbusiness = "Bolt"\n')
+    assert CliRunner().invoke(app, ["serve"]).exit_code == 0
+    (read,) = reads
+    assert read()[0].agent.business == "Bolt"
+    (tmp_path / "sipgw.toml").unlink()
+    with pytest.raises(ConfigError, match=r"cannot read sipgw\.toml: No such file"):
+        read()
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from sipgw.cli.orders import ParentLink, listen_to_signals
 from sipgw.cli.workers import WORKERS_MAX, run_workers
 from sipgw.config.agent_files import load_all
 from sipgw.config.config import AgentConfig, GatewayConfig
+from sipgw.config.options import DEFAULT_FILE
 from sipgw.console import EXPECTED, ConfigFile, err, one_line_errors, working
 from sipgw.gateway.drain import drain
 from sipgw.gateway.garbage import when_quiet
@@ -64,9 +65,10 @@ def serve(
 ) -> None:
     """Answer calls until Ctrl-C."""
     own = Share(worker, workers) if worker else None
+    file = config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)  # if it is gone at a reload, that is an error
 
     def read() -> tuple[GatewayConfig, Mapping[str, AgentConfig]]:
-        settings, agents = load_all(config)
+        settings, agents = load_all(file)
         sip = replace(settings.sip, host=host or settings.sip.host, port=settings.sip.port if port is None else port)
         settings = replace(settings, sip=sip)
         return share(settings, agents, own.number, own.of) if own else (settings, agents)
