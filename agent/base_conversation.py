@@ -156,7 +156,8 @@ class BaseConversation(ConversationKind):
                     self._away(event)
                 case Gone(cause, lost):
                     self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
-        except Exception as error:  # noqa: BLE001  `boundary` would cost two calls for each piece of sound
+        # `boundary` would cost two calls for each piece of sound. The second comes from the result of a task.
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
             self._fail("stt", provider_error(self._stt.name, error))
 
     def _away(self, event: Away) -> None:

@@ -41,7 +41,7 @@ class boundary:  # noqa: N801  in place of a function with `contextmanager`, whi
             raise provider_error(self._provider, error) from None
 
 
-def provider_error(provider: str, error: Exception) -> ProviderError:
+def provider_error(provider: str, error: BaseException) -> ProviderError:
     """`error` as one of `provider`; what should not have been raised is logged in full."""
     if isinstance(error, ProviderError):
         return error

@@ -1,5 +1,7 @@
 """The gateway's channels of one media process: an error in one ends only that one, for all of them share the pipe."""
 
+import asyncio
+
 import structlog
 
 from media.process.channel import Channel
@@ -8,6 +10,8 @@ from media.process.wire import Kind, Message
 log = structlog.get_logger()
 
 SINK_FAILED = "the sink of a call's media failed"
+FAILURES = (Exception, asyncio.CancelledError)
+"""Errors of a sink. The second comes from the result of a task that somebody has cancelled; it cancels no task here."""
 
 
 class Channels:
@@ -37,7 +41,7 @@ class Channels:
         elif channel is not None:
             try:
                 channel.on_message(message)
-            except Exception as error:
+            except FAILURES as error:
                 log.exception(SINK_FAILED, channel=channel.number)
                 self._failed_here(channel, error)
 
@@ -60,12 +64,12 @@ class Channels:
         """Give the sink of `channel` its last event, `Dead`; once `again` if it failed."""
         try:
             channel.died(cause)
-        except Exception as error:
+        except FAILURES as error:
             log.exception(SINK_FAILED, channel=channel.number)
             if not again:
                 self._failed_here(channel, error)
 
-    def _failed_here(self, channel: Channel, error: Exception) -> None:
+    def _failed_here(self, channel: Channel, error: BaseException) -> None:
         """The sink of `channel` failed, in the gateway: the channel is closed."""
         self.failed += 1
         channel.close()

@@ -10,12 +10,13 @@ from agent.line import Audio, Gone, LineEvent
 from sipgw.bounds import FULL
 
 EVENTS_KEPT = 500
-"""Events that may wait for a listener (30 s of sound); beyond that new sound and keys are dropped."""
+"""Events that may wait for a listener (50 s of sound); beyond that new sound and keys are dropped."""
 
 
 class _Listener(NamedTuple):
     take: Callable[[LineEvent], None]
-    over: asyncio.Future[None]
+    over: asyncio.Future[BaseException | None]
+    """Done when the listening ends. An error of `take` is its result, because a future cannot raise `StopIteration`."""
     context: contextvars.Context
 
 
@@ -50,11 +51,12 @@ class LineEvents:
 
     async def listen(self, take: Callable[[LineEvent], None]) -> None:
         """See `agent.line.Line.listen`."""
-        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        over: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         self._listener = listener = _Listener(take, over, contextvars.copy_context())
         try:
             self._hand_out(listener)
-            await over
+            if (error := await over) is not None:
+                raise error
         finally:
             if self._listener is listener:
                 self._listener = None
@@ -66,9 +68,9 @@ class LineEvents:
             event = waiting[0]
             try:
                 take(event)
-            except Exception as error:  # noqa: BLE001  raised by `listen`
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  raised by `listen`
                 if not over.done():
-                    over.set_exception(error)
+                    over.set_result(error)
             waiting.popleft()
             if isinstance(event, Gone) and not over.done():
                 over.set_result(None)

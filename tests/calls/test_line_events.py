@@ -98,21 +98,40 @@ def test_what_comes_while_nobody_listens_waits_for_the_next_listener() -> None:
     held(scenario)
 
 
-def test_an_error_ends_the_listening_and_not_the_media() -> None:
+@pytest.mark.parametrize("event", [sound(1), Digit("1", 0.0)])
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (ValueError(), ValueError),
+        (asyncio.CancelledError(), asyncio.CancelledError),  # of the result of a task that somebody has cancelled
+        (StopIteration(), RuntimeError),  # PEP 479
+    ],
+    ids=["ValueError", "CancelledError", "StopIteration"],
+)
+def test_an_error_ends_the_listening_and_not_the_media(
+    event: LineEvent, error: BaseException, raised: type[BaseException]
+) -> None:
     async def scenario(events: LineEvents, group: asyncio.TaskGroup) -> None:
-        def take(event: LineEvent) -> None:
-            raise ValueError(event)
+        def take(_: LineEvent) -> None:
+            raise error
 
         async def listen() -> None:
-            with pytest.raises(ValueError, match="Audio"):
+            with pytest.raises(raised):
                 await events.listen(take)
 
         listening = group.create_task(listen())
         await asyncio.sleep(0)
-        events.give(sound(1))
+        if isinstance(event, Audio):
+            events.give(event)
+        else:
+            events.put(event)
+        await asyncio.wait([listening], timeout=10)
+        assert listening.done()
         events.give(sound(2))
-        await listening
-        assert list(events._waiting) == [sound(2)]
+        events.put(Gone("hung up"))
+        later: list[LineEvent] = []
+        await events.listen(later.append)
+        assert later == [sound(2), Gone("hung up")]
 
     held(scenario)
 

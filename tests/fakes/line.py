@@ -134,7 +134,7 @@ class FakeStt:
     keyterms: list[tuple[str, ...]] = field(default_factory=list)
     voices: list[tuple[bool | None, float]] = field(default_factory=list)
     refuses: Fault = None
-    deaf: Exception | None = None
+    deaf: BaseException | None = None
     opened: int = 0
     closed: int = 0
 

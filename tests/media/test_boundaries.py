@@ -127,6 +127,28 @@ def test_a_sink_that_raises_whatever_it_is_told(monkeypatch: pytest.MonkeyPatch)
     scenario(monkeypatch, spoil, ends=False)
 
 
+def test_a_sink_that_asks_for_the_result_of_a_cancelled_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`asyncio.CancelledError` is no `Exception`: it would close the pipe."""
+
+    async def run() -> None:
+        with paired(monkeypatch) as pair:
+            for _ in range(2):
+                await pair.call()
+            dead: list[object] = []
+
+            def sink(event: object) -> None:
+                if not isinstance(event, Dead):
+                    raise asyncio.CancelledError
+                dead.append(event)
+
+            pair.channels[0]._sink = sink
+            pair.run()
+            assert dead == [Dead("a fault in the gateway: CancelledError: ")]
+            assert not pair.remotes[1].of(Dead) and len(pair.remotes[1].heard()) >= (SECOND - 5) * FRAME
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("kind", [Kind.SOUND, Kind.MARK, Kind.DIGIT, Kind.HALTED, Kind.QUALITY, Kind.RECORDED])
 def test_a_report_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, kind: Kind) -> None:
     """A channel of the gateway's side raises before its sink is asked."""
