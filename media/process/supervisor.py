@@ -226,17 +226,17 @@ class _Pipe(asyncio.Protocol):
         self._on_message = on_message
         self._reader = wire.Reader()
         self._transport: asyncio.WriteTransport | None = None
-        self._orders: list[bytes] | None = None
+        self._orders: bytearray | None = None
         """Orders that the messages bring about, while these are taken: they leave by one system call."""
 
     @property
     def waiting(self) -> int:
         """Bytes that the media process has not taken yet."""
-        return self._transport.get_write_buffer_size() if self._transport else 0
+        return (self._transport.get_write_buffer_size() if self._transport else 0) + len(self._orders or b"")
 
-    def write(self, order: bytes) -> None:
+    def write(self, order: bytes | bytearray) -> None:
         if self._orders is not None:
-            self._orders.append(order)
+            self._orders += order
         elif self._transport is not None:
             self._transport.write(order)
 
@@ -248,11 +248,11 @@ class _Pipe(asyncio.Protocol):
         self._transport = cast(asyncio.WriteTransport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self._orders = orders = list[bytes]()
+        self._orders = orders = bytearray()
         try:
             for message in self._reader.feed(data):
                 self._on_message(message)
         finally:
             self._orders = None
             if orders:
-                self.write(b"".join(orders))
+                self.write(orders)

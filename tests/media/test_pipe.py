@@ -33,6 +33,21 @@ def test_orders_leave_although_what_follows_in_the_read_is_no_message() -> None:
     transport.write.assert_called_once_with(order(1))
 
 
+def test_orders_that_have_not_left_yet_wait_for_the_media_process_too() -> None:
+    waiting: list[int] = []
+
+    def take(message: Message) -> None:
+        pipe.write(order(message.channel))
+        waiting.append(pipe.waiting)
+
+    pipe, transport = _Pipe(take), Mock()
+    transport.get_write_buffer_size.return_value = 1000
+    pipe.connection_made(transport)
+    pipe.data_received(messages(1, 2))
+    assert waiting == [1000 + len(order(1)), 1000 + len(order(1) + order(2))]
+    assert pipe.waiting == 1000
+
+
 def test_a_read_without_orders_writes_nothing() -> None:
     taken: list[int] = []
     pipe, transport = _Pipe(lambda message: taken.append(message.channel)), Mock()
