@@ -103,6 +103,10 @@ class JitterBuffer(base.JitterBuffer):
         stats, filler = self.stats, self._filler
         if self._ahead > LEAD and payload and self._ahead - (now - self._sound_at) > LEAD:
             stats.too_fast += 1
+            if sequence == self._sequence & 0xFFFF and not self._waiting:  # else its time would be filled, too
+                self._heard_at = now
+                self._sequence += 1
+                self._timestamp = timestamp + len(payload)
             return b""
         if (
             timestamp == self._timestamp & 0xFFFFFFFF

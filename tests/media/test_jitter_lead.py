@@ -44,6 +44,20 @@ def test_a_clock_that_is_a_hundredth_too_fast_loses_nothing():
     assert listener.buffer.stats.too_fast == 0
 
 
+@pytest.mark.parametrize("speed", [1.02, 1.088])
+def test_of_a_clock_that_is_even_faster_only_the_surplus_is_lost(speed):
+    """Such as of a phone that plays 44.1 kHz as 48 kHz: the rest is heard without holes."""
+    speaker, listener = Speaker(), Listener()
+    packets = speaker.speak(50 * 1200)
+    for number, packet in enumerate(packets):
+        packet.at = 10.0 + number * FRAME_SECONDS / speed
+    listener.listen(packets)
+    stats = listener.buffer.stats
+    assert stats.too_fast <= (speed - 1.0) * len(packets)
+    assert stats.lost == stats.unsent == stats.concealed == 0
+    assert len(listener.heard) == (len(packets) - stats.too_fast) * len(packets[0].payload)
+
+
 @pytest.mark.skipif(base is fallback, reason="SIPGW_FAST=1 tries the path in C here")
 def test_the_packet_path_in_c_drops_the_same():
     both = Twins()
