@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -165,10 +165,12 @@ class Accounts:
             database.add(SessionRecord(**kept))
 
     async def keep(self, session: Session) -> bool:
-        """Store that a session is in use; False if it was ended elsewhere, for example by a new password."""
+        """Store when a session was used, unless another gateway knows better; False if it was ended elsewhere, for
+        example by a new password."""
+        used = case((SessionRecord.used < session.used, session.used), else_=SessionRecord.used)
         try:
             async with self._store.write() as database:
-                mine = update(SessionRecord).where(SessionRecord.csrf == session.csrf).values(used=session.used)
+                mine = update(SessionRecord).where(SessionRecord.csrf == session.csrf).values(used=used)
                 return bool(getattr(await database.execute(mine), "rowcount", 0))
         except SQLAlchemyError as error:
             log.warning("session not kept", cause=str(error).splitlines()[0])

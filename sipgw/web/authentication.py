@@ -90,26 +90,27 @@ class Authentication:
         """Whether browsers reach us under https, as the identity provider knows us; `local`: not those here."""
         return not local and self._options.oidc.url.startswith("https:")
 
-    async def who(self, cookie: str, authorization: str) -> Principal:
-        """The sender of a request. Raises `SQLAlchemyError`."""
+    async def who(self, cookie: str, authorization: str, *, used: bool = True) -> Principal:
+        """The sender of a request, by which the session is `used` if somebody does something. Raises
+        `SQLAlchemyError`."""
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer":
             found = await self._key(key.strip())
             return Principal(found.who, "nobody", "", found.scopes, tenant=found.tenant) if found else NOBODY
         if await self.is_open():
             return self._here
-        session = await self._session(cookie, _today()) if cookie else None
+        session = await self._session(cookie, _today(), used=used) if cookie else None
         access = self._access(session) if session else None
         return (
             Principal.signed(session.name, access.role, session.csrf, access.tenant) if session and access else NOBODY
         )
 
-    async def _session(self, cookie: str, now: float) -> Session | None:
+    async def _session(self, cookie: str, now: float, *, used: bool) -> Session | None:
         """The session of a cookie. One that began at another gateway, or before a restart, is in the database."""
-        session = self.sessions.find(cookie, now)
+        session = self.sessions.find(cookie, now, used=used)
         if session is None and (kept := await self.accounts.session(digest(cookie))) and not self._left(cookie):
             self.sessions.add(kept)
-            session = self.sessions.find(cookie, now)
+            session = self.sessions.find(cookie, now, used=used)
         if session is not None and now - session.kept >= KEEP_EVERY:
             session.kept = now
             if not await self.accounts.keep(session):

@@ -25,20 +25,21 @@ class LastingAccess:
         self._authorization = connection.headers.get("authorization", "")
         self._checked = asyncio.get_running_loop().time()
 
-    async def lost(self) -> bool:
-        """Whether it is over, as a check of the last `EVERY` seconds says."""
+    async def lost(self, *, used: bool = False) -> bool:
+        """Whether it is over, as a check of the last `EVERY` seconds says. A page that is only open does not use the
+        session: after `[web] session_idle` it is over."""
         now = asyncio.get_running_loop().time()
         if now - self._checked < EVERY:
             return False
         self._checked = now
         try:
-            return await self._auth.who(self._cookie, self._authorization) != self._who
+            return await self._auth.who(self._cookie, self._authorization, used=used) != self._who
         except SQLAlchemyError:  # nobody is signed out because the database is away
             return False
 
     async def over(self) -> None:
-        """Return when it is over."""
-        while not await self.lost():  # noqa: ASYNC110  another gateway may end the session
+        """Return when it is over. Until then somebody listens or speaks, and so uses the session."""
+        while not await self.lost(used=True):  # noqa: ASYNC110  another gateway may end the session
             await asyncio.sleep(EVERY)
 
 

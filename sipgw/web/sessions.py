@@ -72,15 +72,16 @@ class Sessions:
             FULL["sessions"] += 1
             self.end(next(iter(self._all.values())))
 
-    def find(self, token: str, now: float) -> Session | None:
-        """The session of a token, in use again from `now` on; None if it is over."""
+    def find(self, token: str, now: float, *, used: bool = True) -> Session | None:
+        """The session of a token, in use again from `now` on if it is `used`; None if it is over."""
         session = self._all.get(digest(token))
         if session is None:
             return None
         if now - session.used > self._idle or now - session.began > self._limit:
             self.end(session)
             return None
-        session.used = now
+        if used:
+            session.used = now
         self._all.move_to_end(session.token)
         return session
 

@@ -16,6 +16,7 @@ from sipgw.web import authentication, feed, lasting_access
 from sipgw.web.accounts import Accounts
 from sipgw.web.authentication import Authentication
 from sipgw.web.operator_sockets import SIGNED_OUT
+from sipgw.web.sessions import Session, Sessions, digest
 from tests.waiting import HANG
 from tests.web.gateway_view import FakeGatewayView, live_call
 from tests.web.test_operator_sockets import closed, dashboard, socket
@@ -93,6 +94,60 @@ def test_who_is_signed_out_reads_no_more(tmp_path: Path, monkeypatch: pytest.Mon
     asyncio.run(look())
 
 
+@pytest.mark.parametrize("what", ["/live/events", "/calls/call-1/words", "listen"])
+def test_a_page_that_is_only_open_does_not_use_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """After `[web] session_idle` it is over, unless somebody listens."""
+
+    async def look() -> None:
+        async with signed_in(tmp_path, monkeypatch) as (_, browser), asyncio.timeout(HANG):
+            cookie, idle, checked = browser.cookies["sipgw_session"], [0.0], asyncio.Event()
+            find = Sessions.find
+
+            def later(sessions: Sessions, token: str, now: float, **use: bool) -> Session | None:
+                idle[0] += 3600.0
+                found = find(sessions, token, now + idle[0], **use)
+                if idle[0] > 24 * 3600.0:
+                    checked.set()
+                return found
+
+            async with contextlib.AsyncExitStack() as stack:
+                if what == "listen":
+                    mine = {"Cookie": f"sipgw_session={cookie}"}
+                    url = str(browser.base_url).rstrip("/")
+                    one = await stack.enter_async_context(socket(url, what, additional_headers=mine))
+                    monkeypatch.setattr(Sessions, "find", later)
+                    await checked.wait()
+                    assert one.close_code is None
+                else:
+                    answer = await stack.enter_async_context(browser.stream("GET", what))
+                    pieces = answer.aiter_raw()
+                    await anext(pieces)
+                    monkeypatch.setattr(Sessions, "find", later)
+                    async for _ in pieces:
+                        pass
+                    assert idle[0] <= 14 * 3600.0
+
+    asyncio.run(look())
+
+
+def test_what_another_gateway_has_seen_last_of_a_session_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is only open tells the database of its session, too."""
+
+    async def look() -> None:
+        async with signed_in(tmp_path, monkeypatch) as (gateway, browser):
+            accounts, token = Accounts(gateway.store), digest(browser.cookies["sipgw_session"])
+            here, there = [await accounts.session(token) for _ in range(2)]
+            assert here and there
+            there.used += 100.0
+            assert await accounts.keep(there) and await accounts.keep(here)
+            kept = await accounts.session(token)
+            assert kept and kept.used == there.used
+
+    asyncio.run(look())
+
+
 def test_nobody_is_signed_out_because_the_database_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def look() -> None:
         async with (
@@ -103,7 +158,7 @@ def test_nobody_is_signed_out_because_the_database_is_away(tmp_path: Path, monke
             pieces, asked = answer.aiter_raw(), 0
             await anext(pieces)
 
-            async def away(*_: Any) -> None:
+            async def away(*_: Any, **__: Any) -> None:
                 nonlocal asked
                 asked += 1
                 raise OperationalError("select", {}, OSError("no route to the database"))
