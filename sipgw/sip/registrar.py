@@ -5,13 +5,14 @@ The caller has authenticated each request: it comes here with its proven user.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from sipgw.sip.checks import ALLOW, unsupported
 from sipgw.sip.dialog import Peer
 from sipgw.sip.fields import FieldError, NameAddr, param
 from sipgw.sip.message import Request
-from sipgw.sip.uri import Uri
+from sipgw.sip.uri import Uri, is_address
 
 SHORTEST = 60
 """The shortest registration, seconds; a phone that asks for less gets this in a 423."""
@@ -128,8 +129,14 @@ class Registrar:
     def _leads_away(self, user: str, binding: Binding) -> bool:
         """Whether the Contact names a server, and not the phone. Who is sent there, e.g. by REFER, would call whatever
         number the phone has put into it."""
-        places = (binding.contact.host, binding.contact.param("maddr"))
-        return any(place and place.lower() != binding.peer.host and self._foreign(user, place) for place in places)
+        places = {_canonical(host) for host in (binding.contact.host, binding.contact.param("maddr")) if host}
+        return any(self._foreign(user, place) for place in places - {_canonical(binding.peer.host)})
+
+
+def _canonical(host: str) -> str:
+    """One spelling of a host: an IPv6 address has many, and brackets in ``maddr``; a name may end by a dot."""
+    host = host.lower().strip("[]").rstrip(".")
+    return str(ip_address(host)) if is_address(host) else host
 
 
 class _Refused(Exception):  # noqa: N818  an answer, not an error

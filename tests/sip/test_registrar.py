@@ -59,14 +59,21 @@ def test_a_phone_behind_nat_is_found_where_it_was_seen() -> None:
         ("<sip:+19005550100@carrier.example>", 403),
         ("<sip:+19005550100@192.168.1.20;maddr=carrier.example>", 403),
         ("<sip:anna@192.168.1.20>", 200),
+        ("<sip:+19005550100@Carrier.example.>", 403),
+        ("<sip:+19005550100@192.168.1.20;maddr=[2001:db8:0::6]>", 403),
         (f"<sip:anna@{NAT.host}>", 200),
     ],
 )
 def test_a_phone_cannot_register_a_number_at_a_carrier(contact: str, status: int) -> None:
     """Whoever is transferred to that phone would call the number at our cost. A PBX may register at its own address."""
-    registrar = Registrar(lambda user, host: host in ("carrier.example", NAT.host))
+    registrar = Registrar(lambda user, host: host in ("carrier.example", "2001:db8::6", NAT.host))
     assert registrar.register("anna", ask(contact), NAT, 0.0).status == status
     assert len(registrar.bindings("anna", 0.0)) == (status == 200)
+
+
+def test_a_phone_may_write_its_own_address_in_any_way() -> None:
+    registrar, phone = Registrar(lambda user, host: True), Peer("udp", "2001:db8::5", 5060)
+    assert registrar.register("anna", ask("<sip:anna@[2001:DB8:0::0005]>"), phone, 0.0).status == 200
 
 
 def test_a_binding_ends_with_its_time() -> None:
