@@ -53,7 +53,7 @@ class BrowserOptions:
                 raise RuleError(f"{address!r} is no IP address", "addresses") from None
         host, _, port = self.stun.partition(":")
         if self.stun and not (host and (not port or (port.isascii() and port.isdigit()))):
-            raise RuleError("is a name or an IPv4 address, and a port: stun.example.com:3478", "stun")
+            raise RuleError("must be a name or an IPv4 address, and a port: stun.example.com:3478", "stun")
         for server in self.turn:
             if not _TURN.fullmatch(server):
                 raise RuleError("one is not like turn:turn.example.com:3478", "turn")

@@ -25,7 +25,7 @@ class ClusterOptions:
 
     def __post_init__(self) -> None:
         if self.redis and not _REDIS.fullmatch(self.redis):
-            raise RuleError("begins with redis://, rediss:// or unix://", "redis")
+            raise RuleError("must begin with redis://, rediss:// or unix://", "redis")
         if self.redis and find_spec("redis") is None:
             raise RuleError("Redis needs its client: pip install 'sipgw[redis]'", "redis")
         for name, value in (("prefix", self.prefix), ("name", self.name or "x")):

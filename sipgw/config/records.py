@@ -127,12 +127,13 @@ class StoreOptions:
 
     def __post_init__(self) -> None:
         if self.url and not POSTGRESQL.match(self.url):
-            raise RuleError("begins with postgresql://; a SQLite file is given by its path", "url")
+            raise RuleError("must begin with postgresql://; a SQLite file is given by its path", "url")
         if self.url and find_spec("asyncpg") is None:
             raise RuleError("PostgreSQL needs asyncpg: pip install 'sipgw[postgresql]'", "url")
         if self.url and not _readable(self.url):
             raise RuleError(
-                "is postgresql://user:password@host:port/name; in a password write %40 for @, %2F for /", "url"
+                "must be like postgresql://user:password@host:port/name; in a password write %40 for @, %2F for /",
+                "url",
             )
 
     @property
@@ -201,9 +202,9 @@ class WebhookOptions:
         with about("url"):
             url = urlsplit(self.url)
         if url.scheme not in ("http", "https") or not url.hostname or url.username or url.fragment:
-            raise RuleError("is like https://example.com/calls, without a user or a fragment", "url")
+            raise RuleError("must be like https://example.com/calls, without a user or a fragment", "url")
         if len(self.secret) < 16:
-            raise RuleError("has at least 16 characters", "secret")
+            raise RuleError("must have at least 16 characters", "secret")
 
 
 Kind = Literal["cards", "aadhaar", "ssn", "iban", "phones", "emails", "names"]

@@ -117,7 +117,7 @@ class TrunkOptions:
         check_networks(self.networks, "networks")
         for name in ("user", "auth_user"):
             if ":" in getattr(self, name):
-                raise RuleError("has no colon; write the password as password", name)
+                raise RuleError("must have no colon; write the password as password", name)
         if self.mode == "register" and not (self.registrar and self.user):
             raise RuleError(f"trunk {self.name!r} registers, so it needs 'registrar' and 'user'", "mode")
         if self.mode == "peer" and not self.networks and self.proof == "network":

@@ -57,17 +57,17 @@ recording.name = "{cal}"  #! recording.name: has {cal}; known:
 
 recording.name = "{trunk}"  #! recording.name: needs {call}, or one call would take
 
-store.url = "${URL}"  #! store.url: begins with postgresql://
+store.url = "${URL}"  #! store.url: must begin with postgresql://
 
 #% sipgw.config.records.find_spec
 store.url = "${DATABASE}"  #! store.url: PostgreSQL needs asyncpg
 
-store.url = "${PORTLESS}"  #! store.url: is postgresql://
+store.url = "${PORTLESS}"  #! store.url: must be like postgresql://
 
 [[webhooks]]
 name = "crm"
 secret = "${SECRET}"
-url = "ftp://x"  #! webhooks.0.url: is like https://example.com/calls
+url = "ftp://x"  #! webhooks.0.url: must be like https://example.com/calls
 
 [[webhooks]]
 name = "crm"
@@ -77,7 +77,7 @@ url = "https://[x"  #! webhooks.0.url: Invalid IPv6 URL
 [[webhooks]]
 name = "crm"
 url = "https://crm.example"
-secret = "${SHORT}"  #! webhooks.0.secret: has at least 16 characters
+secret = "${SHORT}"  #! webhooks.0.secret: must have at least 16 characters
 
 #% sipgw.config.records.find_spec
 privacy.redact = ["names"]  #! privacy.redact: 'names' needs Presidio
@@ -186,13 +186,13 @@ browser.port_range = [9, 8]  #! browser.port_range: must be two ports between 10
 
 browser.addresses = ["here"]  #! browser.addresses: 'here' is no IP address
 
-browser.stun = ":1"  #! browser.stun: is a name or an IPv4 address, and a port
+browser.stun = ":1"  #! browser.stun: must be a name or an IPv4 address, and a port
 
 browser.turn = ["turn"]  #! browser.turn: one is not like turn:turn.example.com:3478
 
 browser.turn_secret = "${SECRET}"  #! browser.turn_secret: turn needs turn_secret, or turn_user and turn_password
 
-cluster.redis = "${URL}"  #! cluster.redis: begins with redis://
+cluster.redis = "${URL}"  #! cluster.redis: must begin with redis://
 
 #% sipgw.config.cluster.find_spec
 cluster.redis = "${REDIS}"  #! cluster.redis: Redis needs its client

@@ -3,7 +3,7 @@
 ROWS = r"""
 @trunk
 @trunk
-user = "a:b"  #! trunks.1.user: has no colon; write the password as password
+user = "a:b"  #! trunks.1.user: must have no colon; write the password as password
 
 [[trunks]]
 name = "a"

@@ -62,7 +62,7 @@ def test_records_survive(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["h:54x/db", "h:/db", "h:99999/db", "[::1/db"])
 def test_a_url_that_cannot_be_read_is_told_without_its_password(place: str) -> None:
-    with pytest.raises(ValueError, match="url: is postgresql://user:password@host:port/name") as told:
+    with pytest.raises(ValueError, match="url: must be like postgresql://user:password@host:port/name") as told:
         StoreOptions(url=f"postgresql://sipgw:s3cret@{place}")
     assert "s3cret" not in str(told.value)
 
