@@ -8,7 +8,7 @@ this agent alone.
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -24,7 +24,7 @@ from sipgw.agents import deprecations
 from sipgw.agents.music import hold_music, sounds_under
 from sipgw.agents.products import unpriced
 from sipgw.agents.provider_choice import ProviderChoice, unspoken, without_keyterms
-from sipgw.agents.providers import choose, products
+from sipgw.agents.providers import choice_of, products
 from sipgw.config.agent import AgentOptions, RouteOptions
 from sipgw.config.agent_files import DEFAULT
 from sipgw.config.config import AgentConfig, GatewayConfig
@@ -68,8 +68,8 @@ class AgentDefinition:
 
     @cached_property
     def choice(self) -> ProviderChoice:
-        """The providers. Raises `ConfigError` if a named provider has no key."""
-        return choose(self.config, self.told)
+        """The providers. Raises `RuleError` if a named provider cannot be used."""
+        return choice_of(self.config)
 
     @property
     def told(self) -> str:
@@ -124,21 +124,23 @@ class Agents:
         self.all = {name: AgentDefinition(name, each, config) for name, each in {**others, DEFAULT: config}.items()}
         self.routes = config.routes
         self._gone: dict[str, AgentDefinition] = {}
-        faults = dict[str, None]()  # a file of tools that two agents have is told once
-        for one in self.all.values():
+        faults = list[tuple[AgentDefinition, RuleError]]()
+        for one in self._own_first():
             for check in _CHECKS:
                 try:
                     check(one, self.all)
                 except RuleError as error:
-                    faults[str(one.config.explained(error, one.told))] = None
-                except ConfigError as error:
-                    faults[str(error)] = None
+                    faults.append((one, error))
         for key, name in _named(config):
             if name not in self.all:
                 unknown = RuleError(f"{name!r} is no agent; {near_or_all(name, self.all)}", key)
-                faults[str(config.explained(unknown))] = None
+                faults.append((self.all[DEFAULT], unknown))
         if faults:
-            raise ConfigError("\n".join(faults))
+            raise ConfigError("\n".join(_lines(faults)))
+
+    def _own_first(self) -> list[AgentDefinition]:
+        """All, and first the agent of ``sipgw.toml``, from which the others have what their files leave out."""
+        return [self.all[name] for name in dict.fromkeys((DEFAULT, *self.all))]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -149,11 +151,8 @@ class Agents:
     def unspoken(self) -> list[str]:
         """See `sipgw.agents.provider_choice.unspoken`; `sipgw check` refuses it, a gateway starts and says so."""
         keys = ("languages",), ("agent", "stt"), ("agent", "tts")
-        return [
-            str(one.config.explained(RuleError(why, *keys), one.told))
-            for one in self.all.values()
-            for why in unspoken(one.config, one.choice)
-        ]
+        every = self._own_first()
+        return _lines((one, RuleError(why, *keys)) for one in every for why in unspoken(one.config, one.choice))
 
     def unpriced(self) -> list[str]:
         """See `sipgw.agents.products.unpriced`."""
@@ -255,6 +254,15 @@ def _named(config: GatewayConfig) -> Iterator[tuple[Keys, str]]:
         yield ("embed", "agent"), config.embed.agent
 
 
+def _lines(faults: Iterable[tuple[AgentDefinition, RuleError]]) -> list[str]:
+    """A line for each fault. One that an agent has from another, which stands before it, is told of that one alone."""
+    found = dict[str, None]()
+    for one, error in faults:
+        if str(one.config.explained(error)) not in found:
+            found[str(one.config.explained(error, one.told))] = None
+    return list(found)
+
+
 Others = Mapping[str, AgentDefinition]
 """All agents by name."""
 
@@ -344,7 +352,7 @@ _CHECKS = (
     _check_variables, _check_providers, _check_tools, _check_prefetch, _check_knowledge, _check_sounds, _check_mail,
     _check_brain, _check_hand_over,
 )  # fmt: skip
-"""Each raises `RuleError`, or `ConfigError` with the place, for what cannot be used of an agent."""
+"""Each raises `RuleError` for what cannot be used of an agent."""
 
 
 class VariableError(ValueError):

@@ -44,7 +44,9 @@ def _at_level(key: Keys, path: str, dbm0: float) -> bytes:
 def _loop(key: Keys, path: str) -> bytes:
     try:
         found = read_ulaw(Path(path))
-    except (OSError, WavError) as error:
+    except OSError as error:
+        raise RuleError(f"{path}: {error.strerror}", key) from None
+    except WavError as error:
         raise RuleError(str(error), key) from None
     if not RATE <= len(found) <= MOST * RATE:
         raise RuleError(f"{path} must be from 1 to {MOST} s long", key)

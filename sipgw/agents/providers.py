@@ -59,18 +59,16 @@ class Providers:
     """Whether the LLM gets the tools `expect` and `wait`; the embedded LLM knows only its own tools."""
 
 
-def choose(config: AgentConfig, agent: str = "") -> ProviderChoice:
-    """Decide from keys and configuration, which are those of the `agent` of that name.
-
-    Raises `ConfigError` when a named provider cannot be used.
-    """
+def choose(config: AgentConfig) -> ProviderChoice:
+    """Decide from keys and configuration. Raises `ConfigError` when a named provider cannot be used."""
     try:
-        return _choose(config)
+        return choice_of(config)
     except RuleError as error:
-        raise config.explained(error, agent) from None
+        raise config.explained(error) from None
 
 
-def _choose(config: AgentConfig) -> ProviderChoice:
+def choice_of(config: AgentConfig) -> ProviderChoice:
+    """Decide from keys and configuration. Raises `RuleError` when a named provider cannot be used."""
     if config.mcp and find_spec("mcp") is None:
         raise RuleError('[[mcp]] needs a package that is not installed: pip install "sipgw[mcp]"', "mcp")
     missing = [

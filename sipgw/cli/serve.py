@@ -18,6 +18,7 @@ from sipgw.cli.orders import ParentLink, listen_to_signals
 from sipgw.cli.workers import WORKERS_MAX, run_workers
 from sipgw.config.agent_files import load_all
 from sipgw.config.config import AgentConfig, GatewayConfig
+from sipgw.config.errors import ConfigError
 from sipgw.config.options import DEFAULT_FILE
 from sipgw.console import EXPECTED, ConfigFile, err, one_line_errors, working
 from sipgw.gateway.drain import drain
@@ -69,7 +70,11 @@ def serve(
 
     def read() -> tuple[GatewayConfig, Mapping[str, AgentConfig]]:
         settings, agents = load_all(file)
-        sip = replace(settings.sip, host=host or settings.sip.host, port=settings.sip.port if port is None else port)
+        own_port = settings.sip.port if port is None else port
+        try:
+            sip = replace(settings.sip, host=host or settings.sip.host, port=own_port)
+        except ValueError as error:
+            raise ConfigError(f"--host or --port: sip.{error}") from None
         settings = replace(settings, sip=sip)
         return share(settings, agents, own.number, own.of) if own else (settings, agents)
 

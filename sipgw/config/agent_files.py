@@ -91,11 +91,16 @@ def files_of(folder: Path) -> dict[str, Path]:
 
 
 def load_agents(folder: Path, config: GatewayConfig, variables: Mapping[str, str]) -> dict[str, AgentConfig]:
-    """The configurations of all agents: `config` with each file of `folder`, by the file's name. Raises
-    `ConfigError`."""
-    found: dict[str, AgentConfig] = {}
+    """The configurations of all agents: `config` with each file of `folder`, by the file's name. Raises `ConfigError`
+    with the faults of all files."""
+    found, faults = dict[str, AgentConfig](), list[str]()
     for name, path in files_of(folder).items():
-        found[name] = parse_agent(text_of(path), path, config, variables)
+        try:
+            found[name] = parse_agent(text_of(path), path, config, variables)
+        except ConfigError as error:
+            faults.append(str(error))
+    if faults:
+        raise ConfigError("\n".join(faults))
     return found
 
 

@@ -14,6 +14,8 @@ from sipgw.config.options import REFERENCE, OptionError, OptionFault, build
 T = TypeVar("T")
 ENCODING = "utf-8-sig"
 """UTF-8, with or without the byte order mark that editors of Windows put in front."""
+_IN_TOML = re.compile(r" \(at line (\d+), (column \d+)\)$")
+"""The place at the end of an error of `tomllib`."""
 DEEPEST = 20
 """Tables and lists of a file that may stand within each other; the options need 6."""
 
@@ -37,7 +39,10 @@ def read_table(text: str, name: str) -> dict[str, Any]:
     except RecursionError:
         deep = True
     except ValueError as error:  # of TOML, or of a number with too many digits for Python
-        raise ConfigError(f"{name}: {str(error).partition(';')[0]}") from None
+        problem = str(error).partition(";")[0]
+        place = _IN_TOML.search(problem)
+        told = f"{name}:{place[1]}: {problem[: place.start()]} ({place[2]})" if place else f"{name}: {problem}"
+        raise ConfigError(told) from None
     if deep:
         raise ConfigError(f"{name}: more than {DEEPEST} tables and lists stand within each other")
     return table

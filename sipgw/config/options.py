@@ -285,6 +285,8 @@ def _told(option: Option, value: Any) -> str:
     """A value in an error; one that is not repeatable, a table and a list are named by their type."""
     if not option.repeatable or isinstance(value, Mapping | list):
         return next(words for types, words in _TYPES if isinstance(value, types))
+    if isinstance(value, bool):
+        return json.dumps(value)  # as in TOML
     return str(value) if isinstance(value, date) else repr(value)
 
 
@@ -348,9 +350,20 @@ def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> OptionFault:
             at = next((key for key in keys if _written(table, key, None) is not None), keys[0])
             return OptionFault(at, getattr(wrong, "problem", str(wrong)))
         case name if name in _EXPECTED:
-            return OptionFault(path, f"expected {_EXPECTED[name]}, got {given}")
+            brackets = _brackets(option, path, error["input"])
+            return OptionFault(path, brackets or f"expected {_EXPECTED[name]}, got {given}")
     limits = [f"{text} {context[name]}" for name, text in _LIMITS.items() if name in context]
     return OptionFault(path, f"must be {limits[0]}, got {given}" if limits else f"{error['msg']}, got {given}")
+
+
+def _brackets(option: Option | None, path: Keys, value: Any) -> str:
+    """Advice if a table stands in the place of several, or several in the place of one; empty otherwise."""
+    several, name = typing.get_origin(option and option.hint) is tuple, ".".join(map(str, path))
+    if option is None or table_of(option.hint) is None or isinstance(path[-1], int):
+        return ""
+    if several and isinstance(value, Mapping):
+        return f"these are several tables: write [[{name}]], not [{name}]"
+    return f"this is one table: write [{name}], not [[{name}]]" if isinstance(value, list) and not several else ""
 
 
 def _unknown(kind: type, path: Keys) -> str:

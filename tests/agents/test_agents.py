@@ -106,7 +106,7 @@ def test_errors_name_file_line_and_key() -> None:
         assert "move it to sipgw.toml" in wrong(table, "agents/sales.toml")
     assert "stand at the top of an agent's file" in wrong('[agent]\nprompt = "x"\n', "agents/sales.toml")
     assert "leave one of them out" in wrong('+++\nprompt = "a"\n+++\nb')
-    assert "agents/sales.toml: " in wrong("not toml", "agents/sales.toml")
+    assert "agents/sales.toml:1: " in wrong("not toml", "agents/sales.toml")
 
 
 def test_files_are_read_by_name(tmp_path: Path) -> None:

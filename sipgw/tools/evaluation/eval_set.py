@@ -8,6 +8,7 @@ from typing import Literal
 from agent.records import ToolRun
 from agent.rules.rule_error import RuleError
 from sipgw.config.agent import LanguageOptions
+from sipgw.config.config import AgentConfig
 from sipgw.config.files import read_as
 from sipgw.config.people import PersonOptions
 from sipgw.tools.evaluation.by_ear import ByEarOptions
@@ -155,6 +156,7 @@ class EvalSet:
     def __post_init__(self) -> None:
         if not 0 < len(self.utterances) + len(self.calls) <= 5000:
             raise RuleError("a set has from 1 to 5000 utterances and calls", "utterances", "calls")
+        AgentConfig(languages=self.languages)  # its rules hold for them
 
 
 def read_set(path: Path) -> EvalSet:

@@ -9,6 +9,7 @@ from statistics import median
 
 from agent.meter import UsageReport
 from agent.records import Used
+from agent.rules.rule_error import RuleError
 from sipgw.agents.products import product
 from sipgw.agents.providers import choose, opened
 from sipgw.config.config import GatewayConfig
@@ -166,14 +167,14 @@ async def _one(
 
 
 def _with_parts_of(wanted: EvalSet, folder: Path, config: GatewayConfig) -> GatewayConfig:
-    """`config` with the tools, languages and people of the set, as far as it has its own."""
+    """`config` with the tools, languages and people of the set, as far as it has its own. Raises `EvalError`."""
     if wanted.tools:
         config = replace(config, agent=replace(config.agent, tools=str(folder / wanted.tools)), mcp=())
-    return replace(
-        config,
-        languages=wanted.languages or config.languages,
-        people=wanted.people or config.people,
-    )
+    languages, people = wanted.languages or config.languages, wanted.people or config.people
+    try:
+        return replace(config, languages=languages, people=people)
+    except RuleError as error:  # the set does not go with this configuration
+        raise EvalError(f"the set does not fit the configuration: {error}") from None
 
 
 def _minute(config: GatewayConfig, stt: str) -> float | None:

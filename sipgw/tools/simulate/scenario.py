@@ -7,6 +7,7 @@ from typing import Literal
 from agent.rules.rule_error import RuleError, positive
 from agent.turn_taking.options import TurnOptions
 from sipgw.config.agent import AgentOptions, LanguageOptions
+from sipgw.config.config import AgentConfig
 from sipgw.config.files import read_as
 
 
@@ -189,6 +190,7 @@ class Scenario:
             raise RuleError("a scenario has from 1 to 200 steps", "steps")
         if not 0 < self.limit <= 3600:
             raise RuleError("is at most an hour", "limit")
+        AgentConfig(languages=self.languages)  # its rules hold for them
 
 
 def read(path: Path) -> Scenario:
