@@ -3,6 +3,13 @@
 SCENARIOS = r"""
 [[steps]]
 say = "hi"
+[[languages]]
+code = "de"
+[[languages]]
+code = "de"  #! languages.1.code: two languages are called 'de'
+
+[[steps]]
+say = "hi"
 [network]
 reorder = 1  #! network.reorder: must be from 0 to less than 1
 
