@@ -11,6 +11,7 @@ from agent.line import Audio, Digit, Gone, LineEvent
 from sipgw.bounds import FULL
 from sipgw.calls import line_events
 from sipgw.calls.line_events import LineEvents
+from tests.waiting import within
 
 CALL: ContextVar[str] = ContextVar("call", default="")
 
@@ -125,8 +126,7 @@ def test_an_error_ends_the_listening_and_not_the_media(
             events.give(event)
         else:
             events.put(event)
-        await asyncio.wait([listening], timeout=10)
-        assert listening.done()
+        await within(listening)
         events.give(sound(2))
         events.put(Gone("hung up"))
         later: list[LineEvent] = []

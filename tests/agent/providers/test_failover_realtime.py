@@ -16,6 +16,7 @@ from agent.providers.failover_stt import FailoverStt
 from agent.realtime import Reopened
 from tests.fakes.session import FakeSession
 from tests.virtual import run
+from tests.waiting import HANG
 
 
 class Slow(FakeSession):
@@ -101,7 +102,7 @@ def test_one_that_is_given_up_because_of_an_event_is_replaced() -> None:
         for one in (ToolCall("two", "tool", "{}"), ProviderError("second", "lost", temporary=False)):
             second.came.put_nowait(one)
         told: list[Any] = []
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG):
             async for event in realtime.events():
                 told.append(event)
                 match event:
