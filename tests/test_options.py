@@ -135,7 +135,7 @@ def test_nested_tables_and_lists() -> None:
         ({"inner": {}}, ("inner", "name"), "'name' is missing"),
         ({"inner": 5}, ("inner",), "expected a table"),
         ({"trunks": [{"name": "a"}, {"name": 7}]}, ("trunks", 1, "name"), "expected a string"),
-        ({"trunks": {"name": "a"}}, ("trunks",), "expected a list"),
+        ({"trunks": {"name": "a"}}, ("trunks",), "these are several tables: write [[trunks]], not [trunks]"),
         ({"inner": {"name": "x", "limits": [1]}}, ("inner", "limits"), "expected 2 values"),
     ],
 )
