@@ -1,6 +1,7 @@
 """The sets: what callers do to the agent, and the figures that come of it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from tests.bench.gate import percentile
 from tests.bench.turns import company, compose, listening, measures
@@ -13,6 +14,8 @@ PAUSES = (0.4, 0.7, 1.0, 1.5)
 GROUPS = (0.6, 0.9, 1.2)
 LATE = (2.6, 3.4, 3.8, 4.4)
 """Pauses longer than some limits: of the agent, of the recogniser."""
+QUIETER = (3, 6)
+"""Decibels by which interruptions are quieter than the turns of the same caller."""
 QUESTIONS = ("What is your order number?", "Go ahead and tell me please.")
 """One has a word that asks for a dictation, one has none."""
 
@@ -165,6 +168,10 @@ def interruptions(bench: Bench) -> Figures:
         "after a murmur: onset to silence p50 ms": 1000 * percentile(heard, 0.5),
         "after a murmur: onset to silence p95 ms": 1000 * percentile(heard, 0.95),
     }
+    for below in QUIETER:
+        softer = [replace(clip, sound=clip.sound * 10 ** (-below / 20)) for clip in clips]
+        missed = [measures.missed(*one) for one in into_replies(bench, softer, 1.5)]
+        found[f"{below} dB quieter than the caller's turns: interruptions missed %"] = share(sum(missed), len(missed))
     over = 0
     long = [compose.joined(f"long{n}", bench.clips(4, 4 * n), [0.25]) for n in range(4)]
     for held, spoken, *_ in (made := into_replies(bench, long, 2.0)):
