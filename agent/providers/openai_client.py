@@ -173,6 +173,8 @@ class ModelClient:
                 response: httpx2.Response = await self.sdk.post(
                     path, cast_to=httpx2.Response, body=spoken, options={"timeout": timeout}, stream=True
                 )
+            except UnicodeEncodeError:
+                request = _whole(request)
             except self._package.APIConnectionError as error:
                 if again or not self._had_ended(error):
                     raise
@@ -297,6 +299,18 @@ def _unsent(error: BaseException) -> bool:
 def _is_of(error: BaseException | None, *kinds: type[BaseException]) -> bool:
     """Whether an error of these kinds is behind `error`."""
     return error is not None and (isinstance(error, kinds) or _is_of(error.__cause__, *kinds))
+
+
+def _whole(value: Any) -> Any:
+    """`value`, of JSON, without halves of characters: recognisers and models may tell one, and UTF-8 has none."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {_whole(key): _whole(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_whole(one) for one in value]
+    return value
 
 
 def _told(error: Any, name: str) -> str:

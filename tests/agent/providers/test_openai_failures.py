@@ -1,5 +1,7 @@
 """What goes wrong with a model is told alike by every interfaces: in time, with its meaning, without the key."""
 
+from typing import Any
+
 import pytest
 
 from agent.errors import ProviderError
@@ -56,7 +58,7 @@ def test_a_wrong_key_is_refused_without_a_part_of_it(kind):
     assert "sk-t" not in str(error)
 
 
-LONG = [
+LONG: list[dict[str, Any]] = [
     ASK[0],
     {"role": "assistant", "content": "Hello, this is Acme Store."},
     {"role": "user", "content": "Where is my order?"},
@@ -126,3 +128,17 @@ def test_closing_the_reply_cancels_it_upstream(kind):
         await fake.until_cancelled()
 
     kind.thinking(scenario, Reply(["one", "two"], stall_after=kind.begun))
+
+
+@every
+def test_half_of_a_character_in_what_was_said_ends_no_call(kind):
+    """A recogniser or a model may tell one: ``\\ud83d`` alone is good JSON."""
+
+    async def scenario(model, fake):
+        asked = [{**one, "content": f"{one['content']}\ud83d"} if one["content"] else one for one in LONG]
+        found = [piece async for piece in model.reply(asked, TOOLS) if isinstance(piece, Text)]
+        return found, str(fake.requests)
+
+    found, requests = kind.thinking(scenario, Reply(["Yes."]))
+    assert found == [Text("Yes.")]
+    assert "And the lamp??" in requests
