@@ -121,11 +121,13 @@ class Agents:
 
     def __init__(self, config: GatewayConfig, others: Mapping[str, AgentConfig]) -> None:
         self.config = config
-        self.all = {name: AgentDefinition(name, each, config) for name, each in {**others, DEFAULT: config}.items()}
+        # First the agent of ``sipgw.toml``, from which the others have what their files leave out.
+        every = {DEFAULT: config} | {**others, DEFAULT: config}
+        self.all = {name: AgentDefinition(name, each, config) for name, each in every.items()}
         self.routes = config.routes
         self._gone: dict[str, AgentDefinition] = {}
         faults = list[tuple[AgentDefinition, RuleError]]()
-        for one in self._own_first():
+        for one in self.all.values():
             for check in _CHECKS:
                 try:
                     check(one, self.all)
@@ -138,10 +140,6 @@ class Agents:
         if faults:
             raise ConfigError("\n".join(_lines(faults)))
 
-    def _own_first(self) -> list[AgentDefinition]:
-        """All, and first the agent of ``sipgw.toml``, from which the others have what their files leave out."""
-        return [self.all[name] for name in dict.fromkeys((DEFAULT, *self.all))]
-
     @property
     def notes(self) -> tuple[str, ...]:
         """The notes of all agents, each once, and the products without a price although a cap is set."""
@@ -151,7 +149,7 @@ class Agents:
     def unspoken(self) -> list[str]:
         """See `sipgw.agents.provider_choice.unspoken`; `sipgw check` refuses it, a gateway starts and says so."""
         keys = ("languages",), ("agent", "stt"), ("agent", "tts")
-        every = self._own_first()
+        every = self.all.values()
         return _lines((one, RuleError(why, *keys)) for one in every for why in unspoken(one.config, one.choice))
 
     def unpriced(self) -> list[str]:
