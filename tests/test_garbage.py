@@ -2,12 +2,19 @@
 
 import asyncio
 import gc
+import os
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from sipgw.gateway import garbage
+from tests.bench.start import CONFIG
+
+ROOT = Path(__file__).parent.parent
 
 
 class Knot:
@@ -69,3 +76,26 @@ def test_objects_that_somebody_else_froze_stay_frozen() -> None:
     gc.freeze()
     asyncio.run(scenario())
     assert gc.get_freeze_count() > 10_000, "every full collection would visit the objects of all tests"
+
+
+SERVE = """
+import gc, os, signal
+import sipgw.cli.banner
+from sipgw.cli.main import app
+
+full = []
+gc.callbacks.append(lambda phase, about: full.append(phase) if about["generation"] == 2 else None)
+sipgw.cli.banner.say_how_to_call = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+app(["serve"], standalone_mode=False)
+print(full.count("start"))
+"""
+
+
+@pytest.mark.slow
+def test_the_start_of_a_gateway_looks_for_garbage_once(tmp_path: Path) -> None:
+    (tmp_path / "sipgw.toml").write_text(CONFIG)
+    environment = os.environ | {"BENCH_KEY": "none", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", SERVE], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "1"

@@ -1,6 +1,5 @@
 """The command line. Each command is imported when it is used, so that it does not load the others."""
 
-import gc
 import os
 import sys
 from functools import cache
@@ -12,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from sipgw import __version__
+from sipgw.uncollected import uncollected
 
 GROUP = "sipgw.commands"
 """Entry point group: each entry is a table like `OWN`. One that cannot be used is left out, and `problems` says why."""
@@ -114,12 +114,8 @@ class Commands(TyperGroup):
     def load(self, name: str) -> None:
         """Import a command, with its options."""
         module, _, attribute = commands()[name][0].partition(":")
-        gc.disable()  # an import makes a hundred thousand objects and hardly any garbage: looking for it took a fifth
-        try:
+        with uncollected():
             found = getattr(import_module(module), attribute)
-        finally:
-            gc.enable()
-            gc.freeze()
         alone = typer.Typer(**LOOK, add_completion=False)
         alone.callback()(lambda: None)
         if isinstance(found, typer.Typer):

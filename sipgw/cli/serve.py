@@ -32,6 +32,7 @@ from sipgw.sip.endpoint import EndpointError
 from sipgw.sip.handover import Offer
 from sipgw.sip.transports import BOTH, TLS_PORT, listening_hosts, not_free
 from sipgw.telemetry import log
+from sipgw.uncollected import uncollected
 from sipgw.web.local_key import key_file
 from sipgw.web.server import Dashboard, WebError, listen
 
@@ -100,7 +101,7 @@ async def _serve(
     if link is None:
         listen_to_signals(stop, hurry, reload)
     async with contextlib.AsyncExitStack() as stack:
-        with working("starting"):
+        with working("starting"), uncollected():  # providers and the dashboard import their packages here
             gateway = await stack.enter_async_context(Gateway(settings, agents=agents))
             commands = key_file(settings.store.path)
             reloading = Reloading(gateway, read, link)
@@ -108,7 +109,7 @@ async def _serve(
             dashboard = await stack.enter_async_context(Dashboard(gateway, settings.web, commands, prompts))
             dialling = await stack.enter_async_context(OutboundDialer(gateway))
             offer = await stack.enter_async_context(Offer(settings.store.handover, stop.set))
-            await stack.enter_async_context(when_quiet(lambda: gateway.calls))
+        await stack.enter_async_context(when_quiet(lambda: gateway.calls))
         if link is None:
             say_how_to_call(gateway, dashboard)
         else:
