@@ -1,11 +1,13 @@
-"""Look-ups of host names by clients of HTTP, websockets and databases, in a bounded pool of threads.
+"""The event loop of a process: its look-ups of host names, and the memory of its TLS connections.
 
-asyncio gives them to the executor of the loop. The usual one has few threads and a queue without a bound, and the
-process waits at its end for look-ups that hang.
+asyncio gives look-ups to the executor of the loop. The usual one has few threads and a queue without a bound, and the
+process waits at its end for look-ups that hang. So clients of HTTP, websockets and databases look names up in a bounded
+pool of threads.
 """
 
 import asyncio
 import socket
+from asyncio import sslproto
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
@@ -16,6 +18,10 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 LOOKUPS = Pool("the names of services", workers=32, waiting=256)
+TLS_BUFFER = 16 * 1024
+"""Bytes that a TLS connection reads at once: the longest record (RFC 8446 §5.1). asyncio keeps a buffer of 256 KiB for
+each connection, which is most of the memory of a call, and of a phone that is registered over TLS.
+"""
 
 
 class _Executor(ThreadPoolExecutor):
@@ -33,7 +39,11 @@ class _Executor(ThreadPoolExecutor):
 
 
 def run_main(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` as the main task of a process, as `asyncio.run` does; names are looked up in `LOOKUPS`."""
+    """Run `work` as the main task of a process, as `asyncio.run` does.
+
+    Names are looked up in `LOOKUPS`. All TLS connections of the process have buffers of `TLS_BUFFER`.
+    """
+    sslproto.SSLProtocol.max_size = TLS_BUFFER  # asyncio has no option for it
     with asyncio.Runner() as runner:
         runner.get_loop().set_default_executor(_Executor(max_workers=1))
         return runner.run(work)

@@ -1,14 +1,18 @@
-"""Names that clients look up: the threads for them are bounded, refuse what is too much, and hold no process up."""
+"""The event loop of a process: look-ups of names are bounded and hold no process up, and TLS connections are small."""
 
 import asyncio
 import socket
+import ssl
 import sys
 import threading
+import tracemalloc
+from asyncio import sslproto
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import trustme
 from websockets.asyncio.client import connect
 
 from agent.authorities import tls
@@ -78,3 +82,42 @@ async def failed(asked: Any) -> None:
 def test_a_process_ends_though_a_name_is_still_looked_up() -> None:
     ended = ran([sys.executable, "-c", HANGING], cwd=Path(__file__).parent.parent.parent)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+CONNECTIONS = 10
+MOST = 120_000
+"""Bytes of both ends of one connection; with asyncio's own buffers they are 560,000."""
+
+
+def test_a_tls_connection_takes_little_memory_and_carries_long_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = trustme.CA()
+    served, trusted = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(served)
+    authority.configure_trust(trusted)
+    message = bytes(range(256)) * 4096
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(100_000):
+            writer.write(piece)
+            await writer.drain()
+        writer.close()
+
+    async def scene() -> int:
+        server = await asyncio.start_server(echo, "localhost", 0, ssl=served)
+        port = server.sockets[0].getsockname()[1]
+        began = tracemalloc.get_traced_memory()[0]
+        ends = [await asyncio.open_connection("localhost", port, ssl=trusted) for _ in range(CONNECTIONS)]
+        taken = tracemalloc.get_traced_memory()[0] - began
+        for reader, writer in ends:
+            writer.write(message)
+            assert await reader.readexactly(len(message)) == message
+            writer.close()
+        server.close()
+        return taken
+
+    monkeypatch.setattr(sslproto.SSLProtocol, "max_size", sslproto.SSLProtocol.max_size)  # it is put back at the end
+    tracemalloc.start()
+    try:
+        assert run_main(scene()) < CONNECTIONS * MOST
+    finally:
+        tracemalloc.stop()
