@@ -1,4 +1,4 @@
-"""Makes outgoing calls: through the first trunk that accepts them, or to the phone of an account."""
+"""Makes outgoing calls to telephone numbers, through the first trunk that accepts them."""
 
 import asyncio
 import contextlib
@@ -15,13 +15,11 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
 from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
-from sipgw.sip.dialog import Peer
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.events import CallEvent, Ended, Offered
 from sipgw.sip.fields import NameAddr
 from sipgw.sip.identity import number_of as number_in
 from sipgw.sip.leg import Leg, Progress
-from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
 from sipgw.trunks.causes import kind_of
 from sipgw.trunks.route_selector import PENALTY, Attempt, NotDialled, RouteSelector
@@ -103,7 +101,6 @@ class Originator:
         self,
         endpoint: Endpoint,
         routes: RouteSelector,
-        registrar: Registrar,
         places: TrunkSlots,
         gate: OutboundGate,
         signer: "StirSigner | None" = None,
@@ -112,7 +109,6 @@ class Originator:
         self._signer = signer
         self._endpoint = endpoint
         self._routes = routes
-        self._registrar = registrar
         self.places = places
         self._ringing: dict[Leg, TrunkOptions] = {}
         self._calling: list[tuple[str, str]] = []
@@ -356,27 +352,6 @@ class Originator:
     def _signed(self, attempt: Attempt) -> tuple[tuple[str, str], ...]:
         """The headers that vouch for the caller ID of `attempt`; none without a key."""
         return () if self._signer is None else self._signer.fields(*_numbers(attempt))
-
-    async def ring(
-        self, user: str, from_: str, offers: Callable[[Peer], tuple[bytes, ...]], *, ring_timeout: float = 30.0
-    ) -> AnsweredCall:
-        """Call the phones of an account one after the other, each where it was last seen. Raises `CallFailed`.
-
-        `offers` is asked for each phone, as in `originate`.
-        """
-        failure = CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
-        for binding in self._registrar.bindings(user, asyncio.get_running_loop().time()):
-            try:
-                leg, answer = await self._endpoint.invite(
-                    binding.contact, from_, *offers(binding.peer), peer=binding.peer, ring_timeout=ring_timeout
-                )
-            except CallFailed as failed:
-                failure = failed
-                if failed.ended.status >= 600:  # RFC 3261 §21.6: it is about the person, at whatever phone
-                    break
-                continue
-            return AnsweredCall(leg, answer, "")
-        raise failure
 
 
 def _numbers(attempt: Attempt) -> tuple[str, str]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from sipgw.calls.negotiation import OurSide
@@ -12,10 +13,12 @@ from sipgw.calls.transfer_targets import TransferTarget, TransferTargets
 from sipgw.config.people import Mode, PersonOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.inbound.admission import Admission
-from sipgw.sip.dialog import peer_of
+from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.endpoint import CallFailed, Endpoint
-from sipgw.sip.events import Ended
+from sipgw.sip.events import CallEvent, Ended, Offered
+from sipgw.sip.failover import PATIENCE
 from sipgw.sip.identity import is_number, number_of
+from sipgw.sip.leg import Leg
 from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
 
@@ -70,22 +73,13 @@ class TransferDialer:
             ) as made:
                 yield made
         elif not uri.user and uri.host in self.admission.users:
-            yield await self._ring(uri.host, target, shown, side)
+            yield await ring(
+                self.endpoint, self.registrar, uri.host, shown, lambda phone: side.offers("optional", phone),
+                ring_timeout=target.ring_timeout,
+            )  # fmt: skip
         else:
             async with self._through(target, side) as made:
                 yield made
-
-    async def _ring(self, user: str, target: TransferTarget, shown: str, side: OurSide) -> AnsweredCall:
-        """Call the phones of an account."""
-        bindings = self.registrar.bindings(user, asyncio.get_running_loop().time())
-        if not bindings:
-            raise CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
-        host = self.endpoint.contact_host(bindings[0].peer)
-        from_ = f"<{Uri('sip', shown if is_number(shown) else 'agent', host)}>"
-        return await self.originator.ring(
-            user, from_, lambda phone: side.offers("optional", phone),
-            ring_timeout=target.ring_timeout,
-        )  # fmt: skip
 
     @contextlib.asynccontextmanager
     async def _through(self, target: TransferTarget, side: OurSide) -> AsyncIterator[AnsweredCall]:
@@ -101,3 +95,46 @@ class TransferDialer:
             )  # fmt: skip
             number = number_of(target.uri)
             yield AnsweredCall(leg, answer, target.trunk, trunk.from_carrier(number) if trunk else number)
+
+
+async def ring(
+    endpoint: Endpoint,
+    registrar: Registrar,
+    user: str,
+    shown: str,
+    offers: Callable[[Peer], tuple[bytes, ...]],
+    *,
+    ring_timeout: float = 30.0,
+) -> AnsweredCall:
+    """Call the phones of an account one after the other, each where it was last seen; a phone from which no response
+    comes in `PATIENCE` seconds is off, and the next one is called.
+
+    `offers` makes an offer for each phone; `shown` is the caller ID if it is a number. `ring_timeout` is in seconds.
+    Raises `CallFailed`.
+    """
+    failure = CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
+    phones = registrar.bindings(user, asyncio.get_running_loop().time())
+    for phone in phones:
+        from_ = f"<{Uri('sip', shown if is_number(shown) else 'agent', endpoint.contact_host(phone.peer))}>"
+        try:
+            async with asyncio.timeout(None if phone is phones[-1] else PATIENCE) as silence:
+                leg, answer = await endpoint.invite(
+                    phone.contact, from_, *offers(phone.peer), peer=phone.peer, ring_timeout=ring_timeout,
+                    early=functools.partial(_heard, silence),
+                )  # fmt: skip
+        except TimeoutError:
+            continue
+        except CallFailed as failed:
+            failure = failed
+            if failed.ended.status >= 600:  # RFC 3261 §21.6: it is about the person, at whatever phone
+                break
+        else:
+            return AnsweredCall(leg, answer, "")
+    raise failure
+
+
+def _heard(silence: asyncio.Timeout, leg: Leg, event: CallEvent) -> None:
+    """The phone is there."""
+    silence.reschedule(None)
+    if isinstance(event, Offered):
+        leg.reject_offer(488)  # no sound is sent before the answer, so there is nothing to change

@@ -336,7 +336,7 @@ class Gateway:
     def _originator(self, endpoint: Endpoint, gate: Gate, cluster: Cluster | None) -> Originator:
         calls, signer = self.admission.capacity.calls, signer_of(self.config)
         routes = RouteSelector(self.admission.trunks.all, calls, self.watch.reachable)
-        return Originator(endpoint, routes, self.registrar, TrunkSlots(calls, cluster), gate, signer)
+        return Originator(endpoint, routes, TrunkSlots(calls, cluster), gate, signer)
 
     def _limits(self, expenses: Expenses, cluster: Cluster | None) -> tuple[SharedSpent, InboundLimits, TenantLimits]:
         spent = SharedSpent(expenses, cluster)

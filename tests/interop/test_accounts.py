@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.calls.transfer_dialer import ring
 from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import AccountOptions, AdmissionOptions
 from sipgw.config.trunks import TrunkOptions
@@ -126,7 +127,7 @@ def test_a_person_at_a_phone_can_be_called(tmp_path: Path, transport: str) -> No
                 # As a phone behind NAT says: an address that nobody outside can reach.
                 hidden = replace(binding, contact=replace(binding.contact, host="192.168.77.77"))
                 gateway.registrar._bindings["anna"] = (hidden,)
-                made = await gateway.originator.ring("anna", "<sip:agent@127.0.0.1>", lambda phone: (OFFER,))
+                made = await ring(gateway.endpoint, gateway.registrar, "anna", "", lambda phone: (OFFER,))
                 assert made.answer is not None
                 await phone.says("Call established")
                 made.leg.hangup()
@@ -176,7 +177,7 @@ def test_nobody_at_the_phone_is_told(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with cloud(tmp_path, [], [], change=with_accounts()) as world:
             with pytest.raises(CallFailed, match="no phone of 'anna' is registered"):
-                await world.gateway.originator.ring("anna", "<sip:agent@127.0.0.1>", lambda phone: (OFFER,))
+                await ring(world.gateway.endpoint, world.gateway.registrar, "anna", "", lambda phone: (OFFER,))
 
     asyncio.run(scenario())
 

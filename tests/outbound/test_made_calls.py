@@ -1,7 +1,6 @@
 """What a call out is judged, counted and written down as: the number and the caller ID with which it was made."""
 
 import asyncio
-import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,12 +13,9 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.config.config import GatewayConfig
 from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
 from sipgw.records.artifacts.retention import forget
-from sipgw.sip.dialog import peer_of
-from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.leg import Leg
-from sipgw.sip.registrar import Binding, Registrar
-from sipgw.sip.uri import Uri
 from sipgw.trunks.route_selector import RouteSelector
 from sipgw.trunks.trunk_slots import TrunkSlots
 from tests.callee import Callee, callee, rejecting
@@ -91,7 +87,7 @@ def test_the_number_that_the_gate_permits_for_the_next_trunk_is_the_one_that_is_
             options = EndpointOptions("127.0.0.1", 0)
             async with Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
                 ways = RouteSelector(trunks, Counter())
-                out = Originator(endpoint, ways, Registrar(), TrunkSlots(Counter()), gate)  # type: ignore[arg-type]
+                out = Originator(endpoint, ways, TrunkSlots(Counter()), gate)  # type: ignore[arg-type]
                 async with out.originate(OriginateRequest(EXTENSION), lambda attempt: (OFFER,)) as made:
                     assert (made.number, second.legs[0].request.uri.user) == (OTHER, OTHER)
                     assert first.legs[0].request.uri.user == EXTENSION
@@ -102,34 +98,13 @@ def test_the_number_that_the_gate_permits_for_the_next_trunk_is_the_one_that_is_
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(("status", "rings"), [(486, [1, 1]), (603, [1, 0])])
-def test_who_declines_at_one_phone_is_not_rung_at_the_next(status: int, rings: list[int]) -> None:
-    """RFC 3261 §16.7: a 6xx is about the person, and no other phone of theirs is tried."""
-
-    async def scenario() -> None:
-        async with callee(rejecting(status)) as desk, callee(rejecting(480)) as mobile:
-            registrar = Registrar()
-            for phone, preference in ((desk, 1.0), (mobile, 0.5)):
-                contact = Uri("sip", "anna", "127.0.0.1", phone.port)
-                registrar.restore("anna", Binding(contact, peer_of(contact), math.inf, "c", 1, preference))
-            options = EndpointOptions("127.0.0.1", 0)
-            async with Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
-                ways = RouteSelector([], Counter())
-                out = Originator(endpoint, ways, registrar, TrunkSlots(Counter()), None)  # type: ignore[arg-type]
-                with pytest.raises(CallFailed):
-                    await out.ring("anna", "<sip:agent@127.0.0.1>", lambda phone: (OFFER,))
-            assert [len(phone.legs) for phone in (desk, mobile)] == rings
-
-    asyncio.run(scenario())
-
-
 @pytest.mark.faults("C1")
 def test_without_a_gate_nobody_is_called() -> None:
     async def scenario() -> None:
         options = EndpointOptions("127.0.0.1", 0)
         async with callee() as person, Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
             ways = RouteSelector([person.trunk(country="US")], Counter())
-            out = Originator(endpoint, ways, Registrar(), TrunkSlots(Counter()), None)  # type: ignore[arg-type]
+            out = Originator(endpoint, ways, TrunkSlots(Counter()), None)  # type: ignore[arg-type]
             with pytest.raises(AttributeError):
                 async with out.originate(OriginateRequest(NUMBER), lambda attempt: (OFFER,)):
                     pytest.fail("a call was made that nobody has permitted")

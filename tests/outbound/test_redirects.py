@@ -16,7 +16,6 @@ from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.message import Request
-from sipgw.sip.registrar import Registrar
 from sipgw.sip.uri import Uri
 from sipgw.trunks.route_selector import RouteSelector
 from sipgw.trunks.trunk_slots import TrunkSlots
@@ -115,7 +114,7 @@ async def dialled(node: Carrier, gate: Gate, **more: Any) -> str:
     options = EndpointOptions("127.0.0.1", 0)
     ways = RouteSelector([trunk(node.place, networks=("127.0.9.2/32",), **more)], Counter())
     async with Endpoint(options, lambda leg: leg.reject(403), lambda *_: None) as endpoint:
-        out = Originator(endpoint, ways, Registrar(), TrunkSlots(Counter()), gate)
+        out = Originator(endpoint, ways, TrunkSlots(Counter()), gate)
         try:
             async with out.originate(OriginateRequest(NUMBER), lambda attempt: (OFFER,)) as made:
                 made.leg.hangup()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.calls.transfer_dialer import ring
 from sipgw.config.config import GatewayConfig
 from sipgw.config.inbound import AccountOptions
 from sipgw.policy.inbound.kept_phones import KeptPhones
@@ -113,7 +114,7 @@ def test_a_person_at_a_phone_is_reached_after_the_gateway_was_restarted(tmp_path
                     await asyncio.sleep(0.02)
                 phone._registrations.clear()  # the phone does not know that the gateway goes
             async with cloud(tmp_path, [], [], change=accounts) as world:
-                made = await world.gateway.originator.ring("anna", "<sip:agent@127.0.0.1>", lambda phone: (OFFER,))
+                made = await ring(world.gateway.endpoint, world.gateway.registrar, "anna", "", lambda phone: (OFFER,))
                 assert isinstance(made.leg, Leg)
                 made.leg.hangup()
 
