@@ -17,7 +17,7 @@ from sipgw.calls.sip_connection import SipConnection, SipLeg
 from sipgw.config.tenants import tenant_named, tenant_of
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
-from sipgw.policy.inbound.admission import Admission
+from sipgw.policy.inbound.admission import ACCOUNTS_TRUNK, Admission
 from sipgw.policy.inbound.limits import Caller
 from sipgw.policy.inbound.refusals import RefusalEntry
 from sipgw.sip.identity import Identity
@@ -57,7 +57,7 @@ class CallDispatcher:
             self._replace(leg, trunk)
             return
         _introduce(leg, trunk)
-        services, identity = self.services.snapshot(), _identity(leg.request, trunk)
+        services, identity = self.services.snapshot(), self._identity(leg, trunk)
         if services.originator.comes_back(identity.number, [trunk.from_carrier(one) for one in identity.diverted]):
             now = asyncio.get_running_loop().time()
             self._admission.note(trunk, RefusalEntry.of(leg.request, leg.source, now, BUSY, SENT_BACK))
@@ -149,11 +149,18 @@ class CallDispatcher:
                     return
                 _introduce(leg, info.trunk)
                 if connection.replace(leg):
-                    info.spoken_by(_identity(leg.request, info.trunk))
+                    info.spoken_by(self._identity(leg, info.trunk))
                     _follow_identity(leg, info)
                 return
         _introduce(leg, trunk)
         self.services.originator.pick_up(leg, beside)
+
+    def _identity(self, leg: Leg, trunk: TrunkOptions) -> Identity:
+        """Who calls; from a phone of an account its owner, for the phone can write any number."""
+        identity = Identity.of(leg.request, trusted=trunk.trust_identity)
+        if trunk is ACCOUNTS_TRUNK and not identity.withheld:
+            identity = replace(identity, number=self._admission.user(leg.request))
+        return replace(identity, number=trunk.from_carrier(identity.number))
 
 
 def _introduce(leg: Leg, trunk: TrunkOptions) -> None:
@@ -162,11 +169,6 @@ def _introduce(leg: Leg, trunk: TrunkOptions) -> None:
     leg.known_as(trunk.proxy_uri or trunk.domain_uri)
     if trunk.accept_refer:
         leg.let_refer()
-
-
-def _identity(request: Request, trunk: TrunkOptions) -> Identity:
-    identity = Identity.of(request, trusted=trunk.trust_identity)
-    return replace(identity, number=trunk.from_carrier(identity.number))
 
 
 def _follow_identity(leg: Leg, info: CallInfo) -> None:
