@@ -107,14 +107,18 @@ async def ring(
     ring_timeout: float = 30.0,
 ) -> AnsweredCall:
     """Call the phones of an account one after the other, each where it was last seen; a phone from which no response
-    comes in `PATIENCE` seconds is off, and the next one is called.
+    comes in `PATIENCE` seconds is off, and the next one is called. A phone that was reached is not called by a further
+    flow (RFC 5626 §5.3).
 
     `offers` makes an offer for each phone; `shown` is the caller ID if it is a number. `ring_timeout` is in seconds.
     Raises `CallFailed`.
     """
     failure = CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
     phones = registrar.bindings(user, asyncio.get_running_loop().time())
+    reached: set[str] = set()
     for phone in phones:
+        if phone.phone in reached:
+            continue
         from_ = f"<{Uri('sip', shown if is_number(shown) else 'agent', endpoint.contact_host(phone.peer))}>"
         try:
             async with asyncio.timeout(None if phone is phones[-1] else PATIENCE) as silence:
@@ -128,6 +132,7 @@ async def ring(
             failure = failed
             if failed.ended.status >= 600:  # RFC 3261 §21.6: it is about the person, at whatever phone
                 break
+            reached.update({phone.phone} if failed.ended.by != "network" else ())
         else:
             return AnsweredCall(leg, answer, "")
     raise failure

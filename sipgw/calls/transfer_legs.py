@@ -1,5 +1,6 @@
 """The further legs of one call: each counts on its trunk and on the bill of the call, and passes the gate."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -111,7 +112,7 @@ class TransferLegs:
     async def _permitted(self, uri: Uri, *, dialog: bool) -> ReferTarget:
         """The destination of a call to `uri`. Raises `NotDialled`, also if the gate refuses it."""
         info, gate = self.context.info, self.services.originator.gate
-        if self.services.transfer_dialer.registrar.seen_at(uri):
+        if self.services.transfer_dialer.registrar.seen_at(uri, asyncio.get_running_loop().time()):
             return ReferTarget.known(uri, info.trunk)
         target = ReferTarget.of(uri, info.trunk, dialog=dialog)
         if not target.outside:
@@ -127,7 +128,7 @@ class TransferLegs:
     ) -> AsyncIterator[tuple[Leg, FurtherLeg]]:
         services, context, trunk = self.services, self.context, self.context.info.trunk
         async with services.originator.counted(trunk):
-            phone = services.transfer_dialer.registrar.seen_at(target.uri)
+            phone = services.transfer_dialer.registrar.seen_at(target.uri, asyncio.get_running_loop().time())
             reached = await invite_on_trunk(services.endpoint, trunk, target.uri, leg, side, fields, phone)
             billed = FurtherLeg(trunk.name, target.number, datetime.now(UTC))
             if context.bill is not None:

@@ -82,7 +82,7 @@ class Endpoint:
         register: Register = no_registrar,
         known: Screen = lambda host: True,
         bound: Callable[[float], Iterable[int]] = lambda now: (),
-        forbidden: Callable[[Uri], str] = lambda target: "",
+        forbidden: Callable[[Uri, float], str] = lambda target, now: "",
     ) -> None:
         self.options = options
         callbacks = StreamCallbacks(

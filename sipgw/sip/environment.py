@@ -20,5 +20,5 @@ class Environment(NamedTuple):
     """Notes that `peer` sees us at this host and port; returns whether `address` changes by this."""
     session_expires: int = 0
     """The session interval that we ask for, seconds; 0 asks for none and accepts the others' (RFC 4028)."""
-    forbidden: Callable[[Uri], str] = lambda target: ""
-    """The reason why no INVITE may have this Request-URI and no REFER this target; empty if it may."""
+    forbidden: Callable[[Uri, float], str] = lambda target, now: ""
+    """The reason why, at this time, no INVITE may have this Request-URI and no REFER this target; empty if it may."""

@@ -94,7 +94,7 @@ class InviteClient(InviteDialog):
 
     def start(self, now: float) -> None:
         """Send the INVITE. Ringing may last `ring_timeout`; Timer B ends only a silence (§17.1.1.2)."""
-        if cause := self.core.environment.forbidden(self.invite.uri):
+        if cause := self.core.environment.forbidden(self.invite.uri, now):
             self.finish(Ended("gateway", "403", cause, 403), now)
             return
         self._timer = self.core.timers.at(now + self._ring_timeout, self._rang_long_enough)

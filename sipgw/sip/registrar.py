@@ -3,10 +3,11 @@
 The caller has authenticated each request: it comes here with its proven user.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from sipgw.sip.checks import ALLOW, unsupported
 from sipgw.sip.dialog import Peer
@@ -60,6 +61,11 @@ class Binding:
     """The instance of the phone and the number of its flow (RFC 5626 §4.2): a later REGISTER with the same replaces
     this one, whatever address it names by then. Empty if the phone names none."""
 
+    @property
+    def phone(self) -> str:
+        """What all flows of one phone have in common: its instance, or the Contact of a phone that names none."""
+        return self.flow.rpartition(";reg-id=")[0] or str(self.contact)
+
     def same(self, contact: NameAddr, flow: str) -> bool:
         """Whether a REGISTER for `contact` is about this phone."""
         return self.flow == flow if self.flow and flow else self.contact.equivalent(contact.uri)
@@ -90,13 +96,15 @@ class Registrar:
 
     def bound(self, now: float) -> set[int]:
         """The numbers of the connections that phones are reached by."""
-        every = (one for bindings in self._bindings.values() for one in bindings)
-        return {one.peer.connection for one in every if one.expires > now}
+        return {one.peer.connection for one in self._live(now)}
 
-    def seen_at(self, contact: Uri) -> Peer | None:
-        """The address of the phone that registered this Contact; None if there is none."""
+    def seen_at(self, contact: Uri, now: float) -> Peer | None:
+        """The address of the phone that is registered with this Contact; None if there is none."""
+        return next((one.peer for one in self._live(now) if one.contact == contact), None)
+
+    def _live(self, now: float) -> Iterator[Binding]:
         every = (one for bindings in self._bindings.values() for one in bindings)
-        return next((one.peer for one in every if one.contact == contact), None)
+        return (one for one in every if one.expires > now)
 
     def register(self, user: str, request: Request, source: Peer, now: float) -> RegisterResponse:
         """Take a REGISTER that `user` has sent from `source`; all of it is done, or nothing (§10.3)."""
@@ -127,9 +135,14 @@ class Registrar:
         return RegisterResponse(200, headers=(*listed, *(flows if kept else ())))
 
     def _leads_away(self, user: str, binding: Binding) -> bool:
-        """Whether the Contact names a server, and not the phone. Who is sent there, e.g. by REFER, would call whatever
-        number the phone has put into it."""
-        places = {_canonical(host) for host in (binding.contact.host, binding.contact.param("maddr")) if host}
+        """Whether the Contact names a server, or may name one, and not the phone. Who is sent there, e.g. by REFER,
+        would call whatever number the phone has put into it."""
+        contact = binding.contact
+        places = {_canonical(host) for host in (contact.host, contact.param("maddr")) if host}
+        called = unquote(contact.user)
+        number = called and called != user and not called[:1].isalpha()
+        if number and not all(is_address(place) for place in places):
+            return True  # the owner of a host name decides where it leads, perhaps to a carrier
         return any(self._foreign(user, place) for place in places - {_canonical(binding.peer.host)})
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 
 from sipgw.sip.call_state import CallState
 from sipgw.sip.checks import unwanted
@@ -38,8 +39,8 @@ class Transferor:
         self._limit: Timer | None = None
         self._until = 0.0
         self._number = 0
-        self._over: set[int] = set()
-        """CSeq numbers of REFERs whose outcome is known; they name their subscriptions (§2.4.6)."""
+        """The CSeq number of the latest REFER; with credentials it has a higher one. The numbers name the subscriptions
+        (§2.4.6), so a lower one is that of an earlier REFER."""
         self._subscribed = False
         self._rang = False
         self._believed_from = 0.0
@@ -53,7 +54,7 @@ class Transferor:
         if call.dialog is None or not call.up or self._limit is not None:
             call.on_event(Referred(False, 0, "the call is not up, or being transferred"))
             return
-        if cause := call.core.environment.forbidden(target):
+        if cause := call.core.environment.forbidden(target, now):
             call.on_event(Referred(False, 403, cause))
             return
         if replaces is not None:
@@ -61,7 +62,7 @@ class Transferor:
         self._until = now + RING_LIMIT
         self._limit = self._wait(now)
         self._subscribed = True
-        self._number = 0
+        self._number = call.dialog.local_number + 1
         self._rang, self._passed_on = replaces is not None, False  # the replaced call is answered already
         self._believed_from = now if self._rang else now + ANSWER_TIME
         fields = (
@@ -69,19 +70,19 @@ class Transferor:
             ("Referred-By", f"<{call.dialog.local.uri}>"),
             ("Supported", "norefersub"),
         )
-        call.request("REFER", now, fields=fields, on_final=self._answered)
+        call.request("REFER", now, fields=fields, on_final=partial(self._answered, self._number))
 
-    def _answered(self, response: Response | None, now: float) -> None:
+    def _answered(self, number: int, response: Response | None, now: float) -> None:
         del now
+        if number != self._number:
+            return  # of an earlier REFER, which was given up
         if response is None:
             self._outcome(Referred(False, 408, "no answer to REFER"))
         elif response.status >= 300:
             self._outcome(Referred(False, response.status, response.reason))
-        else:
-            self._number = response.cseq.number
-            if (response.headers.get("refer-sub") or "").strip().lower() == "false":
-                # RFC 4488 §4: they accept, but will report no outcome.
-                self._outcome(Referred(True, UNPROVEN, "passed on; the other side does not tell what came of it"))
+        elif (response.headers.get("refer-sub") or "").strip().lower() == "false":
+            # RFC 4488 §4: they accept, but will report no outcome.
+            self._outcome(Referred(True, UNPROVEN, "passed on; the other side does not tell what came of it"))
 
     def notified(self, request: Request, transaction: Transaction, now: float) -> None:
         """Answer a NOTIFY (RFC 6665 §4.1.3), and learn the outcome from its status line (RFC 3515 §2.4.5)."""
@@ -94,7 +95,7 @@ class Transferor:
         else:
             core.respond(transaction, 200, now)
             number = param(parse_params(split(request.headers.get("event") or "", ";")[1:]), "id") or ""
-            if not (number.isascii() and number.isdigit() and int(number[:10]) in self._over):
+            if not (number.isascii() and number.isdigit() and int(number[:10]) < self._number):
                 self._report(request, now)
 
     def _report(self, request: Request, now: float) -> None:
@@ -134,6 +135,4 @@ class Transferor:
             return
         self._limit.cancel()
         self._limit = None
-        if self._number:
-            self._over.add(self._number)
         self._call.on_event(outcome)

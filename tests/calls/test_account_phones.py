@@ -9,7 +9,7 @@ import pytest
 
 from sipgw.calls.originator import AnsweredCall
 from sipgw.calls.transfer_dialer import ring
-from sipgw.sip.dialog import peer_of
+from sipgw.sip.dialog import Peer, peer_of
 from sipgw.sip.endpoint import CallFailed, Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.registrar import Binding, Registrar
@@ -44,6 +44,31 @@ def test_who_declines_at_one_phone_is_not_rung_at_the_next(status: int, rings: l
             with pytest.raises(CallFailed):
                 await rung(endpoint, (desk.port, mobile.port))
             assert [len(phone.legs) for phone in (desk, mobile)] == rings
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("reached", "rings"), [(True, 0), (False, 1)])
+def test_a_phone_with_two_flows_rings_by_the_second_only_if_it_is_not_reached_by_the_first(
+    reached: bool, rings: int
+) -> None:
+    """RFC 5626 §5.3: both flows lead to the same phone."""
+
+    async def scenario() -> None:
+        async with (
+            callee(rejecting(486)) as first,
+            callee(rejecting(480)) as second,
+            Endpoint(EndpointOptions("127.0.0.1", 0), lambda leg: leg.reject(403), lambda *_: None) as endpoint,
+        ):
+            registrar = Registrar()
+            for flow, phone, transport in ((1, first, "udp" if reached else "tcp"), (2, second, "udp")):
+                contact = Uri("sip", "anna", "127.0.0.1", phone.port)
+                peer = Peer(transport, "127.0.0.1", phone.port if reached or flow == 2 else 1)
+                flow_of = f';+sip.instance="<urn:uuid:1>";reg-id={flow}'
+                registrar.restore("anna", Binding(contact, peer, math.inf, "c", 1, 1 / flow, flow_of))
+            with pytest.raises(CallFailed):
+                await ring(endpoint, registrar, "anna", "", lambda phone: (OFFER,))
+            assert [len(phone.legs) for phone in (first, second)] == [int(reached), rings]
 
     asyncio.run(scenario())
 

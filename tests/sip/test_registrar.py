@@ -7,6 +7,7 @@ from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.message import Request
 from sipgw.sip.parse import parse_message
 from sipgw.sip.registrar import LONGEST, MAX_BINDINGS, RegisterResponse, Registrar
+from sipgw.sip.uri import Uri
 from tests.sip.test_endpoint import LOCAL, OPTIONS, admit_all, connect, pick_up, run
 
 NAT = Peer("udp", "198.51.100.9", 40123)
@@ -62,6 +63,11 @@ def test_a_phone_behind_nat_is_found_where_it_was_seen() -> None:
         ("<sip:+19005550100@Carrier.example.>", 403),
         ("<sip:+19005550100@192.168.1.20;maddr=[2001:db8:0::6]>", 403),
         (f"<sip:anna@{NAT.host}>", 200),
+        ("<sip:+19005550100@elsewhere.example>", 403),
+        ("<sip:%2B19005550100@elsewhere.example>", 403),
+        ("<sip:+19005550100@192.168.1.20;maddr=elsewhere.example>", 403),
+        ("<sip:+19005550100@192.168.1.20>", 200),
+        ("<sip:line1@phone.example>", 200),
     ],
 )
 def test_a_phone_cannot_register_a_number_at_a_carrier(contact: str, status: int) -> None:
@@ -74,6 +80,19 @@ def test_a_phone_cannot_register_a_number_at_a_carrier(contact: str, status: int
 def test_a_phone_may_write_its_own_address_in_any_way() -> None:
     registrar, phone = Registrar(lambda user, host: True), Peer("udp", "2001:db8::5", 5060)
     assert registrar.register("anna", ask("<sip:anna@[2001:DB8:0::0005]>"), phone, 0.0).status == 200
+
+
+def test_a_phone_at_a_name_may_have_the_number_of_its_account() -> None:
+    registrar = Registrar()
+    assert registrar.register("1001", ask("<sip:1001@pbx.example>", to="1001"), NAT, 0.0).status == 200
+    assert registrar.register("1001", ask("<sip:1002@pbx.example>", to="1001"), NAT, 0.0).status == 403
+
+
+def test_a_phone_whose_time_is_over_is_seen_nowhere() -> None:
+    registrar, _ = registered(ask("<sip:anna@192.168.1.20>", expires="600"))
+    contact = Uri.parse("sip:anna@192.168.1.20")
+    assert registrar.seen_at(contact, 599.0) == NAT
+    assert registrar.seen_at(contact, 600.0) is None
 
 
 def test_a_binding_ends_with_its_time() -> None:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sipgw.sip.events import Ended, Phase, Referred, ReferRequested
 from sipgw.sip.invite_client import InviteClient
 from sipgw.sip.message import Request, Response
-from sipgw.sip.transferor import ANSWER_TIME
+from sipgw.sip.timers import TIMEOUT
+from sipgw.sip.transferor import ANSWER_TIME, REFER_LIMIT
 from sipgw.sip.uri import Uri
 from tests.sip.test_calls import Call, nothing_left, request_in_dialog
 from tests.sip.wire import ANSWER, INVITE, Wire, in_dialog
@@ -110,6 +111,22 @@ def test_a_late_report_of_an_earlier_referral_is_not_taken_for_the_present_one()
     wire.send(text.replace("Max-Forwards", f"Event: refer;id={first}\nMax-Forwards", 1))
     wire.run(0.1)
     assert [event.status for event in call.there if isinstance(event, Referred)] == [486]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["none at all", "late"])
+def test_a_late_answer_to_an_earlier_refer_is_not_taken_for_that_of_the_present_one(late: bool) -> None:
+    """A REFER without an answer is given up before its transaction is."""
+    wire = Wire()
+    call = Call(wire).answered()
+    wire.drop = lambda source, message: source == A
+    call.server.transferor.refer(Uri.parse("tel:+1444"), wire.now)
+    wire.run(REFER_LIMIT)
+    first = requests(wire, B, "REFER")[0].cseq.number
+    call.server.transferor.refer(Uri.parse("tel:+1555"), wire.now)
+    if late:
+        wire.drop = lambda source, message: source == A and message.cseq.number != first
+    wire.run(TIMEOUT - REFER_LIMIT + 1)
+    assert [event.status for event in call.there if isinstance(event, Referred)] == [408]
 
 
 def test_reports_that_are_lost_come_in_their_order() -> None:
@@ -261,7 +278,7 @@ def test_neither_refer_nor_invite_is_sent_to_a_forbidden_address() -> None:
     wire = Wire()
     call = Call(wire).answered()
     agent = wire.parties[B].agent
-    agent.clients.environment = agent.clients.environment._replace(forbidden=lambda target: f"not {target.user}")
+    agent.clients.environment = agent.clients.environment._replace(forbidden=lambda target, now: f"not {target.user}")
     call.server.transferor.refer(Uri.parse("tel:112"), wire.now)
     wire.run(0.1)
     assert call.there[-1] == Referred(False, 403, "not 112")

@@ -28,8 +28,8 @@ class EmergencyGuard:
         self._gates = gates
         self._registrar = registrar
 
-    def refusal(self, target: Uri) -> str:
-        """Why `target` is not called; empty if it may be. A phone that is registered here has any name."""
+    def refusal(self, target: Uri, now: float) -> str:
+        """Why `target` is not called; empty if it may be. A phone that is registered at the time `now` has any name."""
         written = target.user or (target.host if target.host.isdigit() else "")
         sent = written if target.scheme in ("sip", "sips", "tel") else str(target)
         trunks = self._trunks_of(target)
@@ -37,7 +37,7 @@ class EmergencyGuard:
         as_dialled = bool(trunks) and all(one.number_format == "as_dialled" for one in trunks)
         extensions = {one for gate in self._gates() for one in gate.extensions} if as_dialled else ()
         found = emergency_number(sent, self._countries(trunks), extensions)
-        if not found or self._registrar.seen_at(target) is not None:
+        if not found or self._registrar.seen_at(target, now) is not None:
             return ""
         log.warning("emergency number not called", number=found, host=target.host)
         return f"it reaches the emergency number {found}: {NEVER_CALLED}"

@@ -11,7 +11,7 @@ from typing import Any, Self
 import structlog
 
 from sipgw.sip.boundaries import contained, lasting
-from sipgw.sip.dialog import Peer, peer_of
+from sipgw.sip.dialog import DEFAULT_PORT, Peer
 from sipgw.sip.registrar import LONGEST, Binding, Registrar
 from sipgw.sip.uri import Uri
 from sipgw.state_file import StateFile
@@ -85,20 +85,18 @@ class KeptPhones:
 
 def _line(user: str, binding: Binding, expires: float) -> dict[str, Any]:
     peer = binding.peer
-    where = None if peer.connection else [peer.transport, peer.host, peer.port]
+    # Connections end with the process, and their source ports too: until the phone registers again, it is called at the
+    # port of its Contact, but never at another address than its own, which might be a carrier's.
+    port = (binding.contact.port or DEFAULT_PORT[peer.transport]) if peer.connection else peer.port
     return {
-        "user": user, "contact": str(binding.contact), "peer": where, "expires": expires, "call_id": binding.call_id,
-        "number": binding.number, "preference": binding.preference, "flow": binding.flow,
+        "user": user, "contact": str(binding.contact), "peer": [peer.transport, peer.host, port], "expires": expires,
+        "call_id": binding.call_id, "number": binding.number, "preference": binding.preference, "flow": binding.flow,
     }  # fmt: skip
 
 
 def _binding(line: dict[str, Any], expires: float) -> Binding:
     """Raises `KeyError`, `TypeError` and `ValueError`."""
-    contact = Uri.parse(line["contact"])
-    # Connections end with the process: until the phone registers again, its Contact address is used.
-    peer = peer_of(contact)
-    if line["peer"] is not None:
-        transport, host, port = line["peer"]
-        peer = Peer(str(transport), str(host), int(port))
-    number, preference = int(line["number"]), float(line["preference"])
+    transport, host, port = line["peer"]
+    peer = Peer(str(transport), str(host), int(port))
+    contact, number, preference = Uri.parse(line["contact"]), int(line["number"]), float(line["preference"])
     return Binding(contact, peer, expires, str(line["call_id"]), number, preference, str(line.get("flow", "")))

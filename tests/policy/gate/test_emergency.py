@@ -140,39 +140,39 @@ def test_the_country_is_that_of_the_trunk_that_the_address_belongs_to() -> None:
     india = TrunkOptions("in", "peer", networks=("192.0.2.0/24",), domain="in.test", country="IN")
     pbx = TrunkOptions("pbx", "peer", networks=("10.0.0.0/8",), outbound_proxy="pbx.test", country="US")
     judged = guard(india, pbx).refusal
-    assert judged(Uri.parse("sip:100@in.test"))
-    assert judged(Uri.parse("sip:100@192.0.2.7"))
-    assert not judged(Uri.parse("sip:100@pbx.test"))
-    assert not judged(Uri.parse("sip:100@10.0.0.7"))
-    assert judged(Uri.parse("sip:100@elsewhere.test")), "of an unknown host every country counts"
-    assert judged(Uri.parse("tel:100"))
-    assert judged(Uri.parse("sip:911"))
-    assert judged(Uri.parse("urn:service:sos"))
-    assert not judged(Uri.parse("sip:9.9.1.1"))
+    assert judged(Uri.parse("sip:100@in.test"), 0.0)
+    assert judged(Uri.parse("sip:100@192.0.2.7"), 0.0)
+    assert not judged(Uri.parse("sip:100@pbx.test"), 0.0)
+    assert not judged(Uri.parse("sip:100@10.0.0.7"), 0.0)
+    assert judged(Uri.parse("sip:100@elsewhere.test"), 0.0), "of an unknown host every country counts"
+    assert judged(Uri.parse("tel:100"), 0.0)
+    assert judged(Uri.parse("sip:911"), 0.0)
+    assert judged(Uri.parse("urn:service:sos"), 0.0)
+    assert not judged(Uri.parse("sip:9.9.1.1"), 0.0)
 
 
 def test_extensions_are_those_of_the_pbx_that_is_called() -> None:
     pbx = TrunkOptions("pbx", "peer", networks=("10.0.0.0/8",), domain="pbx.test", number_format="as_dialled")
     carrier = TrunkOptions("us", "peer", networks=("192.0.2.0/24",), domain="carrier.test", country="US")
     judged = guard(pbx, carrier, gate=GateOptions(extensions=("4???",))).refusal
-    assert not judged(Uri.parse("sip:4911@pbx.test"))
-    assert not judged(Uri.parse("sip:4911@10.0.0.7"))
+    assert not judged(Uri.parse("sip:4911@pbx.test"), 0.0)
+    assert not judged(Uri.parse("sip:4911@10.0.0.7"), 0.0)
     others = ("9911@pbx.test", "911@pbx.test", "4%2C911@pbx.test", "4911@carrier.test", "4911@elsewhere.test")
     for other in (*(f"sip:{one}" for one in others), "tel:4911"):
-        assert judged(Uri.parse(other)), other
+        assert judged(Uri.parse(other), 0.0), other
 
 
 def test_without_a_country_that_of_the_gate_counts() -> None:
     pbx = TrunkOptions("pbx", "peer", networks=("10.0.0.0/8",))
-    assert guard(pbx).refusal(Uri.parse("sip:110@10.0.0.7"))
-    assert not guard(pbx, gate=GateOptions(countries=("US",))).refusal(Uri.parse("sip:110@10.0.0.7"))
+    assert guard(pbx).refusal(Uri.parse("sip:110@10.0.0.7"), 0.0)
+    assert not guard(pbx, gate=GateOptions(countries=("US",))).refusal(Uri.parse("sip:110@10.0.0.7"), 0.0)
 
 
 def test_a_registered_phone_may_have_any_name() -> None:
     registrar, contact = Registrar(), Uri.parse("sip:112@10.0.0.9")
     registrar.restore("anna", Binding(contact, Peer("udp", "10.0.0.9", 5060), 1e9, "a", 1))
-    assert not guard(registrar=registrar).refusal(contact)
-    assert guard(registrar=registrar).refusal(Uri.parse("sip:112@10.0.0.8"))
+    assert not guard(registrar=registrar).refusal(contact, 0.0)
+    assert guard(registrar=registrar).refusal(Uri.parse("sip:112@10.0.0.8"), 0.0)
 
 
 def test_no_phone_makes_a_number_of_a_trunk_its_name() -> None:
@@ -185,7 +185,7 @@ def test_no_phone_makes_a_number_of_a_trunk_its_name() -> None:
     request = parse_message(text.encode())
     assert isinstance(request, Request)
     registrar.register("anna", request, source, 0.0)
-    assert guard(pbx, registrar=registrar).refusal(Uri.parse("sip:112@10.0.0.1"))
+    assert guard(pbx, registrar=registrar).refusal(Uri.parse("sip:112@10.0.0.1"), 0.0)
 
 
 PBX = '[[trunks]]\nname = "pbx"\nmode = "peer"\nnetworks = ["10.0.0.0/8"]\ndomain = "10.0.0.1"\ncountry = "DE"\n'

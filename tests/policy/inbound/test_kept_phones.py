@@ -63,13 +63,21 @@ def test_a_binding_is_the_same_after_a_restart(tmp_path: Path) -> None:
     run(scenario)
 
 
-def test_a_phone_on_a_connection_is_looked_for_where_it_says_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("contact", "port"),
+    [
+        ("sip:anna@192.168.1.7;transport=tcp", 5060),
+        ("sip:anna@192.168.1.7:5070;transport=tcp", 5070),
+        ("sip:anna@leads.to.a.carrier.example;transport=tcp", 5060),
+    ],
+)
+def test_a_phone_on_a_connection_is_looked_for_at_its_own_address_only(tmp_path: Path, contact: str, port: int) -> None:
+    """The name in a Contact may lead to a carrier, where a call to the phone would be a call to a number."""
+
     async def scenario() -> None:
-        registrar = await restarted(
-            tmp_path / "phones", {"anna": bound(TCP, 600, Uri.parse("sip:a@192.168.1.7;transport=tcp"))}
-        )
+        registrar = await restarted(tmp_path / "phones", {"anna": bound(TCP, 600, Uri.parse(contact))})
         (again,) = registrar.bindings("anna", asyncio.get_running_loop().time())
-        assert again.peer == Peer("tcp", "192.168.1.7", 5060)
+        assert again.peer == Peer("tcp", TCP.host, port)
 
     run(scenario)
 
