@@ -192,12 +192,13 @@ class InviteClient(InviteDialog):
         dialog.told = ours.uri.host if ours else ""
         self._stop_timer()
         self.session.learn(response)
-        self.session.remote = answered or response.body
+        described = self._early.description(response)
+        self.session.remote = answered or described
         self.session.exchanged()
         self._early.close()
         self.session.timer.answered(response, now)
         self.core.dialogs.add(dialog, self)
-        self.on_event(Confirmed(None if answered else response.body or None))
+        self.on_event(Confirmed(None if answered else described or None))
 
     def _refused(self, response: Response, now: float) -> None:
         if self._cancelled is not None:

@@ -84,6 +84,8 @@ class _Branch:
     """The RSeq of its last reliable response."""
     answer: bytes = b""
     """The answer to our offer in a reliable response."""
+    preview: bytes = b""
+    """The description in the last provisional response that had one: the answer if the 2xx has none."""
 
 
 class Early:
@@ -115,6 +117,7 @@ class Early:
                 return False
             branch = self._branches[tag] = _Branch(Dialog.of_client(self._call.invite, response, peer))
             self._call.core.dialogs.add(branch.dialog, self._call)
+        branch.preview = response.body or branch.preview
         return "100rel" not in response.require or self._acknowledge(branch, response, now)
 
     def _acknowledge(self, branch: _Branch, response: Response, now: float) -> bool:
@@ -143,6 +146,12 @@ class Early:
         # An UPDATE may have changed the session since. With several branches it is unknown which one that was.
         answer = self._exchange.remote if len(self._branches) == 1 else branch.answer
         return dialog, answer if branch.answer else b""
+
+    def description(self, response: Response) -> bytes:
+        """The description of a 2xx, or of the provisional response before it: some send it there alone (RFC 3261
+        §13.2.1: the first is the answer)."""
+        branch = self._branches.get(response.to.tag)
+        return response.body or (branch.preview if branch else b"")
 
     def close(self) -> None:
         """The INVITE is over: requests in an early dialog are answered 481 from now on."""

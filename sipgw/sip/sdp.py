@@ -93,7 +93,7 @@ class Sdp:
             sections[-1].append((line[0], line[2:]))
         session, *media = sections
         if not session or session[0][0] != "v":
-            raise SdpError("no v= line")
+            raise SdpError("no v= line" if data.strip() else "no session description")
         if len(media) > MAX_MEDIA:
             raise SdpError("over 32 media sections")
         fields = dict(reversed(session))

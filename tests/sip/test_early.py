@@ -119,6 +119,17 @@ def test_the_answer_in_a_183_that_is_not_reliable_waits_for_the_200() -> None:
     assert not callee.pracks()
 
 
+def test_a_200_without_a_description_leaves_that_of_the_183_of_its_branch() -> None:
+    """RFC 3261 §13.2.1: the first description is the answer. Some gateways send it only there."""
+    callee = Callee()
+    callee.sends(183, sdp=OFFER, tag="two")
+    callee.sends(183, sdp=ANSWER)
+    callee.sends(180)
+    callee.sends(200)
+    assert callee.call.here[-1] == Confirmed(ANSWER)
+    assert callee.call.client.session.remote == ANSWER
+
+
 def test_the_callee_changes_the_session_by_update_before_it_answers() -> None:
     callee = Callee()
     callee.sends(183, 1, ANSWER)
