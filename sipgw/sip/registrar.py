@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from sipgw.sip.checks import ALLOW, unsupported
-from sipgw.sip.dialog import Peer
+from sipgw.sip.dialog import Peer, is_private
 from sipgw.sip.fields import FieldError, NameAddr, param
 from sipgw.sip.message import Request
 from sipgw.sip.uri import Uri, is_address
@@ -139,11 +139,12 @@ class Registrar:
         would call whatever number the phone has put into it."""
         contact = binding.contact
         places = {_canonical(host) for host in (contact.host, contact.param("maddr")) if host}
+        elsewhere = places - {_canonical(binding.peer.host)}
         called = unquote(contact.user)
         number = called and called != user and not called[:1].isalpha()
-        if number and not all(is_address(place) for place in places):
-            return True  # the owner of a host name decides where it leads, perhaps to a carrier
-        return any(self._foreign(user, place) for place in places - {_canonical(binding.peer.host)})
+        if number and not all(map(is_private, elsewhere)):
+            return True  # nobody knows whose address it is, or where a host name leads: perhaps to a carrier
+        return any(self._foreign(user, place) for place in elsewhere)
 
 
 def _canonical(host: str) -> str:

@@ -66,6 +66,7 @@ def test_a_phone_behind_nat_is_found_where_it_was_seen() -> None:
         ("<sip:+19005550100@elsewhere.example>", 403),
         ("<sip:%2B19005550100@elsewhere.example>", 403),
         ("<sip:+19005550100@192.168.1.20;maddr=elsewhere.example>", 403),
+        ("<sip:+19005550100@203.0.113.9>", 403),
         ("<sip:+19005550100@192.168.1.20>", 200),
         ("<sip:line1@phone.example>", 200),
     ],
