@@ -100,7 +100,7 @@ async def called(
         async with dialer.call(target, shown, side) as made:
             try:
                 try:
-                    described, negotiated = agree(made.leg, side.local)
+                    described, negotiated = agree(made.leg, side)
                 except NotAcceptable as error:
                     raise CallFailed(Ended("gateway", "488", f"the answer cannot be used: {error}", 488)) from None
                 if (trunk := dialer.admission.trunks.named(made.trunk)) is not None:

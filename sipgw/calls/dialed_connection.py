@@ -21,6 +21,7 @@ from sipgw.config.numbers import known
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import CallRinging, Disposition
 from sipgw.sip.endpoint import CallFailed
+from sipgw.sip.events import CallEvent
 from sipgw.sip.identity import Identity
 from sipgw.sip.leg import Leg, Progress
 from sipgw.sip.offer_answer import NotAcceptable
@@ -85,7 +86,7 @@ class DialedConnection(SipLeg):
         del opening
         info = self._context.info
         assert self._reserved is not None  # noqa: S101  `begin` comes before `connect`
-        made = await self._tried(self._originator.call(self._reserved, self._offers, self._progress))
+        made = await self._tried(self._originator.call(self._reserved, self._offers, self._early))
         if isinstance(made, Disposition):
             return made
         self._leg, trunk = made.leg, info.trunk
@@ -115,7 +116,7 @@ class DialedConnection(SipLeg):
     def _agree(self, leg: Leg) -> Disposition | None:
         assert self._side is not None  # noqa: S101  `prepare` comes before `connect`
         try:
-            self._local, negotiated = agree(leg, self._side.local)
+            self._local, negotiated = agree(leg, self._side)
         except NotAcceptable as error:
             return Disposition("failed", f"the answer cannot be used: {error}")
         self._exchange(negotiated)
@@ -135,9 +136,11 @@ class DialedConnection(SipLeg):
         assert self._side is not None  # noqa: S101  `prepare` comes before `connect`
         return self._side.offers(trunk.srtp, attempt.there)
 
-    def _progress(self, progress: Progress) -> None:
+    def _early(self, leg: Leg, event: CallEvent) -> None:
         """The phone rings, or more: that is told once."""
-        if progress.status > 100 and self._context.state is SessionState.BEGUN:
+        assert self._side is not None  # noqa: S101  `prepare` comes before `connect`
+        self._side.early(leg, event)
+        if isinstance(event, Progress) and event.status > 100 and self._context.state is SessionState.BEGUN:
             info = self._context.info
             self._context.advance(SessionEvent.RING)
             self._context.tell(CallRinging(info.id, datetime.now(UTC), info.trunk.name, info.identity.as_dict()))

@@ -6,6 +6,7 @@ from secrets import token_bytes, token_hex
 import structlog
 
 from sipgw.sip.dialog import Peer
+from sipgw.sip.events import CallEvent, Offered
 from sipgw.sip.leg import Leg
 from sipgw.sip.negotiated import Negotiated
 from sipgw.sip.offer_answer import (
@@ -32,12 +33,26 @@ class OurSide:
     def __init__(self, port: int) -> None:
         self._port = port
         self._local: LocalMedia | None = None
+        self._changed: tuple[bytes, Negotiated] | None = None
 
     def offers(self, srtp: Policy, there: Peer) -> tuple[bytes, ...]:
         """The offers to the peer `there`, in order. Our own address is filled in when the route to it is known."""
         local = LocalMedia(UNKNOWN, self._port, tls=there.secure, srtp=srtp)
         self._local = local.of_leg(token_hex(8), token_bytes(SECRET), tls=there.secure)
         return offers(self._local)
+
+    def early(self, leg: Leg, event: CallEvent) -> None:
+        """Answer an offer that the called side makes before its answer (RFC 3311), e.g. to go on from an announcement
+        to the person. See `sipgw.sip.endpoint.Early`."""
+        if isinstance(event, Offered) and event.sdp is not None:
+            negotiated = renegotiate(leg, self.local.as_sent(leg.local), event.sdp)
+            self._changed = None if negotiated is None else (event.sdp, negotiated)
+
+    def answered(self, leg: Leg) -> Negotiated:
+        """What `leg`, which we called, has agreed to. Raises `NotAcceptable`."""
+        if self._changed is not None and self._changed[0] == leg.remote:
+            return self._changed[1]
+        return accept_answer(leg.local, leg.remote, self.local.as_sent(leg.local))
 
     @property
     def local(self) -> LocalMedia:
@@ -88,14 +103,13 @@ def taking_over(leg: Leg, local: LocalMedia) -> LocalMedia:
     return replace(own, address=host, ice=local.ice and host == local.address)
 
 
-def agree(leg: Leg, local: LocalMedia) -> tuple[LocalMedia, Negotiated | None]:
+def agree(leg: Leg, side: OurSide) -> tuple[LocalMedia, Negotiated | None]:
     """Negotiate with the side that we called; a leg that replaces it (RFC 3891) is answered here. Returns our side, and
     the negotiated result if it is known already. Raises `NotAcceptable`.
     """
     if leg.calling:
-        local = local.as_sent(leg.local)
-        return local, accept_answer(leg.local, leg.remote, local)
-    local = taking_over(leg, local)
+        return side.local.as_sent(leg.local), side.answered(leg)
+    local = taking_over(leg, side.local)
     try:
         description, negotiated = describe(leg, local, leg.offer)
     except NotAcceptable:

@@ -15,11 +15,11 @@ from sipgw.calls.request import OriginateRequest
 from sipgw.config.trunks import TrunkOptions
 from sipgw.events import Disposition
 from sipgw.policy.gate.rules import GateRefusal, GateRequest, Permit
-from sipgw.sip.endpoint import CallFailed, Endpoint
-from sipgw.sip.events import CallEvent, Ended, Offered
+from sipgw.sip.endpoint import CallFailed, Early, Endpoint, no_change
+from sipgw.sip.events import CallEvent, Ended
 from sipgw.sip.fields import NameAddr
 from sipgw.sip.identity import number_of as number_in
-from sipgw.sip.leg import Leg, Progress
+from sipgw.sip.leg import Leg
 from sipgw.sip.uri import Uri
 from sipgw.trunks.causes import kind_of
 from sipgw.trunks.route_selector import PENALTY, Attempt, NotDialled, RouteSelector
@@ -144,11 +144,11 @@ class Originator:
 
     @contextlib.asynccontextmanager
     async def originate(
-        self, wanted: OriginateRequest, offers: Offers, progress: Callable[[Progress], None] = lambda event: None
+        self, wanted: OriginateRequest, offers: Offers, early: Early = no_change
     ) -> AsyncIterator[AnsweredCall]:
         """`reserve` a call and `call`; it counts on its trunk until the block ends. Raises what they raise."""
         async with self.reserve(wanted) as reserved:
-            yield await self.call(reserved, offers, progress)
+            yield await self.call(reserved, offers, early)
 
     @contextlib.asynccontextmanager
     async def reserve(
@@ -173,24 +173,16 @@ class Originator:
             await self._take_place(reserved)
             yield reserved
 
-    async def call(
-        self, reserved: ReservedCall, offers: Offers, progress: Callable[[Progress], None] = lambda event: None
-    ) -> AnsweredCall:
+    async def call(self, reserved: ReservedCall, offers: Offers, early: Early = no_change) -> AnsweredCall:
         """Call through the reserved trunk, and through the next ones where it fails.
 
         `offers` makes an offer for each attempted destination, because no destination may learn the SRTP keys of
-        another. `progress` gets every provisional response.
+        another. `early` is as in `Endpoint.invite`.
 
         Raises `CallFailed` with the answer of the person called or of the last trunk, `NotDialled` if no trunk could
         try.
         """
         now = asyncio.get_running_loop().time
-
-        def early(leg: Leg, event: CallEvent) -> None:
-            if isinstance(event, Progress):
-                progress(event)
-            elif isinstance(event, Offered):
-                leg.reject_offer(488)  # no sound is sent before the answer, so there is nothing to change
 
         while True:
             attempt, request = reserved.present
@@ -317,13 +309,7 @@ class Originator:
         log.info("redirect followed", trunk=trunk.name, host=target.host)
         return following, known
 
-    async def _send(
-        self,
-        attempt: Attempt,
-        offers: Offers,
-        ring_timeout: float,
-        early: Callable[[Leg, CallEvent], None],
-    ) -> Answered:
+    async def _send(self, attempt: Attempt, offers: Offers, ring_timeout: float, early: Early) -> Answered:
         tried: set[Leg] = set()
 
         def heard(leg: Leg, event: CallEvent) -> None:

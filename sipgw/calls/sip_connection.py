@@ -150,7 +150,7 @@ class SipLeg:
                 try:
                     if self._leg is not old:
                         raise CallFailed(Ended("gateway", "487", "another call has replaced this one", 487))
-                    local, negotiated = agree(leg, side.local)
+                    local, negotiated = agree(leg, side)
                 except BaseException:
                     leg.hangup()
                     raise

@@ -14,8 +14,8 @@ from sipgw.config.people import Mode, PersonOptions
 from sipgw.config.trunks import TrunkOptions
 from sipgw.policy.inbound.admission import Admission
 from sipgw.sip.dialog import Peer, peer_of
-from sipgw.sip.endpoint import CallFailed, Endpoint
-from sipgw.sip.events import CallEvent, Ended, Offered
+from sipgw.sip.endpoint import CallFailed, Early, Endpoint, no_change
+from sipgw.sip.events import CallEvent, Ended
 from sipgw.sip.failover import PATIENCE
 from sipgw.sip.identity import is_number, number_of
 from sipgw.sip.leg import Leg
@@ -69,12 +69,12 @@ class TransferDialer:
                 uri.user, trunk=target.trunk, ring_timeout=target.ring_timeout, purpose="transfer", consent=True
             )
             async with self.originator.originate(
-                wanted, lambda attempt: side.offers(attempt.trunk.srtp, attempt.there)
+                wanted, lambda attempt: side.offers(attempt.trunk.srtp, attempt.there), side.early
             ) as made:
                 yield made
         elif not uri.user and uri.host in self.admission.users:
             yield await ring(
-                self.endpoint, self.registrar, uri.host, shown, lambda phone: side.offers("optional", phone),
+                self.endpoint, self.registrar, uri.host, shown, lambda phone: side.offers("optional", phone), side.early,
                 ring_timeout=target.ring_timeout,
             )  # fmt: skip
         else:
@@ -92,6 +92,7 @@ class TransferDialer:
                 target.uri, f"<sip:{trunk.user if trunk and trunk.user else 'agent'}@{address}>",
                 *side.offers(trunk.srtp if trunk else "optional", there), ring_timeout=target.ring_timeout,
                 credentials=trunk.credentials if trunk else None, proxy=trunk.proxy_uri if trunk else None,
+                early=side.early,
             )  # fmt: skip
             number = number_of(target.uri)
             yield AnsweredCall(leg, answer, target.trunk, trunk.from_carrier(number) if trunk else number)
@@ -103,6 +104,7 @@ async def ring(
     user: str,
     shown: str,
     offers: Callable[[Peer], tuple[bytes, ...]],
+    early: Early = no_change,
     *,
     ring_timeout: float = 30.0,
 ) -> AnsweredCall:
@@ -110,7 +112,8 @@ async def ring(
     comes in `PATIENCE` seconds is off, and the next one is called. A phone that was reached is not called by a further
     flow (RFC 5626 §5.3).
 
-    `offers` makes an offer for each phone; `shown` is the caller ID if it is a number. `ring_timeout` is in seconds.
+    `offers` makes an offer for each phone; `shown` is the caller ID if it is a number. `early` is as in
+    `Endpoint.invite`, `ring_timeout` in seconds.
     Raises `CallFailed`.
     """
     failure = CallFailed(Ended("network", "not registered", f"no phone of {user!r} is registered", 480))
@@ -124,7 +127,7 @@ async def ring(
             async with asyncio.timeout(None if phone is phones[-1] else PATIENCE) as silence:
                 leg, answer = await endpoint.invite(
                     phone.contact, from_, *offers(phone.peer), peer=phone.peer, ring_timeout=ring_timeout,
-                    early=functools.partial(_heard, silence),
+                    early=functools.partial(_heard, silence, early),
                 )  # fmt: skip
         except TimeoutError:
             continue
@@ -138,8 +141,7 @@ async def ring(
     raise failure
 
 
-def _heard(silence: asyncio.Timeout, leg: Leg, event: CallEvent) -> None:
-    """The phone is there."""
+def _heard(silence: asyncio.Timeout, early: Early, leg: Leg, event: CallEvent) -> None:
+    """A response has come: the phone is on."""
     silence.reschedule(None)
-    if isinstance(event, Offered):
-        leg.reject_offer(488)  # no sound is sent before the answer, so there is nothing to change
+    early(leg, event)

@@ -157,7 +157,7 @@ async def invite_on_trunk(
     """
     if phone is not None:
         offers = side.offers(trunk.srtp, phone)
-        return (await endpoint.invite(target, leg.identity, *offers, peer=phone, fields=fields))[0]
+        return (await endpoint.invite(target, leg.identity, *offers, peer=phone, fields=fields, early=side.early))[0]
     there = trunk.registrar_uri or _place(leg.source)
     if not target.host or (trunk.registrar_uri is None and _is_with(target, leg)):  # tel: (RFC 3966) has no host
         target = replace(there, user=target.user)
@@ -174,7 +174,7 @@ async def invite_on_trunk(
         servers.add(leg.source.host)
     credentials = trunk.credentials if first.host in servers else None
     new, _ = await endpoint.invite(
-        target, leg.identity, *offers, credentials=credentials, proxy=proxy, peer=to, fields=fields
+        target, leg.identity, *offers, credentials=credentials, proxy=proxy, peer=to, fields=fields, early=side.early
     )
     if trunk.accept_refer:
         new.let_refer()

@@ -268,7 +268,7 @@ class Transfers:
             side = OurSide(channel.port)
             async with self.legs.invite(target.uri, leg, side) as asked:
                 try:
-                    agree(asked, side.local)
+                    agree(asked, side)
                     return await leg.refer(asked.target, asked)
                 finally:
                     asked.hangup()

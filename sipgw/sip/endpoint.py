@@ -60,6 +60,17 @@ class CallFailed(Exception):  # noqa: N818  an outcome, not an error
         self.ended = ended
 
 
+Early = Callable[[Leg, CallEvent], None]
+"""Takes the events of a call of ours before its answer: `Progress`, perhaps with early media, and `Offered`, which it
+must answer."""
+
+
+def no_change(leg: Leg, event: CallEvent) -> None:
+    """Refuse each offer before the answer."""
+    if isinstance(event, Offered):
+        leg.reject_offer(488)
+
+
 class Endpoint:
     """One SIP user agent on the network. Use it as an async context manager.
 
@@ -191,15 +202,13 @@ class Endpoint:
         peer: Peer | None = None,
         ring_timeout: float = 60.0,
         fields: tuple[tuple[str, str], ...] = (),
-        early: Callable[[Leg, CallEvent], None] | None = None,
+        early: Early = no_change,
     ) -> tuple[Leg, bytes | None]:
         """Call `target`, at `peer` if that is given, with the headers `fields`; returns the leg and the answer.
 
         If the other side cannot accept one of the `offers`, the next is made: see `offer_answer.offers`.
 
         If another call takes it over while it rings (`Leg.give_way`), that leg is returned; it must still be answered.
-        `early` takes the events before the answer: `Progress`, perhaps with early media, and `Offered`, which it must
-        answer.
         Raises `CallFailed`; cancelling it cancels the call.
         """
         usage = InviteClient.to(
@@ -218,10 +227,7 @@ class Endpoint:
                 if leg.successor is not None:
                     leg.hangup()
                     return leg.successor, None
-                if early is not None:
-                    early(leg, event)
-                elif isinstance(event, Offered):
-                    leg.reject_offer(488)
+                early(leg, event)
         except BaseException:
             for one in filter(None, (leg.successor, leg)):
                 one.hangup()

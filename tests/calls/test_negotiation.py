@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from sipgw.calls.negotiation import OurSide, agree_late, describe, ours, renegotiate, taking_over, usable
+from sipgw.calls.negotiation import OurSide, agree, agree_late, describe, ours, renegotiate, taking_over, usable
 from sipgw.sip.dialog import Peer
+from sipgw.sip.events import Offered
 from sipgw.sip.offer_answer import LocalMedia, NotAcceptable
 from sipgw.sip.sdes import SECRET
 from sipgw.sip.sdp import UNKNOWN, Sdp
@@ -26,6 +27,8 @@ class Leg:
     id: str = "call"
     waits: bool = True
     host: str = ""
+    calling: bool = True
+    remote: bytes = b""
 
     def accept_offer(self, sdp: bytes) -> bool:
         if self.waits:
@@ -52,6 +55,21 @@ def test_each_place_that_is_tried_gets_offers_and_keys_of_its_own() -> None:
     assert not {line for one in over_tls for line in one.split(b"\r\n") if b"inline" in line} & {
         *again[0].split(b"\r\n")
     }
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_offer_before_the_answer_decides_what_is_agreed_unless_another_branch_answers(answered: bool) -> None:
+    """RFC 3311, RFC 4568: the keys are those of their offer and of our answer to it, not of our INVITE."""
+    side, theirs = OurSide(20000), OurSide(4000)
+    leg = Leg(TLS, local=side.offers("optional", TLS)[1].replace(UNKNOWN.encode(), b"192.0.2.7"))
+    offer = theirs.offers("optional", TLS)[1].replace(UNKNOWN.encode(), b"192.0.2.1")
+    other = offer.replace(b"192.0.2.1", b"192.0.2.2").replace(b"SAVP", b"AVP")
+    other = b"\r\n".join(line for line in other.split(b"\r\n") if b"crypto" not in line)
+    side.early(leg, Offered(offer))  # type: ignore[arg-type]
+    leg.remote = offer if answered else other
+    _, agreed = agree(leg, side)  # type: ignore[arg-type]
+    assert agreed is not None and agreed.sdp == leg.local
+    assert (agreed.remote_address, agreed.srtp is not None) == ("192.0.2.1" if answered else "192.0.2.2", answered)
 
 
 @pytest.mark.parametrize(("before", "ice"), [(UNKNOWN, False), ("203.0.113.7", False), ("192.168.1.20", True)])

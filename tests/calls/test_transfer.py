@@ -41,7 +41,7 @@ def test_calls_go_where_the_trunk_is(options: dict[str, Any], target: str, calle
         def contact_host(self, peer: Peer) -> str:
             return "10.0.0.1"
 
-        async def invite(self, target, from_, *offers, credentials, proxy, peer, fields):
+        async def invite(self, target, from_, *offers, credentials, proxy, peer, fields, early):
             assert offers
             made.append((str(target), from_, None if proxy is None else str(proxy), credentials))
             return SimpleNamespace(let_refer=lambda: None), b"answer"
@@ -95,7 +95,7 @@ def test_a_peer_that_called_over_tls_is_called_over_its_connection(target: str, 
         def contact_host(self, peer: Peer) -> str:
             return "10.0.0.1"
 
-        async def invite(self, target, from_, *offers, credentials, proxy, peer, fields):
+        async def invite(self, target, from_, *offers, credentials, proxy, peer, fields, early):
             keys = offers[0].count(b"a=crypto:")
             made.append((str(target), None if proxy is None else str(proxy), peer, keys))
             return SimpleNamespace(let_refer=lambda: None), b""

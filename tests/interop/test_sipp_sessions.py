@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sipgw.calls.negotiation import OurSide, agree
+from sipgw.sip.dialog import peer_of
 from sipgw.sip.endpoint import Endpoint
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import CallEvent, Offered
@@ -116,6 +118,21 @@ def test_a_call_of_ours_acknowledges_early_media_and_follows_its_change(tmp_path
 
     assert with_sipp(tmp_path, "prack_uas", transport, call) == 0
     assert progress == [(180, False), (183, True)]
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_call_of_the_gateway_follows_the_change_of_early_media(tmp_path: Path, transport: str) -> None:
+    async def call(endpoint: Endpoint, target: Uri) -> None:
+        side = OurSide(4000)
+        offers = side.offers("optional", peer_of(target))
+        leg, _ = await endpoint.invite(target, "<sip:agent@127.0.0.1>", *offers, early=side.early)
+        local, agreed = agree(leg, side)
+        assert agreed is not None
+        assert (local.address, agreed.sdp, agreed.direction) == ("127.0.0.1", leg.local, "recvonly")
+        leg.hangup()
+        await ended(leg)
+
+    assert with_sipp(tmp_path, "prack_uas", transport, call) == 0
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
