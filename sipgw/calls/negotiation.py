@@ -49,7 +49,7 @@ class OurSide:
             self._changed = None if negotiated is None else (event.sdp, negotiated)
 
     def answered(self, leg: Leg) -> Negotiated:
-        """What `leg`, which we called, has agreed to. Raises `NotAcceptable`."""
+        """The result of the negotiation on `leg`, a call of ours. Raises `NotAcceptable`."""
         if self._changed is not None and self._changed[0] == leg.remote:
             return self._changed[1]
         return accept_answer(leg.local, leg.remote, self.local.as_sent(leg.local))

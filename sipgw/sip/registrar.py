@@ -63,7 +63,7 @@ class Binding:
 
     @property
     def phone(self) -> str:
-        """What all flows of one phone have in common: its instance, or the Contact of a phone that names none."""
+        """The name of the phone for all its flows: its instance, or the Contact of a phone that names none."""
         return self.flow.rpartition(";reg-id=")[0] or str(self.contact)
 
     def same(self, contact: NameAddr, flow: str) -> bool:
