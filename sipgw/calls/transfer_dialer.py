@@ -74,8 +74,8 @@ class TransferDialer:
                 yield made
         elif not uri.user and uri.host in self.admission.users:
             yield await ring(
-                self.endpoint, self.registrar, uri.host, shown, lambda phone: side.offers("optional", phone), side.early,
-                ring_timeout=target.ring_timeout,
+                self.endpoint, self.registrar, uri.host, shown, lambda phone: side.offers("optional", phone),
+                side.early, ring_timeout=target.ring_timeout,
             )  # fmt: skip
         else:
             async with self._through(target, side) as made:
