@@ -21,6 +21,11 @@ STATS = """async () => {
   return { energy: sound.totalAudioEnergy, lost: sound.packetsLost, heard: codec(sound), said: codec(sent) };
 }"""
 
+NO_ANSWER = """
+RTCPeerConnection.prototype.setRemoteDescription = async () => { throw new DOMException("no such codec"); };
+"""
+"""A browser that refuses the gateway's answer."""
+
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory):
@@ -89,6 +94,20 @@ def test_leaving_the_page_ends_the_call(gateway: Served, tmp_path: Path) -> None
         page.goto("about:blank")
         record = gateway.calls(before + 1)[-1]
     assert record["ending"] == "caller_hung_up"
+
+
+def test_a_browser_that_cannot_use_the_answer_ends_the_call(gateway: Served, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    before = len(gateway.calls(0))
+    with browsing(microphone(tmp_path, 30.0)) as context:
+        page = context.new_page()
+        page.add_init_script(NO_ANSWER)
+        page.goto(f"{address(gateway)}/phone")
+        page.get_by_role("button", name="Call", exact=True).click()
+        expect(page.locator("[data-problem]")).to_have_text("no such codec", timeout=HANG * 1000)
+        record = gateway.calls(before + 1)[-1]
+    assert record["cause"] == "the browser hung up"
 
 
 def test_the_microphone_is_tested_without_a_call(gateway: Served, tmp_path: Path) -> None:

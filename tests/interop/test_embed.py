@@ -12,6 +12,7 @@ import pytest
 
 from tests.interop.chromium import address, browsing, microphone, press
 from tests.interop.served import served
+from tests.interop.test_browser_phone import NO_ANSWER
 from tests.waiting import HANG
 
 pytestmark = [pytest.mark.programs("chromium"), pytest.mark.slow]
@@ -70,3 +71,19 @@ def test_a_visitor_talks_from_the_owners_site_and_from_no_other(tmp_path: Path) 
             assert page.locator("iframe").bounding_box()["height"] > 100, "the frame is as high as its page"
         (record,) = gateway.calls(1)
     assert (record["trunk"], record["caller"], record["ending"]) == ("browser", "visitor", "caller_hung_up")
+
+
+def test_a_visitor_whose_browser_cannot_use_the_answer_leaves_no_call(tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    toml = '[embed]\norigins = ["https://shop.example"]'
+    with served(tmp_path, toml, variables={"SIPGW_WEB_PASSWORD": "correct horse"}) as gateway:
+        with browsing(microphone(tmp_path, 30.0)) as context:
+            page = context.new_page()
+            page.add_init_script(NO_ANSWER)
+            page.goto(f"{address(gateway)}/embed")
+            page.get_by_role("button", name="Talk to us").click()
+            told = "No call is possible now. Please try again later."
+            expect(page.locator("[data-state]")).to_have_text(told, timeout=HANG * 1000)
+            (record,) = gateway.calls(1)
+    assert record["cause"] == "the browser hung up"

@@ -120,7 +120,7 @@ async function quality(connection) {
   show("quality", `${grade} connection: ${trip}${lost.toFixed(1)} % lost, ${Math.round(1000 * sound.jitter)} ms jitter.`);
 }
 
-/** Tell the gateway; works while the page is being left, too, for the token is a header of an ordinary request. */
+/** Tell the gateway, also of a call that is over there; works while the page is being left, too, for the token is a header of an ordinary request. */
 function leave(mine) {
   if (!mine.id) return;
   const token = document.querySelector("meta[name=csrf]").content;
@@ -132,6 +132,7 @@ function end(text) {
   const mine = call;
   call = null;
   mine.ended = true;
+  leave(mine);
   for (const undo of mine.clean) undo();
   $("keys").disabled = true;
   calling(false);
@@ -140,12 +141,6 @@ function end(text) {
     $("record").hidden = false;
     $("record").firstElementChild.href = `/calls/${encodeURIComponent(mine.id)}`;
   }
-}
-
-function hangUp() {
-  if (!call) return;
-  leave(call);
-  end("You hung up.");
 }
 
 async function test() {
@@ -186,12 +181,12 @@ function press(key) {
 
 if ($("phone")) {
   $("call").addEventListener("click", begin);
-  $("hang-up").addEventListener("click", hangUp);
+  $("hang-up").addEventListener("click", () => end("You hung up."));
   $("test").addEventListener("click", test);
   $("keys").addEventListener("click", ({ target }) => target.dataset.key && press(target.dataset.key));
   addEventListener("keydown", (event) => {
     if (/^[0-9*#]$/.test(event.key) && !/^(SELECT|INPUT|TEXTAREA)$/.test(event.target.tagName)) press(event.key);
   });
-  addEventListener("pagehide", hangUp);
+  addEventListener("pagehide", () => end("You hung up."));
   $("test").disabled = $("call").disabled = false;
 }

@@ -18,8 +18,6 @@ const [ASKING, CALLING, TALKING, OVER, HANG_UP, NO_MICROPHONE, NO_CALL] = TEXTS[
 const $ = (name) => document.querySelector(`[data-${name}]`);
 let call = null;
 
-class Unavailable extends Error {}
-
 function show(text) { $("state").textContent = text; }
 
 function line(who, text, final = true) {
@@ -55,7 +53,7 @@ async function follow(mine, ready) {
 
 async function post(path, sent, headers = {}) {
   const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(sent) });
-  if (!answer.ok) throw new Unavailable();
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
   return answer.json();
 }
 
@@ -68,10 +66,12 @@ async function begin() {
   show(ASKING);
   const mine = call = { ended: false, clean: [], stop: new AbortController() };
   mine.clean.push(() => mine.stop.abort());
+  let problem = NO_MICROPHONE;
   try {
     const stream = await microphone();
     mine.clean.push(() => stream.getTracks().forEach((track) => track.stop()));
     if (mine.ended) return mine.clean.forEach((undo) => undo());
+    problem = NO_CALL;
     show(CALLING);
     const { key, iceServers } = await post("/embed/sessions", {});
     if (mine.ended) return;
@@ -90,12 +90,12 @@ async function begin() {
     if (mine.ended) return leave(mine);
     await new Promise((done) => { follow(mine, done).catch(done); setTimeout(done, GATHER_MS); });
     if (!mine.ended) await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
-  } catch (error) {
-    if (call === mine) end(error instanceof DOMException ? NO_MICROPHONE : NO_CALL);
+  } catch {
+    if (call === mine) end(problem);
   }
 }
 
-/** Tell the gateway; works while the page is being left, too. */
+/** Tell the gateway, also of a call that is over there; works while the page is being left, too. */
 function leave(mine) {
   if (mine.id) fetch(`/embed/calls/${encodeURIComponent(mine.id)}`, { method: "DELETE", keepalive: true, headers: { "X-Call-Key": mine.key } }).catch(() => {});
 }
@@ -105,6 +105,7 @@ function end(text) {
   const mine = call;
   call = null;
   mine.ended = true;
+  leave(mine);
   for (const undo of mine.clean) undo();
   show(text);
   $("hang-up").hidden = true;
@@ -112,18 +113,12 @@ function end(text) {
   $("call").focus();
 }
 
-function hangUp() {
-  if (!call) return;
-  leave(call);
-  end(OVER);
-}
-
 if ($("talk")) {
   document.documentElement.lang = language;
   $("hang-up").textContent = HANG_UP;
   $("call").addEventListener("click", begin);
-  $("hang-up").addEventListener("click", hangUp);
-  addEventListener("pagehide", hangUp);
+  $("hang-up").addEventListener("click", () => end(OVER));
+  addEventListener("pagehide", () => end(OVER));
   const tell = () => parent.postMessage({ sipgwHeight: document.body.scrollHeight }, "*");
   new ResizeObserver(tell).observe(document.body);
 }
