@@ -176,6 +176,25 @@ def test_a_kill_in_the_middle_of_an_upload_leaves_no_parts(tmp_path: Path, bucke
     asyncio.run(run(delete=False))
 
 
+def test_parts_of_several_uploads_are_deleted_from_a_server_that_lists_those_of_one_whole_key(bucket: str) -> None:
+    """As MinIO does (https://github.com/minio/minio/issues/20989)."""
+
+    asked = list[str]()
+
+    def exact(parsed: dict[str, Any], **_: object) -> None:
+        parsed["Uploads"] = [one for one in parsed.get("Uploads", ()) if one["Key"] == asked[-1]]
+
+    begun = ["gateway/recording/x", "gateway/recording/y"]
+    for key in begun:
+        client(bucket).create_multipart_upload(Bucket="calls", Key=key)
+    objects = ObjectStore(options(bucket))
+    events = objects._client().meta.events
+    events.register("provide-client-params.s3.ListMultipartUploads", lambda params, **_: asked.append(params["Prefix"]))
+    events.register("after-call.s3.ListMultipartUploads", exact)
+    assert asyncio.run(objects.delete(begun, begun)) == {}
+    assert "Uploads" not in client(bucket).list_multipart_uploads(Bucket="calls")
+
+
 def test_errors_of_the_database_are_raised_as_such(tmp_path: Path, bucket: str) -> None:
     path = tmp_path / "call.wav"
 

@@ -126,11 +126,11 @@ class ObjectStore:
         """Delete the parts that killed processes uploaded."""
         client, bucket = self._client(), self.options.bucket
         pages = client.get_paginator("list_multipart_uploads")
-        alike = os.path.commonprefix(keys)  # noqa: RUF071  a prefix of S3 need not end with a name
-        for page in pages.paginate(Bucket=bucket, Prefix=alike):
-            for one in page.get("Uploads", ()):
-                if one["Key"] in keys:
-                    client.abort_multipart_upload(Bucket=bucket, Key=one["Key"], UploadId=one["UploadId"])
+        for key in keys:  # MinIO lists the uploads of one whole key only (https://github.com/minio/minio/issues/20989)
+            for page in pages.paginate(Bucket=bucket, Prefix=key):
+                for one in page.get("Uploads", ()):
+                    if one["Key"] == key:
+                        client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=one["UploadId"])
 
     def _delete(self, keys: Sequence[str], begun: Sequence[str]) -> dict[str, str]:
         left = dict[str, str]()
