@@ -12,12 +12,19 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+import structlog
+
+from media.process.heartbeat import BEAT, LATE, PATIENCE, STARTING
+
+log = structlog.get_logger()
+
 LIMIT = 15.0
 """Seconds in which a browser has to connect and to agree on keys."""
 ANSWER_LIMIT = LIMIT + 5.0
 """Seconds that the process has for an answer; it may have to start first."""
 PARTING = 2.0
 HUNG_UP = "the browser hung up"
+SILENT = "the process for browsers does not answer"
 
 
 class Network(NamedTuple):
@@ -110,7 +117,7 @@ class BrowserTransport:
             async with asyncio.timeout(ANSWER_LIMIT):
                 return await answer
         except TimeoutError:
-            raise PathFailed("the process for browsers does not answer") from None
+            raise PathFailed(SILENT) from None
 
 
 def _settle(future: asyncio.Future[str], value: str) -> None:
@@ -128,15 +135,20 @@ class Browsers(asyncio.Protocol):
         self._process: asyncio.subprocess.Process | None = None
         self._pipe: asyncio.WriteTransport | None = None
         self._rest = b""
+        self._silent = 0
+        """Pings since the process was last heard from; below 0 while it starts. See `media.process.heartbeat`."""
         self._changing = asyncio.Lock()
         """Held while the process is started or ended."""
 
     async def open(self) -> BrowserTransport:
-        """A transport for a call; it must be closed in the end. Raises `OSError`."""
+        """A transport for a call; it must be closed in the end. Raises `OSError`, and `PathFailed` if the process
+        hangs."""
         async with self._changing:
             if self._pipe is None:
                 await self._end()
                 await self._start()
+            elif self._silent >= LATE:
+                raise PathFailed(SILENT)
             self._number += 1
             transport = BrowserTransport(self._number, self._order, self._forget)
             self._transports[self._number] = transport
@@ -144,6 +156,7 @@ class Browsers(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        self._silent = 0
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             answer = json.loads(line)
@@ -177,6 +190,21 @@ class Browsers(asyncio.Protocol):
             arguments = (str(theirs.fileno()), json.dumps(self._network))
             self._process = await asyncio.create_subprocess_exec(*command, *arguments, pass_fds=[theirs.fileno()])
         self._pipe, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
+        self._silent = PATIENCE - STARTING
+        self._beat(self._process)
+
+    def _beat(self, process: asyncio.subprocess.Process) -> None:
+        """Kill the process if it is blocked: its calls are silent."""
+        if self._pipe is None or process is not self._process:
+            return
+        if self._silent >= PATIENCE:
+            log.error("process for browsers did not answer and is killed", calls=len(self._transports))
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            return
+        self._silent += 1
+        self._order({"transport": 0, "do": "ping", "with": ()})  # of no transport, so it is answered at once
+        asyncio.get_running_loop().call_later(BEAT, self._beat, process)
 
     async def _end(self) -> None:
         """Let the process end, which it does when its pipe is closed."""

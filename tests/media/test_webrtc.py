@@ -1,9 +1,11 @@
-# mypy: disable-error-code="attr-defined"
+# mypy: disable-error-code="attr-defined,union-attr"
 """The way to a browser that does not come, and a STUN server whose name is not answered."""
 
 import asyncio
 import json
+import os
 import runpy
+import signal
 import socket
 import sys
 import threading
@@ -12,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from media.browsers import webrtc
-from media.browsers.transport import HUNG_UP, Network, PathFailed
-from tests.waiting import HANG
+from media.browsers.transport import HUNG_UP, SILENT, Browsers, Network, PathFailed
+from media.process.heartbeat import LATE
+from tests.waiting import HANG, until
 
 PRINT = (("sha-256", ":".join(["AB"] * 32)),)
 
@@ -74,6 +77,26 @@ def test_the_process_ends_though_a_path_does_not_close():
     ours, theirs = socket.socketpair()
     started = asyncio.run(asked(ours, theirs, "stays"))
     assert started == (b"stun.nobody.internal\n", 0)
+
+
+def test_a_process_that_hangs_takes_no_new_call_and_is_replaced():
+    async def scenario():
+        browsers = Browsers()
+        silent = await browsers.open()
+        await silent.gather()
+        os.kill(browsers._process.pid, signal.SIGSTOP)
+        await until(lambda: browsers._silent >= LATE)
+        with pytest.raises(PathFailed, match=SILENT):
+            await browsers.open()
+        async with asyncio.timeout(HANG):
+            cause = await silent.gone()
+        other = await browsers.open()
+        assert (await other.gather()).candidates
+        for transport in (silent, other):
+            await transport.close()
+        return cause
+
+    assert asyncio.run(scenario()) == "the process for browsers ended"
 
 
 async def asked(ours, theirs, *how):
