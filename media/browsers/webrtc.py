@@ -6,8 +6,8 @@ recording are those of any other call, and mu-law is not transcoded. The peer co
 encode every packet.
 
 It needs the extra ``webrtc``, so only `media.browsers.worker` imports it, in a process of its own. Two private methods
-of aiortc's DTLS transport are overridden, one is called, and streams are removed from its session of libsrtp;
-pyproject.toml names the versions that have them.
+of aiortc's DTLS transport are overridden, one is called, streams are removed from its session of libsrtp, and the queue
+of aioice gets a bound; pyproject.toml names the versions that have them.
 """
 
 import asyncio
@@ -27,9 +27,20 @@ LARGEST = 2048
 """Bytes of a datagram."""
 STREAMS = 4
 """Streams (SSRC) of a browser that libsrtp keeps, of sound and RTCP together; it has one of each."""
+UNREAD = 64
+"""Datagrams that may wait until DTLS reads them; a lost handshake is sent again."""
 REMOVED = 16
 """Streams that are remembered after they were removed."""
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+class _Received(asyncio.Queue[Any]):
+    """Datagrams that DTLS has not read: until ICE has found a way it reads none, and anybody may send them."""
+
+    def put_nowait(self, item: Any) -> None:
+        """Put a datagram, which is lost if too many wait; None, the end, always has a place."""
+        if item is None or self.qsize() < UNREAD:
+            super().put_nowait(item)
 
 
 class _Dtls(RTCDtlsTransport):
@@ -73,6 +84,7 @@ class BrowserPath:
         self.closed = False
         self._network = network
         self._gatherer = RTCIceGatherer(iceServers=[RTCIceServer(f"stun:{network.stun}")] if network.stun else [])
+        self._gatherer._connection._queue = _Received()  # noqa: SLF001  see above
         self._ice = RTCIceTransport(self._gatherer)
         self._certificate = RTCCertificate.generateCertificate()
         self._dtls = _Dtls(self._ice, [self._certificate])

@@ -14,7 +14,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceTransport, candidate_from_aioice
 
 from media.browsers.transport import Network
-from media.browsers.webrtc import STREAMS, BrowserPath
+from media.browsers.webrtc import STREAMS, UNREAD, BrowserPath
 from media.browsers.worker import Ranged
 from media.g711 import FRAME, SILENCE
 from media.rtp import packet as rtp
@@ -38,10 +38,14 @@ class Call:
         self.media.setblocking(False)
         self.address = ("", 0)
 
-    async def connect(self) -> None:
+    async def connect(self, flood: int = 0) -> None:
         ours = await self.path.gather()
         candidates = [Candidate.from_sdp(one) for one in ours.candidates]
         self.address = next((one.host, one.port) for one in candidates if ":" not in one.host)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for _ in range(flood):
+                stranger.sendto(bytes(1400), self.address)
+                await asyncio.sleep(0)
         await self._ice.iceGatherer.gather()
         for one in candidates:
             await self._ice.addRemoteCandidate(candidate_from_aioice(one))
@@ -68,23 +72,24 @@ class Call:
 
 
 @contextlib.asynccontextmanager
-async def connected() -> AsyncIterator[Call]:
+async def connected(flood: int = 0) -> AsyncIterator[Call]:
+    """A call; before the browser comes, a stranger sends a `flood` of datagrams."""
     call = Call()
     try:
         async with asyncio.timeout(HANG):
-            await call.connect()
+            await call.connect(flood)
             yield call
     finally:
         await call.close()
 
 
-def run(scenario: Callable[[Call], Awaitable[None]]) -> list[dict[str, object]]:
+def run(scenario: Callable[[Call], Awaitable[None]], flood: int = 0) -> list[dict[str, object]]:
     """Run it on the loop of the process for browsers; returns the errors that the loop was told."""
     told: list[dict[str, object]] = []
 
     async def main() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-        async with connected() as call:
+        async with connected(flood) as call:
             await scenario(call)
 
     with asyncio.Runner(loop_factory=lambda: Ranged(None)) as runner:
@@ -107,6 +112,23 @@ def test_a_datagram_of_a_stranger_does_not_end_the_call(datagram: bytes) -> None
                 assert (heard.sequence, heard.payload) == (number, SILENCE)
 
     assert run(scenario) == []
+
+
+def test_a_stranger_who_floods_the_port_before_the_browser_comes_does_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited, get = list[int](), asyncio.Queue.get
+
+    async def got(queue: asyncio.Queue[bytes]) -> bytes:
+        waited.append(queue.qsize())
+        return await get(queue)
+
+    async def scenario(call: Call) -> None:
+        assert await call.speak(1) is not None
+
+    monkeypatch.setattr(asyncio.Queue, "get", got)
+    assert run(scenario, flood=3 * UNREAD) == []
+    assert UNREAD - 1 <= max(waited) <= UNREAD
 
 
 def test_a_browser_that_changes_its_ssrc_does_not_fill_libsrtp() -> None:
