@@ -27,6 +27,7 @@ SAID = (
     ("hello@example.com is my address", "3.14"),
     ("Guten Tag, „Ärger“ mit Nr. A-4711/b", "HELLO!"),
     ("x" * 3000, "zu lang " * 30_000),
+    ("नमस्ते, मेरा ऑर्डर कहाँ है?", "İZMİR ΜΕΓΑΣ"),
 )
 FOUND = {
     "hello": "210",
@@ -45,7 +46,11 @@ FOUND = {
     "rger": "",
     "' | hello": "210",
     "&!()": "",
-    "": "3210",
+    "ऑर्डर": "4",
+    "नमस्ते कहा*": "4",
+    "İZMİR": "4",
+    "ΜΕΓΑΣ": "4",
+    "": "43210",
 }
 PLANS = """SELECT sum(generic_plans), max(custom_plans) FROM pg_prepared_statements
     WHERE statement LIKE '%to' || '_tsquery%'"""

@@ -128,7 +128,7 @@ async def page_of(session: AsyncSession, wanted: CallFilter, limit: int, after: 
 
 
 async def _found(
-    session: AsyncSession, wanted: CallFilter, limit: int, place: tuple[datetime, str] | None
+    session: AsyncSession, wanted: CallFilter, limit: int, place: tuple[datetime, datetime, str] | None
 ) -> Sequence[str]:
     """The newest wanted calls after `place`. Either many calls match, so that the next ones have them, or few match,
     and an index has these few; a database that knows only averages cannot choose.
@@ -136,9 +136,9 @@ async def _found(
     call, before = CallRecord, list[ColumnElement[bool]]()
     until = wanted.until
     if place:
-        began, last = place
+        began, later, last = place
         before = [call.began <= began, or_(call.began < began, call.id < last)]
-        until = min(until, began + timedelta(microseconds=1)) if until else began + timedelta(microseconds=1)
+        until = min(until, later) if until else later
     bounds = [*before, *([call.began < until] if until else [])]
     size, most = min(NEAR, NEAR_WORDS * limit) if wanted.words else NEAR, 10 * NEAR
     while True:
@@ -189,10 +189,12 @@ def _cursor(row: CallRecord) -> str:
     return base64.urlsafe_b64encode(json.dumps([row.began.isoformat(), row.id]).encode()).decode()
 
 
-def _place(cursor: str) -> tuple[datetime, str]:
+def _place(cursor: str) -> tuple[datetime, datetime, str]:
+    """The moment when the call before began, the next microsecond, and its identity."""
     try:
-        began, call = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        return datetime.fromisoformat(began).astimezone(UTC), str(call)
+        told, call = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        began = datetime.fromisoformat(told).astimezone(UTC)
+        return began, began + timedelta(microseconds=1), str(call)
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise ValueError(f"there is no page after {cursor[:40]!r}") from None
 

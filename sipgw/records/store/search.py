@@ -8,6 +8,7 @@ others without reading them.
 
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,15 +37,17 @@ PAGES = 500
 """Pages of the index that one transaction rewrites; calls are written between two of them."""
 OWN = "spoken"
 """The tables of SQLite's index begin with this."""
-_TOKEN = re.compile(r"[^\W_]+\*?")
+_TOKEN = re.compile(r"[^ *]+\*?")
 _spoken = table("spoken", column("rowid"))
 _places = table("spoken_calls", column("place"), column("call"))
 _turns = table("turns", column("call"), column("words", postgresql.TSVECTOR))
 
 
-def tokens(words: str) -> list[str]:
-    """The words of a search, in small letters; a ``*`` at the end matches any rest."""
-    return _TOKEN.findall(words.lower())[:WORDS]
+def tokens(words: str, parts: str = "LN") -> list[str]:
+    """The words of a search, which the database puts in small letters; a ``*`` at the end matches any rest. They are
+    made of characters whose Unicode category begins with one of `parts`."""
+    kept = (one if one == "*" or unicodedata.category(one)[0] in parts else " " for one in words)
+    return _TOKEN.findall("".join(kept))[:WORDS]
 
 
 class Said(ColumnElement[bool]):
@@ -84,9 +87,13 @@ def matches(words: str) -> list[ColumnElement[bool]]:
 
 
 def lexemes(words: str) -> ColumnElement[bool]:
-    """Turns with all `words`, for PostgreSQL."""
-    wanted = [f"'{one.removesuffix('*')}'{':*' * one.endswith('*')}" for one in tokens(words)]
-    return _turns.c.words.op("@@")(func.to_tsquery(literal_column("'simple'::regconfig"), " & ".join(wanted)))
+    """Turns with all `words`, for PostgreSQL. Unlike FTS5 it need not end a word at a mark (M), such as a vowel of
+    Hindi: that depends on the language of the database, so it takes the words apart itself."""
+    simple: ColumnElement[Any] = literal_column("'simple'::regconfig")
+    wanted = tokens(words, "LNM")
+    plain = func.plainto_tsquery(simple, " ".join(one for one in wanted if not one.endswith("*")))
+    begins = func.to_tsquery(simple, " & ".join(f"'{one[:-1]}':*" for one in wanted if one.endswith("*")))
+    return _turns.c.words.op("@@")(plain.op("&&")(begins))
 
 
 def entry(began: datetime, later: int = 0) -> int:

@@ -1,6 +1,7 @@
 """Orders and records in a real SQLite file."""
 
 import asyncio
+import base64
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -168,7 +169,11 @@ def test_calls_of_one_moment_are_all_found_by_a_word(tmp_path: Path, monkeypatch
     assert with_store(tmp_path / "x.db", look) == "".join(sorted(names, reverse=True))
 
 
-@pytest.mark.parametrize("after", ["x", "", "é", "WzEsMl0=", "WyJ4IiwgImEiXQ==", "W1tbW1tb" * 5000])
+LAST = base64.urlsafe_b64encode(f'["{datetime.max.replace(tzinfo=UTC).isoformat()}", "a"]'.encode()).decode()
+"""After it there is no moment."""
+
+
+@pytest.mark.parametrize("after", ["x", "", "é", "WzEsMl0=", "WyJ4IiwgImEiXQ==", "W1tbW1tb" * 5000, LAST])
 def test_a_page_that_is_none_is_told(tmp_path: Path, after: str) -> None:
     async def look(store: Store):
         return await store.page(CallFilter(), 3, after)
