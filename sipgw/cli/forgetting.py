@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete
 
 from sipgw.config.config import GatewayConfig
+from sipgw.config.errors import OperatorError
 from sipgw.config.numbers import spellings
 from sipgw.outbound.jobs import Jobs
 from sipgw.policy.gate import audit
@@ -38,11 +39,14 @@ async def forget_everywhere(
     store: Store, config: GatewayConfig, number: str, now: datetime, erase: Callable[[Sequence[str]], Awaitable[object]]
 ) -> ForgetResult:
     """Delete all data of somebody who called or was called, except running calls. `erase` takes the spellings of the
-    number out of tables that only the dashboard knows. Raises the errors of the database.
+    number out of tables that only the dashboard knows. Raises the errors of the database, and `OperatorError` without a
+    number: the callers who withheld theirs have none.
 
     Files, and lines of the gate's audit, have a row in the table of artifacts before they are touched: what fails here
     is tried again by the gateway (`sipgw.records.artifacts.maintenance`).
     """
+    if not number.strip():
+        raise OperatorError("say which number: an empty one is that of all who withheld theirs")
     same, masked = spellings(number), list[int]()
     jobs = await Jobs(store, "").forget(same)
     async with store.write() as session:

@@ -1,15 +1,20 @@
-"""`sipgw records forget` masks a number in the audit log of the dashboard, wherever it stands there."""
+"""`sipgw records forget` masks a number in the audit log of the dashboard, wherever it stands there, and no other."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from sipgw.cli.main import app
 from sipgw.config.numbers import spellings
 from sipgw.config.records import StoreOptions
+from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.store import Store
+from sipgw.records.store.tables import CallRecord
 from sipgw.web.accounts import Accounts, audit_entries
 from sipgw.web.principal import Principal
+from tests.cdr_events import START, add_call
 
 
 @pytest.mark.parametrize(
@@ -37,3 +42,25 @@ def test_a_number_is_masked_as_a_whole_and_within_a_sentence(
             assert (made.target, made.detail) == (kept, "agent")
 
     asyncio.run(scenario())
+
+
+def test_nobody_is_forgotten_without_a_number(tmp_path: Path) -> None:
+    """As after ``sipgw records forget "$NUMBER" --yes`` without the variable."""
+    options = StoreOptions(path=str(tmp_path / "a.db"))
+    file = tmp_path / "sipgw.toml"
+    file.write_text(f'[store]\npath = "{options.path}"\n')
+
+    async def withheld(*, made: bool) -> tuple[int, list[str]]:
+        async with Store(options) as store:
+            if made:
+                await add_call(store, CallRecord(id="a@1", trunk="t", caller="", called="1", began=START, ended=START))
+                await Accounts(store).note(Principal.named("ada"), "", "listened", "a@1")
+            entries = await audit_entries(store)
+            return len((await store.page(CallFilter())).calls), [one.detail for one in entries]
+
+    before = asyncio.run(withheld(made=True))
+    told = CliRunner().invoke(app, ["records", "forget", " ", "--yes", "--config", str(file)])
+    assert (told.exit_code, told.stdout) == (1, "")
+    told = CliRunner().invoke(app, ["records", "forget", "", "--yes", "--config", str(file)])
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert asyncio.run(withheld(made=False)) == before == (1, [""])
