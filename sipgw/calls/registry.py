@@ -71,13 +71,14 @@ class CallRegistry:
             del self._given[next(iter(self._given))]
 
     def identity(self, call_id: str) -> str:
-        """An identity for a call with that Call-ID: the Call-ID itself, or with a number if another call has had it.
+        """An identity for a call with that Call-ID: the Call-ID itself, or with a number if another call has had it, or
+        if it stands for a folder in addresses of pages (RFC 3986 §5.2.4).
 
         The caller chooses the Call-ID, and both ends of a call may be here (RFC 3261 §12 tells them apart by tags).
         """
         call_id = call_id[:CALL_ID]
         times = self._given.pop(call_id, 0) + 1
-        identity = call_id if times == 1 else f"{call_id} {times}"
+        identity = call_id if times == 1 and call_id not in (".", "..") else f"{call_id} {times}"
         while identity in self._sessions:  # its Call-ID was dropped from the counts, or ends like one of our identities
             times += 1
             identity = f"{call_id} {times}"

@@ -6,14 +6,17 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
+from sipgw.calls.registry import CallRegistry
 from sipgw.config.records import CaptureOptions
 from sipgw.events import CallKey
 from sipgw.records.evidence import CallEvidence
 from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
 from sipgw.records.store.tables import ArtifactRecord, CallRecord
+from sipgw.web.found_call import link
 from sipgw.web.principal import Principal
 from tests.cdr_events import artifact
 from tests.web.gateway_view import Visit, visit
@@ -43,13 +46,13 @@ def test_a_slash_in_a_call_id_does_not_lead_to_another_call(tmp_path: Path) -> N
         async with there.gateway.store.write() as session:
             session.add_all([record("a", "+1555"), record(SLASHED, "+1777"), record("50%2F", "+1999")])
         listed = (await there.browser.get("/calls")).text
-        links = re.findall(r'href="(/calls/[^"?]+)"', listed)
-        assert sorted(links) == ["/calls/50%252F", "/calls/a", "/calls/a%2Fpcap"]
-        for link, caller in (("/calls/a", "+1555"), ("/calls/a%2Fpcap", "+1777"), ("/calls/50%252F", "+1999")):
-            page = await there.browser.get(link)
+        addresses = re.findall(r'href="(/calls/[^"?]+)"', listed)
+        assert sorted(addresses) == ["/calls/50%252F", "/calls/a", "/calls/a%2Fpcap"]
+        for address, caller in (("/calls/a", "+1555"), ("/calls/a%2Fpcap", "+1777"), ("/calls/50%252F", "+1999")):
+            page = await there.browser.get(address)
             assert page.status_code == 200 and f"Call from {caller}" in page.text
             (data,) = re.findall(r'data-url="([^"]+)"', page.text)
-            assert data == link
+            assert data == address
             assert (await there.browser.get(f"{data}/timeline.json")).json()["caller"] == caller
         refused = await there.browser.get("/calls/a/pcap")
         assert refused.status_code == 404 and "nothing of this call is in memory any more" in refused.text
@@ -102,3 +105,10 @@ def test_without_a_file_there_is_no_link_and_the_reason_is_for_those_who_could_f
         assert "No bundle" not in await page("demand")
 
     looking(tmp_path, look)
+
+
+@pytest.mark.parametrize("call_id", [".", "..", "..."])
+def test_a_caller_chooses_no_call_id_that_browsers_take_for_a_folder(call_id: str) -> None:
+    """Nobody could open the page of the call, listen to it or end it from there."""
+    there = link(CallRegistry().identity(call_id))
+    assert urljoin("http://gateway.example/", there) == f"http://gateway.example{there}"
