@@ -85,7 +85,7 @@ class CallSearchForm(BaseModel):
     def link(self, after: str) -> str:
         """The address of the page that begins `after`."""
         given = self.model_dump(mode="json", exclude={"after"}, exclude_defaults=True)
-        return "/calls?" + urlencode({name: value for name, value in (given | {"after": after}).items() if value})
+        return "/calls?" + urlencode({name: value for name, value in (given | {"after": after}).items() if value != ""})
 
 
 @router.get("/calls")

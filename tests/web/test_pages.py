@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -13,7 +14,7 @@ from sipgw.records.store.tables import CallRecord
 from sipgw.trunks.call_alarms import BadCalls
 from sipgw.trunks.watch import TrunkStatus
 from sipgw.web.app import PAGES
-from sipgw.web.calls import ROWS
+from sipgw.web.calls import ROWS, CallSearchForm
 from sipgw.web.security import BODY
 from tests.web.gateway_view import live_call, visit
 
@@ -236,3 +237,11 @@ def test_browsers_keep_our_files_and_ask_whether_they_changed(tmp_path: Path) ->
             assert (await there.browser.get("/calls")).headers["cache-control"] == "no-store"
 
     asyncio.run(look())
+
+
+def test_the_next_page_of_a_search_has_all_its_conditions() -> None:
+    form = CallSearchForm.model_validate(
+        {"cost_from": "0", "slower_than": "0", "words": "a&b ü", "since": "2026-01-02"}
+    )
+    query = dict(parse_qsl(urlsplit(form.link("x")).query))
+    assert CallSearchForm.model_validate(query) == form.model_copy(update={"after": "x"})
