@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from sipgw.cli.forgetting import forget_everywhere
 from sipgw.config.config import GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import RetentionOptions, StoreOptions
+from sipgw.records.artifacts import retention
 from sipgw.records.artifacts.hosts import GONE
-from sipgw.records.artifacts.retention import LOST
+from sipgw.records.artifacts.retention import LOST, forget
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.spool import Spool
 from sipgw.records.store.store import Store
@@ -120,5 +122,23 @@ def test_who_is_forgotten_at_one_gateway_is_forgotten_by_all(server: Server, tmp
         await two.had("call 3", DAY)
         await two.maintenance(RetentionOptions())
         assert two.files == ["call 3"], "who calls again later is not forgotten in advance"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_who_called_more_often_than_a_query_has_parameters_is_forgotten(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL takes 32,767 of them."""
+    monkeypatch.setattr(retention, "SOME", 8000)  # fewer transactions
+
+    async def scenario() -> None:
+        here = await machine(server, tmp_path / "a")
+        async with here.store.write() as session:
+            call = {"trunk": "pbx", "caller": NUMBER, "called": "100", "media": {}, "began": NOW, "ended": NOW}
+            await session.execute(insert(CallRecord), [call | {"id": str(number)} for number in range(1 << 15)])
+        gone = await forget(here.store, NUMBER, NOW)
+        assert (gone.calls, (await here.store.page(CallFilter())).calls) == (1 << 15, [])
 
     asyncio.run(scenario())

@@ -90,9 +90,11 @@ async def forget(store: Store, number: str, now: datetime, worker: ArtifactWorke
     Raises as `purge`.
     """
     worker = worker or ArtifactWorker(store)
-    async with store.write() as session:  # first, because records may have to wait for an absent disk
-        theirs = select(CallRecord.id).where(CallRecord.ended.is_not(None), _of(number))
-        await _delete_words(session, list(await session.scalars(theirs)))
+    async with store.read() as session:
+        theirs = list(await session.scalars(select(CallRecord.id).where(CallRecord.ended.is_not(None), _of(number))))
+    for at in range(0, len(theirs), SOME):  # first, because records may have to wait for an absent disk
+        async with store.write() as session:
+            await _delete_words(session, theirs[at : at + SOME])
     removed = Removed()
     await worker.work(now, again=True)
     try:
