@@ -19,6 +19,13 @@ from sipgw.telemetry.log import masking, redact
             "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***|2^31",
         ),
         ("an inline: comment", "an inline: comment"),
+        ("no token, 'sorry'", "no token, 'sorry'"),
+        ("{'Authorization': 'Bearer abc', 'X': 'y'}", "{'Authorization': '***', 'X': 'y'}"),
+        ("[(b'Proxy-Authorization', b'Basic abc')]", "[(b'Proxy-Authorization', b'***')]"),
+        (r'{"sent": "{\"authorization\": \"Bearer abc\"}"}', r'{"sent": "{\"authorization\": \"***"}"}'),
+        ('{"password": "correct horse", "x": 1}', '{"password": "***", "x": 1}'),
+        ("password = 'correct horse'", "password = '***'"),
+        ("x-api-key: abc def", "x-api-key: *** def"),
     ],
 )
 def test_credentials_and_keys_are_masked(text: str, written: str) -> None:

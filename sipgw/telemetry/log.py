@@ -12,8 +12,10 @@ from structlog.typing import Processor
 from sipgw.config.log import LogOptions
 
 _CREDENTIAL = re.compile(
-    r"(?i)((?:proxy-)?authorization\s*[:=]\s*)[^\r\n]+"
-    r"|((?:api[-_]?key|xi-api-key|password|token|secret)[\"']?\s*[:=]\s*[\"']?)[^\s\"',&]+"
+    r"(?i)(authorization\s*[:=]\s*)[^\r\n]+"
+    r"|(authorization\\*[\"']\s*[:,]\s*b?\\*[\"'])[^\"'\r\n]+"  # of headers in an error: a dictionary, or pairs
+    r"|((?:api[-_]?key|password|token|secret)\\*[\"']?\s*[:=]\s*\\*[\"'])[^\"'\r\n]+"
+    r"|((?:api[-_]?key|password|token|secret)[\"']?\s*[:=]\s*)[^\s\"',&]+"
     r"|\bsk[-_][A-Za-z0-9_-]{16,}"
     r"|(\binline:)[A-Za-z0-9+/]{16,}"  # a=crypto of a session description (RFC 4568)
 )
@@ -24,7 +26,7 @@ DEEPEST = 4
 
 def redact(text: str) -> str:
     """Mask what looks like a credential in `text`."""
-    return _CREDENTIAL.sub(lambda match: (match[1] or match[2] or match[3] or "") + "***", text)
+    return _CREDENTIAL.sub(lambda match: "".join(filter(None, match.groups())) + "***", text)
 
 
 def masking(private: Callable[[str], str]) -> Processor:
