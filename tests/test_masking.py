@@ -22,6 +22,7 @@ from sipgw.records.captures.support import bundle
 from sipgw.web.configuration import tables
 from tests.waiting import HANG
 
+DIGEST = f"@sha256:{'0f' * 32}"
 TEXT = """
 [agent]
 business = "${SHOP}"
@@ -114,6 +115,8 @@ def test_a_default_is_no_secret() -> None:
         ("file:///srv/hush", "file://***"),
         ("at https://a.example/hush or sip:ann:hush@b.example", "at https://a.example/*** or sip:ann:***@b.example"),
         ("joe:hu@sh@pbx.example", "joe:***@pbx.example"),
+        (f"run crm.example/mcp:1.2{DIGEST}", f"run crm.example/mcp:1.2{DIGEST}"),
+        (f"joe:hush@crm.example/mcp:1.2{DIGEST}", f"joe:***@crm.example/mcp:1.2{DIGEST}"),
         ("sip:a;b:hush@b.example", "sip:a;b:***@b.example"),
         ("sip:anna@[2001:db8::1]:5060", "sip:anna@[2001:db8::1]:5060"),
         ("Ann <ann@a.example>, mailto:ann@a.example", "Ann <ann@a.example>, mailto:ann@a.example"),

@@ -11,7 +11,8 @@ _URL = re.compile(r"(?<![a-z0-9+.-])([a-z0-9+.-]+://)(\S*)", re.IGNORECASE)
 _BASE = re.compile(r"(\$\{\w+\})[/?#].*", re.DOTALL)
 _HOST = re.compile(r"(?:[\w.-]|\$\{\w+\}|\[[0-9a-f:.]+\])+(?::(?:[0-9]+|\$\{\w+\}))?", re.IGNORECASE)
 _ADDRESS_END = re.compile(rf"{_HOST.pattern}(?:[/?;]\S*)?", re.IGNORECASE)
-_UNTIL_LAST_AT = re.compile(r"(?<!\S)(\S+)@")
+_UNTIL_LAST_AT = re.compile(r"(?<!\S)(\S+)@(?!sha256:[0-9a-f]{64}(?!\w))")
+"""Not that of the digest of an image: ``image:1.2@sha256:…``."""
 _PASSWORD = re.compile(
     r"(?<![^:@/?#<>\"'=,;])(?!(?:sips?|tel|mailto):|[a-z][\w+.-]*://)([^:@/?#<>\"'=,;]*:)(.+)", re.IGNORECASE
 )
