@@ -211,9 +211,12 @@ def test_a_tenant_reaches_its_own_pages_by_keyboard(tmp_path: Path, theme: str, 
 def test_the_first_password_and_the_frame_of_a_web_site(tmp_path: Path, theme: str, width: int) -> None:
     async def look() -> None:
         size = {"width": width, "height": 800}
-        toml = '[embed]\norigins = ["http://127.0.0.1:9"]\n'
+        told = f"See https://shop.example/{'privacy_' * 12}of_calls."
+        toml = f'[embed]\norigins = ["http://127.0.0.1:9"]\nnotice = "{told}"\n'
         async with window(tmp_path, busy=False, toml=toml, color_scheme=theme, viewport=size) as there:
             await there.go("/embed")
+            await fits(there)
+            await there.page.locator("[data-card]").evaluate("one => one.hidden = false")
             await fits(there)
             async with Dashboard(there.gateway, WebOptions(host="0.0.0.0", port=0)) as reachable:  # type: ignore[arg-type]
                 await there.page.goto(reachable.setup_url)
