@@ -40,13 +40,13 @@ async def forget_everywhere(
 ) -> ForgetResult:
     """Delete all data of somebody who called or was called, except running calls. `erase` takes the spellings of the
     number out of tables that only the dashboard knows. Raises the errors of the database, and `OperatorError` without a
-    number: the callers who withheld theirs have none.
+    number: each empty column would be one of its places.
 
     Files, and lines of the gate's audit, have a row in the table of artifacts before they are touched: what fails here
     is tried again by the gateway (`sipgw.records.artifacts.maintenance`).
     """
     if not number.strip():
-        raise OperatorError("say which number: an empty one is that of all who withheld theirs")
+        raise OperatorError("the number is empty; say which one")
     same, masked = spellings(number), list[int]()
     jobs = await Jobs(store, "").forget(same)
     async with store.write() as session:

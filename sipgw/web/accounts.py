@@ -18,7 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.pool import Pool
 from sipgw.config.errors import OperatorError
+from sipgw.records.store.calls import of_number
 from sipgw.records.store.store import Store
+from sipgw.records.store.tables import CallRecord
 from sipgw.web.principal import ROLES, SCOPES, Principal, Role
 from sipgw.web.refusals import HourRefusals
 from sipgw.web.sessions import IdentityClaims, Session
@@ -36,6 +38,9 @@ KEPT = 100_000
 REFUSED_KEPT = 10_000
 """Lines of refused sign-ins in it."""
 SIGNED_IN, REFUSED = "signed in", "was not let in"
+SAID, TOLD, ENDED = "said", "told the agent", "ended"
+WORDS = (SAID, TOLD, ENDED)
+"""Actions on calls whose details are words that somebody has typed: see `sipgw.web.api`."""
 TELLING = 7
 """Digits of a number at least that is looked for within sentences: shorter ones are extensions, and other things."""
 _NAME = re.compile(r"[\w.@+-]{1,64}")
@@ -252,10 +257,14 @@ class Accounts:
             return list(await session.scalars(latest.order_by(func.max(entry.id).desc()).limit(most)))[::-1]
 
     async def forget(self, numbers: Sequence[str]) -> None:
-        """Mask these numbers in the audit log, also within a sentence that somebody has written; the entries stay."""
+        """Mask these numbers in the audit log, also within a sentence that somebody has written, and the words that
+        people have typed into calls of these numbers; the entries stay."""
         long = sorted((one for one in numbers if len(one) >= TELLING), key=len, reverse=True)
         within = re.compile(rf"(?<![\w+])(?:{'|'.join(map(re.escape, long)) or '(?!)'})(?!\w)")
+        theirs = select(CallRecord.id).where(of_number(numbers))
         async with self._store.write() as session:
+            words = AuditEntry.action.in_(WORDS), AuditEntry.target.in_(theirs), AuditEntry.detail != ""
+            await session.execute(update(AuditEntry).where(*words).values(detail="forgotten"))
             for column in (AuditEntry.target, AuditEntry.detail):
                 await session.execute(update(AuditEntry).where(column.in_(numbers)).values({column: "forgotten"}))
                 having = or_(False, *(column.contains(one, autoescape=True) for one in long))

@@ -21,7 +21,7 @@ from sipgw.records.store.seen_by import seen_by
 from sipgw.records.store.tables import columns
 from sipgw.trunks.route_selector import NoRoom, NotDialled
 from sipgw.web import models
-from sipgw.web.accounts import audit_entries
+from sipgw.web.accounts import ENDED, SAID, TOLD, audit_entries
 from sipgw.web.found_call import find
 from sipgw.web.principal import Principal, requires_scope
 from sipgw.web.state import App, Here, note
@@ -130,14 +130,14 @@ async def call(app: Here, who: Reader, id: Id) -> models.CallRecord:  # noqa: A0
 @by_tenant
 async def say(request: Request, app: Here, who: Controller, id: Id, what: models.Say) -> models.Done:  # noqa: A002
     """The agent says this as soon as neither it nor the caller speaks."""
-    return await _control(request, app, id, "said", what.text, lambda call: call.say(what.text))
+    return await _control(request, app, id, SAID, what.text, lambda call: call.say(what.text))
 
 
 @router.post("/calls/{id:path}/instruct", tags=["live calls"], responses=problems(404, 409))
 @by_tenant
 async def instruct(request: Request, app: Here, who: Controller, id: Id, what: models.Say) -> models.Done:  # noqa: A002
     """A note to the agent; the caller does not hear it."""
-    return await _control(request, app, id, "told the agent", what.text, lambda call: call.instruct(what.text))
+    return await _control(request, app, id, TOLD, what.text, lambda call: call.instruct(what.text))
 
 
 @router.post("/calls/{id:path}/digits", tags=["live calls"], responses=problems(404, 409))
@@ -195,12 +195,12 @@ async def end(request: Request, app: Here, who: Controller, id: Id, what: models
     live = (await _going_on(app, id)).info
     cause = what.cause or f"{who.name_for(live.tenant)} ended the call"
     try:
-        return await _control(request, app, id, "ended", cause, lambda call: call.end(cause))
+        return await _control(request, app, id, ENDED, cause, lambda call: call.end(cause))
     except HTTPException as error:
         if error.status_code != 409:
             raise
     app.gateway.stop(live.id, cause)
-    await note(request, "ended", id, cause)
+    await note(request, ENDED, id, cause)
     return models.Done(id=id)
 
 

@@ -12,7 +12,7 @@ from sipgw.config.records import StoreOptions
 from sipgw.records.store.calls import CallFilter
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CallRecord
-from sipgw.web.accounts import Accounts, audit_entries
+from sipgw.web.accounts import ENDED, SAID, TOLD, Accounts, audit_entries
 from sipgw.web.principal import Principal
 from tests.cdr_events import START, add_call
 
@@ -40,6 +40,26 @@ def test_a_number_is_masked_as_a_whole_and_within_a_sentence(
             made, ended = await audit_entries(store)
             assert (ended.target, ended.detail) == ("a@1", kept)
             assert (made.target, made.detail) == (kept, "agent")
+
+    asyncio.run(scenario())
+
+
+def test_what_people_typed_into_the_calls_of_a_number_is_forgotten_with_them(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Store(StoreOptions(path=str(tmp_path / "a.db"))) as store:
+            ada, accounts = Principal.named("ada"), Accounts(store)
+            for call, caller in (("a@1", "+14155550123"), ("b@1", "+14155550199")):
+                await add_call(
+                    store, CallRecord(id=call, trunk="t", caller=caller, called="1", began=START, ended=START)
+                )
+                for action in (SAID, TOLD, ENDED):
+                    await accounts.note(ada, "", action, call, "Mrs Miller of 5 Elm Street")
+                await accounts.note(ada, "", "transferred", call, "anna")
+            await accounts.forget(spellings("+1 415 555 0123"))
+            found = {(one.target, one.action): one.detail for one in await audit_entries(store)}
+            assert [found["a@1", one] for one in (SAID, TOLD, ENDED)] == ["forgotten"] * 3
+            assert [found["b@1", one] for one in (SAID, TOLD, ENDED)] == ["Mrs Miller of 5 Elm Street"] * 3
+            assert found["a@1", "transferred"] == found["b@1", "transferred"] == "anna"
 
     asyncio.run(scenario())
 

@@ -17,6 +17,7 @@ from sipgw.config.records import RetentionOptions
 from sipgw.records.artifacts import artifact, hosts
 from sipgw.records.artifacts.work import ArtifactWorker
 from sipgw.records.store.artifact_states import FILES, SOUND, WORDS, ArtifactKind, ArtifactState, before
+from sipgw.records.store.calls import of_number
 from sipgw.records.store.engine import StoreError
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import (
@@ -90,15 +91,16 @@ async def forget(store: Store, number: str, now: datetime, worker: ArtifactWorke
     Raises as `purge`.
     """
     worker = worker or ArtifactWorker(store)
+    which = of_number(spellings(number))
     async with store.read() as session:
-        theirs = list(await session.scalars(select(CallRecord.id).where(CallRecord.ended.is_not(None), _of(number))))
+        theirs = list(await session.scalars(select(CallRecord.id).where(CallRecord.ended.is_not(None), which)))
     for at in range(0, len(theirs), SOME):  # first, because records may have to wait for an absent disk
         async with store.write() as session:
             await _delete_words(session, theirs[at : at + SOME])
     removed = Removed()
     await worker.work(now, again=True)
     try:
-        await _erase(store, worker, now, (_of(number),), FILES, _delete_calls, removed)
+        await _erase(store, worker, now, (which,), FILES, _delete_calls, removed)
     finally:
         await store.scrub()
     return await _counted(store, removed, now)
@@ -152,12 +154,6 @@ async def expire_webhooks(store: Store, now: datetime) -> None:
         await session.execute(update(row).where(*lost).values(**left))
         await session.execute(update(row).where(row.given_up.is_not(None), row.body != "").values(body=""))
         await session.execute(delete(row).where(row.given_up < now - GIVEN_UP_KEPT))
-
-
-def _of(number: str) -> ColumnElement[bool]:
-    same = spellings(number)
-    reached = CallRecord.identity["reached"].as_string()  # by a redirect
-    return or_(CallRecord.caller.in_(same), CallRecord.called.in_(same), reached.in_(same))
 
 
 def _in(table: type[TurnRecord | ToolCallRecord | ReportRecord]) -> ColumnElement[bool]:

@@ -97,6 +97,12 @@ class CallFilter:
         return [column >= least for column, least in given if least is not None]
 
 
+def of_number(same: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a call came from a number, or was made to it, also by a redirect; `same` are its spellings."""
+    reached = CallRecord.identity["reached"].as_string()
+    return or_(CallRecord.caller.in_(same), CallRecord.called.in_(same), reached.in_(same))
+
+
 def _number(column: Any, wanted: str) -> ColumnElement[bool]:
     found: ColumnElement[bool]
     if wanted.endswith("*"):
