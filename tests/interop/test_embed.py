@@ -77,13 +77,15 @@ def test_a_visitor_whose_browser_cannot_use_the_answer_leaves_no_call(tmp_path: 
     from playwright.sync_api import expect
 
     toml = '[embed]\norigins = ["https://shop.example"]'
-    with served(tmp_path, toml, variables={"SIPGW_WEB_PASSWORD": "correct horse"}) as gateway:
-        with browsing(microphone(tmp_path, 30.0)) as context:
-            page = context.new_page()
-            page.add_init_script(NO_ANSWER)
-            page.goto(f"{address(gateway)}/embed")
-            page.get_by_role("button", name="Talk to us").click()
-            told = "No call is possible now. Please try again later."
-            expect(page.locator("[data-state]")).to_have_text(told, timeout=HANG * 1000)
-            (record,) = gateway.calls(1)
+    with (
+        served(tmp_path, toml, variables={"SIPGW_WEB_PASSWORD": "correct horse"}) as gateway,
+        browsing(microphone(tmp_path, 30.0)) as context,
+    ):
+        page = context.new_page()
+        page.add_init_script(NO_ANSWER)
+        page.goto(f"{address(gateway)}/embed")
+        page.get_by_role("button", name="Talk to us").click()
+        told = "No call is possible now. Please try again later."
+        expect(page.locator("[data-state]")).to_have_text(told, timeout=HANG * 1000)
+        (record,) = gateway.calls(1)
     assert record["cause"] == "the browser hung up"
