@@ -156,7 +156,7 @@ class CallDispatcher:
         self.services.originator.pick_up(leg, beside)
 
     def _identity(self, leg: Leg, trunk: TrunkOptions) -> Identity:
-        """Who calls; from a phone of an account its owner, for the phone can write any number."""
+        """The caller: at a phone of an account its user, for the phone can write any number into From."""
         identity = Identity.of(leg.request, trusted=trunk.trust_identity)
         if trunk is ACCOUNTS_TRUNK and not identity.withheld:
             identity = replace(identity, number=self._admission.user(leg.request))
