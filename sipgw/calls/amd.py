@@ -89,7 +89,10 @@ def tell_screen(control: CallControl, purpose: str) -> bool:
 
 
 class AmdTalk:
-    """A `Talk` around another one. It gets sound and words in parallel to the conversation, and does not delay it."""
+    """A `Talk` around another one. It gets sound and words in parallel to the conversation, and does not delay it.
+
+    While a person of our side is in the call it judges nothing: they know who answered, and their voice may be heard.
+    """
 
     def __init__(self, talk: Talk, needs: AmdSetup) -> None:
         self._talk = talk
@@ -110,6 +113,8 @@ class AmdTalk:
 
     def hear(self, ulaw: bytes) -> None:
         """Take the other side's sound."""
+        if self._needs.line.has_person:
+            return
         over = self._judge.is_over
         if not self._judge.decided and self._judge.hear(ulaw):
             self._found()
@@ -123,7 +128,7 @@ class AmdTalk:
         """Take what the conversation reports."""
         if isinstance(report, TurnEnded) and report.turn.said:
             self._screening.answered()
-        if isinstance(report, CallerSaid) and not self._judge.decided:
+        if isinstance(report, CallerSaid) and not (self._judge.decided or self._needs.line.has_person):
             self._growing = None if report.final else report
             self._listen_for_screen(report)
 
@@ -182,7 +187,7 @@ class AmdTalk:
             said, told = await self._sentences.get()
             meant = await resembles(said.text, self._is_whole(said))
             # Words that came before a screen or a menu are not words of the person who follows it.
-            if not self._judge.decided and self._judge.who not in RECORDED:
+            if not (self._judge.decided or self._needs.line.has_person) and self._judge.who not in RECORDED:
                 self._take_compared(said, told, meant)
 
     def _found(self) -> None:

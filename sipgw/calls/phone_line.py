@@ -212,6 +212,12 @@ class PhoneLine:
             self._events.put(agent_line.Away(on or self._holds, taken=on))
 
     @property
+    def has_person(self) -> bool:
+        """Whether a person of our side speaks with the other side or with the agent, or is about to."""
+        joined = self.joined
+        return self._mute_reasons.agent_suspended or (joined is not None and not joined.routes & Route.COVERT)
+
+    @property
     def on_hold(self) -> bool:
         """Whether the other side has put us on hold."""
         return self._agreed is not None and self._agreed.on_hold

@@ -1,0 +1,31 @@
+"""Calls out that a person of our side has joined: who has answered is theirs to judge."""
+
+import asyncio
+
+import pytest
+
+from agent.records import CallerSaid
+from sipgw.calls.amd import AmdSetup, AmdTalk
+from sipgw.calls.conference import MODES, Mode
+from sipgw.calls.machine_detection import WORDS, AnsweredParty
+from sipgw.calls.phone_line import Joined, PhoneLine
+from tests.bench.answering import silence
+from tests.outbound.test_answering_machines import BEEP, CLOSED, Interrupted
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_while_a_person_of_our_side_speaks_in_the_call_nobody_is_judged(mode: Mode) -> None:
+    """A supervisor was cut off, and the machine's message left, when the other side spoke on and on."""
+
+    async def scenario() -> list[AnsweredParty]:
+        found: list[AnsweredParty] = []
+        line = PhoneLine()
+        needs = AmdSetup(line, lambda: None, "", lambda report: None, lambda who, why: found.append(who))  # type: ignore[arg-type, return-value]
+        screened = AmdTalk(Interrupted(line), needs)
+        line.joined = Joined(PhoneLine(), MODES[mode].routes)
+        screened.hear(CLOSED + BEEP + silence(WORDS + 3))
+        screened.understand(CallerSaid("Please leave a message after the tone.", final=True))
+        return found
+
+    covert = mode in (Mode.LISTEN, Mode.WHISPER)
+    assert asyncio.run(scenario()) == ([AnsweredParty.MACHINE] if covert else [])
