@@ -4,6 +4,7 @@ So it is where another agent takes the call over, whose providers and voice may 
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,9 @@ from agent.realtime import Brief, RealtimeEvent, RealtimeModel, Reopened
 from agent.records import Used
 
 REOPENED = 3
-"""How often a call gets another session."""
+"""How often a call gets another session within `WITHIN`."""
+WITHIN = 300.0
+"""Seconds; services end a session by themselves after 10 minutes or more."""
 GOODBYE = 0.05
 """Seconds that a session which is lost gets to end."""
 
@@ -88,7 +91,7 @@ class FailoverRealtime:
 
     async def events(self) -> AsyncIterator[RealtimeEvent]:
         """Yield what happens until `close`. Raises `ProviderError` when no session can be had any more."""
-        lost = 0
+        lost = deque[float]((), REOPENED + 1)
         while self._live is not None:
             stream = self._live.events()
             try:
@@ -101,8 +104,8 @@ class FailoverRealtime:
                 if self._closed:
                     return
                 if not self._next_agent:
-                    lost += 1
-                    self._lost(error, last=lost > REOPENED)
+                    lost.append(self._now())
+                    self._lost(error, last=len(lost) > REOPENED and lost[-1] - lost[0] < WITHIN)
             await self._leave()
             await self._open()
             if self._closed:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from agent.errors import ProviderError
 from agent.llm import ToolCall
 from agent.providers.circuit_breaker import CircuitBreaker
 from agent.providers.failover import FailoverOptions
-from agent.providers.failover_realtime import FailoverRealtime, RealtimeProviders
+from agent.providers.failover_realtime import REOPENED, WITHIN, FailoverRealtime, RealtimeProviders
 from agent.providers.failover_stt import FailoverStt
 from agent.realtime import Reopened
 from tests.fakes.session import FakeSession
@@ -134,3 +135,28 @@ def test_one_that_takes_long_to_close_is_no_error_of_the_program() -> None:
     with capture_logs() as logged:
         run(scenario())
     assert {one["event"] for one in logged} == {"realtime_failed"}
+
+
+@pytest.mark.parametrize(("lasts", "reopened"), [(WITHIN / 3 - 1, REOPENED), (WITHIN / 3 + 1, 10)])
+def test_only_losses_that_follow_each_other_closely_end_the_call(lasts: float, reopened: int) -> None:
+    """A fourth loss ended the call also after hours, although services end their sessions by themselves."""
+
+    class Lasting(FakeSession):
+        async def open(self) -> None:
+            asyncio.get_running_loop().call_later(lasts, self.came.put_nowait, ProviderError("x", "lost"))
+
+    async def scenario() -> None:
+        realtime = FailoverRealtime(
+            lambda _: RealtimeProviders([lambda _: Lasting()], FailoverOptions()), "main", lambda _: None
+        )
+        await realtime.open()
+        told: list[Any] = []
+        with suppress(ProviderError):
+            async for event in realtime.events():
+                told.append(event)
+                if len(told) == 10:
+                    await realtime.close()
+        assert told == [Reopened()] * reopened
+        await realtime.close()
+
+    run(scenario())
