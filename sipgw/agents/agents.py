@@ -287,7 +287,7 @@ def _check_prefetch(one: AgentDefinition, _: Others) -> None:
     """Check the options of `prefetch` before the MCP servers are asked."""
     options, own = one.config.prefetch, {tool.name: tool for tool in one.tools}
     tool = own.get(options.tool)
-    if options.tool and tool is None and one.config.agent.tools and not one.config.mcp:
+    if options.tool and tool is None and not (one.config.mcp or one.config.agent.brain):
         raise RuleError(f"the file of tools has no {options.tool!r}; it has {', '.join(own) or 'none'}", PREFETCH)
     if tool and tool.side_effect:
         raise RuleError(f"{options.tool!r} changes something; one that only looks up is needed", PREFETCH)

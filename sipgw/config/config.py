@@ -55,7 +55,7 @@ from sipgw.config.scope import LIVE
 from sipgw.config.stir import StirOptions
 from sipgw.config.storage import StorageOptions
 from sipgw.config.tenants import TenantOptions, check_tenants
-from sipgw.config.trunks import TrunkOptions
+from sipgw.config.trunks import OWN_TRUNKS, TrunkOptions
 from sipgw.config.web import WebOptions
 from sipgw.sip.endpoint_options import EndpointOptions
 
@@ -201,6 +201,10 @@ class GatewayConfig(AgentConfig):
             if account.trunk and account.trunk not in trunks:
                 problem = f"the account {account.user!r} names a trunk {account.trunk!r} that is not there"
                 raise RuleError(f"{problem}; {near_or_all(account.trunk, trunks)}", ("accounts", at, "trunk"))
+        for at, route in enumerate(self.routes):
+            if route.trunk and route.trunk not in (known := (*trunks, *OWN_TRUNKS)):
+                problem = f"{route.trunk!r} is no trunk; {near_or_all(route.trunk, known)}"
+                raise RuleError(problem, ("routes", at, "trunk"))
         self._check_people(trunks)
         self._check_verdicts()
         self._check_trunks()

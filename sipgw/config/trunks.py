@@ -24,6 +24,8 @@ _ADDRESSES = {
     "registrar": "registrar_uri", "outbound_proxy": "proxy_uri", "domain": "domain_uri", "transfer_to": "transfer_uri",
 }  # fmt: skip
 """The options that hold an address, and the property that reads each."""
+OWN_TRUNKS = ("local", "accounts", "browser")
+"""Names of the trunks of calls without a carrier: from our networks, of accounts without a trunk, from browsers."""
 
 
 def _uri(text: str) -> Uri | None:

@@ -181,6 +181,9 @@ agent.tools = "none.py"  #! agent.tools: none.py: there is no such Python file
 [agent]
 tools = "taken.py"  #! agent.tools: taken.py: tool hang_up: the gateway has one of that name; give it another
 
+[prefetch]
+tool = "find"  #! prefetch.tool: the file of tools has no 'find'; it has none
+
 [agent]
 tools = "tools.py"
 [prefetch]
@@ -208,6 +211,10 @@ brain = "wss://brain.example"
 tool = "find"  #! prefetch.tool: the brain of the agent is not told what is found; look it up there
 
 messages.mail_to = ["a@b.example"]  #! messages.mail_to: needs a server that takes mail: [mail] host
+
+[[routes]]
+agent = "agent"
+trunk = "browzer"  #! routes.0.trunk: 'browzer' is no trunk; did you mean 'browser'?
 
 [[routes]]
 agent = "slaes"  #! routes.0.agent: 'slaes' is no agent; did you mean 'sales'?

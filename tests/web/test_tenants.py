@@ -31,6 +31,11 @@ from tests.web.gateway_view import Visit, live_call, visit
 
 NOW = datetime(2025, 11, 24, 12, 0, tzinfo=UTC)
 TOML = """
+trunks = [
+    { name = "trunk-acme", mode = "peer", networks = ["192.0.2.1/32"] },
+    { name = "trunk-globex", mode = "peer", networks = ["192.0.2.2/32"] },
+    { name = "trunk-both", mode = "peer", networks = ["192.0.2.3/32"] },
+]
 [web]
 password = "${PASSWORD}"
 [[routes]]

@@ -10,6 +10,7 @@ from agent.providers.provider import Price, Provider, Unit
 from sipgw.bounds import BoundedTable
 from sipgw.config.cost import Part, PriceOptions
 from sipgw.config.registry import every
+from sipgw.config.trunks import OWN_TRUNKS
 
 BOUNDS = {
     ("trunk", "seconds"): (1.00, 60),
@@ -31,8 +32,7 @@ _UNHEARD_OF = (1.0, 1)
 def free(taken: Iterable[str]) -> tuple[PriceOptions, ...]:
     """Free price lines for incoming calls without a carrier, unless a trunk of the configuration has `taken` the name:
     phones of our own networks and accounts, and the browser."""
-    names = ("local", "accounts", "browser")
-    return tuple(PriceOptions("trunk", name, "seconds", 0) for name in names if name not in taken)
+    return tuple(PriceOptions("trunk", name, "seconds", 0) for name in OWN_TRUNKS if name not in taken)
 
 
 def bound(part: Part, unit: Unit) -> PriceOptions:
