@@ -7,6 +7,7 @@ from agent.providers.provider import Unit
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.cost import Part
 from sipgw.config.registry import provider
+from sipgw.policy.cost.cost import FREE
 from sipgw.policy.cost.prices import PriceTable, bound, free
 
 Product = tuple[Part, str, tuple[Unit, ...]]
@@ -48,7 +49,7 @@ def unpriced(config: GatewayConfig, agents: Mapping[str, tuple[AgentConfig, Iter
     capped = {name: one for name, one in agents.items() if config.limits.money_per_day or one[0].cost.per_call}
     for part, name, units in (one for _, used in capped.values() for one in used):
         for unit in units:
-            if name != "local" and not table.knows(part, name, unit, now):
+            if name != FREE and not table.knows(part, name, unit, now):
                 found[_told(part, name, unit)] = None
     for trunk in config.trunks if capped else ():
         for direction in ("in", "out") if trunk.domain_uri is not None else ("in",):

@@ -21,8 +21,8 @@ FRESH = 1.0
 """Seconds for which the sum of a day is cached."""
 LONGEST = timedelta(days=1)
 """How long before midnight calls are looked for that went on after it."""
-FREE = ("local", "embedded")
-"""Prefixes of products that run on this machine."""
+FREE = "local"
+"""The product of the embedded models, which run on this machine."""
 
 
 @dataclass
@@ -120,7 +120,7 @@ class Bill:
         used: Any
         for used, amount in self._amounts.items():
             part, name, unit = used
-            if name.startswith(FREE):
+            if name == FREE:
                 continue
             price = self.prices.of(part, name, unit, self.began)
             if price is None:

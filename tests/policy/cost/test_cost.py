@@ -111,7 +111,8 @@ def test_what_has_no_price_is_named_and_what_is_local_is_free() -> None:
     one.trunk = "unknown"
     one.used(Used("tts", "acme", "characters", 10))
     one.used(Used("tts", "local", "characters", 10))
-    assert one.cost(NOON).unpriced == ("trunk unknown in", "tts acme characters")
+    one.used(Used("llm", "localai/large", "tokens_in", 10))
+    assert one.cost(NOON).unpriced == ("trunk unknown in", "tts acme characters", "llm localai/large tokens_in")
     assert one.cost(NOON).total == 0
 
 
