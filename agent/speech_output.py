@@ -72,7 +72,7 @@ class SpeechOutput(Utterances):
             spoken = self._spoken(sentence.text)
             if spoken:
                 place = places(sentence.text, spoken)
-                async with aclosing(self._sound_of(sentence.text, spoken)) as pieces:
+                async with aclosing(self._sound_of(sentence, spoken)) as pieces:
                     sounded = False
                     async for piece in pieces:
                         if isinstance(piece, WordTime):
@@ -118,13 +118,14 @@ class SpeechOutput(Utterances):
             self._line.say(sentence.utterance, sound)
         self._cover_later(sentence, self._ends_at)
 
-    def _sound_of(self, text: str, spoken: str) -> AsyncGenerator[Speech, None]:
+    def _sound_of(self, sentence: Sentence, spoken: str) -> AsyncGenerator[Speech, None]:
         before, self._before = self._before, f"{self._before} {spoken}"[-MOST_BEFORE:].strip()
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            if ahead[0] == text:
-                return ahead[1].pieces()
-            ahead[1].cancel()
+        ahead = self._ahead
+        if ahead is not None and ahead[0] == sentence.text:
+            self._ahead = None
+            return ahead[1].pieces()
+        if not sentence.aside:  # what is said before a reply leaves it its first sentence
+            self.forget()
         return self._synthesise(spoken, before)
 
     def _spoken(self, text: str) -> str:

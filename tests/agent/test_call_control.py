@@ -95,6 +95,22 @@ def test_a_notice_that_came_with_a_fixed_sentence_is_said_again_until_it_was_hea
     assert heard[1:] == [f"{notice} It is Acme.", "It is Acme."], heard
 
 
+def test_what_is_said_before_a_reply_does_not_throw_away_its_first_sentence() -> None:
+    """It was synthesised while the caller spoke, and then once more: twice the price."""
+    notice = "This call is recorded for training."
+
+    async def plan(caller, line, stt):
+        await asyncio.sleep(5)
+        caller.call_control.stop_waiting(sure=False)
+        await caller.say("Hello, who is calling?", eager=True)
+        await asyncio.sleep(12)
+        caller.hang_up()
+
+    held = hold(plan, Setting(script=lambda messages: says("It is Acme."), persona=replace(PERSONA, notice=notice)))
+    assert held.turns[-1].heard == f"{notice} It is Acme."
+    assert held.tts.spoken.count("It is Acme.") == 1, held.tts.spoken
+
+
 def test_it_waits_until_agent_and_caller_have_finished() -> None:
     async def plan(caller, line, stt):
         await asyncio.sleep(3)
