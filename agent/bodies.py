@@ -11,11 +11,14 @@ LARGEST = 1 << 20
 CODINGS = {"gzip", "deflate", "br", "zstd"}
 """Codings that the packages unpack. Any other, as the ``none`` of some servers, is read as it comes."""
 
+GROWTH = 1032
+"""Times as large as gzip and deflate can have packed something, at most; the other codings have no such limit."""
+
 Hooks = dict[str, list[Callable[[Any], Awaitable[None]]]]
 
 
 class TooLargeError(httpx2.RequestError):
-    """The body of an answer is larger than the client allows, or packed: then a small one may become a large one.
+    """The body of an answer is larger than the client allows, or packed, so that it may become larger.
 
     `status` and `fields`, its headers, are those of the answer.
     """
@@ -34,8 +37,9 @@ class BoundedBody:
         self._most = most
         self._status: int = response.status_code
         self._fields = fields = response.headers
-        codings = fields.get("content-encoding", "").lower().split(",")
-        self.packed = not CODINGS.isdisjoint(map(str.strip, codings))
+        codings = [one.strip() for one in fields.get("content-encoding", "").lower().split(",")]
+        self.packed = not CODINGS.isdisjoint(codings)
+        self._most_packed = most // GROWTH if codings in (["gzip"], ["deflate"]) else 0
         length = fields.get("content-length", "")
         self._told = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
@@ -45,7 +49,7 @@ class BoundedBody:
             await self._refuse(f"the answer has more than {self._most} bytes")
         async for piece in self.body:
             size += len(piece)
-            if self.packed:
+            if self.packed and size > self._most_packed:
                 await self._refuse("the answer is packed, though it was to be plain")
             if size > self._most:
                 await self._refuse(f"the answer has more than {self._most} bytes")
