@@ -21,12 +21,13 @@ LIMIT = 30.0
 class Announcement:
     """Says `text` and ends as `outcome`. In a call it stands where a conversation does."""
 
-    def __init__(self, line: Line, tts: TextToSpeech, text: str, outcome: Outcome) -> None:
+    def __init__(self, line: Line, tts: TextToSpeech, text: str, outcome: Outcome, language: str) -> None:
+        """`text` is in `language` (ISO 639-1)."""
         self._line = line
         self._tts = tts
         self._text = text
         self._outcome = outcome
-        self._speech_output = SpeechOutput(line, tts)
+        self._speech_output = SpeechOutput(line, tts, language)
         self._gone = asyncio.Event()
 
     async def open(self) -> None:

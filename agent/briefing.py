@@ -130,7 +130,7 @@ class Briefing:
         self._tts = tts
         self._phrases = phrases
         self._said = said or BriefingPhrases()
-        self._speech_output = SpeechOutput(line, tts)
+        self._speech_output = SpeechOutput(line, tts, self._said.code)
         self._verdict: asyncio.Future[BriefingVerdict] = asyncio.get_running_loop().create_future()
         self._listening = Listening()
         self._began: dict[int, float] = {}

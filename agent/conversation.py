@@ -69,7 +69,7 @@ class Conversation(BaseConversation):
         self._judge = TurnJudge(options.model, self._spawn, self._voted) if options.model else None
         agent = CascadeAgent(
             toolbox=Toolbox((), call), history=History(role.persona.prompt),
-            speech_output=SpeechOutput(line, self._tts_sessions),
+            speech_output=SpeechOutput(line, self._tts_sessions, active.languages.now),
             call_ending=CallEnding(people=people or {}), report=self._report, spawn=self._spawn, llm=role.llm,
         )  # fmt: skip
         agent.arrived = self._arrived

@@ -179,7 +179,7 @@ class RealtimeReply(Reply):
             self._begun.set()
             if self._said.calls or not self._said.sentences:
                 self._said = self._agent.history.say()
-            self._open[reply] = (self._speech_output.reply(reply), SentenceCutter())
+            self._open[reply] = (self._speech_output.reply(reply), SentenceCutter(self._speech_output.language))
             self._open[reply][0].aside = self._asides > 0
             self._asides = max(0, self._asides - 1)
             self._said.sentences.append(self._open[reply][0])

@@ -32,8 +32,9 @@ class TtsError(ProviderError):
 class SpeechOutput(Utterances):
     """Speaks one sentence after the other."""
 
-    def __init__(self, line: Line, tts: TextToSpeech) -> None:
-        super().__init__(line)
+    def __init__(self, line: Line, tts: TextToSpeech, language: str) -> None:
+        """`tts` speaks `language` (ISO 639-1) at first."""
+        super().__init__(line, language)
         self._tts = tts
         self._covering: asyncio.TimerHandle | None = None
         self._ahead: tuple[str, Ahead[Speech]] | None = None

@@ -9,12 +9,12 @@ from agent.line import SAMPLE_RATE, Finished, Heard, Line
 class Utterances:
     """All utterances of one call, in their order."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, language: str = "en") -> None:
         self.sentences: dict[int, Sentence] = {}
         """Every utterance so far, by number."""
         self.next = 1
         """The number of the next utterance."""
-        self.language = "en"
+        self.language = language
         """Language of the words from now on (ISO 639-1)."""
         self._line = line
         self._finished = 0

@@ -72,7 +72,7 @@ class AgentSetup:
         setup = AmdSetup(
             self.context.line, lambda: self._tts(agent, ""), message, self.context.report, self._answered_by,
             self._tell_screen, screening, menus=self._navigates, resembles=resembles_screen if installed() else None,
-            known=known_screen, heard=self._is_heard, tones=tones,
+            known=known_screen, heard=self._is_heard, tones=tones, language=self._agent.config.codes[0],
         )  # fmt: skip
         prepare()
         self.context.amd = AmdTalk(talk, setup)
@@ -82,7 +82,7 @@ class AgentSetup:
         """Says one sentence and hangs up: the limits refuse the call because of `reason`."""
         meter(self.context.report)
         tts = self.services.providers[self.context.info.agent].tts("")
-        return Announcement(self.context.line, tts, sentence, Outcome("refused", reason))
+        return Announcement(self.context.line, tts, sentence, Outcome("refused", reason), self._agent.config.codes[0])
 
     def stt(self) -> SpeechToText:
         """A session of the agent's STT for a scribe; the bundle, with the words of the conversation, is without it."""

@@ -68,6 +68,8 @@ class AmdSetup:
     """Whether the screen hears the agent now."""
     tones: "Callable[[], Tones | None] | None" = None
     """See `AnsweringMachineDetector`."""
+    language: str = "en"
+    """That of the message (ISO 639-1)."""
 
 
 def follow(control: CallControl, who: AnsweredParty) -> None:
@@ -293,11 +295,12 @@ class AmdTalk:
         try:
             async with asyncio.timeout(OPEN):
                 await tts.open()
-            cutter = SentenceCutter()
+            language = self._needs.language
+            cutter = SentenceCutter(language)
             for sentence in (*cutter.feed(self._needs.message), *cutter.flush()):
                 if not any(map(str.isalnum, sentence)):
                     continue
-                spoken = within(sound_alone(tts.speak(speakable(sentence))), tts.name, FIRST_SOUND, GAP)
+                spoken = within(sound_alone(tts.speak(speakable(sentence, language))), tts.name, FIRST_SOUND, GAP)
                 async with aclosing(spoken) as pieces:
                     async for piece in pieces:
                         sound += piece

@@ -58,7 +58,7 @@ def test_cutting_keeps_what_was_heard_before_and_drops_what_comes_after() -> Non
 
 def test_what_was_played_to_its_end_is_not_cut_later() -> None:
     line = FakeLine()
-    speech_output = SpeechOutput(line, FakeTts())
+    speech_output = SpeechOutput(line, FakeTts(), "en")
     sentence = speech_output.begin(TEXT)
     speech_output.play(sentence, b"\x10" * 1000)
     speech_output.finished(Finished(1, 5.0))

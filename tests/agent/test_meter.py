@@ -137,7 +137,7 @@ def announced(broken: bool = False, leaves_after: float | None = None) -> tuple[
     async def scene() -> tuple[Outcome, float]:
         line, loop = FakeLine(), asyncio.get_running_loop()
         tts = FakeTts(fails=lambda text: ProviderError("tts", "gone") if broken else None)
-        announcement = Announcement(line, tts, "We are closed.", Outcome("refused", "they are blocked"))
+        announcement = Announcement(line, tts, "We are closed.", Outcome("refused", "they are blocked"), "en")
         async with asyncio.TaskGroup() as group:
             playing = group.create_task(line.play())
             await announcement.open()

@@ -206,6 +206,7 @@ class ReplayRun:
             resembles=_resembles if installed() else None,
             known=is_screen,
             heard=lambda: conversation.call_control.is_heard,
+            language=languages[0],
         )
         self._amd = AmdTalk(conversation, screening)
         return self._amd
