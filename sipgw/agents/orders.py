@@ -8,6 +8,7 @@ from pydantic import Field
 from agent.persona import Persona
 from agent.tools import Tool, ToolError, tool
 from sipgw.agents.agents import filled
+from sipgw.agents.first_words import CALLING, CALLING_BACK, GREETINGS, SCREENED, VOICEMAIL
 from sipgw.agents.languages import translations
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import AgentConfig
@@ -38,20 +39,6 @@ NO_EMERGENCIES = (
     "somebody needs an ambulance, the police or the fire brigade, call emergency at once and say what it tells you."
 )
 """Stands in the prompt of every agent."""
-GREETINGS = {
-    "en": "Hello, this is {{business}}. How can I help you?",
-    "es": "Hola, le atiende {{business}}. ¿En qué puedo ayudarle?",
-    "fr": "Bonjour, {{business}} à votre écoute. Comment puis-je vous aider ?",
-    "de": "Guten Tag, hier ist {{business}}. Wie kann ich Ihnen helfen?",
-    "pt": "Olá, aqui é {{business}}. Como posso ajudar?",
-    "it": "Buongiorno, qui è {{business}}. Come posso aiutarla?",
-    "hi": "नमस्ते, यह {{business}} है। मैं आपकी क्या मदद कर सकती हूँ?",
-}
-CALLING = "Hello, this is {{business}}. Do you have a moment?"
-CALLING_BACK = "Hello, this is {{business}}. You asked us to call you back about {{topic}}."
-
-SCREENED = "Hello, this is {{business}}. We would like to speak with the person we have called."
-VOICEMAIL = "Hello, this is {{business}}. We could not reach you. Please call us back. Goodbye."
 
 
 def persona(config: AgentConfig, values: Mapping[str, str], about: str = "", *, calling: bool = False) -> Persona:
@@ -59,9 +46,9 @@ def persona(config: AgentConfig, values: Mapping[str, str], about: str = "", *, 
     `calling` is for a call that the agent makes.
     """
     options = config.agent
-    stock = (CALLING_BACK if values["topic"] else CALLING) if calling else GREETINGS[config.codes[0]]
+    stock = (CALLING_BACK if values["topic"] else CALLING) if calling else GREETINGS
     greeting = options.outbound_greeting if calling else options.greeting
-    greeting = greeting or ("" if options.brain else stock)  # a server greets as it likes
+    greeting = greeting or ("" if options.brain else stock[config.codes[0]])  # a server greets as it likes
     prompt = filled(options.prompt or PROMPT, values)
     said = translations(config.languages)
     return Persona(
@@ -80,15 +67,16 @@ def _closed(text: str) -> str:
     return " ".join(text.split())
 
 
-def purpose(options: AgentOptions, values: Mapping[str, str]) -> str:
+def purpose(config: AgentConfig, values: Mapping[str, str]) -> str:
     """The sentence for a call screen: who calls and why."""
-    stock = CALLING_BACK if values["topic"] else SCREENED
-    return filled(options.screening or options.outbound_greeting or stock, values)
+    options, stock = config.agent, CALLING_BACK if values["topic"] else SCREENED
+    return filled(options.screening or options.outbound_greeting or stock[config.codes[0]], values)
 
 
-def voicemail(options: AgentOptions, values: Mapping[str, str]) -> str:
+def voicemail(config: AgentConfig, values: Mapping[str, str]) -> str:
     """The message for an answering machine; empty: none."""
-    return filled(options.voicemail or VOICEMAIL, values) if options.answering_machines == "message" else ""
+    message = config.agent.voicemail or VOICEMAIL[config.codes[0]]
+    return filled(message, values) if config.agent.answering_machines == "message" else ""
 
 
 def about_call(caller: Identity) -> str:

@@ -65,14 +65,14 @@ class AgentSetup:
         info = self.context.info
         if info.direction == "in" or self._agent.config.agent.answering_machines == "ignore":
             return talk
-        options, agent = self._agent.config.agent, info.agent
-        message = voicemail(options, self.values(agent))
-        screening = purpose(options, self.values(agent))
+        config, agent = self._agent.config, info.agent
+        message = voicemail(config, self.values(agent))
+        screening = purpose(config, self.values(agent))
         tell_amd(message, screening)
         setup = AmdSetup(
             self.context.line, lambda: self._tts(agent, ""), message, self.context.report, self._answered_by,
             self._tell_screen, screening, menus=self._navigates, resembles=resembles_screen if installed() else None,
-            known=known_screen, heard=self._is_heard, tones=tones, language=self._agent.config.codes[0],
+            known=known_screen, heard=self._is_heard, tones=tones, language=config.codes[0],
         )  # fmt: skip
         prepare()
         self.context.amd = AmdTalk(talk, setup)

@@ -8,8 +8,9 @@ import pytest
 
 from agent.providers.provider import Provider
 from agent.stock import STOCK
-from sipgw.agents.agents import Agents
-from sipgw.agents.orders import GREETINGS, NO_EMERGENCIES, persona
+from sipgw.agents.agents import VARIABLES, Agents, filled
+from sipgw.agents.first_words import CALLING, CALLING_BACK, GREETINGS, SCREENED, VOICEMAIL
+from sipgw.agents.orders import NO_EMERGENCIES, persona, purpose, voicemail
 from sipgw.agents.providers import choose, opened
 from sipgw.config.agent_files import parse_agent
 from sipgw.config.config import GatewayConfig, parse
@@ -67,6 +68,23 @@ def test_sentences_are_those_of_the_language_unless_changed() -> None:
     assert who.speaking("es").apology.startswith("Lo siento")
     german = persona(config('[[languages]]\ncode = "de"'), values | {"business": "Müller"})
     assert german.greeting == GREETINGS["de"].replace("{{business}}", "Müller")
+
+
+@pytest.mark.parametrize("code", sorted(STOCK))
+def test_what_is_said_first_in_calls_out_is_in_the_language_of_the_agent(code: str) -> None:
+    """A caller of a German agent was called back in English."""
+    spoken = config(f'[agent]\nanswering_machines = "message"\n[[languages]]\ncode = "{code}"')
+    about = dict.fromkeys((*VARIABLES, "topic"), "") | {"business": "Acme"}
+    back = about | {"topic": "Lampe"}
+    for values, found, stock in (
+        (about, persona(spoken, about, calling=True).greeting, CALLING),
+        (back, persona(spoken, back, calling=True).greeting, CALLING_BACK),
+        (about, purpose(spoken, about), SCREENED),
+        (back, purpose(spoken, back), CALLING_BACK),
+        (about, voicemail(spoken, about), VOICEMAIL),
+    ):
+        assert found == filled(stock[code], values)
+        assert values["topic"] in found and "Acme" in found and (code == "en" or found != filled(stock["en"], values))
 
 
 @pytest.mark.parametrize(
