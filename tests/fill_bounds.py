@@ -202,6 +202,6 @@ async def numbers_not_to_call(folder: Path, patch: pytest.MonkeyPatch) -> None:
     async with Store(StoreOptions(str(folder / "x.db"))) as store:
         own = OwnList(store)
         for last in range(stop_calling.MOST_TOLD + 1):
-            tools = Toolbox(stop_calling.stop_tools(own, tuple, "US", "call-1", told))
+            tools = Toolbox(stop_calling.stop_tools(own, tuple, "US", "call-1", told, "en"))
             await tools.run("stop_calling", f'{{"phone_number": "+1415555010{last}"}}')
         assert await own.count() == stop_calling.MOST_TOLD

@@ -8,10 +8,10 @@ from pydantic import Field
 from agent.persona import Persona
 from agent.tools import Tool, ToolError, tool
 from sipgw.agents.agents import filled
-from sipgw.agents.first_words import CALLING, CALLING_BACK, GREETINGS, SCREENED, VOICEMAIL
 from sipgw.agents.languages import translations
 from sipgw.config.agent import AgentOptions
 from sipgw.config.config import AgentConfig
+from sipgw.config.stock import CALLING, CALLING_BACK, GREETINGS, SCREENED, VOICEMAIL
 from sipgw.records.store.store import Store
 from sipgw.sip.identity import Identity, is_number
 
@@ -125,7 +125,7 @@ def order_tools(options: AgentOptions, store: Store) -> list[Tool]:
     if options.prompt or options.brain:
         return []
 
-    @tool(timeout=5.0, filler="Let me look that up.")
+    @tool(timeout=5.0)
     async def get_order_status(
         order_number: OrderNumber,
     ) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from sipgw.calls.services import CallServices
 from sipgw.calls.talk import Connect, Talk
 from sipgw.config.emergency import told_number
 from sipgw.config.numbers import country_of
+from sipgw.config.stock import REFUSED
 from sipgw.events import AnsweredBy, DocumentsUnread
 from sipgw.policy.gate.stop_calling import stop_keys
 from sipgw.records.artifacts.consent import notice_of
@@ -80,9 +81,10 @@ class AgentSetup:
 
     def announcement(self, sentence: str, reason: str) -> Talk:
         """Says one sentence and hangs up: the limits refuse the call because of `reason`."""
+        language = self._agent.config.codes[0]
         meter(self.context.report)
         tts = self.services.providers[self.context.info.agent].tts("")
-        return Announcement(self.context.line, tts, sentence, Outcome("refused", reason), self._agent.config.codes[0])
+        return Announcement(self.context.line, tts, sentence or REFUSED[language], Outcome("refused", reason), language)
 
     def stt(self) -> SpeechToText:
         """A session of the agent's STT for a scribe; the bundle, with the words of the conversation, is without it."""
@@ -189,7 +191,7 @@ class AgentSetup:
         about = about_call_out(info.identity, values) if calling else about_call(info.identity)
         about = f"{about} {about_messages(agent.config.messages, datetime.now(UTC), calling=calling)}".strip()
         spoken = persona(agent.config, values, about, calling=calling)
-        notice = notice_of(agent.config.recording, context.call_recording.consent, spoken.notice)
+        notice = notice_of(agent.config.recording, context.call_recording.consent, spoken.notice, agent.config.codes[0])
         llm = ChargedLlm(part.llm, context.report)
         knowledge_base = services.knowledge
         find = knowledge_base.finder(name, context.report) if knowledge_base else nothing

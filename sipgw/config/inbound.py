@@ -104,8 +104,9 @@ class LimitOptions:
     """For `per_number`, `per_network` and `at_once_per_number`."""
     answer_spent: Answer = "overload"
     """For `minutes_per_day` and `money_per_day`."""
-    sentence: str = "I am sorry, we cannot take your call now. Please try again later. Goodbye."
-    """The sentence that is spoken for ``"spoken"``."""
+    sentence: str = ""
+    """The sentence that is spoken for ``"spoken"``; empty: that you cannot take the call now, in the first language of
+    the agent."""
 
     def __post_init__(self) -> None:
         check_networks(self.blocked_networks, "blocked")

@@ -83,10 +83,10 @@ class RecordingOptions:
     consent: Literal["off", "announce", "key", "country"] = "off"
     """`announce` says so first; `key` records only after the caller has pressed 1; `country` announces where the law of
     the other side's number wants it, and where that cannot be told."""
-    announcement: str = "This call is recorded."
-    """Said for `announce`."""
-    question: str = "If this call may be recorded, please press 1."
-    """Said for `key`."""
+    announcement: str = ""
+    """Said for `announce`; empty: "This call is recorded.", in the first language of the agent."""
+    question: str = ""
+    """Said for `key`; empty: "If this call may be recorded, please press 1.", in the first language of the agent."""
 
     def __post_init__(self) -> None:
         if self.format == "opus" and find_spec("av") is None:

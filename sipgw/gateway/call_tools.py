@@ -19,6 +19,11 @@ def call_tools(store: Store, own: OwnList, originator: Originator) -> tuple[Call
         lambda call, agent: recording_tools(call.call_recording),
         message_tools,
         lambda call, agent: stop_tools(
-            own, lambda: call.info.numbers, call.info.trunk.country, call.info.id, call.info.stopped
+            own,
+            lambda: call.info.numbers,
+            call.info.trunk.country,
+            call.info.id,
+            call.info.stopped,
+            agent.config.codes[0],
         ),
     )

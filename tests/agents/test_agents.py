@@ -223,7 +223,7 @@ def test_every_tool_that_the_gateway_makes_for_a_call_is_among_ours() -> None:
     taking: Any = SimpleNamespace(config=SimpleNamespace(messages=MessageOptions(when=("unreached",))))
     made = [
         *recording_tools(CallRecording("a.wav")),
-        *stop_tools(unused, list, "US", "call-1", set()),
+        *stop_tools(unused, list, "US", "call-1", set(), "en"),
         callback_tool(unused, unused, CallbackOptions()),
         *message_tools(called, taking),
     ]

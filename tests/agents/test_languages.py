@@ -1,6 +1,7 @@
 """Languages and hand-over in configuration: what may be written, which voice each language gets."""
 
 import asyncio
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,14 @@ import pytest
 from agent.providers.provider import Provider
 from agent.stock import STOCK
 from sipgw.agents.agents import VARIABLES, Agents, filled
-from sipgw.agents.first_words import CALLING, CALLING_BACK, GREETINGS, SCREENED, VOICEMAIL
 from sipgw.agents.orders import NO_EMERGENCIES, persona, purpose, voicemail
 from sipgw.agents.providers import choose, opened
+from sipgw.config import stock
 from sipgw.config.agent_files import parse_agent
 from sipgw.config.config import GatewayConfig, parse
 from sipgw.config.errors import ConfigError
 from sipgw.config.registry import provider
+from sipgw.config.stock import CALLING, CALLING_BACK, GREETINGS, SCREENED, VOICEMAIL
 
 KEYS = {"ELEVENLABS_API_KEY": "xi", "CARTESIA_API_KEY": "ca", "ASSEMBLYAI_API_KEY": "aai", "OPENAI_API_KEY": "sk"}
 TWO = """
@@ -70,21 +72,30 @@ def test_sentences_are_those_of_the_language_unless_changed() -> None:
     assert german.greeting == GREETINGS["de"].replace("{{business}}", "Müller")
 
 
+def test_the_gateway_has_its_sentences_in_each_language() -> None:
+    tables = {name: table for name, table in vars(stock).items() if name.isupper()}
+    assert len(tables) == 11
+    for name, table in tables.items():
+        assert set(table) == set(STOCK), name
+        assert len(set(table.values())) == len(table), name
+        assert len({tuple(sorted(re.findall(r"{{\w+}}", text))) for text in table.values()}) == 1, name
+
+
 @pytest.mark.parametrize("code", sorted(STOCK))
 def test_what_is_said_first_in_calls_out_is_in_the_language_of_the_agent(code: str) -> None:
     """A caller of a German agent was called back in English."""
     spoken = config(f'[agent]\nanswering_machines = "message"\n[[languages]]\ncode = "{code}"')
     about = dict.fromkeys((*VARIABLES, "topic"), "") | {"business": "Acme"}
     back = about | {"topic": "Lampe"}
-    for values, found, stock in (
+    for values, found, table in (
         (about, persona(spoken, about, calling=True).greeting, CALLING),
         (back, persona(spoken, back, calling=True).greeting, CALLING_BACK),
         (about, purpose(spoken, about), SCREENED),
         (back, purpose(spoken, back), CALLING_BACK),
         (about, voicemail(spoken, about), VOICEMAIL),
     ):
-        assert found == filled(stock[code], values)
-        assert values["topic"] in found and "Acme" in found and (code == "en" or found != filled(stock["en"], values))
+        assert found == filled(table[code], values)
+        assert values["topic"] in found and "Acme" in found and (code == "en" or found != filled(table["en"], values))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import gzip
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -246,9 +247,11 @@ def test_who_does_not_record_asks_as_well_for_captures_keep_sound_too() -> None:
 
 def test_what_is_said_first() -> None:
     options = RecordingOptions("x")
-    assert notice_of(options, "announce", "Hello.") == "This call is recorded. Hello."
-    assert notice_of(options, "key", "") == "If this call may be recorded, please press 1."
-    assert notice_of(options, "off", "Hello.") == "Hello."
+    assert notice_of(options, "announce", "Hello.", "en") == "This call is recorded. Hello."
+    assert notice_of(options, "key", "", "en") == "If this call may be recorded, please press 1."
+    assert notice_of(options, "announce", "", "de") == "Dieses Gespräch wird aufgezeichnet."
+    assert notice_of(replace(options, announcement="Mind it."), "announce", "", "de") == "Mind it."
+    assert notice_of(options, "off", "Hello.", "en") == "Hello."
 
 
 @pytest.mark.parametrize("agrees", [True, False])

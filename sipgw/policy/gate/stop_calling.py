@@ -9,24 +9,23 @@ from pydantic import Field
 from agent.tools import Tool, ToolError, tool
 from sipgw.bounds import FULL
 from sipgw.config.numbers import NumberError, e164
+from sipgw.config.stock import LISTED, LISTED_BEFORE, NUMBER_UNKNOWN
 from sipgw.policy.gate.dnc import OwnList
 
 NAME = "stop_calling"
-DONE = "I have put your number on our list. We will not call you again."
-ALREADY = "Your number is on our list already. We will not call you again."
 MOST_TOLD = 2
 """Numbers that callers may tell in one call: theirs, and one more if it was misheard. Nobody checks whose they are."""
-UNKNOWN = "I cannot see your number. Please tell me which number we should not call."
 
 
 def stop_tools(
-    own: OwnList, numbers: Callable[[], Sequence[str]], country: str, call: str, told: set[str]
+    own: OwnList, numbers: Callable[[], Sequence[str]], country: str, call: str, told: set[str], language: str
 ) -> list[Tool]:
     """The tool that puts a person on the do-not-call list. If no number of the person is known, the tool asks for one.
 
     `numbers` returns the person's numbers as the other side has sent them. It is called when the tool runs, because the
     call may have been put through to somebody else. `country` is the country of the trunk, for numbers without ``+``.
-    `told` has the numbers that the caller has given in this call, to any of its agents.
+    `told` has the numbers that the caller has given in this call, to any of its agents. `language` (ISO 639-1) is that
+    of the sentences that the agent says.
     """
 
     def known() -> list[str]:
@@ -39,11 +38,11 @@ def stop_tools(
     async def keep(*wanted: str) -> dict[str, Any]:
         new = [await own.add(one, "caller", call) for one in wanted]
         done = {"status": "on the do-not-call list", "phone_number": wanted[0]}
-        return done | {"say": DONE if any(new) else ALREADY}
+        return done | {"say": (LISTED if any(new) else LISTED_BEFORE)[language]}
 
     async def stop_known() -> dict[str, Any]:
         found = known()
-        return await keep(*found) if found else {"status": "the number is missing", "say": UNKNOWN}
+        return await keep(*found) if found else {"status": "the number is missing", "say": NUMBER_UNKNOWN[language]}
 
     async def stop(phone_number: str) -> dict[str, Any]:
         if not phone_number:

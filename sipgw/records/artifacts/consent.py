@@ -7,6 +7,7 @@ import phonenumbers
 
 from agent.tools import Tool, tool
 from sipgw.config.records import RecordingOptions
+from sipgw.config.stock import MAY_BE_RECORDED, RECORDED
 from sipgw.records.artifacts.recordings import CallRecording, Consent
 from sipgw.sip.identity import Identity
 
@@ -50,9 +51,12 @@ def must_know(number: str) -> bool:
 _CODES = frozenset(("CA", "CT", "DE", "FL", "IL", "MD", "MA", "MI", "MT", "NV", "NH", "OR", "PA", "WA"))
 
 
-def notice_of(options: RecordingOptions, consent: Consent, notice: str) -> str:
-    """The sentence before the greeting."""
-    sentence: Mapping[Literal["announce", "key"], str] = {"announce": options.announcement, "key": options.question}
+def notice_of(options: RecordingOptions, consent: Consent, notice: str, language: str) -> str:
+    """The sentence before the greeting; `language` (ISO 639-1) is that of the agent."""
+    sentence: Mapping[Literal["announce", "key"], str] = {
+        "announce": options.announcement or RECORDED[language],
+        "key": options.question or MAY_BE_RECORDED[language],
+    }
     return f"{sentence[consent]} {notice}".strip() if consent in ("announce", "key") else notice
 
 

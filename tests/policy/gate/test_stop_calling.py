@@ -18,25 +18,29 @@ from sipgw.bounds import FULL
 from sipgw.calls.info import CallInfo
 from sipgw.cli.main import app
 from sipgw.config.agent import AgentOptions
-from sipgw.config.config import AgentConfig
+from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.gate import GateOptions
 from sipgw.config.records import RecordingOptions, StoreOptions
+from sipgw.config.stock import LISTED, LISTED_BEFORE, NUMBER_UNKNOWN
 from sipgw.config.trunks import TrunkOptions
 from sipgw.gateway.call_tools import call_tools
 from sipgw.policy.gate.dnc import OwnList
-from sipgw.policy.gate.stop_calling import ALREADY, DONE, UNKNOWN, stop_keys, stop_tools
+from sipgw.policy.gate.stop_calling import stop_keys, stop_tools
 from sipgw.records.store.store import Store
 from sipgw.sip.identity import Identity
 from tests.agent.holding import PERSONA, Setting, hold
 
 CALIFORNIA = "+14155550100"
+DONE, ALREADY, UNKNOWN = (sentences["en"] for sentences in (LISTED, LISTED_BEFORE, NUMBER_UNKNOWN))
 
 
 async def told(folder: Path, number: str, arguments: str = "{}", country: str = "US") -> tuple[str, list[str]]:
     """What the tool says in a call with `number`, and what is on the list then."""
     async with Store(StoreOptions(str(folder / "test.db"))) as store:
         own = OwnList(store)
-        run = await Toolbox(stop_tools(own, lambda: [number], country, "call-1", set())).run("stop_calling", arguments)
+        run = await Toolbox(stop_tools(own, lambda: [number], country, "call-1", set(), "en")).run(
+            "stop_calling", arguments
+        )
         entries = await own.entries()
         assert all((entry.source, entry.call) == ("caller", "call-1") for entry in entries)
         return run.error or run.result["say"], [entry.number for entry in entries]
@@ -53,7 +57,7 @@ def test_who_was_put_through_meanwhile_is_who_is_meant(tmp_path: Path, now: str,
     async def scenario() -> list[str]:
         async with Store(StoreOptions(str(tmp_path / "test.db"))) as store:
             own, speaks = OwnList(store), ["+12125550100"]
-            tools = Toolbox(stop_tools(own, lambda: [speaks[-1]], "US", "call-1", set()))
+            tools = Toolbox(stop_tools(own, lambda: [speaks[-1]], "US", "call-1", set(), "en"))
             speaks.append(now)
             await tools.run("stop_calling", "{}")
             return [entry.number for entry in await own.entries()]
@@ -65,7 +69,7 @@ def test_the_number_that_was_called_and_the_one_that_a_redirect_led_to_are_both_
     async def scenario() -> set[str]:
         async with Store(StoreOptions(str(tmp_path / "test.db"))) as store:
             own = OwnList(store)
-            tools = Toolbox(stop_tools(own, lambda: (CALIFORNIA, "+12125550100"), "US", "call-1", set()))
+            tools = Toolbox(stop_tools(own, lambda: (CALIFORNIA, "+12125550100"), "US", "call-1", set(), "en"))
             assert (await tools.run("stop_calling", "{}")).result["say"] == DONE
             return {entry.number for entry in await own.entries()}
 
@@ -95,10 +99,10 @@ def test_who_withholds_their_number_puts_two_on_the_list_and_no_more(tmp_path: P
                 OwnList(store),
                 CallInfo("call-1", TrunkOptions("carrier", "peer", networks=("192.0.2.1",)), Identity()),
             )
-            errors = []
+            errors, agent = [], Mock(config=GatewayConfig())
             for last in (0, 0, 1, 2, 3, 0):
                 call: Any = SimpleNamespace(info=info)
-                stop = call_tools(store, own, Mock())[-1](call, Mock())  # those of another agent: it was handed over
+                stop = call_tools(store, own, Mock())[-1](call, agent)  # those of another agent: it was handed over
                 arguments = f'{{"phone_number": "+1415555010{last}"}}'
                 errors.append((await Toolbox(stop).run("stop_calling", arguments)).error)
             return errors, [entry.number for entry in await own.entries()]
