@@ -8,6 +8,19 @@ from agent.errors import ProviderError
 QUOTE_LIMIT = 200
 """Characters of a provider's own words that are kept."""
 
+CLOSES: Mapping[int | str, tuple[str, str, bool]] = {
+    1000: ("the server ended the session", "", True),
+    1001: ("the server is going away", "", True),
+    1005: ("the server ended the session", "", True),
+    1006: ("connection lost", "", True),
+    1011: ("internal error of the server", "", True),
+    1012: ("the server restarts", "", True),
+    1013: ("the server is overloaded", "", True),
+    1014: ("the server behind a proxy does not answer", "", True),
+}
+"""Close codes of websockets after which another session may go better (RFC 6455 §7.4.1, and IANA's registry): what it
+is, what to do about it, and that. 1005 stands for a close frame without a code, as some libraries send it."""
+
 PAUSE = 0.5
 """Seconds after which one that limits the rate may be asked again, if it names none."""
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.extra import FIXED, ProviderOptions
-from agent.providers.faults import coded_fault, http_fault, quoted
+from agent.providers.faults import CLOSES, coded_fault, http_fault, quoted
 from agent.providers.stt import FRAME_MAX, Backlog
 from agent.realtime import Brief, RealtimeEvent
 from agent.rules.rule_error import RuleError, positive
@@ -179,12 +179,8 @@ class RealtimeSession(ABC):
 
 
 _CODES: dict[int | str, tuple[str, str, bool]] = {
-    1000: ("the server ended the session", "", True),
-    1001: ("the server is going away", "", True),
-    1006: ("connection lost", "", True),
+    **CLOSES,
     1008: ("refused the API key or the account", "check the key, the balance and the plan", False),
-    1011: ("internal error of the server", "", True),
-    1013: ("the server is overloaded", "", True),
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from agent.errors import ProviderError
 from agent.line import SAMPLE_RATE
 from agent.providers.extra import FIXED, ProviderOptions
-from agent.providers.faults import coded_fault, quoted
+from agent.providers.faults import CLOSES, coded_fault, quoted
 from agent.rules.rule_error import RuleError
 from agent.stt import SttEvent, Transcript, Word
 from agent.turn_taking.expect import Expected
@@ -344,14 +344,9 @@ class SttSession(ABC):
 
 
 _CODES: dict[int | str, tuple[str, str, bool]] = {
+    **CLOSES,
     CHANGING: ("changing the language", "", True),
-    1000: ("the server ended the session", "", True),
-    1001: ("the server is going away", "", True),
-    1006: ("connection lost", "", True),
     1009: ("sent a message beyond 1 MiB", "", True),
-    1011: ("internal error of the server", "", True),
-    1012: ("the server restarts", "", True),
-    1013: ("the server is overloaded", "", True),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from agent.errors import ProviderError
 from agent.providers.extra import FIXED, ProviderOptions
-from agent.providers.faults import coded_fault, http_fault, quoted
+from agent.providers.faults import CLOSES, coded_fault, http_fault, quoted
 from agent.rules.rule_error import positive
 
 
@@ -185,12 +185,8 @@ class TtsSession(ABC):
 
 
 _CODES: dict[int | str, tuple[str, str, bool]] = {
-    1000: ("the server ended the connection", "", True),
-    1001: ("the server is going away", "", True),
-    1006: ("connection lost", "", True),
+    **CLOSES,
     1008: ("refused a message or the account", "check the key, the plan and the options", False),
-    1011: ("internal error of the server", "", True),
-    1013: ("the server is overloaded", "", True),
     "nonsense": ("sent sound that cannot be decoded", "", True),
 }
 

@@ -55,6 +55,8 @@ class Faults:
     """An Error message and close code, when `after_ms` of sound have come; with 0 instead of Begin."""
     drop: bool = False
     """The connection breaks off, when `after_ms` of sound have come."""
+    codeless: bool = False
+    """The same, with a close frame that has no code."""
     after_ms: int = 0
     deaf_to_terminate: bool = False
     noise: tuple[str, ...] = ()
@@ -206,6 +208,8 @@ class FakeAssemblyAI(SocketServer):
             return
         if self.faults.drop:
             session.cut()
+        if self.faults.codeless:
+            session.connection.transport.write(b"\x88\x00")
         if self.faults.error is not None:
             raise ProtocolError(*self.faults.error)
 

@@ -199,6 +199,7 @@ def test_what_the_server_would_refuse_is_refused_at_start(options):
     "faults",
     [
         Faults(drop=True, after_ms=3000),
+        Faults(codeless=True, after_ms=3000),
         Faults(error=(3005, "Session Cancelled: An error occurred"), after_ms=3000),
         Faults(error=(3008, "Session Expired: Maximum session duration exceeded"), after_ms=3000),
         Faults(error=(1011, "internal"), after_ms=3000),

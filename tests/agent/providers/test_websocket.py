@@ -7,7 +7,14 @@ from websockets.asyncio.server import serve
 from websockets.utils import accept_key
 
 from agent.providers import websocket
+from agent.providers.deepgram_listen import DeepgramOptions, FluxSession
+from agent.providers.deepgram_speak import AuraSession, DeepgramTtsOptions
+from agent.providers.openai_realtime import OpenAIRealtimeOptions, OpenAIRealtimeSession
+from agent.providers.realtime import RealtimeFault
+from agent.providers.stt import SttFault
+from agent.providers.tts_session import TtsFault
 from agent.providers.websocket import ConnectError, connect
+from agent.realtime import Brief
 from tests.waiting import HANG
 
 
@@ -195,3 +202,13 @@ def test_a_connection_that_nobody_waits_for_any_more_is_closed(monkeypatch):
     connecting = None
     monkeypatch.setattr(websocket, "Socket", Opened)
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014])
+def test_another_session_may_go_better_after_each_close_that_is_no_refusal(code: int) -> None:
+    """The same for all: a close frame without a code, or a restart of the server, ended the call."""
+    realtime = OpenAIRealtimeSession(OpenAIRealtimeOptions(), Brief(""))
+    stt, tts = FluxSession(DeepgramOptions()), AuraSession(DeepgramTtsOptions())
+    faults = realtime.fault(RealtimeFault(code, "")), stt.fault(SttFault(code, "")), tts.fault(TtsFault(code, ""))
+    assert all(fault.temporary for fault in faults)
+    assert not any("error 1" in fault.problem for fault in faults)
