@@ -147,13 +147,14 @@ class FailoverTts:
 
     async def open(self) -> None:
         """Get the first voice that can be had ready. Raises `ProviderError` when there is none."""
-        self._order = self._health.order(asyncio.get_running_loop().time())
-        while True:
-            number = self._order[0]
+        order = self._health.order(asyncio.get_running_loop().time())
+        self._order = [*order]
+        for number in order:
             try:
                 await self._ready(number)
             except ProviderError as error:
-                if not self._pass_on(number, error):
+                self._pass_on(number, error)
+                if number == order[-1]:
                     raise
             else:
                 return
@@ -162,11 +163,12 @@ class FailoverTts:
         """Stream one sentence; what a voice that breaks off has not said is said by the next."""
         whole = rest = " ".join(text.split())
         said, played = 0, 0  # letters and samples of the voices that broke off
+        left = {*self._order}  # that have not failed in this sentence
         while any(map(str.isalnum, rest)):
             if played:
                 yield UNKNOWN
             samples, sounded, words = 0, False, list[WordTime]()
-            number, last = self._order[0], len(self._order) == 1
+            number, last = next(one for one in self._order if one in left), len(left) == 1
             tts = self._tts_sessions[number]
             first = FIRST_SOUND if last else self._options.first_sound
             try:
@@ -188,7 +190,9 @@ class FailoverTts:
                 if not sounded:
                     raise ProviderError(tts.name, "made no sound")
             except ProviderError as error:
-                if not self._pass_on(number, error):
+                self._pass_on(number, error)
+                left.discard(number)
+                if not left:
                     raise
                 if sounded and words:
                     rest = rest[max((word.letters for word in words if word.samples <= samples), default=0) :].lstrip()
@@ -216,16 +220,12 @@ class FailoverTts:
         except TimeoutError:
             raise ProviderError(tts.name, f"not ready within {self._options.open_limit:g} s") from None
 
-    def _pass_on(self, number: int, error: ProviderError) -> bool:
-        """Make the voice after `number` the first, unless another sentence has; False if there is no other."""
+    def _pass_on(self, number: int, error: ProviderError) -> None:
+        """Make the voice after `number` the first, unless another sentence has; `number` comes after all others."""
         self._health.failed(number, error, asyncio.get_running_loop().time())
-        if self._order[0] != number:
-            return True
-        if len(self._order) == 1:
-            return False
-        self._order.pop(0)
-        _log.warning("tts_failed_over", provider=self._tts_sessions[number].name, problem=error.problem)
-        return True
+        if self._order[0] == number and len(self._order) > 1:
+            self._order.append(self._order.pop(0))
+            _log.warning("tts_failed_over", provider=self._tts_sessions[number].name, problem=error.problem)
 
 
 def unsaid(text: str, samples: int, rate: float) -> str:

@@ -198,7 +198,7 @@ class FailoverStt:
                     event = self._shifted(event)
                     self._kept.note(event)
                     if isinstance(event, Transcript) and event.final and self._order:
-                        self._health.worked(self._order[0], self._now())
+                        self._worked(self._order[0])
                     yield event
             except ProviderError as error:
                 if self._order:
@@ -234,6 +234,11 @@ class FailoverStt:
             raise ProviderError(self.name, self._deaf or "was too slow") from None
         finally:
             self._patience = None
+
+    def _worked(self, number: int) -> None:
+        """The present STT has understood something: the others may be asked again when it fails."""
+        self._health.worked(number, self._now())
+        self._order = [number, *(one for one in self._health.order(self._now()) if one != number)]
 
     async def _replace(self, failed: SpeechToText, error: ProviderError) -> None:
         self._stt = None

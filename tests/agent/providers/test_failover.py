@@ -241,6 +241,19 @@ def test_a_voice_that_breaks_off_is_an_error_when_it_is_the_last():
     voicing(first, second, scenario=scenario)
 
 
+def test_a_voice_that_failed_before_is_asked_again_when_the_others_have_failed_too():
+    """Each voice could fail once in a call, however long it was, and the second fault ended it."""
+    first, second = FakeTts("one", cut=0), FakeTts("two")
+
+    async def scenario(voice):
+        await said(voice, TEXT)
+        first._cut, second._cut = None, 0
+        return await said(voice, "Anything else?")
+
+    assert voicing(first, second, scenario=scenario) == 500 * len("Anything else?")
+    assert (first.texts, second.texts) == ([TEXT, "Anything else?"], [TEXT, "Anything else?"])
+
+
 def test_two_sentences_that_lose_a_voice_at_once_both_go_on_with_the_next():
     first, second, health = FakeTts("one", cut=0, first=1.0), FakeTts("two"), CircuitBreaker(2)
 
