@@ -101,7 +101,9 @@ class AmdTalk:
         self._needs = needs
         self._judge = AnsweringMachineDetector(menus=needs.menus, tones=needs.tones)
         self._not_human = asyncio.Event()
-        self._screening = Screening(needs.purpose, needs.tell, needs.heard, self._give_up)
+        self._screening = Screening(
+            needs.purpose, needs.tell, lambda: needs.heard() and not needs.line.has_person, self._give_up
+        )
         self._given_up = ""
         """Why nobody is waited for any more."""
         self._sentences: asyncio.Queue[tuple[CallerSaid, bool]] = asyncio.Queue(SENTENCES)
