@@ -69,7 +69,7 @@ class AmdSetup:
     tones: "Callable[[], Tones | None] | None" = None
     """See `AnsweringMachineDetector`."""
     language: str = "en"
-    """That of the message (ISO 639-1)."""
+    """The language of the message (ISO 639-1)."""
 
 
 def follow(control: CallControl, who: AnsweredParty) -> None:

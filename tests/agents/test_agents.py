@@ -133,11 +133,7 @@ def test_a_placeholder_nobody_fills_is_an_error(text: str) -> None:
         Agents(GatewayConfig(), {"sales": GatewayConfig(agent=AgentOptions(**{text: "{{callerr}}"}))})  # type: ignore[arg-type]
 
 
-ROUTES = """
-[[trunks]]
-name = "carrier"
-mode = "peer"
-networks = ["192.0.2.0/24"]
+ROUTES = """trunks = [{ name = "carrier", mode = "peer", networks = ["192.0.2.0/24"] }]
 [[routes]]
 called = ["+1555*", "100"]
 trunk = "carrier"
