@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -102,13 +102,16 @@ async def _serve(
         listen_to_signals(stop, hurry, reload)
     async with contextlib.AsyncExitStack() as stack:
         with working("starting"), uncollected():  # providers and the dashboard import their packages here
-            gateway = await stack.enter_async_context(Gateway(settings, agents=agents))
-            commands = key_file(settings.store.path)
-            reloading = Reloading(gateway, read, link)
-            prompts = PromptFiles(config, reloading.everywhere)
-            dashboard = await stack.enter_async_context(Dashboard(gateway, settings.web, commands, prompts))
-            dialling = await stack.enter_async_context(OutboundDialer(gateway))
-            offer = await stack.enter_async_context(Offer(settings.store.handover, stop.set))
+            async with _until(stop):
+                gateway = await stack.enter_async_context(Gateway(settings, agents=agents))
+                commands = key_file(settings.store.path)
+                reloading = Reloading(gateway, read, link)
+                prompts = PromptFiles(config, reloading.everywhere)
+                dashboard = await stack.enter_async_context(Dashboard(gateway, settings.web, commands, prompts))
+                dialling = await stack.enter_async_context(OutboundDialer(gateway))
+        if stop.is_set():
+            return
+        offer = await stack.enter_async_context(Offer(settings.store.handover, stop.set))
         await stack.enter_async_context(when_quiet(lambda: gateway.calls))
         if link is None:
             say_how_to_call(gateway, dashboard)
@@ -133,6 +136,25 @@ async def _serve(
         left = await drain(gateway.registry, limit, hurry, say)
         err.print(f"stopping, {left} calls are hung up ..." if left else "stopping ...")
         await gateway.registry.stop_all()  # before all that may wait for the database
+
+
+@contextlib.asynccontextmanager
+async def _until(stop: asyncio.Event) -> AsyncIterator[None]:
+    """Cancel the block when `stop` is set, and go on behind it."""
+
+    async def end() -> None:
+        await stop.wait()
+        err.print("stopping ...")
+        limit.reschedule(0)
+
+    try:
+        async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
+            ending = group.create_task(end())
+            yield
+            ending.cancel()
+    except TimeoutError:
+        if not limit.expired():
+            raise
 
 
 def _check_ports(settings: GatewayConfig) -> None:
