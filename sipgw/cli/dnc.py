@@ -72,14 +72,15 @@ def import_(
                     continue
                 broken += 1
                 if broken <= TOLD:
-                    err.print(f"{file}:{line}: {escape(number)}", soft_wrap=True)
+                    err.print(f"{escape(str(file))}:{line}: {escape(number)}", soft_wrap=True)
     except OSError as error:
-        err.print(f"[red]error:[/] cannot read {file}: {error.strerror}")
+        err.print(f"[red]error:[/] cannot read {escape(str(file))}: {error.strerror}", soft_wrap=True)
         raise typer.Exit(1) from None
     added = _on_list(config, lambda own: own.add_all(numbers, "import", note=file.name))
     there = len(set(numbers)) - added
     out.print(f"{added} numbers added, {there} were on the list already, {broken} lines not understood")
-    if broken and not numbers:
+    if not numbers:  # a download that failed, or a file of something else
+        err.print(f"[red]error:[/] {escape(str(file))} has no number", soft_wrap=True)
         raise typer.Exit(1)
 
 

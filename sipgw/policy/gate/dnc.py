@@ -177,11 +177,13 @@ class _File:
             return NumberSet(), str(error)
         if 2 * found.unread > found.lines:  # the people in unreadable lines would be called
             return found, f"{found.unread} of {found.lines} lines are not understood, as {found.broken[0]}"
+        if not found:  # a download that failed leaves an empty file, or a line of words as the names of columns are
+            return found, "it has no number; take it out of dnc_files if nobody is on the list"
         return found, ""
 
 
 class FileLists:
-    """Files of numbers that must not be called. An unreadable file forbids all numbers."""
+    """Files of numbers that must not be called. A file that is unreadable or has no number forbids all numbers."""
 
     def __init__(self, wanted: Iterable[tuple[str, str]]) -> None:
         self._files: list[_File] = []
@@ -205,7 +207,8 @@ class FileLists:
                     continue
                 file.numbers, file.problem = await LISTS.run(file.read)
                 file.stamp = stamp
-                log.info("do-not-call file read", file=str(file.path), numbers=len(file.numbers), problem=file.problem)
+                tell = log.warning if file.problem else log.info
+                tell("do-not-call file read", file=str(file.path), numbers=len(file.numbers), problem=file.problem)
                 for line in file.numbers.broken:
                     log.warning("do-not-call file: a line is not understood", file=str(file.path), line=line)
 

@@ -117,7 +117,7 @@ def test_files_of_numbers_hold_and_are_read_again_when_they_change(world: World)
         async with world.up(dnc_files=(str(path),), dnc_country="US"):
             found = await world.refused()
             assert found == ("do_not_call_file", f"{CALIFORNIA} is on the do-not-call list {path}")
-            path.write_text("number\n")
+            path.write_text("number\n212-555-0100\n")
             assert await world.dial() == Permit(CALIFORNIA)
             path.unlink()
             rule, reason = await world.refused()

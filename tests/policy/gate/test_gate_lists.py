@@ -40,6 +40,23 @@ def test_a_list_that_is_not_understood_stands_for_everybody(world: World, conten
     run(scene())
 
 
+@pytest.mark.parametrize("content", ["", "\n", "# opt-outs\n", "Access denied", "area code,number\n"])
+def test_a_list_without_a_number_stands_for_everybody(world: World, content: str) -> None:
+    """A download that failed leaves such a file."""
+    path = world.folder / "registry.csv"
+    path.write_text(content)
+
+    async def scene() -> None:
+        async with world.up(dnc_files=(str(path),), windows=ALWAYS):
+            rule, reason = await world.refused()
+            assert rule == "do_not_call_file"
+            assert "it has no number; take it out of dnc_files if nobody is on the list" in reason
+            path.write_text(f"{content}\n+12125550100\n")
+            assert isinstance(await world.dial(), Permit)
+
+    run(scene())
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_a_list_as_a_spreadsheet_writes_it(world: World, encoding: str) -> None:
     path = world.folder / "registry.csv"

@@ -127,7 +127,7 @@ def test_the_longer_it_lasts_the_later_it_is_asked_again(world: World) -> None:
             for passed, wait in ((0, SOON), (1, SOON), (10, timedelta(minutes=10)), (70, LONGEST), (130, LONGEST)):
                 world.now = begun + timedelta(minutes=passed)
                 assert await again(world) == ("do_not_call_file", world.now + wait)
-            path.touch()
+            path.write_text("+12125550100\n")
             assert await world.dial() == Permit(CALIFORNIA)
             path.unlink()
             assert await again(world) == ("do_not_call_file", world.now + SOON)

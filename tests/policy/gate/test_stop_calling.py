@@ -218,3 +218,12 @@ def test_importing_a_file_names_its_broken_lines_and_takes_the_rest(tmp_path: Pa
     assert "2 numbers added, 0 were on the list already, 2 lines not understood" in text
     assert "0 numbers added, 2 were on the list" in sipgw(tmp_path, "import", str(file), "--country", "US")[1]
     assert sipgw(tmp_path, "import", str(tmp_path / "none.csv"))[0] == 1
+
+
+def test_importing_a_file_without_a_number_fails(tmp_path: Path) -> None:
+    """A download that failed leaves such a file: who imports it by a timer wants to know."""
+    file = tmp_path / "list.csv"
+    for content in ("", "Access denied\n"):
+        file.write_text(content)
+        status, text = sipgw(tmp_path, "import", str(file))
+        assert (status, "list.csv has no number" in text) == (1, True)
