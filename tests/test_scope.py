@@ -8,6 +8,7 @@ import pytest
 
 from sipgw.config.agent_files import parse_agent, scope_of
 from sipgw.config.config import GatewayConfig, parse
+from sipgw.config.cost import CostOptions
 from sipgw.config.errors import ConfigError
 from sipgw.config.options import options_of
 from sipgw.config.scope import Scope
@@ -79,6 +80,22 @@ def test_what_can_be_used_only_after_a_restart_is_refused_with_that() -> None:
     messages = replace(after.messages, mail_to=("owner@example.com",))
     with pytest.raises(ConfigError, match=r"needs a server that takes mail: .*; the files can be used after a restart"):
         reloaded(BEFORE, replace(after, messages=messages), {})
+
+
+def test_a_plain_error_of_options_is_a_fault_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options of another package may raise any `ValueError`, as at a start; `[cost]` stands for them."""
+
+    def rule(options: CostOptions) -> None:
+        if options.currency == BEFORE.cost.currency and options.per_call == 2:
+            raise ValueError("too little in this currency")
+
+    monkeypatch.setattr(CostOptions, "__post_init__", rule)
+    after = parse('[cost]\ncurrency = "XTS"\nper_call = 2\n', "sipgw.toml", {})
+    with pytest.raises(ConfigError) as refused:
+        reloaded(BEFORE, after, {})
+    assert str(refused.value) == (
+        "sipgw.toml:1: cost: too little in this currency; the files can be used after a restart"
+    )
 
 
 @pytest.mark.parametrize(

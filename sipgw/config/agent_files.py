@@ -16,6 +16,7 @@ from sipgw.config.options import (
     DEFAULT_FILE,
     OptionError,
     OptionFault,
+    about,
     build,
     merged,
     nearest,
@@ -54,7 +55,8 @@ def in_force(running: GatewayConfig, read: Tables) -> Tables:
             kept = [key for key in options_of(type(here)) if scope_of((name, key)) is Scope.GATEWAY]
             if kept:
                 try:
-                    tables[name] = replace(getattr(read, name), **{key: getattr(here, key) for key in kept})
+                    with about(()):  # the options of another package may raise any `ValueError`
+                        tables[name] = replace(getattr(read, name), **{key: getattr(here, key) for key in kept})
                 except RuleError as error:
                     raise read.explained(error.below(name)) from None
                 told = running.written.get(name)
