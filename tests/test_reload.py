@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from agent.providers.openai_client import OpenAIOptions
+from agent.tools import Toolbox
 from sipgw.cli import serve
 from sipgw.cli.main import app
 from sipgw.cli.serve import Load, Reloading, _reload
@@ -132,6 +133,41 @@ def test_what_cannot_be_used_is_told_and_ends_no_call(tmp_path: Path, capsys: py
     text = "".join(said)
     assert "recording.folder: " in text and "Not a directory" in text
     assert "Traceback" in text, "what nobody has thought of"
+
+
+TOOLS = """
+import sqlite3
+from agent.tools import tool
+
+SHOP = sqlite3.connect(":memory:")
+
+@tool
+async def count_books() -> int:
+    "How many books there are."
+    return SHOP.execute("SELECT 7").fetchone()[0]
+"""
+
+
+def test_a_reload_reads_the_files_beside_the_calls_and_imports_tools_in_the_thread_that_runs_them(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "shop_tools.py").write_text(TOOLS)
+    readers: list[threading.Thread] = []
+
+    async def scenario() -> object:
+        async with cloud(tmp_path, [], []) as world:
+            config = world.gateway.config
+            changed = replace(config, agent=replace(config.agent, tools=str(tmp_path / "shop_tools.py")))
+
+            def read() -> tuple[GatewayConfig, dict[str, GatewayConfig]]:
+                readers.append(threading.current_thread())
+                return changed, {}
+
+            await Reloading(world.gateway, read).take()
+            return (await Toolbox(world.gateway.agents.all[DEFAULT].tools).run("count_books", "{}")).result
+
+    assert asyncio.run(scenario()) == 7
+    assert readers and threading.main_thread() not in readers
 
 
 @pytest.mark.faults("C1")

@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from agent.lookups import run_main
+from agent.pool import Pool
 from sipgw.agents.prompt_files import PromptFiles
 from sipgw.cli.banner import say_how_to_call, say_ready
 from sipgw.cli.orders import ParentLink, listen_to_signals
@@ -36,6 +37,7 @@ from sipgw.uncollected import uncollected
 from sipgw.web.local_key import key_file
 from sipgw.web.server import Dashboard, WebError, listen
 
+READING = Pool("the configuration", workers=1, waiting=1)
 Load = Callable[[], tuple[GatewayConfig, Mapping[str, AgentConfig]]]
 """Reads the configuration, and those of the agents beside it. Raises `ConfigError`."""
 
@@ -188,7 +190,9 @@ class Reloading:
     async def take(self) -> list[OptionChange]:
         """Take the files as they are. Raises what `Gateway.reload` raises."""
         async with self._lock:
-            return await self.gateway.reload(*self._read())
+            # The tools are imported here, in the thread that runs them: what they open, such as a database of SQLite,
+            # may belong to its thread.
+            return await self.gateway.reload(*await READING.run(self._read))
 
     async def everywhere(self) -> None:
         """The same, and by all workers."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ SHARED = tuple(name for name in options_of(GatewayConfig) if name not in options
 """Tables of the gateway as a whole, which an agent cannot change."""
 
 
+@cache
 def scope_of(path: Keys) -> Scope:
     """Where the option of `sipgw.toml` at `path` may stand, and when a change of it takes effect."""
     scopes = (option_at(GatewayConfig, path[: depth + 1]) for depth in range(len(path)))
