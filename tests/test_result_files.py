@@ -1,5 +1,6 @@
 """Commands that write a file for a person: where it cannot be written, one line says so, without a traceback."""
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from sipgw.cli.main import app
 from sipgw.tools.demo import command as demo_command
 from sipgw.tools.simulate import command as simulate_command
 from sipgw.tools.simulate.verdict import CallVerdict
+from tests.waiting import ran as outcome
 
 FULL = "/dev/full"
 """Every write fails: no space is left."""
@@ -47,6 +49,27 @@ def test_the_demo_tells_that_the_disk_is_full(monkeypatch: pytest.MonkeyPatch, o
     monkeypatch.setattr(demo_command, "hold_demo", held)
     told = ran("demo", option, FULL)
     assert (told.exit_code, told.output) == (1, f"error: cannot write {FULL}: No space left on device\n")
+
+
+LITTLE_ROOM = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+from sipgw.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("before", [None, "# mine\n"])
+def test_a_configuration_that_does_not_fit_on_the_disk_leaves_the_folder_as_it_was(
+    tmp_path: Path, before: str | None
+) -> None:
+    file = tmp_path / "sipgw.toml"
+    if before is not None:
+        file.write_text(before)
+    told = outcome([sys.executable, "-c", LITTLE_ROOM, "init", "telnyx", "--yes"], tmp_path)
+    assert (told.returncode, told.stderr) == (1, "sipgw.toml cannot be written: File too large\n")
+    assert (file.read_text() if file.exists() else None) == before
+    assert {one.name for one in tmp_path.iterdir()} <= {"sipgw.toml", "sipgw.toml.old"}
 
 
 def test_a_full_disk_takes_no_verdict_of_a_simulation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -20,6 +19,7 @@ from sipgw.config.config import environment
 from sipgw.config.options import DEFAULT_FILE, OptionError, build
 from sipgw.config.registry import provider
 from sipgw.program import command
+from sipgw.tools.init.answers import write_whole
 from sipgw.tools.init.model_servers.lines import LinesError, Values, present, with_values
 from sipgw.tools.init.model_servers.llamacpp import LlamaCpp
 from sipgw.tools.init.model_servers.ollama import Ollama
@@ -193,12 +193,7 @@ def _write(output: Path, values: Values, title: str, *, yes: bool) -> None:
             out.print("nothing was written")
             raise typer.Exit(1)
     try:
-        beside = output.resolve().with_name(f".{output.name}.new")  # a full disk costs nothing of what there was
-        beside.touch(0o600 if output.exists() else 0o666)
-        if output.exists():
-            shutil.copymode(output, beside)
-        beside.write_text(written, encoding="utf-8")
-        beside.replace(output.resolve())
+        write_whole(output, written)
     except OSError as error:
         raise ServerError(f"{output} cannot be written ({error}): name another file with --output") from None
     named = "" if output == DEFAULT_FILE else f" -c {output}"
