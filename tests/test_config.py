@@ -179,6 +179,16 @@ def test_the_line_that_is_no_utf_8_is_told(tmp_path: Path, monkeypatch: pytest.M
         load()
 
 
+@pytest.mark.parametrize("line", ['KEY="very-secret', "KEY: very-secret", "KEY very-secret", "KEY='very-secret' x"])
+def test_a_line_of_env_that_sets_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    """The gateway would run with the demo model instead of the service whose key this is."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(f"# keys\nexport SHOP = Books  # ours\n\n{line}\nOTHER=1\n")
+    with pytest.raises(ConfigError) as refused:
+        load()
+    assert str(refused.value) == (".env:4: write NAME=value here; a quotation mark needs a second one behind the value")
+
+
 def test_a_folder_called_env_is_none_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").mkdir()

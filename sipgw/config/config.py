@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from agent.ivr.options import IvrOptions
 from agent.mcp_options import McpOptions
@@ -284,7 +284,11 @@ def environment() -> dict[str, str]:
     """
     file = Path(".env")  # it may be a pipe of a keeper of passwords, and a folder of this name has another use
     text = text_of(file) if file.exists() and not file.is_dir() else ""
-    merged = {**dotenv_values(stream=StringIO(text), interpolate=False), **os.environ}
+    lines = list(parse_stream(StringIO(text)))
+    if wrong := next((one.original for one in lines if one.error), None):
+        line = wrong.line + wrong.string.partition(wrong.string.strip())[0].count("\n")  # it begins with empty ones
+        raise ConfigError(f".env:{line}: write NAME=value here; a quotation mark needs a second one behind the value")
+    merged = {**{one.key: one.value for one in lines if one.key}, **os.environ}
     return {name: value for name, value in merged.items() if value}
 
 

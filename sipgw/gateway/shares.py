@@ -19,8 +19,8 @@ FIRST = 10
 """The SIP port of the first worker is `[sip] port` plus this; the port of each further one is 2 higher."""
 ANY = "0.0.0.0"
 SHARED = (
-    "workers share records and limits: set [store] url = \"postgresql://…\" (pip install 'sipgw[postgresql]') and "
-    "[cluster] redis = \"redis://…\" (pip install 'sipgw[redis]')"
+    'workers share records and limits: set [store] url = "${DATABASE_URL}", a PostgreSQL database, and '
+    "[cluster] redis = \"${REDIS_URL}\" (pip install 'sipgw[postgresql,redis]'), and both names in .env"
 )
 
 

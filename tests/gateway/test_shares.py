@@ -66,7 +66,7 @@ def test_kamailio_lets_in_the_trunks_and_is_let_in_by_the_workers() -> None:
 @pytest.mark.parametrize(
     ("more", "advice"),
     [
-        ("", r"\[store\] url .* \[cluster\] redis"),
+        ("", r'\[store\] url = "\$\{DATABASE_URL\}", .* \[cluster\] redis = "\$\{REDIS_URL\}"'),
         ('[store]\nurl = "${DATABASE_URL}"\n', r"\[cluster\] redis"),
         (CLUSTER + '[[accounts]]\nuser = "phone"\npassword = "${REDIS_URL}"\n', "accounts"),
         (CLUSTER + "[sip]\nport = 0\n", r"set \[sip\] port"),

@@ -161,9 +161,8 @@ class Database:
             place = f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
             return f"cannot open the database {place}: {cause}; look at [store] url and whether the server runs"
         place = str(Path(self.options.path).resolve())
-        return (
-            f"cannot open the database {place}: {cause}; make its folder writable or set [store] path to another file"
-        )
+        mend = "see that its folder is writable and has room, or set [store] path to another file"
+        return f"cannot open the database {place}: {cause}; {mend}"
 
 
 @contextlib.asynccontextmanager
