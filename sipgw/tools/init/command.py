@@ -123,11 +123,12 @@ def _call(output: Path) -> bool:
 
 
 def _model_server(name: str, output: Path, url: str, model: str, *, yes: bool) -> None:
+    from sipgw.config.errors import ConfigError
     from sipgw.tools.init.model_servers.server import ServerError
     from sipgw.tools.init.model_servers.setup import set_up
 
     try:
         set_up(name, output, url, model, yes=yes)
-    except ServerError as error:
+    except (ServerError, ConfigError) as error:  # the second: of .env
         err.print(str(error), markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
