@@ -30,6 +30,7 @@ def ran(*arguments: str) -> Result:
 def test_an_export_that_cannot_be_written_is_one_line(tmp_path: Path, output: str, why: str) -> None:
     config = tmp_path / "sipgw.toml"
     config.write_text(f'[store]\npath = "{tmp_path / "x.db"}"\n')
+    (tmp_path / "x.db").touch()
     told = ran("records", "export", "-c", str(config), "-o", output)
     assert (told.exit_code, told.output) == (1, f"error: cannot write {output}: {why}\n")
 

@@ -13,6 +13,7 @@ from agent.lookups import run_main
 from agent.records import AgentSays, CallerSaid, Interrupted, ProviderFailed, ToolDone
 from sipgw.agents.agents import VariableError
 from sipgw.calls.request import RING_TIMEOUT, OriginateRequest
+from sipgw.cli.database import tell_if_new
 from sipgw.cli.running import call_by, found
 from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import AgentConfig, GatewayConfig
@@ -96,6 +97,7 @@ async def _call(
     config: GatewayConfig, agents: Mapping[str, AgentConfig], request: OriginateRequest, *, alone: bool
 ) -> Disposition | None:
     """How it ended; None if it could not be made."""
+    tell_if_new(config.store)
     try:
         async with found(config) as running:
             if running is not None and not alone:

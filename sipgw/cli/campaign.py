@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.lookups import run_main
 from sipgw.cli.call import on_signal, unregistered
+from sipgw.cli.database import database
 from sipgw.cli.running import found
 from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import AgentConfig, GatewayConfig
@@ -27,7 +28,6 @@ from sipgw.outbound.jobs import Jobs
 from sipgw.outbound.planning import CALLBACKS, CampaignRequest, Plan, begin, plan
 from sipgw.outbound.retries import JobState
 from sipgw.outbound.tables import CampaignState
-from sipgw.records.store.store import Store
 from sipgw.telemetry import log
 
 BROKEN_SHOWN = 20
@@ -107,7 +107,7 @@ def _set(name: str, state: CampaignState, config: Path | None) -> None:
         settings, _ = load_all(config)
 
         async def write() -> bool:
-            async with Store(settings.store) as store:
+            async with database(settings.store) as store:
                 return await Jobs(store, "").set_state(name, state)
 
         there = run_main(write())
@@ -163,7 +163,7 @@ async def _run(
     follow: bool,
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        jobs = Jobs(await stack.enter_async_context(Store(config.store)), "")
+        jobs = Jobs(await stack.enter_async_context(database(config.store)), "")
         new, campaign = await begin(jobs, planned), planned.request.name
         name = escape(campaign)
         out.print(f"{name}: {new} new rows, {len(planned.jobs) - new} of an earlier run", soft_wrap=True)
@@ -238,7 +238,7 @@ async def _progress(jobs: Jobs, campaign: str) -> tuple[str, bool, dict[str, Any
 
 
 async def _status(settings: GatewayConfig, name: str) -> Table | None:
-    async with Store(settings.store) as store:
+    async with database(settings.store) as store:
         jobs = Jobs(store, "")
         if not name:
             return _all_campaigns(await jobs.states(), {one.name: one.state for one in await jobs.campaigns()})

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from agent.lookups import run_main
+from sipgw.cli.database import database
 from sipgw.config.agent_files import load_all
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.log import LogOptions
@@ -20,7 +21,6 @@ from sipgw.policy.gate.dnc import LINE, OwnList, opened
 from sipgw.policy.gate.gate import GateRefusal, gate_of
 from sipgw.policy.gate.number_set import TOLD, numbers_of
 from sipgw.policy.gate.rules import GateRequest
-from sipgw.records.store.store import Store
 from sipgw.telemetry import log
 from sipgw.trunks.trunks import Trunks
 
@@ -118,7 +118,7 @@ def check(
     async def judge(settings: GatewayConfig, agents: dict[str, AgentConfig]) -> tuple[Any, str]:
         trunks = Trunks(settings.trunks)
         first = next((one.name for one in settings.trunks if one.domain_uri is not None), "")
-        async with Store(settings.store) as store, gate_of(settings, lambda: agents, store, trunks.named) as gate:
+        async with database(settings.store) as store, gate_of(settings, lambda: agents, store, trunks.named) as gate:
             through = trunks.named(trunk or first)
             verdict = await gate.judge(GateRequest(number, trunk or first, agent, consent=consent or None))
             return verdict, through.country if through else ""
@@ -156,7 +156,7 @@ def _country(country: str) -> str:
 
 def _on_list(config: Path | None, act: Callable[[OwnList], Awaitable[T]]) -> T:
     async def run(settings: GatewayConfig) -> T:
-        async with Store(settings.store) as store:
+        async with database(settings.store) as store:
             return await act(OwnList(store))
 
     with one_line_errors():

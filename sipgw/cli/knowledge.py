@@ -20,6 +20,7 @@ from agent.providers.local.brain.documents import answer_of
 from sipgw.agents.knowledge.documents import READERS
 from sipgw.agents.knowledge.knowledge_base import AgentDocuments, KnowledgeBase
 from sipgw.agents.products import prices_of
+from sipgw.cli.database import database
 from sipgw.config.agent_files import DEFAULT, load_all
 from sipgw.config.config import AgentConfig
 from sipgw.config.errors import ConfigError
@@ -29,7 +30,6 @@ from sipgw.console import ConfigFile, one_line_errors, out, say_error
 from sipgw.midnight import local_now
 from sipgw.policy.cost.cost import Expenses, spent_since_midnight
 from sipgw.policy.inbound.limits import InboundLimits
-from sipgw.records.store.store import Store
 from sipgw.telemetry import log
 from sipgw.trunks.instance_id import instance_id
 
@@ -208,7 +208,7 @@ async def _opened(config: Path | None, agent: AgentConfig) -> AsyncIterator[tupl
     log.configure(LogOptions(level="error"))
     settings, _ = load_all(config)
     gateway = lambda: str(instance_id(Path(f"{settings.store.path}.instance")))  # noqa: E731
-    async with Store(settings.store) as store:
+    async with database(settings.store) as store:
         expenses = Expenses(prices_of(settings), local_now, await spent_since_midnight(store, local_now()))
         limits = InboundLimits(settings.limits, expenses.spent)
         async with KnowledgeBase(store, expenses, gateway, limits.spent, patience=math.inf) as knowledge_base:

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from agent.lookups import run_main
 from sipgw.agents.agents import Agents
+from sipgw.cli.database import database
 from sipgw.cli.forgetting import forget_everywhere
 from sipgw.config.agent_files import load_all
 from sipgw.config.records import RetentionOptions
@@ -65,7 +66,7 @@ def export(
         wanted = CallFilter(_utc(since), _utc(until), number, trunk, agent, ending=ending)
 
         async def run() -> None:
-            async with Store(settings.store, settings.storage) as store:
+            async with database(settings.store, settings.storage) as store:
                 kind = as_csv if csv else as_json
                 with (
                     writing(output),
@@ -93,7 +94,7 @@ def forget_number(
         settings, _ = load_all(config)
 
         async def run() -> None:
-            async with Store(settings.store, settings.storage) as store:
+            async with database(settings.store, settings.storage) as store:
                 gone = await forget_everywhere(store, settings, number, datetime.now(UTC), Accounts(store).forget)
                 calls, recordings = gone.removed.calls, gone.removed.recordings
                 out.print(f"deleted: {calls} calls, {recordings} recordings, {gone.jobs} planned calls")
@@ -123,7 +124,7 @@ def purge_old(config: ConfigFile = None) -> None:
             return
 
         async def run() -> None:
-            async with Store(settings.store, settings.storage) as store:
+            async with database(settings.store, settings.storage) as store:
                 gone = await delete_old(store, settings.retention, datetime.now(UTC), Jobs(store, "").purge)
                 out.print(f"deleted: {gone.calls} calls, {gone.transcripts} transcripts, {gone.recordings} recordings")
                 await _tell_undeleted(store, gone)

@@ -7,10 +7,10 @@ from typing import Annotated, TypeVar, cast
 import typer
 
 from agent.lookups import run_main
+from sipgw.cli.database import database
 from sipgw.config.config import load
 from sipgw.config.log import LogOptions
 from sipgw.console import ConfigFile, one_line_errors
-from sipgw.records.store.store import Store
 from sipgw.telemetry import log
 from sipgw.web.accounts import ADMIN, AccountError, Accounts
 from sipgw.web.principal import SCOPES, Principal, Role
@@ -26,7 +26,7 @@ web.add_typer(key, name="key")
 
 def _with_accounts(config: Path | None, work: Callable[[Accounts], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with Store(load(config).store) as store:
+        async with database(load(config).store) as store:
             return await work(Accounts(store))
 
     log.configure(LogOptions(level="warning"))
