@@ -47,3 +47,10 @@ def test_an_address_that_is_none_is_told_in_a_line(url: str, tmp_path: Path) -> 
     ran = CliRunner().invoke(app, ["init", "llamacpp", "--url", url, "-o", str(tmp_path / "new.toml")])
     assert (ran.exit_code, ran.output.count("\n")) == (1, 1)
     assert "is no address: write it as http://localhost:8080" in ran.output
+
+
+def test_an_env_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("KEY: x\n")
+    ran = CliRunner().invoke(app, ["init", "ollama"])
+    assert (ran.exit_code, ran.output.partition(" ")[0]) == (1, ".env:1:"), ran.output

@@ -392,13 +392,6 @@ def test_a_file_keeps_its_rights_its_link_and_its_text(tmp_path: Path) -> None:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["sipgw.toml", "there.toml"]
 
 
-def test_an_env_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".env").write_text("KEY: x\n")
-    ran = CliRunner().invoke(app, ["init", "ollama"])
-    assert (ran.exit_code, ran.output.partition(" ")[0]) == (1, ".env:1:"), ran.output
-
-
 def test_a_folder_that_is_not_there_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
     fake = FakeOllama()
     ran = init("ollama", fake, tmp_path / "nowhere" / "sipgw.toml")
