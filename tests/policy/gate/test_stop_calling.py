@@ -195,11 +195,9 @@ def sipgw(folder: Path, *arguments: str) -> tuple[int, str]:
 
 
 def test_the_list_by_command(tmp_path: Path) -> None:
-    assert sipgw(tmp_path, "check", CALIFORNIA) == (
-        0,
-        f"note   {tmp_path / 'test.db'} is a new database; if a gateway runs, run this in its working folder\n"
-        f"{CALIFORNIA} may be called now\n",
-    )
+    status, text = sipgw(tmp_path, "check", CALIFORNIA)
+    assert (status, text.splitlines()[-1]) == (0, f"{CALIFORNIA} may be called now")
+    assert f"{tmp_path / 'test.db'} is a new database; if a gateway runs, run this in its working folder" in text
     added = sipgw(tmp_path, "add", "415 555 0100", "--country", "us", "--note", "by mail")
     assert added == (0, f"{CALIFORNIA} is on the list\n")
     assert sipgw(tmp_path, "add", CALIFORNIA) == (0, f"{CALIFORNIA} was on the list already\n")
