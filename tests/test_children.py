@@ -44,5 +44,24 @@ def test_a_process_is_started_without_the_working_directory_in_its_path(place: s
     assert f"No module named {module}" not in done.stderr
 
 
+STARTS = ("create_subprocess_exec", "Popen")
+
+
+def starts() -> Iterator[tuple[str, set[str | None]]]:
+    """Where our packages start a process, and the names of the arguments."""
+    for path in sorted(path for top in ("sipgw", "media", "agent") for path in (ROOT / top).rglob("*.py")):
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)) if any(f"{name}(" in text for name in STARTS) else ():
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in STARTS:
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", {one.arg for one in node.keywords}
+
+
+def test_ctrl_c_goes_to_the_gateway_alone() -> None:
+    """A terminal sends it to all processes of a group. Those that are being started would end with a traceback."""
+    found = dict(starts())
+    assert len(found) >= 9
+    assert [place for place, names in found.items() if not names & {"process_group", "start_new_session"}] == []
+
+
 def test_all_of_them_were_found() -> None:
     assert len(COMMANDS) >= 7

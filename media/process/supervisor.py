@@ -180,7 +180,7 @@ class MediaProcess:
             unless_started.callback(ours.close)
             ours.setblocking(False)
             command = (sys.executable, "-P", "-m", "media.process.start", str(theirs.fileno()), self._path.name)
-            process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()])
+            process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], process_group=0)
             unless_started.pop_all()
         self._started, self._heartbeat = process.pid, Heartbeat()
         self._state = self._state._replace(pid=0, native=False)  # until it is ready
@@ -200,7 +200,7 @@ class MediaProcess:
                 self._pipe.close()
                 self._pipe = None
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PARTING):
+                async with asyncio.timeout(PARTING if self._state.pid else 0):  # it is not ready: it has no call
                     await process.wait()
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

@@ -123,6 +123,8 @@ class Database:
             ) from None
         except (SQLAlchemyError, OSError, sqlite3.Error) as error:
             await self._engine.dispose()
+            if (task := asyncio.current_task()) and task.cancelling():  # the reason of the error, as in `_cancellable`
+                raise asyncio.CancelledError from None
             raise StoreError(self._refusal(error)) from None
         except BaseException:
             await self._engine.dispose()

@@ -253,7 +253,7 @@ async def _window(worker: asyncio.subprocess.Process, limit: float = ANSWER_LIMI
 async def _process(module: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", module, *arguments, stdin=pipe, stdout=pipe, limit=LINE_LIMIT
+        sys.executable, "-P", "-m", module, *arguments, stdin=pipe, stdout=pipe, limit=LINE_LIMIT, process_group=0
     )
     try:
         yield process
