@@ -106,7 +106,9 @@ class AgentProviders:
         ready: asyncio.Future[Providers] = asyncio.get_running_loop().create_future()
         one = _OpenProviders(self._opening(config, choice, speech), ready, lender)
         self._open.add(one)
-        self._group.create_task(bounded(self._keep(one), None, "providers not kept"))
+        keeping = self._group.create_task(bounded(self._keep(one), None, "providers not kept"))
+        # Who no longer waits for them, because the gateway is to stop, does not wait for models that load either.
+        ready.add_done_callback(lambda told: keeping.cancel() if told.cancelled() else None)
         return one
 
     async def _keep(self, one: _OpenProviders) -> None:

@@ -103,3 +103,26 @@ def test_embedded_speech_stays_as_long_as_somebody_speaks_by_it() -> None:
             assert gateway.open.keys() == {"agent-3", "sales-3"}
 
     run(scene())
+
+
+def test_who_stops_while_providers_open_does_not_wait_for_them() -> None:
+    """Ctrl-C during a start: models may load for a long time."""
+    begun, closed = asyncio.Event(), list[str]()
+
+    @contextlib.asynccontextmanager
+    async def opened(*_: Any) -> AsyncIterator[Any]:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+            yield
+        finally:
+            closed.append("the models")
+
+    async def scene() -> None:
+        async with AgentProviders(opened) as agent_providers:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await agent_providers.become(agents("agent"))
+        assert begun.is_set() and closed == ["the models"]
+
+    run(scene())
