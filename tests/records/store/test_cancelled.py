@@ -133,3 +133,28 @@ def test_a_query_that_is_cancelled_leaves_no_lock(
         assert asyncio.run(scenario()) == (True, 0)
     finally:
         gc.enable()
+
+
+def test_an_error_while_the_database_opens_does_not_replace_a_cancellation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C during a start is no error of the database."""
+    begun = asyncio.Event()
+
+    async def fails_when_cancelled(self: Store) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise OperationalError("BEGIN", None, TimeoutError("invalid transaction")) from None
+
+    async def scenario() -> bool:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(Store(StoreOptions(str(tmp_path / "x.db"))).__aenter__())
+            await within(begun.wait())
+            task.cancel()
+            await asyncio.wait((task,))
+            return task.cancelled()
+
+    monkeypatch.setattr(Store, "_upgrade", fails_when_cancelled)
+    assert asyncio.run(scenario())
