@@ -119,10 +119,10 @@ def test_who_stops_while_providers_open_does_not_wait_for_them() -> None:
             closed.append("the models")
 
     async def scene() -> None:
-        async with AgentProviders(opened) as agent_providers:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await agent_providers.become(agents("agent"))
-        assert begun.is_set() and closed == ["the models"]
+        async with AgentProviders(opened) as agent_providers, asyncio.TaskGroup() as group:
+            starting = group.create_task(agent_providers.become(agents("agent")))
+            await begun.wait()
+            starting.cancel()
+        assert closed == ["the models"]
 
     run(scene())
