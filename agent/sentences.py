@@ -18,14 +18,14 @@ _COMMON = (
     "jan feb apr jun jul aug sep sept oct nov dec ave rd blvd apt"
 )
 _ABBREVIATIONS = {
-    "en": "mar ft hwy rs vol fig mt sgt capt gen gov sen rep hon rev co corp est",
+    "en": "mar ft hwy rs hr hrs pp ste min mins lb lbs oz vol fig mt sgt capt gen gov sen rep hon rev co corp est",
     "es": "sra sras sres srta dra dras dña prof profa lic ing ud uds vd vds av avda avd pág págs aprox máx mín ej ee "
-    "uu ee.uu depto dpto gral ene abr ago dic",
-    "fr": "mme mmes mlle mm me pr av env bd boul tél ex janv févr avr juil déc réf app éd chap ste",
+    "uu ee.uu depto dpto gral ene abr ago dic ref art dpto",
+    "fr": "mme mmes mlle mm me pr av env bd boul tél ex janv févr avr juil déc réf cf app éd chap ste",
     "de": "ca bzw usw inkl exkl zzgl evtl ggf mind bspw vgl sog hr fr frl dipl ing mär okt dez mio mrd tsd std sek "
-    "stk abt allg mwst sen",
-    "pt": "sra sras srs dra dras profa av pág págs aprox ex fev abr ago set out cia apto obs ltda",
-    "it": "sig sigg dott avv ing geom ecc es pag ca gen mag giu lug ago set sett ott dic mln mld",
+    "stk abt allg mwst sen ct bzgl lt med jh chr co idnr tägl",
+    "pt": "sra sras srs dra dras profa av pág págs aprox ex fev abr ago set out cia apto obs ltda máx mín ref",
+    "it": "sig sigg dott avv ing geom ecc es pag ca gen mag giu lug ago set sett ott dic mln mld rif gg",
     "hi": "डॉ प्रो श्री रु नं rs",
 }
 _NUMBERED = ("no", "art", "abs")
@@ -46,7 +46,7 @@ _RUNS_ON = re.compile(r"\s+[^\s,;:.!?…—–]+\s+(?!(?:and|or|y|o|e|u|et|ou|un
 class SentenceCutter:
     """Takes text as it comes; `feed` and `flush` return what is ready to be spoken."""
 
-    def __init__(self, language: str = "en") -> None:
+    def __init__(self, language: str) -> None:
         """The text is in `language` (ISO 639-1)."""
         own = _ABBREVIATIONS.get(language, _ABBREVIATIONS["en"])
         self._abbreviations = frozenset(f"{_COMMON} {own}".split())
@@ -79,8 +79,10 @@ class SentenceCutter:
     def _goes_on(self, piece: str, rest: str) -> bool:
         """Whether the sentence does not end with `piece`, or that is not known before there is more than `rest`."""
         word = piece.rsplit(None, 1)[-1].lstrip("(«„“\"'-").lower() if piece[-1] == "." else ""
-        short = word[:-1].rpartition("/")[2]  # "10 €/Std."
+        short = re.split("[/-]", word[:-1])[-1]  # "10 €/Std.", "Bestell-Nr."
         if short in self._abbreviations or _LETTERS.fullmatch(word[:-1]) or _LIST_NUMBER.match(piece):
+            return True
+        if piece[-1] in ".…" and (not rest or rest[0].islower()):  # "5 lbs. and", "Mo. bis Fr.", "Hmm... okay."
             return True
         if self._german and _GERMAN.search(piece[-40:]):
             return True

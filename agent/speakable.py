@@ -32,11 +32,11 @@ _CLOSERS = ".,;:!?…\"')]}>»”’*"
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,300}>")
 # An underscore within a word may be part of an address.
 _MARKUP = re.compile(r"[*`#>|~]+|(?<![^\W_])_+|_+(?![^\W_])|^[ \t]{0,40}[-•]\s+", re.MULTILINE)
-_PICTOGRAPH = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\ufe0f\u200d]")
-_MONEY = re.compile(
-    r"((?<![A-Za-z])[$€£₹]|\b(?:USD|EUR|GBP|INR)(?=[\s\d]))\s?(\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?:\.(\d{2}))?(?![.,]?\d|[^\W_])"
+_PICTOGRAPH = re.compile(
+    "[\U0001f000-\U0001faff\u2022\u20e3\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\ufe0f\u200d\U000e0020-\U000e007f]"
 )
-_SIGN = r"(?:(?<![A-Za-z])[$€£₹]|\b(?:USD|EUR|GBP|INR)(?=[\s\d]))"
+_SIGN = r"(?:(?<![A-Za-z])(?:US\$|[CA]\$|[$€£₹])|\b(?:USD|EUR|GBP|INR)(?=[\s\d]))"
+_MONEY = re.compile(rf"({_SIGN})\s?(\d{{1,3}}(?:,\d{{3}}){{1,5}}|\d{{1,18}})(?:\.(\d{{2}}))?(?![.,]?\d|[^\W_])")
 _SUM = r"(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?:\.\d{1,2})?"
 _SCALE = r"(?:\s?(k|K|[Mm]n?|B|[Bb]n|[Tt]n|thousand|million|billion|trillion)(?![^\W_]))?"
 _TO = r"\s?[-–—]\s?"
@@ -46,6 +46,9 @@ _SUMS = re.compile(
 )
 _PERCENT = re.compile(r"(\d)\s?%")
 _TIME = re.compile(r"(?<![\d:])(\d{1,2}):00\b(?!:)(\s?[ap]\.?m\b)?", re.IGNORECASE)
+_NOON = re.compile(r"(?<![\d.,])(\d{1,2}(?::\d\d)?)\s?([ap]m)\b")
+_MONTHS = {name[:3]: name for name in month_name[1:]} | {"Sept": month_name[9]}
+_MONTH = re.compile(r"\b({0})\b(?:\.(?=[ ,]))?(?= \d)|(?<=\d )({0})\b(?:\.(?=[ ,]))?".format("|".join(_MONTHS)))
 _DATE = re.compile(r"\b(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\b")
 
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
@@ -80,20 +83,28 @@ _MEANT = re.compile(
     r"|(?P<phone>(?<![\d.,/])(?:\(?0\d{2,5}\)?\s?/\s?\d|\+\d[\d ()]{1,10}\s?/\s?\d|0\d\s?/\s?(?!(?:19|20)\d\d\b)\d\d)"
     r"\d[\d\s().-]*\d|(?<![\d.,])(?:\+|\((?=\d{1,5}\)))?\d[\d\s().-]{5,}\d)"
     r"|(?P<number>(?<![\d.,$€£₹])\d{4,}(?![\d.,]*\d))"
-    r"|(?P<code>\b(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z\d]{3,}\b)"
+    r"|(?P<code>\b(?:[A-Z]{2,4}-\d{3,}(?:-[A-Z\d]+)*|(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z\d]{3,})\b)"
     r"|(?P<gap>_+)"
 )
 _ODD = re.compile(r"[\d@_]")
 _UNIT_STARTS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
-_CURRENCY = {"$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"), "₹": ("rupee", "paisa")}
+_CURRENCY = {
+    "$": ("dollar", "cent"),
+    "US$": ("US dollar", "cent"),
+    "C$": ("Canadian dollar", "cent"),
+    "A$": ("Australian dollar", "cent"),
+    "€": ("euro", "cent"),
+    "£": ("pound", "penny"),
+    "₹": ("rupee", "paisa"),
+}
 _CURRENCY |= {code: _CURRENCY[sign] for code, sign in zip(("USD", "EUR", "GBP", "INR"), "$€£₹", strict=True)}
 _SCALES = {"k": "thousand"} | dict.fromkeys(("m", "mn"), "million") | dict.fromkeys(("b", "bn"), "billion")
 _SCALES["tn"] = "trillion"
 _PENCE = {"penny": "pence", "paisa": "paise"}
 
 
-def speakable(text: str, language: str = "en") -> str:
+def speakable(text: str, language: str) -> str:
     """`text`, which is in `language` (ISO 639-1), as it is given to the voice."""
     signs = SIGNS.get(language, {})
     text = _LINK.sub(r"\1", text)
@@ -128,7 +139,7 @@ def _meant(match: re.Match[str], signs: dict[str, str]) -> str:
         case "number":
             return found if _is_year(found) else " ".join(found)
         case "code":
-            return " ".join(found)
+            return ", ".join(" ".join(part) for part in found.split("-"))
         case "gap":
             return " "
     return _UNIT_STARTS.sub(" ", found)
@@ -139,6 +150,8 @@ def _in_english(text: str) -> str:
     text = _PERCENT.sub(r"\1 percent", text)
     text = _DATE.sub(lambda match: f"{month_name[int(match[2])]} {int(match[3])}, {match[1]}", text)
     text = _TIME.sub(lambda match: match[1] + (match[2] or " o'clock"), text)
+    text = _NOON.sub(lambda match: f"{match[1]} {match[2].upper()}", text)
+    text = _MONTH.sub(lambda match: _MONTHS[match[1] or match[2]], text)
     return text.replace(" & ", " and ").replace("°C", " degrees").replace("°F", " degrees")
 
 

@@ -72,6 +72,14 @@ FORMS = {
             approx\.  approximately
             etc\.  et cetera
             vs\.  versus
+            ext\.(?= \d)  extension
+            tel\.(?= [\d(+])  telephone
+            (?<=(?<![\d.,])1 )ft\.  foot
+            (?<=\d )ft\.  feet
+            (?<=\d )in\.(?=,|$| [a-z])  inches
+            Hwy\.(?= \d)  Highway
+            Tues?(?:\.(?=,| [a-z\d]))?  Tuesday
+            Thu(?:rs?)?(?:\.(?=,| [a-z\d]))?  Thursday
             (?:No|Nr)\.(?= \d)  number
             (?<=[a-z] )St\.(?=[,;]|$)  Street
             (?<=[a-z] )Ave\.(?=[,;]|$)  Avenue
@@ -266,6 +274,9 @@ class _Speaker:
         day = "|".join(sorted(self._day_names, key=len, reverse=True))
         hours = rf"({_HOUR}){_DASH}({_HOUR})(?![:\d-]|[.,]\d)"
         self._days = re.compile(rf"\b({day})\b\.?({_DASH})({day})\b\.?(?:(:?\s){hours})?", re.IGNORECASE)
+        self._day = re.compile(rf"\b({day})\b(?:\.(?=[ ,]))?", re.IGNORECASE)
+        several = rf"(?:(?:, | (?:\w{{1,3}}|&) |/){self._day.pattern})+"
+        self._day_list = re.compile(self._day.pattern + several, re.IGNORECASE)
         self._hours = re.compile(
             rf"\b({forms.hours})(:?\s){hours}|{_FREE}{hours}(\s?)({forms.hours})(?!\w)", re.IGNORECASE
         )  # fmt: skip
@@ -287,6 +298,7 @@ class _Speaker:
             text = short.sub(partial(_written, said), text)
         if self._forms.days:
             text = self._days.sub(self._day_range, text)
+            text = self._day_list.sub(self._list_of_days, text)
         text = _CLOCKS.sub(rf"\1 {to} \2", text)
         text = self._hours.sub(self._hour_range, text)
         if self._forms.money:
@@ -306,6 +318,13 @@ class _Speaker:
             return found[0]
         hours = f"{gap}{opens} {to} {closes}" if opens else ""
         return f"{names[first.lower()]} {to} {names[last.lower()]}{hours}"
+
+    def _list_of_days(self, found: re.Match[str]) -> str:
+        names = self._day_names
+        days = [day[1] for day in self._day.finditer(found[0])]
+        if not all(day[0].isupper() or names[day.lower()].islower() for day in days):
+            return found[0]  # "so so", "sat, sun"
+        return self._day.sub(lambda day: names[day[1].lower()], found[0])
 
     def _hour_range(self, found: re.Match[str]) -> str:
         word, gap, first, last, other_first, other_last, other_gap, other_word = found.groups()

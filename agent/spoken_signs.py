@@ -11,7 +11,7 @@ _NUMBER = r"\d{1,9}(?:[.,]\d{1,3}){0,3}"
 _ALONE = r"(?<![\w./,:+-])"
 """Nothing before a number or word that it could be a part of."""
 _LETTER = r"(?:[^\W\d_]|[\u0900-\u0963])"
-_COIN = r"[€$£₹]"
+_COIN = r"(?:(?:\b(?:R|US|[AC]))?\$|[€£₹])"
 _LENGTH = (
     r"(?:[cmk]?m|mm|ft|in|feet|foot|inch(?:es)?|(?:Zenti)?[Mm]eter|(?:centi)?(?:m[eè]tres?|meters?|metr[oi]s?)|मीटर)\b"
 )
@@ -26,6 +26,9 @@ _WITHIN = rf"(?:(?<={_LETTER} )|(?<=[,:;] )|(?<=\())"
 """Not at the beginning of a line, where ">" quotes, and not after a number."""
 _SUM = rf"({_COIN}?\s?{_NUMBER})(?![A-Z\d]|\s?>)"
 """A number to compare with, and no item of a menu: "Settings > 2 > Network"."""
+
+_KEY = rf"(?<={_LETTER} )(\*\*|[\"'“„«`]?){{0}}(?:\*\*|[\"'”“»`])?(?=[\s.,;:!?)]|-{_LETTER}|$)"
+"""A key of a telephone that stands alone, perhaps between quotation marks or in bold; "(*)" stands beside its name."""
 
 _EVERYWHERE = (
     (r"(?<=\d),[-–]{1,2}(?=\s|[.!?;:)]|€|$)", "||||||"),
@@ -57,7 +60,16 @@ _EVERYWHERE = (
     ),
     (r"§§\s?(?=\d)", "sections |Paragrafen |párrafos |paragraphes |paragrafi |parágrafos |धाराएँ "),
     (r"§\s?(?=\d)", "section |Paragraf |párrafo |paragraphe |paragrafo |parágrafo |धारा "),
-    (rf"(?<={_LETTER} )#(?=[\s.,;:!?]|$)", "pound|Raute|almohadilla|dièse|cancelletto|jogo da velha|हैश"),
+    (_KEY.format("#"), "pound|Raute|almohadilla|dièse|cancelletto|jogo da velha|हैश"),
+    (_KEY.format(r"\*"), "star|Stern|asterisco|étoile|asterisco|asterisco|स्टार"),
+    (
+        r"(?<![\w#*])\*(?=\d{1,4}(?![\w*]))(?![^*\n]*[^\s*]\*)",  # no other one ends an emphasis that it begins
+        "star |Stern |asterisco |étoile |asterisco |asterisco |स्टार ",
+    ),
+    (
+        r"(?<=\d)#(?=[\s.,;:!?)]|$)",
+        ", pound|, Raute|, almohadilla|, dièse|, cancelletto|, jogo da velha|, हैश",
+    ),
     (
         r"(?:(?<!\w)(?i:number|no\.|nummer|nr\.|n[uú]m[eé]ro|n\.?[º°]|नंबर)\s)?(?<![\w#&/])#(?=\d)",
         "number |Nummer |número |numéro |numero |número |नंबर ",
@@ -220,6 +232,8 @@ _OWN = {
         (?<=\d) ?M€   milhões de euros
     """,
     "hi": r"""
+        #(?= (?:दब|या))  हैश
+        \*(?= (?:दब|या))  स्टार
         24/7(?![\w/])  24 घंटे, सातों दिन
         1 1/2(?![\w/])  डेढ़
         2 1/2(?![\w/])  ढाई

@@ -25,10 +25,14 @@ SPOKEN = {
         ("We are #1, order #7346, ticket number #12.", "We are number 1, order number 7 3 4 6, ticket number 12."),
         ("§ 12, §§ 3", "section 12, sections 3"),
         ("Enter it and press #.", "Enter it and press pound."),
+        ("Press # or *, *9 or *8, *72#.", "Press pound or star, star 9 or star 8, star 72, pound."),
+        ('Press **#** or "*", the star key (*)', "Press pound or star, the star key ( )"),
+        ("Use *this* and *9 of* it", "Use this and 9 of it"),
         ("at 1/2 price, the no. #5", "at half price, the number 5"),
         ("~5 km ± 2", "about 5 km plus or minus 2"),
     ],
     "de": [
+        ("Drücken Sie die #-Taste oder *.", "Drücken Sie die Raute-Taste oder Stern."),
         ("offen 24/7, 50/50", "offen 24 7, 50 zu 50"),
         ("1/2 Stunde, 1/2 Pfund, 2 1/2 Liter", "halbe Stunde, halbes Pfund, 2 einhalb Liter"),
         ("einen 1/2 Liter, 1 1/2 Tage, 3/4 Stunde", "einen halben Liter, anderthalb Tage, dreiviertel Stunde"),
@@ -47,6 +51,7 @@ SPOKEN = {
         ("5 M€, 5 k€", "5 Millionen Euro, 5 Tausend Euro"),
     ],
     "es": [
+        ("Pulse # o *.", "Pulse almohadilla o asterisco."),
         ("24/7, 50/50", "24 7, 50 50"),
         ("1/2 hora, 1/2 kilo, 2 1/2 horas", "media hora, medio kilo, 2 y media horas"),
         ("1/3 de los clientes", "un tercio de los clientes"),
@@ -58,6 +63,7 @@ SPOKEN = {
         ("2 × 4, #1, § 5", "2 por 4, número 1, párrafo 5"),
     ],
     "fr": [
+        ("Tapez # ou *9.", "Tapez dièse ou étoile 9."),
         ("24h/24, 7j/7", "24 heures sur 24, 7 jours sur 7"),
         ("24/24 et 7/7", "24 heures sur 24 et 7 jours sur 7"),
         ("24/7, 50/50", "24 heures sur 24, 7 jours sur 7, 50 50"),
@@ -69,6 +75,7 @@ SPOKEN = {
         ("2 × 4, #1", "2 fois 4, numéro 1"),
     ],
     "it": [
+        ("Premi # o *.", "Premi cancelletto o asterisco."),
         ("24h/24 e 7/7", "24 ore su 24 e 7 giorni su 7"),
         ("1/2 ora, 1/2 litro, 2 1/2", "mezz'ora, mezzo litro, 2 e mezzo"),
         ("-5°C, -5 %, ordini > 3 kg", "meno 5 gradi, meno 5 per cento, ordini più di 3 kg"),
@@ -76,12 +83,14 @@ SPOKEN = {
         ("12 mln €, #1, 2 × 4", "12 milioni di euro, numero 1, 2 per 4"),
     ],
     "pt": [
+        ("Digite # ou *, -R$ 5", "Digite jogo da velha ou asterisco, menos 5 reais"),
         ("24/7, 1/2 hora, 1/2 quilo", "24 por 7, meia hora, meio quilo"),
         ("-5°C, -5 %, +5 %", "menos 5 graus, menos 5 por cento, mais 5 por cento"),
         ("R$ 20/mês, 9 €/h", "20 reais por mês, 9 euros por hora"),
         ("mais > 50 €, #1, 2 × 4", "mais mais de 50 euros, número 1, 2 vezes 4"),
     ],
     "hi": [
+        ("# या * दबाएं, *9", "हैश या स्टार दबाएं, स्टार 9"),
         ("24/7, 1/2 घंटा, 2 1/2 घंटे", "24 घंटे, सातों दिन, आधा घंटा, ढाई घंटे"),
         ("-5°C, -5%, ₹20/माह", "माइनस 5 डिग्री, माइनस 5 प्रतिशत, 20 रुपये प्रति माह"),
         ("कीमत > ₹500, #1", "कीमत 500 रुपये से ज़्यादा, नंबर 1"),
