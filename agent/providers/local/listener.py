@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from agent.hearing.levels import RATE, level
+from agent.hearing.noise_floor import AUDIBLE
 from agent.hearing.silero import Silero, SileroState
-from agent.providers.local.endpoint import RATE, WINDOW, Endpointer, EndpointStep, Pauses
+from agent.providers.local.endpoint import WINDOW, Endpointer, EndpointStep, Pauses
 from agent.turn_taking.expect import Kind
 from agent.ulaw import to_linear
 
@@ -13,6 +15,10 @@ KEPT = 45 * RATE
 """Samples that are kept: a piece of speech, and 20 s for a recogniser that is late."""
 TAIL = 4 * WINDOW
 """Samples after the end of speech that are understood with it: consonants fade below what counts as speech."""
+SOUNDED = 1.0
+"""Seconds of sound after which the model begins anew: after 4 s of music it takes a short word for noise, too."""
+LED_BY = 8 * WINDOW
+"""Samples in front of its new beginning that the model is given first."""
 NUMBER_WORDS = ("number", "digit", "code", "reference")
 """Words of the agent that ask for digits, if it has not told what it wants."""
 SILENCE = b"\xff"
@@ -33,21 +39,33 @@ class Listener:
         """Position of the first kept sample."""
         self._judged = 0
         """Position up to which speech was looked for."""
+        self._sounded = 0
+        """Samples of windows with a sound since the model began."""
 
     def hear(self, ulaw: bytes) -> list[EndpointStep]:
         """Take mu-law sound of any length."""
         self._kept += ulaw
         steps: list[EndpointStep] = []
         while self._judged + WINDOW <= self._first + len(self._kept):
-            at = self._judged - self._first
-            probability = self._silero.judge(self._state, floats(self._kept[at : at + WINDOW]))
-            self._judged += WINDOW
-            steps += self.turns.judge(probability)
+            steps += self.turns.judge(self._judge())
         surplus = min(len(self._kept) - KEPT, self._judged - self._first)
         if surplus > 0:
             del self._kept[:surplus]
             self._first += surplus
         return steps
+
+    def _judge(self) -> float:
+        """The probability that the next window is speech."""
+        at = self._judged - self._first
+        window = bytes(self._kept[at : at + WINDOW])
+        quiet = level(to_linear(window)) < AUDIBLE
+        if quiet and not self.turns.speaking and self._sounded > SOUNDED * RATE:
+            self._state, self._sounded = SileroState(), 0
+            for before in range(max(0, at - LED_BY), at, WINDOW):
+                self._silero.judge(self._state, floats(self._kept[before : before + WINDOW]))
+        self._sounded += 0 if quiet else WINDOW
+        self._judged += WINDOW
+        return self._silero.judge(self._state, floats(window))
 
     def skip(self, samples: int) -> list[EndpointStep]:
         """Sound was lost on its way: silence stands in for it, so that positions stay true."""

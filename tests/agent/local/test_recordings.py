@@ -30,6 +30,7 @@ from tests.bench.turns.corpus import characters
 pytestmark = pytest.mark.slow
 
 DEMO = Path(__file__).parents[3] / "sipgw" / "demo_voice"
+CALLERS = Path(__file__).parents[2] / "data" / "callers"
 PAUSE = SILENCE * 12_000
 ASKED = "What is your order number?"
 DICTATED = ("fsdd_theo_7346.wav", "fsdd_george_8005551.wav", "fsdd_jackson_4155550123.wav", "sr_english.wav")
@@ -57,6 +58,15 @@ def test_sentences_are_understood(snr: float | None) -> None:
 def test_dictated_digits_are_exact_in_one_turn(name: str, snr: float | None) -> None:
     sound = recording(name) + PAUSE
     (text,) = finals(listen(noisy(sound, snr) if snr else sound, said=ASKED))
+    assert digits_of(text) == digits_of(transcripts()[name])
+
+
+@pytest.mark.parametrize("silence", [0.3, 1.0, 5.0])
+def test_the_first_words_after_music_are_heard(silence: float) -> None:
+    """The model of voices takes them for noise, too, if it has heard nothing else for seconds."""
+    name = "fsdd_jackson_4155550123.wav"
+    sound = read_ulaw(CALLERS / "music.wav") * 3 + SILENCE * round(8000 * silence) + recording(name) + PAUSE
+    (text,) = finals(listen(sound, said=ASKED))
     assert digits_of(text) == digits_of(transcripts()[name])
 
 
