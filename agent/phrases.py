@@ -119,8 +119,10 @@ PHRASES = {
         _words("je j cest ça ai jai a du tout très le la vous alors bon et"),
         _words("stop arrête arrêtez attends attendez non mais comment pardon allô"),
         _words("dix onze douze treize quatorze quinze seize dixsept dixhuit dixneuf")
-        | _joined("vingt trente quarante cinquante soixante", "deux trois quatre cinq six sept huit neuf"),
-        _words("trente quarante cinquante"),
+        | _joined("vingt trente quarante cinquante soixante", "deux trois quatre cinq six sept huit neuf etun")
+        | _joined("soixante quatrevingt", "dix onze douze treize quatorze quinze seize dixsept dixhuit dixneuf")
+        | _joined("quatrevingt", "s un deux trois quatre cinq six sept huit neuf") | _words("soixanteetonze"),
+        _words("trente quarante cinquante septante huitante nonante"),
     ),
     "de": Phrases(
         _words("hallo guten tag morgen servus"),

@@ -25,12 +25,12 @@ IN_PARTS = (Kind.DIGITS, Kind.SPELLING, Kind.EMAIL)
 """Kinds that people say in parts, with pauses of a second between."""
 NO_WORDS = Lexicon()
 REPEATS = {
-    **dict.fromkeys(("double", "doble", "doppel", "doppelt", "duplo", "dupla", "doppio", "doppia"), 2),
-    **dict.fromkeys(("triple", "dreifach", "triplo", "tripla"), 3),
+    **dict.fromkeys(("double", "doble", "doppel", "doppelt", "duplo", "dupla", "doppio", "doppia", "डबल"), 2),
+    **dict.fromkeys(("triple", "dreifach", "triplo", "tripla", "ट्रिपल"), 3),
 }
 """Words that say the digit or letter after them so many times."""
-AT = frozenset(("at", "arroba", "arobase", "ät", "klammeraffe", "chiocciola"))
-DOT = frozenset(("dot", "punto", "point", "punkt", "ponto"))
+AT = frozenset(("at", "arroba", "arobase", "ät", "klammeraffe", "chiocciola", "ऐट", "एट"))
+DOT = frozenset(("dot", "punto", "point", "punkt", "ponto", "डॉट"))
 BETWEEN = AT.union(DOT, ("dash", "hyphen", "underscore", "slash", "guion", "barra", "tiret", "bindestrich", "traço"),
                    ("trattino",))  # fmt: skip
 """Words between the parts of a number or an address, as words."""
