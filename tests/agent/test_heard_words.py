@@ -30,7 +30,7 @@ def interrupted(text: str, after: float) -> tuple[str, str, int]:
 
     held = hold(plan, Setting(lambda messages: says(text if len(messages) < 5 else "Fine."), tts={"timed": WORD}))
     (cut,) = [turn for turn in held.turns if turn.interrupted]
-    spoken = speakable(text)
+    spoken = speakable(text, "en")
     assert held.tts.spoken[1] == spoken
     assert held.line.cuts[0].utterance == 2
     return spoken, cut.heard, held.line.cuts[0].samples // WORD
@@ -50,9 +50,9 @@ def test_what_became_several_words_was_heard_when_the_last_of_them_was(after: fl
     assert words < len(spoken.split())
     said = " ".join(spoken.split()[:words])
     assert heard, "some of it"
-    assert speakable(heard.removesuffix(CUT_MARK)).rstrip(",") in said
+    assert speakable(heard.removesuffix(CUT_MARK), "en").rstrip(",") in said
     following = ODD[len(heard.removesuffix(CUT_MARK)) :].lstrip(" ,").split()[0]
-    assert speakable(f"{heard.removesuffix(CUT_MARK)} {following}") not in said
+    assert speakable(f"{heard.removesuffix(CUT_MARK)} {following}", "en") not in said
 
 
 PLACES = [
@@ -74,7 +74,7 @@ def test_words_of_the_voice_are_found_in_the_text(text: str, spoken: str, said: 
 
 @pytest.mark.parametrize("text", [ODD, "5 & 5 & 5 at 5:00, 55-55-55-55.", "_ _ a", "…"])
 def test_more_said_is_never_less_heard(text: str) -> None:
-    spoken = speakable(text)
+    spoken = speakable(text, "en")
     found = [places(text, spoken)(letters) for letters in range(len(spoken) + 1)]
     assert found == sorted(found)
     assert all(end == len(text) or re.match(r"\s|$", text[end:]) or end == 0 for end in found)

@@ -16,7 +16,7 @@ KEPT = 45 * RATE
 TAIL = 4 * WINDOW
 """Samples after the end of speech that are understood with it: consonants fade below what counts as speech."""
 SOUNDED = 1.0
-"""Seconds of sound after which the model begins anew: after 4 s of music it takes a short word for noise, too."""
+"""Seconds of sound without speech after which the model begins anew: after 4 s it takes a short word for noise, too."""
 LED_BY = 8 * WINDOW
 """Samples in front of its new beginning that the model is given first."""
 NUMBER_WORDS = ("number", "digit", "code", "reference")
@@ -40,7 +40,7 @@ class Listener:
         self._judged = 0
         """Position up to which speech was looked for."""
         self._sounded = 0
-        """Samples of windows with a sound since the model began."""
+        """Samples of windows with a sound in no turn since the model began."""
 
     def hear(self, ulaw: bytes) -> list[EndpointStep]:
         """Take mu-law sound of any length."""
@@ -63,7 +63,7 @@ class Listener:
             self._state, self._sounded = SileroState(), 0
             for before in range(max(0, at - LED_BY), at, WINDOW):
                 self._silero.judge(self._state, floats(self._kept[before : before + WINDOW]))
-        self._sounded += 0 if quiet else WINDOW
+        self._sounded += 0 if quiet or self.turns.speaking else WINDOW
         self._judged += WINDOW
         return self._silero.judge(self._state, floats(window))
 
