@@ -6,7 +6,7 @@ Sans-IO.
 import warnings
 
 with warnings.catch_warnings():
-    # The standard library says at every import that 3.13 drops it.
+    # Python before 3.13 warns at each import that 3.13 removes it.
     warnings.simplefilter("ignore", DeprecationWarning)
     import audioop as audioop  # noqa: PLC0414  re-exported
 

@@ -16,17 +16,18 @@ LEARNING = 10
 FLOOR_MIN = 20.0
 """The lowest noise floor (root mean square, 16-bit scale)."""
 MARGIN = 3.2
-"""How many times the noise floor speech must reach (10 dB)."""
+"""Factor by which speech must be louder than the noise floor (10 dB)."""
 LOUD_ENOUGH = 250.0
-"""The least root mean square (16-bit scale) that can be speech (about -39 dBm0)."""
+"""Least root mean square of speech (16-bit scale; about -39 dBm0)."""
 
 
 PITCHES = range(20, 100)
-"""Samples from one beat of the vocal cords to the next: 80 to 400 Hz."""
+"""Periods of the vocal cords, in samples at 8 kHz: 80 to 400 Hz."""
 ALIKE = 0.7
-"""How alike two such beats are, 1 being the same. In coughs, breath and rustling nothing comes again like that."""
+"""How similar two periods of a voice are at least, 1 being identical. In coughs, breath and rustling, no period repeats
+so exactly."""
 VOICED = 0.080
-"""Seconds in which they beat in the shortest of words."""
+"""Seconds of voice in the shortest words."""
 
 
 class Activity(NamedTuple):
@@ -39,7 +40,7 @@ class Activity(NamedTuple):
 
 
 def is_voiced(ulaw: bytes) -> bool:
-    """Whether the first of two windows comes again within what follows it, a pitch later."""
+    """Whether the first of two windows repeats within the sound after it, one period of the vocal cords later."""
     linear = sound.to_linear(ulaw)
     one = linear[: 2 * WINDOW]
     if not any(one):
@@ -50,7 +51,8 @@ def is_voiced(ulaw: bytes) -> bool:
 
 
 class VoiceActivity:
-    """Follows the noise floor: down at once, up slowly, and not at all while somebody speaks."""
+    """Follows the noise floor: fast down, slowly up, and unchanged during speech. Sound of more than 3 s is taken for
+    noise, and raises it."""
 
     def __init__(self) -> None:
         self.active = False

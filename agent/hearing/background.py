@@ -7,23 +7,24 @@ deviation). So a voice in doubt is judged later, when more of it was heard.
 import math
 
 BELOW_USUAL, IN_SILENCE = 4.0, 6.0
-"""Decibels below the caller's usual level at which a voice is at once theirs: while the agent speaks, and otherwise."""
+"""Decibels below the caller's usual level at which a voice is at once taken for the caller's: while the agent speaks,
+and while it is silent."""
 ABOVE_STEADY = 7.0
 """Decibels above the background at which a voice is at once the caller's."""
 DOUBT = 3.0
-"""Decibels by which both are lower for a voice that was listened to for long enough."""
+"""Decibels by which both limits above are lower for a voice that was heard for `IN_DOUBT` seconds."""
 AT_ONCE, IN_DOUBT = 0.16, 0.6
-"""Seconds of voice after which a level is taken for what it seems, and for what it is."""
+"""Seconds of voice up to which the limits hold in full, and from which on they are lower by all of `DOUBT`."""
 FAR = 12.0
-"""Decibels below the caller's usual level at which a voice that goes on is surely somebody else's."""
+"""Decibels below the caller's usual level at which a refused voice is surely somebody else's."""
 LEARNING, LOUDER = 0.3, 0.7
-"""Weight of the latest voice, and of one in the background that is louder than those before."""
+"""Weight of the latest level in a learned one, and its weight in the level of the background if it is louder."""
 STEADY = 1.0
 """Seconds of voice without words that are a background and not a cough or a murmur."""
 
 
 class Background:
-    """Learns from voices whose words were answered, and from voices without words."""
+    """Learns the caller's level from voices with answered words, and the background's from voices without words."""
 
     def __init__(self) -> None:
         self._usual: float | None = None
@@ -31,14 +32,14 @@ class Background:
         self._steady: float | None = None
         """Level of speech, music or noise in the background."""
         self.known = False
-        """Whether one was heard to go on when the caller had stopped, or far from them: they were not alone. A voice of
-        which no words came may be the caller's."""
+        """Whether there is a voice in the background: one went on after the caller had stopped, or one without words
+        was much quieter than the caller. Without it, a voice that brought no words may still be the caller's."""
         self._refused = 0
-        """Voices in a row of which no words came."""
+        """Number of voices in a row that brought no words."""
 
     def least(self, seconds: float, *, agent_speaks: bool) -> float | None:
-        """The level in dBm0 that the caller's voice has at least, after so many seconds of it; None if nothing is
-        known yet."""
+        """The lowest level, in dBm0, at which a voice is taken for the caller's after so many seconds of it. None if no
+        level is known yet."""
         if self._usual is None and self._steady is None:
             return None
         usual, steady = -math.inf, -math.inf
@@ -49,18 +50,19 @@ class Background:
         return max(usual, steady) - DOUBT * min(1.0, max(0.0, (seconds - AT_ONCE) / (IN_DOUBT - AT_ONCE)))
 
     def confirmed(self, level: float) -> None:
-        """Words of a voice with this level were answered."""
+        """Learn the caller's level: words of a voice with this level (dBm0) were answered."""
         self._usual = _follow(self._usual, level)
         self._refused = 0
         if self._steady is not None and self._steady + ABOVE_STEADY - DOUBT > level:
             self._steady, self.known = None, False
 
     def goes_on(self, level: float) -> None:
-        """A voice with this level went on when the caller had stopped."""
+        """Learn the background's level: a voice with this level (dBm0) went on after the caller had stopped."""
         self._steady, self.known = _follow(self._steady, level, LOUDER), True
 
     def refused(self, level: float, seconds: float) -> None:
-        """A voice with this level was not the caller's; a short one may have been a murmur, the next one not."""
+        """Learn from a voice that was not the caller's: its level in dBm0, and its length. A single short one may have
+        been the caller's murmur, so it teaches nothing; the next one in a row does."""
         self._refused += 1
         self.known |= self._usual is not None and level < self._usual - FAR
         murmured = self._usual is not None and level > self._usual - BELOW_USUAL

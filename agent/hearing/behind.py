@@ -1,7 +1,7 @@
-"""Detects another voice that goes on after the caller has stopped: it is quieter, and lasts. Sans-IO.
+"""Detects another voice that goes on after the caller has stopped: that voice is quieter, and lasts. Sans-IO.
 
-The syllables of one speaker stay 8 dB below their loudest ones for at most half a second in 98 of 100 sentences; those
-of somebody who is 10 dB quieter do so for as long as they speak.
+In 98 of 100 sentences the syllables of one speaker stay 8 dB below the loudest ones for at most half a second. The
+syllables of somebody who is 10 dB quieter stay there for as long as that person speaks.
 """
 
 import math
@@ -9,15 +9,17 @@ import math
 from agent.hearing.levels import SECONDS, SILENT
 
 BELOW = 8.0
-"""Decibels below the loudest syllables that those of the same voice are above, but for short ones."""
+"""Decibels below the loudest syllables. All syllables of the same voice are louder than that, except for short moments.
+"""
 LONG, LONG_ALONE = 0.5, 1.2
-"""Seconds of sound below that which are somebody else: on a line that is never quiet, and on one that was quiet lately,
-where nobody was behind the caller then. Loud syllables in single words make a caller quieter for longer than in
-sentences."""
+"""Seconds of sound below `BELOW` that show that somebody else speaks: on a line that is never quiet, and on a line that
+was quiet lately, so that nobody was behind the caller then. A caller who says single words with loud syllables is
+quieter for longer than in sentences."""
 AGAIN = 0.4
-"""Seconds of them in the present voice, if others were in the one before: who ends softly may begin softly."""
+"""Seconds of such quiet sound that the present voice must have, if the rest was in the voice before: a caller who ends
+softly may begin softly."""
 FAR = 16.0
-"""Decibels below the loudest syllables that no soft ending or beginning of the same voice is."""
+"""Decibels below the loudest syllables at which sound is surely no soft ending or beginning of the same voice."""
 LATEST = 0.25
 """Weight of the latest slot in the power of a syllable."""
 FORGET = 1.0
@@ -32,14 +34,14 @@ class Behind:
         self._loudest = float(SILENT)
         self._power = 0.0
         self.slots = 0
-        """Loud slots since the voice that was loudest so far."""
+        """Loud slots since the last slot of the voice that was loudest so far."""
         self._earlier = 0
-        """How many of them were in an earlier voice."""
+        """Number of the slots in `slots` that were in an earlier voice."""
         self._passed_power, self._passed = 0.0, 0
-        """The same of voices since then that were not taken for the caller's."""
+        """Power and number of the slots of voices that were not taken for the caller's since then."""
 
     def take(self, level: float) -> bool:
-        """Take the level of a loud slot in dBm0; returns whether it is one of the voice that was loudest so far."""
+        """Take the level of a loud slot in dBm0; returns whether it belongs to the voice that was loudest so far."""
         power = 10 ** (level / 10)
         self._syllable += (LATEST if self._syllable else 1.0) * (power - self._syllable)
         syllable = 10 * math.log10(self._syllable)
@@ -52,13 +54,13 @@ class Behind:
         return False
 
     def pass_by(self, level: float, slots: int) -> None:
-        """A voice of this level, dBm0, was not taken for the caller's: so many slots of it."""
+        """Count the `slots` of a voice of this level (dBm0) that was not taken for the caller's."""
         if level < self._loudest - BELOW:
             self._passed_power += 10 ** (level / 10) * slots
             self._passed += slots
 
     def begin(self) -> None:
-        """A voice is taken for the caller's: those that passed by before it are no part of it."""
+        """Note that a voice is taken for the caller's: voices that were passed by before it do not count any more."""
         self._passed_power, self._passed, self._earlier = 0.0, 0, self.slots
 
     def hear_again(self) -> None:

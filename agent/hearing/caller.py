@@ -15,56 +15,60 @@ from agent.hearing.voice import BEFORE, VoiceJudge, make_judge
 from agent.hearing.voices import Voices
 
 HANGOVER = 0.3
-"""Seconds without sound that end it; the gaps inside words are shorter."""
+"""Seconds of quiet that end a sound; the gaps inside words are shorter."""
 VOICED, VOICED_IN_SILENCE = 0.5, 0.4
-"""Probability that makes a slot one of voice: while the agent speaks, and otherwise."""
+"""Probability from which on a slot is one of voice: while the agent speaks, and while it is silent."""
 PROMPT = 0.1
 """Seconds of voice that are the caller's while the agent is silent; a click is shorter."""
 SHORTEST, LONGEST = 0.12, 0.48
-"""Seconds of voice that stop the agent: on a clean line, and after pauses for nothing."""
+"""Seconds of voice that stop the agent: on a line without false alarms, and the most after false alarms."""
 SOONEST = 0.08
-"""The same of a voice that is certain, on a line without echo on which nothing was paused for nothing lately."""
+"""Seconds of voice that stop the agent if the voice is certain, the line has no echo, and there was no false alarm
+lately."""
 SLOWER, FASTER = 4.0, 0.7
-"""How a pause for nothing, and one that was right, change that."""
+"""Factors for the seconds of voice that stop the agent: after a false alarm, and after a voice with words."""
 REPLY_OVER = 13
-"""Slots of silence of the agent after which a short word is an answer."""
+"""Slots for which the agent must have been silent, so that a short word of the caller is an answer."""
 MARGIN = 6.0
-"""Decibels above the echo at which there is somebody else."""
+"""Decibels by which a sound must be louder than the expected echo to be somebody's."""
 NO_VOICE, PART = 0.4, 0.25
 """A sound of `NO_VOICE` seconds is no voice if less than the share `PART` of it is voice."""
 TOO_LONG = 0.8
-"""Seconds of voice in which one that is still too quiet to be the caller's is a background."""
+"""Seconds of voice after which a voice that is still too quiet to be the caller's is taken for a background."""
 DOUBTED = 2.0
 """Seconds of a voice in which it may still become certain."""
 LAPSED = 0.4
-"""Seconds after the last sound of a voice in which a line that goes on sending has brought its silence."""
+"""Seconds after the last sound of a voice. If nothing came for so long, the line sends no packets in silence, and the
+voice has ended."""
 RETRY = 0.4
 """Seconds between two looks at a noise that goes on."""
 RISEN = 6.0
 """Decibels by which a noise becomes louder when somebody speaks into it."""
 CLOSELY = 0.7
-"""Seconds after the caller's last sound: by then most recognisers have ended the turn."""
+"""Seconds after the caller's last sound within which most recognisers end the turn."""
 PENDING, SPEAKING, IDLE, LISTENING = 0.02, 0.04, 0.1, 0.3
-"""Seconds of sound at a time while it is decided what it is, while the caller speaks on, while they do not, and while
-they listen to the agent on a line without echo."""
+"""Seconds of sound in a chunk: while a sound is being judged, while the caller goes on speaking, while the caller is
+silent, and while the caller listens to the agent on a line without echo."""
 SETTLED = 1.5
-"""Seconds after the caller's last sound: by then no recogniser waits for more silence."""
+"""Seconds after the caller's last sound within which every recogniser has ended the turn."""
 BELOW, NEAR = 1.0, 4.0
 """Decibels below the gate at which a sound is brought at once: at least, and at most."""
 
 
 class Pieces(NamedTuple):
-    """Arguments for `agent.line.Line.set_chunk_duration`."""
+    """Length of a chunk in seconds, and the level that completes it at once: arguments of
+    `agent.line.Line.set_chunk_duration`."""
 
     seconds: float
     alert: int | None = None
 
 
 class CallerSound:
-    """Follows the sound of one line. Bounded memory: some seconds of levels, no sound but the last pieces of it."""
+    """Follows the sound of one line. Its memory is bounded: levels of some seconds, and only the latest pieces of
+    sound."""
 
     def __init__(self, judge: VoiceJudge | None = None) -> None:
-        """`judge` tells voices from noises; the best that there is if it is not given."""
+        """`judge` tells voices from noises; by default it is the best judge that is installed."""
         self.state = QUIET
         self._judge = judge or make_judge()
         self._noise = NoiseFloor()
@@ -94,12 +98,12 @@ class CallerSound:
         return self._voices.others or self._echo.path is ECHO
 
     def begin(self, at: float) -> None:
-        """The call begins: a voice that is there from its first sound on is hardly the caller's."""
+        """Note that the call begins: a voice that is there from its first sound on is hardly the caller's."""
         self._voices.open(at)
 
     @property
     def presumes(self) -> bool:
-        """Whether somebody is heard behind the caller only because they were there when the call began."""
+        """Whether somebody is taken to be behind the caller only because a voice was on when the call began."""
         return self._voices.first is not None
 
     def feed(self, ulaw: bytes, at: float, played: bytes = b"") -> list[Change]:
@@ -129,7 +133,7 @@ class CallerSound:
         return changes if self._voices.first is None else [*changes, *self._clear(at)]
 
     def _pass(self, linear: bytes, sent: bytes, at: float) -> list[Change]:
-        """Slots in which the caller is silent: they tell at most that the agent's sound comes back."""
+        """Take slots in which the caller is silent; they can only show that the agent's sound comes back."""
         self._noise.follow(level(linear), len(sent))
         self._before.append(linear)
         if self._echo.over and -min(sent) <= HEARD:
@@ -140,7 +144,8 @@ class CallerSound:
         return [self._echoes(at)] if self._echo.path is ECHO is not path else []
 
     def _clear(self, at: float) -> list[Change]:
-        """The line may have become quiet enough to tell that the voice at its beginning was the caller's."""
+        """Tell of the voice that was on when the call began, if the line has been quiet for long enough to show that it
+        was the caller's."""
         if at < self._voices.alone_at:
             return []
         changes = [] if self.state is QUIET else [self._move(Event.OVER, at)]
@@ -163,15 +168,17 @@ class CallerSound:
         return [change] if change else []
 
     def theirs(self, at: float) -> bool:
-        """Whether a word that was heard then may be the caller's; see `agent.hearing.voices.Voices.include`."""
+        """Whether a word whose sound arrived `at` may be the caller's; see `agent.hearing.voices.Voices.include`."""
         return self._voices.include(at, self._sound if self.speaking else None)
 
     def forget_background(self) -> None:
-        """The caller was asked whether they are there: take any voice, even one as quiet as the background."""
+        """Take any next voice for the caller's, even one as quiet as the background: the agent has asked whether
+        somebody is there."""
         self._voices.forget()
 
     def confirmed(self) -> None:
-        """Words of the voice that came last were answered: learn the caller's level, and trust the line more."""
+        """Note that words of the last voice were answered: learn the caller's level, and need less voice to stop the
+        agent."""
         if self._voices.last.voice:
             self._voices.last.worded = True
             self._voices.first = None
@@ -179,9 +186,9 @@ class CallerSound:
             self._needed = max(SHORTEST, self._needed * FASTER)
 
     def false_alarm(self) -> None:
-        """A reply was stopped for the voice that started last, and no words came: ask for more voice next time.
+        """Note that a reply was stopped for the last voice, and no words came: need more voice next time.
 
-        A voice with words that were answered before is the caller's, although it brings none now.
+        A voice that had answered words before is the caller's, although it brings no words now. It changes nothing.
         """
         if self._voices.last.worded:
             return
@@ -190,7 +197,8 @@ class CallerSound:
         self._voices.last.worded = False
 
     def reset(self, *, muted: bool = False) -> None:
-        """Another line: after a transfer, a hold or a re-INVITE with another address. Forgets echo and background.
+        """Forget echo and background: the sound comes from another line, after a transfer, a hold or a re-INVITE with
+        another address.
 
         `muted`: see `mute`.
         """
@@ -199,15 +207,16 @@ class CallerSound:
         self.mute(on=muted)
 
     def mute(self, on: bool) -> None:
-        """The caller's sound is muted from now on, or not any more: that it is quiet then tells nothing of the line."""
+        """Note that the caller's sound is muted (`on`), or no longer: the quiet of a muted line tells nothing about the
+        line."""
         self._echo.mute(on)
         self._at = -math.inf
         self._voices.begin_line()
 
     def wants(self) -> Pieces:
-        """The pieces in which sound should come from now on.
+        """The length of the chunks in which sound should come from now on.
 
-        As long as the line is quiet, long ones will do, because the first sound is brought at once.
+        While the line is quiet, long chunks are enough, because the first sound completes a chunk at once.
         """
         lately, alert = self._at - self._sound.heard, None
         if self.state in VOICES:
@@ -224,9 +233,10 @@ class CallerSound:
         return self._pieces
 
     def _alert(self) -> int | None:
-        """Sound that is worth a look at once, -126 to -1 dBm0: near the gate, and as before while that is near enough.
+        """The level, -126 to -1 dBm0, of sound that must be judged at once. It is a little below the gate, and stays
+        the same while it is near enough to the gate.
 
-        None if all of an echo or of a muted line would be brought at once, and if nothing is louder than the noise.
+        None if an echo or a muted line would bring all sound at once, or if nothing can be louder than the noise.
         """
         if self._echo.path is ECHO or self._echo.muted:
             return None
@@ -263,7 +273,7 @@ class CallerSound:
         return self._decide(slot, came, echo, at, loud=loud)
 
     def _decide(self, slot: bytes, came: float, echo: float, at: float, *, loud: bool) -> Change | None:
-        """It is not known yet what the sound is."""
+        """Judge one more slot of a sound that may be the caller, a background or a noise."""
         sound = self._sound
         if loud:
             probability = self._judge.judge(slot)
@@ -311,7 +321,7 @@ class CallerSound:
         return None
 
     def _wait(self, came: float, at: float, *, loud: bool) -> Change | None:
-        """The sound is a noise: it may stop, or somebody may speak into it."""
+        """Take one more slot of a noise: the noise may stop, or somebody may speak into it."""
         sound = self._sound
         if loud:
             sound.heard = at
@@ -328,7 +338,7 @@ class CallerSound:
         return self._echo.silent < REPLY_OVER
 
     def _needs(self, sound: Sound) -> float:
-        """Seconds of voice after which this is the caller."""
+        """Seconds of voice after which this sound is the caller's; infinite if it is too quiet to be the caller's."""
         agent_speaks = self._agent_speaks
         least = self._voices.background.least(sound.seconds, agent_speaks=agent_speaks)
         if sound is self._voices.first or (least is not None and sound.level < least):
@@ -365,7 +375,7 @@ class CallerSound:
         return Change(kind, moment, replace(self._evidence(sound, background=background), behind=behind))
 
     def _echoes(self, at: float) -> Change:
-        """An echo was found."""
+        """The report that an echo was found on the line."""
         return Change(Kind.NOISE, at, self._evidence(Sound(at, at), background=False))
 
     def _evidence(self, sound: Sound, *, background: bool) -> SoundEvidence:

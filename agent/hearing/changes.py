@@ -18,19 +18,21 @@ class Kind(Enum):
     VOICE_ENDED = "the caller has stopped speaking"
     """Follows each `VOICE_STARTED` once. With `evidence.background` the voice has turned out to be a background."""
     SHORT_VOICE = "a short word of the caller while the agent speaks"
-    """It has ended, and it was too short to stop a reply: mostly a backchannel. No `VOICE_STARTED` came before it.
-    So is a voice of any length that was on when the call began, once a second of quiet shows that it was the caller."""
+    """The word has ended, and it was too short to stop a reply: mostly a backchannel. No `VOICE_STARTED` came before
+    it. A voice of any length that was on when the call began is also reported so, once a second of quiet shows that it
+    was the caller's."""
     NOISE = "a sound that is not the caller"
-    """A click, a cough or a background: nothing is to be done. For the record; once per sound. Also told when an echo
-    of the agent is found on the line, with `SoundEvidence.return_loss`; after that echoes are not told any more."""
+    """A click, a cough or a background, once per sound: no action is needed, it is for the record. An echo of the agent
+    is reported as the same kind, with `SoundEvidence.return_loss`, when it is found on the line; later echoes are not.
+    """
 
 
 @dataclass(frozen=True)
 class SoundEvidence:
-    """Why it was decided so. Levels are in dBm0, differences in dB, times in seconds."""
+    """The evidence for a change of the caller's sound. Levels are in dBm0, differences in dB, times in seconds."""
 
     voice: float
-    """Mean probability that the sound is a voice, 0 to 1: of the model, or of the voicing test without one."""
+    """Mean probability that the sound is a voice, 0 to 1: by the model, or without a model by pitch."""
     seconds: float
     """Seconds of voice so far."""
     level: float
@@ -42,7 +44,7 @@ class SoundEvidence:
     margin: float | None = None
     """How far the sound was above the predicted echo; None if the agent was silent or the line has no echo."""
     background: bool = False
-    """Whether it belongs to steady speech, music or noise behind the caller."""
+    """Whether the sound is steady speech, music or noise behind the caller."""
     behind: bool = False
     """Whether somebody else goes on behind the caller, who has stopped."""
 

@@ -1,8 +1,8 @@
-"""The echo of a line: its delay and return loss, from the levels of what was sent and what came back. Sans-IO.
+"""The echo of a line: its delay and return loss, from the levels of what was sent and of what came back. Sans-IO.
 
-While the agent speaks, the levels that come back of an echo follow those that were sent, some slots later and some dB
-weaker. A caller's speech does not: over two seconds its correlation with the agent's stays below 0.55 in 97 of 100
-cases, that of an echo above the noise reaches 0.75 in 90 of 100.
+While the agent speaks, the levels of an echo follow those that were sent, some slots later and some dB weaker. A
+caller's speech does not: over two seconds its correlation with the agent's stays below 0.55 in 97 of 100 cases. The
+correlation of an echo above the noise reaches 0.75 in 90 of 100 cases.
 """
 
 from array import array
@@ -23,19 +23,19 @@ EVERY = 20
 FLOOR = -55
 """Level below which sound does not count, dBm0."""
 FAINTEST = -50
-"""The level in dBm0 that the loudest of an echo has at least: what is quieter is the noise of the line."""
+"""The least level in dBm0 that the loudest slot of an echo has: quieter sound is noise of the line."""
 HEARD = -45
-"""The level in dBm0 above which sound that is sent could come back."""
+"""The level in dBm0 above which sent sound can come back as an echo."""
 ALIKE, SURE = 0.72, 0.9
-"""Correlation that makes an echo when two estimates agree, and when there is only one."""
+"""Correlation from which on sound is an echo: if two estimates agree, and if there is only one estimate."""
 LEAST_LOSS = 3.0
-"""Decibels by which an echo is weaker at least."""
+"""The least decibels by which an echo is weaker than the sound that was sent."""
 UNKNOWN_LOSS = 6.0
-"""Decibels by which an echo is thought to be weaker before it was measured."""
+"""Decibels by which an echo is assumed to be weaker, before the echo was measured."""
 SPREAD = 4.0
 """Decibels by which two estimates of the same echo may differ."""
 DECAY = 2.0
-"""Decibels in a slot by which the room after an echo dies away."""
+"""Decibels per slot by which an echo fades in the room after the sound has ended."""
 ABSENT = 10.0
 """Decibels by which the line is quieter than the echo should be when there is none any more."""
 
@@ -63,12 +63,12 @@ class EchoPath:
         self._sent = array("h", [SILENT] * (KEPT + LAGS))
         self._came = array("h", [SILENT] * KEPT)
         self.silent = LAGS
-        """Slots since the agent was last to be heard. After more than `LAGS` of them nothing of it can come back, and
-        `take` has nothing to do for a slot in which it is silent."""
+        """Slots since the agent was last audible. If there are more than `LAGS` of them, nothing of its sound can come
+        back, and `take` does nothing for a slot in which the agent is silent."""
         self._due = 0
         """Slots of the agent's speech since the last estimate."""
         self._spoken = 0
-        """And since the line is listened to, up to what an estimate needs."""
+        """Slots of the agent's speech since the line was connected, muted or unmuted."""
         self._predicted = float(SILENT)
         self._suspected: tuple[int, float] | None = None
         """Lag and loss of an estimate that the next one may confirm."""
@@ -81,7 +81,8 @@ class EchoPath:
         return self.silent >= LAGS
 
     def mute(self, on: bool) -> None:
-        """From now on nothing that comes back is heard, so that its silence tells nothing; or it is again."""
+        """Note that sound from the line is muted (`on`), so that its silence tells nothing about an echo, or that it is
+        heard again."""
         self.muted = on
         self._spoken = self._due = 0
 
@@ -114,7 +115,7 @@ class EchoPath:
         return self._predicted
 
     def _expected(self, end: int) -> float:
-        """In the slot that ends there, unless the line is clean."""
+        """The expected level in dBm0 of the echo in the last slot before `end`, on a line that is not clean."""
         if self.path is UNKNOWN:
             return max(self._sent[end - LAGS : end]) - UNKNOWN_LOSS
         end -= self._lag
@@ -153,7 +154,7 @@ class EchoPath:
         return (alike, LAGS - place, loss) if loss >= LEAST_LOSS else None
 
     def _is_clean(self) -> bool:
-        """Whether enough was sent, and nothing came back or only what is no echo."""
+        """Whether enough was sent to know that the line has no echo: nothing came back, or nothing like an echo."""
         return self._spoken >= KEPT or max(self._came[-LEAST_KEPT:]) < HEARD
 
     def _is_absent(self) -> bool:

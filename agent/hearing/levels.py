@@ -5,7 +5,7 @@ import warnings
 from array import array
 
 with warnings.catch_warnings():
-    # The standard library says at every import that 3.13 drops it; from there on the package audioop-lts provides it.
+    # Python before 3.13 warns at each import that 3.13 removes it; from 3.13 on the package audioop-lts provides it.
     warnings.simplefilter("ignore", DeprecationWarning)
     import audioop as audioop  # noqa: PLC0414  re-exported
 

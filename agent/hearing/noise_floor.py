@@ -1,13 +1,15 @@
 """The energy gate: sound must be louder than the noise of the line. Sans-IO."""
 
 LEAST = -58.0
-"""The lowest noise floor, dBm0; it is that of a line which was not heard yet, since the first sound may be speech."""
+"""The lowest noise floor, dBm0. A line of which nothing was heard yet has it, too, since the first sound may be speech.
+"""
 ABOVE = 10.0
 """Decibels above the noise floor at which a sound begins."""
 AUDIBLE = -38.0
 """The least level of a sound, dBm0."""
 DOWN, UP = 0.3, 0.02
-"""Part of the difference by which the floor follows a quieter and a louder slot without sound."""
+"""Share of the difference by which the floor moves towards the level of a slot without sound: a quieter slot, and a
+louder one."""
 WHOLE = 100
 """Slots of a sound (2 s) whose quietest is noise: speech has gaps."""
 
@@ -21,9 +23,9 @@ class NoiseFloor:
     def __init__(self) -> None:
         self._set(LEAST)
         self._heard = False
-        """Whether the line was ever heard without a sound."""
+        """Whether the line had a slot without sound since it was connected."""
         self._least = 0.0
-        """The quietest slot of the present sound, and their number."""
+        """The level of the quietest slot of the present sound; `_slots` is the number of its slots."""
         self._slots = 0
 
     def follow(self, level: float, slots: int = 1) -> None:
@@ -33,19 +35,20 @@ class NoiseFloor:
         self._set(self._floor + (level - self._floor) * min(1.0, rate * slots))
 
     def sound(self, level: float) -> bool:
-        """Take the level of a slot of a sound; returns whether there were enough to `learn` from."""
+        """Take the level of one slot of a sound, dBm0; returns whether the sound has enough slots for `learn`."""
         if level < self._least or not self._slots:
             self._least = level
         self._slots += 1
         return self._slots >= WHOLE
 
     def learn(self, most: float) -> None:
-        """The quietest of these slots is noise; the gate stays below `most`."""
+        """Take the quietest slot of the present sound for noise; the gate stays below `most` (dBm0)."""
         self._set(max(self._floor, min(self._least, most - ABOVE)))
         self._slots = 0
 
     def refused(self) -> None:
-        """The present sound is no voice: if there was nothing else since the line was connected, it is its noise."""
+        """Note that the present sound is no voice. If the line has had no other sound since it was connected, this
+        sound is its noise."""
         if not self._heard and self._slots:
             self._set(max(self._floor, self._least))
             self._slots = 0

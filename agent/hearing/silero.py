@@ -40,11 +40,11 @@ class Silero:
         return float(self._probability[0, 0])
 
     def judge_linear(self, state: "SileroState", window: bytes) -> float:
-        """The same of 256 samples in 16-bit linear."""
+        """Like `judge`, for 256 samples of 16-bit linear sound."""
         return self.judge(state, np.frombuffer(window, "<i2").astype(np.float32) / 32768)
 
     def fresh(self) -> "SileroState":
-        """The state in front of a sound."""
+        """The state of the model before the first window of a sound."""
         return SileroState()
 
 

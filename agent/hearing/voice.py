@@ -14,25 +14,26 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 BY_PITCH = "voices are told from noise by their pitch only"
 PITCHES = range(20, 100)
-"""Samples from one beat of the vocal cords to the next: 80 to 400 Hz."""
+"""Periods of the vocal cords, in samples at 8 kHz: 80 to 400 Hz."""
 ALIKE = 0.7
-"""How alike two such beats are, 1 being the same. In coughs, breath and rustling nothing comes again like that."""
+"""How similar two periods of a voice are at least, 1 being identical. In coughs, breath and rustling, no period repeats
+so exactly."""
 HELD = 5
 """Slots after one with a pitch that are a voice, too: those of its consonants."""
 BEFORE = RATE // 4 * WIDTH
-"""Bytes of linear sound (0.25 s) in front of a sound that help to judge its beginning."""
+"""Bytes of linear sound (0.25 s) before a sound, which help to judge its beginning."""
 
 
 class VoiceJudge(Protocol):
-    """Judges one sound after the other."""
+    """Judges whether a sound is a voice, one sound after the other."""
 
     late: int
-    """Slots of a voice that pass before it is told."""
+    """Slots of a voice that pass before the judge reports the voice."""
     graded: bool
-    """Whether its probability tells how certain it is; a pitch is only there or not."""
+    """Whether the probability says how certain the voice is. By pitch it is only 0 or 1."""
 
     def begin(self, before: bytes) -> None:
-        """A sound begins; `before` came in front of it, 16-bit linear."""
+        """Begin a new sound; `before` is the sound in front of it, 16-bit linear."""
         ...
 
     def judge(self, slot: bytes) -> float:
@@ -40,12 +41,12 @@ class VoiceJudge(Protocol):
         ...
 
     def pass_over(self, slot: bytes) -> None:
-        """Take a slot of the sound of which nobody needs the probability."""
+        """Take a slot of the sound whose probability nobody needs."""
         ...
 
 
 def make_judge() -> VoiceJudge:
-    """The best that this installation has."""
+    """The best judge that this installation has: the model, else pitch."""
     model = load()
     return Pitch() if model is None else ModelJudge(model)
 
@@ -68,7 +69,7 @@ def load() -> "Silero | None":
 
 
 class ModelJudge:
-    """Silero VAD; after its first failure `Pitch` replaces it."""
+    """Judges by Silero VAD; after the first failure of the model `Pitch` replaces it."""
 
     def __init__(self, model: "Silero") -> None:
         self.late, self.graded = 3, True
@@ -114,7 +115,7 @@ class ModelJudge:
 
 
 class Pitch:
-    """The vocal cords beat again and again: 1 for a slot in which they do and those that follow it, else 0."""
+    """Judges by the pitch of the vocal cords: 1 for a slot with a pitch and the slots that follow it, else 0."""
 
     late = 0
     graded = False
@@ -140,7 +141,7 @@ class Pitch:
 
 
 def is_voiced(linear: bytes) -> bool:
-    """Whether the first of two slots comes again within what follows it, a pitch later."""
+    """Whether the first of two slots repeats within the sound after it, one period of the vocal cords later."""
     one = linear[: SLOT * WIDTH]
     if not any(one):
         return False

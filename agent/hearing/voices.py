@@ -12,19 +12,19 @@ KEPT = 32
 EARLY, LATE = 0.2, 0.3
 """Seconds before the beginning of a voice, and after its end, in which words of it may be placed."""
 RECENT = 3.0
-"""Seconds after a voice in which the next one is compared with it."""
+"""Seconds after the caller's voice within which the next voice is compared with it."""
 QUIET, QUIET_AT_FIRST = 1.0, 0.1
-"""Seconds without any sound in which somebody who goes on and on, as a television does, would have been heard: before
-any sound, and before the first one on a line."""
+"""Seconds without any sound that show that nobody speaks behind the caller. A source that goes on and on, such as a
+television, would have been heard in that time: before any sound, and before the first sound on a line."""
 OPENS = 1.0
 """Seconds after the beginning of a call in which its line brings the first packet, unless it sends only speech."""
 LATELY = 10.0
-"""Seconds for which nobody is thought to be behind the caller after such a silence; and of a voice without such a
-silence that is not the caller's, if it was on when the call began."""
+"""Seconds after such a silence for which nobody is assumed to be behind the caller. Also the seconds after which a
+voice that was on when the call began, and had no such silence, is not the caller's."""
 
 
 class Voices:
-    """All that is remembered of the voices of one line."""
+    """The voices of one line, as far as they are remembered."""
 
     def __init__(self) -> None:
         self.background = Background()
@@ -35,27 +35,27 @@ class Voices:
         self._times = deque[tuple[float, float]](maxlen=KEPT)
         """From when to when the caller spoke."""
         self._audible = math.inf
-        """When there was a sound on the line last; infinite before the line begins."""
+        """When the line last had a sound; infinite before the line begins."""
         self._is_new = False
-        """Whether there was no sound yet since then."""
+        """Whether the sound at `_audible` was the first one on the line."""
         self._alone = -math.inf
-        """When it had been quiet for long enough last."""
+        """When a silence ended last that showed that nobody was behind the caller."""
         self._opened = -math.inf
-        """When the call began, then its line; minus infinity on any other line."""
+        """When the call began; from its first packet on, when its line began. Minus infinity on any later line."""
         self.first: Sound | None = None
         """A sound that was on when the call began, as long as nothing shows whose it is. A television is one; people
         who make or take a call seldom speak in its first 0.1 s."""
 
     def open(self, at: float) -> None:
-        """The call begins."""
+        """Note when the call begins."""
         self._opened = at
 
     def begin_line(self) -> None:
-        """The line begins, as far as it can be heard: whatever was quiet before does not count."""
+        """Note that the line begins, or can be heard again: earlier silence does not count."""
         self._audible, self._alone = math.inf, -math.inf
 
     def listen(self, at: float) -> None:
-        """There is a sound on the line, whatever it is, or the line begins."""
+        """Note that the line begins, or that it has a sound of any kind."""
         if self._audible == math.inf:
             self._opened = at if at - self._opened <= OPENS else -math.inf
         elif at - self._audible >= (QUIET_AT_FIRST if self._is_new else QUIET):
@@ -67,12 +67,13 @@ class Voices:
         self._audible = at
 
     def meet(self, sound: Sound) -> None:
-        """A sound begins."""
+        """Note that a sound begins; keep it as `first` if it was on when the call began."""
         if sound.began - self._opened < QUIET_AT_FIRST:
             self.first = sound
 
     def presume(self, sound: Sound, *, is_voice: bool) -> None:
-        """It is decided what the first sound is: a voice is taken for somebody behind the caller until it is proven."""
+        """Note the kind of the sound that was on when the call began: a voice is taken for somebody behind the caller,
+        until a silence proves that it was the caller."""
         if sound is self.first and is_voice:
             self.background.goes_on(sound.level)
         elif sound is self.first:
@@ -84,34 +85,36 @@ class Voices:
         return math.inf if self.first is None else self._audible + QUIET
 
     def take_first(self) -> Sound | None:
-        """The first voice, which was the caller, and so was all since then."""
+        """Take the voice in `first` for the caller's, with all sound since then; returns it."""
         if (sound := self.first) is not None:
             self.forget()
             sound.lasted(self._audible)
         return sound
 
     def begin(self, sound: Sound, at: float) -> None:
-        """A voice of the caller was told."""
+        """Note that a voice of the caller has begun."""
         if at - self.last.heard >= RECENT:
             self._behind = Behind()
         self._behind.begin()
         self._one_before, self.last = self.last, sound
 
     def go_on(self, sound: Sound, level: float, at: float) -> None:
-        """A loud slot while it is on."""
+        """Take a loud slot of the caller's voice, with its level in dBm0."""
         if self._behind.take(level):
             sound.stressed = at
 
     def refuse(self, sound: Sound) -> None:
-        """It was a voice for long, and too quiet to be the caller's: the quiet before it tells nothing any more."""
+        """Note a long voice that is too quiet to be the caller's: the silence before it does not show any more that
+        nobody is behind the caller."""
         self.background.refused(sound.level, sound.seconds)
         self._alone = -math.inf
         self.go_by(sound)
 
     def go_by(self, sound: Sound) -> None:
-        """A voice is over or refused, and was too quiet to be the caller's.
+        """Note a voice that is over or refused, and that was too quiet to be the caller's.
 
-        Soon after theirs it is one that goes on behind them, as if there had been no gap between the two.
+        Soon after the caller's voice it is taken for somebody who goes on behind the caller, without the gap between
+        the two.
         """
         if self.others or sound.began - self.last.heard >= RECENT:
             return
@@ -138,10 +141,11 @@ class Voices:
         return True
 
     def end(self, sound: Sound) -> tuple[bool, bool]:
-        """It has ended: whether all of it was somebody else, and whether somebody else goes on.
+        """Note that the caller's voice has ended. Returns whether all of it was somebody else, and whether somebody
+        else goes on.
 
-        What is too quiet to be the caller's, where others are known, is somebody who goes on; so are soft sounds since
-        the last loud syllable.
+        Where others are known, sound that is too quiet to be the caller's is somebody who goes on. So are soft sounds
+        since the last loud syllable.
         """
         left = self._left is not None
         foreign = left and not sound.stressed
@@ -157,13 +161,14 @@ class Voices:
         return foreign, left
 
     def keep(self, sound: Sound) -> None:
-        """Keep when it was."""
+        """Keep the times of the sound's voice."""
         self._times.append((sound.voice_began, sound.heard))
 
     def include(self, at: float, present: Sound | None) -> bool:
-        """Whether a word that was heard then may be the caller's: any, unless somebody is known to speak behind them.
+        """Whether a word that was heard `at` may be the caller's. If nobody is known to speak behind the caller, any
+        word may.
 
-        Then only words in a voice that was loud enough to be the caller's are. `present`: the voice that is on.
+        Otherwise only words in a voice that was loud enough to be the caller's may. `present`: the voice that is on.
         """
         if not self.others:
             return True
