@@ -17,7 +17,7 @@ from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.words import Words, words_of
 
 EVEN = 0.02
-"""Seconds of sound in a piece where all are short."""
+"""Seconds of sound in each chunk, if all chunks are to be short."""
 UNSETTLED = 1.0
 """Seconds after a word in which it may turn out that it was not the caller's."""
 WITHHELD = 8
@@ -26,7 +26,7 @@ WITHHELD = 8
 
 @lru_cache(64)
 def lexicon_of(phrases: Phrases) -> Lexicon:
-    """The same words as turn-taking knows them; calls in the same languages share it."""
+    """The words of `phrases` in the form that turn-taking uses; calls in the same languages share the result."""
 
     def spoken(*kinds: frozenset[str]) -> frozenset[str]:
         return frozenset(" ".join(words_of(phrase)) for kind in kinds for phrase in kind)
@@ -46,7 +46,7 @@ def lexicon_of(phrases: Phrases) -> Lexicon:
 
 
 class Floor:
-    """State of the turn, and of the words that are being said."""
+    """State of the turn, the reply that is being said, and the end of the conversation."""
 
     def __init__(self, options: TurnOptions, phrases: Phrases) -> None:
         self.turns = TurnMachine(options, 0.0)
@@ -58,15 +58,15 @@ class Floor:
         self.over: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     def start(self, now: float) -> None:
-        """The call begins."""
+        """Begin the call."""
         self.turns = self.turns.restarted(now)
 
     def speak(self, phrases: Phrases) -> None:
-        """The caller may speak the languages that these are of."""
+        """Set the words of the languages that the caller may speak."""
         self.turns.endpointing.lexicon = lexicon_of(phrases)
 
     def end(self, outcome: Outcome) -> None:
-        """The conversation is over; the first to say so decides how."""
+        """End the conversation with `outcome`; later calls change nothing."""
         if not self.over.done():
             self.over.set_result(outcome)
 
@@ -79,23 +79,23 @@ class Listening:
         self.silent_since = 0.0
         """When the caller's last sound arrived, if it has ended."""
         self.even = False
-        """Whether their sound comes in short pieces all the time."""
+        """Whether the line should bring sound in short chunks all the time."""
         self._ordered: Pieces | None = None
-        """The pieces in which the line was asked for it last."""
+        """The chunks for which the line was asked last."""
         self._given = 0
         self._arrived = 0.0
         self._end = 0.0
         self._ends: list[float] = []
-        """When each word of the recogniser's present turn was heard, as it was reported first."""
+        """When each word of the recogniser's present turn was heard, by the first report of that word."""
         self._theirs: list[bool] = []
-        """Whether it is the caller's."""
+        """Whether each of these words is the caller's."""
         self.among = False
         """Whether others are heard on the line, too, as the recogniser was told."""
         self.withheld = deque[Transcript](maxlen=WITHHELD)
         """Transcripts with words of somebody who is presumed behind the caller."""
 
     def begin(self, now: float) -> None:
-        """The call begins: a sound that is on from then may be of somebody behind the caller."""
+        """Note that the call begins: a sound that is on then may come from somebody behind the caller."""
         self.voice.begin(now)
 
     def hear(self, ulaw: bytes, at: float, played: bytes = b"") -> list[Change]:
@@ -112,7 +112,7 @@ class Listening:
         return self._ordered if self._ordered != before else None
 
     def lapse(self, now: float) -> list[Change]:
-        """Changes because nothing came until `now`."""
+        """Changes that are due because no sound came until `now`."""
         return self._note(self.voice.lapse(now))
 
     def next_look(self, deadline: float | None) -> float | None:
@@ -149,7 +149,7 @@ class Listening:
         return self._at(self._end)
 
     def ago(self, words: tuple[Word, ...], now: float) -> tuple[Spoken, ...]:
-        """How long ago the sound of these words arrived."""
+        """How many seconds ago the sound of each of these words began and ended to arrive."""
         return tuple(Spoken(word.text, now - self._at(word.start), now - self._at(word.end)) for word in words)
 
     def words(self, transcript: Transcript) -> Words:
@@ -180,7 +180,7 @@ class Listening:
         )  # fmt: skip
 
     def _withhold(self, transcript: Transcript, *, left_out: bool) -> None:
-        """Keep a transcript of which words were left out; the next one of the same turn replaces it."""
+        """Keep a transcript if words of it were left out; the next one of the same turn replaces it."""
         if self.withheld and not self.withheld[-1].final:
             self.withheld.pop()
         if left_out and self.voice.presumes:
@@ -195,5 +195,6 @@ class Listening:
         return [] if self.voice.others else [self.words(one) for one in withheld]
 
     def _at(self, place: float) -> float:
-        """When the sound at this place arrived: sound is continuous, so its age is its distance from the end."""
+        """When the sound at `place`, in seconds of sound, arrived: sound is continuous, so its age is its distance from
+        the end."""
         return self._arrived - max(0.0, self._given / SAMPLE_RATE - place)

@@ -1,4 +1,4 @@
-"""The turn that is under way, and the reports on turns that end."""
+"""The present turn, and the reports about turns that end."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ class TurnLog:
     """The turns of one conversation, one at a time."""
 
     def __init__(self, agent: Agent, active: ActiveAgent[Any], report: Callable[[Report], None]) -> None:
-        """`agent` speaks on `active`; `report` gets each turn at its end."""
+        """`agent` and `active` are the agent that speaks; `report` gets each turn at its end."""
         self._agent = agent
         self._active = active
         self._report = report
@@ -24,16 +24,17 @@ class TurnLog:
         """Replies thrown away since the caller was answered last."""
 
     def begin(self, turn: Turn) -> None:
-        """A turn begins; the one before has ended."""
+        """Begin `turn`; the turn before has ended."""
         self.current = turn
         if turn.caller:
             turn.discarded, self.discarded = self.discarded, 0
         self.first = self._agent.speech_output.next
 
     def started(self, event: Started) -> tuple[str, str] | None:
-        """The caller begins to hear a sentence: its text, and that of the one before in this turn.
+        """Note that the caller begins to hear a sentence. Returns its text, and the text of the sentence before it in
+        this turn.
 
-        None for a sentence of a turn that was cut: it is reported late.
+        Returns None for a late report about a sentence of a turn that was cut off.
         """
         sentences, utterance = self._agent.speech_output.sentences, event.utterance
         sentence = sentences.get(utterance)
@@ -50,12 +51,12 @@ class TurnLog:
         return turn is not None and bool(turn.tools or self._agent.history.heard_from(self.first))
 
     def discard(self) -> None:
-        """The turn is thrown away without a report, if it has not ended yet."""
+        """Throw the turn away without a report, if it has not ended yet."""
         self.current = None
         self.discarded += 1
 
     def end(self, *, interrupted: bool = False) -> None:
-        """The turn has ended, if there is one: report it."""
+        """End the turn, if there is one, and report it."""
         turn, self.current = self.current, None
         if turn is None:
             return

@@ -90,8 +90,8 @@ class TurnJudge:
     def __init__(
         self, model: str, spawn: Callable[[Coroutine[Any, Any, None]], Any], told: Callable[[float, float], None]
     ) -> None:
-        """`told` is told the probability that the turn is complete, and since when the caller had been silent. Without
-        a `model` nobody is asked."""
+        """`told` is called with the probability, 0 to 1, that the turn is complete, and the time since which the caller
+        was silent. Without a `model` nothing is asked."""
         self._model = model
         self._spawn = spawn
         self._told = told
@@ -104,7 +104,7 @@ class TurnJudge:
             del self._sound[:-KEPT]
 
     def ask(self, silent_since: float) -> None:
-        """Ask about what was heard until now, where the caller has been silent since then."""
+        """Ask whether the turn in the sound so far is complete; the caller is silent since `silent_since`."""
         if self._model:
             self._spawn(self._judge(bytes(self._sound), silent_since))
 

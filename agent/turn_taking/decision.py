@@ -19,7 +19,7 @@ NAMES = {
     Action.HARDLY: "hardly heard",
     Action.GIVE_UP: "given up",
 }
-"""The decisions in the record."""
+"""Names of the actions in the record, where they differ from the action's own name."""
 
 
 class Decision(NamedTuple):
@@ -30,9 +30,9 @@ class Decision(NamedTuple):
     text: str = ""
     """For `Action.PREPARE`, `Action.ANSWER` and `Action.TELL`: what the caller said and got no answer to."""
     instead: str = ""
-    """Text that was answered before by a reply that was thrown away: `text` takes its place in the memory."""
+    """Words that had a reply before, which was thrown away: `text` takes their place in the history."""
     event: Event | None = None
-    """The event of the table that led to it; None for the driver's own decisions."""
+    """The event of the table that led to the decision; None for decisions that the driver makes itself."""
 
 
 Decisions = tuple[Decision, ...]

@@ -1,8 +1,10 @@
 """Endpointing: the length of the silence that ends the caller's turn.
 
-A recogniser that ends turns itself is believed: its end has a delay of 0, but for an answer of which a part is known to
-be missing, and for a caller who has shown that they go on. For one that only transcribes, the words, what the agent
-has asked for, the caller's own pauses and a model of the sound decide. Sans-IO.
+If the recogniser ends turns itself, its end of turn is taken without a delay. There are two exceptions: a part of the
+answer is known to be missing, or the caller has shown that they go on after a pause.
+
+If the recogniser only transcribes, four things decide: the words, what the agent has asked for, the caller's own
+pauses, and a model of the sound. Sans-IO.
 """
 
 from dataclasses import dataclass, field
@@ -27,29 +29,33 @@ from agent.turn_taking.words import SENTENCE_ENDS
 WHOLE = 0.3
 """Seconds of silence after an answer that is known to be whole."""
 COUNTED = 0.7
-"""After as many digits or letters as were asked for, of a recogniser that would wait for more of them for seconds."""
+"""Seconds of silence after as many digits or letters as were asked for, if the recogniser would wait some seconds for
+more of them."""
 UNPUNCTUATED = 0.7
-"""After words of a recogniser that has not punctuated anything yet."""
+"""Seconds of silence after words, if the recogniser has not punctuated anything yet."""
 UNFINISHED = 1.6
-"""After words without the end of a sentence, of a recogniser that punctuates."""
+"""Seconds of silence after words without the end of a sentence, if the recogniser punctuates."""
 DATE = 0.9
 PARTS = 1.7
-"""After a part of digits, letters or an address: pauses between groups are 0.6 to 1.2 s."""
+"""Seconds of silence after a part of digits, letters or an address: pauses between groups are 0.6 to 1.2 s."""
 OVERDUE = 2.0
-"""After a complete sentence of which a recogniser that ends turns itself does not say that it is the end of one, and
-after any words if it has no limit of its own and has never ended a turn."""
+"""Seconds of silence after a complete sentence, if the recogniser ends turns itself, but has not ended this one. Also
+after any words, if the recogniser has no time limit of its own and has never ended a turn."""
 LATE = 1.0
-"""After any words, after the longest silence that the recogniser itself lets pass before it ends a turn."""
+"""Seconds of silence beyond the longest silence after which the recogniser itself ends any turn."""
 GUESSED = 1.0
-"""After what looks like such a part after a question, if the recogniser has ended the turn."""
+"""Seconds of silence after words that look like a part of digits, letters or an address, if they answer a question and
+the recogniser has ended the turn."""
 MORE = 1.5
-"""A caller who paused so long is given this many times as long from then on."""
+"""Factor for a pause inside a turn: from then on the caller is given so many times as long."""
 KEPT = 0.8
-"""Share of a learned pause that is left after a turn in which it was not needed."""
+"""Share of a learned pause that is left after each turn that the agent has answered to the end."""
 LEAST = 0.3
-"""A learned pause that is shorter than this is forgotten."""
+"""Seconds: a learned pause that becomes shorter than this is forgotten. A pause is learned with at
+least this margin."""
 SURE, UNSURE = 0.8, 0.3
-"""Probabilities of a complete turn from which on the model's vote counts."""
+"""Probabilities of a complete turn that count as a vote of the model: from the first one up, and from the second one
+down."""
 GOES_ON = (",", ";", ":", "-", "—", "…", "...", "、", "，")
 
 
@@ -70,11 +76,11 @@ class Endpointing:
     ends_turns: bool = True
     """Whether the recogniser ends turns itself."""
     longest_silence: float = inf
-    """Seconds of silence after which it then ends any turn; infinite if it has no limit."""
+    """Seconds of silence after which such a recogniser ends any turn; infinite if it has no limit."""
     expected: Expected = OPEN
     """Answer that the agent's present or last words ask for."""
     fields: tuple[Expected, ...] = ()
-    """Answers that the tools of the agent take: how long an answer is that looks like one of them."""
+    """Answers that the tools of the agent take. If the caller's words look like one of them, its length is expected."""
     lexicon: Lexicon = NO_WORDS
     """The small words of the languages that the caller may speak."""
     trusted: bool = False
@@ -84,7 +90,7 @@ class Endpointing:
     vote: float | None = None
     """Probability of the model of sound that the turn is complete; None without one."""
     pause: float = 0.0
-    """Longest pause in the middle of a turn that the caller has lately made, with a margin."""
+    """Seconds of the longest pause inside a turn that the caller has made lately, with a margin."""
     _punctuates: bool = field(default=False, repr=False)
 
     def wanted(self, text: str) -> Expected:
@@ -102,10 +108,10 @@ class Endpointing:
         return left[0] if left else max(known, key=lambda one: one.length or have, default=Expected(kind))
 
     def delay(self, text: str, *, ended: bool, others: bool = False) -> tuple[float, str, str]:
-        """Seconds of silence after `text` that end the turn, what was expected and what else speaks for it.
+        """Seconds of silence after `text` that end the turn, what was expected, and the reason for that delay.
 
-        `ended`: the recogniser has said that it is all of it. `others`: it cannot, since somebody goes on behind the
-        caller.
+        `ended`: the recogniser has said that the text is the whole turn. `others`: it cannot say so, since somebody
+        goes on behind the caller.
         """
         self._punctuates |= text.rstrip().endswith(SENTENCE_ENDS)
         if text.endswith("]") and text.startswith("[pressed"):
@@ -151,12 +157,12 @@ class Endpointing:
         return seconds, why
 
     def went_on(self, after: float) -> None:
-        """The caller went on, so many seconds after their last sound."""
+        """Learn that the caller went on, so many seconds after their last sound."""
         limit = self.options.learned_pause_limit
         if 0.0 < after <= limit:
             self.pause = min(limit, max(self.pause, MORE * after, after + LEAST))
 
     def answered(self) -> None:
-        """A turn was complete."""
+        """Note that a turn was answered to the end: make the learned pause shorter."""
         self.pause = self.pause * KEPT if self.pause * KEPT >= LEAST else 0.0
         self.vote = None

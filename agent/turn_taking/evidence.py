@@ -1,7 +1,7 @@
 """The evidence of a decision: one line for the record and the call's page.
 
-It holds no words of the caller: a part of a secret is not known for one, and words that are not final are no record.
-They stand in the turn, redacted as a whole.
+The line holds none of the caller's words. A part of a secret cannot be recognised as one, and words that are not final
+do not belong into a record. The words stand in the turn, where they are redacted as a whole.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class Evidence:
     silence: float | None = None
     """How long the caller had been silent."""
     sound: str = ""
-    """Kind of the sound, of `agent.hearing.changes.SoundEvidence`."""
+    """The sound that led to the decision, as `agent.hearing.changes.SoundEvidence` writes it."""
     expected: str = ""
-    """Answer that the agent had asked for, and how much of it there was."""
+    """The answer that the agent had asked for, and how much of it the caller had said."""
     model: float | None = None
-    """Probability that the turn was complete, of the model of sound."""
+    """Probability, 0 to 1, that the turn was complete, by the model of sound; None without a vote."""
     because: str = ""
     """Further evidence for the decision."""
 

@@ -28,7 +28,7 @@ REPEATS = {
     **dict.fromkeys(("double", "doble", "doppel", "doppelt", "duplo", "dupla", "doppio", "doppia", "डबल"), 2),
     **dict.fromkeys(("triple", "dreifach", "triplo", "tripla", "ट्रिपल"), 3),
 }
-"""Words that say the digit or letter after them so many times."""
+"""Words that repeat the digit or letter after them, and how often it is said."""
 AT = frozenset(("at", "arroba", "arobase", "ät", "klammeraffe", "chiocciola", "ऐट", "एट"))
 DOT = frozenset(("dot", "punto", "point", "punkt", "ponto", "डॉट"))
 BETWEEN = AT.union(DOT, ("dash", "hyphen", "underscore", "slash", "guion", "barra", "tiret", "bindestrich", "traço"),
@@ -41,7 +41,7 @@ NAMES = frozenset(("as", "in", "like", "for", "wie", "von", "comme", "como", "co
 VOWELS = frozenset("aeiouyàèéóôù")
 """Letters that are words by themselves, as "I": they are letters only beside others, or named, or alone."""
 PROVIDER = 2
-"""Words between "at" and the first "dot" of an address, as "g mail"."""
+"""Number of words that may stand between "at" and the first "dot" of an address, as in "g mail"."""
 _WITHIN = re.compile(r"(?<=\w)\.(?=\w)")
 _KEYS = re.compile(r"\[pressed [^]]*]")
 
@@ -59,11 +59,11 @@ class Expected:
         return self.length is not None
 
     def is_whole(self, text: str, have: int) -> bool:
-        """Whether `text`, which has so many digits or letters, is all of it."""
+        """Whether `text`, which has `have` digits or letters, is the whole answer."""
         return self.length is not None and have >= self.length
 
     def ends_with(self, keys: str) -> bool:
-        """Whether these pressed `keys` are all of it, and nobody needs to wait for another one."""
+        """Whether the pressed `keys` are the whole answer, so that nobody has to wait for another key."""
         return self.is_whole(keys, len(keys))
 
     def __post_init__(self) -> None:
@@ -106,8 +106,8 @@ def characters(text: str, lexicon: Lexicon = NO_WORDS, *, letters: bool = True) 
 
 
 def _spelled(words: list[str], lexicon: Lexicon, *, behind: bool, first: bool, letters: bool) -> tuple[int, int]:
-    """How many characters the first of `words` is, and how many of them are that; whether it stands `behind` another
-    character, or is the `first` word of all."""
+    """How many characters the words at the beginning of `words` spell, and how many words those are. `behind`: another
+    character stands before them; `first`: they begin the text."""
     word, after = words[0], words[1] if words[1:] else ""
     follows = after in lexicon.digits or after.isdigit() or (letters and len(after) == 1)
     if any(map(str.isdigit, word)):
@@ -162,7 +162,7 @@ def kind_of(text: str, numerals: Collection[str] = ()) -> Kind:
 
 
 def progress(expected: Expected, text: str, lexicon: Lexicon = NO_WORDS) -> tuple[AnswerProgress, str]:
-    """How much of what is expected `text` is, and the same for the record: "digits 6 of 10"."""
+    """How much of what is expected `text` is, as a state and as words for the record: "digits 6 of 10"."""
     kind = expected.kind
     if kind is Kind.OPEN or not words_of(text):
         return AnswerProgress.NONE, ""

@@ -11,16 +11,17 @@ from agent.turn_taking.lexicon import Lexicon
 from agent.turn_taking.words import EARLY, SENTENCE_ENDS, words_of
 
 SHORT_WORDS = 2
-"""So many different words may be a backchannel although some of them say something; more only if none does."""
+"""Most different words of a backchannel, if one of them says something; if none does, a backchannel may be longer."""
 SHORT_SOUND = 1.0
 """Seconds of voice that a backchannel takes at most."""
 REPEATED = 3
-"""So many words in a row that the agent has just said are its echo, on a line whose echo is not measured."""
+"""Number of words in a row that the agent has just said, from which on they are its echo. It is for a line whose echo
+is not measured."""
 AROUND = 0.5
-"""Seconds by which a recogniser may misplace words."""
+"""Seconds by which the times that a recogniser gives for words may be wrong."""
 ALIKE = 0.5
-"""Share of words without a voice that the agent has just said, so that they are its echo on a line that is not known
-yet: a recogniser mishears some words of an echo, and a voice may be noticed late."""
+"""Share of words that the agent has just said, from which on words without a voice are its echo. It is for a line that
+is not known yet: a recogniser mishears some words of an echo, and a voice may be noticed late."""
 TAIL = 0.6
 """Seconds after the agent's last sound in which an echo of it may end."""
 
@@ -40,9 +41,9 @@ class Scene:
     """The situation in which the words come."""
 
     said: str
-    """Present or last words of the agent: a sentence and the one before."""
+    """The agent's present or last sentence, and the one before it."""
     asks: bool
-    """Whether that asks the caller something."""
+    """Whether the agent's words ask the caller something."""
     speaking: bool
     """Whether the agent speaks, or has paused."""
     silent_for: float
@@ -54,15 +55,18 @@ class Scene:
     apart: float
     """Seconds between the end of the words and the caller's voice; 0 if they came with it."""
     late: float = -inf
-    """Seconds by which the caller began to speak after the first of the words, or more; below 0 before it."""
+    """Seconds, at least, from the beginning of the first word to the beginning of the caller's voice; below 0 if the
+    voice began first."""
 
 
 def judge(text: str, scene: Scene, lexicon: Lexicon, *, final: bool, eager: bool = False) -> tuple[Verdict, str]:
     """Verdict on these words, and its evidence.
 
-    What counts are the words that do not acknowledge: one of them that interrupts, or any if there are more than two
-    words. Whoever says a number chooses or dictates something. While the last word may be cut off, or
-    go on ("no" in "no problem"), it is taken for what it may be; `eager` words are probably all.
+    Only words that do not acknowledge count: a single one if it interrupts, otherwise more than two words. A caller who
+    says a number chooses or dictates something.
+
+    While the last word may be cut off or go on ("no" in "no problem"), it is taken for any word that it may become.
+    `eager` words are probably complete.
     """
     words = words_of(text)
     if (why := echo(text, scene)) is not None:
@@ -92,7 +96,7 @@ def judge(text: str, scene: Scene, lexicon: Lexicon, *, final: bool, eager: bool
 
 
 def echo(text: str, scene: Scene) -> str | None:
-    """Why the words are an echo; None if they are not."""
+    """Reason why the words are an echo of the agent; None if they are not."""
     if scene.path is Path.CLEAN or scene.silent_for > TAIL:
         return None
     words = words_of(text)
@@ -111,17 +115,17 @@ def echo(text: str, scene: Scene) -> str | None:
 
 
 def repeats(text: str, said: str) -> bool:
-    """Whether so many of the words were said, too, that they may be an echo; the last one is perhaps cut off."""
+    """Whether the agent has said so many of the words that they may be its echo; the last word may be cut off."""
     return _share(text, said) >= ALIKE
 
 
 def repeats_most(text: str, said: str) -> bool:
-    """Whether more of them were said, too, than the small words that any two sentences share."""
+    """Whether the agent has said more of the words than the small ones that any two sentences share."""
     return _share(text, said) > ALIKE
 
 
 def _share(text: str, said: str) -> float:
-    """Of the words, the part that was said, too."""
+    """Share of the words in `text` that are also in `said`, 0 to 1."""
     words, known = words_of(text), words_of(said)
     told = set(known).union(last for last in words[-1:] if any(one.startswith(last) for one in known))
     return sum(word in told for word in words) / (len(words) or 1)
@@ -144,5 +148,5 @@ def _may_repeat(number: Collection[str], said: str, numerals: Collection[str]) -
 
 
 def _in(words: list[str], said: list[str]) -> bool:
-    """Whether the words stand in what was said, the last one perhaps cut off."""
+    """Whether the words stand in `said` in a row; the last one may be cut off."""
     return f" {' '.join(words)}" in f" {' '.join(said)}"

@@ -1,9 +1,9 @@
 """Keys that a caller presses without being asked."""
 
 SETTLED = 1.0
-"""Seconds without a key after an answer that is whole, if a longer one may begin with it."""
+"""Seconds without a key after which a whole answer is taken, if a longer answer may begin with it."""
 GAPS = 3.0
-"""So many times the longest gap between two keys tells that the caller does not go on."""
+"""Factor for the longest gap between two keys: after so many times that gap the caller does not go on."""
 
 
 class Keypad:
@@ -11,12 +11,12 @@ class Keypad:
 
     def __init__(self, most: int) -> None:
         self.last: float | None = None
-        """When the last one was pressed, as long as they are not complete."""
+        """When the last key was pressed, as long as the keys are not complete."""
         self.pressed = ""
         self.gap = 0.0
-        """Seconds between two of them, the longest."""
+        """Seconds of the longest gap between two of the keys."""
         self.whole = False
-        """Whether they are all of what was asked for, though more may follow."""
+        """Whether the keys are the whole answer that was asked for, though more may follow."""
         self._most = most
 
     def press(self, key: str, now: float) -> None:
@@ -26,11 +26,11 @@ class Keypad:
         self.last = now
 
     def pause(self, longest: float) -> float:
-        """Seconds after the last one in which another may follow; after an answer that is whole, as the caller's own
-        gaps tell, but never more than `longest`."""
+        """Seconds after the last key in which another one may follow: `longest`. After a whole answer the gaps between
+        the caller's own keys decide, up to `longest`."""
         return min(longest, max(SETTLED, GAPS * self.gap)) if self.whole else longest
 
     def take(self) -> str:
-        """All keys; the next begin anew."""
+        """Return all keys; the next key begins a new input."""
         keys, self.pressed, self.last, self.whole = self.pressed, "", None, False
         return keys

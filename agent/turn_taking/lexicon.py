@@ -8,18 +8,18 @@ from string import ascii_lowercase
 from agent.turn_taking.words import QUESTIONS, words_of
 
 LONGEST_PHRASE = 4
-"""Words of the longest phrase."""
+"""Number of words in the longest phrase."""
 NAMES = {"c": "see", "m": "mm", "o": "oh"}
 """Letters whose names a recogniser writes for a sound or a word that is said like them ("M-M-I-C")."""
 _BETWEEN_LETTERS = str.maketrans(dict.fromkeys("-.,!", " "))
 
 
 class PhraseSet(frozenset[str]):
-    """Phrases, and every beginning of one."""
+    """Phrases, with every beginning of a phrase."""
 
     @cached_property
     def beginnings(self) -> frozenset[str]:
-        """Every beginning of one, letter by letter: what a phrase may be that is cut off."""
+        """Every beginning of a phrase, letter by letter: the forms of a phrase that is cut off."""
         return frozenset(phrase[:end] for phrase in self for end in range(1, len(phrase) + 1))
 
 
@@ -47,7 +47,8 @@ def left_over(words: Sequence[str], phrases: PhraseSet, *, final: bool = True) -
 
 
 def _says(words: Sequence[str], phrases: PhraseSet, *, final: bool) -> bool:
-    """Whether one of the `phrases` stands in `words`, or may end them if they are not `final`."""
+    """Whether one of the `phrases` stands in `words`, or, if they are not `final`, may be complete with the words to
+    come."""
     for at in range(len(words)):
         for end in range(at + 1, min(at + LONGEST_PHRASE, len(words)) + 1):
             known = phrases if final or end < len(words) else phrases.beginnings
@@ -118,7 +119,7 @@ class Lexicon:
         return PhraseSet(self.answers)
 
     def content(self, text: str, *, final: bool = True) -> list[str]:
-        """The words of `text` that say something, because they neither agree nor stand beside what does."""
+        """The words of `text` that say something: they neither agree nor belong to words that agree."""
         return left_over(words_of(text), self._acknowledging, final=final)
 
     def interruption(self, content: Sequence[str]) -> str:
@@ -126,9 +127,10 @@ class Lexicon:
         return next((word for word in content if word in self.interrupts), "")
 
     def agrees(self, text: str, *, final: bool = True) -> bool:
-        """Whether `text` only agrees or shows that the caller listens, in whatever combination, and asks nothing.
+        """Whether `text` only agrees or shows that the caller listens, in any combination of phrases, and asks nothing.
 
-        While it is not `final`, a word that interrupts is none: "no" may be all, or become "no problem".
+        While the text is not `final`, a word that interrupts does not agree: "no" may be the whole text, or become "no
+        problem".
         """
         words = words_of(text)
         if text.rstrip().endswith(QUESTIONS) or (words and not final and words[-1] in self.interrupts):

@@ -21,7 +21,7 @@ from agent.turn_taking.transitions import ASIDE_KEPT
 from agent.turn_taking.words import QUESTIONS, Words, words_of
 
 ASIDE_LAST = 1.0
-"""Seconds before the agent's last sound in which words are an answer, whatever it said."""
+"""Seconds before the agent's last sound. Words that the caller says in them are an answer, whatever the agent said."""
 LISTENS = (State.LISTENING, State.HEARING, State.DECIDING, State.HOLDING, State.TRANSFERRING)
 
 
@@ -29,7 +29,7 @@ class TurnMachine(Presence):
     """The turn-taking of one call."""
 
     def restarted(self, now: float) -> "TurnMachine":
-        """The same at the beginning of the call."""
+        """A new machine with the same options and languages, as at the beginning of the call."""
         anew = TurnMachine(self.options, now, ends_turns=self.endpointing.ends_turns)
         anew.endpointing.lexicon, anew.endpointing.fields = self.lexicon, self.endpointing.fields
         return anew
@@ -37,7 +37,8 @@ class TurnMachine(Presence):
     # What comes in
 
     def sound(self, change: Change, now: float) -> Decisions:
-        """The caller's sound has changed; words that were an echo without their voice are judged again with it."""
+        """Take a change of the caller's sound. Words that were taken for an echo because no voice came with them are
+        judged again."""
         decisions = self._sound(change, now)
         echo = None if change.kind is Kind.NOISE else self._log.echoed(self._voice.began, repeats_most)
         return decisions if echo is None else (*decisions, *self.hear(echo, now))
@@ -67,18 +68,18 @@ class TurnMachine(Presence):
         return ()
 
     def hear_line(self, path: Path | None) -> None:
-        """Whether the agent's sound comes back; None where the line does not tell what it has sent."""
+        """Note whether the agent's sound comes back; None where the line does not tell what it has sent."""
         self._voice.path = path
 
     def notice(self, now: float) -> None:
-        """The recogniser has noticed that the caller makes a sound."""
+        """Note that the recogniser has noticed a sound of the caller."""
         self._voice.noticed = True
         if self._voice.noticed_at <= self._log.last_at:  # noises that it notices do not put the answer off for ever
             self._voice.noticed_at = now
         self._silence.reported()
 
     def hear(self, words: Words, now: float) -> Decisions:
-        """The recogniser reports words."""
+        """Take words that the recogniser reports."""
         self._silence.reported()
         words = self._log.dated(words, self.lexicon.numerals)
         if not words_of(words.text):
@@ -106,7 +107,7 @@ class TurnMachine(Presence):
         return self._pass(verdict, new, words, now, evidence)
 
     def press(self, key: str, now: float) -> Decisions:
-        """A key is pressed; ``#`` completes those before it."""
+        """Take a pressed key; ``#`` completes the keys before it."""
         self._voice.settle()
         self._turn = self._turn._replace(more=True)
         self._silence.since = now
@@ -121,30 +122,32 @@ class TurnMachine(Presence):
         return decisions
 
     def vote(self, probability: float, silent_since: float) -> None:
-        """A model of sound takes the turn, after which the caller is silent since then, for complete with this
-        probability; void if the caller has gone on."""
+        """Take the vote of the model of sound: the probability, 0 to 1, that the turn is complete. It was asked about
+        the silence since `silent_since`, and does not count if the caller has gone on."""
         if self._voice.since is None and self._voice.began <= silent_since and self.state in LISTENS:
             self.endpointing.vote = probability
 
     def interrupted(self, now: float) -> Decisions:
-        """A speech-to-speech session has noticed the caller, who begins a turn."""
+        """Begin a turn of the caller, whom a speech-to-speech session has noticed."""
         self.notice(now)
         self._silence.since = now
         return self._handle(Event.WORDS, now, Evidence("interrupted", because="noticed by the session"))
 
     def ended(self, now: float) -> Decisions:
-        """A speech-to-speech session, or somebody else, has decided that there is something to answer."""
+        """End the caller's turn: a speech-to-speech session, or another part, has decided that there is something to
+        answer."""
         self._voice.settle()
         return self._handle(Event.ENDPOINT, now, Evidence("ended", because="decided by the session"))
 
     def late(self, now: float) -> Decisions:
-        """The agent has something to tell that the caller does not wait for; if it is their turn, it is told later."""
+        """Note that the agent has something to tell that the caller does not wait for; during the caller's turn it is
+        told later."""
         return self._handle(Event.LATE, now, Evidence("told", because="a result has come late"))
 
     # What the agent does
 
     def says(self, sentence: str, before: str, now: float) -> Decisions:
-        """The sound of `sentence` begins; `before` is the one before it in the same reply."""
+        """Note that the sound of `sentence` begins; `before` is the sentence before it in the same reply."""
         agent, voice, turn = self._agent, self._voice, self._turn
         agent.said = f"{before} {sentence}".strip()
         agent.begin(now)
@@ -161,7 +164,7 @@ class TurnMachine(Presence):
         return self._handle(Event.COLLIDED, now, self._evidence("paused", now))
 
     def done(self, now: float) -> Decisions:
-        """The agent has said everything; words that came a little before the end may be the answer to it."""
+        """Note that the agent has said everything. Words that came shortly before its end may be the answer to it."""
         agent = self._agent
         repeats = set(words_of(agent.aside)) <= set(words_of(agent.said)) and not self.lexicon.agrees(agent.aside)
         limit = ASIDE_KEPT if agent.asks or repeats else ASIDE_LAST
@@ -181,35 +184,36 @@ class TurnMachine(Presence):
         return (*resumed, *self._handle(Event.ENDPOINT, now, evidence))
 
     def silent(self, now: float, *, runs: bool) -> Decisions:
-        """Nothing of the reply is sounding, and it goes on; whether a tool runs."""
+        """Note that nothing of the reply can be heard at the moment, although it goes on. `runs`: a tool runs."""
         if runs or self.state is not State.THINKING:
             self._turn = self._turn._replace(acted=True)
         return self._handle(Event.TOOL if runs else Event.RETURNED, now, Evidence("silent"))
 
     def announce(self, now: float) -> None:
-        """The agent says something that nothing interrupts; what the caller says meanwhile is answered after it."""
+        """Note that the agent says something that nothing interrupts; what the caller says meanwhile is answered
+        afterwards."""
         self._handle(Event.ANNOUNCE, now, Evidence("announcing"))
 
     def wait(self, now: float) -> None:
-        """The caller has asked for time: for minutes the silence is theirs."""
+        """Note that the caller has asked for time: silence of up to `wait_limit` seconds is allowed."""
         self._silence.free_until, self._silence.wished = now + self.options.wait_limit, True
 
     def close(self, now: float) -> None:
-        """The agent says goodbye: nothing interrupts it any more."""
+        """Note that the agent says goodbye, which nothing interrupts."""
         self._handle(Event.CLOSE, now, Evidence("closing"))
 
     def expect(self, expected: Expected) -> None:
-        """The agent asks for this, in what it says next or has just said."""
+        """Note the answer that the agent asks for, in its next words or in those that it has just said."""
         self.endpointing.expected = expected
         self._agent.asks |= expected is not OPEN
 
     @property
     def may_end(self) -> bool:
-        """Whether it is up to us when the turn of the caller ends."""
+        """Whether the machine, and not the recogniser, decides now when the caller's turn ends."""
         return not self.endpointing.ends_turns and self.state in LISTENS
 
     def handle_timer(self, now: float) -> Decisions:
-        """Let the time be `now`."""
+        """Decide what is due at `now`."""
         at, event = min(self._limits(), default=(inf, Event.OVERTIME), key=lambda limit: limit[0])
         if now < at:
             return ()
@@ -236,7 +240,7 @@ class TurnMachine(Presence):
         if event not in (Event.ENDPOINT, Event.UNHEARD, Event.UNCONFIRMED):
             return self._handle(event, now, self._evidence(event.value, now))
         evidence = self._evidence("", now, text=self._log.text)
-        self._voice.drop(now)  # one that is still on has lasted too long for a caller without words
+        self._voice.drop(now)  # a voice that is still on is too long to be a caller without words
         if event is Event.UNCONFIRMED and self._interrupts:  # a word that nothing has followed
             return self._handle(Event.WORDS, now, evidence)
         if event is Event.UNCONFIRMED:  # with words it was a voice, though they were too few to tell
@@ -252,20 +256,20 @@ class TurnMachine(Presence):
             return self._handle(Event.GONE, now, self._evidence("gone", now))
         silence.asked += 1
         wordless = silence.alive and self._voice.unheard >= SPEECH
-        endless = self._voice.background == inf  # the caller, or what hides them
+        endless = self._voice.background == inf  # the caller, or a sound that hides the caller
         if self._voice.background >= BACKGROUND or wordless:  # in the place of the caller: asked once, then waited for
             self._voice.background = 0.0
             silence.free_until, silence.wished = now + self.options.wait_limit, False
         return self._handle(Event.LOST if endless else Event.SILENCE, now, self._evidence("asked", now))
 
     def _wordless(self, now: float) -> Decisions:
-        """A certain voice in a reply has lasted too long: words that were too few to tell were an interruption; without
-        any the caller is told that they are not heard, and the reply does not go on over them."""
+        """Handle a certain voice in a reply that has lasted too long. If it brought words, too few to tell, they were
+        an interruption. If it brought none, the caller is told that they are not heard, and the reply ends."""
         if self._log.text:
             return self._handle(Event.WORDS, now, self._evidence("heard", now, because="the voice goes on"))
         self._voice.drop(now)
         decisions = self._unheard(now, Event.LOST)
-        self._agent.broke = None  # that it was cut off has been told
+        self._agent.broke = None  # the caller has been told of it
         return decisions
 
     def _unheard(self, now: float, at_least: Event = Event.UNHEARD) -> Decisions:
@@ -280,7 +284,7 @@ class TurnMachine(Presence):
     # Judgement
 
     def _time_words(self, words: Words, now: float) -> None:
-        """Learn from when they come how long the recogniser takes."""
+        """Learn how long the recogniser takes, from the time at which these words come."""
         voice = self._voice
         voice.manner.worded(voice.began, now)
         ended = words.ended if words.ended < inf else voice.until
@@ -307,16 +311,17 @@ class TurnMachine(Presence):
         return self._end(now, ended)
 
     def _end(self, now: float, evidence: Evidence) -> Decisions:
-        """The turn has ended; one that only agrees to a notice is followed by the greeting."""
+        """End the turn. If it only agrees to a notice, the greeting follows."""
         if self._agent.owes and self._agrees:
             self._log.assent()
             return self._quiet(now, evidence)
         return self._handle(Event.ENDPOINT, now, evidence)
 
     def _nothing(self, now: float) -> Decisions:
-        """The recogniser has ended a turn without words; if it cost the agent its reply, that is made good.
+        """Handle a turn that the recogniser has ended without words. If the agent lost its reply to that turn, the
+        reply is made again or asked for again.
 
-        A voice of which words should have come stays one that was not understood.
+        A voice that should have brought words still counts as one that was not understood.
         """
         self._voice.noticed = False  # all that it has noticed it has told
         if self._voice.unheard < SPEECH:

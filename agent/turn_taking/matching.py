@@ -12,8 +12,8 @@ TOUCHING = 0.04
 ANEW = 0.5
 """Seconds after the answered words from which on the same words are said again, where a session was lost."""
 ALIKE = 0.5
-"""Share of the words of the shorter text that come again in the longer one, if both are of one turn; of the letters, if
-both are one sound."""
+"""Share of the words in the shorter text that must come again in the longer one, if both are of one turn. Of two texts
+for the same sound it is the share of letters."""
 SHIFTED = 1
 """Words by which a revised text may be longer or shorter, if only the last word of it is known again."""
 
@@ -23,7 +23,7 @@ class Known(NamedTuple):
 
     words: tuple[str, ...] = ()
     until: float = inf
-    """When the sound of the last of them had arrived."""
+    """When the sound of the last of these words had arrived."""
 
 
 NOTHING = Known()
@@ -34,7 +34,7 @@ class Placed(NamedTuple):
 
     word: str
     ended: float
-    """When its sound had ended at the latest."""
+    """The latest time at which the sound of the word may have ended."""
 
 
 class _Unit(NamedTuple):
@@ -42,13 +42,14 @@ class _Unit(NamedTuple):
 
     text: str
     word: int
-    """The number of the word that it is or stands in."""
+    """The number of the word that this unit is, or is a part of."""
     is_figure: bool
     is_numeral: bool
 
     @property
     def folded(self) -> str:
-        """The same for all numbers, which may be figures in one transcript and words in the other."""
+        """The text of the unit, with one sign for all numbers: a number may be figures in one transcript and words in
+        the other."""
         return "#" if self.is_figure or self.is_numeral else self.text
 
 
@@ -62,8 +63,8 @@ def _units(words: Sequence[str], numerals: Collection[str]) -> list[_Unit]:
 
 
 def _divided(words: list[str], units: list[_Unit], count: int) -> tuple[str, int]:
-    """The text of `words`, and how many of its words the first `count` of their `units` are; a number is taken apart
-    there."""
+    """The text of `words`, and how many of its words the first `count` of their `units` are. If the last of these units
+    is inside a number, the number is divided there."""
     if count >= len(units):
         return " ".join(words), len(words)
     if count <= 0:
@@ -78,10 +79,11 @@ def _divided(words: list[str], units: list[_Unit], count: int) -> tuple[str, int
 
 
 def place(text: str, known: Known, words: Words, numerals: Collection[str]) -> tuple[str, int]:
-    """How many of the words of `text`, which the recogniser's `words` say, are those that are known.
+    """How many of the words of `text`, which belongs to the transcript `words`, are `known` already; and the text.
 
-    A text that goes on tells it by itself; one that is written in another way, by when the words sounded, else by what
-    comes again of it. The text comes with it: figures that were answered in part are taken apart there.
+    A text that only goes on shows that by itself. For a text that is written differently, the times of the words
+    decide, or else the words that come again. In the returned text, figures of which only a part was answered are
+    divided there.
     """
     new = text.split()
     timed = len(words.began) == len(new) > 0 and known.until < inf
@@ -109,7 +111,8 @@ def place(text: str, known: Known, words: Words, numerals: Collection[str]) -> t
 
 
 def _sound_alike(old: list[_Unit], told: list[_Unit]) -> bool:
-    """Whether words of one sound are the same in another spelling, and not a correction: "yeah" for "yes", not "no"."""
+    """Whether words for the same sound only differ in spelling and are no correction: "yeah" for "yes", but not "no"
+    for "yes"."""
     if any(unit.is_figure for unit in old) != any(unit.is_figure for unit in told):
         return True
     one, other = (" ".join(unit.text for unit in units) for units in (old, told))

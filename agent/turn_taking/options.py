@@ -36,7 +36,7 @@ class TurnOptions:
     """Longest pause in the middle of a turn that is waited for with callers who have shown that they make such
     pauses; 0 learns none."""
     wait_limit: float = field(default=300.0, metadata=FIXED)
-    """How long a caller who has asked for it may be silent ("let me get my card")."""
+    """How long a caller who has asked for time ("let me get my card") may be silent."""
 
     model: str = ""
     """An ONNX file with the inputs and outputs of Smart Turn v3. It judges whether a turn is complete, if the

@@ -1,4 +1,4 @@
-"""Turn-taking while the caller is with somebody else, or somebody else in the place of the caller. Sans-IO."""
+"""Turn-taking while the caller speaks with somebody else, or while a recording is on the line. Sans-IO."""
 
 from math import inf
 
@@ -14,7 +14,8 @@ class Presence(Transitions):
     """The events that tell who is on the line."""
 
     def press_apart(self, now: float) -> Decisions:
-        """A key that is no part of a turn, because somebody else answers it; it breaks off what the caller hears."""
+        """Take a key that belongs to no turn, because another part answers it. It breaks off what
+        the agent is saying."""
         self._voice.settle()
         self._silence.heard()
         self._silence.since = now
@@ -24,17 +25,18 @@ class Presence(Transitions):
         return (*self._handle(Event.TAKEN, now, evidence), *self._handle(Event.BACK, now, evidence))
 
     def transfer(self, now: float, *, rings: bool) -> None:
-        """It rings at a person: while nobody speaks the caller is waiting for them. Or nobody took the call."""
+        """Note that a person is being called for a transfer (`rings`), or that nobody took the call. While nobody
+        speaks, the caller waits for that person."""
         self._silence.connecting = rings
         if not rings:
             self._silence.since, self._silence.asked = now, 0
         self._handle(Event.TRANSFER if rings else Event.NOBODY, now, Evidence("transferring"))
 
     def away(self, away: bool, now: float, *, taken: bool = False) -> Decisions:
-        """The caller puts us on hold, or comes back: meanwhile its silence means nothing.
+        """Note that the caller has put the agent on hold (`away`), or has come back; meanwhile silence means nothing.
 
-        If it is `taken`, somebody else speaks with them: for as long as they like. What was said before that, or to
-        them, is not answered.
+        If the caller is `taken`, somebody else speaks with them, for any length of time. What was said before that, and
+        what is said to that person, is not answered.
         """
         decisions: Decisions = ()
         if taken:
@@ -53,12 +55,14 @@ class Presence(Transitions):
         return decisions
 
     def unattended(self, now: float, *, breaks_off: bool = True) -> Decisions:
-        """A recording speaks in the place of a person who may come: what it has said needs no answer, and silence means
-        nothing. Nor does it hear what is being said, which is broken off, or goes on to its end. Until `attended` no
-        sound is told, and words by `overhear`.
+        """Note that a recording speaks in the place of a person who may come. What it has said needs no answer, and
+        silence means nothing. The recording does not hear the agent either: the reply is broken off, or, without
+        `breaks_off`, goes on to its end. Until `attended` the driver reports no sound, and reports words only by
+        `overhear`.
 
-        A reply that goes on knows no words of after its turn: they may be those of a person. One that was thrown away
-        has decided nothing."""
+        A reply that goes on does not know the words after its turn: they may be those of a person. A reply that was
+        thrown away has decided nothing.
+        """
         self._absent(Absence.RECORDING, True)
         if self.state is State.TAKEN:
             return ()
@@ -73,21 +77,21 @@ class Presence(Transitions):
         return (*self._handle(Event.TAKEN, now, evidence), *self._handle(Event.BACK, now, evidence))
 
     def overhear(self, words: Words, now: float) -> None:
-        """The recogniser reports words that nobody answers; those of a person may follow in the same turn of it."""
+        """Take words that nobody answers. Words of a person may follow in the same turn of the recogniser."""
         self._log.overhear(words, now, self.lexicon.numerals)
 
     def attended(self, now: float) -> None:
-        """Somebody is there. What was said before is no part of their turn; words that were overheard in the
-        recogniser's present turn may be theirs."""
+        """Note that a person has come. What was said before is no part of the person's turn, except words that were
+        overheard in the recogniser's present turn: they may be the person's."""
         self._absent(Absence.RECORDING, False)
         if self.state is not State.TAKEN:
             self._log.withhold()
             self._part(now)
 
     def asked(self, text: str, now: float) -> Decisions:
-        """A menu that was overheard, or somebody who has come, wants an answer to `text`.
+        """Answer `text`: a menu that was overheard, or somebody who has come, asks for it.
 
-        While somebody else speaks with them, that one answers; a recording is still there afterwards.
+        While somebody else speaks with the caller, that person answers; the recording is still there afterwards.
         """
         if self.state is State.TAKEN:
             return ()
@@ -117,8 +121,8 @@ class Presence(Transitions):
             self._handle(Event.BACK, now, Evidence("back"))
 
     def _forget(self) -> None:
-        """Keys, words over which the agent went on, and a greeting that was put off are over; an answered turn stays
-        answered."""
+        """Forget pressed keys, words over which the agent went on, and a greeting that was put off. An answered turn
+        stays answered."""
         self._keys.take()
         self._voice.settle()
         self._turn = self._turn._replace(acted=True, returned=False)

@@ -28,15 +28,15 @@ from agent.turn_taking.word_log import Echo, WordLog
 from agent.turn_taking.words import Words, words_of
 
 SHORT_SOUND = 0.6
-"""Seconds of a voice that may be a backchannel; the words of a longer one are waited for."""
+"""Most seconds of a voice that may be a backchannel. For a longer voice the agent waits for the words."""
 SHORT_CONFIRM, LEAST_CONFIRM = 0.4, 0.3
-"""Seconds after such a voice, into a statement, in which its words must come, unless they came later in this call; or
-more words, if they only agree. The same with a caller who only shows that they listen: as soon as the end of the voice
-is noticed."""
+"""Seconds after such a voice, during a statement, in which its words must come. If the words only agree, more words
+must come. It is longer if words came later in this call. The second value is for a caller who only shows that they
+listen: the time in which the end of the voice is noticed."""
 LONGEST_PAUSE = 10.0
-"""Seconds in a reply after which the words of a certain voice count as not recognised, if none have come."""
+"""Seconds after which a certain voice during a reply counts as not recognised, if it has brought no words."""
 HANGOVER = 0.3
-"""Seconds by which the end of a voice is noticed late."""
+"""Seconds after its end at which the end of a voice is noticed."""
 LAG = 0.3
 """Seconds by which a recogniser reports words late."""
 THINKS = (State.THINKING, State.RUNNING_TOOL)
@@ -45,7 +45,7 @@ ENDS = (State.CLOSING, State.ENDED)
 
 
 class Situation:
-    """Both parties and the state, with the conditions that the machine asks for."""
+    """The state of the turn and of both parties, with the conditions that the machine needs."""
 
     def __init__(self, options: TurnOptions, now: float, *, ends_turns: bool = True) -> None:
         """`ends_turns`: whether the recogniser ends turns itself."""
@@ -73,7 +73,7 @@ class Situation:
 
     @property
     def is_away(self) -> bool:
-        """Whether nobody is there who waits for the agent."""
+        """Whether no caller waits for the agent: the line is on hold, or a recording speaks."""
         return bool(self._silence.absent)
 
     @property
@@ -83,21 +83,22 @@ class Situation:
 
     @property
     def is_heard(self) -> bool:
-        """Whether what the agent says is heard at the other side, be it by a recording."""
+        """Whether the other side hears what the agent says, even if the other side is a recording."""
         return self.state is not State.TAKEN and Absence.HOLD not in self._silence.absent
 
     @property
     def answer_stands(self) -> float | None:
-        """When the caller's last turn was answered, if it can be a yes; None if it cannot be any more.
+        """When the caller's last turn was answered, if that turn can be a yes; None if it cannot.
 
-        It cannot if some of it was said before the agent had put its question, and it cannot any more once they have
-        said, pressed or broken off anything else that does not only agree: from its first word on, however that is
-        judged.
+        It cannot be a yes if the caller said some of it before the agent had put its question. It cannot be a yes any
+        more if the caller has said or pressed something else since, or has broken the reply off, unless they only
+        agreed. The first word counts already, whatever it is judged to be later.
         """
         return None if self._turn.early or self._turn.more else self._turn.at
 
     def stopped(self, text: str, sound: float) -> float:
-        """When the caller stopped saying `text`: keys at the last of them, words with their `sound`."""
+        """When the caller stopped saying `text`: for keys the time of the last key, for words the time of their
+        `sound`."""
         return self._silence.since if text.endswith("]") and "[pressed" in text else sound
 
     @property
@@ -134,7 +135,7 @@ class Situation:
                 return self._keys.last
 
     def _silent_since(self) -> float | None:
-        """Since when the caller is silent; None while their voice is certain."""
+        """When the present silence of the caller began; None while the caller's voice is certain."""
         voice = self._voice
         if self.state in (State.LISTENING, State.HOLDING):
             return self._wordless_since
@@ -147,11 +148,12 @@ class Situation:
 
     @property
     def _wordless_since(self) -> float:
-        """Since when the caller has said nothing, be it that it was not recognised."""
+        """When the caller last said something, even if it was not recognised."""
         return max(self._silence.since, self._voice.spoke)
 
     def _awaited(self, since: float) -> float:
-        """Until when words of a voice that is on since then are waited for: without them it is not the caller's."""
+        """Until when the agent waits for words of a voice that began at `since`. Without words the voice is not the
+        caller's."""
         log, voice = self._log, self._voice
         if not voice.certain:
             return max(since, log.last_at) + self.options.confirm_limit
@@ -160,20 +162,21 @@ class Situation:
 
     @property
     def patience(self) -> float:
-        """Seconds of silence before the caller is asked whether they are there."""
+        """Seconds of silence before the agent asks whether the caller is there."""
         awaited = self._voice.until + self._overdue - self._wordless_since
         return self._silence.patience(self.options.reprompt_after, awaited)
 
     @property
     def grace(self) -> float:
-        """Seconds of the present silence that are the caller's."""
+        """Seconds of the present silence that the caller may use, because they have asked for time or are away."""
         return self._silence.end - self._wordless_since
 
     @property
     def unheard_after(self) -> float:
-        """Seconds of silence after which words of the last voice are overdue; infinite if none need come.
+        """Seconds of silence after which words of the last voice are overdue; infinite if none need to come.
 
-        In a time that the caller has asked for none need; in one that is left to voices in their place the first.
+        If the caller has asked for time, no voice needs words. If the time is left to voices in the caller's place,
+        only the first voice does.
         """
         voice, silence = self._voice, self._silence
         if self.state is State.HOLDING and (silence.absent or silence.wished or silence.unheard):
@@ -191,10 +194,11 @@ class Situation:
 
     @property
     def endpointing_delay(self) -> float:
-        """Seconds of silence that end the caller's turn; without words, those after which it was nothing.
+        """Seconds of silence that end the caller's turn; without words, the seconds after which the voice counts as
+        nothing.
 
-        A recogniser that only transcribes is given time to report the words of a voice that went on after those that
-        it has reported: a busy one is late.
+        A recogniser that only transcribes gets time for words of a voice that went on after its last transcript: a busy
+        one is late.
         """
         if not self._log.text:
             return self.options.confirm_after_quiet
@@ -222,7 +226,8 @@ class Situation:
 
     @property
     def wordless_limit(self) -> float:
-        """Seconds of a certain voice in a reply that bring no words; the agent never goes on over it."""
+        """Seconds of a certain voice during a reply that may pass without words. The agent never speaks on over such a
+        voice."""
         if not self._voice.certainly_on:
             return inf
         return LONGEST_PAUSE if self.endpointing.ends_turns or self._silence.early else ENDLESS
@@ -234,7 +239,7 @@ class Situation:
 
     @property
     def key_pause(self) -> float:
-        """Seconds after which pressed keys are complete."""
+        """Seconds without a key after which pressed keys are complete."""
         return self._keys.pause(self.options.digit_pause)
 
     def _judge(self, new: str, words: Words, now: float) -> tuple[Verdict, str]:
@@ -261,7 +266,8 @@ class Situation:
         return judging.echo(text, self._scene(echo.said, echo.began, echo.ended, now)) is not None
 
     def _scene(self, said: str, began: float, ended: float, now: float) -> Scene:
-        """Scene when the sound of words `began` and `ended` that came while the agent `said` that."""
+        """The scene for words whose sound `began` and `ended` then, and that came while the agent
+        `said` that sentence."""
         agent, voice = self._agent, self._voice
         speaking = self.state in (*SPEAKS, State.PAUSED)
         until = self._entered if self.state is State.PAUSED else agent.until
@@ -277,19 +283,19 @@ class Situation:
 
     @property
     def _interrupts(self) -> bool:
-        """Whether what is not answered interrupts, if nothing follows it."""
+        """Whether the words without an answer interrupt the agent, if nothing follows them."""
         return bool(self.lexicon.interruption(self.lexicon.content(self._log.text)))
 
     def _is_filler(self, text: str) -> bool:
         return set(words_of(text)) <= set(self.lexicon.fillers)
 
     def _last_sound(self, now: float) -> float:
-        """When the last sound of the words that came last arrived."""
+        """When the last sound of the latest words arrived."""
         heard = self._log.last_at - LAG
         return min(now, heard if self._voice.since is not None else max(self._voice.until, heard))
 
     def _evidence(self, reason: str, now: float, *, text: str = "", because: str = "") -> Evidence:
-        """`text` are the words that the decision is about; how much they are of what was asked for is told of them."""
+        """The evidence for a decision about the words `text`: also how much of the expected answer these words are."""
         voice, told = self._voice, ""
         if text and self.state in (State.HEARING, State.DECIDING):
             _, told, why = self.endpointing.delay(text, ended=self._log.complete)

@@ -106,7 +106,7 @@ def _agent_may_begin(state: State) -> Table:
 
 
 def _waits(state: State) -> Table:
-    """Cells of a state in which nobody speaks."""
+    """Cells of a state in which nobody speaks and the agent waits for the caller."""
     return {
         **_caller_may_speak(state),
         **_agent_may_begin(state),
@@ -153,9 +153,9 @@ _ANYWHERE: dict[Event, Cell] = {
     E.CLOSE: (S.CLOSING, ()),
     E.OVERTIME: (S.CLOSING, (A.GOODBYE_OVERTIME,)),
 }
-"""Commands of the driver and the end of time: in every state but those in which the call ends. Whoever takes the caller
-ends what is about to be said, too: a question whether they are there may be on its way in any state. Nothing is
-announced to a caller whom somebody has taken."""
+"""Commands of the driver and the limit of the call: they count in every state except those in which the call ends. If
+somebody else takes the caller, whatever the agent is about to say ends, too: in any state the agent may be about to ask
+whether somebody is there. Nothing is announced to a caller whom somebody has taken."""
 
 TABLE: Table = {
     **_waits(S.LISTENING),
@@ -255,4 +255,4 @@ LIMITS: dict[State, tuple[Limit, ...]] = {
     S.TAKEN: (),
     S.CLOSING: (Limit(E.DONE, Since.ENTERED, 20.0),),
 }
-"""Every state but the last one has an end, but for the time that somebody else takes with the caller."""
+"""Every state except the last one has a limit, but not while somebody else speaks with the caller."""

@@ -20,15 +20,16 @@ ASIDE_KEPT = 3.0
 KEPT_LETTERS = 500
 """Letters of words into statements that are kept for the caller's next turn."""
 CROSSED = 1.0
-"""Seconds of a reply in which words that say something are the rest of the turn before it, whatever they do to it."""
+"""Seconds from the beginning of a reply. Words that say something and come in them are the rest of the caller's turn
+before it, even if they break the reply off."""
 NOTABLE = 0.7
-"""Seconds of a pause inside a turn that tell that the caller makes such pauses; shorter ones are waited for anyway."""
+"""Seconds of a pause inside a turn that is worth learning; shorter pauses are waited for in any case."""
 KEYS = (Event.KEY, Event.KEYS)
 TURN_WORDS = (Event.WORDS, Event.EAGER, Event.ENDPOINT, *KEYS)
 
 
 class Transitions(Situation):
-    """The state, and how events change it and what is known of both parties."""
+    """Changes the state by events, with what is known of both parties."""
 
     def _handle(self, event: Event, now: float, evidence: Evidence) -> Decisions:
         cell = TABLE.get((self.state, event))
@@ -36,7 +37,7 @@ class Transitions(Situation):
             return ()
         state, actions = cell
         if event in (Event.BACKCHANNEL, Event.UNCONFIRMED) and self.state is State.PAUSED and self._voice.certainly_on:
-            return ()  # something follows
+            return ()  # more of the voice follows
         goes_on = event in TURN_WORDS and self.state in (*THINKS, State.SPEAKING, State.PAUSED)
         if goes_on:
             self._go_on()
@@ -59,7 +60,7 @@ class Transitions(Situation):
         return decisions
 
     def _voiced(self, now: float, evidence: Evidence) -> Decisions:
-        """The caller speaks; a reply may bear it for a while."""
+        """Take the caller's voice; a reply may go on over it for a while."""
         borne = self.state is State.SPEAKING and self._voice.manner.listens
         return () if borne else self._handle(Event.VOICE, now, evidence)
 
@@ -83,7 +84,7 @@ class Transitions(Situation):
         return Decision(action, evidence, text, turn.text if turn.returned else "", event)
 
     def _pass(self, verdict: Verdict, new: str, words: Words, now: float, evidence: Evidence) -> Decisions:
-        """Words over which a reply goes on, or for which it pauses until more is known of them."""
+        """Take words over which a reply goes on, or for which it pauses until more is known about them."""
         agent, voice = self._agent, self._voice
         if verdict is not Verdict.UNDECIDED:
             self._log.set_aside(said=agent.said if verdict is Verdict.ECHO else "")
@@ -104,7 +105,8 @@ class Transitions(Situation):
         return self._handle(Event.BACKCHANNEL, now, evidence)
 
     def _go_on(self) -> None:
-        """The caller goes on after a reply had begun: what is not answered after all is given back."""
+        """Take the caller's words back into the turn, if they go on after a reply had begun and the turn is not
+        answered after all."""
         if self.state in THINKS and not self._turn.acted:
             self._log.give_back()
             self._turn = self._turn._replace(returned=True)
@@ -128,7 +130,8 @@ class Transitions(Situation):
         self.state = state
 
     def _settle_aside(self, now: float, limit: float) -> None:
-        """Words over which the agent went on begin a turn if they came within `limit`; else they are kept for one."""
+        """Let words over which the agent went on begin a turn, if they came within the last `limit` seconds. Otherwise
+        keep them for the caller's next turn."""
         agent = self._agent
         aside, agent.aside = agent.aside, ""
         agrees = self.lexicon.agrees(aside)
@@ -140,17 +143,17 @@ class Transitions(Situation):
             agent.kept = f"{agent.kept} {aside}".strip()[-KEPT_LETTERS:]
 
     def _learn(self, now: float) -> None:
-        """A caller who goes on after a reply had begun makes such pauses, unless they interrupt what they hear."""
+        """Learn a pause from a caller who goes on after a reply had begun, unless they interrupt what they hear."""
         last, began = self._turn.silent_since, self._voice.began
         began = began if began > last else now - LAG
         heard = began > self._agent.since + HANGOVER
-        crossed = began < min(self._agent.until, self._agent.since + CROSSED)  # be the words reported after it
+        crossed = began < min(self._agent.until, self._agent.since + CROSSED)  # even if the words are reported later
         broken = self.state in (*THINKS, State.SPEAKING, State.PAUSED)
         if (broken or crossed) and not (heard and self._turn.asks):
             self.endpointing.went_on(began - last)
 
     def _note_pause(self, began: float) -> None:
-        """The caller goes on at that moment in a turn that is not answered: they make such pauses."""
+        """Learn a pause from a caller who goes on at `began` in a turn that has no answer yet."""
         paused, text = began - self._voice.until, self._log.text
         if paused < NOTABLE or not text or self.state not in (State.HEARING, State.DECIDING):
             return
@@ -158,5 +161,5 @@ class Transitions(Situation):
             self.endpointing.went_on(paused)
 
     def _quiet(self, now: float, evidence: Evidence) -> Decisions:
-        """The turn has come to nothing; if the greeting was put off for it, it follows."""
+        """End a turn that has come to nothing. If the greeting was put off for it, the greeting follows."""
         return self._handle(Event.OWED if self._agent.owes else Event.QUIET, now, evidence)

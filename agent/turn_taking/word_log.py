@@ -14,47 +14,47 @@ SILENT = Words("")
 
 
 class Echo(NamedTuple):
-    """Words of a turn that were taken for an echo: those in front of a place in it, up to the echo before."""
+    """Words of a turn that were taken for an echo: from the place of the echo before to this `place`, in words."""
 
     place: int
     ended: float
-    """When their sound had ended."""
+    """When the sound of these words had ended."""
     said: str
-    """Present words of the agent."""
+    """The agent's words at that time."""
     began: float
-    """When the first of them had begun."""
+    """When the sound of the first of these words had begun."""
 
 
 @dataclass
 class _Spoken:
-    """One turn of the recogniser, or keys.
+    """One turn of the recogniser, or some pressed keys.
 
-    Each of its words is answered, set aside, or open, by its place. Only an answer makes words known for good. What is
-    set aside (an echo, a sound that answers nothing) is open again with the next transcript of the turn, which may show
-    that it was something else, and is judged anew.
+    Each word of the turn is answered, set aside, or open, by its place. Only an answer makes words known for good.
+    Words that are set aside (an echo, a sound that answers nothing) are open again with the next transcript of the
+    turn: it may show that they were something else, so they are judged again.
     """
 
     text: str
     final: bool
     words: Words = SILENT
-    """The last transcript of it."""
+    """The last transcript of the turn."""
     known: Known = NOTHING
     answered: int = 0
-    """How many of the present words those are."""
+    """Number of the present words that are `known`."""
     before: Known = NOTHING
     """Known words before the last answer."""
     undone: int = 0
-    """How many of the present words that is."""
+    """Number of the present words that were known before the last answer."""
     aside: int = 0
-    """How many, from the first one on, are no words of the caller for all that is known."""
+    """Number of words, from the first one on, that are not the caller's as far as is known."""
     passed: str = ""
-    """Last words that were set aside without being an echo: the same again needs no answer, whatever the agent does by
-    then.
-    """
+    """The last words that were set aside without being an echo. The same words need no answer when they come again,
+    whatever the agent does by then."""
     assents: bool = False
-    """Whether they agreed to a notice, and are set aside as long as they do."""
+    """Whether the words agreed to a notice; they are set aside as long as they only agree."""
     echoes: list[Echo] = field(default_factory=list)
-    """Which of them were taken for an echo; a transcript that writes them in another way ends it."""
+    """The words of the turn that were taken for an echo. A transcript that writes them differently
+    removes their echo."""
     placed: list[Placed] = field(default_factory=list)
     """The word that was last told for each place, though the present transcript may have taken it back."""
 
@@ -67,10 +67,10 @@ class _Spoken:
         return " ".join(self.text.split()[self.answered :])
 
     def places(self, words: Words, numerals: Collection[str]) -> list[Placed]:
-        """The places when the transcript `words` has come.
+        """The places of the turn's words, when the transcript `words` has come.
 
-        What is told again, even after it was taken back, is the same sound; from the first word that is another one on
-        the sound is new. A transcript of as many words as the one before only writes them in another way.
+        Words that are told again are the same sound, even if they had been taken back. From the first word that differs
+        on, the sound is new. A transcript of as many words as the one before only writes them differently.
         """
         told, rewrites = words.text.split(), len(words.text.split()) == len(self.words.text.split())
         known = 0
@@ -83,13 +83,13 @@ class _Spoken:
         return [*map(Placed, told, dates), *taken_back]
 
     def withhold(self) -> None:
-        """Words that are not answered need no answer; those of an open turn are judged anew when it goes on."""
+        """Let words without an answer need none. Those of an open turn are judged again when the turn goes on."""
         if self.final:
             self.text = " ".join(self.text.split()[: self.answered])
         self.aside = 0 if self.final else len(self.text.split())
 
     def keep_echoes(self, text: str) -> None:
-        """Keep an echo if all words in front of its place stand unchanged in `text`."""
+        """Keep only the echoes before whose place all words stand unchanged in `text`."""
         if not self.echoes:
             return
         old, new = ([words_of(word) for word in one.split()] for one in (self.text, text))
@@ -105,9 +105,9 @@ class WordLog:
         self.last_at = -inf
         """When words came last."""
         self.final_at = -inf
-        """When the recogniser said last that words were all."""
+        """When the recogniser last said that words were final."""
         self._over = -inf
-        """Until when all that was said needs no answer, whenever it is reported."""
+        """The time until which everything that was said needs no answer, even if it is reported later."""
 
     @property
     def text(self) -> str:
@@ -116,13 +116,12 @@ class WordLog:
 
     @property
     def complete(self) -> bool:
-        """Whether the recogniser has said of all of it that it is final."""
+        """Whether the recogniser has ended all turns that have words without an answer."""
         return all(one.final for one in self._spoken if one.rest)
 
     def is_behind(self, until: float) -> bool:
-        """Whether words of a voice that was on `until` then may be missing still: the last transcript is a part of what
-        the recogniser is working on, and tells that its sound is older than that.
-        """
+        """Whether words of a voice that was on until then may still be missing: the last transcript is not complete,
+        and its sound is older than the end of the voice."""
         last = self._heard.words if self._heard is not None else SILENT
         return not (last.final or last.eager) and last.ended < until - PART
 
@@ -132,9 +131,10 @@ class WordLog:
         return next((one for one in self._spoken if not one.final), None)
 
     def dated(self, words: Words, numerals: Collection[str] = ()) -> Words:
-        """The transcript; the sound of its last word ended no later than that word was reported first.
+        """The transcript, with an earlier end of its last word if that word was reported before: its sound cannot have
+        ended later.
 
-        Some recognisers tell how much sound they have been sent.
+        Some recognisers give, as the end of the words, how much sound they have received.
         """
         count = len(words.text.split())
         if (turn := self._present) is None or not count:
@@ -142,7 +142,7 @@ class WordLog:
         return words._replace(ended=min(words.ended, turn.places(words, numerals)[count - 1].ended))
 
     def lengthens(self, words: Words) -> bool:
-        """Whether the transcript has more words than were told of its turn before."""
+        """Whether the transcript has more words than all earlier ones of its turn."""
         turn = self._present
         return len(words.text.split()) > (len(turn.placed) if turn is not None else 0)
 
@@ -172,9 +172,10 @@ class WordLog:
         return current.rest
 
     def leave_out(self, is_echo: Callable[[Echo, str, str], bool]) -> str:
-        """Set aside again what was taken for an echo and still is one; returns what else of the turn is not answered.
+        """Set aside again what was taken for an echo and still is one; returns the turn's other words that have no
+        answer.
 
-        `is_echo` is asked about an echo, its words, and all that is not answered.
+        `is_echo` is called with an echo, its words, and all words without an answer.
         """
         current = self._heard
         if current is None:
@@ -189,11 +190,11 @@ class WordLog:
         return current.rest
 
     def echoed(self, began: float, repeats: Callable[[str, str], bool]) -> Words | None:
-        """The last transcript, if some of it is set aside as an echo and a voice that `began` then may show that it was
-        none; a final one is open again if that voice may be the one that said it.
+        """The last transcript, if some of it is set aside as an echo, and a voice that began at `began` may show that
+        it was none. A final transcript is opened again, if that voice may have said it.
 
-        `repeats` is asked whether words are those of the agent: a caller who speaks into the end of an echo did not say
-        them, one who began with their first word did.
+        `repeats` is called with words and the agent's words, and returns whether they are the same. A caller who began
+        to speak at the end of an echo did not say those words; a caller who began with their first word did.
         """
         last = self._heard
         if last is None or not last.echoes:
@@ -208,16 +209,16 @@ class WordLog:
         return last.words
 
     def press(self, keys: str, now: float) -> None:
-        """Note keys after what was said until now."""
+        """Add pressed keys after the words that were said until now."""
         self._spoken.append(_Spoken(f"[pressed {' '.join(keys)}]", final=True))
         self.last_at = now
 
     def note(self, text: str) -> None:
-        """Note words that were set aside, in front of what is not answered."""
+        """Put words that were set aside before the words that have no answer."""
         self._spoken.insert(0, _Spoken(text, final=True))
 
     def take(self) -> str:
-        """All of it is answered now."""
+        """Return all words without an answer, which are answered from now on."""
         text = self.text
         self._spoken = [one for one in self._spoken if one.rest or not one.final]
         for one in self._spoken:
@@ -228,7 +229,8 @@ class WordLog:
         return text
 
     def dismiss(self, now: float) -> None:
-        """All that was said until now needs no answer, whatever it was taken for, and though it be reported later."""
+        """Let everything that was said until now need no answer, even if it is reported later and whatever it was taken
+        for."""
         self._over = now
         for one in self._spoken:
             one.aside, one.assents, one.echoes = 0, False, []
@@ -242,12 +244,13 @@ class WordLog:
         self._spoken = [one for one in self._spoken if one.text or not one.final]  # a queue may speak for hours
 
     def withhold(self) -> None:
-        """None of it needs an answer; the recogniser's open turn is judged anew when it goes on."""
+        """Let all words without an answer need none. The recogniser's open turn is judged again when it goes on."""
         for one in self._spoken:
             one.withhold()
 
     def assent(self) -> None:
-        """All of it has only agreed to a notice; the recogniser's open turn needs no answer while it does."""
+        """Note that all words only agreed to a notice. The recogniser's open turn needs no answer
+        while it only agrees."""
         self.withhold()
         for one in self._spoken:
             one.assents = not one.final
@@ -259,7 +262,7 @@ class WordLog:
 
     @property
     def assents(self) -> bool:
-        """Whether the words that came last agreed to a notice until then."""
+        """Whether the latest words agreed to a notice."""
         return self._heard is not None and self._heard.assents
 
     def give_back(self) -> None:
@@ -268,7 +271,7 @@ class WordLog:
             one.known, one.answered = one.before, one.undone
 
     def set_aside(self, *, said: str = "") -> None:
-        """The words that came last are no turn; an echo of what the agent `said`, if that is given."""
+        """Set the latest words aside: they are no turn. With `said` they are an echo of these words of the agent."""
         if (last := self._heard) is not None:
             last.aside = len(last.text.split())
             last.passed = "" if said else last.unanswered

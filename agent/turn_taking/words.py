@@ -23,13 +23,13 @@ class Words(NamedTuple):
 
     text: str
     final: bool = False
-    """Whether the recogniser's turn ends with them."""
+    """Whether the recogniser's turn ends with these words."""
     eager: bool = False
-    """Whether they will probably be all."""
+    """Whether these are probably all words of the turn."""
     ended: float = inf
     """When the sound of the last word arrived; infinite if the recogniser does not tell."""
     began: tuple[float, ...] = ()
-    """When the sound of each of them began to arrive, if the recogniser tells."""
+    """When the sound of each word began to arrive; empty if the recogniser does not tell."""
     others: bool = False
     """Whether there were words of somebody behind the caller, which are left out."""
 
@@ -43,7 +43,7 @@ class Words(NamedTuple):
         return sum(began + SHORTEST <= moment for began in self.began[:-1])
 
     def last_began(self, count: int) -> float:
-        """When the first of the last `count` words began; the latest that is possible, if that is not told."""
+        """When the first of the last `count` words began; the latest possible time if the recogniser does not tell."""
         if count and len(self.began) == len(self.text.split()):
             return self.began[-count]
         return self.ended - SHORTEST * count
