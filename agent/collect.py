@@ -1,8 +1,9 @@
-"""Forms while talking: types for the parameters of tools, whose values the caller has to confirm.
+"""Forms during a conversation: types for the parameters of tools, whose values the caller has to confirm.
 
-``def book(when: PhoneDate, mail: PhoneEmail)``: the model writes down what it has heard. With a value that is not valid
-nothing runs, and the model is told what to ask. What is valid is said back to the caller, and runs once they have
-agreed; a corrected part is said back alone. One mechanism for all tools, cascades and speech to speech: `Collector`.
+``def book(when: PhoneDate, mail: PhoneEmail)``: the model writes down what it has heard. If a value is not valid,
+nothing runs, and the model is told what to ask. Valid values are said back to the caller, and the tool runs after the
+caller has agreed. A corrected part is said back alone. `Collector` does this for all tools, in cascades and in speech
+to speech.
 """
 
 import asyncio
@@ -28,9 +29,9 @@ PhoneName = Annotated[str, Name()]
 PhoneNumber = Annotated[str, Phone()]
 """A telephone number in E.164."""
 PhoneAmount = Annotated[Decimal, Amount()]
-"""An amount of money, in hundredths."""
+"""An amount of money, with two decimal places."""
 PhoneDate = Annotated[datetime, Moment()]
-"""A date and time to come, aware."""
+"""A date and time in the future, with its time zone."""
 PhoneAddress = Annotated[Address, Postal()]
 """A postal address."""
 PhoneCard = Annotated[Secret, Card()]
@@ -44,7 +45,7 @@ HIDDEN = (
     "a field of a form is a parameter of its own, which may be optional; within another type nobody would confirm it"
 )
 _AROUND = ("model-field", "default", "nullable", "function-before", "function-after", "function-wrap")
-"""Schemas of pydantic around that of a field, which leave it the only value."""
+"""Schemas of pydantic that may stand around the schema of a field, as long as the field stays the only value."""
 
 
 @lru_cache(256)
@@ -55,7 +56,8 @@ def collected(arguments: type[BaseModel]) -> Mapping[str, FormField]:
 
 
 def hides_field(arguments: type[BaseModel]) -> bool:
-    """Whether a field of a form is within another type, like ``list[PhoneEmail]``: nobody would say it back."""
+    """Whether a field of a form is inside another type, as in ``list[PhoneEmail]``: its value could
+    not be said back."""
     schema: Any = arguments.__pydantic_core_schema__
     made = schema["schema"] if schema["type"] == "definitions" else schema
     own = map(_is_field, made["schema"]["fields"].values())
@@ -70,7 +72,7 @@ def _is_field(schema: Any) -> bool:
 
 
 def _fields_in(schema: Any) -> Iterator[bool]:
-    """A True for each field that a schema of pydantic has anywhere in it."""
+    """A True for each field of a form in a schema of pydantic, at any depth."""
     if isinstance(schema, dict):
         if FORM in schema.get("metadata", ()):
             yield True
@@ -90,9 +92,8 @@ def _field_of(metadata: Iterable[Any]) -> FormField | None:
 
 
 def expectations(tools: Iterable[type[BaseModel]], setting: FormSetting) -> tuple[Expected, ...]:
-    """Expected answers for the parameters, where they say so: ``Annotated[str, Expected(Kind.DIGITS, 10)]``, or by
-    their fields.
-    """
+    """Expected answers for the parameters, from their hints, as in ``Annotated[str, Expected(Kind.DIGITS, 10)]``, or
+    from their form fields."""
     found: list[Expected] = []
     for arguments in tools:
         found += (
@@ -116,13 +117,13 @@ def one_by_one(tools: tuple[type[BaseModel], ...]) -> type[BaseModel] | None:
 
 
 class Collector:
-    """The forms of one call: what its tools are given is checked and confirmed before they run."""
+    """The forms of one call: the arguments of its tools are checked and confirmed before a tool runs."""
 
     def __init__(self) -> None:
         self.setting = FormSetting()
-        """By what values are read."""
+        """The settings by which values are read."""
         self.expect: Callable[[Expected], None] = lambda expected: None
-        """Is told what the agent is about to ask for."""
+        """Called with the answer that the agent is about to ask for."""
         self._form = FormValues()
         self._question: ConsentQuestion | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -174,7 +175,7 @@ class Collector:
         question: ConsentQuestion,
         consent: Consent,
     ) -> None:
-        """Take what the caller answered to the last question."""
+        """Take the caller's answer to the last question about values."""
         form, setting = self._form, self.setting
 
         def heard(said: str) -> bool:

@@ -28,7 +28,7 @@ NAME_LENGTH = 80
 FORM = "form"
 """Key of a field's kind in the metadata of its schema of pydantic, and of the `FormSetting` in the context."""
 SOON = timedelta(minutes=5)
-"""How far in the past a date may lie: people say "now"."""
+"""Longest time by which a date may lie in the past: people say "now"."""
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
 _DIALLED = re.compile(r"[+\d()./-]+")
 _POSTAL_CODES = {
@@ -39,7 +39,7 @@ _POSTAL_CODES = {
 
 
 _ALIASES = {"UK": "GB"}
-"""Common other spellings of codes of ISO 3166-1."""
+"""Common spellings of countries that are not codes of ISO 3166-1, with their codes."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ class FormSetting:
     country: str = ""
     """Where the caller dials national numbers (ISO 3166-1, ``"US"``); empty if that is not known."""
     now: Callable[[], datetime] = lambda: datetime.now().astimezone()
-    """The time, aware."""
+    """Returns the present time, with its time zone."""
     zone: tzinfo | None = None
-    """Where the agent is; None for the system's."""
+    """Time zone of the agent; None for the system's."""
 
     def local(self, when: datetime) -> datetime:
-        """`when` on the clock where the agent is; without an offset it is read there."""
+        """`when` in the agent's time zone; a time without an offset is taken as one of this zone."""
         if when.tzinfo is None and self.zone is not None:
             return when.replace(tzinfo=self.zone)
         return when.astimezone(self.zone)
@@ -66,7 +66,7 @@ DEFAULT = FormSetting()
 
 
 class FormField:
-    """One kind of field; subclasses say what differs. Text is read as it stands."""
+    """One kind of field; subclasses override what differs. This class leaves text unchanged."""
 
     expected: ClassVar[Expected] = OPEN
     """Expected answer for the recogniser and the turn machine, while the agent asks for this field."""
@@ -75,19 +75,20 @@ class FormField:
     """Additions to the JSON schema of the type."""
 
     def expects(self, setting: FormSetting) -> Expected:
-        """The same, as it is in one call."""
+        """Like `expected`, with the settings of one call."""
         return self.expected
 
     def read(self, value: Any, setting: FormSetting) -> Any:
-        """The value that `value`, which the model wrote, stands for. Raises `ValueError`."""
+        """The value that the model's text `value` stands for. Raises `ValueError` for a text that is not valid."""
         return value
 
     def parts(self, value: Any, setting: FormSetting) -> dict[str, str]:
-        """Parts that the agent has to say back: each part by its name ("" for the whole), as it is said."""
+        """The parts that the agent has to say back: what it says for each part, by the part's name
+        ("" for the whole)."""
         return {"": str(value)}
 
     def stands(self, said: str, spoken: str, setting: FormSetting) -> bool:
-        """Whether a part, which is `said` so, is in the agent's `spoken` words."""
+        """Whether the agent's words `spoken` contain a part that is said as `said`."""
         return stands(said, spoken, setting.languages)
 
     def verify(self, value: Any) -> None:
@@ -110,7 +111,7 @@ class FormField:
 
 @dataclass(frozen=True)
 class Email(FormField):
-    """An address of e-mail (RFC 5321, by email-validator; nothing is looked up)."""
+    """An e-mail address (RFC 5321, by email-validator, without a look-up of its domain)."""
 
     expected: ClassVar[Expected] = Expected(Kind.EMAIL)
     kind: ClassVar[str] = "email"
@@ -198,7 +199,7 @@ class Phone(FormField):
         return ExpectedNumber(Kind.DIGITS, country=self.country or setting.country, languages=setting.languages)
 
     def parts(self, value: Any, setting: FormSetting) -> dict[str, str]:
-        """See `FormField.parts`: with the country code where it is another country."""
+        """See `FormField.parts`: with the country code if the number is from another country."""
         import phonenumbers
 
         number = phonenumbers.parse(str(value))
@@ -214,7 +215,7 @@ class Phone(FormField):
         return self._known(said, setting) in [self._known(row, setting) or None for row in rows]
 
     def _known(self, digits: str, setting: FormSetting) -> str:
-        """The number that `digits` are; empty if they are none."""
+        """The number, in E.164, that `digits` stand for; empty if they are not valid."""
         try:
             return str(self.read(digits, setting))
         except ValueError:
@@ -223,7 +224,7 @@ class Phone(FormField):
 
 @dataclass(frozen=True)
 class Amount(FormField):
-    """An amount of money; in `currency` (ISO 4217), from `least` to `most`."""
+    """An amount of money from `least` to `most`, in `currency` (ISO 4217)."""
 
     currency: str = ""
     least: Decimal = Decimal(0)
@@ -254,7 +255,8 @@ class Amount(FormField):
 
 @dataclass(frozen=True)
 class Moment(FormField):
-    """A date and time, on the clock where the agent is; not in the past, unless `past`, and within `days`."""
+    """A date and time in the agent's time zone, at most `days` days ahead. A time in the past is allowed only with
+    `past`."""
 
     past: bool = False
     days: int = 366
@@ -302,7 +304,7 @@ class Address(BaseModel):
 
     street: str
     number: str = ""
-    """Of the house."""
+    """Number of the house."""
     postal_code: str = ""
     city: str
     country: str = ""
@@ -311,7 +313,8 @@ class Address(BaseModel):
 
 @dataclass(frozen=True)
 class Postal(FormField):
-    """A postal address: its parts are confirmed and corrected one by one. `country` is what is meant without one."""
+    """A postal address, whose parts are confirmed and corrected one by one. `country` is used for an address without
+    one."""
 
     country: str = ""
     kind: ClassVar[str] = "address"
@@ -366,12 +369,12 @@ class Card(FormField):
 
 
 def _read(text: str) -> str:
-    """`text` without needless spaces, with digits as they are kept: recognisers write those of the caller's script."""
+    """`text` without needless spaces, with digits in ASCII: recognisers write digits in the caller's script."""
     return in_ascii_digits(" ".join(text[:LONGEST].split()))
 
 
 def _check_country(country: str) -> None:
-    """Raises `ValueError` for what is no code of ISO 3166-1."""
+    """Raises `ValueError` if `country` is no code of ISO 3166-1."""
     import phonenumbers  # 30 ms that few calls need
 
     if country not in phonenumbers.SUPPORTED_REGIONS:

@@ -1,7 +1,7 @@
 """The state of each value in a call's forms: heard, said back, confirmed. One table of states.
 
-A value is known by its field's name and kind, its part and what is said for it. So a confirmed one needs no second
-question in another tool with such a field, a corrected part starts anew while the others stay as they are, and values
+A value is identified by its field's name and kind, its part, and the words for it. So a confirmed value needs no second
+question in another tool with such a field. A corrected part starts anew, and the other parts keep their states. Values
 that change places between two fields have to be confirmed again. Sans-IO.
 """
 
@@ -12,8 +12,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 MOST = 100
-"""Values that are kept in one call, unless a tool gets more at once; those that nobody gave for longest are forgotten
-first."""
+"""Values that are kept in one call, or more if a tool gets more at once. The values that were given longest ago are
+forgotten first."""
 AT_ONCE = 2
 """Fields that are said back in one question: more are hard to check by ear. Two of one kind with different
 values are asked one by one."""
@@ -30,7 +30,7 @@ class FieldState(Enum):
 
 
 class FieldEvent(Enum):
-    """An event of a value."""
+    """An event that changes the state of a value."""
 
     GIVEN = "the model gives it, valid, to a tool"
     SPOKEN = "the agent has said it, and the caller has heard it"
@@ -50,7 +50,7 @@ TABLE: dict[tuple[FieldState, FieldEvent], FieldState] = {
     (_S.CONFIRMED, _E.GIVEN): _S.CONFIRMED,
     (_S.REFUSED, _E.GIVEN): _S.HEARD,
 }
-"""A missing cell is an error of ours."""
+"""The next state. An event without a cell is an error of our own code."""
 
 
 class ValueToConfirm(NamedTuple):
@@ -59,11 +59,11 @@ class ValueToConfirm(NamedTuple):
     field: str
     """The name of the tool's parameter."""
     kind: str
-    """Of the field."""
+    """Kind of the field, such as "email"."""
     name: str
-    """Of the part; empty for the whole."""
+    """Name of the part; empty for the whole value."""
     said: str
-    """As it is said back."""
+    """Words with which the value is said back."""
 
     @property
     def slot(self) -> tuple[str, str, str]:
@@ -71,23 +71,24 @@ class ValueToConfirm(NamedTuple):
         return self.field, self.kind, self.name
 
     def is_like(self, other: "ValueToConfirm") -> bool:
-        """Whether a caller may take one for the other: two dates, of which the agent says which is which."""
+        """Whether a caller may confuse the two values, such as two dates: for these the agent has to say which is
+        which."""
         return (self.kind, self.name) == (other.kind, other.name) and self.said != other.said
 
 
 @dataclass
 class FormValues:
-    """The values of one call."""
+    """The values of one call, with their states."""
 
     _states: dict[ValueToConfirm, FieldState] = field(default_factory=dict)
     _asked: tuple[ValueToConfirm, ...] = ()
 
     def state(self, part: ValueToConfirm) -> FieldState:
-        """How far it is."""
+        """The state of a value."""
         return self._states.get(part, FieldState.EMPTY)
 
     def take(self, event: FieldEvent, parts: Collection[ValueToConfirm]) -> None:
-        """`event` happens to `parts`. Raises `KeyError` for one that cannot happen in their state."""
+        """Let `event` happen to each of `parts`. Raises `KeyError` if a part's state does not allow it."""
         for part in parts:
             after = TABLE[self.state(part), event]
             self._states.pop(part, None)  # so that it is the newest
@@ -105,7 +106,7 @@ class FormValues:
         return any(one.slot in slots for one in parts)
 
     def answered(self, parts: Collection[ValueToConfirm], *, agreed: bool) -> None:
-        """The caller said yes or no to the last question; what was said back before it is agreed to as well."""
+        """Take the caller's yes or no to the last question. A yes also confirms what was said back before it."""
         asked = self.asked(parts)
         self.take(FieldEvent.SPOKEN, asked)
         event = FieldEvent.YES if agreed else FieldEvent.NO
@@ -113,7 +114,8 @@ class FormValues:
         self._asked = ()
 
     def ask(self, parts: Sequence[ValueToConfirm]) -> tuple[ValueToConfirm, ...]:
-        """Which of `parts` have to be said back now; empty when all are confirmed. They are what is asked then."""
+        """The parts that have to be said back now; empty if all are confirmed. The next question is
+        about these parts."""
         left = [one for one in parts if self.state(one) is not FieldState.CONFIRMED]
         heard = [one for one in left if self.state(one) is FieldState.HEARD] or left
         asked: list[ValueToConfirm] = []

@@ -40,7 +40,7 @@ _OF = {"es": " de", "pt": " de"}
 
 
 def _names(table: dict[str, str]) -> dict[str, int]:
-    """The number of each name, from 0."""
+    """The number of each name, from 0; a name may have several spellings."""
     return {
         name.casefold(): at
         for names in table.values()
@@ -69,9 +69,9 @@ _LATE = (
     r"|de l'après-midi|du soir|de la tarde|de la noche|da tarde|da noite|del pomeriggio|di sera|della sera"
 )
 _NIGHT = re.compile("at night|nachts|de la noche|da noite|रात", re.IGNORECASE)
-"""Words for hours before midnight and after it."""
+"""Words for hours at night, which may be before or after midnight."""
 _EVENING = 6
-"""The first hour by such a word that is one before midnight."""
+"""First hour that is before midnight if such a word stands with it."""
 CLOCK = re.compile(
     r"(?:(दोपहर|शाम|रात)\s+)?(?<![\d:])(\d{1,2})(?::(\d\d)(?:\s*Uhr(?!\w))?"
     r"|\s*(?:Uhr|heures?|horas?|h)(?![^\W\d])(?:\s*(?:(?:e|y|et|und)\s+)?(\d\d)(?![\d:]))?|(?=\s*[ap]\.?m\b))"

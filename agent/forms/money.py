@@ -12,7 +12,7 @@ _MONEY = re.compile(
     r"(?:\s*(?:[€$£₹]|[^\W\d]{3,8})\s+(?:(?:and|und|et|y|con|e)\s+)?(?P<spoken>\d{1,2})(?!\d))?"
 )
 _AMOUNTS = re.compile(rf"(?<![\d/(-])(?<!\d[.,]){_MONEY.pattern}(?!-\d|\s*[/%]|(?:st|nd|rd|th)\b)")
-"""Numbers that are no days and no parts of longer ones."""
+"""Numbers that are neither days nor parts of longer numbers."""
 _BESIDE = re.compile(
     r"about|around|roughly|exactly|just|only|it|s|is|for|and|ungefähr|etwa|rund|circa|ca|und|environ|et|unos"
     r"|cerca|y|con|e|de|di|करीब|euro|euros|eur|€|dollar|dollars|bucks|usd|cent|cents|pound|pounds|gbp|pence"
@@ -20,17 +20,17 @@ _BESIDE = re.compile(
     r"|dólares|libra|libras|rupia|rupias|rupie|centime|centimes|centavo|centavos|céntimo|céntimos|cêntimo"
     r"|cêntimos|centesimo|centesimi|dollari|sterline|franchi|रुपये|रुपए|रुपया|रुपयों|पैसे|यूरो|डॉलर"
 )
-"""Words beside an amount that change nothing about it; of others it is not known what they do."""
+"""Words beside an amount that do not change it. Other words may change it, so an amount with them is refused."""
 _SIGNS_BESIDE = re.compile(r"[\s€$£₹¥.,;:!?'’]*")
 
 
 def amounts(text: str) -> list[Decimal]:
-    """The amounts that stand in a text."""
+    """The amounts of money in a text."""
     return [Decimal(_worth(one)) for one in _AMOUNTS.finditer(in_ascii_digits(text))]
 
 
 def written(value: str, languages: Sequence[str], currency: str) -> str:
-    """The number that a text is, if all of it is known. Raises `ValueError`."""
+    """The amount in a text, as a decimal number, if every word of the text is known. Raises `ValueError` otherwise."""
     value = in_ascii_digits(value)
     text = " ".join(tokens(value, languages)) if not re.search(r"\d", value) else value
     found = list(_AMOUNTS.finditer(text))

@@ -6,14 +6,15 @@ from difflib import SequenceMatcher
 from agent.forms.spoken import unnamed
 
 ALIKE = 0.6
-"""Likeness from which letters that are spelled are the spelling of the word before them."""
+"""Least likeness, 0 to 1, at which spelled letters are the spelling of the word before them."""
 _CASED = re.compile(r"[A-ZÀ-ÖØ-Þ][^\W\d_A-ZÀ-ÖØ-Þ]")
-"""A capital with a small letter after it: somebody has minded them."""
+"""A capital with a small letter after it: the text has correct capitals."""
 _SPELLED = re.compile(r"(?:\w[-.])+\w\W?")
 
 
 def spelled(value: str) -> str:
-    """The name. Words in capitals are a spelling only after a comma; else a name is written so."""
+    """The name in `value`, with its spelling applied. Words in capitals are a spelling only after a comma; otherwise
+    the name is written in capitals."""
     names: list[str] = []
     run = ""
     apart = False

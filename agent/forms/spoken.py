@@ -108,7 +108,8 @@ def _apart(word: str) -> Iterator[str]:
 
 
 def glued(words: Sequence[str]) -> str:
-    """Words with what is spelled in them in one piece: letters in a row, what stands around a sign, digits after."""
+    """The words as one text, without spaces in spelled parts: between single letters, around a sign, and before digits
+    after them."""
     text, before = "", "."
     for word, after in zip(words, [*words, ""][1:], strict=True):
         sign, letter = word in SIGNED, len(word) == 1 and word.isalpha()
@@ -129,7 +130,7 @@ def plain_words(text: str, languages: Sequence[str], *, signs: bool) -> list[str
 
 
 def stands(wanted: str, spoken: str, languages: Sequence[str], *, signs: bool = False) -> bool:
-    """Whether the words that are `wanted` are in what was `spoken`, one after the other."""
+    """Whether the words of `wanted` stand in `spoken`, one after the other."""
     one, all_words = (plain_words(text, languages, signs=signs) for text in (wanted, spoken))
     return any(all_words[at : at + len(one)] == one for at in range(len(all_words) - len(one) + 1))
 

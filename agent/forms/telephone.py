@@ -34,10 +34,10 @@ def number_of(digits: str, country: str) -> "PhoneNumber | None":
 
 
 def is_complete(digits: str, country: str) -> bool:
-    """Whether `digits` are a valid number, and with one more digit would be too long for a number of its type.
+    """Whether `digits` are a valid number that would be too long for its type with one more digit.
 
-    Countries whose numbers of a type have any length, as the fixed lines of Germany, never have a complete one. What
-    begins with the country's own code may be the beginning of a number that is said with it.
+    In some countries, such as Germany with its fixed lines, the numbers of a type have any length. There no number is
+    complete. Digits that begin with the country's own code may be the beginning of a number with country code.
     """
     import phonenumbers
     from phonenumbers.phonenumberutil import ValidationResult, is_possible_number_for_type_with_reason
@@ -51,7 +51,7 @@ def is_complete(digits: str, country: str) -> bool:
 
 
 def may_go_on(digits: str) -> bool:
-    """Whether `digits`, if the first of them are a country code, may be the beginning of a longer number."""
+    """Whether `digits` may be the beginning of a longer number with a country code."""
     import phonenumbers
     from phonenumbers.phonenumberutil import ValidationResult, is_possible_number_with_reason
 
@@ -66,7 +66,7 @@ def may_go_on(digits: str) -> bool:
 
 @dataclass(frozen=True)
 class ExpectedNumber(Expected):
-    """A telephone number, whose end follows from the numbers of a country."""
+    """A telephone number as the expected answer; the numbers of the country tell where it ends."""
 
     country: str = ""
     """Where national numbers are dialled (ISO 3166-1); empty if that is not known."""
