@@ -18,7 +18,7 @@ class RelayCall:
     call: Mapping[str, str] = field(default_factory=dict)
     """The fields of the message ``setup`` that tell whose call it is."""
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Its ``customParameters``."""
+    """The ``customParameters`` of the message ``setup``."""
     key: str = field(default="", repr=False)
     """Signs the request for the websocket; empty: it is not signed."""
 
@@ -29,7 +29,7 @@ class RelayCall:
 
 
 def check_url(url: str) -> None:
-    """Raises `ValueError` for what is no address of a websocket, and for one without encryption that is not local."""
+    """Raises `ValueError` if `url` is no address of a websocket, or is neither encrypted nor local."""
     try:
         parts = urllib.parse.urlsplit(url)
         host, _ = parts.hostname or "", parts.port

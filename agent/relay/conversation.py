@@ -1,7 +1,8 @@
 """The conversation with an agent's own server as its brain: STT hears, the server thinks, a voice speaks.
 
-Turns, interruptions, silence and limits are those of every conversation. What differs: nothing is prepared, because a
-server remembers what it was asked; keys go to it one by one; it may speak unasked; and it has commands.
+Turns, interruptions, silence and limits are those of every conversation. There are four differences. Nothing is
+prepared, because a server remembers its prompts. The server gets each key at once. It may speak without a prompt, and
+it may send commands.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,7 +27,7 @@ from agent.turn_taking.table import State
 from agent.turn_taking.words import words_of
 
 MOST_PLAYED = 600.0
-"""Seconds of one medium, however often it is to be played."""
+"""Most seconds of one medium, with all its repetitions."""
 ENDED = "the agent's server ended the session"
 HANDED_OFF = "the agent's server handed the call off"
 
@@ -48,9 +49,9 @@ class RelayConversation(Conversation):
         observer: Callable[[Report], None] | None = None,
         call: str = "",
     ) -> None:
-        """See `agent.conversation.Conversation`. The `llm` of `role` is `brain`, or observes it.
+        """See `agent.conversation.Conversation`. The `llm` of `role` is `brain`, or a wrapper of it.
 
-        With `partial_prompts` the server is told what the caller says while they say it, too.
+        With `partial_prompts` the server also gets the caller's words while the caller is speaking.
         """
         self._brain = brain
         self._partial_prompts = partial_prompts
@@ -82,7 +83,7 @@ class RelayConversation(Conversation):
         self._spawn(self._brain.recover())
 
     def _greet(self) -> None:
-        """Greet once; without a greeting the server does. What was not to be interrupted ends here, too."""
+        """Say the greeting; without one the server greets. Words that nothing may interrupt end here, too."""
         greeting = "" if self._greeted else self._active.persona.greeting
         self._greeted = True
         if greeting:
@@ -91,7 +92,7 @@ class RelayConversation(Conversation):
     # What the server is told
 
     def _prepare(self, text: str, instead: str) -> None:
-        """A prompt cannot be taken back."""
+        """Prepare nothing: a prompt cannot be taken back."""
 
     def _noted(self) -> None:
         raise CallControlRefused("the agent's own server takes no instructions")
@@ -123,7 +124,8 @@ class RelayConversation(Conversation):
             self._tell_interrupted(turn, first)
 
     def _tell_interrupted(self, turn: Turn, first: int) -> None:
-        """Tell what was heard of the server's words, else of our own sentences. Of nothing there is no interruption."""
+        """Tell the server which of its words were heard, or else which sentence of the agent. If nothing was heard,
+        there is no interruption."""
         said = [one for one in self._agent.speech_output.sentences.values() if one.utterance >= first]
         heard = heard_text([one for one in said if not one.aside]) or turn.heard
         began = turn.times.first_packet
@@ -166,7 +168,7 @@ class RelayConversation(Conversation):
                 self._finish(data)
 
     def _finish(self, data: str) -> None:
-        """End the call when everything has been said, or transfer the caller if there is hand-off data."""
+        """End the call when everything has been said. With hand-off data transfer the caller instead."""
         try:
             told = from_json(data) if data else None
         except ValueError:  # also for what is nested too deep for a record

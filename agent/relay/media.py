@@ -23,20 +23,20 @@ from agent.resample import Decimator
 from agent.ulaw import audioop, from_linear
 
 LIMIT = 4.0
-"""Seconds in which a medium is there."""
+"""Seconds within which a medium has to be downloaded."""
 LARGEST = 4 << 20
-"""Bytes of its file."""
+"""Most bytes of the file."""
 LONGEST = 300
-"""Seconds of it that are played."""
+"""Most seconds of a medium that are played."""
 NAMES = Pool("the names of brains' media", workers=4, waiting=16)
 DECODING = Pool("the media of brains", workers=2, waiting=16)
 _PCM, _ALAW, _ULAW, _EXTENSIBLE = 1, 6, 7, 0xFFFE
 _WIDTHS = {_PCM: (1, 2, 3, 4), _ALAW: (1,), _ULAW: (1,)}
-"""Bytes of a sample."""
+"""Allowed numbers of bytes in a sample, by format."""
 
 
 async def fetched(source: str) -> bytes:
-    """The mu-law sound at the URL `source`. Raises `RelayFault` in words for the server's author."""
+    """The mu-law sound of the medium at the URL `source`. Raises `RelayFault` with a text for the server's author."""
     try:
         parts = urllib.parse.urlsplit(source)
         scheme, host = parts.scheme, parts.hostname or ""

@@ -3,8 +3,8 @@
 Twilio: https://www.twilio.com/docs/voice/conversationrelay/websocket-messages
 Telnyx: https://developers.telnyx.com/api-reference/websockets/conversationrelay-websocket-channel
 
-We stand in the place of the vendor: `setup`, `prompt`, `dtmf`, `interrupt` and `error` go to the server, and what it
-sends is read by `read`.
+The gateway takes the vendor's place: it sends `setup`, `prompt`, `dtmf`, `interrupt` and `error` to the server. `read`
+reads the server's messages.
 """
 
 import base64
@@ -34,12 +34,12 @@ class Token(NamedTuple):
 
     text: str
     last: bool
-    """Whether the reply ends with it."""
+    """Whether the reply ends with this token."""
     language: str = ""
     """ISO 639-1; empty for the present one."""
     interruptible: bool = True
     preemptible: bool = False
-    """Whether what the server sends after this reply takes its place while it is still being spoken."""
+    """Whether the next text or medium of the server replaces this reply while it is still being spoken."""
 
 
 class Play(NamedTuple):
@@ -64,7 +64,7 @@ class SwitchLanguage(NamedTuple):
 
 
 class End(NamedTuple):
-    """The session is over; the gateway decides how the call goes on."""
+    """The end of the session; the gateway decides how the call goes on."""
 
     data: str = ""
     """The hand-off data; empty for none."""
@@ -74,7 +74,7 @@ Command = Play | SendDigits | SwitchLanguage | End
 
 
 def read(message: str | bytes) -> Token | Command | None:
-    """Command of the server; None if nothing. Raises `RelayFault`."""
+    """The token or command in a message of the server; None if it asks for nothing. Raises `RelayFault`."""
     if len(message) > LONGEST:
         raise RelayFault(f"a message has at most {LONGEST} characters")
     try:
@@ -179,23 +179,23 @@ def _interruptible(told: dict[str, Any]) -> bool:
 
 
 def prompt(text: str, language: str, *, last: bool) -> str:
-    """The caller said `text`, in `language` (ISO 639-1); not `last` while they go on."""
+    """The message that the caller said `text`, in `language` (ISO 639-1); without `last` the caller goes on."""
     return json.dumps({"type": "prompt", "voicePrompt": text, "lang": language, "last": last})
 
 
 def dtmf(key: str) -> str:
-    """The caller pressed a key."""
+    """The message that the caller pressed a key."""
     return json.dumps({"type": "dtmf", "digit": key})
 
 
 def interrupt(heard: str, seconds: float) -> str:
-    """The caller broke the reply off; they heard `heard` of it, after so many seconds of it."""
+    """The message that the caller broke the reply off after so many seconds of it, having heard `heard` of it."""
     milliseconds = round(1000 * seconds)
     return json.dumps({"type": "interrupt", "utteranceUntilInterrupt": heard, "durationUntilInterruptMs": milliseconds})
 
 
 def error(description: str) -> str:
-    """A message of the server was not followed."""
+    """The message that a message of the server was not followed."""
     return json.dumps({"type": "error", "description": f"Invalid message: {description}"})
 
 
@@ -207,16 +207,17 @@ def signature(url: str, key: str) -> str:
     """
     parts = urllib.parse.urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    query = dict(reversed(urllib.parse.parse_qsl(parts.query)))  # of a name that is given twice the first value counts
+    query = dict(reversed(urllib.parse.parse_qsl(parts.query)))  # if a name is given twice, its first value counts
     signed = f"{parts.scheme}://{host}{parts.path or '/'}" + "".join(name + query[name] for name in sorted(query))
     digest = hmac.new(key.encode(), signed.encode(), hashlib.sha1).digest()
     return base64.b64encode(digest).decode()
 
 
 def heard_of(sent: str, heard: str) -> str:
-    """The beginning of `sent`, the tokens as they came, of which `heard`, with other spaces, was heard.
+    """The beginning of `sent`, the server's tokens unchanged, that was heard; `heard` has the same words with other
+    spaces.
 
-    Servers look for it in what they have sent.
+    Servers look for this text in what they have sent.
     """
     at = 0
     for letter in heard:

@@ -1,7 +1,8 @@
 """An agent's own server as its brain: the session of one call in the messages of ConversationRelay.
 
-It is the `agent.llm.LanguageModel` of one call: what the caller says is sent as a prompt, and what the server sends
-until ``last`` is the reply. What it sends unasked waits for `Relay.reply`, and `Relay.arrived` is told of it.
+`Relay` is the `agent.llm.LanguageModel` of one call. It sends the caller's words as a prompt; what the server sends
+until ``last`` is the reply. If the server sends something without a prompt, `Relay.arrived` is called, and the messages
+wait for `Relay.reply`.
 """
 
 import asyncio
@@ -25,15 +26,16 @@ NAME = "brain"
 CONNECT = 2.5
 """Seconds that the server has to accept a session."""
 CLOSE = 1.0
-"""Seconds that it has to close one."""
+"""Seconds that the server has to close a session."""
 AGAIN = (0.0, 0.5, 1.5)
 """Seconds before each try to have another session while nobody waits: all there are until the caller speaks again."""
 PAUSE = 4.0
-"""Seconds after a token in which the next one comes; what came until then is taken for the whole reply."""
+"""Seconds after a token within which the next one has to come. Otherwise the tokens so far are taken for the whole
+reply."""
 MALFORMED = 10
-"""Messages in a row that cannot be followed, after which the session is given up, as the vendors do."""
+"""Number of invalid messages in a row after which the session is given up, as the vendors do."""
 INVALID, NORMAL = 1007, 1000
-"""The close codes for those, and of a server that ends a session of its own accord (RFC 6455 §7.4.1)."""
+"""Websocket close codes: after invalid messages, and of a server that ends a session itself (RFC 6455 §7.4.1)."""
 
 _log = structlog.get_logger()
 
@@ -43,7 +45,7 @@ async def _ignored(command: Command) -> None:
 
 
 class Relay:
-    """The session of one call. `open` it, `close` it; all callbacks are set before."""
+    """The session of one call. Set all callbacks before `open`."""
 
     def __init__(
         self,
@@ -52,13 +54,13 @@ class Relay:
     ) -> None:
         self.name = NAME
         self.perform: Callable[[Command], Awaitable[None]] = _ignored
-        """Follows a command in its place among the words. Raises `agent.relay.messages.RelayFault`."""
+        """Carries out a command when its place among the words is reached. Raises `agent.relay.messages.RelayFault`."""
         self.arrived: Callable[[], None] = lambda: None
-        """Is told that something waits for a reply that nobody has asked for."""
+        """Called when the server has sent something without a prompt."""
         self.gone: Callable[[], None] = lambda: None
-        """Is told that the connection was lost; `recover` may be called."""
+        """Called when the connection was lost; `recover` may then be called."""
         self.language: Callable[[], str] = lambda: "en"
-        """Language of the caller (ISO 639-1)."""
+        """Returns the caller's language (ISO 639-1)."""
         self.refused = 0
         """Messages of the server that were not followed."""
         self._told = told
@@ -75,7 +77,7 @@ class Relay:
 
     @property
     def preempts(self) -> bool:
-        """Whether what waits takes the place of what is being said."""
+        """Whether the waiting messages take the place of what is being said."""
         return self.waiting and self._session.preempts
 
     @property
@@ -104,7 +106,7 @@ class Relay:
             advice = "is the server of [agent] brain running?"
             raise ProviderError(NAME, error.problem, advice=advice, refused=True) from None
         finally:
-            if talk.socket is None:  # refused, or broken off: what waits in the former one is not lost
+            if talk.socket is None:  # refused or cancelled: keep what waits in the former session
                 self._session = former
         if self._closed:
             socket.abort()
@@ -116,7 +118,7 @@ class Relay:
         _log.info("brain_session", session=session)
 
     async def recover(self) -> None:
-        """Have another session in the place of one that was lost; if none can be had, the next reply says so."""
+        """Begin another session in the place of a lost one. If that fails, the next reply raises the error."""
         for wait in self._again[0]:
             await asyncio.sleep(wait)
             try:
@@ -161,7 +163,7 @@ class Relay:
                         session.begun.append(item)
                         yield CallCommand(partial(self._follow, session, item))
                 lost = session.given_up or ("" if session.alive else "the connection was lost")
-                if session.ended(reader) or (begun and lost):  # what it said stands
+                if session.ended(reader) or (begun and lost):  # keep what it has said
                     finished = True
                     return
                 if lost:
@@ -174,7 +176,8 @@ class Relay:
                     session.break_off()
 
     async def _more(self, session: RelayTalk) -> None:
-        """Wait for what comes next; a server that does not say that its reply is complete may leave it at that."""
+        """Wait for the server's next message. If the server does not mark the end of its reply, the reply ends after
+        `PAUSE` seconds."""
         session.come.clear()
         try:
             async with asyncio.timeout(PAUSE if session.cycle is Cycle.TALKING else None):
@@ -192,21 +195,22 @@ class Relay:
             self._send(wire.error(str(fault)))
 
     def partial(self, text: str) -> None:
-        """The caller says `text`, and goes on."""
+        """Send the words of a caller who is still speaking."""
         self._send(wire.prompt(text, self.language(), last=False))
 
     def press(self, key: str) -> None:
-        """The caller pressed a key."""
+        """Send a key that the caller pressed."""
         self._again = iter(AGAIN), self._again[1]
         self._session.step(Signal.KEY)
         self._send(wire.dtmf(key))
 
     def interrupted(self, heard: str, seconds: float) -> None:
-        """The caller broke a reply off after so many seconds; `heard` is what they heard of the server's words."""
+        """Tell the server that the caller broke a reply off after so many seconds; `heard` is what they heard of its
+        words."""
         self._send(wire.interrupt(wire.heard_of(self._session.sent, heard), seconds))
 
     def break_off(self) -> None:
-        """Nobody is to hear the rest of the reply: its words are dropped, commands are kept."""
+        """Drop the words of the reply that are not heard yet, and keep its commands."""
         self._session.break_off()
 
     def _send(self, message: str) -> None:
@@ -258,10 +262,10 @@ class Relay:
                 session.queue.append(item)
 
     def writable(self) -> None:
-        """Nothing waits to be sent."""
+        """Do nothing: no message waits here to be sent."""
 
     def lost(self, code: int, reason: str) -> None:
-        """The connection is gone; a server that closed it properly has ended the session."""
+        """Note that the connection is gone. If the server closed it properly, it has ended the session."""
         session = self._session
         session.socket = None
         if self._closed or session.cycle is Cycle.OVER:

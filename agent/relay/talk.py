@@ -1,7 +1,7 @@
 """The state of the session with an agent's own server: open requests, the reply that is due, messages that wait.
 
-Servers tell neither which prompt a token answers nor that they have stopped: what comes after an interruption until
-their ``last``, the next prompt or key is taken for the rest of the reply that was broken off.
+Servers tell neither which prompt a token answers, nor that they have stopped. So after an interruption all words until
+the server's ``last``, or until the next prompt or key, count as the rest of the reply that was broken off.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class Cycle(Enum):
 
 
 class Signal(Enum):
-    """An event that changes it."""
+    """An event that changes the reply that is due."""
 
     PROMPT = "the caller's words are sent"
     KEY = "a key is sent, which may be answered as if unasked"
@@ -72,7 +72,7 @@ CYCLES: dict[tuple[Cycle, Signal], Cycle] = {
     **{(_C.OVER, signal): _C.OVER for signal in (_S.PROMPT, _S.KEY, _S.LAST, _S.BREAK)},
     **{(cycle, _S.END): _C.OVER for cycle in Cycle},
 }
-"""A missing cell is an error of ours: of a session that is over no text is taken."""
+"""The next state. A missing cell is an error of our own code: no text is taken from a session that is over."""
 
 
 class Uninterrupted(NamedTuple):
@@ -80,7 +80,7 @@ class Uninterrupted(NamedTuple):
 
 
 Command = wire.Command | Uninterrupted
-"""Command to be followed in its place among the words."""
+"""A command that is carried out when its place among the words is reached."""
 PASSING = (wire.Token, wire.Play, Uninterrupted)
 """Messages that are dropped with a reply that is broken off; all else is followed in any case."""
 
@@ -93,30 +93,30 @@ class RelayTalk:
     queue: deque[wire.Token | Command] = field(default_factory=deque)
     cycle: Cycle = Cycle.IDLE
     asked: tuple[int, str] = (0, "")
-    """How often the caller had spoken when the last prompt was sent, and what of that turn it has been told."""
+    """The number of the caller's turns at the last prompt, and the words of the last turn that the server was told."""
     sent: str = ""
     """The text of the reply, as it came."""
     length: int = 0
     language: str = ""
     """Language of the last token, if it had one."""
     preemptible: bool = False
-    """Whether what it has sent last gives way to what it sends next."""
+    """Whether the words that the server sent last may be replaced by its next ones."""
     preempts: bool = False
-    """Whether what it sends now takes the place of what it has sent before."""
+    """Whether the server's present words take the place of those that it sent before."""
     held: bool = False
-    """Whether the reply is not to be interrupted from some place on."""
+    """Whether a later part of the reply must not be interrupted."""
     malformed: int = 0
     given_up: str = ""
-    """Why it is not to be had again; empty if it is."""
+    """Reason why the session must not begin again; empty if it may."""
     reader: object | None = None
-    """The reply that takes what comes."""
+    """The running reply, which takes the server's messages."""
     begun: list[Command] = field(default_factory=list)
     """Commands that a reply has taken and not followed yet."""
     come: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def alive(self) -> bool:
-        """Whether it has a connection."""
+        """Whether the session has a connection."""
         return self.socket is not None and self.socket.is_open
 
     def step(self, signal: Signal) -> None:
@@ -124,16 +124,18 @@ class RelayTalk:
         self.cycle = CYCLES[self.cycle, signal]
 
     def ended(self, reader: object) -> bool:
-        """Whether nothing more is to come for this reply, because it was broken off or nothing is owed to it."""
+        """Whether nothing more is to come for this reply: it was broken off, or the server owes nothing."""
         return self.reader is not reader or self.cycle in (Cycle.IDLE, Cycle.CUT, Cycle.OVER)
 
     def wants(self, said: Sequence[str]) -> bool:
-        """Whether a prompt is due: not while there is something to follow that nobody has asked for."""
+        """Whether a prompt is due: for words of the caller that the server was not told, or if no message waits. None
+        is due after the end of the session."""
         ends = any(isinstance(one, wire.End) for one in self.queue)
         return bool(said) and not ends and (bool(self._untold(said)) or not self.queue)
 
     def ask(self, said: Sequence[str]) -> str:
-        """The words of the next prompt: what of the caller's turns none has told, or all of the last one again."""
+        """The words of the next prompt: the part of the caller's last turn that no prompt has told,
+        or all of it again."""
         words = self._untold(said) or said[-1]
         self.asked = len(said), said[-1]
         self.sent, self.length, self.held = "", 0, False
@@ -164,12 +166,12 @@ class RelayTalk:
             raise wire.RelayFault(f"a reply has at most {LONGEST} characters; the rest is not spoken")
 
     def _part(self) -> None:
-        """Another reply begins a sentence of its own."""
+        """Separate the next reply from the words before it, so that it begins a new sentence."""
         if self.queue or self.reader is not None:
             self.queue.append(wire.Token("\n", last=False))
 
     def begins(self, item: wire.Token | wire.Play) -> None:
-        """Something to be heard has come."""
+        """Note that words or a medium have come."""
         if self.cycle is Cycle.IDLE:
             self.preempts, self.held = self.preemptible, False
         self.preemptible = item.preemptible
@@ -188,7 +190,7 @@ class RelayTalk:
             self.queue.append(token)
 
     def break_off(self) -> None:
-        """The caller broke the reply off: nobody is to hear the rest of it, but what is to be done is done."""
+        """Break the reply off: drop the words that are not heard yet, and keep the commands."""
         self.step(Signal.BREAK)
         kept = [one for one in (*self.begun, *self.queue) if not isinstance(one, PASSING)]
         self.begun.clear()
