@@ -77,7 +77,7 @@ class IvrDriver:
             return False
         before = self._navigator.place
         if before is Place.TALKING and self._floor.turns.hears_recording:
-            return False  # a call screen is waited at
+            return False  # at a call screen the agent waits
         if self._navigator.takes_late(event.text, self._now(), final=event.final):
             return True
         place = self._navigator.hear(event.text, self._now(), final=event.final)
@@ -100,7 +100,7 @@ class IvrDriver:
             self._navigator.sound(self._now())
 
     async def watch_clock(self) -> None:
-        """Notice the ends of menus, and the limit."""
+        """Handle the ends of menus, and the limit, when they are due."""
         while True:
             self._changed.clear()
             at = self._navigator.deadline

@@ -12,15 +12,15 @@ from agent.ivr.phrases import asks_for_keys, asks_to_wait
 ALIKE = 0.8
 """Share of common words from which on a recording is the same as one before, in spite of the recogniser."""
 LITTLE = 3
-"""Words that people repeat, too."""
+"""Number of words up to which a repeated text may be a person's: people repeat short texts, too."""
 LATE = 6.0
-"""Seconds after the last words of a menu beyond which its sound means nothing: music plays behind some."""
+"""Seconds after the last words of a menu within which its sound keeps the menu going; later sound may be music."""
 SENTENCES = 60
-"""Of a menu that are kept."""
+"""Most sentences of a menu that are kept."""
 LETTERS = 4000
-"""Of a menu that the model gets: the last ones."""
+"""Most letters of a menu that the model gets: the last ones."""
 MORE = 1
-"""Words by which the recogniser's last version of a text may be longer, without that somebody said more."""
+"""Number of words by which a recogniser's last version of a text may be longer although nothing more was said."""
 DEAD = 60.0
 """Seconds without any sound after a key, beyond which nobody is there: music and ringing are sounds."""
 LAST_WAIT = 60.0
@@ -62,7 +62,7 @@ PLACES: dict[tuple[Place, MenuWords], Place] = {
     (P.TALKING, H.OTHER): P.TALKING,
     (P.TALKING, H.REPEATED): P.TALKING,
 }
-"""Each cell is there: words are always somebody's."""
+"""Every cell is there: words are always those of a person, a menu or a queue."""
 
 
 class MenuLimit(Exception):  # noqa: N818  an end, not a fault
@@ -74,12 +74,12 @@ class _Clock:
     """Counts the time in menus and queues."""
 
     began: float = inf
-    """When they began; later by the time with persons."""
+    """When the menus began; the time with persons moves it later."""
     left: float = inf
-    """When somebody began to talk who is taken for a person."""
+    """When the talk began that is taken for one with a person."""
 
     def go_on(self, now: float) -> None:
-        """A menu or a queue begins, or goes on after a talk."""
+        """Note that a menu or queue begins, or goes on after a talk."""
         if self.began == inf:
             self.began = now
         elif now - self.left >= TALK:
@@ -92,20 +92,20 @@ class IvrNavigator:
     def __init__(self, options: IvrOptions) -> None:
         self.place = Place.TALKING
         self.pressed = ""
-        """All keys so far."""
+        """All keys that were pressed so far."""
         self._options = options
         self._prompt: list[str] = []
         self._partial = self._last = ""
-        """Words that are not final, of a menu that is heard or was told; the last words."""
+        """Words, not final yet, of the present menu or of one that the model has got; `_last` are the last words."""
         self._quiet_since = self._said_at = inf
         self._sounded = inf
-        """The last sound since a key was pressed."""
+        """When the last sound came after a key."""
         self._clock = _Clock()
         self._before: list[frozenset[str]] = []
         self._counts = Counter[int]()
 
     def takes_late(self, text: str, now: float, *, final: bool) -> bool:
-        """Whether these are a later version of words that the model has got as a menu: they say nothing new."""
+        """Whether these words are a later version of a menu that the model has got already, and say nothing new."""
         if self.place is Place.MENU or not self._partial:
             return False
         words, told = _words(text), _words(self._partial)
@@ -116,7 +116,7 @@ class IvrNavigator:
         return late
 
     def hear(self, text: str, now: float, *, final: bool) -> Place:
-        """Take words of the recogniser's turn, which replace those before until one is final."""
+        """Take words of the recogniser's turn. Until they are final, the next ones replace them."""
         heard = self._judge(text, final=final)
         if not final and heard is MenuWords.OTHER and self.place is not Place.MENU:
             return self.place  # the rest of the sentence may say more
@@ -129,20 +129,20 @@ class IvrNavigator:
         return self.place
 
     def sound(self, now: float) -> None:
-        """The other side makes sounds."""
+        """Note that the other side makes sounds."""
         if self._sounded < inf:
             self._sounded = now
         if self.place is Place.MENU and now <= self._said_at + LATE:
             self._quiet_since = now
 
     def press(self, keys: str, now: float) -> None:
-        """Keys are pressed."""
+        """Note that `keys` were pressed."""
         self.pressed += keys
         self._sounded = now
         self._go(Place.CHOOSING, now)
 
     def wait(self, now: float) -> None:
-        """The model takes what it has heard for a recording that asks for nothing."""
+        """Note that the model takes what it has heard for a recording that asks for nothing."""
         self._before.append(frozenset(_words(self._last)))
         self._go(Place.QUEUE, now)
 
@@ -161,7 +161,8 @@ class IvrNavigator:
         return min(self._clock.began + self._options.limit, other)
 
     def handle_timer(self, now: float) -> str:
-        """Let the time be `now`. Returns a menu that has ended, for the model; empty: none. Raises `MenuLimit`."""
+        """Do what is due at `now`. Returns a menu that has ended, for the model; empty: there is none. Raises
+        `MenuLimit`."""
         if self.place is not Place.TALKING and now >= self._clock.began + self._options.limit:
             raise MenuLimit(f"{self._options.limit:g} s in menus and queues")
         if self.place is Place.CHOOSING and now >= self._sounded + DEAD:
@@ -174,7 +175,7 @@ class IvrNavigator:
         return self._told(text)
 
     def extend(self, now: float) -> None:
-        """The operator's key was pressed: nobody has more than `LAST_WAIT` to come."""
+        """Note that the operator's key was pressed: somebody has at most `LAST_WAIT` seconds to come."""
         self._clock.began = now - self._options.limit + self._options.pause + LAST_WAIT
 
     def _told(self, text: str) -> str:
@@ -198,7 +199,7 @@ class IvrNavigator:
         return MenuWords.REPEATED if final and self._known(text) is not None else MenuWords.OTHER
 
     def _known(self, text: str) -> int | None:
-        """The number of the recording before that this is again."""
+        """The number of an earlier recording that is the same as `text`; None if there is none."""
         words = frozenset(_words(text))
         for number, before in enumerate(self._before):
             if len(words) > LITTLE and _alike(words, before):
@@ -214,7 +215,8 @@ class IvrNavigator:
 
 
 def _words(text: str) -> list[str]:
-    """Its words, with digits in figures: recognisers write "press one" until it is final, and then "press 1"."""
+    """The words of `text`, with digits as figures: recognisers write "press one" until the text is final, and then
+    "press 1"."""
     return tokens(text, tuple(SIGNS))
 
 

@@ -8,7 +8,7 @@ from annotated_types import Gt
 
 @dataclass(frozen=True)
 class IvrOptions:
-    """The agent's ways with a telephone menu (IVR) or a queue that answers its call."""
+    """Behaviour of the agent when a telephone menu (IVR) or a queue answers its call."""
 
     press_keys: bool = False
     """Whether the agent may press keys: menus are then no answering machines, and it waits in queues. Not with `brain`

@@ -33,7 +33,7 @@ MENU = {
     "hi": r"(?:के लिए|हेतु) .{0,15}(?:\d|एक|दो|तीन|चार|पाँच|पांच|छह|सात|आठ|नौ|शून्य) .{0,6}दबा|दबाएँ|दबाएं|dabaye"
     r"|मुख्य मेनू",
 }
-"""By ISO 639-1 code: what asks for a key."""
+"""By ISO 639-1 code: regular expressions for texts that ask for a key."""
 HOLD = {
     "en": r"(?:please |kindly )(?:hold|wait|stay on the line|remain on the line)|(?:hold|stay|remain) on the line"
     r"|your call is"
@@ -66,7 +66,7 @@ HOLD = {
     r"|प्रतीक्षा समय|लाइन पर बने"
     r"|kripya (?:pratiksha|line)",
 }
-"""By ISO 639-1 code: what is said to callers who wait."""
+"""By ISO 639-1 code: regular expressions for texts that callers hear while they wait."""
 PERSON = {
     "en": r"(?:i'm|i've|i'd|i'll|my)\b|i (?:can|will|have|see|help|am|do|need|got|understand|was|just)\b"
     r"|(?:can|may|could|do|did|shall|should|am) i\b|(?:give|tell|for|with|to) me\b|how (?:can|may) we\b"
@@ -84,7 +84,8 @@ PERSON = {
     r"|qual è",
     "hi": r"(?:मैं|मेरा|मेरी|मुझे|mera|mujhe)(?!\w)|बोल रह|(?:क्या है|बताइए)",
 }
-"""By ISO 639-1 code: what somebody says who has come. Recordings speak of us and of you, persons of themselves."""
+"""By ISO 639-1 code: regular expressions for words of a person who has come. Recordings say "we" and "you", persons say
+"I"."""
 _MENU = re.compile("|".join(MENU.values()))
 _HOLD = re.compile("|".join(HOLD.values()))
 _PERSON = re.compile(rf"(?<!\w)(?:{'|'.join(PERSON.values())})")
@@ -104,11 +105,11 @@ _OWN = re.compile(
 """Phrases by which a person speaks of keys, or asks about them: menus say what the caller is to do."""
 _END = re.compile(r"(?<=[.?!।])\s+")
 LITTLE = 3
-"""Words of a sentence that say nothing beside one that asks to wait."""
+"""Most words of a sentence that says nothing, if it stands beside one that asks to wait."""
 
 
 def asks_for_keys(text: str) -> bool:
-    """Whether a menu says it."""
+    """Whether `text` is a menu that asks for a key."""
     return _MENU.search(_OWN.sub(" ", _plain(text))) is not None
 
 
