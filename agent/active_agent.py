@@ -24,14 +24,14 @@ BUILT_IN = frozenset(
         *("press_keys", "keep_waiting", "emergency"),
     }
 )
-"""Tools of the conversation itself; those of an agent must not be called like them."""
+"""Names of the conversation's own tools; no tool of an agent may have one of these names."""
 MOST = 5
 """Hand-overs in one call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentRole:
-    """One agent, as a call needs it."""
+    """The settings of one agent, as a call needs them."""
 
     persona: Persona
     name: str = "agent"
@@ -39,21 +39,20 @@ class AgentRole:
     languages: tuple[str, ...] = ("en",)
     """Languages that the agent speaks; it begins in the first."""
     keyterms: tuple[str, ...] = ()
-    """Words that its callers are likely to say."""
+    """Words that the callers of the agent are likely to say."""
     colleagues: Mapping[str, str] = field(default_factory=dict)
-    """The agents that it may hand the call over to, and what each is there for."""
+    """The agents to which this one may hand the call over, with a description of what each does."""
     collects: bool = False
     """Whether it may ask the caller to press digits on the keypad."""
     paces: bool = False
-    """Whether it may tell what it expects of the caller, and that it waits for them."""
+    """Whether the agent may announce which answer it expects, and that it waits for the caller."""
     form: FormSetting = field(default_factory=FormSetting)
-    """Parser of the form fields of its tools, with its settings."""
+    """Settings by which the form fields of the agent's tools are read."""
     judge: Judge | None = None
-    """Model that judges whether the caller has agreed, where no model of its own does; with None only a plain yes
-    counts.
-    """
+    """Model that judges whether the caller has agreed, for a conversation without a language model of its own. With
+    None only a plain yes counts."""
     find: Find = nothing
-    """Finds what its documents say."""
+    """Finds passages in the agent's documents."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +61,17 @@ class CascadeRole(AgentRole):
 
     llm: LanguageModel
     tts: Callable[[str], TextToSpeech]
-    """Makes its voice for a language (ISO 639-1)."""
+    """Makes the agent's voice for a language (ISO 639-1)."""
 
 
 R = TypeVar("R", bound=AgentRole)
 
 
 class ActiveAgent(Generic[R]):
-    """The agent that speaks, and those that may take its place."""
+    """The agent that speaks in a call, its language, and the change to another agent or language."""
 
     def __init__(self, role: R, find_agent: Callable[[str], R] | None, report: Callable[[Report], None]) -> None:
-        """`find_agent` finds the agent of that name."""
+        """`find_agent` returns the role of the agent with that name; None: no other agent can take over."""
         self.role = role
         self.languages = CallLanguages(role.languages)
         self.persona = role.persona.speaking(self.languages.now)
@@ -82,19 +81,20 @@ class ActiveAgent(Generic[R]):
         self._collect: Tool | None = None
         self._pacing: Sequence[Tool] = ()
         self.look_up: Callable[[Find], Tool] | None = None
-        """Makes the tool that looks something up in the documents; None: they are looked up without one."""
+        """Makes the tool that searches the agent's documents. None: the conversation searches them itself, without a
+        tool."""
         self._agent: Agent | None = None
         self._changed: Callable[[], None] = lambda: None
         self._handed: list[int] = []
-        """In which turns of the caller the call was handed over."""
+        """For each hand-over the number of the caller's turn in which it happened."""
 
     def enter(
         self, agent: Agent, common: Sequence[Tool], collect: Tool, pacing: Sequence[Tool], changed: Callable[[], None]
     ) -> None:
-        """Play the first role: `agent` is made what it needs.
+        """Begin with the first role: give `agent` its prompt, sentences and tools.
 
-        `common` tools are those of every role, `collect` and `pacing` are for those that may use them.
-        `changed` is called for this role and language, and whenever one of them changes.
+        `common` tools are for every role; `collect` and `pacing` only for roles that may use them. `changed` is called
+        for this role and language, and each time that one of them changes.
         """
         self._agent, self._common, self._collect, self._changed = agent, common, collect, changed
         self._pacing = pacing
@@ -124,7 +124,7 @@ class ActiveAgent(Generic[R]):
         self._perform()
 
     def _perform(self) -> None:
-        """Make the agent what role and language want it to be."""
+        """Give the agent the prompt, sentences and tools of the present role and language."""
         agent, role = self._agent, self.role
         if agent is None:
             return

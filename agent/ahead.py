@@ -11,11 +11,12 @@ T = TypeVar("T")
 Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[None]]
 
 AHEAD = 1000
-"""Pieces that may wait; then the stream is read no further until somebody takes them."""
+"""Pieces that may wait to be taken; with so many the stream is read no further."""
 
 
 class Ahead(Generic[T]):
-    """A provider's stream that is read at once, and closed without effect if it is not needed."""
+    """Reads a provider's stream at once, before its pieces are needed. If they are not needed, the stream is closed
+    without effect."""
 
     def __init__(
         self, stream: AsyncGenerator[T, None], spawn: Spawn, on_begin: Callable[[], None] = lambda: None
@@ -66,5 +67,5 @@ class Ahead(Generic[T]):
             self.cancel()
 
     def cancel(self) -> None:
-        """Throw it away."""
+        """Close the stream and throw its pieces away."""
         self._task.cancel()

@@ -15,7 +15,7 @@ from agent.tts import TextToSpeech
 log = structlog.get_logger()
 
 LIMIT = 30.0
-"""Seconds that it may take."""
+"""Most seconds that the announcement may take."""
 
 
 class Announcement:
@@ -40,7 +40,7 @@ class Announcement:
             log.warning("announcement without its voice", cause=str(error))
 
     async def run(self) -> Outcome:
-        """Say it; never raises but on cancellation."""
+        """Say the sentence and return the outcome. It raises nothing except for a cancellation."""
         try:
             async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
                 listening = group.create_task(self._line.listen(self._take))

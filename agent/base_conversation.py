@@ -79,18 +79,18 @@ class BaseConversation(ConversationKind):
         active.enter(agent, common, self._collecting.tool(), paced, self._apply_role)
 
     def _give(self, ulaw: bytes) -> None:
-        """The caller's sound, for the provider that hears."""
+        """Give the caller's sound to the provider that hears."""
         self._stt.send_audio(ulaw)
 
     def _apply_role(self) -> None:
-        """It is this agent and this language from now on."""
+        """Use the words, the tools and the expected answers of the agent and language that speak now."""
         known = phrases_of(self._active.languages.known)
         self._agent.toolbox.consent.phrases = known
         self._floor.speak(known)
         self._floor.turns.endpointing.fields = self._agent.toolbox.expected
 
     async def _apology(self, turn: Turn, part: Part, sentence: Sorry) -> None:
-        """Say that there is a technical problem, that of `part`: by the `sentence` of that name."""
+        """Say the persona's `sentence` about a technical problem; `part` is the part that has failed."""
         await Reply(self._agent, turn, self._now).play(WORDS[sentence], recorded(sentence))
 
     # From the beginning to the end
@@ -156,17 +156,17 @@ class BaseConversation(ConversationKind):
                     self._away(event)
                 case Gone(cause, lost):
                     self._floor.end(Outcome("line_lost" if lost else "caller_hung_up", cause))
-        # `boundary` would cost two calls for each piece of sound. The second comes from the result of a task.
+        # `boundary` would cost two calls for each piece of sound. A cancellation comes from the result of a task.
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
             self._fail("stt", provider_error(self._stt.name, error))
 
     def _away(self, event: Away) -> None:
-        """The caller is away from now on, or there again."""
+        """Note that the caller has left the line (hold, transfer), or has come back."""
         self._listening.voice.reset(muted=event.away)
         self._decide(self._floor.turns.away(event.away, self._now(), taken=event.taken))
 
     def _press(self, key: str) -> None:
-        """The caller pressed a key that is not asked for by anybody else."""
+        """Take a key of the caller that no other part has asked for."""
         self._decide(self._floor.turns.press(key, self._now()))
 
     def _listen_to(self, sound: Audio) -> None:
@@ -184,7 +184,7 @@ class BaseConversation(ConversationKind):
                 self._decide(self._floor.turns.sound(change, self._now()))
 
     def _tools_run(self, runs: bool) -> None:
-        """A tool of this turn runs, or none does any more; it matters while nothing is being said."""
+        """Note whether a tool of this turn runs; it changes something only while nothing is being said."""
         if self._floor.replying is not None and not self._agent.speech_output.speaking:
             self._decide(self._floor.turns.silent(self._now(), runs=runs))
 
@@ -376,7 +376,7 @@ class BaseConversation(ConversationKind):
         return self._tasks.spawn(work)
 
     def _crashed(self, error: Exception) -> None:
-        """Something of ours or our owner's raised what nobody expects: apologise as for a provider, if that works."""
+        """Apologise, as for a failed provider, for an unexpected error of our own code or of a callback."""
         if self._floor.turns.state in (State.CLOSING, State.ENDED):
             self._floor.end(self._agent.call_ending.outcome or Outcome.crashed(error))
         elif not self._floor.over.done():

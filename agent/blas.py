@@ -11,5 +11,5 @@ import threadpoolctl  # type: ignore[import-untyped]
 
 @cache
 def use_one_thread() -> None:
-    """Have the products of this process computed by the thread that asks for them, from now on."""
+    """Let each product of this process be computed only by the thread that asks for it."""
     threadpoolctl.threadpool_limits(1, "blas")

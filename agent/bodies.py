@@ -1,4 +1,4 @@
-"""Bodies of answers by HTTP: a client reads no more of one than it allows, whoever the server is."""
+"""Limits for the bodies of HTTP answers: a client reads no more of a body than it allows, from any server."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
@@ -6,10 +6,11 @@ from typing import Any
 import httpx2
 
 LARGEST = 1 << 20
-"""Bytes of a refusal, or of another answer that has few words."""
+"""Most bytes in the body of a refusal, or of another short answer."""
 
 CODINGS = {"gzip", "deflate", "br", "zstd"}
-"""Codings that the packages unpack. Any other, as the ``none`` of some servers, is read as it comes."""
+"""Content codings that the HTTP packages unpack. A body with any other coding, such as the ``none`` of some servers, is
+read unchanged."""
 
 GROWTH = 1032
 """Times as large as gzip and deflate can have packed something, at most; the other codings have no such limit."""
@@ -20,7 +21,7 @@ Hooks = dict[str, list[Callable[[Any], Awaitable[None]]]]
 class TooLargeError(httpx2.RequestError):
     """The body of an answer is larger than the client allows, or packed, so that it may become larger.
 
-    `status` and `fields`, its headers, are those of the answer.
+    `status` and `fields` are the status and the headers of that answer.
     """
 
     def __init__(self, problem: str, status: int, fields: Mapping[str, str]) -> None:
@@ -30,7 +31,7 @@ class TooLargeError(httpx2.RequestError):
 
 
 class BoundedBody:
-    """A body up to `most` bytes."""
+    """A body of which at most `most` bytes may be read."""
 
     def __init__(self, body: httpx2.AsyncByteStream, most: int, response: Any) -> None:
         self.body = body
@@ -60,7 +61,7 @@ class BoundedBody:
         raise TooLargeError(problem, self._status, self._fields)
 
     async def aclose(self) -> None:
-        """Give it up: the connection ends if something is left of it."""
+        """Close the body; the connection ends too, if the body was not read to its end."""
         await self.body.aclose()
 
 
@@ -81,9 +82,9 @@ def within(most: int = LARGEST, kind: type = httpx2.AsyncByteStream) -> Hooks:
 
 
 def lift(response: httpx2.Response) -> None:
-    """Let the body of a streamed `response` be of any size: who reads it uses each piece at once, or has a bound.
+    """Remove the limit of a streamed `response`: its reader uses each piece at once, or has a limit of its own.
 
-    A packed one keeps its bound, and is refused.
+    A packed body keeps its limit, and is refused.
     """
     if isinstance(response.stream, BoundedBody) and not response.stream.packed:
         response.stream = response.stream.body

@@ -1,4 +1,4 @@
-"""Tables with a bound, and the counters of what found no place in them."""
+"""Tables with a limit, and counters of the entries for which a table or queue had no room."""
 
 from collections import Counter, OrderedDict
 from typing import TypeVar
@@ -15,7 +15,7 @@ class BoundedTable(OrderedDict[K, V]):
     """A table that callers or strangers can make grow: a new entry takes the place of the oldest, and is counted."""
 
     def __init__(self, name: str, most: int) -> None:
-        """It has `most` entries at most; `name` is that of its counter."""
+        """Hold at most `most` entries; `name` is the name of the counter in `FULL`."""
         super().__init__()
         self.name = name
         self.most = most

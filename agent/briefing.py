@@ -32,9 +32,9 @@ from agent.turn_taking.words import words_of
 log = structlog.get_logger()
 
 ANSWER = 8.0
-"""Seconds that the person has for an answer, each time that they are asked."""
+"""Seconds that the person has for an answer to each question."""
 TIMES = 2
-"""How often they are asked."""
+"""How often the question is asked."""
 LONGEST = 60.0
 """Seconds that the briefing may take."""
 SUMMARY_LIMIT = 8.0
@@ -42,13 +42,13 @@ SUMMARY_LIMIT = 8.0
 LETTERS = 400
 """Characters of the summary that are said."""
 ECHO = 1.5
-"""Seconds within which the person's loudspeaker gives our words back."""
+"""Seconds within which an echo of our words may come from the person's loudspeaker."""
 INEXACT = 0.5
 """Seconds by which the place of a word may be wrong."""
 A_WORD = 0.35
-"""Seconds that a word takes where nobody says when it was spoken."""
+"""Seconds that a word is assumed to take, if its time is not known."""
 ROW = 3
-"""Words in a row, the same as ours, that are ours whenever they are heard."""
+"""Number of words in a row from which on words that are the same as ours are an echo, whenever they come."""
 
 
 class BriefingVerdict(Enum):
@@ -63,7 +63,7 @@ class BriefingVerdict(Enum):
 
 async def summary_of(llm: LanguageModel, messages: Sequence[Message], said: BriefingPhrases) -> str:
     """Topic of the conversation, in one sentence by the model; empty if it fails or takes too long."""
-    # As a conversation of its own: asked within that with the caller, a model goes on speaking to the caller.
+    # In a conversation of its own: inside the conversation with the caller, a model goes on speaking to the caller.
     asked: list[Message] = [
         {"role": "system", "content": said.summarise},
         {"role": "user", "content": "\n".join(_transcript(messages))},
@@ -85,9 +85,9 @@ def _transcript(messages: Sequence[Message]) -> Iterator[str]:
 
 
 def verdict_of(text: str, phrases: Phrases) -> BriefingVerdict | None:
-    """Verdict in the words; a "no" among them counts more than a "yes", and None is neither.
+    """The person's verdict in these words; None if there is neither a yes nor a no. A "no" counts more than a "yes".
 
-    A yes is nothing but one: "okay, who is calling" and "sorry, I cannot right now" connect nobody.
+    A yes counts only if nothing else is said: "okay, who is calling" and "sorry, I cannot right now" connect nobody.
     """
     if not phrases.refusal.isdisjoint(words_of(text)):
         return BriefingVerdict.DECLINED
@@ -96,9 +96,10 @@ def verdict_of(text: str, phrases: Phrases) -> BriefingVerdict | None:
 
 
 def without_echo(heard: Sequence[tuple[str, float]], said: Sequence[tuple[str, float]], phrases: Phrases) -> str:
-    """Words of `heard` that are not an echo of `said`; each with the time of its end.
+    """Words of `heard` that are not an echo of `said`. Each word comes with the time of its end.
 
-    One that says yes may be the echo of any that does, since it may be misheard; so with a no, and with digits.
+    A word may be misheard. So a word that says yes may be the echo of any word in `said` that says yes, and likewise
+    with a no and with digits.
     """
     ours, theirs = ([_kind(word, phrases) for word, _ in words] for words in (said, heard))
     rows = SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks()
@@ -120,7 +121,7 @@ def _kind(word: str, phrases: Phrases) -> str:
 
 
 class Briefing:
-    """One person's briefing."""
+    """The briefing of one person."""
 
     def __init__(
         self, line: Line, stt: SpeechToText, tts: TextToSpeech, phrases: Phrases, said: BriefingPhrases | None = None
@@ -186,7 +187,7 @@ class Briefing:
         self._decide(BriefingVerdict.UNDECIDED)
 
     async def _part(self, verdict: BriefingVerdict) -> None:
-        """Say what happens now, where somebody is there to hear it."""
+        """Tell the person what happens now, if the person is still there."""
         text = {BriefingVerdict.ACCEPTED: self._said.accepted, BriefingVerdict.DECLINED: self._said.declined}.get(
             verdict, ""
         )
@@ -222,7 +223,7 @@ class Briefing:
                 self._speech_output.stop()
 
     async def _follow_events(self) -> None:
-        """Listen for the words; without STT the keys are left."""
+        """Take the person's words from the STT; without STT only keys count."""
         try:
             with boundary(self._stt.name):
                 async for event in self._stt.events():
@@ -241,9 +242,9 @@ class Briefing:
         return verdict_of(theirs, self._phrases) is BriefingVerdict.DECLINED
 
     def _accepts(self, text: str) -> bool:
-        """Whether the person has said yes to the question, once it is sure that these were their words.
+        """Whether the person has said yes to the question, once it is certain that these were the person's words.
 
-        Of our words only the question may stand before it, coming back: "okay, about an invoice" asks something.
+        Before the yes only an echo of the question may stand: "okay, about an invoice" asks something.
         """
         asked = [one for one in self._began if self._speech_output.sentences[one].text == self._said.question]
         if not asked or self._listening.stopped_at() < self._began[asked[0]] or "?" in text:

@@ -1,7 +1,7 @@
-"""The language of a call: one of the configured languages, changed on detection or on request. Sans-IO.
+"""The language of a call: one of the configured languages. It is changed on detection or on request. Sans-IO.
 
-A caller who mixes languages (Hinglish) must not make the agent flip to and fro: evidence for another language is
-counted in words, any turn in the present one takes it back, and every change makes the next one harder.
+A caller who mixes languages (Hinglish) must not make the agent change to and fro. So evidence for another language is
+counted in words. Any turn in the present language removes the evidence, and every change makes the next one harder.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ HARDEST = 12
 A_TURN = 6
 """Words of one turn that count at most: one long misheard sentence is not two."""
 SURE = 0.6
-"""How sure the provider must be of a language."""
+"""Least confidence of the provider, 0 to 1, at which a language counts."""
 
 NAMES = {
     "en": "English",
@@ -28,7 +28,7 @@ NAMES = {
     "pt": "Portuguese",
     "it": "Italian",
 }
-"""Names of the languages, as the model is told."""
+"""Names of the languages, as they are told to the model."""
 
 
 class CallLanguages:
@@ -44,7 +44,8 @@ class CallLanguages:
         self.learn(known)
 
     def learn(self, known: Sequence[str]) -> None:
-        """Know these from now on, the preferred one first; the present one stays if it is among them."""
+        """Set the known languages, the preferred one first. The present language stays if it is among them; else the
+        first one is spoken."""
         if not known or (strange := next((code for code in known if code not in PHRASES), "")):
             raise ValueError(f"languages: {strange!r} is not one of {', '.join(sorted(PHRASES))}" if known else "none")
         self.known = tuple(known)
@@ -71,7 +72,8 @@ class CallLanguages:
         return True
 
     def ask(self, code: str) -> bool:
-        """The caller wants `code`; returns whether that is known. What is detected changes it only with difficulty."""
+        """Change to the language `code`, which the caller wants; returns whether it is known. After that, detection
+        changes it only with much evidence."""
         if code not in self.known:
             return False
         self._needed = HARDEST
@@ -80,7 +82,7 @@ class CallLanguages:
 
     @property
     def manner(self) -> str:
-        """Instructions for the model on the choice of language; empty if there is nothing to choose."""
+        """Instructions for the model about the language of its answers; empty if only one language is known."""
         if self.known == ("en",):
             return ""
         told = f"You are speaking {NAMES[self.now]} with the caller: answer in {NAMES[self.now]}, whatever language "

@@ -21,9 +21,9 @@ from agent.speech_output import SpeechOutput
 from agent.tools import Tool
 
 MOST_LEFT = 8
-"""Tools without a side effect that may still run after their replies were broken off; more are broken off with them."""
+"""Most tools without a side effect that go on after their replies were broken off; further ones are broken off too."""
 WORDLESS = 2
-"""How often in a row the model may have nothing to say; after that it has failed."""
+"""How often in a row the model may give an empty reply; after that the model has failed."""
 
 
 @dataclass(kw_only=True)
@@ -33,26 +33,26 @@ class CascadeAgent(Agent):
     llm: LanguageModel
     speech_output: SpeechOutput
     again: str = ""
-    """Asks the caller to say something once more: the model had nothing to say to it."""
+    """Sentence that asks the caller to say something again, for an empty reply of the model."""
     goodbye: str = ""
     """Said when the model hangs up without a word."""
     wordless: int = 0
-    """How often in a row it had nothing."""
+    """How often in a row the model gave an empty reply."""
     find: Find = nothing
     """Finds what the documents say about the caller's words."""
     may_be_silent: bool = False
-    """Whether nothing is said in the place of words that it does not have."""
+    """Whether an empty reply of the model is allowed: then nothing is said instead."""
 
     @property
     def judge(self) -> Judge:
-        """The model of the agent that has the call then."""
+        """Judges consent with the model of the agent that has the call at that time."""
         return lambda action, before, answer: judged(self.llm, action, before, answer)
 
 
 class Preparation:
-    """A reply that was begun on words which are probably complete; thrown away without trace if they are not.
+    """A reply that was begun on words which are probably complete. If they are not, it is thrown away without effect.
 
-    Its first sentence is synthesised too. Tools are not run before the turn is final.
+    Its first sentence is synthesised, too. Tools are not run before the turn is final.
     """
 
     def __init__(self, agent: CascadeAgent, text: str, instead: str = "") -> None:
@@ -84,16 +84,16 @@ class Preparation:
             agent.speech_output.prefetch(next(iter(cutter.flush()), ""), agent.spawn)
 
     async def found(self) -> Sequence[Passage]:
-        """Passages of the documents about it: looked up before the model is asked."""
+        """Passages of the documents about the words; the model is asked only after they were found."""
         await asyncio.wait((self._found,))  # a reply that is broken off here cancels no future that is set later
         return self._found.result()
 
     def pieces(self) -> AsyncGenerator[Piece, None]:
-        """The reply as if it had just been asked for."""
+        """The reply, piece by piece, as if the model had just been asked."""
         return self._thought.pieces()
 
     def cancel(self) -> None:
-        """Throw it away."""
+        """Throw the reply away, with its first sentence."""
         self._thought.cancel()
         self._agent.speech_output.forget()
 
@@ -118,7 +118,8 @@ class CascadeReply(Reply):
 
     @contextmanager
     def _notice_kept(self) -> Iterator[None]:
-        """A reply that breaks off before its notice was heard leaves it to the next one."""
+        """Context of a reply: if the reply is broken off before its notice was heard, the next
+        reply says the notice."""
         try:
             yield
         except (asyncio.CancelledError, ProviderError):
@@ -169,7 +170,8 @@ class CascadeReply(Reply):
         return [self._agent.toolbox.get(call.name) for call in said.calls]
 
     async def _say_something(self) -> None:
-        """Ask the caller to say it again, if nothing was said to them. Raises `ProviderError` if that goes on."""
+        """Ask the caller to repeat their words, if the reply has said nothing. Raises `ProviderError` after several
+        empty replies."""
         agent, outcome = self._agent, self._agent.call_ending.outcome
         if agent.may_be_silent:
             return
@@ -222,7 +224,7 @@ class CascadeReply(Reply):
             await self._say(said, sentence)
 
     async def _next(self, said: AssistantTurn, ahead: Ahead[Piece], read: AsyncGenerator[Piece, None]) -> Piece | None:
-        """The next piece, None at the end. Whoever waits for it in silence is told that it takes a moment."""
+        """The next piece, None at the end. If the caller waits for it in silence, the filler is said."""
         agent = self._agent
         while not await ahead.comes(agent.speech_output.left + COVERED_AFTER) and agent.filler:
             await self._say(said, agent.filler, aside=True)
@@ -253,7 +255,7 @@ class CascadeReply(Reply):
             runs[task] = call, found
             agent.keep(task, call.name)
         asks = any(found is not None and found.waits_for_caller for _, found in runs.values())
-        agent.speech_output.think(on=not asks)  # else it is the caller for whom is waited
+        agent.speech_output.think(on=not asks)  # otherwise the agent waits for the caller
         try:
             _, slow = await asyncio.wait(runs, timeout=FILLER_AFTER)
             if slow:
@@ -268,7 +270,8 @@ class CascadeReply(Reply):
         agent.speech_output.think(on=True)
 
     def _leave(self, said: AssistantTurn, runs: Mapping[asyncio.Task[Any], tuple[ToolCall, Tool | None]]) -> None:
-        """The caller goes on: what has begun runs on, as far as it does not wait for them, and is told of later."""
+        """Let tools run on after the caller has broken the reply off, and tell their results later. Tools that wait for
+        the caller are broken off."""
         self._left, self._agent.running, left = True, 0, self._agent.left
         for task, (call, found) in runs.items():
             if task.done() or task in self._agent.kept:

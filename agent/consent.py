@@ -1,9 +1,9 @@
 """Consent of the caller to a tool whose effect cannot be undone.
 
-A word list cannot tell: "Sounds good" holds no yes, "Okay, so tell me the price first" begins with one, and a plain
-"yes" may answer something else than was to be asked. Answers that are nothing but small words of refusal are known at
-once; every other is put to the model, by itself, with the action and all that was said since, and counts as a yes only
-if it says so in the form and the time that it is given. One yes is good for one run.
+A word list cannot judge consent: "Sounds good" has no yes, "Okay, so tell me the price first" begins with one, and a
+plain "yes" may answer another question. Answers of only small words of refusal are recognised at once. Every other
+answer is judged by the model in a request of its own, with the action and everything that was said since. It counts as
+a yes only if the model reports yes in the given form and in time. One yes is good for one run.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from agent.turn_taking.words import words_of
 log = structlog.get_logger()
 
 JUDGED_WITHIN = 4.0
-"""Seconds that the model has to judge an answer; then it is no yes."""
+"""Seconds that the model has to judge an answer; a later judgement is no yes."""
 LONGEST = 2000
 """Characters of each text that the model judges by: what is longer would have to be cut, and is no yes."""
 TOLD = (
@@ -68,9 +68,9 @@ class ConsentVerdict(BaseModel):
 
 
 def plain_answer(text: str, phrases: Phrases) -> bool | None:
-    """True for words that say yes and nothing else, False for those that say no; None for all others.
+    """True for words that only say yes, False for words that only say no; None for all others.
 
-    Sounds and courtesies may stand among them; a question mark makes it something else.
+    Sounds and courtesies may stand among them. With a question mark the result is None.
     """
     left = words_of(text)
     said: set[bool] = set()
@@ -89,15 +89,15 @@ def plain_answer(text: str, phrases: Phrases) -> bool | None:
 
 
 def answers_nothing(text: str, phrases: Phrases) -> bool:
-    """Whether these are sounds, greetings and pressed keys only, or no words at all."""
+    """Whether `text` is only sounds, greetings and pressed keys, or has no words at all."""
     return phrases.backchannels.union(phrases.greetings).issuperset(words_of(_KEYS.sub(" ", text)))
 
 
 async def judged(llm: LanguageModel, action: str, before: str, answer: str) -> bool:
-    """Whether `model` finds that the `answer` agrees; whatever goes wrong is no yes. Never raises."""
+    """Whether `llm` judges that the `answer` agrees; any failure counts as no yes. Never raises."""
     about = {"action": action, "said_before": before, "caller_answered": answer}
     if too_long := [name for name, text in about.items() if len(text) > LONGEST]:
-        log.warning("an answer was not judged, which is no yes", cause=f"{too_long[0]} is too long")
+        log.warning("an answer was not judged, so it counts as no yes", cause=f"{too_long[0]} is too long")
         return False
     messages: list[Message] = [
         {"role": "system", "content": TOLD},
@@ -107,7 +107,7 @@ async def judged(llm: LanguageModel, action: str, before: str, answer: str) -> b
         async with asyncio.timeout(JUDGED_WITHIN), aclosing(think(llm, messages, (VERDICT,))) as pieces:
             found = [_read(piece) async for piece in pieces if isinstance(piece, ToolCall)]
     except (ProviderError, TimeoutError, ValidationError) as error:
-        log.warning("an answer was not judged, which is no yes", cause=type(error).__name__)
+        log.warning("an answer was not judged, so it counts as no yes", cause=type(error).__name__)
         return False
     return [one.verdict for one in found] == ["yes"]
 
@@ -117,7 +117,8 @@ def _read(call: ToolCall) -> ConsentVerdict:
 
 
 def names_one(arguments: Any, said: str) -> bool:
-    """Whether at least one value of the `arguments` stands in what was `said`, if there is one that can be said."""
+    """Whether at least one value of the `arguments` stands in what was `said`; also true if none of
+    them can be said."""
     values = list(_sayable(arguments))
     return not values or any(_stands(value, said.casefold()) for value in values)
 
@@ -136,7 +137,8 @@ def _sayable(arguments: Any) -> Iterator[str]:
 
 
 def _stands(value: str, said: str) -> bool:
-    """Numbers are read back in groups ("73 46"), but not as a part of others; words may have an ending ("teas")."""
+    """Whether `value` stands in `said`. Numbers may be read in groups ("73 46"), but not be a part of other numbers;
+    words may have an ending ("teas")."""
     spoken = r"[\W_]*".join(value)
     ends = r"(?!\w)" if value[-1].isdigit() else ""
     return len(value) <= len(said) and re.search(rf"(?<!\w){spoken}{ends}", said) is not None
@@ -144,45 +146,46 @@ def _stands(value: str, said: str) -> bool:
 
 @dataclass(eq=False)
 class ConsentQuestion:
-    """The question that the agent must ask. Each time it is asked is a question of its own."""
+    """A question that the agent must ask. Each time that it must be asked is another object."""
 
     place: int
-    """Where in the memory it can stand at the earliest."""
+    """The place in the history from which on the question can stand."""
 
 
 class Consent:
     """The questions of one call, and the caller's answers."""
 
     def __init__(self, history: History, judge: Judge | None = None) -> None:
-        """Without a `judge` only plain answers count, to what names one of the arguments at least."""
+        """Without a `judge` only plain answers count, and only if the agent has named at least one of the arguments."""
         self.phrases = phrases_of(("en",))
         """The small words of the languages that the caller may speak."""
         self.judge = judge
-        """Model that judges answers; None if there is none."""
+        """Judges answers with a model; None if there is no model."""
         self.answer_stands: Callable[[], float | None] = lambda: 0.0
-        """When the caller's last words were answered; None if they have said more since than stands in the memory."""
+        """Returns when the caller's last words were answered; None if the caller has said more since, which is not in
+        the history yet."""
         self._history = history
         self._asked: dict[str, ConsentQuestion] = {}
 
     def ask(self, what: str) -> None:
-        """The agent has to ask about `what` from now on."""
+        """Note that the agent has to ask the caller about `what`."""
         self._asked[what] = self.question()
 
     def question(self) -> ConsentQuestion:
-        """One that the agent has to ask from now on."""
+        """A new question, which the agent can have asked only from now on."""
         return ConsentQuestion(self._history.place)
 
     def said_since(self, question: ConsentQuestion) -> str:
-        """Words of the agent since then, as the caller heard them, up to their last words."""
+        """The agent's words since the question, as the caller heard them, up to the caller's last words."""
         return self._history.exchange_since(question.place).said
 
     async def answer(
         self, question: ConsentQuestion, action: str, arguments: Any, heard: Callable[[str], bool]
     ) -> bool | None:
-        """Whether the caller has said yes or no to it since; None for neither.
+        """Whether the caller has said yes (True) or no (False) since the `question`; None for neither.
 
-        A plain yes right after it needs nobody to judge it if `heard` finds all of it in what the agent said. Without
-        a judge no other yes counts. A plain no counts unless the caller has said something else since.
+        A plain yes directly after the agent's words needs no judge, if `heard` finds everything in these words. Without
+        a judge no other yes counts. A plain no counts only if it is the caller's first answer.
         """
         exchange = self._history.exchange_since(question.place)
         plain = plain_answer(exchange.answer, self.phrases) if self.answer_stands() is not None else None
@@ -193,20 +196,21 @@ class Consent:
         return await self._agreed(question, action, arguments) or None
 
     async def given(self, what: str, action: str, arguments: Any) -> ConsentQuestion | None:
-        """The question to which the caller has said yes since the agent has to ask; that yes is spent then.
+        """The question to which the caller has said yes since the agent had to ask about `what`; that yes is then used
+        up.
 
-        The `action` with its `arguments` is what they are to have agreed to.
+        The caller must have agreed to the `action` with its `arguments`.
         """
         question = self._asked.get(what)
         if question is None:
             return None
         if not await self._agreed(question, action, arguments) or self._asked.get(what) is not question:
             return None
-        del self._asked[what]  # in the same step as it is found good: nothing else runs by it
+        del self._asked[what]  # in the same step in which it is accepted: no other tool call can use it
         return question
 
     def give_back(self, what: str, question: ConsentQuestion) -> None:
-        """The yes to this question is not spent after all: nothing was begun by it."""
+        """Let the yes to this question count again: nothing was begun with it."""
         self._asked.setdefault(what, question)
 
     async def _agreed(self, question: ConsentQuestion, action: str, arguments: Any) -> bool:
@@ -219,7 +223,7 @@ class Consent:
             return plain is True and exchange.direct and names_one(arguments, exchange.before)
         if plain is False:
             return False
-        # Who says more while it is judged has not been judged.
+        # If the caller says more during the judgement, these words are not judged.
         wanted = f"{action} {json.dumps(arguments, ensure_ascii=False)}"
         agreed = await self.judge(wanted, exchange.before, answer)
         unchanged = stands == self.answer_stands() and self._history.exchange_since(question.place) == exchange

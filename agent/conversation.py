@@ -28,7 +28,7 @@ from agent.turn_taking.options import TurnOptions
 from agent.turn_taking.words import words_of
 
 FindAgent = Callable[[str], CascadeRole]
-"""Finds the agent of that name."""
+"""Returns the role of the agent with that name."""
 
 
 class Conversation(BaseConversation):
@@ -52,19 +52,19 @@ class Conversation(BaseConversation):
         observer: Callable[[Report], None] | None = None,
         call: str = "",
     ) -> None:
-        """`role` is who speaks first; `find_agent` finds those whom it may hand the call over to.
+        """`role` is the agent that speaks first; `find_agent` finds the agents to which it may hand the call over.
 
-        `transfer` connects the caller with a person, of that name if it is not empty, and returns whether that
-        succeeded; None: there is nobody. `people` are the names, and what each is there for.
-        `call` is the call's identity, which becomes a part of idempotency keys. `ivr`: how to walk through menus of
-        the other side; None: there are none.
+        `transfer` connects the caller with the person of that name, or with any person if the name is empty. It returns
+        whether that succeeded; None: there is nobody. `people` are the persons' names, with a description of each.
+        `call` is the call's identity, which becomes a part of idempotency keys. `ivr`: how to go through menus of the
+        other side; None: menus are not handled.
         """
         active = ActiveAgent(role, find_agent, self._report)
         self._hears = active.languages.now, role.keyterms
         self._tts_sessions = SwitchingTts(*_tts_of(active))
         self._prepared: Preparation | None = None
         self._answering: Preparation | None = None
-        """The one that the last reply has taken."""
+        """The prepared reply that the last reply has taken."""
         options = options or TurnOptions()
         self._judge = TurnJudge(options.model, self._spawn, self._voted) if options.model else None
         agent = CascadeAgent(
@@ -130,7 +130,8 @@ class Conversation(BaseConversation):
         self._floor.changed.set()
 
     def _follow_stt(self) -> None:
-        """Another STT may have stood in, which ends turns itself or does not; while dictated to it waits for longer."""
+        """Follow the properties of the present STT: a failover may have changed it, and during dictation it waits
+        longer."""
         endpointing = self._floor.turns.endpointing
         endpointing.ends_turns, endpointing.longest_silence = self._stt.ends_turns, self._stt.longest_silence
 
@@ -154,7 +155,7 @@ class Conversation(BaseConversation):
         self._decide(self._floor.turns.hear(words, self._now()))
 
     def _answer_menu(self, text: str) -> None:
-        """A menu has said everything: its words are a turn."""
+        """Answer a menu that has ended: its words are a turn."""
         if decisions := self._floor.turns.asked(text, self._now()):
             self._agent.notice = ""
             self._decide(decisions)
@@ -177,11 +178,11 @@ class Conversation(BaseConversation):
             self._decide(self._floor.turns.late(self._now()))
 
     def _has_late(self) -> bool:
-        """Whether there is something to tell that the caller does not wait for."""
+        """Whether a result has come for which the caller does not wait."""
         return bool(self._agent.late)
 
     def _arrived(self) -> None:
-        """A tool has returned after the reply that wanted its result: it is told when nobody speaks."""
+        """Take the result of a tool that came after the end of its reply: it is told when nobody speaks."""
         if not self._floor.over.done():
             self._unprepare()
             self._decide(())
@@ -194,7 +195,7 @@ class Conversation(BaseConversation):
         self._prepared = Preparation(self._agent, text, instead)
 
     def _unprepare(self) -> None:
-        """Throw away the reply that was prepared: it was thought of under other circumstances."""
+        """Throw away the prepared reply: something that it was based on has changed."""
         prepared, self._prepared = self._prepared, None
         if prepared is not None:
             prepared.cancel()
@@ -246,12 +247,12 @@ class Conversation(BaseConversation):
 
 
 def _alike(one: list[str], other: list[str]) -> bool:
-    """Whether one ends with the other."""
+    """Whether the shorter list stands at the end of the longer one."""
     shared = min(len(one), len(other))
     return bool(shared) and one[-shared:] == other[-shared:]
 
 
 def _tts_of(active: ActiveAgent[CascadeRole]) -> tuple[tuple[str, str], Callable[[], TextToSpeech]]:
-    """The key of the voice that speaks now, and what makes it."""
+    """The key of the voice that speaks now, and the function that makes this voice."""
     spoken = active.languages.now
     return (active.role.name, spoken), partial(active.role.tts, spoken)

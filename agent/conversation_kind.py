@@ -19,7 +19,7 @@ class ConversationKind(ABC):
 
     @abstractmethod
     async def _follow_events(self) -> None:
-        """Follow what the provider that hears reports; `_follow` does so."""
+        """Follow what the hearing provider reports, by `_follow`."""
 
     @abstractmethod
     def _prepare(self, text: str, instead: str) -> None:
@@ -27,11 +27,11 @@ class ConversationKind(ABC):
 
     @abstractmethod
     def _answer(self, text: str, instead: str) -> None:
-        """Reply to `text`, which takes the place of `instead` in the memory."""
+        """Reply to `text`, which takes the place of the words `instead` in the history."""
 
     @abstractmethod
     def _tell(self, text: str, instead: str) -> None:
-        """Tell what has come late, and reply to `text`, if there is any; see `_answer`."""
+        """Tell results that came late, and reply to `text` if there is any; for `instead` see `_answer`."""
 
     @abstractmethod
     def _recite(self, text: str) -> None:
@@ -39,12 +39,12 @@ class ConversationKind(ABC):
 
     @abstractmethod
     def _blamed(self, error: ProviderError) -> Part:
-        """By which part a reply has failed."""
+        """The part of the agent that has caused this error of a reply."""
 
     @abstractmethod
     def _expect(self, said: str) -> None:
-        """The caller begins to hear this sentence of the agent."""
+        """Take the agent's sentence that the caller begins to hear."""
 
     @abstractmethod
     def _noted(self) -> None:
-        """The agent has been told something that all replies from now on have to know."""
+        """Use what the agent has just been told in all replies from now on."""

@@ -7,24 +7,25 @@ from types import TracebackType
 class Deadline:
     """A time limit on waits: ``with deadline: await ...`` raises `TimeoutError`, as ``asyncio.timeout`` does.
 
-    That sets and removes a timer for each wait, which takes longer than most pieces of a stream. This one keeps its
-    timer when a wait ends or the deadline moves on, and looks when it fires whether it is time. One wait at a time.
+    ``asyncio.timeout`` sets and removes a timer for each wait, which takes longer than most pieces of a stream. This
+    class keeps its timer when a wait ends or the deadline moves. When the timer fires, it checks whether the deadline
+    is over. It allows one wait at a time.
     """
 
     __slots__ = ("_cancelling", "_expired", "_loop", "_task", "_timer", "_when", "limit")
 
     def __init__(self, limit: float) -> None:
-        """In `limit` seconds."""
+        """Set the deadline to `limit` seconds from now."""
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
-        """Waits at the moment."""
+        """The task that waits at the moment."""
         self._cancelling = 0
         self._expired = False
         self.move(limit)
 
     def move(self, limit: float) -> None:
-        """Let it be `limit` seconds from now."""
+        """Move the deadline to `limit` seconds from now."""
         self.limit = limit
         self._when = self._loop.time() + limit
 

@@ -12,11 +12,11 @@ class DtmfRequest:
     """The keys that the caller must press. Raises `ValueError`."""
 
     most: int = 20
-    """Keys after which it is complete."""
+    """Number of keys with which the input is complete."""
     fewest: int = 1
-    """Keys that there must be; the end comes too early before."""
+    """Least number of keys; with fewer keys the input has too few."""
     ends_with: str = "#"
-    """The key that completes it; empty: none does."""
+    """The key that completes the input; empty: no key does."""
     choices: str = ""
     """A menu: any one of these keys is the answer, others are not heard."""
     first: float = FIRST
@@ -53,7 +53,7 @@ class DtmfCollection:
         self._wanted = wanted
 
     def asked(self, now: float) -> None:
-        """The question has been heard: the time begins."""
+        """Note that the question has been heard: the time for the first key begins."""
         if not self.keys and self.state is DtmfState.OPEN:
             self.deadline = now + self._wanted.first
 
@@ -76,7 +76,7 @@ class DtmfCollection:
                 self._end()
 
     def handle_timer(self, now: float) -> None:
-        """Let the time be `now`."""
+        """Complete or give up the input, if its time is over at `now`."""
         if self.state is DtmfState.OPEN and now >= self.deadline:
             self._end()
 

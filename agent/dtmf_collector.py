@@ -14,9 +14,9 @@ from agent.reply import Agent
 from agent.tools import Tool, tool
 
 LONGEST = 120.0
-"""Seconds for all of it."""
+"""Most seconds of one collection."""
 LINGER = 1.0
-"""Seconds for which a line stays private after the last key: its tone and its last packets come after it."""
+"""Seconds after the last key for which the line stays private: the tone and last packets of that key come later."""
 
 # Once for all calls: pydantic makes a model of each that is new.
 Question = Annotated[
@@ -31,7 +31,8 @@ class DtmfCollector:
     """The collections of one call, one at a time."""
 
     def __init__(self, line: Line, agent: Agent, mute: Callable[[bool], None]) -> None:
-        """`mute` is told when the sound of the line goes for keys that nobody may read, and when it comes back."""
+        """`mute` is called with True when the line gives silence instead of sound, for keys that nobody may read, and
+        with False after it."""
         self._line = line
         self._mute = mute
         self._agent = agent
@@ -105,7 +106,7 @@ class DtmfCollector:
         self._mute(False)
 
     async def _ask(self, question: str, going: DtmfCollection) -> None:
-        """Put the question, as far as the caller lets us."""
+        """Ask the question, until it is said or the caller presses a key."""
         self._asking = asking = self._agent.spawn(self._say(question))
         try:
             await asyncio.wait({asking})

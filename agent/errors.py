@@ -2,14 +2,14 @@
 
 
 def first(error: BaseException) -> BaseException:
-    """The first error that a group of them holds, at any depth; another error itself."""
+    """The first error inside an exception group, at any depth; any other error itself."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
 def internal(error: BaseException) -> str:
-    """The words for a record on an error that nothing expects; its message is left out, for it may hold a secret."""
+    """The words for an unexpected error in a record. Its message is left out, because it may contain a secret."""
     return f"internal error: {type(first(error)).__name__}"
 
 

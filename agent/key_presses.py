@@ -6,8 +6,8 @@ import re
 from agent.line import Line
 
 KEY, PAUSE = 0.2, 0.5
-"""Seconds that a key takes, its pause included, and those of a ``w``. RFC 4733 events of 100 ms with 100 ms between
-them are what PBXs take: Asterisk wants at least 80 ms, and gaps of 50 ms."""
+"""Seconds that a key takes with the pause after it, and seconds of a ``w``. PBXs accept RFC 4733 events of 100 ms with
+100 ms between them: Asterisk needs at least 80 ms, and gaps of 50 ms."""
 
 
 async def press(line: Line, keys: str) -> None:

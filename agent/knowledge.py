@@ -10,7 +10,7 @@ LOOK_UP = "look_up_in_documents"
 
 
 def look_up(find: Find, found: Callable[[Sequence[Passage]], None]) -> Tool:
-    """The tool; `found` is told what each of its runs returns."""
+    """The search tool; `found` is called with the passages that each run returns."""
 
     @tool(timeout=3.0)
     async def look_up_in_documents(

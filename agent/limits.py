@@ -1,4 +1,4 @@
-"""Time limits on what providers stream: a caller is waiting."""
+"""Time limits for the streams of providers while a caller waits."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -22,7 +22,7 @@ FIRST_SOUND = 4.0
 GAP = 6.0
 """Seconds between two pieces; no option allows more."""
 OPEN = 5.0
-"""Seconds for getting ready."""
+"""Seconds that a provider has to get ready."""
 
 
 class boundary:  # noqa: N801  in place of a function with `contextmanager`, which takes three times as long
@@ -42,15 +42,16 @@ class boundary:  # noqa: N801  in place of a function with `contextmanager`, whi
 
 
 def provider_error(provider: str, error: BaseException) -> ProviderError:
-    """`error` as one of `provider`; what should not have been raised is logged in full."""
+    """`error` as a `ProviderError` of `provider`; if it is any other error, it is logged in full."""
     if isinstance(error, ProviderError):
         return error
-    log.error("provider raised what it should not", provider=provider, exc_info=error)
+    log.error("provider raised an unexpected error", provider=provider, exc_info=error)
     return ProviderError(provider, internal(error), temporary=False, of_request=True)
 
 
 async def within(stream: AsyncGenerator[T, None], provider: str, first: float, gap: float) -> AsyncGenerator[T, None]:
-    """Pass `stream` on; raises only `ProviderError`, also when its first piece or the next one takes too long."""
+    """Pass `stream` on. Raises only `ProviderError`, also if the first piece takes more than `first` seconds, or a
+    later one more than `gap` seconds."""
     deadline = Deadline(first)
     async with aclosing(stream):
         while True:
@@ -69,10 +70,10 @@ async def within(stream: AsyncGenerator[T, None], provider: str, first: float, g
 async def think(
     llm: LanguageModel, messages: Sequence[Message], tools: Sequence[ToolSchema]
 ) -> AsyncGenerator[Piece, None]:
-    """The model's reply within its limits; a passing failure before the first piece is tried once more.
+    """The model's reply within its time limits; after a temporary failure before the first piece it is asked once more.
 
-    Both tries together have `FIRST_TOKEN` seconds, or those of a `ReplyForm`. A model that asks to be left alone for a
-    while is, if that leaves it time for its first piece.
+    Both tries together have `FIRST_TOKEN` seconds, or the seconds of a `ReplyForm`. If the model asks for a pause
+    before the next try, it gets the pause if that leaves time for its first piece.
     """
     now = asyncio.get_running_loop().time
     until, gap = now() + patience(tools, FIRST_TOKEN), patience(tools, GAP)
@@ -93,9 +94,9 @@ async def think(
 
 
 async def whole(llm: LanguageModel, messages: Sequence[Message], limit: float, form: ReplyForm | None = None) -> str:
-    """All words of the model's reply, or what it has filled in of `form`, as JSON that nobody has checked.
+    """All words of the model's reply, or the arguments with which it has filled in `form`, as unchecked JSON.
 
-    Raises `ProviderError`, also when that takes more than `limit` seconds.
+    Raises `ProviderError`, also if the reply takes more than `limit` seconds.
     """
     text, filled = "", ""
     try:

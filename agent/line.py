@@ -36,7 +36,8 @@ class Started(NamedTuple):
     utterance: int
     at: float
     reaches: float | None = None
-    """Seconds until it is heard, the other side's buffer included: an estimate, if the line makes one."""
+    """Estimated seconds until the caller hears the sound, with the buffer of the other side; None
+    without an estimate."""
 
 
 class Finished(NamedTuple):
@@ -51,7 +52,7 @@ class Away(NamedTuple):
 
     away: bool
     taken: bool = False
-    """Whether somebody here speaks with them instead: what is being said is not heard to its end."""
+    """Whether another person speaks with the caller meanwhile: then what is being said is not heard to its end."""
 
 
 class Gone(NamedTuple):
@@ -59,17 +60,18 @@ class Gone(NamedTuple):
 
     cause: str
     lost: bool = False
-    """Whether it broke: the caller has not hung up."""
+    """Whether the line broke, and the caller has not hung up."""
 
 
 LineEvent = Audio | Digit | Started | Finished | Away | Gone
 
 
 class Heard(NamedTuple):
-    """How far playout came: all utterances before `utterance` in full, of it `samples`, of later ones nothing.
+    """How far the playout came: all utterances before `utterance` in full, `samples` samples of that one, nothing of
+    later ones.
 
-    ``Heard(0, 0)`` means that nothing was ever said. Exact after `Line.pause` has been reported back (one 20 ms
-    slot), otherwise within one slot.
+    ``Heard(0, 0)`` means that nothing was ever said. The value is exact after `Line.pause` has been reported back (one
+    20 ms slot), otherwise to within one slot.
     """
 
     utterance: int
@@ -80,10 +82,10 @@ class Line(Protocol):
     """A two-way telephone line as the agent sees it. No method blocks."""
 
     async def listen(self, take: Callable[[LineEvent], None]) -> None:
-        """Call `take` with what happens on the line, in order, until `Gone`, which is always the last event.
+        """Call `take` with each event of the line, in order, until `Gone`, which is always the last event.
 
-        Raises what `take` raises, and then calls it no more. It is called by the event loop, not by another method of
-        the line. What happens while nobody listens waits for the next one who does.
+        Raises what `take` raises, and then calls it no more. The event loop calls `take`, never another method of the
+        line. Events that happen while nobody listens wait for the next call of `listen`.
         """
         ...
 
@@ -100,25 +102,26 @@ class Line(Protocol):
         ...
 
     def set_private(self, on: bool) -> None:
-        """From now on, or no longer: what the caller does is for `Digit` events alone.
+        """Make the line private (`on`), or public again: on a private line the caller's keys are reported only as
+        `Digit` events.
 
-        It is neither recorded nor captured nor listened to, and `Audio` is silence.
+        The line is then neither recorded nor captured nor listened to, and `Audio` is silence.
         """
         ...
 
     def agree(self, key: str) -> None:
-        """The caller pressed `key`, which no collection of digits asked for and which stands for no tool: it may be
+        """Report that the caller pressed `key`, which neither a collection of digits nor a tool has used: it may be
         consent to keep the sound."""
         ...
 
     def think(self, on: bool) -> None:
-        """From now on, or no longer, the caller waits for what is said next: the line may have a sound for that."""
+        """Note whether the caller waits for what is said next: the line may play a sound meanwhile."""
         ...
 
     def set_chunk_duration(self, seconds: float, alert: float | None = None) -> None:
-        """Bring sound in pieces of about so many seconds, 0.02 to 0.3: each of them costs the same.
+        """Bring sound in chunks of about so many seconds, 0.02 to 0.3: every chunk costs the same.
 
-        20 ms that are louder than `alert`, in dBm0, are brought at once, with all that waits.
+        20 ms that are louder than `alert`, in dBm0, complete a chunk at once.
         """
         ...
 

@@ -11,16 +11,17 @@ ToolSchema = dict[str, Any]
 
 
 class ReplyForm(dict[str, Any]):
-    """A `ToolSchema` by which the model is to give its whole reply.
+    """A `ToolSchema` in whose form the model has to give its whole reply.
 
-    A provider whose server holds the text of a reply to a JSON schema has it do that: then `Text` is the JSON. Every
-    other one offers it as the tool that it is, and `ToolCall.arguments` are the JSON.
+    If the provider's server can hold a reply to a JSON schema, the JSON is the `Text` of the reply. Every other
+    provider offers the form as a tool, and the JSON is in `ToolCall.arguments`.
     """
 
     TOKENS = 3000
-    """Of such a reply at most."""
+    """Most tokens of such a reply."""
     SECONDS = 45.0
-    """For the first piece, and between two: no caller waits, and a tool call comes when all of it is written."""
+    """Seconds for the first piece, and between two pieces. No caller waits, and a tool call comes only when it is
+    complete."""
 
     @property
     def name(self) -> str:
@@ -29,7 +30,7 @@ class ReplyForm(dict[str, Any]):
 
     @property
     def strict(self) -> dict[str, Any]:
-        """Its name and schema, as OpenAI's structured outputs take them."""
+        """Name and schema of the form, as OpenAI's structured outputs take them."""
         return {"name": self.name, "schema": self["function"]["parameters"], "strict": True}
 
 
@@ -39,7 +40,7 @@ def form_in(tools: Sequence[ToolSchema]) -> ReplyForm | None:
 
 
 def patience(tools: Sequence[ToolSchema], seconds: float) -> float:
-    """The time for a piece of the reply: `seconds`, but that of the form if there is one among the tools."""
+    """Seconds for a piece of the reply: `seconds`, or the seconds of the form if one is among the tools."""
     return ReplyForm.SECONDS if form_in(tools) else seconds
 
 

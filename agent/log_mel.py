@@ -1,4 +1,5 @@
-"""The log-mel spectrogram on which Whisper and its kin were trained: 80 mels, windows of 25 ms every 10 ms, 16 kHz."""
+"""The log-mel spectrogram on which Whisper and similar models were trained: 80 mels, windows of 25 ms every 10 ms, 16
+kHz."""
 
 from typing import Any
 

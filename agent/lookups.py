@@ -28,14 +28,15 @@ class _Executor(ThreadPoolExecutor):
     """Executor of a loop whose work is done in the threads of `LOOKUPS`; asyncio takes no other kind of class."""
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have `function` called. Raises `socket.gaierror`, which every client takes for a name without an address."""
+        """Call `function` in a thread. Raises `socket.gaierror` if all threads are busy: clients treat it as a name
+        without an address."""
         try:
             return LOOKUPS.submit(function, *args, **kwargs)
         except PoolFullError as error:
             raise socket.gaierror(socket.EAI_AGAIN, str(error)) from None
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Wait for nothing: what hangs ends with the process."""
+        """Return at once: look-ups that hang end with the process."""
 
 
 def run_main(work: Coroutine[Any, Any, T]) -> T:

@@ -1,5 +1,6 @@
-"""Messages of MCP servers that are programs, one a line, of bounded length: a text encoding for the package that reads
-them, which keeps a line without end until there is no memory left.
+"""Messages of MCP servers that are programs: one message in a line, with a limit for its length.
+
+It is a text encoding for the MCP package, which would keep a line without an end until no memory is left.
 """
 
 import codecs
@@ -7,9 +8,9 @@ import codecs
 from agent.bounds import FULL
 
 ENCODING = "sipgw_mcp_lines"
-"""Name of the encoding: UTF-8, save that of a line of more than `LARGEST` bytes the rest is left out, and counted."""
+"""Name of the encoding: UTF-8, but of a line with more than `LARGEST` bytes the rest is left out, and counted."""
 LARGEST = 1 << 20
-"""Bytes of a message: of a line, of an answer by HTTP, of an event in a stream of them."""
+"""Most bytes of a message: of a line, of an answer by HTTP, of an event in a stream of events."""
 
 
 class LineDecoder(codecs.IncrementalDecoder):
@@ -19,7 +20,7 @@ class LineDecoder(codecs.IncrementalDecoder):
         super().__init__(errors)
         self._plain = codecs.getincrementaldecoder("utf-8")(errors)
         self._size = 0
-        """Bytes of the line that has begun."""
+        """Bytes of the present line so far."""
 
     def decode(self, data: bytes, final: bool = False) -> str:  # type: ignore[override]  # typeshed has all buffers
         """The text of these bytes; see `codecs.IncrementalDecoder`."""
@@ -35,7 +36,7 @@ class LineDecoder(codecs.IncrementalDecoder):
         return self._plain.decode(b"".join(kept), final)
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Forget the present line."""
         self._plain.reset()
         self._size = 0
 

@@ -16,7 +16,7 @@ class McpOptions:
     command: tuple[str, ...] = field(default=(), metadata={"hidden": True})
     """Program and arguments of a server that is run here and spoken with by stdio."""
     env: tuple[str, ...] = field(default=(), repr=False)
-    """Its environment beside PATH, HOME and the like, as ``"CRM_KEY=${CRM_KEY}"``."""
+    """Environment of that program beside PATH, HOME and the like, as ``"CRM_KEY=${CRM_KEY}"``."""
     url: str = ""
     """Address of a server that is spoken with by streamable HTTP."""
     headers: tuple[str, ...] = field(default=(), repr=False)

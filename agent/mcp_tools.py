@@ -1,7 +1,8 @@
 """MCP servers as a source of tools, by the official client (https://modelcontextprotocol.io, optional extra ``mcp``).
 
-A server is connected to once, for all calls of an agent, and again when it is lost; meanwhile its tools fail in words.
-What the model writes is validated by the tool's own JSON schema before it leaves.
+There is one connection to a server for all calls of an agent. If it is lost, it is made again; meanwhile the server's
+tools return an error text. The arguments that the model writes are validated by the tool's own JSON schema before they
+are sent.
 """
 
 import asyncio
@@ -32,23 +33,23 @@ from agent.tools import KEY, RESULT_LIMIT, Tool, ToolError, UnknownOutcome
 log = structlog.get_logger()
 
 REFRESH = 60.0
-"""Seconds after which the server is asked again what tools it has, which also shows whether it is there."""
+"""Seconds after which the server is asked again for its tools, which also shows whether the connection works."""
 STARTS = 60.0
 """Seconds that a server which is a program has to start: `npx` and `uvx` download it the first time."""
 RETRY_FIRST, RETRY_LONGEST = 0.5, 30.0
-"""Seconds until it is connected to again; they double with each failure in a row."""
+"""Seconds before the next try to connect; they double with each failure in a row, up to the second value."""
 MOST_TOOLS = 100
-"""Tools that are taken of one server."""
+"""Most tools of one server that are used."""
 MOST_SCHEMA = 20_000
 """Characters of the schema of a tool; one with more is left out."""
 MOST_PARTS = 1000
-"""Objects and lists in it: to check each takes half a millisecond."""
+"""Most objects and lists in such a schema: to check each of them takes half a millisecond."""
 SCHEMAS = Pool("the schemas of MCP servers", workers=1, waiting=64)
 """For checking schemas, which takes up to half a second for one."""
 MOST_TEXT = 1000
 """Characters of a description."""
 _BLANK = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
-"""The end of an event in a stream of them (HTML standard, section 9.2.5)."""
+"""The end of an event in a stream of events (HTML standard, section 9.2.5)."""
 
 
 class McpServer:
@@ -56,16 +57,17 @@ class McpServer:
 
     def __init__(self, options: McpOptions) -> None:
         self.tools: list[Tool] = []
-        """Tools that may be called; those known from before while the server is away."""
+        """Tools that may be called. While the server is away, they are those from before."""
         self._options = options
         self._known: dict[str, tuple[Any, Tool | None]] = {}
-        """Offers of the server by their names, and the tools that were made of them."""
+        """What the server offers, by name, with the tool that was made of each offer; None for an offer that was left
+        out."""
         self._client: Any = None
         self._connected = asyncio.Event()
         self._lost = asyncio.Event()
 
     async def ready(self) -> None:
-        """Wait until it is connected to; one that is down is waited for no longer than its limit."""
+        """Wait until the server is connected, but no longer than `McpOptions.connect_limit`."""
         try:
             async with asyncio.timeout(self._options.connect_limit):
                 await self._connected.wait()
@@ -73,7 +75,7 @@ class McpServer:
             log.warning("MCP server not ready", server=self._options.name)
 
     async def keep(self) -> None:
-        """Be connected, as far as possible, for ever."""
+        """Keep the server connected, for ever: after each loss connect again."""
         wait = RETRY_FIRST
         while True:
             try:
@@ -180,7 +182,8 @@ class McpServer:
         return Tool(own, about, function, arguments, options.timeout, side_effect=changes, confirm=confirm)
 
     async def _call(self, name: str, arguments: dict[str, Any], *, again: bool) -> Any:
-        """Call a tool; if the connection is lost in it, `again` on the next one. The tool's time limit bounds it."""
+        """Call a tool. If the connection is lost meanwhile, and `again` is true, call it on the next connection. The
+        tool's time limit bounds all tries."""
         while True:
             await self._reached()
             client = self._client
@@ -215,8 +218,9 @@ REFUSED = (-32601, -32602)
 
 
 class _BoundedBody(httpx2.AsyncByteStream):
-    """A body of an answer. Reading it raises what the package takes for an answer that it cannot read: if it, or an
-    event of a stream, has more than `LARGEST` bytes, or if it is packed, for of that little may become much."""
+    """Limits the body of an answer. It raises what the package takes for an answer that it cannot read, if the body, or
+    an event of a stream, has more than `LARGEST` bytes. It does so for a packed body, too, because a few packed bytes
+    may become very many."""
 
     def __init__(self, body: httpx2.AsyncByteStream, packed: bool, streamed: bool) -> None:
         self._body, self._packed, self._streamed = body, packed, streamed
@@ -239,7 +243,7 @@ class _BoundedBody(httpx2.AsyncByteStream):
 
 
 async def _bound(response: httpx2.Response) -> None:
-    """Have the body that is still to be read refused if it is too large."""
+    """Let reading the body of `response` fail if it is too large."""
     packed = response.headers.pop("content-encoding", "identity").strip().lower() != "identity"
     streamed = response.headers.get("content-type", "").lower().startswith("text/event-stream")
     assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101  an asynchronous client has such
@@ -247,7 +251,8 @@ async def _bound(response: httpx2.Response) -> None:
 
 
 UNCHECKED = ("pattern", "patternProperties", "unevaluatedItems", "unevaluatedProperties", "uniqueItems")
-"""Keywords of a schema that the server checks alone: one regular expression of its could take the loop for hours."""
+"""Keywords of a schema that only the server checks: one of its regular expressions could occupy the event loop for
+hours."""
 MOST_CHECKS = 10_000
 """Keywords of a schema that are checked in one call; references may lead round in a circle."""
 _CHECKS: ContextVar[Iterator[int]] = ContextVar("checks")
@@ -259,7 +264,7 @@ def _counted(name: str, check: Callable[..., Any]) -> Callable[..., Any]:
         if next(_CHECKS.get()) > MOST_CHECKS:
             raise RecursionError
         if name == "additionalProperties" and "patternProperties" in schema:
-            return ()  # which those are, only the regular expressions say
+            return ()  # only the regular expressions tell which properties those are
         return check(validator, value, instance, schema)
 
     return counted
@@ -321,7 +326,7 @@ def arguments_of(schema: Mapping[str, Any]) -> type[RootModel[dict[str, Any]]]:
 
 
 def _parts(schema: Any) -> int:
-    """How many objects and lists it has, itself included. Raises `RecursionError`."""
+    """Number of objects and lists in `schema`, itself included. Raises `RecursionError`."""
     if not isinstance(schema, Mapping | list):
         return isinstance(schema, bool)  # as a schema of its own
     return 1 + sum(map(_parts, schema.values() if isinstance(schema, Mapping) else schema))
@@ -344,7 +349,7 @@ def _value(result: Any) -> Any:
 
 
 def _cause(error: BaseException) -> str:
-    """The first of what an exception group holds, in words."""
+    """The first error in an exception group, as text."""
     error = first(error)
     return f"{type(error).__name__}: {error}"
 

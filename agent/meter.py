@@ -21,17 +21,19 @@ T = TypeVar("T")
 REPORTED = 5.0
 """Seconds of sound that are reported at a time."""
 CHARACTERS_PER_TOKEN = 4
-"""Of a reply that was broken off, or whose server tells no usage; English text has about that many."""
+"""Characters in a token of English text, about: for a reply that was broken off, or whose server reports no usage."""
 
 UsageReport = Callable[[Used], None]
 METER: ContextVar[UsageReport] = ContextVar("meter", default=lambda used: None)
-"""Is told what the call uses that this code runs for. Set it by `meter`."""
+"""Called with what the current task or code uses from a provider. Set it by `meter`."""
 
 
 def meter(report: Callable[[Used], None]) -> None:
-    """Tell `report` what this code uses from now on: a method of what holds the call as long as the call is there.
+    """Report to `report` what the current context uses from now on. If `report` is a method, its object is held only
+    weakly.
 
-    The connections that are opened meanwhile outlive the call and keep this context, so it holds the call weakly.
+    Connections that are opened in this context outlive the call and keep the context, so it must not keep the call
+    alive.
     """
     told: Callable[[], Callable[[Used], None] | None]
     told = WeakMethod(report) if isinstance(report, MethodType) else lambda: report
@@ -44,20 +46,20 @@ def meter(report: Callable[[Used], None]) -> None:
 
 
 SENT_AGAIN: ContextVar[Callable[[], None]] = ContextVar("sent again", default=lambda: None)
-"""Counts what a provider is being asked for once more."""
+"""Called when a provider's client sends the same request once more."""
 
 
 def sent_again() -> None:
-    """Have what is being asked counted once more: for a provider's client that sends the same a second time by itself,
-    after the first may have reached the service, which bills both."""
+    """Count the present request once more. Call it in a provider's client that itself repeats a request after the first
+    may have reached the service, which bills both."""
     SENT_AGAIN.get()()
 
 
 async def _asked(stream: AsyncGenerator[T, None], again: Callable[[], None]) -> AsyncGenerator[T, None]:
-    """Pass `stream` on; `sent_again` calls `again` in all that it does."""
+    """Pass `stream` on; a `sent_again` inside the stream calls `again`."""
     async with aclosing(stream):
         while True:
-            before = SENT_AGAIN.set(again)  # for this step alone: between them the reader's code runs in this context
+            before = SENT_AGAIN.set(again)  # only for this step: between two steps the reader's code runs here
             try:
                 piece = await anext(stream)
             except StopAsyncIteration:
@@ -68,7 +70,7 @@ async def _asked(stream: AsyncGenerator[T, None], again: Callable[[], None]) -> 
 
 
 class MeteredStt(SttWrapper):
-    """STT whose sound is counted, as that of the product `by`."""
+    """STT whose seconds of sound are counted, under the product name `by`."""
 
     def __init__(self, stt: SpeechToText, report: UsageReport, by: str = "") -> None:
         super().__init__(stt)
@@ -101,9 +103,10 @@ class MeteredStt(SttWrapper):
 
 
 class MeteredLlm(LlmWrapper):
-    """A model whose tokens are counted, as those of the product `by`; without `report` for whichever call asks it.
+    """A model whose tokens are counted, under the product name `by`. Without `report` they count for the call that
+    asks.
 
-    One that refuses or cannot be reached uses nothing; one that takes too long may be at work.
+    A model that refuses or cannot be reached uses nothing; a model that takes too long may have used tokens.
     """
 
     def __init__(self, llm: LanguageModel, report: UsageReport | None = None, by: str = "") -> None:
@@ -142,7 +145,7 @@ class MeteredLlm(LlmWrapper):
 
 
 class ChargedLlm(LlmWrapper):
-    """A model that one call asks, from whichever task: `report` is told what is used."""
+    """A model for one call, which any task may ask: `report` gets its use."""
 
     def __init__(self, llm: LanguageModel, report: UsageReport) -> None:
         super().__init__(llm)
@@ -162,11 +165,11 @@ def _length(message: Message) -> int:
 
 
 class MeteredTts(TtsWrapper):
-    """A voice whose characters are counted, as those of the product `by`, whether anybody hears them or not.
+    """A voice whose characters are counted, under the product name `by`, even if nobody hears them.
 
-    They count from the first sound on, and at the latest when nobody waits for it any more: the provider makes all of a
-    sentence that it has taken, each time that it is sent (see `sent_again`). One that refuses or cannot be reached uses
-    nothing.
+    The characters count from the first sound on, and at the latest when nobody waits for the sound any more. The
+    provider makes all sound of a sentence that it has accepted, each time that it is sent (see `sent_again`). A
+    provider that refuses or cannot be reached uses nothing.
     """
 
     def __init__(self, tts: TextToSpeech, report: UsageReport, by: str = "") -> None:
@@ -198,7 +201,7 @@ class MeteredTts(TtsWrapper):
 
 
 def metered_stt(make: Callable[[], SpeechToText], by: str) -> Callable[[], SpeechToText]:
-    """Makes STT whose sound is counted for the call that they are made in."""
+    """A function that makes STT whose sound is counted for the call in whose context it is made."""
     return lambda: MeteredStt(make(), METER.get(), by)
 
 

@@ -23,9 +23,9 @@ Length = Annotated[int, Field(description="How many digits or letters it has; 0 
 def pacing(
     turns: Callable[[], TurnMachine], asked: Callable[[str], None], setting: Callable[[], FormSetting] = FormSetting
 ) -> tuple[Callable[[Expected], None], list[Tool]]:
-    """Function that notes an expected answer with the turn machine of the call, and the tools `expect` and `wait`.
+    """A function that sets the expected answer in the call's turn machine, and the tools `expect` and `wait`.
 
-    `asked` is told what the agent says when something is expected. `setting` tells how numbers are read.
+    `asked` is called with the agent's words when an answer is expected. `setting` returns how numbers are read.
     """
 
     def note(expected: Expected) -> None:

@@ -13,7 +13,7 @@ from agent.records import Part
 log = structlog.get_logger()
 
 Broken = tuple[Part, ProviderError]
-"""Which of them cannot be used, and why."""
+"""The part that cannot be used, and the error."""
 
 
 class ProviderSession(Protocol):

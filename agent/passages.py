@@ -13,30 +13,28 @@ class Passage(NamedTuple):
     heading: str
     """The headings above it, the outermost first; empty for none."""
     chunk: int
-    """Its number within the file, from 1."""
+    """Number of the passage within the file, from 1."""
     text: str
     score: float
-    """Its likeness to the words that it was found for."""
+    """Likeness of the passage to the words for which it was found."""
     agent: str = ""
-    """The agent whose documents it is in."""
+    """The agent that has the document."""
 
     @property
     def name(self) -> str:
-        """Name that distinguishes the passage from others, also from those of another agent and of the same place at
-        another time.
-        """
+        """A name that no other passage has: neither one of another agent, nor an older text of the same place."""
         text = f"{self.agent}\0{self.heading}\0{self.text}".encode("utf-8", "replace")
         return f"{self.file}#{self.chunk}-{hashlib.sha256(text).hexdigest()[:8]}"
 
     @property
     def source(self) -> dict[str, Any]:
-        """For records: where it stands, without its text."""
+        """The place of the passage for records, without its text."""
         return {"file": self.file, "heading": self.heading, "chunk": self.chunk, "score": round(self.score, 3)}
 
 
 Find = Callable[[Sequence[str]], Awaitable[Sequence[Passage]]]
-"""Finds what fits the caller's last words; words before them may tell what they are about. It raises nothing and is
-quick: a caller waits."""
+"""Finds passages that fit the caller's last words, the last of the given texts; the texts before may tell what they are
+about. It raises nothing and is quick: a caller waits."""
 
 
 async def nothing(words: Sequence[str]) -> Sequence[Passage]:
@@ -54,7 +52,8 @@ your own short words for the ear, without names of files. If neither they nor a 
 
 
 def with_passages(words: str, passages: Iterable[Passage], known: set[str]) -> str:
-    """The caller's `words` with what was found. What is `known` already is only named; the rest is known then."""
+    """The caller's `words` with the passages after them. Passages that are `known` come without their text; the others
+    become known."""
     lines = []
     for one in passages:
         told: dict[str, Any] = {"id": one.name, "heading": one.heading}

@@ -24,7 +24,8 @@ class Persona:
     again: str = _EN["again"]
     """Said when the caller spoke, and nothing was understood."""
     hardly: str = _EN["hardly"]
-    """Said when that happens again: there is too much noise, or the caller is too far from the telephone."""
+    """Said when the caller is not understood a second time: there is too much noise, or the caller is too far from the
+    telephone."""
     goodbye: str = _EN["goodbye"]
     """Said when the model hangs up without a word."""
     goodbye_silence: str = _EN["goodbye_silence"]
@@ -32,19 +33,19 @@ class Persona:
     apology: str = _EN["apology"]
     """Said when a provider fails, before the call ends."""
     connecting: str = _EN["connecting"]
-    """Said instead when somebody else is to take the caller; the apology only if nobody can."""
+    """Said instead of the apology when somebody else is to take the caller. The apology follows only if nobody can."""
     not_connected: str = _EN["not_connected"]
     """Said when a transfer failed; then the conversation goes on."""
     keys: Mapping[str, str] = field(default_factory=dict)
-    """Keys that stand for a tool without arguments, by its name; the ``say`` of its result is said."""
+    """Tools without arguments, by the key that runs each of them; the agent says the ``say`` of the result."""
     not_done: str = _EN["not_done"]
-    """Said when such a tool fails."""
+    """Said when a tool that was run by a key fails."""
     emergency: str = ""
     """Result of the tool `emergency`: the agent cannot call the emergency services. Empty: there is no such tool."""
     opening: str = ""
-    """Said when it takes a call over from another agent; empty: it goes on as if nothing had happened."""
+    """Said when the agent takes a call over from another agent; empty: it goes on without such words."""
     translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Sentences of these names in other languages, by ISO 639-1 code."""
+    """Translations of these sentences, by ISO 639-1 code and by name."""
 
     def speaking(self, language: str) -> "Persona":
         """The same agent in `language`, as far as there are translations."""

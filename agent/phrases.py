@@ -1,7 +1,7 @@
 """Short phrases by language: backchannels, greetings, yes and no.
 
-The lists are by ear and short on purpose: a word that is missing costs a pause of the agent, a wrong one an answer.
-Sans-IO.
+The lists were made by ear and are short on purpose. A missing word only makes the agent pause; a wrong word makes it
+ignore an answer. Sans-IO.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ class Phrases:
     assent: frozenset[str] = frozenset()
     """Phrases that mean "I am listening" while the agent speaks, and "yes" after a question of the agent."""
     digits: frozenset[str] = frozenset()
-    """Digits, and what stands between the parts of an address, as words."""
+    """Words for digits, and for the signs between the parts of an address."""
     refusal: frozenset[str] = frozenset()
     """Phrases that mean "no" to a question."""
     readiness: frozenset[str] = frozenset()
@@ -50,7 +50,7 @@ def _phrases(text: str) -> frozenset[str]:
 
 
 def _joined(one: str, other: str) -> frozenset[str]:
-    """Every word that is one of the first and one of the others in one."""
+    """Every word that joins a word of `one` and a word of `other`."""
     return frozenset(first + second for first in one.split() for second in other.split())
 
 
@@ -212,7 +212,7 @@ PHRASES = {
 
 
 def phrases_of(languages: Iterable[str]) -> Phrases:
-    """The words of all `languages` together. Raises `ValueError` for one that there are no words for."""
+    """The words of all `languages` together. Raises `ValueError` for a language without words."""
     chosen = []
     for code in languages:
         if code not in PHRASES:

@@ -1,4 +1,4 @@
-"""HTTP requests to hosts that others name: the address is checked, and the checked address is the one that is asked."""
+"""HTTP requests to hosts that strangers name: the address is checked, and the request goes to exactly this address."""
 
 import contextlib
 import ipaddress
@@ -14,13 +14,13 @@ from agent.pool import Pool
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-"""Addresses that stand for those of IPv4 (RFC 6052)."""
+"""IPv6 addresses that stand for IPv4 addresses (RFC 6052)."""
 
 _TRANSLATED = (_NAT64, ipaddress.ip_network("::/96"), ipaddress.ip_network("::ffff:0:0:0/96"))
-"""These, and old ways to write addresses of IPv4 (RFC 4291 §2.5.5.1, RFC 2765 §2.1)."""
+"""IPv6 addresses that stand for IPv4 addresses, with the old ways to write them (RFC 4291 §2.5.5.1, RFC 2765 §2.1)."""
 
 _LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
-"""The same, by a translator of the own network (RFC 8215)."""
+"""IPv6 addresses that stand for IPv4 addresses through a translator of the own network (RFC 8215)."""
 
 _INSIDE = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")))
 """Networks that `is_global` takes for public in some versions of Python: addresses of one network (RFC 6890, RFC 8215,
@@ -40,7 +40,7 @@ and Oracle."""
 MOST = 4
 """Addresses of a name that are tried."""
 ATTEMPT = 1.0
-"""Seconds in which an address must be connected if there is another one, or less by the limit of the client."""
+"""Seconds to connect to an address if there is another one; less if the client's limit is lower."""
 
 
 class PrivateAddress(Exception):  # noqa: N818  an outcome
@@ -56,9 +56,9 @@ def public(address: str) -> bool:
 
 
 def not_of_cloud(address: str) -> bool:
-    """Whether `address` may also be private, and is not one at which clouds tell a machine its secrets.
+    """Whether `address` is no address at which clouds tell a machine its secrets; it may be private.
 
-    What stands for an address of IPv4 must stand for a public one (RFC 6052 §3.1, RFC 3056 §2).
+    An IPv6 address that stands for an IPv4 address must stand for a public one (RFC 6052 §3.1, RFC 3056 §2).
     """
     found = ipaddress.ip_address(address)
     plain = getattr(found, "ipv4_mapped", None) or found
@@ -68,7 +68,7 @@ def not_of_cloud(address: str) -> bool:
 
 
 def anywhere(address: str) -> bool:
-    """All addresses may be asked: the owner names them."""
+    """Allow every address: the operator has named the host."""
     return True
 
 
@@ -81,7 +81,7 @@ def _meant(found: Address) -> Address:
 
 
 async def addresses_of(names: Pool, host: str, port: int, allowed: Callable[[str], bool] = public) -> list[str]:
-    """The addresses of `host` that are `allowed`, the versions of IP in turn, in the order of the system.
+    """The `allowed` addresses of `host`, in the order of the system, with the versions of IP in turn.
 
     Raises `PrivateAddress`, `OSError`, `UnicodeError`, `PoolFullError`.
     """
@@ -102,9 +102,9 @@ async def ask(
     allowed: Callable[[str], bool] = public,
     **more: Any,
 ) -> httpx2.Response:
-    """The answer of `url`, its body still to be read, from the first of the `allowed` addresses of its host that can be
-    connected. `names` looks them up. No redirection is followed. Raises what `addresses_of` does, `httpx2.HTTPError`.
-    """
+    """The answer of `url`, with its body still to be read, from the first `allowed` address of the host that can be
+    connected. `names` is the pool for the look-up. No redirection is followed. Raises the errors of `addresses_of`, and
+    `httpx2.HTTPError`."""
     auth = more.pop("auth", httpx2.USE_CLIENT_DEFAULT)
     port = url.port or (443 if url.scheme == "https" else 80)
     *others, last = await addresses_of(names, url.host, port, allowed)

@@ -1,7 +1,7 @@
-"""Threads for blocking work: a bounded pool for each kind, so that a kind that hangs does not delay the others.
+"""Threads for blocking work: a bounded pool for each kind of work, so that work that hangs does not delay other kinds.
 
-The name resolution that asyncio does by itself has such a pool too (`agent.lookups`). Nothing uses the usual executor
-of a loop: its threads are few, and all that is given to it waits in one queue without a bound.
+The name resolution inside asyncio has such a pool, too (`agent.lookups`). Nothing uses the usual executor of an event
+loop: it has few threads, and all work waits in one queue without a limit.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 POOLS: dict[str, "Pool"] = {}
-"""All pools by name, for those who watch them."""
+"""All pools by name, for monitoring."""
 
 
 class NotBegun(Exception):  # noqa: N818  what is known of the work, not a fault of its own
@@ -29,13 +29,14 @@ class NotBegun(Exception):  # noqa: N818  what is known of the work, not a fault
 
 
 class PoolFullError(NotBegun):
-    """All threads of a kind of work are busy and no more may wait. The message says so."""
+    """All threads of a pool are busy, and no more work may wait. The message names the pool."""
 
 
 class Pool:
-    """The threads for one kind of work; any event loop may give them some.
+    """The threads for one kind of work; every event loop may give work to them.
 
-    They begin when there is work, and are daemons: work that never returns does not keep the process from ending.
+    Threads are started when there is work. They are daemons: work that never returns does not keep the process from
+    ending.
     """
 
     def __init__(self, name: str, workers: int, waiting: int) -> None:
@@ -44,9 +45,9 @@ class Pool:
         self.workers = workers
         self.waiting = waiting
         self.refused = 0
-        """Pieces of work that found it full."""
+        """Pieces of work that were refused because the pool was full."""
         self.busy = 0
-        """Threads that work."""
+        """Threads that work at the moment."""
         self.awaited = 0
         """Tasks that wait for the result of their work."""
         self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
@@ -88,15 +89,15 @@ class Pool:
         return work
 
     def _give_up(self, work: Future[Any]) -> None:
-        if work.cancelled():  # it gives its place up
+        if work.cancelled():  # the work gives up its place
             with self._changed:
                 self._queue = deque(one for one in self._queue if one[0] is not work)
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` in a thread, with this task's context variables. Raises what it raises, and `PoolFullError`.
 
-        Who is cancelled no longer waits for it: what has not begun never does, and the cancellation has `NotBegun` as
-        its cause (see `not_begun`); what has begun runs on, and occupies its thread.
+        A cancelled task no longer waits. Work that has not begun is never begun; the cancellation then has `NotBegun`
+        as its cause (see `not_begun`). Work that has begun goes on, and occupies its thread.
         """
         work = self.submit(function, *args, **kwargs)
         self.awaited += 1
@@ -124,7 +125,7 @@ class Pool:
         if begun := work.set_running_or_notify_cancel():
             try:
                 result = call()
-            except StopIteration as error:  # which no future can hold
+            except StopIteration as error:  # no future can hold a StopIteration
                 failed = RuntimeError("StopIteration")
                 failed.__cause__ = error
             except BaseException as error:  # noqa: BLE001  it is raised where it was asked for
@@ -141,7 +142,7 @@ def awaited() -> int:
 
 
 def not_begun(error: BaseException) -> bool:
-    """Whether work was not begun, by what was raised for it, also as a `TimeoutError` of ``asyncio.timeout``."""
+    """Whether `error` shows that its work was not begun; it may also be a `TimeoutError` of ``asyncio.timeout``."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, NotBegun):
         cause = cause.__cause__
@@ -149,13 +150,12 @@ def not_begun(error: BaseException) -> bool:
 
 
 LOADING = Pool("what is loaded once", workers=2, waiting=64)
-"""For packages, models and certificates that take seconds the first time."""
+"""Threads for loading packages, models and certificates, which takes seconds the first time."""
 
 
 class Loaded(Generic[T]):
-    """Resource that takes long to load the first time: once, in the threads of `LOADING`, however many need it at a
-    time.
-    """
+    """Resource that takes long to load. It is loaded only once, in the threads of `LOADING`, even if several need it at
+    a time."""
 
     def __init__(self, name: str, load: Callable[[], T]) -> None:
         """`name` is for the log, which tells why it could not be loaded."""
@@ -164,7 +164,7 @@ class Loaded(Generic[T]):
         self._work: Future[T] | None = None
 
     def begin(self) -> None:
-        """Have it loaded, without waiting for it; once more if that has failed. Raises `NotBegun`."""
+        """Begin to load the resource, without waiting; again if that has failed before. Raises `NotBegun`."""
         if self._work is None or (self._work.done() and self._work.exception() is not None):
             self._work = LOADING.submit(self._load)
             self._work.add_done_callback(self._report)
@@ -175,6 +175,6 @@ class Loaded(Generic[T]):
 
     @property
     def value(self) -> T | None:
-        """It; None until it is loaded."""
+        """The resource; None until it is loaded."""
         work = self._work
         return work.result() if work is not None and work.done() and work.exception() is None else None

@@ -10,18 +10,18 @@ from agent.stt import AudioInput, Onset, Transcript
 
 @dataclass(frozen=True)
 class Brief:
-    """The settings of a session."""
+    """The settings with which a session begins."""
 
     instructions: str
     """The system prompt."""
     greeting: str = ""
     """First words, word for word; empty: the caller begins."""
     tools: Sequence[ToolSchema] = ()
-    """As for a `agent.llm.LanguageModel`."""
+    """The tools, in the form of `agent.llm.LanguageModel.reply`."""
 
 
 class Answering(NamedTuple):
-    """A reply follows: the caller's turn is complete, or we asked for the reply."""
+    """The provider is about to reply: the caller's turn is complete, or the gateway has asked for the reply."""
 
 
 class ReplyAudio(NamedTuple):
@@ -43,7 +43,7 @@ class ReplyWords(NamedTuple):
 
 
 class ReplyEnded(NamedTuple):
-    """Nothing more follows of a reply. `complete` is False when it was interrupted or failed."""
+    """The end of a reply. `complete` is False if it was interrupted or failed."""
 
     reply: str
     complete: bool
@@ -55,7 +55,7 @@ class Consumed(NamedTuple):
     unit: Literal["seconds", "tokens_in", "tokens_out", "audio_tokens_in", "audio_tokens_out"]
     amount: float
     product: str = ""
-    """Product whose price applies, if that is another one's than the session's."""
+    """Product whose price applies, if it differs from `RealtimeModel.product`."""
 
 
 class Reopened(NamedTuple):
@@ -63,7 +63,8 @@ class Reopened(NamedTuple):
 
 
 RealtimeEvent = Onset | Transcript | Answering | ReplyAudio | ReplyWords | ReplyEnded | ToolCall | Consumed | Reopened
-"""After `Onset` the line should fall silent and `cut` be told how far the reply had come."""
+"""Events of a session. After `Onset` the line should fall silent, and `RealtimeModel.cut` be told how much of the reply
+was played."""
 
 
 def exactly(text: str) -> str:
@@ -76,7 +77,7 @@ class RealtimeModel(AudioInput, Protocol):
 
     @property
     def product(self) -> str:
-        """Name by which it is priced: provider and model."""
+        """Name of provider and model, by which prices are found."""
         ...
 
     async def open(self) -> None:
@@ -88,7 +89,7 @@ class RealtimeModel(AudioInput, Protocol):
         ...
 
     def cut(self, reply: str, samples: int) -> None:
-        """Note that of `reply` only `samples` were played; nothing more of it is reported."""
+        """Tell the session that only `samples` of `reply` were played; the session reports nothing more of it."""
         ...
 
     def hush(self) -> None:
@@ -103,14 +104,14 @@ class RealtimeModel(AudioInput, Protocol):
         ...
 
     def prompt(self, instructions: str, *, aside: bool = False) -> None:
-        """Have something said now, such as a reminder that somebody is waiting.
+        """Have the session say something now, for example a reminder that somebody is waiting.
 
-        `aside` is for what is said while a tool runs, and belongs to no turn.
+        Use `aside` for words while a tool runs: they belong to no turn.
         """
         ...
 
     def tell(self, text: str) -> None:
-        """Take `text` as what the caller said, such as the keys they pressed; a reply follows."""
+        """Take `text` as words of the caller, for example the keys that they pressed; a reply follows."""
         ...
 
     def instruct(self, instructions: str) -> None:
@@ -123,16 +124,16 @@ class RealtimeModel(AudioInput, Protocol):
 
 
 class RenewableRealtime(RealtimeModel, Protocol):
-    """Speech-to-speech model of one call: another session of a provider follows one that is lost, or is not wanted."""
+    """Speech-to-speech model of one call. If its session is lost or is no longer wanted, another session follows."""
 
     brief: Callable[[], Brief]
     """Brief of the next session; to be set before `open`."""
 
     @property
     def full_duplex(self) -> bool:
-        """Whether the session decides alone when it falls silent: its sound is neither held back nor discarded for the
-        sound that the caller makes. Its `Onset` comes when nothing more of it is to be heard. A session says so by an
-        attribute of this name; one without it does not."""
+        """Whether the session itself decides when it falls silent. Its sound is then neither held back nor discarded
+        when the caller makes a sound. Its `Onset` comes when no more of its sound is to be heard. A session declares
+        this by an attribute of this name; without the attribute the value is False."""
         ...
 
     def give_up(self, problem: str) -> None:
@@ -140,5 +141,5 @@ class RenewableRealtime(RealtimeModel, Protocol):
         ...
 
     def renew(self, agent: str) -> None:
-        """Have another session follow, of the providers of this agent, with the brief as it is then; see `Reopened`."""
+        """Replace the session by one of the providers of this agent, with the brief at that time; see `Reopened`."""
         ...

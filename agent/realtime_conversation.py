@@ -1,7 +1,9 @@
-"""The conversation with a speech-to-speech provider. It decides about turns; we own the line, the tools, the history.
+"""The conversation with a speech-to-speech provider. The provider decides about turns; the gateway owns the line, the
+tools and the history.
 
-When a sound begins locally, we stop the playout at once, as in a cascade. When the provider reports speech too, both
-sides forget the audio that was not played. `agent.base_conversation` does all else: limits, silence, keys, transfer.
+When the caller's sound begins, the playout stops at once, as in a cascade. When the provider reports speech, too, both
+sides forget the sound that was not played. `agent.base_conversation` does everything else: limits, silence, keys,
+transfer.
 """
 
 import asyncio
@@ -40,18 +42,19 @@ from agent.turn_taking.table import State
 COVERED_WITHIN = 2.8
 """Seconds after their last sound within which the caller hears something, if it is only that it takes a moment."""
 COVERED_SOON = 0.5
-"""Seconds that a session has at least to begin, when much of that time is over."""
+"""Least seconds that a session has to begin a reply, if much of `COVERED_WITHIN` is over."""
 RECAP = 6000
-"""Letters of what was said that a session is told which takes the place of another."""
+"""Most letters of the conversation so far that are told to a session that replaces another."""
 GO_ON = "There was a fault on the line. Go on: answer what the caller said last; repeat nothing that they have heard."
 AGAIN = "There was a fault on the line while the caller spoke. Ask them to say their last sentence again."
 TAKEN_OVER = "You have just taken the call over. {opening}Go on with the caller at once, as the last result tells you."
 FOLLOW = "If the caller goes on in another language that you speak, call switch_language before you answer."
-"""Nobody else notices: the session does not say in which language its caller speaks."""
+"""For the prompt: only the model can notice the language, because the session does not report the caller's language."""
 CORRECTED = "What came of the last thing that you decided about this call: {result}"
 OPENING = 'Begin with exactly this: "{opening}" '
 ASKED_AFTER = 2.0
-"""Seconds after that in which it still may; then it is prompted."""
+"""Seconds that the session still has to answer after the caller has heard a sound for the wait; then the caller is
+asked again."""
 NOBODY = '{"error": "a recording, or somebody else, is on the line; nothing was done"}'
 DEAF = (State.ANNOUNCING, State.CLOSING)
 """States in which the provider gets silence to hear: it would interrupt what nobody may interrupt."""
@@ -77,9 +80,9 @@ class RealtimeConversation(BaseConversation):
         self._speech_output = RealtimeOutput(line, session)
         self._session = session
         self._playing = role.name, role.languages[0]
-        """Agent that the session plays, and its language."""
+        """Name and language of the agent that the session plays."""
         self._handed_over = False
-        """Whether the next session is that of another agent."""
+        """Whether the next session belongs to another agent."""
         agent = Agent(
             toolbox=Toolbox((), call), history=History(role.persona.prompt), speech_output=self._speech_output,
             call_ending=CallEnding(people=people or {}), report=self._report, spawn=self._spawn,
@@ -94,17 +97,17 @@ class RealtimeConversation(BaseConversation):
         session.brief = self._brief
         agent.corrected = self._correct
         self._correction = ""
-        """Result of a tool that the session was told, and that turned out otherwise."""
+        """The true result of a tool, if it differs from the one that the session was told."""
         self._opening = role.persona.notice or role.persona.greeting
-        """First words of the session, as long as nobody has asked for it."""
+        """First words of the session, until a reply for them has begun."""
         self._current: RealtimeReply | None = None
         self._onset: float | None = None
         """Where in the sound the caller began, if nothing has been answered since."""
         self._words = ""
         """Words of the caller, until they are answered."""
         self._answered: tuple[UserTurn, RealtimeReply | None] | None = None
-        """Turn that was answered last, and the answer; if somebody has taken the caller since, one that nobody reads:
-        words that are written down late were said to them."""
+        """The turn that was answered last, and its reply. If somebody has taken the caller since then, it is an empty
+        turn that nobody reads: words that are written down late were said to that person."""
         self._unwanted = ""
         """The last reply that was thrown away because nobody wants it."""
 
@@ -125,7 +128,7 @@ class RealtimeConversation(BaseConversation):
         return Brief(told, "" if recap else self._opening, self._agent.toolbox.schemas)
 
     def _told(self, prompt: Message) -> str:
-        """The instructions of the session."""
+        """The instructions for the session: the `prompt`, and what changes during the call."""
         follow = FOLLOW if len(self._active.languages.known) > 1 else ""
         return "\n\n".join(part for part in (prompt["content"], follow, self._correction) if part)
 
@@ -134,10 +137,10 @@ class RealtimeConversation(BaseConversation):
             self._turn_log.current.sources += [one.source for one in passages]
 
     def _correct(self, call: str, result: str, failed: bool) -> None:
-        """A tool turned out otherwise: let the session know.
+        """Tell the session that the result of a tool turned out to be different.
 
-        A failure that was not told before is the result. All else is an instruction: a result would have to be answered
-        with words, which nobody is to hear while it rings.
+        A failure whose result was not told before is told as the result. Everything else is told as an instruction: the
+        session would have to answer a result in words, which nobody must hear while a person is being called.
         """
         answers = failed and call in self._speech_output.unanswered
         correction = "" if answers else CORRECTED.format(result=result)
@@ -182,11 +185,11 @@ class RealtimeConversation(BaseConversation):
         super()._away(event)
 
     def _expect(self, said: str) -> None:
-        """The session knows what it says."""
+        """Do nothing: the session knows its own words."""
 
     def _notice(self, changes: list[Change]) -> None:
-        """A full-duplex session hears the caller while it speaks, and judges by itself what their sounds mean. What it
-        says comes as evenly as it hears."""
+        """Take changes of the caller's sound, unless the session is full-duplex: then it judges the sound itself, and
+        needs it in short, even chunks."""
         self._listening.even = self._session.full_duplex
         if not self._listening.even:
             super()._notice(changes)
@@ -221,7 +224,7 @@ class RealtimeConversation(BaseConversation):
                 self._output(event)
 
     def _follow_unheard(self, event: RealtimeEvent) -> None:
-        """Know whether the caller has begun a turn that may not be over when somebody else gives them back."""
+        """Note, while somebody else speaks with the caller, whether the caller has begun a turn that is not over."""
         match event:
             case Onset(at):
                 self._onset = at
@@ -231,7 +234,7 @@ class RealtimeConversation(BaseConversation):
                 self._onset = None
 
     def _ignore(self, event: RealtimeEvent) -> bool:
-        """Keep the session from an answer that nobody wants; returns whether there is nothing else to do."""
+        """Drop an answer of the session that nobody wants; returns whether the event is done with."""
         match event:
             case ReplyAudio(reply) | ReplyWords(reply) if self._floor.replying is None:
                 if reply != self._unwanted:
@@ -245,7 +248,8 @@ class RealtimeConversation(BaseConversation):
         return isinstance(event, Onset | Answering)
 
     def _written_down(self, heard: Transcript) -> None:
-        """The words may come before the reply or, since they are written down by another model, after it."""
+        """Take written words of the caller. They come before the reply or after it, because another
+        model writes them."""
         waited = self._floor.turns.hears_recording
         self._report(CallerSaid(heard.text, heard.final))
         if waited:
@@ -266,7 +270,7 @@ class RealtimeConversation(BaseConversation):
         self._spoken()
 
     def _spoken(self) -> None:
-        """The session has taken the caller's voice for a turn."""
+        """Note that the session has taken the caller's voice for a turn."""
         self._listening.voice.confirmed()
         self._decide(self._floor.turns.ended(self._now()))
 
@@ -284,7 +288,7 @@ class RealtimeConversation(BaseConversation):
     # What the table decides
 
     def _answer(self, text: str, instead: str) -> None:
-        """The provider answers by itself what it has heard; `text` is what it has not: keys."""
+        """Begin the reply to what the provider has heard. It has not heard `text`, pressed keys, so it is told them."""
         words, self._words = self._words, ""
         now = self._now()
         asked = self._agent.history.asked()
@@ -296,10 +300,10 @@ class RealtimeConversation(BaseConversation):
             self._session.tell(text.removeprefix(instead).strip())
 
     def _prepare(self, text: str, instead: str) -> None:
-        """The session prepares its replies by itself."""
+        """Do nothing: the session prepares its replies itself."""
 
     def _tell(self, text: str, instead: str) -> None:
-        """Results never come late: the session waits for them."""
+        """Do nothing: results never come late, because the session waits for them."""
 
     def _ask_again(self) -> None:
         if self._onset is None:
@@ -308,7 +312,8 @@ class RealtimeConversation(BaseConversation):
             self._spawn(self._await(self._onset))
 
     async def _await(self, onset: float) -> None:
-        """The session noticed the caller, but does not answer: say that it takes a moment; if it goes on, ask again."""
+        """Handle a caller whom the session has noticed and does not answer: play a sound for the wait; if there is
+        still no answer, ask the caller to repeat."""
         Reply(self._agent, Turn(), self._now).cover(self._agent.history.say())
         await asyncio.sleep(ASKED_AFTER)
         if self._onset == onset and self._floor.turns.state is State.LISTENING and self._floor.replying is None:
@@ -318,7 +323,7 @@ class RealtimeConversation(BaseConversation):
     def _recite(self, text: str) -> None:
         self._begin_reply(
             Turn(), aside=True
-        ).worded.set()  # which hushes what is being said, and what was prompted before
+        ).worded.set()  # the new reply stops what is being said, and drops earlier prompts
         notice, self._agent.notice = self._agent.notice, ""
         text = f"{notice} {text}".strip()
         if text != self._opening:
@@ -334,7 +339,7 @@ class RealtimeConversation(BaseConversation):
         return current
 
     def _go_on(self) -> None:
-        """Another session has begun, which knows the conversation, but not what is due now."""
+        """Let a new session go on: it knows the conversation, but not what is due now."""
         current = self._current if self._floor.replying is not None else None
         owed = current is not None and current.owed
         if current is not None:

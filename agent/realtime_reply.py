@@ -18,23 +18,23 @@ from agent.utterances import Utterances
 MOST_CALLS = CALLS * ROUNDS
 """Tool calls in one turn; more are refused."""
 MUTE = 4.0
-"""Seconds after which a session that does not begin to speak is given up."""
+"""Seconds within which a session must begin to speak; after them the session is given up."""
 STALLED = 2.0
 """Seconds of silence in the middle of a reply after which the session is given up."""
 WORDS_LATE = 2.0
-"""Seconds that the words of the caller may come after the end of the reply to them."""
+"""Seconds for which the caller's written words are awaited after the end of the reply to them."""
 REFUSED = '{"error": "too many tool calls; answer without them"}'
 
 
 class RealtimeOutput(Utterances):
-    """Plays what the session makes; each of its replies is one utterance of the line."""
+    """Plays the sound of the session; each of its replies is one utterance of the line."""
 
     def __init__(self, line: Line, session: RenewableRealtime) -> None:
         super().__init__(line)
         self._session = session
         self._replies: dict[str, Sentence] = {}
         self.unanswered: set[str] = set()
-        """Tool calls whose result the session need not know, since the call ends with what it is saying."""
+        """Ids of tool calls whose result the session need not get, because the call ends after its present words."""
 
     def reply(self, reply: str) -> Sentence:
         """A new reply, whose words and sound are to come."""
@@ -42,13 +42,13 @@ class RealtimeOutput(Utterances):
         return sentence
 
     def ended(self, sentence: Sentence) -> None:
-        """All of it has come."""
+        """Note that all words and sound of a reply have come."""
         sentence.text = sentence.text.rstrip()
         sentence.complete = True
         self._line.finish(sentence.utterance)
 
     def finished(self, event: Finished) -> None:
-        """The line has played an utterance to its end: the session need not hear of it any more."""
+        """Note that the line has played an utterance to its end; the session is not told of it any more."""
         super().finished(event)
         self._replies = {reply: one for reply, one in self._replies.items() if one.utterance > event.utterance}
 
@@ -64,7 +64,7 @@ class RealtimeOutput(Utterances):
 
 
 class RealtimeReply(Reply):
-    """Words and tool calls of the session in one turn. Cancelling `follow` ends it for us."""
+    """Words and tool calls of the session in one turn. Cancelling `follow` ends it for the gateway."""
 
     def __init__(
         self,
@@ -77,7 +77,8 @@ class RealtimeReply(Reply):
         *,
         aside: bool = False,
     ) -> None:
-        """A session that has not begun to speak after `cover` seconds is covered; `aside` is for a fixed sentence."""
+        """If the session has not begun to speak after `cover` seconds, a sound is played. `aside` is for a fixed
+        sentence."""
         super().__init__(agent, turn, now)
         self._session = session
         self._speech_output = speech_output
@@ -89,12 +90,12 @@ class RealtimeReply(Reply):
         self._running = 0
         self._called = 0
         self._due = True
-        """Whether something is to come."""
+        """Whether the session owes words."""
         self._changed = asyncio.Event()
         self._begun = asyncio.Event()
         """Set when something begins to be said."""
         self.worded = asyncio.Event()
-        """Whether it is known what the caller said, if they said something."""
+        """Set when it is known what the caller said, or that they said nothing."""
         if turn.caller:
             self.worded.set()
 
@@ -104,7 +105,7 @@ class RealtimeReply(Reply):
         return self._due or bool(self._open) or self._running > 0
 
     async def follow(self) -> None:
-        """Wait until all is said and heard. A session that falls silent is given up."""
+        """Wait until everything is said and heard. A session that sends nothing for too long is given up."""
         covering = self._agent.spawn(self._cover())
         try:
             while True:
@@ -134,18 +135,18 @@ class RealtimeReply(Reply):
             self.break_off(owed=True)
 
     async def _cover(self) -> None:
-        """Say that it takes a moment, if the session does not begin to speak: with a sound that needs no provider."""
+        """Play a sound that needs no provider, if the session does not begin to speak."""
         await asyncio.sleep(self._patience)
         if self._due and not self.turn.said and not self._speech_output.speaking:
             self._said = self._agent.history.say()
             self.cover(self._said)
 
     def knows(self, reply: str) -> bool:
-        """Whether it is one of these."""
+        """Whether `reply` is the id of a reply that goes on."""
         return reply in self._open
 
     def take(self, event: ReplyAudio | ReplyWords | ReplyEnded | ToolCall) -> None:
-        """Take what comes of it."""
+        """Take a piece of the reply."""
         match event:
             case ReplyAudio(reply, ulaw):
                 self.turn.times.first_sound = self.turn.times.first_sound or self._now()
@@ -160,11 +161,11 @@ class RealtimeReply(Reply):
         self._changed.set()
 
     def goes_on(self) -> None:
-        """The session works at it."""
+        """Note that the session works at the reply."""
         self._changed.set()
 
     def break_off(self, *, owed: bool) -> None:
-        """Nothing more comes of what was begun; whether something else does."""
+        """End everything of the reply that was begun. `owed`: the session still owes words."""
         for reply in list(self._open):
             self._end(reply)
         self._due = owed
@@ -240,7 +241,7 @@ class RealtimeReply(Reply):
         self._changed.set()
 
     async def _fill(self, tool: str) -> None:
-        """Say that it takes a moment, if it does."""
+        """Have the session say the filler, if the tool takes long."""
         await asyncio.sleep(FILLER_AFTER)
         found = self._agent.toolbox.get(tool)
         if found is not None and found.waits_for_caller:
@@ -251,7 +252,7 @@ class RealtimeReply(Reply):
             self._session.prompt(exactly(filler), aside=True)
 
     async def _ask(self, text: str) -> None:
-        """Have the session say it while a tool runs, to its end. Raises `ProviderError`."""
+        """Have the session say `text` to its end while a tool runs. Raises `ProviderError`."""
         self._begun.clear()
         self._asides += 1
         self._session.prompt(exactly(text), aside=True)

@@ -12,7 +12,7 @@ WORDS = {
     "connecting": "I am sorry, I have a technical problem. One moment, please.",
     "moment": "One moment, please.",
 }
-"""Words of each recording."""
+"""The words of each recording, by its name."""
 
 
 @cache

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 Part = Literal["stt", "llm", "tts", "realtime"]
 """A part of the agent; `realtime` is one provider that hears, thinks and speaks."""
 Sorry = Literal["apology", "connecting"]
-"""The sentence, of `agent.persona.Persona`, for who is to hear that a part has failed."""
+"""Name of the sentence of `agent.persona.Persona` for a caller when a part has failed."""
 
 
 @dataclass
@@ -38,23 +38,25 @@ class Times:
     first_token: float | None = None
     first_sentence: float | None = None
     first_sound: float | None = None
-    """The first bytes from the voice."""
+    """When the first bytes came from the voice."""
     first_packet: float | None = None
-    """When the reply began to be audible on the wire."""
+    """When the first packet of the reply was sent."""
     heard: float | None = None
-    """When it is estimated to have been heard."""
+    """When the caller is estimated to have heard the reply."""
 
     def started(self, at: float, reaches: float | None) -> None:
-        """The sound of a sentence begins: of the first one the caller has waited for."""
+        """Note that the sound of a sentence begins: only the first one counts, because the caller has waited for it."""
         if self.first_packet is None:
             self.first_packet, self.heard = at, None if reaches is None else at + reaches
 
     def parts_ms(self) -> dict[str, int]:
-        """Milliseconds from part to part, and in all; parts that did not happen in this order are left out.
+        """Milliseconds between the parts, and in total. Parts that did not happen in this order are left out.
 
-        The total is until the wire: what comes after that ("reaching") is not ours, and an estimate.
-        What was complete at once, as keys with ``#`` are, had no hearing: as 0 ms it would make the STT look faster.
-        Where a filler covered the wait for the model, it left before the first token: the total is until the filler.
+        The total ends with the first packet. The time after that ("reaching") is an estimate, and not the gateway's.
+
+        Input that was complete at once, such as keys with ``#``, has no time of hearing: 0 ms would make the STT look
+        faster. A filler that covered the wait for the model was sent before the first token; then the total ends with
+        the filler.
         """
         names = ("caller_stopped", "final", "first_token", "first_sentence", "first_sound", "first_packet", "heard")
         labels = ("hearing", "thinking", "phrasing", "voicing", "sending", "reaching")
@@ -79,7 +81,7 @@ class Turn:
     said: str = ""
     """Text that the agent meant to say."""
     heard: str = ""
-    """Part of it that the caller heard."""
+    """The part of `said` that the caller heard."""
     interrupted: bool = False
     agent: str = ""
     """Agent that answered, at the end of the turn."""
@@ -90,7 +92,7 @@ class Turn:
     """The passages of documents that the agent had for it: ``file``, ``heading``, ``chunk`` and ``score``."""
     times: Times = field(default_factory=Times)
     discarded: int = 0
-    """How many replies to it were prepared or begun, and thrown away before anything of them was heard."""
+    """Number of replies to the turn that were prepared or begun, and thrown away before anything of them was heard."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: words, tools, and the parts of the latency in milliseconds."""
@@ -113,7 +115,7 @@ class CallerSaid(NamedTuple):
     text: str
     final: bool
     words: tuple[Spoken, ...] = ()
-    """Where each of them stands, if the STT tells; only when `final`."""
+    """The place of each word, if the STT tells it; only when `final`."""
 
 
 class AgentSays(NamedTuple):
@@ -136,7 +138,7 @@ class ToolDone(NamedTuple):
 
 
 class Interrupted(NamedTuple):
-    """The caller talked over the agent; `heard` is what had been heard of the reply."""
+    """The caller interrupted the agent; `heard` is the part of the reply that they had heard."""
 
     heard: str
 
@@ -147,7 +149,7 @@ class TurnDecided(NamedTuple):
     decision: str
     """The name of an `agent.turn_taking.table.Action`, in lower case."""
     evidence: str
-    """Why, as "ended: silence 420 ms, expected digits 6 of 10"."""
+    """Reason for the decision, such as "ended: silence 420 ms, expected digits 6 of 10"."""
 
 
 class TurnEnded(NamedTuple):
@@ -164,7 +166,7 @@ class ProviderFailed(NamedTuple):
 
 
 class Used(NamedTuple):
-    """Something that costs was used."""
+    """Something was used that costs money."""
 
     part: Part
     name: str
@@ -207,7 +209,7 @@ Report = (
 
 
 def tell(observer: Callable[[Report], None] | None, report: Report) -> None:
-    """Report to the observer, whose faults are its own."""
+    """Give the report to the observer. If the observer raises an error, it is only logged."""
     if observer is None:
         return
     try:
@@ -225,11 +227,11 @@ class Outcome:
         "over_budget", "gateway_stopped", "refused", "failed", "machine", "message_left", "fax",
         "screened", "no_person",
     ]  # fmt: skip
-    """The last five: no human answered a call that was made."""
+    """With one of the last five kinds, no human answered an outgoing call."""
     text: str
     """One sentence for the record."""
 
     @classmethod
     def crashed(cls, error: Exception) -> "Outcome":
-        """Something of ours, or of the owner's, raised what nobody expects."""
+        """The outcome of a call that an unexpected error of our own code, or of a callback, has ended."""
         return cls("failed", internal(error))

@@ -19,15 +19,15 @@ from agent.utterances import Utterances
 log = structlog.get_logger()
 
 ROUNDS = 5
-"""How often tools may be called in one turn; after that the model has to answer without them."""
+"""Number of rounds of tool calls in one turn; after them the model has to answer without tools."""
 CALLS = 8
-"""Tool calls carried out at a time; more in one reply are dropped."""
+"""Most tool calls of one reply that are run; further calls are dropped."""
 KEPT_LIMIT = 5.0
 """Seconds that tools with a side effect have to finish after the call."""
 COVERED_AFTER = 2.0
-"""Seconds of silence in which the model may think until the caller is told that it takes a moment."""
+"""Seconds of silence after which the caller is told that it takes a moment, if the model is still thinking."""
 FILLER_AFTER = 1.2
-"""Seconds that a tool may take until the caller is told that it takes a moment."""
+"""Seconds after which the caller is told that it takes a moment, if a tool still runs."""
 HANG_UP, TRANSFER = "hang_up", "transfer_to_human"
 TAKEN_BACK = (
     '{"error": "it did not happen: the caller went on talking, and the call goes on. Call it again if they want it"}'
@@ -49,9 +49,9 @@ class CallEnding:
 
     outcome: Outcome | None = None
     people: Mapping[str, str] = field(default_factory=dict)
-    """People to whom callers can be transferred, by name, and what each is there for."""
+    """People to whom callers can be transferred: a description of each, by name."""
     call: str = ""
-    """The id of the tool call that decided it; empty if none did. Its message tells what became of it."""
+    """Id of the tool call that decided on it; empty if there is none. Its message in the history tells the result."""
     to: str = ""
     """Person to whom the caller is to be transferred; empty for anybody."""
     connect: Callable[[str], Awaitable[bool]] | None = None
@@ -59,25 +59,26 @@ class CallEnding:
     connecting: bool = False
     """Whether a transfer is under way."""
     ringing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by the try that is being made."""
+    """Held by the present try to transfer the caller."""
     connected: bool = False
-    """Whether one has succeeded."""
+    """Whether a transfer has succeeded."""
 
     async def ring(self, to: str) -> bool:
-        """Transfer the caller, one try at a time; returns whether they are connected. What `connect` raises is no."""
+        """Transfer the caller, one try at a time; returns whether they are connected. An error of `connect` counts as
+        no."""
         async with self.ringing:
             if not self.connected and self.connect is not None:
                 self.connecting = True
                 try:
                     self.connected = await self.connect(to)
-                except Exception:  # of the owner of the line: nobody was reached
+                except Exception:  # an error of the owner of the line: nobody was reached
                     log.exception("transfer failed")
                 finally:
                     self.connecting = False
         return self.connected
 
     def under_way(self) -> str:
-        """The transfer that was decided on begins; returns the id of the tool call that decided it."""
+        """Note that the transfer begins; returns the id of the tool call that decided on it."""
         self.outcome, self.connecting = None, True
         call, self.call = self.call, ""
         return call
@@ -121,7 +122,7 @@ class CallEnding:
 
 
 async def unsaid(text: str) -> None:
-    """Take words of tools while there is no reply."""
+    """Ignore the words of a tool: no reply is under way that could say them."""
 
 
 @dataclass(kw_only=True)
@@ -142,15 +143,15 @@ class Agent:
     late: list[Late] = field(default_factory=list)
     """Results that the model has not been told yet."""
     arrived: Callable[[], None] = lambda: None
-    """Is told of each result that comes late."""
+    """Called for each result that comes late."""
     say: Callable[[str], Awaitable[None]] = unsaid
-    """Has a tool that is running say something to the caller, who hears it to its end. Raises `ProviderError`."""
+    """Says words of a running tool to the caller, to their end. Raises `ProviderError`."""
     corrected: Callable[[str, str, bool], None] = lambda call, result, failed: None
-    """Is told the id of a tool call, what its result is after all, and whether that is a failure."""
+    """Called with the id of a tool call, its final result, and whether that is a failure."""
     running: int = 0
     """Tools of the present reply that run."""
     tools_run: Callable[[bool], None] = lambda runs: None
-    """Is told whether tools of the present reply run, each time that this or what is being said has changed."""
+    """Called with whether tools of the present reply run, each time that this, or what is being said, has changed."""
     opening: str = ""
     """First words of the next reply, before the model is asked: the first words of an agent that has taken over."""
     notice: str = ""
@@ -163,11 +164,11 @@ class Agent:
 
     @property
     def judge(self) -> Judge | None:
-        """Judge of an answer to a question of consent; None where there is no model that could be asked by itself."""
+        """Judges answers to questions of consent; None if no model can be asked for it."""
         return None
 
     def told_tools(self) -> None:
-        """Tell whether tools run, now that something has been said to its end or is broken off."""
+        """Report whether tools run, after words have been said to their end or broken off."""
         self.tools_run(self.running > 0)
 
     def take_back(self) -> None:
@@ -177,19 +178,18 @@ class Agent:
             self.tell_of(call, TAKEN_BACK, failed=True)
 
     def tell_of(self, call: str, result: str, *, failed: bool) -> None:
-        """Let the message of the tool call that decided about the call say what has become of it."""
+        """Set the result of the tool call that decided about the end or transfer of the call."""
         if call and self.history.amend(call, result):
             self.corrected(call, result, failed)
 
     def recall(self) -> None:
-        """Let the model know what came late."""
+        """Add the results that came late to the history."""
         late, self.late = self.late, []
         for call, run in late:
             self.history.recall(call, result_text(run, LATE))
 
     def keep(self, task: asyncio.Task[None], name: str) -> None:
-        """Break `task` off neither for the caller nor at once with the call, if the tool that it runs changes
-        something."""
+        """Let `task` go on after an interruption, and for a while after the call, if its tool has a side effect."""
         found = self.toolbox.get(name)
         if found is not None and found.side_effect:
             self.kept.add(task)
@@ -211,9 +211,9 @@ class Reply:
         self._agent = agent
         self._now = now
         self._left = False
-        """Whether it was broken off while tools were running, which run on."""
+        """Whether the reply was broken off while its tools were running; they go on."""
         self._running = 0
-        """Its tools that run."""
+        """Number of tools of this reply that run."""
 
     async def play(self, text: str, sound: bytes) -> None:
         """Say `text` with ready-made sound."""
@@ -221,11 +221,12 @@ class Reply:
         await self._agent.speech_output.silent()
 
     def cover(self, said: AssistantTurn) -> None:
-        """Tell that it takes a moment, with a sound that needs no provider, as a part of what is being said."""
+        """Play a sound that needs no provider, as a part of what is being said, to show that the
+        reply takes a moment."""
         self.play_over(said, *moment(self._agent.speech_output.language))
 
     def play_over(self, said: AssistantTurn, text: str, sound: bytes) -> None:
-        """The same as a part of what is being said, without waiting for its end."""
+        """Say `text` with ready-made sound, as a part of what is being said, without waiting for its end."""
         self._agent.speech_output.play(self._begin(said, text, aside=True), sound)
 
     def _begin(self, said: AssistantTurn, text: str, *, aside: bool = False) -> Sentence:

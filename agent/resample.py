@@ -1,7 +1,8 @@
-"""From a higher sample rate to the line's 8 kHz: a windowed-sinc low-pass filter that computes only what is kept.
+"""Conversion from a higher sample rate to the line's 8 kHz, by a windowed-sinc low-pass filter that computes only the
+samples that are kept.
 
-The multiplications are done in C by `audioop`, a whole buffer for each coefficient: about 4 ms of CPU for a second of
-24 kHz sound, without numpy. Sans-IO.
+`audioop` does the multiplications in C, for a whole buffer at each coefficient. It takes about 4 ms of CPU for a second
+of 24 kHz sound, without numpy. Sans-IO.
 """
 
 import functools

@@ -65,7 +65,7 @@ class Vault:
         return reference
 
     def resolve(self, value: Any) -> Any:
-        """`value`, with its digits if it is a `Secret`. Raises `KeyError` for a reference that was never given."""
+        """`value`; if it is a `Secret`, one with its digits. Raises `KeyError` for an unknown reference."""
         return Secret(value.reference, self._kept[value.reference]) if isinstance(value, Secret) else value
 
     def scrub(self, value: Any) -> Any:

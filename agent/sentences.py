@@ -8,7 +8,7 @@ import re
 FIRST_CLAUSE = 24
 """Characters after which the first piece may already end with a clause."""
 CLAUSE_WORDS = 4
-"""Words that a clause has at least: "Well," and "Of course, Mr. Henderson," are none to pause after."""
+"""Least words of a clause: after "Well," or "Of course, Mr. Henderson," there is no pause."""
 LONGEST = 300
 """Characters after which a piece without any end is cut at a space."""
 
@@ -29,22 +29,23 @@ _ABBREVIATIONS = {
     "hi": "डॉ प्रो श्री रु नं rs",
 }
 _NUMBERED = ("no", "art", "abs")
-"""Words of their own, but abbreviations where a number follows."""
+"""Words that are abbreviations only if a number follows."""
 _LETTERS = re.compile(r"(?:[^\W\d_][.-]+){0,5}[^\W\d_]")
 """An initial, or letters with dots; abbreviations in every language."""
 _LIST_NUMBER = re.compile(r"^\d{1,2}\.$")
 _GERMAN = re.compile(r"(?:(?<![\d:,])(?<!\bum )\d{1,2}|str)\.\Z", re.IGNORECASE)
-"""The 3. of November, while "um 9." is a time; a Hauptstr. of any name."""
+"""German full stops that end no sentence: after an ordinal ("3. November", but not "um 9."), and in names of streets
+("Hauptstr.")."""
 _END = re.compile(r"[.!?…]+(?:[\"')\]»«”’“]|\s»(?!\w))*+(?=\s)|[。！？।]|\n+")
 _CLAUSE = re.compile(r"(?<!\d[\s,])[,;:—–](?=\s)")
-"""Not the dash of a range of numbers nor of a price, "5,– €"."""
+"""The end of a clause. It excludes the dash in a range of numbers and in a price, "5,– €"."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _RUNS_ON = re.compile(r"\s+[^\s,;:.!?…—–]+\s+(?!(?:and|or|y|o|e|u|et|ou|und|oder|bzw|ed|और|या)\b)[^\s,;:.!?…—–]+\s")
 """Two words after a comma that are no item of a list."""
 
 
 class SentenceCutter:
-    """Takes text as it comes; `feed` and `flush` return what is ready to be spoken."""
+    """Takes text in pieces of any length; `feed` and `flush` return the pieces that are ready to be spoken."""
 
     def __init__(self, language: str) -> None:
         """The text is in `language` (ISO 639-1)."""
@@ -56,7 +57,7 @@ class SentenceCutter:
         self._quotes = 0
 
     def feed(self, text: str) -> list[str]:
-        """Take more text."""
+        """Take more text; returns what is ready to be spoken."""
         self._buffer += text
         ready: list[str] = []
         while (end := self._find_end()) is not None:
@@ -64,7 +65,7 @@ class SentenceCutter:
         return ready
 
     def flush(self) -> list[str]:
-        """The text is complete: return what is left."""
+        """End the text; returns what is left of it."""
         ready: list[str] = []
         self._take(len(self._buffer), ready)
         return ready
@@ -77,7 +78,8 @@ class SentenceCutter:
             self._quotes += piece.count("«") - piece.count("»")
 
     def _goes_on(self, piece: str, rest: str) -> bool:
-        """Whether the sentence does not end with `piece`, or that is not known before there is more than `rest`."""
+        """Whether the sentence goes on after `piece`, or whether that cannot be known yet from the text `rest` after
+        it."""
         word = piece.rsplit(None, 1)[-1].lstrip("(«„“\"'-").lower() if piece[-1] == "." else ""
         short = re.split("[/-]", word[:-1])[-1]  # "10 €/Std.", "Bestell-Nr."
         if short in self._abbreviations or _LETTERS.fullmatch(word[:-1]) or _LIST_NUMBER.match(piece):
@@ -115,6 +117,6 @@ class SentenceCutter:
 
 
 def _clean(text: str) -> str:
-    """`text` as voices and records take it: servers may send halves of a character in two pieces, or one alone."""
+    """`text` in a form that voices and records accept: servers may send half a character at the end of a piece."""
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return _CONTROL.sub(" ", whole)

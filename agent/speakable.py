@@ -1,8 +1,8 @@
-"""Makes text fit to be spoken: no markup; codes, phone numbers and what is odd in addresses sign by sign.
+"""Makes text fit to be spoken: removes markup, and spells codes, telephone numbers and unusual parts of addresses.
 
-Money, ranges, percentages and abbreviations become words (`agent.spoken_forms`), signs beside numbers, too
-(`agent.spoken_signs`), in English also dates.
-Numbers stay in digits in every language: what they are in words is left to the voice. Sans-IO.
+Money, ranges, percentages and abbreviations become words (`agent.spoken_forms`), and so do signs beside numbers
+(`agent.spoken_signs`); in English dates do, too. Numbers stay in digits in every language: the voice says them.
+Sans-IO.
 """
 
 import re
@@ -63,7 +63,7 @@ _UNITS = (
     "|minut(?:e|es|en|os|i)|hours?|stunden|horas|heures|ore|points?|punkte|puntos|pontos|punti|people|personen|personas"
     "|personnes|pessoas|persone|degrees?|grad[oi]?s?|degrés?|graus?|डिग्री|लोग|किलो|मीटर|घंटे|मिनट)"
 )
-# What is read as it stands, before anything in it could be taken for a phone number or a code.
+# Text that is read unchanged. It is found first, so that no part of it is taken for a phone number or a code.
 _READ = "|".join(
     (
         rf"(?<![\d.,/-])(?:{_YEAR}[-./]\d{{1,2}}[-./]\d{{1,2}}|{_YEAR}\s?[-–]\s?{_YEAR})(?![-./]?\d)",
@@ -120,7 +120,7 @@ def speakable(text: str, language: str) -> str:
 
 
 def _site(match: re.Match[str], language: str) -> str:
-    """The host of an address, and what stands after the address rather than in it."""
+    """The host of an address in words, and the signs after the address that do not belong to it."""
     host, path = match[1] or match[4], match[2] or match[5] or ""
     ends = f"{_DOMAINS} {_COUNTRIES.get(language, '')}".split()
     if not (match[1] or match[3] or host.rpartition(".")[2] in ends):
@@ -156,7 +156,7 @@ def _in_english(text: str) -> str:
 
 
 def _sums(match: re.Match[str]) -> str:
-    """A range, or thousands and millions; a single plain amount is left as it is."""
+    """Words for a range, for thousands or for millions; a single plain amount is unchanged."""
     sign, first, scale, last, last_scale, before_percent = match.groups()
     behind = " to " if before_percent else ""
     scale, last_scale = (one and f" {_SCALES.get(one.lower(), one)}" for one in (scale, last_scale))
@@ -186,7 +186,7 @@ def _money(match: re.Match[str]) -> str:
 
 
 def _spell_phone(number: str, plus: str) -> str:
-    """Digits one by one, a pause at every separator."""
+    """A telephone number digit by digit, with a pause at every separator."""
     if len(re.sub(r"\D", "", number)) < 7:
         return number
     groups = [" ".join(group) for group in re.findall(r"\d+", number)]

@@ -18,15 +18,15 @@ from agent.ulaw import audible
 from agent.utterances import Utterances
 
 COVERED_AFTER = 1.7
-"""Seconds of silence within a sentence after which what needs no voice is played: "One moment, please.", or a tone."""
+"""Seconds of silence within a sentence after which a recorded sentence ("One moment, please.") or a tone is played."""
 LEAD = 10.0
 """Seconds of sound that may wait on the line; the voice is asked for more only below that."""
 MOST_BEFORE = 300
-"""Characters before a sentence that the TTS gets as its context."""
+"""Most characters of the words before a sentence that the TTS gets as context."""
 
 
 class TtsError(ProviderError):
-    """The voice failed, rather than what it was given to say."""
+    """The voice has failed, and not the model that wrote the text."""
 
 
 class SpeechOutput(Utterances):
@@ -39,9 +39,8 @@ class SpeechOutput(Utterances):
         self._covering: asyncio.TimerHandle | None = None
         self._ahead: tuple[str, Ahead[Speech]] | None = None
         self._before = ""
-        """Text that the voice was given since the caller last heard all that was said: its intonation goes on from
-        there.
-        """
+        """Text that the voice was given since the caller last heard everything: the next sentence continues its
+        intonation."""
 
     def begin(self, text: str) -> Sentence:
         """See `Utterances.begin`."""
@@ -55,13 +54,13 @@ class SpeechOutput(Utterances):
         self.language, self._before = language, ""
 
     def prefetch(self, text: str, spawn: Spawn) -> None:
-        """Have what will probably be the next sentence synthesised before it is wanted."""
+        """Synthesise the text that will probably be the next sentence, before it is needed."""
         if spoken := self._spoken(text):
             self.forget()
             self._ahead = (text, Ahead(self._synthesise(spoken, ""), spawn))
 
     def forget(self) -> None:
-        """Throw away what was prefetched."""
+        """Throw away the sentence that was synthesised in advance."""
         if self._ahead is not None:
             self._ahead[1].cancel()
             self._ahead = None
@@ -130,7 +129,8 @@ class SpeechOutput(Utterances):
         return self._synthesise(spoken, before)
 
     def _spoken(self, text: str) -> str:
-        """Text that the voice is given for `text`: nothing without a letter or digit, of which voices make no sound."""
+        """The form of `text` that the voice gets; empty if it has no letter or digit, since voices
+        make no sound of it."""
         spoken = speakable(text, self.language)
         return spoken if any(map(str.isalnum, spoken)) else ""
 
@@ -143,7 +143,8 @@ class SpeechOutput(Utterances):
             await asyncio.sleep(self.left - LEAD)
 
     def stop(self) -> Heard:
-        """See `Utterances.stop`. What was prefetched is thrown away; a voice that may know what was heard is asked."""
+        """See `Utterances.stop`. The sentence that was synthesised in advance is thrown away. If the voice may know
+        which words were heard, it is asked."""
         self.forget()
         self._before = ""
         heard = super().stop()

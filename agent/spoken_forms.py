@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 
 class Money(NamedTuple):
-    """A currency in one language: one of it, several, one hundredth, several hundredths."""
+    """A currency in one language: the words for one unit, for several, for one hundredth, and for
+    several hundredths."""
 
     one: str
     many: str
@@ -23,15 +24,15 @@ class Forms(NamedTuple):
     """The words of a language for signs."""
 
     to: str
-    """Between the ends of a range."""
+    """The word between the two ends of a range."""
     percent: str
     joint: str
-    """Between euros and cents."""
+    """The word between euros and cents."""
     money: Mapping[str, Money]
     days: str
     """Weekdays from Monday: an abbreviation and the name, with a colon between."""
     hours: str
-    """Words, as a regular expression, before or after which a range is one of hours."""
+    """A regular expression for the words before or after a range that make it a range of hours."""
     short: str
     """Abbreviations, each a line: a regular expression, two spaces or more, the words."""
     whole: str = r"(?:\d{1,3}(?:[.\u00a0\u202f]\d{3}){1,4}|\d{1,9})"
@@ -240,9 +241,9 @@ _SCALE = (
 """Nor a word or letter after an amount that makes it thousands or millions: the currency stands after that word."""
 _DASH = r"\s?[-–—]\s?"
 _FREE = r"(?<![\w.,:/+-])"
-"""Nothing before a number that it could be a part of."""
+"""Nothing before a number of which the number could be a part."""
 _WHOLLY = r"(?!\d|[.,:/-]\d|[^\W\d_])"
-"""Nor after it."""
+"""Nothing after a number of which the number could be a part."""
 _HOUR = r"\d{1,2}(?:[:.]\d\d)?"
 _CLOCK = r"(?:\d{1,2}:\d\d(?:\s?[ap]\.?m\b\.?)?|\d{1,2}\s?[ap]\.?m\b\.?|\d{1,2}\s?h(?:\d\d)?\b)"
 _PART = r"\d{1,3}(?:[.,]\d{1,2})?"
@@ -292,7 +293,7 @@ class _Speaker:
         return money.get(sign) or money.get("US$" if sign == "$" else "")
 
     def say(self, text: str) -> str:
-        """The whole text."""
+        """`text` with words for all signs that this class knows."""
         to = self._forms.to
         for short, said in self._short:
             text = short.sub(partial(_written, said), text)
@@ -309,7 +310,7 @@ class _Speaker:
         return _RANGE.sub(lambda found: _grown(found, f"{found[1]} {to} {found[2]}"), text)
 
     def _day_range(self, found: re.Match[str]) -> str:
-        """Words that only look like days ("so-so", "la mer – mar") stay as they are."""
+        """Words for a range of days. Words that only look like days ("so-so", "la mer – mar") stay unchanged."""
         first, dash, last, gap, opens, closes = found.groups()
         to, names = self._forms.to, self._day_names
         capitals = first[0].isupper() and last[0].isupper()
@@ -357,12 +358,13 @@ class _Speaker:
 
 
 def _grown(found: re.Match[str], said: str) -> str:
-    """`said` if the second number is larger than the first: else it may be a score."""
+    """`said` if the second number is larger than the first; otherwise the text unchanged, since it may be a score."""
     return said if int(found[1]) < int(found[2]) else found[0]
 
 
 def _written(said: str, found: re.Match[str]) -> str:
-    """An abbreviation in full, with the full stop that it shares with the sentence and the sentence's capital."""
+    """An abbreviation in full. It keeps a full stop that also ends the sentence, and the capital that begins the
+    sentence."""
     ends = found[0].endswith(".") and not found.string[found.end() :].strip("\"'”»)\n ")
     begins = found.string[: found.start()].rstrip()[-1:] in ("", *".!?") and found[0][0].isupper()
     return (said[0].upper() + said[1:] if begins else said) + ("." if ends else "")
@@ -370,5 +372,6 @@ def _written(said: str, found: re.Match[str]) -> str:
 
 @cache
 def _speaker(language: str) -> _Speaker:
-    """Made when it is first used: its patterns take 5 ms, and hardly a gateway speaks all languages."""
+    """The speaker of a language, made when it is first used: its patterns take 5 ms, and few gateways speak all
+    languages."""
     return _Speaker(FORMS[language])

@@ -104,7 +104,7 @@ _EVERYWHERE = (
         ),
     ),
 )
-"""A regular expression, and the words in each of the languages."""
+"""Regular expressions for signs, each with the words in every language."""
 
 _OWN = {
     "en": r"""
@@ -260,7 +260,7 @@ _PER = {
     "unidade peça chamada litro l=litro kg km m² m³ kWh GB MB",
     "hi": "प्रति: माह महीना महीने=माह साल वर्ष दिन सप्ताह हफ़्ता रात घंटा घंटे=घंटा मिनट सेकंड व्यक्ति लीटर किलो किमी kg km kWh GB",
 }
-"""Words for the slash before what a price or amount is for, each with what follows it; "=" tells an abbreviation."""
+"""Words for the slash before a unit, each with the units after it; "=" separates an abbreviation from its word."""
 
 
 def signs_in_words(text: str, language: str) -> str:
@@ -274,7 +274,7 @@ def signs_in_words(text: str, language: str) -> str:
 
 @cache
 def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
-    """Made when they are first used, as those of `agent.spoken_forms`."""
+    """The patterns of a language, made when they are first used."""
     if language not in _LANGUAGES:
         return []
     own = [line.split("  ", 1) for line in map(str.strip, _OWN[language].splitlines()) if line]
@@ -286,7 +286,7 @@ def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
 
 @cache
 def _per(language: str) -> tuple[re.Pattern[str], dict[str, str]]:
-    """A slash after an amount and before a unit, and the words for it and the unit."""
+    """A pattern for a slash between an amount and a unit, and the spoken words for the slash and the unit."""
     said = {}
     for group in filter(None, _PER.get(language, "").split(";")):
         per, units = group.split(":")

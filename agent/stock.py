@@ -130,4 +130,4 @@ STOCK: Mapping[str, Mapping[str, str]] = {
         ),
     },
 }
-"""By ISO 639-1 code; the same codes as `agent.phrases.PHRASES`."""
+"""The sentences, by ISO 639-1 code and by name; the codes are those of `agent.phrases.PHRASES`."""

@@ -21,11 +21,11 @@ class Word(NamedTuple):
 
 
 class Transcript(NamedTuple):
-    """Words of the current turn, cumulative: each replaces the one before it.
+    """Words of the current turn so far; each transcript replaces the one before.
 
-    `final` ends the turn. `eager` marks a text that will probably become the final one unchanged (eager end of
-    turn): a reply may be prepared on it, but nothing with a side effect may happen yet. A following transcript that is
-    not eager takes it back (the caller goes on after all), even if its text is the same.
+    `final` ends the turn. `eager` marks a text that will probably become the final one unchanged (eager end of turn). A
+    reply may be prepared on it, but nothing with a side effect may happen yet. If the next transcript is not eager, the
+    caller goes on after all, even if its text is the same.
     """
 
     text: str
@@ -34,11 +34,11 @@ class Transcript(NamedTuple):
     end: float
     """Where the last word ends, in seconds of the audio given to `send_audio` since `open`."""
     words: tuple[Word, ...] = ()
-    """Of a final text, if the provider tells where each of its words stands."""
+    """The words with their times; only for a final text, and only if the provider tells them."""
     languages: tuple[str, ...] = ()
-    """ISO 639-1 codes of what was spoken, most of it first; empty if the provider does not tell."""
+    """ISO 639-1 codes of the spoken languages, the most spoken one first; empty if the provider does not tell."""
     confidence: float = 1.0
-    """How sure the provider is of them, 0 to 1."""
+    """How sure the provider is of these languages, 0 to 1."""
 
 
 SttEvent = Onset | Transcript
@@ -62,7 +62,7 @@ class SpeechToText(AudioInput, Protocol):
 
     @property
     def ends_turns(self) -> bool:
-        """Whether its final transcripts are the ends of turns; else they only end a piece of speech."""
+        """Whether a final transcript ends a turn; otherwise it only ends a piece of speech."""
         ...
 
     @property
@@ -75,29 +75,31 @@ class SpeechToText(AudioInput, Protocol):
         ...
 
     def send_audio(self, ulaw: bytes) -> None:
-        """See `AudioInput.send_audio`; beyond the 5 s the oldest sound is dropped and counted.
+        """See `AudioInput.send_audio`; if more than 5 s wait, the oldest sound is dropped and counted.
 
-        A piece of more than a second is not live but heard again, after another STT has failed: it comes on top.
+        A piece of more than a second is not live: it is heard again after another STT has failed. It may wait beside
+        the 5 s.
         """
         ...
 
     def expect(self, said: str, wanted: Expected = OPEN) -> None:
-        """Give the agent's last sentence, and what it has `wanted` by it: hints at what the caller may say next."""
+        """Give the agent's last sentence and the answer that it asks for (`wanted`): hints at the
+        caller's next words."""
         ...
 
     def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
-        """Expect `language` (ISO 639-1) from now on, and listen for these words.
+        """Expect `language` (ISO 639-1) from now on, and listen for the words `keyterms`.
 
-        STT that knows only one language at a time change over, and lose no words by it. Words are heeded where they can
-        be changed within a session; elsewhere those of its options stay.
+        STT that knows only one language at a time changes to it without losing words. The keyterms are used if they can
+        be changed within a session; otherwise the words of its options stay.
         """
         ...
 
     def follow_voice(self, speaking: bool | None, ago: float) -> None:
-        """Be told, where others are heard on the line too (a television, an echo), whether the caller speaks.
+        """Tell whether the caller speaks, on a line where others are heard too (a television, an echo).
 
-        It holds from `ago` seconds before the end of the sound that was sent so far on. None: nobody else is heard any
-        more. STT that finds the ends of speech itself may need it to find them.
+        It holds from `ago` seconds before the end of the sound that was sent so far. None: nobody else is heard any
+        more. STT that finds the ends of speech itself may need this.
         """
         ...
 

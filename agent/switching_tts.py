@@ -22,7 +22,7 @@ class SwitchingTts:
         return self._made[self._key].name
 
     def change(self, key: Hashable, make: Callable[[], TextToSpeech]) -> None:
-        """Speak with the voice of `key` from the next sentence on; it is made if it was not there."""
+        """Speak with the voice of `key` from the next sentence on; `make` makes it if it does not exist yet."""
         if key not in self._made:
             self._made[key] = make()
         self._key = key
@@ -43,7 +43,8 @@ class SwitchingTts:
                 yield sound
 
     async def close(self) -> None:
-        """See `TextToSpeech.close`. Raises `ProviderError` of the last that did not close, after all were asked to."""
+        """See `TextToSpeech.close`. All voices are closed; then it raises the `ProviderError` of the last one that
+        failed."""
         problem: ProviderError | None = None
         for tts in self._made.values():
             try:

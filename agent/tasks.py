@@ -15,10 +15,10 @@ log = structlog.get_logger()
 
 
 class Tasks:
-    """Tasks that live as long as it is entered. Leaving it waits for all that were not cancelled."""
+    """Tasks that live as long as this context. Leaving it waits for all tasks that were not cancelled."""
 
     def __init__(self, crashed: Callable[[Exception], None]) -> None:
-        """`crashed` gets each exception of a task, after it was logged."""
+        """`crashed` is called with each exception of a task, after the exception was logged."""
         self._crashed = crashed
         self._group = asyncio.TaskGroup()
         self._going: set[asyncio.Task[None]] = set()
@@ -31,7 +31,7 @@ class Tasks:
         await self._group.__aexit__(*error)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Begin `work`, which is closed if it is cancelled before its first step."""
+        """Begin `work`. If it is cancelled before its first step, its coroutine is closed."""
         task = self._group.create_task(self._bounded(work))
         self._going.add(task)
         task.add_done_callback(self._going.discard)
@@ -39,7 +39,7 @@ class Tasks:
         return task
 
     def cancel(self, but: Collection[asyncio.Task[None]] = ()) -> None:
-        """Cancel all of them `but` some."""
+        """Cancel all tasks except those in `but`."""
         for task in self._going.difference(but):
             task.cancel()
 

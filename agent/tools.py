@@ -33,15 +33,15 @@ from agent.turn_taking.expect import Expected
 log = structlog.get_logger()
 
 TOOLS = Pool("tools", workers=16, waiting=32)
-"""For tools that are plain functions."""
+"""Threads for tools that are plain functions."""
 RESULT_LIMIT = 8000
 """Characters of a result that the model sees."""
 ARGUMENTS_LIMIT = 16_000
-"""Characters of arguments that are looked at."""
+"""Most characters of the arguments that are read."""
 KEY = "idempotency_key"
-"""Name of the parameter that tells the tries of one order from two orders."""
+"""Name of the parameter by which a tool distinguishes tries of one order from two orders."""
 CACHED = 1000
-"""Results that are kept; the oldest are dropped first."""
+"""Most results of one tool that are kept; the oldest are dropped first."""
 NOT_BEGUN = "it was not begun, so nothing has been done; say that it has not worked yet, and offer to try again"
 UNKNOWN = "it is not known whether it was done; do not try again"
 CONFIRM = (
@@ -57,12 +57,12 @@ COLLECTS = (
 class ToolError(Exception):
     """Raised by a tool to tell the model what went wrong, in words that may be repeated to the caller.
 
-    Of a tool with a side effect it says that nothing was done.
+    A tool with a side effect raises it only if nothing was done.
     """
 
 
 class UnknownOutcome(ToolError):  # noqa: N818  what is known of it, not a fault of its own
-    """Raised by a tool that cannot tell whether it was done."""
+    """Raised by a tool that does not know whether its work was done."""
 
 
 class ToolFileError(Exception):
@@ -82,20 +82,20 @@ class Tool:
     filler: str = ""
     """Words of the agent while the tool takes long; empty for the agent's own filler."""
     side_effect: bool = False
-    """Whether it changes something: then it is never run on a guess nor broken off once begun, and in one call the
-    same arguments run it once, however often the model asks."""
+    """Whether the tool changes something. Then it is never run on a guess, nor broken off after it has begun. In one
+    call the same arguments run it once, however often the model asks."""
     confirm: bool = False
-    """Whether the caller must be asked about exactly these arguments and say yes: for what cannot be undone."""
+    """Whether the caller must first agree to exactly these arguments: for an effect that cannot be undone."""
     repeatable: bool = False
     """Whether the same arguments may change something again in the same call."""
     cache: float = 0.0
     """Seconds for which a result is used again for the same arguments, in any call; 0 for never."""
     waits_for_caller: bool = False
-    """Whether it takes long because the caller does: then nothing is said to cover it."""
+    """Whether the tool waits for the caller; then no filler is said."""
     quiet: bool = False
-    """Whether there is nothing to say about its result: a reply that has said something ends with it."""
+    """Whether its result needs no words: a reply that has said something ends with the tool."""
     silent: bool = False
-    """Whether nothing is said after it, nor in the place of words that the model did not have."""
+    """Whether nothing is said after the tool, not even for an empty reply of the model."""
     kept: BoundedTable[str, tuple[float, Any]] = field(
         default_factory=lambda: BoundedTable("results of tools", CACHED), compare=False, repr=False
     )
@@ -113,7 +113,7 @@ class Tool:
 
     @property
     def schema(self) -> ToolSchema:
-        """Its description for the model."""
+        """The description of the tool for the model."""
         function = {"name": self.name, "description": self.description, "parameters": _parameters(self.arguments)}
         return {"type": "function", "function": function}
 
@@ -197,7 +197,7 @@ def _arguments_of(function: Callable[..., Any]) -> type[BaseModel]:
 
 
 def collecting(tools: Sequence[Tool]) -> list[Tool]:
-    """The tool `collect`, where these have fields of a form: what the caller has told is confirmed one by one."""
+    """The tool `collect`, if `tools` have form fields: the caller confirms each value as soon as they have told it."""
     fields = one_by_one(tuple(one.arguments for one in tools))
     if fields is None:
         return []
@@ -210,7 +210,7 @@ def collecting(tools: Sequence[Tool]) -> list[Tool]:
 
 @lru_cache(256)
 def _parameters(arguments: type[BaseModel]) -> dict[str, Any]:
-    """Their JSON schema; nobody changes it."""
+    """The JSON schema of the arguments; callers must not change it."""
     schema = arguments.model_json_schema()
     for titled in (schema, *schema.get("properties", {}).values()):
         titled.pop("title", None)
@@ -219,7 +219,7 @@ def _parameters(arguments: type[BaseModel]) -> dict[str, Any]:
 
 @lru_cache(256)
 def _model(name: str, fields: tuple[tuple[str, Any], ...]) -> type[BaseModel]:
-    """Made once for all calls: the tools of each are of the same few shapes."""
+    """A model of arguments, made once for all calls: the tools of every call have the same few models."""
     described: dict[str, Any] = {}
     for field_name, (hint, _, default) in fields:
         text = _description_of(hint)
@@ -237,7 +237,7 @@ def _model(name: str, fields: tuple[tuple[str, Any], ...]) -> type[BaseModel]:
 
 
 def _description_of(hint: Any) -> str:
-    """The text in an ``Annotated`` hint; one by `pydantic.Field` is understood by pydantic itself."""
+    """The text in an ``Annotated`` hint; pydantic itself reads the text of a `pydantic.Field`."""
     parts = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
     return next((part for part in parts if isinstance(part, str)), "")
 
@@ -247,10 +247,10 @@ class Toolbox:
 
     def __init__(self, tools: Iterable[Tool], call: str = "") -> None:
         self._call = call
-        """A name that no other call has, a part of every idempotency key."""
+        """Name of the call, which no other call has; it is a part of every idempotency key."""
         self._done: dict[str, asyncio.Future[ToolRun]] = {}
         self.consent = Consent(History(""))
-        """Consents of the caller; none while the history is empty."""
+        """Consents of the caller; there are none without a history."""
         self.vault = Vault()
         self.collector = Collector()
         self.offer(tools)
@@ -261,16 +261,16 @@ class Toolbox:
         return expectations((one.arguments for one in self._tools.values()), self.collector.setting)
 
     def offer(self, tools: Iterable[Tool]) -> None:
-        """Let the model call these from now on, and no others; what was done stays done."""
+        """Let the model call these tools from now on, and no others; results of earlier runs stay."""
         self._tools = {one.name: one for one in tools}
         self.schemas = [one.schema for one in self._tools.values()]
 
     def get(self, name: str) -> Tool | None:
-        """The tool of that name."""
+        """The tool with that name; None if there is none."""
         return self._tools.get(name)
 
     async def run(self, name: str, arguments: str) -> ToolRun:
-        """Run a tool with the JSON that the model wrote; never raises but on cancellation."""
+        """Run a tool with the JSON that the model wrote. It raises nothing except for a cancellation."""
         began = asyncio.get_running_loop().time()
         try:
             done = await self._run(name, arguments)
@@ -308,7 +308,7 @@ class Toolbox:
         question = None
         if found.confirm and key not in self._done:
             question = await self.consent.given(key, name, dumped)
-            # Another call of it may have been agreed to while this answer was judged: that is the same run.
+            # The caller may have agreed to an equal call while this answer was judged: both are the same run.
             if question is None and key not in self._done:
                 self.consent.ask(key)
                 return ToolRun(name, dumped, result={"status": CONFIRM})
@@ -320,7 +320,7 @@ class Toolbox:
         return run
 
     async def _once(self, found: Tool, key: str, given: dict[str, Any], dumped: Any) -> ToolRun:
-        """The run of this call: a new one, the one under way, or, of an order, the one that may have been done."""
+        """A new run for this call, the run under way, or the earlier run of an order that may have been done."""
         earlier = self._done.get(key)
         if earlier is not None:
             return replace(await asyncio.shield(earlier))
@@ -377,7 +377,7 @@ async def _carry_out(found: Tool, given: dict[str, Any], dumped: Any) -> ToolRun
 
 
 def result_text(run: ToolRun, note: str = "") -> str:
-    """Text of a run for the model, with a `note` on it: JSON, bounded."""
+    """The text of a run for the model, as bounded JSON, with a `note`."""
     value = {"error": run.error} if run.error else run.result
     value = {"note": note, "result": value} if note else value
     return json.dumps(value, ensure_ascii=False)[:RESULT_LIMIT]

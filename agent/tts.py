@@ -11,21 +11,21 @@ class WordTime(NamedTuple):
     letters: int
     """Characters of the sentence up to the end of the word, signs after it included."""
     samples: int
-    """Samples of the sentence's sound up to there."""
+    """Samples of the sentence's sound up to the end of the word."""
 
 
 class Inquiry(NamedTuple):
     """How to ask a voice which words of a sentence were heard, if it knows that better than by times of words."""
 
     ask: Callable[[int, Callable[[int], None]], None]
-    """Takes the samples of the sentence that were played when it was stopped, and what is called later with the
-    letters that were heard; it is not called if the voice does not know."""
+    """Called with the samples of the sentence that were played when it was stopped, and with a callback. The callback
+    gets the number of letters that were heard; it is not called if the voice does not know."""
     characters: int = 0
     """Characters that the provider charges for the answer."""
 
 
 Speech = bytes | WordTime | Inquiry
-"""Mu-law sound, what is said when (which may come before or after its sound), or how to ask what was heard."""
+"""Mu-law sound, times of words (which may come before or after their sound), or how to ask what was heard."""
 
 
 class TextToSpeech(Protocol):
@@ -41,10 +41,10 @@ class TextToSpeech(Protocol):
         ...
 
     def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
-        """Stream one sentence as mu-law sound in pieces of any length, faster than real time.
+        """Stream the sound of one sentence as mu-law in pieces of any length, faster than real time.
 
-        `before` is what it said directly before in the same reply: its intonation goes on from there, where the
-        provider has a way to say so. Closing the generator cancels the synthesis; no stale sound follows. Raises
+        `before` is what the voice said directly before in the same reply; the intonation continues from there, if the
+        provider supports it. Closing the generator cancels the synthesis, and no more sound of it follows. Raises
         `ProviderError`.
         """
         ...
@@ -55,7 +55,7 @@ class TextToSpeech(Protocol):
 
 
 async def sound_alone(stream: AsyncGenerator[Speech, None]) -> AsyncGenerator[bytes, None]:
-    """The sound of `stream`, for a reader who does not want the times."""
+    """The sound of `stream` without the times of words."""
     async with aclosing(stream) as pieces:
         async for piece in pieces:
             if isinstance(piece, bytes):

@@ -45,20 +45,20 @@ class Utterances:
         self._line.think(on)
 
     def play(self, sentence: Sentence, sound: bytes) -> None:
-        """Say ready-made sound."""
+        """Say the sentence with ready-made sound, which is complete."""
         sentence.samples = len(sound)
         sentence.complete = True
         self._line.say(sentence.utterance, sound)
         self._line.finish(sentence.utterance)
 
     def sound(self, sentence: Sentence, sound: bytes) -> None:
-        """Say the next piece of it."""
+        """Say the next piece of the sentence's sound."""
         sentence.samples += len(sound)
         self._ends_at = max(self._ends_at, asyncio.get_running_loop().time()) + len(sound) / SAMPLE_RATE
         self._line.say(sentence.utterance, sound)
 
     def finished(self, event: Finished) -> None:
-        """The line has played an utterance to its end."""
+        """Note that the line has played an utterance to its end."""
         for utterance in range(self._finished + 1, event.utterance + 1):
             self.sentences[utterance].played()
         self._finished = max(self._finished, event.utterance)
@@ -70,7 +70,7 @@ class Utterances:
         await self._silent.wait()
 
     def stop(self) -> Heard:
-        """Discard what is not played; tells how far it came."""
+        """Discard what is not played; returns how far the playout came."""
         heard = self._line.stop()
         self._finished = self.next - 1
         self._ends_at = 0.0

@@ -16,45 +16,45 @@ class SttWrapper:
 
     @property
     def name(self) -> str:
-        """The present name of the other one."""
+        """The present name of the wrapped STT."""
         return self._stt.name
 
     @property
     def ends_turns(self) -> bool:
-        """Forwarded, as all that follows."""
+        """See `SpeechToText.ends_turns`."""
         return self._stt.ends_turns
 
     @property
     def longest_silence(self) -> float:
-        """Seconds."""
+        """See `SpeechToText.longest_silence`."""
         return self._stt.longest_silence
 
     async def open(self) -> None:
-        """Open it."""
+        """See `SpeechToText.open`."""
         await self._stt.open()
 
     def send_audio(self, ulaw: bytes) -> None:
-        """Send mu-law sound."""
+        """See `SpeechToText.send_audio`."""
         self._stt.send_audio(ulaw)
 
     def expect(self, said: str, wanted: Expected = OPEN) -> None:
-        """Give the hints."""
+        """See `SpeechToText.expect`."""
         self._stt.expect(said, wanted)
 
     def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
-        """Give the language and the words."""
+        """See `SpeechToText.set_language`."""
         self._stt.set_language(language, keyterms)
 
     def follow_voice(self, speaking: bool | None, ago: float) -> None:
-        """Tell whether the caller speaks."""
+        """See `SpeechToText.follow_voice`."""
         self._stt.follow_voice(speaking, ago)
 
     def events(self) -> AsyncIterator[SttEvent]:
-        """Yield its events."""
+        """See `SpeechToText.events`."""
         return self._stt.events()
 
     async def close(self) -> None:
-        """Close it."""
+        """See `SpeechToText.close`."""
         await self._stt.close()
 
 
@@ -66,11 +66,11 @@ class LlmWrapper:
 
     @property
     def name(self) -> str:
-        """The present name of the other one."""
+        """The present name of the wrapped model."""
         return self._llm.name
 
     async def close(self) -> None:
-        """Close it."""
+        """See `LanguageModel.close`."""
         await self._llm.close()
 
 
@@ -82,13 +82,13 @@ class TtsWrapper:
 
     @property
     def name(self) -> str:
-        """The present name of the other one."""
+        """The present name of the wrapped voice."""
         return self._tts.name
 
     async def open(self) -> None:
-        """Open it."""
+        """See `TextToSpeech.open`."""
         await self._tts.open()
 
     async def close(self) -> None:
-        """Close it."""
+        """See `TextToSpeech.close`."""
         await self._tts.close()

@@ -22,7 +22,7 @@ class RuleError(ValueError):
         super().__init__(f"{'.'.join(map(str, self.keys[0]))}: {problem}")
 
     def below(self, *path: str | int) -> "RuleError":
-        """The same, seen from a table around: `path` leads to the table of the rule."""
+        """The same error for an outer table: `path` leads from there to the table of the rule."""
         return RuleError(self.problem, *((*path, *key) for key in self.keys))
 
 
