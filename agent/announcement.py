@@ -1,4 +1,4 @@
-"""One sentence for a caller who is not let in to a conversation; then the call ends."""
+"""One sentence for a caller who gets no conversation; then the call ends."""
 
 import asyncio
 

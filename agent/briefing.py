@@ -38,7 +38,7 @@ TIMES = 2
 LONGEST = 60.0
 """Seconds that the briefing may take."""
 SUMMARY_LIMIT = 8.0
-"""Seconds that the model has for its sentence; after that the person is only told that somebody wants them."""
+"""Seconds that the model has for its sentence; after that the person is only told that a caller is waiting."""
 LETTERS = 400
 """Characters of the summary that are said."""
 ECHO = 1.5

@@ -177,9 +177,9 @@ class CallControl:
     def stop_waiting(self, *, sure: bool = True) -> None:
         """Note that a person has come, who has heard nothing so far, and so does not know that the call is recorded.
 
-        If that is `sure`, the notice is said at once, or as soon as the person hears the agent: the line may be on
-        hold, or somebody else may speak with the person. If not, it may be another recording: the notice is then said
-        before the agent's next words.
+        If that is `sure`, the notice is said at once, or as soon as the person hears the agent. The line may be on
+        hold, or somebody else may speak with the person. If that is not sure, it may be another recording: the notice
+        is then said before the agent's next words.
         """
         if self._is_over:
             return

@@ -129,7 +129,7 @@ class Collector:
         self._one_at_a_time = asyncio.Lock()
 
     def wrong(self, arguments: type[BaseModel], parameter: str) -> None:
-        """The value of a parameter was not valid: the agent is going to ask for it."""
+        """Note that the value of a parameter was not valid: the agent is going to ask for a new one."""
         if field := collected(arguments).get(parameter):
             self.expect(field.expects(self.setting))
 

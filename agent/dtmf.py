@@ -43,7 +43,7 @@ class DtmfState(Enum):
 
 
 class DtmfCollection:
-    """One collection. Sans-IO. ``*`` begins anew unless it ends it or is a choice."""
+    """One collection of keys. Sans-IO. ``*`` begins anew, unless it ends the input or is a choice."""
 
     def __init__(self, wanted: DtmfRequest, now: float) -> None:
         self.state = DtmfState.OPEN

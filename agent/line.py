@@ -19,8 +19,8 @@ class Audio(NamedTuple):
     at: float
     """When its last sample arrived."""
     played: bytes = b""
-    """For each 20 ms of it one byte, the level of what was sent to the caller in the slot in which it arrived:
-    -dBm0 from 0 to 126; 127 for silence, or if nothing was sent. Empty if the line does not know."""
+    """One byte for each 20 ms of the sound: the level of what was sent to the caller in the slot in which it arrived.
+    The level is -dBm0 from 0 to 126; 127 for silence, or if nothing was sent. Empty if the line does not know."""
 
 
 class Digit(NamedTuple):

@@ -1,7 +1,7 @@
 """Spoken forms of money, percentages, ranges and abbreviations in each language. Numbers stay in digits.
 
-Only a text with one meaning is changed: "$5" in Spanish may be pesos, "1,250 €" in German may be 1.25 euros, "9-5" may
-be a score; they are left to the voice.
+Only a text with one meaning is changed. "$5" in Spanish may be pesos, "1,250 €" in German may be 1.25 euros, "9-5" may
+be a score: the voice gets such texts unchanged.
 """
 
 import re
@@ -238,7 +238,7 @@ _SCALE = (
     r"(?i:(?!\s?(?:mil(?:\b|a\b|es\b|l?i|l[oó]n|h)|mrd|mio\b|tsd|tausend|thousand|billi|bn\b|[km]\b|"
     r"lakh|crore|लाख|करोड|हज|सौ)))"
 )
-"""Nor a word or letter after an amount that makes it thousands or millions: the currency stands after that word."""
+"""No word or letter after an amount that makes it thousands or millions: the currency stands after such a word."""
 _DASH = r"\s?[-–—]\s?"
 _FREE = r"(?<![\w.,:/+-])"
 """Nothing before a number of which the number could be a part."""

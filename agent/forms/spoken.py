@@ -81,8 +81,8 @@ def unnamed(text: str) -> str:
 
 
 def tokens(text: str, languages: Sequence[str], *, signs: bool = False) -> list[str]:
-    """The words of `text` with digits and letters as characters: "double five", "S as in Sierra" and "J-O" are "5",
-    "5", "s", "j" and "o"; with `signs`, their names are signs."""
+    """The words of `text` with digits and letters as characters: "double five" becomes "5" and "5", "S as in Sierra"
+    becomes "s", "J-O" becomes "j" and "o". With `signs`, spoken names of signs become signs."""
     text = with_signs(text, languages) if signs else text
     digits, repeats = (_values(tuple(languages), repeats=one) for one in (False, True))
     words = [part for word in unnamed(normal(text)).split() for part in _apart(word)]

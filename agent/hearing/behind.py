@@ -12,9 +12,9 @@ BELOW = 8.0
 """Decibels below the loudest syllables. All syllables of the same voice are louder than that, except for short moments.
 """
 LONG, LONG_ALONE = 0.5, 1.2
-"""Seconds of sound below `BELOW` that show that somebody else speaks: on a line that is never quiet, and on a line that
-was quiet lately, so that nobody was behind the caller then. A caller who says single words with loud syllables is
-quieter for longer than in sentences."""
+"""Seconds of sound below `BELOW` that show that somebody else speaks. The first value is for a line that is never
+quiet. The second is for a line that was quiet lately, so that nobody was behind the caller then. A caller who says
+single words with loud syllables is quieter for longer than in sentences."""
 AGAIN = 0.4
 """Seconds of such quiet sound that the present voice must have, if the rest was in the voice before: a caller who ends
 softly may begin softly."""

@@ -47,8 +47,8 @@ RISEN = 6.0
 CLOSELY = 0.7
 """Seconds after the caller's last sound within which most recognisers end the turn."""
 PENDING, SPEAKING, IDLE, LISTENING = 0.02, 0.04, 0.1, 0.3
-"""Seconds of sound in a chunk: while a sound is being judged, while the caller goes on speaking, while the caller is
-silent, and while the caller listens to the agent on a line without echo."""
+"""Seconds of sound in a chunk. In this order: a sound is being judged, the caller goes on speaking, the caller is
+silent, the caller listens to the agent on a line without echo."""
 SETTLED = 1.5
 """Seconds after the caller's last sound within which every recogniser has ended the turn."""
 BELOW, NEAR = 1.0, 4.0

@@ -72,7 +72,7 @@ class Voices:
             self.first = sound
 
     def presume(self, sound: Sound, *, is_voice: bool) -> None:
-        """Note the kind of the sound that was on when the call began: a voice is taken for somebody behind the caller,
+        """Note the kind of the sound that was on when the call began. A voice is taken for somebody behind the caller,
         until a silence proves that it was the caller."""
         if sound is self.first and is_voice:
             self.background.goes_on(sound.level)

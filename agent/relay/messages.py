@@ -36,7 +36,7 @@ class Token(NamedTuple):
     last: bool
     """Whether the reply ends with this token."""
     language: str = ""
-    """ISO 639-1; empty for the present one."""
+    """ISO 639-1; empty for the present language."""
     interruptible: bool = True
     preemptible: bool = False
     """Whether the next text or medium of the server replaces this reply while it is still being spoken."""

@@ -19,8 +19,8 @@ BREATH = 1.0
 UNVOICED = 0.2
 """Seconds at the end of a word that have no voice."""
 LIKELY = 0.6
-"""Probability of voice from which on a short sound is rather a word than a cough. 255 of 276 recorded digits and
-letters reach it, and none of 300 synthetic coughs, bumps, clicks and breaths."""
+"""Probability of voice from which on a short sound is rather a word than a cough. It is reached by 255 of 276 recorded
+digits and letters, and by none of 300 synthetic coughs, bumps, clicks and breaths."""
 SPEECH = 0.8
 """Seconds of voice that are more than a cough, so that words should come."""
 WORD = 0.2
@@ -37,8 +37,8 @@ brings about 1 s of them in ten seconds, a single noise 0.1 s."""
 FORGOTTEN = 4.0
 """Seconds of quiet after which a voice that brought no words does not matter any more."""
 BORNE, LONGEST_BORNE = 1.2, 1.8
-"""Seconds of a voice, or since its last words, over which a reply goes on if the caller only shows that they listen: by
-then most recognisers have reported the words of an interruption; and the same of the slowest recogniser."""
+"""Seconds of a voice, or since its last words, over which a reply goes on if the caller only shows that they listen. By
+then most recognisers have reported the words of an interruption; the second value is for the slowest one."""
 LONGEST_LAG = 2.5
 """Seconds from the beginning of a voice after which its first words tell nothing: the recogniser waited for its end."""
 INTERVALS = 64

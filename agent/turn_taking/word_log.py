@@ -31,7 +31,7 @@ class _Spoken:
 
     Each word of the turn is answered, set aside, or open, by its place. Only an answer makes words known for good.
     Words that are set aside (an echo, a sound that answers nothing) are open again with the next transcript of the
-    turn: it may show that they were something else, so they are judged again.
+    turn. It may show that they were something else, so they are judged again.
     """
 
     text: str
@@ -120,8 +120,8 @@ class WordLog:
         return all(one.final for one in self._spoken if one.rest)
 
     def is_behind(self, until: float) -> bool:
-        """Whether words of a voice that was on until then may still be missing: the last transcript is not complete,
-        and its sound is older than the end of the voice."""
+        """Whether words of a voice that was on until then may still be missing. They may be if the last transcript is
+        not complete, and its sound is older than the end of the voice."""
         last = self._heard.words if self._heard is not None else SILENT
         return not (last.final or last.eager) and last.ended < until - PART
 
