@@ -60,8 +60,7 @@ class McpServer:
         """Tools that may be called. While the server is away, they are those from before."""
         self._options = options
         self._known: dict[str, tuple[Any, Tool | None]] = {}
-        """What the server offers, by name, with the tool that was made of each offer; None for an offer that was left
-        out."""
+        """Offers of the server by name, each with the tool that was made of it; None for an offer that was left out."""
         self._client: Any = None
         self._connected = asyncio.Event()
         self._lost = asyncio.Event()
