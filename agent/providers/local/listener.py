@@ -40,7 +40,7 @@ class Listener:
         self._judged = 0
         """Position up to which speech was looked for."""
         self._sounded = 0
-        """Samples of windows with a sound in no turn since the model began."""
+        """Samples of windows with a sound since the last turn, or since the model began."""
 
     def hear(self, ulaw: bytes) -> list[EndpointStep]:
         """Take mu-law sound of any length."""
@@ -59,11 +59,11 @@ class Listener:
         at = self._judged - self._first
         window = bytes(self._kept[at : at + WINDOW])
         quiet = level(to_linear(window)) < AUDIBLE
-        if quiet and not self.turns.speaking and self._sounded > SOUNDED * RATE:
+        if quiet and self._sounded > SOUNDED * RATE:
             self._state, self._sounded = SileroState(), 0
             for before in range(max(0, at - LED_BY), at, WINDOW):
                 self._silero.judge(self._state, floats(self._kept[before : before + WINDOW]))
-        self._sounded += 0 if quiet or self.turns.speaking else WINDOW
+        self._sounded = 0 if self.turns.speaking else self._sounded + (0 if quiet else WINDOW)
         self._judged += WINDOW
         return self._silero.judge(self._state, floats(window))
 
