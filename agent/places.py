@@ -13,7 +13,7 @@ def places(text: str, spoken: str) -> Callable[[int], int]:
     """Function from a number of characters of `spoken`, which was made of `text`, to the number of characters of `text`
     that are then said.
 
-    Only whole words count. A word that became several words is said with the last of them. In a text that is longer than
+    Only whole words count. A word that became several words is said with the last of them. In a text longer than
     `MATCHED` the place is an estimate.
     """
     if text == spoken:

@@ -83,7 +83,7 @@ def test_more_said_is_never_less_heard(text: str) -> None:
 def test_the_words_of_a_long_text_are_not_matched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tool or an operator may have the agent say it; to match 20,000 characters stopped all calls for seconds."""
     text = "It is 20% off. " * 200
-    spoken = speakable(text)
+    spoken = speakable(text, "en")
     monkeypatch.delattr("agent.places.SequenceMatcher")
     place = places(text, spoken)
     assert (place(0), place(len(spoken))) == (0, len(text))

@@ -18,7 +18,7 @@ from media.dtmf.events import KEYS
 from media.g711 import ALAW_TO_ULAW, FRAME, RATE, ULAW_TO_ALAW, from_linear, level, to_linear
 from media.rtp import packet as rtp
 from sipgw.sip.digest import Credentials
-from sipgw.sip.endpoint import CallFailed, Endpoint
+from sipgw.sip.endpoint import CallFailed, Early, Endpoint, no_change
 from sipgw.sip.endpoint_options import EndpointOptions
 from sipgw.sip.events import CallEvent, Confirmed, Ended, Offered, Phase, Progress, Referred
 from sipgw.sip.invite_client import InviteClient
@@ -318,7 +318,7 @@ class Desks:
         *,
         name: str = "",
         fields: tuple[tuple[str, str], ...] = (),
-        early: Callable[[Leg, CallEvent], None] | None = None,
+        early: Early = no_change,
     ) -> DeskCall:
         """The phone `number` calls an extension; `name` is its display name, as it writes it."""
         sound = await self._sound(number)
