@@ -84,7 +84,7 @@ class SentenceCutter:
         short = re.split("[/-]", word[:-1])[-1]  # "10 €/Std.", "Bestell-Nr."
         if short in self._abbreviations or _LETTERS.fullmatch(word[:-1]) or _LIST_NUMBER.match(piece):
             return True
-        if piece[-1] in ".…" and (not rest or rest[0].islower()):  # "5 lbs. and", "Mo. bis Fr.", "Hmm... okay."
+        if piece[-1] in ".…" and rest[:1].islower():  # "5 lbs. and", "Mo. bis Fr.", "Hmm... okay."
             return True
         if self._german and _GERMAN.search(piece[-40:]):
             return True
