@@ -18,9 +18,9 @@ _COMMON = (
     "jan feb apr jun jul aug sep sept oct nov dec ave rd blvd apt"
 )
 _ABBREVIATIONS = {
-    "en": "mar ft hwy rs hr hrs pp ste min mins lb lbs oz vol fig mt sgt capt gen gov sen rep hon rev co corp est",
+    "en": "mar ft hwy rs pp ste vol fig mt sgt capt gen gov sen rep hon rev co corp est",
     "es": "sra sras sres srta dra dras dña prof profa lic ing ud uds vd vds av avda avd pág págs aprox máx mín ej ee "
-    "uu ee.uu depto dpto gral ene abr ago dic ref art dpto",
+    "uu ee.uu depto dpto gral ene abr ago dic ref art",
     "fr": "mme mmes mlle mm me pr av env bd boul tél ex janv févr avr juil déc réf cf app éd chap ste",
     "de": "ca bzw usw inkl exkl zzgl evtl ggf mind bspw vgl sog hr fr frl dipl ing mär okt dez mio mrd tsd std sek "
     "stk abt allg mwst sen ct bzgl lt med jh chr co idnr tägl",
