@@ -18,6 +18,7 @@ from sipgw.sip.offer_answer import (
     media_host,
     offers,
 )
+from sipgw.sip.reliable import MAX_BRANCHES
 from sipgw.sip.sdes import SECRET, Policy
 from sipgw.sip.sdp import UNKNOWN
 
@@ -33,7 +34,8 @@ class OurSide:
     def __init__(self, port: int) -> None:
         self._port = port
         self._local: LocalMedia | None = None
-        self._changed: tuple[bytes, Negotiated] | None = None
+        self._changed: dict[tuple[bytes, bytes], Negotiated] = {}
+        """Results of offers before the answer, by our description and theirs: each branch of a fork may make some."""
 
     def offers(self, srtp: Policy, there: Peer) -> tuple[bytes, ...]:
         """The offers to the peer `there`, in order. Our own address is filled in when the route to it is known."""
@@ -46,13 +48,15 @@ class OurSide:
         to the person. See `sipgw.sip.endpoint.Early`."""
         if isinstance(event, Offered) and event.sdp is not None:
             negotiated = renegotiate(leg, self.local.as_sent(leg.local), event.sdp)
-            self._changed = None if negotiated is None else (event.sdp, negotiated)
+            if negotiated is not None:
+                self._changed[negotiated.sdp, event.sdp] = negotiated
+            if len(self._changed) > MAX_BRANCHES:
+                del self._changed[next(iter(self._changed))]
 
     def answered(self, leg: Leg) -> Negotiated:
         """The result of the negotiation on `leg`, a call of ours. Raises `NotAcceptable`."""
-        if self._changed is not None and self._changed[0] == leg.remote:
-            return self._changed[1]
-        return accept_answer(leg.local, leg.remote, self.local.as_sent(leg.local))
+        changed = self._changed.get((leg.local, leg.remote))
+        return changed or accept_answer(leg.local, leg.remote, self.local.as_sent(leg.local))
 
     @property
     def local(self) -> LocalMedia:

@@ -161,6 +161,14 @@ class InviteClient(InviteDialog):
         else:
             super().in_dialog(request, transaction, now)
 
+    def accept_offer(self, sdp: bytes, now: float) -> bool:
+        """The same; before the answer it is the offer of one branch."""
+        tag = self.session.offering
+        accepted = super().accept_offer(sdp, now)
+        if accepted:
+            self._early.changed(tag)
+        return accepted
+
     def _provisional(self, response: Response, now: float) -> None:
         self.advance(InviteEvent.PROVISIONAL)
         if self._early.heard(response, self.peer, now):
@@ -174,7 +182,7 @@ class InviteClient(InviteDialog):
             return
         if len(self._acks) >= MAX_BRANCHES:
             return
-        dialog, answered = self._early.become(response, failover.peer)
+        dialog, answered, ours = self._early.become(response, failover.peer)
         peer = dialog.next_hop
         ack = dialog.request("ACK", self.core.contact(peer), number=response.cseq.number)
         ack = replace(ack, headers=ack.headers.with_(*credentials_of(failover.request)))
@@ -188,12 +196,14 @@ class InviteClient(InviteDialog):
                 self.finish(self._cancelled, now)
             return
         self.dialog = dialog
-        ours = failover.request.contact
-        dialog.told = ours.uri.host if ours else ""
+        contact = failover.request.contact
+        dialog.told = contact.uri.host if contact else ""
         self._stop_timer()
         self.session.learn(response)
         described = self._early.description(response)
-        self.session.remote = answered or described
+        if self.session.offering not in ("", tag):
+            self.session.refuse(487, now)  # of a branch that has lost
+        self.session.local, self.session.remote = ours or failover.request.body, answered or described
         self.session.exchanged()
         self._early.close()
         self.session.timer.answered(response, now)

@@ -193,6 +193,11 @@ class OfferExchange:
         transaction, self._offered = self._offered, None
         return transaction
 
+    @property
+    def offering(self) -> str:
+        """The tag of the side whose offer waits for `accept` or `refuse`; empty if none waits."""
+        return self._offered.request.from_.tag if self._offered else ""
+
     def accept(self, sdp: bytes, now: float) -> bool:
         """Answer a pending offer. Returns whether an offer still waited; if not, nothing is sent.
 

@@ -83,7 +83,9 @@ class _Branch:
     number: int = 0
     """The RSeq of its last reliable response."""
     answer: bytes = b""
-    """The answer to our offer in a reliable response."""
+    """The answer to our offer in a reliable response, or its own last offer (RFC 3311)."""
+    ours: bytes = b""
+    """Our answer to that offer; empty if it made none."""
     preview: bytes = b""
     """The description in the last provisional response that had one: the answer if the 2xx has none."""
 
@@ -133,19 +135,21 @@ class Early:
         self._call.request_in(branch.dialog, "PRACK", now, fields=rack)
         return True
 
-    def become(self, response: Response, peer: Peer) -> tuple[Dialog, bytes]:
-        """The dialog of a 2xx of `peer`, with the CSeq numbers of its early dialog, and the answer that this got."""
+    def changed(self, tag: str) -> None:
+        """An offer in the early dialog of `tag` is answered. The other branches know our first offer only."""
+        if branch := self._branches.get(tag):
+            branch.answer, branch.ours = self._exchange.remote, self._exchange.local
+
+    def become(self, response: Response, peer: Peer) -> tuple[Dialog, bytes, bytes]:
+        """The dialog of a 2xx of `peer`, with the CSeq numbers of its early dialog; the last description that came in
+        this (empty: none), and our answer to it (empty: it knows only the offer of our INVITE)."""
         dialog = Dialog.of_client(self._call.invite, response, peer)
         branch = self._branches.get(response.to.tag)
         early = branch.dialog if branch else self._over.get(response.to.tag)
         if early is not None:  # §12.2.1.1: a BYE with the number of a PRACK is refused, and the branch stays answered
             dialog.local_number = max(dialog.local_number, early.local_number)
             dialog.remote_number = early.remote_number
-        if branch is None:
-            return dialog, b""
-        # An UPDATE may have changed the session since. With several branches it is unknown which one that was.
-        answer = self._exchange.remote if len(self._branches) == 1 else branch.answer
-        return dialog, answer if branch.answer else b""
+        return (dialog, branch.answer, branch.ours) if branch else (dialog, b"", b"")
 
     def description(self, response: Response) -> bytes:
         """The description of a 2xx, or of the provisional response before it: some send it there alone (RFC 3261

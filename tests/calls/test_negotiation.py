@@ -35,6 +35,9 @@ class Leg:
             self.local = sdp
         return self.waits
 
+    def reject_offer(self, status: int) -> None:
+        assert status == 488
+
 
 @pytest.mark.faults("G1")
 @pytest.mark.parametrize(("source", "keyed"), [(UDP, False), (TLS, True)])
@@ -65,11 +68,31 @@ def test_an_offer_before_the_answer_decides_what_is_agreed_unless_another_branch
     offer = theirs.offers("optional", TLS)[1].replace(UNKNOWN.encode(), b"192.0.2.1")
     other = offer.replace(b"192.0.2.1", b"192.0.2.2").replace(b"SAVP", b"AVP")
     other = b"\r\n".join(line for line in other.split(b"\r\n") if b"crypto" not in line)
+    sent = leg.local
     side.early(leg, Offered(offer))  # type: ignore[arg-type]
+    if not answered:
+        leg.local = sent
     leg.remote = offer if answered else other
     _, agreed = agree(leg, side)  # type: ignore[arg-type]
     assert agreed is not None and agreed.sdp == leg.local
     assert (agreed.remote_address, agreed.srtp is not None) == ("192.0.2.1" if answered else "192.0.2.2", answered)
+
+
+@pytest.mark.parametrize("second", [b"not usable", b"of another branch"])
+def test_an_offer_before_the_answer_holds_after_a_later_one_that_was_refused_or_came_from_another_branch(
+    second: bytes,
+) -> None:
+    side, theirs = OurSide(20000), OurSide(4000)
+    leg = Leg(TLS, local=side.offers("optional", TLS)[1].replace(UNKNOWN.encode(), b"192.0.2.7"))
+    offer = theirs.offers("optional", TLS)[1].replace(UNKNOWN.encode(), b"192.0.2.1")
+    side.early(leg, Offered(offer))  # type: ignore[arg-type]
+    ours = leg.local
+    later = b"" if second == b"not usable" else offer.replace(b"192.0.2.1", b"192.0.2.2")
+    side.early(leg, Offered(later))  # type: ignore[arg-type]
+    leg.local, leg.remote = ours, offer
+    _, agreed = agree(leg, side)  # type: ignore[arg-type]
+    assert agreed is not None
+    assert (agreed.sdp, agreed.remote_address, agreed.srtp is not None) == (ours, "192.0.2.1", True)
 
 
 @pytest.mark.parametrize(("before", "ice"), [(UNKNOWN, False), ("203.0.113.7", False), ("192.168.1.20", True)])

@@ -142,6 +142,46 @@ def test_the_callee_changes_the_session_by_update_before_it_answers() -> None:
     assert client.session.remote == MOVED
 
 
+@pytest.mark.parametrize("answered", [b"", ANSWER], ids=["it answered early", "it answers now"])
+def test_an_update_of_one_branch_changes_nothing_for_another(answered: bytes) -> None:
+    """Each branch knows only what was exchanged with it (RFC 3261 §13.2.2.4)."""
+    for winner in ("one", "two"):
+        callee = Callee()
+        client, offered = callee.call.client, callee.call.client.session.local
+        theirs, ours = {"one": MOVED, "two": ANSWER}, {"one": offered + b"a=answer\r\n", "two": offered}
+        told = client.on_event
+
+        def take(event: object, client=client, ours=ours, callee=callee, told=told) -> None:
+            if isinstance(event, Offered):
+                client.accept_offer(ours["one"], callee.wire.now)
+            told(event)
+
+        client.on_event = take
+        callee.sends(183, 1, ANSWER, tag="one")
+        if not answered:
+            callee.sends(183, 1, ANSWER, tag="two")
+        assert callee.asks("UPDATE", 1, MOVED, tag="one").status == 200
+        callee.sends(200, sdp=answered if winner == "two" else b"", tag=winner)
+        assert client.phase is Phase.CONFIRMED
+        assert (client.session.local, client.session.remote) == (ours[winner], theirs[winner])
+
+
+def test_an_offer_that_waits_is_refused_when_another_branch_answers() -> None:
+    callee = Callee()
+    client = callee.call.client
+    callee.sends(183, 1, ANSWER, tag="one")
+    assert callee.asks("UPDATE", 1, tag="one").status == 200
+    callee.asks("UPDATE", 2, MOVED, tag="one")
+    callee.sends(200, sdp=ANSWER, tag="two")
+    assert callee.asks("UPDATE", 3, tag="one").status == 481
+    answers = [
+        m.status for _, _, at, m in callee.wire.trace if isinstance(m, Response) and m.cseq.number == 2 and at == B
+    ]
+    assert 487 in answers
+    assert not client.accept_offer(OFFER, callee.wire.now)
+    assert client.session.remote == ANSWER
+
+
 @pytest.mark.parametrize(("method", "status"), [("BYE", 481), ("INVITE", 491), ("UPDATE", 200), ("OPTIONS", 200)])
 def test_what_a_callee_may_ask_before_it_answers(method: str, status: int) -> None:
     callee = Callee()
