@@ -140,7 +140,7 @@ class Registrar:
         contact = binding.contact
         places = {_canonical(host) for host in (contact.host, contact.param("maddr")) if host}
         elsewhere = places - {_canonical(binding.peer.host)}
-        called = unquote(contact.user)
+        called = unquote(contact.user).partition("-0x")[0]  # baresip appends its own mark: 1001-0x55da4b5b8d00
         number = called and called != user and not called[:1].isalpha()
         if number and not all(map(is_private, elsewhere)):
             return True  # nobody knows whose address it is, or where a host name leads: perhaps to a carrier

@@ -87,6 +87,9 @@ def test_a_phone_at_a_name_may_have_the_number_of_its_account() -> None:
     registrar = Registrar()
     assert registrar.register("1001", ask("<sip:1001@pbx.example>", to="1001"), NAT, 0.0).status == 200
     assert registrar.register("1001", ask("<sip:1002@pbx.example>", to="1001"), NAT, 0.0).status == 403
+    baresip = ask("<sip:1001-0x55da4b5b8d00@203.0.113.9:5060>", to="1001", number=2)  # through a proxy
+    assert registrar.register("1001", baresip, NAT, 0.0).status == 200
+    assert registrar.register("1001", ask("<sip:1002-0x1@pbx.example>", to="1001"), NAT, 0.0).status == 403
 
 
 def test_a_phone_whose_time_is_over_is_seen_nowhere() -> None:
