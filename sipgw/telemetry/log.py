@@ -11,10 +11,11 @@ from structlog.typing import Processor
 
 from sipgw.config.log import LogOptions
 
+# What is between quotation marks ends at the same mark, also if it has others, or escaped ones, in it.
 _CREDENTIAL = re.compile(
     r"(?i)(authorization\s*[:=]\s*)[^\r\n]+"
-    r"|(authorization\\*[\"']\s*[:,]\s*b?\\*[\"'])[^\"'\r\n]+"  # of headers in an error: a dictionary, or pairs
-    r"|((?:api[-_]?key|password|token|secret)\\*[\"']?\s*[:=]\s*\\*[\"'])[^\"'\r\n]+"
+    r"|(authorization\\*[\"']\s*[:,]\s*b?(\\*[\"']))(?:(?!(?<!\\)\3)[^\r\n])+"  # of headers in an error
+    r"|((?:api[-_]?key|password|token|secret)\\*[\"']?\s*[:=]\s*(\\*[\"']))(?:(?!(?<!\\)\5)[^\r\n])+"
     r"|((?:api[-_]?key|password|token|secret)[\"']?\s*[:=]\s*)[^\s\"',&]+"
     r"|\bsk[-_][A-Za-z0-9_-]{16,}"
     r"|(\binline:)[A-Za-z0-9+/]{16,}"  # a=crypto of a session description (RFC 4568)
@@ -26,7 +27,7 @@ DEEPEST = 4
 
 def redact(text: str) -> str:
     """Mask what looks like a credential in `text`."""
-    return _CREDENTIAL.sub(lambda match: "".join(filter(None, match.groups())) + "***", text)
+    return _CREDENTIAL.sub(lambda match: (match[match.lastindex] if match.lastindex else "") + "***", text)
 
 
 def masking(private: Callable[[str], str]) -> Processor:
