@@ -17,6 +17,17 @@ PACKAGE = "tests/test_package.py"
 PHONES = ("tests/interop/", PACKAGE)
 LONG = (PACKAGE, *(f"tests/interop/test_{name}.py" for name in ("faults", "workers", "calls", "stack", "impaired")))
 """Files that take more than a minute. They come first: begun last, one of them would run on alone."""
+SOURCE = (
+    "tests/config/test_rules.py",
+    *(
+        f"tests/test_{name}.py"
+        for name in (
+            "boundaries", "docstrings", "faults", "http_clients", "imports", "named_modules", "shape",
+            "uncounted_bounds", "waiting", "walk",
+        )
+    ),
+)  # fmt: skip
+"""Files that read the whole source. One worker runs all of them, so that it is parsed once (`tests/source.py`)."""
 LATER = 3
 """What the others add to their niceness: one that computes gets half of the time of one with phones. With a tenth
 of it, calls of their own tests did not come about (`tests/browser`)."""
@@ -41,6 +52,10 @@ class Sharing(LoadFileScheduling):  # type: ignore[misc]  # it has no types
     def __init__(self, config: pytest.Config, phones: int) -> None:
         super().__init__(config, Producer("files", enabled=config.option.debug))  # a line for each test, otherwise
         self._phones = phones
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return SOURCE[0] if file in SOURCE else file
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         first = _number(node.gateway.id) < self._phones

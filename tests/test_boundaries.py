@@ -4,12 +4,12 @@ import ast
 import functools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.test_imports import ROOT, modules, parsed
+from tests.source import ROOT, modules, nodes
 
 BROAD = frozenset({"Exception", "BaseException", "ExceptionGroup", "BaseExceptionGroup"})
 LIKELY = re.compile(r"\b(?:Base)?Exception(?:Group)?\b|\bexcept[ *]*:")
@@ -24,9 +24,9 @@ def words(node: ast.AST) -> set[str]:
     return found | {one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute)}
 
 
-def assigned(tree: ast.Module) -> Iterator[tuple[str, set[str]]]:
+def assigned(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, set[str]]]:
     """The names that a file gives to classes, functions or tuples of them, and the names that they stand for."""
-    for node in ast.walk(tree):
+    for node in nodes:
         given: list[tuple[ast.AST | str, ast.expr | None]] = []
         if isinstance(node, ast.Assign):
             given = [(target, node.value) for target in node.targets]
@@ -50,23 +50,23 @@ def standing(wanted: frozenset[str], names: Iterable[tuple[str, set[str]]]) -> f
 
 
 @functools.cache
-def own(tree: ast.Module, wanted: frozenset[str]) -> frozenset[str]:
-    return standing(wanted, assigned(tree))
+def own(path: Path, wanted: frozenset[str]) -> frozenset[str]:
+    return standing(wanted, assigned(nodes(path)))
 
 
-def aliases(tree: ast.Module, wanted: frozenset[str]) -> frozenset[str]:
+def aliases(nodes: Collection[ast.AST], wanted: frozenset[str]) -> frozenset[str]:
     """The names of a file that stand for one of `wanted`, also where it imports them from the file that names them."""
     imported = set[tuple[str, frozenset[str]]]()
-    for node in (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
+    for node in (node for node in nodes if isinstance(node, ast.ImportFrom)):
         there = modules().get(node.module or "")
-        known = own(parsed(there), wanted) if there else wanted
+        known = own(there, wanted) if there else wanted
         imported |= {(one.asname or one.name, wanted) for one in node.names if one.name in known}
-    return standing(wanted, [*assigned(tree), *((name, set(meant)) for name, meant in imported)])
+    return standing(wanted, [*assigned(nodes), *((name, set(meant)) for name, meant in imported)])
 
 
-def boundaries(tree: ast.Module) -> int:
+def boundaries(nodes: Collection[ast.AST]) -> int:
     """How many places of a file catch every error and raise none: an error ends there."""
-    broad, suppress = aliases(tree, BROAD), aliases(tree, SUPPRESS)
+    broad, suppress = aliases(nodes, BROAD), aliases(nodes, SUPPRESS)
 
     def ends(node: ast.AST) -> bool:
         if isinstance(node, ast.ExceptHandler):
@@ -78,19 +78,19 @@ def boundaries(tree: ast.Module) -> int:
             and any(words(one) & broad for one in node.args)
         )
 
-    return sum(ends(node) for node in ast.walk(tree))
+    return sum(ends(node) for node in nodes)
 
 
 def likely() -> set[Path]:
     """The files with a word for every error: to parse all would take long."""
     sources = {path: path.read_text(encoding="utf-8") for path in modules().values()}
     first = {path for path, source in sources.items() if LIKELY.search(source)}
-    named = re.compile("|".join(rf"\b{name}\b" for name in BROAD.union(*(own(parsed(path), BROAD) for path in first))))
+    named = re.compile("|".join(rf"\b{name}\b" for name in BROAD.union(*(own(path, BROAD) for path in first))))
     return first | {path for path, source in sources.items() if named.search(source)}
 
 
 def found() -> Counter[str]:
-    files = {path.relative_to(ROOT).as_posix(): boundaries(parsed(path)) for path in likely()}
+    files = {path.relative_to(ROOT).as_posix(): boundaries(nodes(path)) for path in likely()}
     return Counter({name: number for name, number in files.items() if number and not name.startswith(COMMANDS)})
 
 
@@ -124,7 +124,7 @@ def test_each_error_boundary_is_on_the_page() -> None:
     ],
 )
 def test_a_boundary_is_seen(source: str) -> None:
-    assert boundaries(ast.parse(source)) == 1
+    assert boundaries([*ast.walk(ast.parse(source))]) == 1
 
 
 @pytest.mark.parametrize(
@@ -137,14 +137,14 @@ def test_a_boundary_is_seen(source: str) -> None:
     ],
 )
 def test_what_catches_some_errors_is_no_boundary(source: str) -> None:
-    assert boundaries(ast.parse(source)) == 0
+    assert boundaries([*ast.walk(ast.parse(source))]) == 0
 
 
 def test_an_alias_of_another_file_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "faults.py").write_text("EVERY = (Exception,)", encoding="utf-8")
     monkeypatch.setitem(modules(), "agent.faults", tmp_path / "faults.py")
     source = "from agent.faults import EVERY as ANY\ntry:\n    work()\nexcept ANY:\n    log()"
-    assert boundaries(ast.parse(source)) == 1
+    assert boundaries([*ast.walk(ast.parse(source))]) == 1
 
 
 def test_a_call_has_one_boundary() -> None:

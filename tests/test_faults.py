@@ -2,18 +2,17 @@
 
 import ast
 import tomllib
-from pathlib import Path
 
-TESTS = Path(__file__).parent
-KNOWN = tomllib.loads((TESTS / "faults.toml").read_text())
+from tests.source import ROOT, files, nodes
+
+KNOWN = tomllib.loads((ROOT / "tests/faults.toml").read_text())
 
 
 def marked() -> dict[str, set[str]]:
     """The ids in marks, each with the files that have it; decorators, and the marks of `pytest.param`, alike."""
     found: dict[str, set[str]] = {}
-    for path in TESTS.rglob("test_*.py"):
-        text = path.read_text()
-        for node in ast.walk(ast.parse(text)) if ".faults" in text else ():
+    for path in files("tests"):
+        for node in nodes(path) if ".faults" in path.read_text() else ():
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.faults":
                 for argument in node.args:
                     assert isinstance(argument, ast.Constant), f"{path.name}: ids are written out"

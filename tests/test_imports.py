@@ -5,8 +5,8 @@ import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-TOPS = ("sipgw", "media", "agent")
+from tests.source import ROOT, modules, nodes, parsed
+
 IO = {"asyncio", "socket", "ssl", "time", "os", "random", "threading", "subprocess"}
 """Modules of I/O, clocks and chance, which the cores do without."""
 CORES = ("sipgw/sip", "media/dtmf", "media/jitter", "media/rtp", "media/session", "media/g711.py", "media/tones.py")
@@ -31,28 +31,13 @@ DRIVERS = {
 
 
 @functools.cache
-def modules() -> dict[str, Path]:
-    """All modules of the source by their dotted names."""
-    found = {}
-    for path in (path for top in TOPS for path in (ROOT / top).rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-@functools.cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@functools.cache
 def imported(path: Path) -> frozenset[str]:
     """The modules that a file imports, under TYPE_CHECKING and in functions as well."""
-    return frozenset(_imported(parsed(path), modules()))
+    return frozenset(_imported(path, modules()))
 
 
-def _imported(tree: ast.Module, known: Mapping[str, Path]) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             for one in node.names:
                 yield f"{node.module}.{one.name}" if f"{node.module}.{one.name}" in known else node.module

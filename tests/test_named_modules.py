@@ -3,8 +3,9 @@
 import ast
 import configparser
 import re
+from collections.abc import Collection
 
-from tests.test_imports import ROOT, modules, parsed
+from tests.source import ROOT, modules, nodes
 
 FLOORS = ("sipgw.sip", "media", "agent")
 NAMED = re.compile(r"\b(?:sipgw|media|agent)(?:\.\w+)+")
@@ -36,11 +37,11 @@ def forbidden(module: str, other: str) -> bool:
     return ours in FLOORS or RANKS.get(theirs, above) >= RANKS.get(ours, above)
 
 
-def strings(tree: ast.Module) -> set[str]:
+def strings(nodes: Collection[ast.AST]) -> set[str]:
     """The constants of a file, without its docstrings and the texts below attributes."""
-    texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in texts)
-    return {node.value for node in nodes if isinstance(node.value, str)}
+    texts = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    constants = (node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in texts)
+    return {value for value in constants if isinstance(value, str)}
 
 
 def known(name: str) -> str:
@@ -50,24 +51,24 @@ def known(name: str) -> str:
     return name if "." in name and name in modules() else ""
 
 
-def named(tree: ast.Module) -> set[str]:
+def named(nodes: Collection[ast.AST]) -> set[str]:
     """The modules that the strings of a file name."""
-    return {module for text in strings(tree) for name in NAMED.findall(text) if (module := known(name))}
+    return {module for text in strings(nodes) for name in NAMED.findall(text) if (module := known(name))}
 
 
 def test_no_string_names_a_module_that_the_file_must_not_import() -> None:
     wrong = {
         name: bad
         for name, path in modules().items()
-        if (bad := {other for other in named(parsed(path)) if forbidden(name, other)})
+        if (bad := {other for other in named(nodes(path)) if forbidden(name, other)})
     }
     assert wrong == {}
 
 
 def test_a_string_that_names_a_module_is_seen() -> None:
     source = '"""See `sipgw.web.app`."""\nA = ("sipgw.web.tables", f"sipgw.cli.{a}:b", "from sipgw.cli.main import c")'
-    assert named(ast.parse(source)) == {"sipgw.web.tables", "sipgw.cli", "sipgw.cli.main"}
-    assert named(ast.parse('GROUP = "sipgw.stt"\nurl = "https://sipgw.example.com"')) == set()
+    assert named([*ast.walk(ast.parse(source))]) == {"sipgw.web.tables", "sipgw.cli", "sipgw.cli.main"}
+    assert named([*ast.walk(ast.parse('GROUP = "sipgw.stt"\nurl = "https://sipgw.example.com"'))]) == set()
 
 
 def test_rows_are_those_of_the_contract() -> None:

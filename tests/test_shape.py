@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-TOPS = ("sipgw", "media", "agent", "tests")
+from tests.source import ROOT, TOPS, files, parsed
 
 FILE_LINES = 400
 FUNCTION_LINES = 60
@@ -46,10 +45,10 @@ def self_attributes(node: ast.ClassDef) -> set[str]:
 
 def faults(path: Path) -> Iterator[str]:
     name = str(path.relative_to(ROOT))
-    source = path.read_text()
-    if len(source.splitlines()) > FILE_LINES and name not in LONG_FILES:
-        yield f"{name}: {len(source.splitlines())} lines (cap {FILE_LINES})"
-    for node in statements(ast.parse(source)):
+    length = len(path.read_text().splitlines())
+    if length > FILE_LINES and name not in LONG_FILES:
+        yield f"{name}: {length} lines (cap {FILE_LINES})"
+    for node in statements(parsed(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or 0) - node.lineno + 1
             if lines > FUNCTION_LINES and f"{name}:{node.name}" not in LONG_FUNCTIONS:
@@ -62,9 +61,9 @@ def faults(path: Path) -> Iterator[str]:
                 yield f"{name}:{node.lineno} {node.name}: {len(attributes)} attributes (cap {CLASS_ATTRIBUTES})"
 
 
-@pytest.mark.parametrize("top", TOPS)
+@pytest.mark.parametrize("top", (*TOPS, "tests"))
 def test_shape(top: str) -> None:
-    found = [fault for path in sorted((ROOT / top).rglob("*.py")) for fault in faults(path)]
+    found = [fault for path in files(top) for fault in faults(path)]
     assert not found, "\n".join(found)
 
 

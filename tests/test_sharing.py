@@ -1,19 +1,20 @@
 """Tests with real phones run on a few workers, beside the others."""
 
 import os
+import re
 from collections.abc import Sequence
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.sharing import LATER, LONG, Sharing
+from tests.sharing import LATER, LONG, SOURCE, Sharing
+from tests.source import ROOT, files
 
 UNIT = [f"tests/test_{name}.py::test" for name in "abcde"]
 CALLS = [f"tests/interop/test_{name}.py::test" for name in "fg"]
-ROOT = Path(__file__).parent.parent
 LONGER = f"{LONG[0]}::test"
+READING = re.compile(r"^from tests\.source import .*\b(?:nodes|parsed)\b", re.MULTILINE)
 
 
 class Worker:
@@ -65,3 +66,10 @@ def test_the_others_have_a_lower_priority(pytestconfig: pytest.Config) -> None:
 
 def test_every_long_file_is_there() -> None:
     assert all((ROOT / one).exists() for one in LONG)
+
+
+def test_the_files_that_read_the_source_go_to_one_worker() -> None:
+    reading = {path.relative_to(ROOT).as_posix() for path in files("tests") if READING.search(path.read_text())}
+    assert reading == set(SOURCE)
+    config: Any = SimpleNamespace(getvalue={"tx": ["2*popen"]}.__getitem__, option=SimpleNamespace(debug=False))
+    assert len({Sharing(config, phones=1)._split_scope(f"{one}::test") for one in reading}) == 1

@@ -10,11 +10,12 @@ import pytest
 
 from agent.bounds import FULL, BoundedTable
 from sipgw.bounds import WHAT
+from tests.source import ROOT, files, nodes, parsed
 from tests.test_bounds import BOUNDS
 
-ROOT = Path(__file__).parent.parent
-FILES = [path for folder in ("sipgw", "agent") for path in sorted((ROOT / folder).rglob("*.py"))]
-FILES = [path for path in FILES if ROOT / "sipgw" / "tools" not in path.parents]  # these are no part of the gateway
+FILES = [
+    path for path in files("sipgw", "agent") if ROOT / "sipgw" / "tools" not in path.parents
+]  # no part of the gateway
 TABLES = ("BoundedTable", "Places")
 NOT_COUNTED = {
     "agent/forms/form.py:take": "the oldest answers of a form, by the number of its own fields",
@@ -57,13 +58,6 @@ def counts(node: ast.AST) -> bool:
     return False
 
 
-def files_with(*words: str) -> Iterator[tuple[Path, ast.Module]]:
-    """The files that have one of these words: to parse all of them takes a second."""
-    for path in FILES:
-        if any(word in (text := path.read_text()) for word in words):
-            yield path, ast.parse(text)
-
-
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """The functions of a module and the methods of its classes; functions within them are a part of them."""
     for node in ast.iter_child_nodes(tree):
@@ -77,7 +71,7 @@ def uncounted(path: Path) -> list[str]:
     """Functions that throw away without counting."""
     return [
         f"{path.relative_to(ROOT)}:{one.name}"
-        for one in functions(ast.parse(path.read_text()))
+        for one in functions(parsed(path))
         if any(map(is_drop, ast.walk(one))) and not any(map(counts, ast.walk(one)))
     ]
 
@@ -115,8 +109,8 @@ def test_a_bounded_table_drops_the_oldest_and_counts() -> None:
 
 def test_every_counter_of_what_is_full_is_filled_by_a_test_and_documented() -> None:
     filled, docs = {bound.counter for bound in BOUNDS}, (ROOT / "docs" / "metrics.md").read_text()
-    for path, tree in files_with("FULL["):
-        for node in ast.walk(tree):
+    for path in FILES:
+        for node in nodes(path):
             if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "FULL" and path.name != "bounds.py":
                 assert isinstance(node.slice, ast.Constant), f"{path}: never what came"
                 assert node.slice.value in filled, path
@@ -126,8 +120,8 @@ def test_every_counter_of_what_is_full_is_filled_by_a_test_and_documented() -> N
 
 def test_every_bounded_table_has_a_counter_that_is_shown_and_documented() -> None:
     docs, names = (ROOT / "docs" / "metrics.md").read_text(), set[str]()
-    for path, tree in files_with(*TABLES):
-        for node in ast.walk(tree):
+    for path in FILES:
+        for node in nodes(path):
             if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(TABLES):
                 name = node.args[0]
                 assert isinstance(name, ast.Constant) and name.value in WHAT, path

@@ -5,20 +5,20 @@ Tests on virtual time wait as they please: there a second is as long on a busy m
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
-ROOT = Path(__file__).parents[1]
+from tests.source import ROOT, files, nodes, parsed
+
 OTHERS = ("interop", "bench", "soak", "images", "scenarios", "load")
 FILES = {
     str(path.relative_to(ROOT)): path
-    for path in sorted((ROOT / "tests").rglob("*.py"))
+    for path in files("tests")
     if path.relative_to(ROOT).parts[1] not in OTHERS
     and path.name not in ("waiting.py", "test_waiting.py", "measure.py")
 }
 PROGRAMS = {
     str(path.relative_to(ROOT)): path
-    for path in sorted((ROOT / "tests/interop").rglob("*.py"))
+    for path in files("tests/interop")
     if path.name not in ("pjsua_demanding.py", "pyvoip_phone.py")  # programs of their own
 }
 """Files of the tests with real programs."""
@@ -62,9 +62,9 @@ def number(node: ast.expr | None) -> float | None:
     return None
 
 
-def limits(tree: ast.AST) -> Iterator[int]:
+def limits(nodes: Iterable[ast.AST]) -> Iterator[int]:
     """The lines where something in real time has a limit that is a number."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.BinOp(ast.Call(func=ast.Attribute(attr="monotonic")), ast.Add(), value) if number(value):
                 yield node.lineno
@@ -77,9 +77,9 @@ def limits(tree: ast.AST) -> Iterator[int]:
             yield node.lineno
 
 
-def sleeps(tree: ast.AST) -> Iterator[int]:
+def sleeps(nodes: Iterable[ast.AST]) -> Iterator[int]:
     """The lines where somebody sleeps for a number of seconds."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name("asyncio" | "time"), attr="sleep"), args=[value]):
                 if (number(value) or 0) > SHORT:
@@ -93,7 +93,7 @@ def on_virtual_time(tree: ast.Module) -> bool:
 
 def test_a_test_with_a_program_has_no_limit_but_a_hang() -> None:
     for name, path in PROGRAMS.items():
-        found = [f"{name}:{line}" for line in limits(ast.parse(path.read_text()))]
+        found = [f"{name}:{line}" for line in limits(nodes(path))]
         assert len(found) == LIMITS[name], f"{found}: give it HANG of tests/waiting.py"
 
 
@@ -102,9 +102,8 @@ def test_nothing_but_a_hang_has_a_limit_in_real_time() -> None:
     for name, path in FILES.items():
         text = path.read_text()
         if "sleep" in text or any(f"{each}(" in text for each in (*LIMITED, "monotonic")):
-            tree = ast.parse(text)
-            found += (f"{name}:{line}" for line in limits(tree))
-            asleep[name] = 0 if on_virtual_time(tree) else len(list(sleeps(tree)))
+            found += (f"{name}:{line}" for line in limits(nodes(path)))
+            asleep[name] = 0 if on_virtual_time(parsed(path)) else len(list(sleeps(nodes(path))))
     assert not found, f"{found}: give it HANG of tests/waiting.py, or wait with until() or within()"
     more, fewer = asleep - ASLEEP, ASLEEP - asleep
     assert not more, f"{+more}: wait for what is to happen, with until() of tests/waiting.py"
@@ -124,8 +123,8 @@ async def one():
     async with asyncio.timeout(HANG):
         subprocess.run(command, timeout=HANG)
 """
-    assert sorted(limits(ast.parse(written))) == [3, 5, 6, 7, 9]
-    assert list(sleeps(ast.parse(written))) == [4]
+    assert sorted(limits(ast.walk(ast.parse(written)))) == [3, 5, 6, 7, 9]
+    assert list(sleeps(ast.walk(ast.parse(written)))) == [4]
 
 
 def test_the_lists_name_files_that_are_there() -> None:

@@ -15,9 +15,9 @@ import pytest
 from sipgw.calls.agent_setup import AgentSetup
 from sipgw.sip.events import Confirmed, Ended
 from tests.calls.test_same_call_id import Caller, world
+from tests.source import ROOT, files, nodes, parsed
 from tests.waiting import HANG
 
-ROOT = Path(__file__).parent.parent
 FILES, CLIMBS = 12, 3
 """So many files are read at most to understand a call, and so often the walk climbs back up by a callback."""
 
@@ -41,31 +41,27 @@ def steps() -> list[Step]:
     return [Step(*row[:2], row[2].replace("`", ""), *row[3:5]) for row in rows]
 
 
-def tree(file: str) -> ast.Module:
-    return ast.parse((ROOT / file).read_text(encoding="utf-8"))
-
-
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def imports(file: str) -> set[str]:
     """The files that a file imports something of."""
-    modules = {node.module for node in ast.walk(tree(file)) if isinstance(node, ast.ImportFrom) and node.module}
+    modules = {node.module for node in nodes(ROOT / file) if isinstance(node, ast.ImportFrom) and node.module}
     return {f"{module.replace('.', '/')}.py" for module in modules}
 
 
 def names(file: str) -> set[str]:
     """All names and attributes that a file uses."""
-    nodes = list(ast.walk(tree(file)))
-    used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    return used | {node.id for node in nodes if isinstance(node, ast.Name)}
+    used = {node.attr for node in nodes(ROOT / file) if isinstance(node, ast.Attribute)}
+    return used | {node.id for node in nodes(ROOT / file) if isinstance(node, ast.Name)}
 
 
 def methods(file: str, kind: str) -> set[str]:
     """The methods of a class, those of its base classes in the same file included."""
-    (node,) = (one for one in tree(file).body if isinstance(one, ast.ClassDef) and one.name == kind)
+    body = parsed(ROOT / file).body
+    (node,) = (one for one in body if isinstance(one, ast.ClassDef) and one.name == kind)
     bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
-    here = {one.name for one in tree(file).body if isinstance(one, ast.ClassDef)}
+    here = {one.name for one in body if isinstance(one, ast.ClassDef)}
     own = {one.name for one in node.body if isinstance(one, FUNCTIONS)}
     return own.union(*(methods(file, base) for base in bases if base in here))
 
@@ -97,8 +93,8 @@ def test_each_file_of_calls_that_a_session_uses_is_on_the_page() -> None:
 
 def test_each_file_that_takes_a_leg_is_on_the_page() -> None:
     """Else the walk could go on through files that the table does not count."""
-    files = [str(path.relative_to(ROOT)) for path in (ROOT / "sipgw").rglob("*.py")]
-    taking = {one for one in files if "sipgw/sip/leg.py" in imports(one) and not one.startswith("sipgw/tools/")}
+    ours = [str(path.relative_to(ROOT)) for path in files("sipgw")]
+    taking = {one for one in ours if "sipgw/sip/leg.py" in imports(one) and not one.startswith("sipgw/tools/")}
     assert len(taking) > 10
     assert taking <= on_page()
 

@@ -35,8 +35,8 @@ from sipgw.tools.simulate.scenario import ScenarioError, read
 from tests.config import gateway_rows, trunk_rows
 from tests.config.tool_rows import SCENARIOS, SETS
 from tests.config.wrong import CONFIGURATIONS, Row, rows, write
+from tests.source import ROOT, files, nodes
 
-ROOT = Path(__file__).parents[2]
 FILE = Path("sipgw.toml")
 READERS: list[tuple[Callable[[Path], object], type[Exception], Row]] = [
     *((verified, ConfigError, one) for one in CONFIGURATIONS),
@@ -127,8 +127,8 @@ def test_a_rule_of_a_package_of_others_is_told_at_the_key_that_leads_to_it(monke
 
 def sites() -> Iterator[tuple[str, range, str]]:
     """Each place that makes a `RuleError`: file, lines and code."""
-    for path in sorted(path for top in ("agent", "media", "sipgw") for path in (ROOT / top).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path in files():
+        for node in nodes(path):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("RuleError", "about", "positive"):
                 lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
                 yield path.relative_to(ROOT).as_posix(), lines, ast.unparse(node)
