@@ -63,7 +63,7 @@ compiled: $(VENV)/.tested
 	@$(BIN)/python -m pytest --collect-only --ignore tests/images >/dev/null
 
 fast: $(VENV)/.tested
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m "not slow and not programs" \
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m "not slow and not programs" --hypothesis-profile few \
 	  --ignore tests/interop --ignore tests/images --durations 10 --durations-min 1
 
 suite: $(VENV)/.tested

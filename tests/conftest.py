@@ -31,6 +31,7 @@ sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 # How long an example takes, or a machine that is busy needs to think of one, decides no test.
 # In CI, too, each run tries new examples: hypothesis would repeat the same ones there.
 settings.register_profile("patient", deadline=None, derandomize=False, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few", settings.get_profile("patient"), max_examples=20)  # `make check`
 settings.load_profile("patient")
 
 WATCH = Watch()

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from check_jsonschema import main as check_jsonschema
 from click.testing import CliRunner
+from hypothesis import settings
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -190,6 +191,17 @@ def test_only_first_lines_of_tests_loosen_mypy_and_fewer_of_them_each_time() -> 
     assert sum("# mypy:" in path.read_text() for path in lines) == sum(map(bool, named)) + 1, "this file speaks of them"
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
     assert not [one for one in options["overrides"] if {"disable_error_code", "ignore_errors"} & one.keys()]
+
+
+def test_only_a_slow_test_has_a_number_of_examples_of_its_own() -> None:
+    """It would overrule the few examples of `make check`; the others multiply those of `settings()`."""
+    profile = re.findall(r"--hypothesis-profile (\w+)", makefile("fast"))
+    assert [settings.get_profile(one).max_examples for one in profile] == [20]
+    fixed = re.compile(r"(.*)\n *@settings\((?:.*, )?max_examples=\d+[,)]")
+    texts = {path: path.read_text() for path in sorted((ROOT / "tests").rglob("test_*.py"))}
+    found = [(path.name, before) for path, text in texts.items() for before in fixed.findall(text)]
+    assert found, "those of slow tests"
+    assert [one for one in found if one[1] != "@pytest.mark.slow"] == []
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sipgw.agents.knowledge import documents, files, reader
@@ -114,7 +114,7 @@ MARKS = [
 SOUP = st.lists(st.sampled_from(MARKS), max_size=60).map(lambda some: "".join(some).encode("utf-8", "surrogatepass"))
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3 * settings().max_examples)
 @given(content=st.one_of(SOUP, st.binary(max_size=300)), kind=st.sampled_from(["md", "txt", "html", "htm"]))
 def test_no_text_makes_a_parser_raise_anything_else(content: bytes, kind: str) -> None:
     try:

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 from unittest.mock import patch
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pylibsrtp import SRTP_MAX_TRAILER_LEN
 
@@ -51,7 +51,6 @@ def twins(request: pytest.FixtureRequest) -> Iterator[Twins]:
 
 
 @native
-@settings(max_examples=60, deadline=None)
 @example(steps=[("packet", 1), ("slot", 0), ("slot", 0)], every=1, begin=0, joined=ROUTES[0])
 @given(
     st.lists(STEP, max_size=150),

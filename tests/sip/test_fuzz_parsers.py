@@ -132,7 +132,7 @@ TEXT = st.one_of(
     ids=["uri", "address", "via", "cseq"],
 )
 def test_fields(parse: Callable[[str], object], error: type[Exception]) -> None:
-    @settings(max_examples=500)
+    @settings(max_examples=5 * settings().max_examples)
     @given(TEXT, st.sampled_from(["", "sip:", "<sip:", '"', "SIP/2.0/UDP ", "1 "]))
     def any_text(text: str, prefix: str) -> None:
         try:

@@ -1,7 +1,7 @@
 """Whatever comes in whatever order: voices begin and end in turns, and all that is told makes sense."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.hearing.caller import CallerSound
@@ -34,7 +34,6 @@ def made(name: str, chance: np.random.Generator) -> Sound:
     return NOISES[name](chance, -18.0)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(

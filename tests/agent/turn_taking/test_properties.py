@@ -19,7 +19,7 @@ CALLS = st.lists(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=4 * settings().max_examples)
 @given(CALLS, st.builds(Setting, st.booleans(), *map(st.sampled_from, search.PARTS)), st.booleans())
 def test_no_word_or_key_is_lost_no_certain_voice_is_talked_over_and_every_state_ends(
     steps: Steps, setting: Setting, replies: bool
