@@ -2,9 +2,9 @@
 
 import ast
 import dataclasses
+import functools
 import inspect
 import json
-import textwrap
 import types
 import typing
 from collections.abc import Iterator
@@ -152,12 +152,19 @@ def _default(field: "dataclasses.Field[Any]") -> str:
     return f"`{_cell(json.dumps(value, ensure_ascii=False))}`"
 
 
+@functools.cache
+def _classes(file: str) -> dict[str, ast.ClassDef]:
+    """The classes of a file by their names; `inspect.getsource` would parse the file again for each."""
+    body = ast.parse(Path(file).read_text(encoding="utf-8")).body
+    return {one.name: one for one in body if isinstance(one, ast.ClassDef)}
+
+
 def _meant(kind: type) -> dict[str, str]:
     """The sentences below each field of an option class and of the classes it inherits."""
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__[:-1]):
-        body = typing.cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(one))).body[0])
-        for field, said in zip(body.body, body.body[1:], strict=False):
+        body = _classes(inspect.getfile(one))[one.__name__].body
+        for field, said in zip(body, body[1:], strict=False):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(said, ast.Expr):
                 found[field.target.id] = inspect.cleandoc(str(ast.literal_eval(said.value)))
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -88,7 +89,7 @@ class CallResult:
     @classmethod
     def read(cls, found: dict[str, Any]) -> "CallResult":
         """From JSON. Raises `ValueError` or `KeyError` if it is none."""
-        story = TypeAdapter(cls).validate_python({one.name: found[one.name] for one in fields(cls)})
+        story = _reader().validate_python({one.name: found[one.name] for one in fields(cls)})
         for run in (run for turn in story.turns for run in turn.tools):
             run["name"], run["arguments"], run["failed"]
         return story
@@ -104,3 +105,9 @@ def _turn(frame: Frame) -> TurnResult:
         {"name": run["name"], "arguments": run["arguments"], "failed": bool(run["error"])} for run in frame["tools"]
     ]
     return TurnResult(frame["caller"], frame["said"], frame["heard"], frame["interrupted"], tools, frame["latency_ms"])
+
+
+@cache
+def _reader() -> TypeAdapter[CallResult]:
+    """Made once: it takes longer than to read with it."""
+    return TypeAdapter(CallResult)
