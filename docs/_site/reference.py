@@ -9,6 +9,7 @@ import types
 import typing
 from collections.abc import Iterator
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -164,7 +165,7 @@ def _meant(kind: type) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__[:-1]):
         body = _classes(inspect.getfile(one))[one.__name__].body
-        for field, said in zip(body, body[1:], strict=False):
+        for field, said in pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(said, ast.Expr):
                 found[field.target.id] = inspect.cleandoc(str(ast.literal_eval(said.value)))
     return found
