@@ -125,8 +125,17 @@ def looped(plan, script, *, delay: float = 0.16, loses_finals: bool = False) -> 
     return hold(person, Setting(script=by_last(script), options=TurnOptions()))
 
 
-@pytest.mark.parametrize("delay", [0.06, 0.16, 0.3, 0.48])
-@pytest.mark.parametrize("loses_finals", [False, True])
+@pytest.mark.parametrize(
+    ("delay", "loses_finals"),
+    [
+        (0.06, False),
+        (0.48, True),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in [(0.06, True), (0.16, False), (0.16, True), (0.3, False), (0.3, True), (0.48, False)]
+        ),
+    ],
+)
 def test_an_echo_makes_it_stutter_twice_and_is_never_answered(delay: float, loses_finals: bool) -> None:
     took: list[float] = []
     stt: list[str] = []

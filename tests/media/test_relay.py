@@ -69,6 +69,10 @@ def talked(bridged: Bridged, speaker: Speaker, frames: int = 100) -> Bridged:
     return bridged
 
 
+FEW = ("carrier", "10 % loss", "3 % reordered", "re-INVITE, new SSRC", "LTE drive")
+"""Conditions that `make check` tries: jitter, loss, order, a new stream and stalls."""
+
+
 def test_mu_law_passes_untouched_and_in_order() -> None:
     bridged = talked(Bridged(), speaker := Speaker())
     assert bridged.said(speaker) == list(range(100))
@@ -101,7 +105,10 @@ def test_a_law_is_translated_where_it_is_spoken(caller: Format, person: Format) 
     assert {packet.payload_type for packet in bridged.to_person} == {person.payload_type}
 
 
-@pytest.mark.parametrize("condition", CONDITIONS, ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "condition",
+    [pytest.param(one, id=one.name, marks=() if one.name in FEW else pytest.mark.slow) for one in CONDITIONS],
+)
 def test_a_person_hears_what_a_listener_at_the_buffer_hears(condition: Condition) -> None:
     """The conditions and figures of `media.jitter.playout_buffer`: the bridge adds nothing to them."""
 

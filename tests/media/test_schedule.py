@@ -54,7 +54,7 @@ def test_few_calls_share_two_phases_and_many_are_spread_evenly():
 
 
 @pytest.mark.parametrize("stall", [*range(20, 100, 3), 250, 5000])
-@pytest.mark.parametrize("at", range(0, 20, 3))
+@pytest.mark.parametrize("at", [0, 3, *(pytest.param(one, marks=pytest.mark.slow) for one in range(6, 20, 3))])
 def test_after_a_stall_no_call_sends_more_than_two_packets_at_once(stall: int, at: int) -> None:
     """Two are inside every far buffer. In stalls that are caught up a third may follow, in its own slot."""
     schedule, calls = Schedule(0.0), [RtpSession(random.Random(phase).getrandbits) for phase in range(PHASES)]

@@ -33,7 +33,6 @@ from tests.gate_world import ALWAYS, World, run
 from tests.waiting import HANG
 
 
-@pytest.mark.parametrize("country", ["US", "DE", "GB", "IN", "AU", ""])
 @pytest.mark.parametrize(
     "sent",
     ["911", "112", "+911", "+112", "0-112", "0112", "00112", "9911", "9-9-1-1", "1.1.2", "(911)", "*31#112", "#31#112",
@@ -44,8 +43,9 @@ from tests.waiting import HANG
      "9,911", "9w911", "0,112", "0w112", "9pp911", "9,,1,911", "*9911", "7911", "3112", "**911", "911*", "#112*",
      "112%00", "911\0#", "911%00anna", "1\u200b12", "9%E2%80%8D11", "11\x7f2"],
 )  # fmt: skip
-def test_what_a_telephone_would_take_for_an_emergency_call(sent: str, country: str) -> None:
-    assert emergency_number(sent, (country,)) in {"911", "112", "999", "110", "sos"}
+def test_what_a_telephone_would_take_for_an_emergency_call(sent: str) -> None:
+    for country in ("US", "DE", "GB", "IN", "AU", ""):
+        assert emergency_number(sent, (country,)) in {"911", "112", "999", "110", "sos"}, country
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,14 @@ async def ten_calls(store: Store) -> None:
         await add_call(store, record, [{"caller": f"number {number}, 50% off_", "said": "Hello.", "tools": []}])
 
 
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One with ten calls, which nobody changes."""
+    path = tmp_path_factory.mktemp("ten calls") / "x.db"
+    with_store(path, ten_calls)
+    return path
+
+
 @pytest.mark.parametrize(("near", "few"), [(3000, 300), (2, 300), (2, 0)])
 @pytest.mark.parametrize(
     ("wanted", "found"),
@@ -132,20 +140,19 @@ async def ten_calls(store: Store) -> None:
     ],
 )
 def test_calls_are_found_newest_first_and_page_by_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: CallFilter, found: str, near: int, few: int
+    database: Path, monkeypatch: pytest.MonkeyPatch, wanted: CallFilter, found: str, near: int, few: int
 ) -> None:
     """However many the latest calls are, and the few: only the time that it takes differs."""
     monkeypatch.setattr(calls, "NEAR", near)
     monkeypatch.setattr(calls, "FEW", few)
 
     async def look(store: Store):
-        await ten_calls(store)
         pages = [await store.page(wanted, 3)]
         while pages[-1].next:
             pages.append(await store.page(wanted, 3, pages[-1].next))
         return pages
 
-    pages = with_store(tmp_path / "x.db", look)
+    pages = with_store(database, look)
     assert "".join(call["id"][-1] for page in pages for call in page.calls) == found
     assert all(len(page.calls) == 3 for page in pages[:-1])
 
