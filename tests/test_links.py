@@ -63,7 +63,7 @@ def serving() -> Iterator[tuple[str, list[str]]]:
     """The address of a server, and the paths that it was asked for."""
     here: Any = type("Here", (Answers,), {"asked": [], "ended": threading.Event()})
     with ThreadingHTTPServer(("127.0.0.1", 0), here) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}", here.asked
         finally:

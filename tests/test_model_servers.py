@@ -125,6 +125,7 @@ def test_a_model_that_it_does_not_have_is_told(output: Path) -> None:
     assert "there is no model 'phi4'; there are: llama3.2:3b" in ran.output
 
 
+@pytest.mark.slow
 def test_each_request_has_a_time_limit(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server.Requests.ask, "__defaults__", (None, 2.0))
     ran = init("ollama", FakeOllama(hangs="/api/tags"), output)

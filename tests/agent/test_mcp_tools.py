@@ -82,6 +82,7 @@ def test_tools_of_a_server_behave_like_the_agents_own(kind: str) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_is_run_again_and_its_environment_is_what_is_given() -> None:
     async def scenario() -> None:
         async with serving("stdio", confirm=("order",)) as server:

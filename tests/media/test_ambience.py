@@ -4,6 +4,8 @@ import asyncio
 import math
 from types import SimpleNamespace
 
+import pytest
+
 from media.fast.fallback import SILENT
 from media.g711 import FRAME, SILENCE, level, mixed, to_linear
 from media.process import wire
@@ -87,6 +89,7 @@ def test_a_person_or_music_in_the_place_of_the_agent_is_without_it() -> None:
     assert session.transmit(1)[0][0][12:] == HUM[:FRAME]
 
 
+@pytest.mark.slow
 def test_it_is_heard_over_rtp_and_not_by_the_recogniser() -> None:
     async def scenario(engine: MediaEngine) -> None:
         async with call(engine) as (caller, channel), asyncio.TaskGroup() as tasks:

@@ -318,6 +318,7 @@ def test_a_media_process_that_dies_is_told_to_all_although_one_raises() -> None:
     with_engine(run)
 
 
+@pytest.mark.slow
 def test_a_sink_that_raises_in_a_real_engine_ends_one_call_of_twenty() -> None:
     async def run(engine: MediaEngine) -> None:
         phones = [Phone() for _ in range(CALLS)]

@@ -101,6 +101,7 @@ def test_a_killed_process_ends_its_calls_and_no_others_and_comes_back() -> None:
     with_two(scenario)
 
 
+@pytest.mark.slow
 def test_calls_go_to_the_other_process_while_one_hangs_and_while_it_starts() -> None:
     async def scenario(engine: MediaEngine) -> None:
         os.kill(engine.processes[0].pid, signal.SIGSTOP)
@@ -115,6 +116,7 @@ def test_calls_go_to_the_other_process_while_one_hangs_and_while_it_starts() -> 
     with_two(scenario)
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_is_no_reason_to_refuse_the_calls_that_the_other_takes() -> None:
     async def scenario(engine: MediaEngine) -> None:
         os.kill(engine.processes[0].pid, signal.SIGSTOP)

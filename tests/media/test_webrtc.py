@@ -72,6 +72,7 @@ def test_the_process_ends_though_the_name_of_its_stun_server_is_still_looked_up(
     assert started == (b"stun.nobody.internal\n", 0)
 
 
+@pytest.mark.slow
 def test_the_process_ends_though_a_path_does_not_close():
     """It ignores SIGTERM, so it would stay for ever once the gateway was killed."""
     ours, theirs = socket.socketpair()

@@ -164,7 +164,7 @@ def serving(**answer: object) -> Iterator[tuple[str, list[str]]]:
     """Its URL, and the paths that it was asked for."""
     with HTTPServer(("127.0.0.1", 0), type("Answering", (Server,), answer)) as there:
         asked = there.asked = list[str]()  # type: ignore[attr-defined]
-        thread = threading.Thread(target=there.serve_forever)
+        thread = threading.Thread(target=there.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{there.server_port}", asked

@@ -12,6 +12,7 @@ import pytest
 
 from sipgw.config.config import load
 from sipgw.records.store.prompts import KEPT, Prompts
+from sipgw.web import comparisons
 from sipgw.web.accounts import audit_entries
 from sipgw.web.comparisons import Comparisons
 from tests.waiting import until
@@ -254,9 +255,11 @@ sys.exit(1)
 async def comparing(there: Visit, command: list[str], limit: float = 60.0) -> AsyncIterator[Comparisons]:
     """Compare by a command in the place of `sipgw eval`."""
     state = there.browser._transport.app.state  # type: ignore[attr-defined]
-    async with Comparisons(there.gateway, command, limit) as made:  # type: ignore[arg-type]
-        state.app = replace(state.app, prompts=state.app.prompts._replace(comparisons=made))
-        yield made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparisons, "NICE", 0)  # one that yields to every other program took seconds
+        async with Comparisons(there.gateway, command, limit) as made:  # type: ignore[arg-type]
+            state.app = replace(state.app, prompts=state.app.prompts._replace(comparisons=made))
+            yield made
 
 
 async def compared(there: Visit, command: list[str], limit: float = 60.0) -> tuple[int, str]:

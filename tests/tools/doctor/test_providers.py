@@ -225,6 +225,7 @@ async def test_a_provider_of_others_needs_no_address(monkeypatch: pytest.MonkeyP
     assert (await providers._recorded(config, "tts", "plain", tmp_path)).id == "provider.ok"
 
 
+@pytest.mark.slow
 @on_loop
 async def test_a_server_of_ones_own_is_told_of_a_call() -> None:
     local = AgentOptions(stt="local", llm="openai", tts="local", brain_parameters={"shop": "{{business}}"})
