@@ -1,10 +1,11 @@
 # mypy: disable-error-code="arg-type, union-attr"
 """What holds for every test."""
 
+import contextlib
 import gc
 import os
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
 import pytest
 import structlog
@@ -34,6 +35,7 @@ settings.register_profile("patient", deadline=None, derandomize=False, suppress_
 settings.register_profile("few", settings.get_profile("patient"), max_examples=20)  # `make check`
 settings.load_profile("patient")
 
+PLAIN = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
 WATCH = Watch()
 WATCH.begin()
 
@@ -108,10 +110,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A command that a test runs sets the log up on that test's standard error; the next one has its own.
+
+    Tracebacks are plain: a pretty one with all its variables took most of a minute of a test of a fault. This is no
+    fixture: to make one for each test took seconds in all.
+    """
     WATCH.runs(item)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], PLAIN])
     try:
         return (yield)
     finally:
+        structlog.reset_defaults()
         WATCH.runs(None)
 
 
@@ -131,38 +140,22 @@ def pytest_sipgw_provider_speech(record: object) -> object:
     return speech_of(record) or None
 
 
-@pytest.fixture(autouse=True, scope="session")
-def patient_with_children() -> Iterator[None]:
-    """Processes of ours are waited for as long as a busy machine lets them take."""
-    with patient(CHILDREN):
-        yield
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Processes of ours are waited for as long as a busy machine lets them take. New databases are copies, but for
+    those of `tests/records/store/test_migrations.py`.
+    """
+    with contextlib.ExitStack() as meanwhile:
+        if session.items:  # the process that hands tests to those of xdist has none
+            meanwhile.enter_context(patient(CHILDREN))
+        if "sipgw.records.store.engine" in sys.modules:  # else no test opens one
+            from tests.databases import copied
 
-
-@pytest.fixture(autouse=True, scope="session")
-def copied_databases() -> Iterator[None]:
-    """New databases are copies, but for those of `tests/records/store/test_migrations.py`."""
-    if "sipgw.records.store.engine" not in sys.modules:  # no test opens one
-        yield
-        return
-    from tests.databases import copied
-
-    with copied():
-        yield
+            meanwhile.enter_context(copied())
+        return (yield)
 
 
 @pytest.fixture
 def quick_people(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is called answers at once, and a report of that is believed."""
     monkeypatch.setattr(transferor, "ANSWER_TIME", 0.0)
-
-
-@pytest.fixture(autouse=True)
-def own_log() -> Iterator[None]:
-    """A command that a test ran set the log up on that test's standard error; the next one has its own.
-
-    Tracebacks are plain: a pretty one with all its variables took most of a minute of a test of a fault.
-    """
-    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
-    yield
-    structlog.reset_defaults()

@@ -26,9 +26,8 @@ from tests.waiting import HANG
 @contextlib.contextmanager
 def serving(fake: ModelServerFake) -> Iterator[str]:
     """Serve `fake` in a thread, since the command has an event loop of its own; yields its address."""
-    ready: list[str] = []
+    ready, over = list[str](), list[asyncio.Event]()
     begun, loop = threading.Event(), asyncio.new_event_loop()
-    over: list[asyncio.Event] = []
 
     async def serve() -> None:
         over.append(asyncio.Event())
