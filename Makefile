@@ -62,8 +62,9 @@ lint: $(VENV)/.tested
 compiled: $(VENV)/.tested
 	@$(BIN)/python -m pytest --collect-only --ignore tests/images >/dev/null
 
+# Four processes, because a third of the time of these tests is waiting for real processes and connections.
 fast: $(VENV)/.tested
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m "not slow and not programs" --hypothesis-profile few \
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile -m "not slow and not programs" --hypothesis-profile few \
 	  --ignore tests/interop --ignore tests/images --durations 10 --durations-min 1
 
 suite: $(VENV)/.tested
