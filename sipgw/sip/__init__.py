@@ -1,1 +1,1 @@
-"""SIP (RFC 3261 and friends): a sans-IO user agent core and its asyncio driver. It knows no RTP beyond SDP text."""
+"""SIP (RFC 3261 and its extensions): a sans-IO user agent core and its asyncio driver. RTP is here only text of SDP."""

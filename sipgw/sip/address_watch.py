@@ -1,8 +1,8 @@
 """Notices that an address of ours has changed: by DHCP, another uplink, or a NAT that was restarted. Sans-IO.
 
-No message tells of it, so the addresses towards the registrars and the other sides of all calls are looked at again and
-again. Registrations are renewed at once: the registrar's answer may bring the public address that belongs to the new
-one. Calls follow when the new address has stayed the same for a while, with a re-INVITE each.
+No message reports such a change. So every `INTERVAL` seconds the watch looks up our address towards each registrar and
+towards the other side of each call. Registrations are renewed at once: the registrar's answer may tell the public
+address that belongs to the new one. When `SETTLED` looks have found the same new address, each call gets a re-INVITE.
 """
 
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ from sipgw.sip.uri import is_address
 INTERVAL = 2.0
 """Seconds between two looks."""
 SETTLED = 3
-"""Looks in a row that find the same new address before calls follow."""
+"""Looks in a row that must find the same new address before calls get a re-INVITE."""
 
 Place = tuple[str, str]
-"""Transport and host of a peer: what our address towards it depends on."""
+"""Transport and host of a peer: our address towards the peer depends on these two."""
 
 
 class _Seen(NamedTuple):
     address: tuple[str, int]
     """The host and port under which the peer reaches us, by the last look."""
     looks: int
-    """How many looks in a row have found it."""
+    """How many looks in a row have found `address`."""
 
 
 class AddressWatch:
-    """Looks until the endpoint is closed."""
+    """Looks for changes of our addresses until the endpoint is closed."""
 
     def __init__(self, core: Core, registrations: Sequence[Registration], stun: Stun | None) -> None:
         self._core = core
@@ -42,7 +42,7 @@ class AddressWatch:
         self._seen: dict[Place, _Seen] = {}
 
     def look(self, now: float) -> None:
-        """Look, and go on looking."""
+        """Look now, tell registrations and calls of changed addresses, and look again after `INTERVAL` seconds."""
         self._core.timers.at(now + INTERVAL, self.look)
         registrars = {peer[:2]: peer for one in self._registrations if (peer := one.asked)}
         others = {usage.dialog.source[:2]: usage.dialog.source for usage in self._core.dialogs.usages if usage.dialog}
@@ -63,7 +63,7 @@ class AddressWatch:
                     usage.moved(seen.address[0], now)
 
     def _look(self, before: _Seen | None, peer: Peer) -> _Seen | None:
-        """State after one more look; while no way leads to `peer`, all stays as it was."""
+        """The state after one more look; it stays `before` while this machine has no route to `peer`."""
         address, there = self._core.environment.address(peer), peer.host.partition("%")[0]
         if ip_address(address[0]).is_loopback and not (is_address(there) and ip_address(there).is_loopback):
             return before

@@ -10,7 +10,7 @@ HEADERS = {401: ("www-authenticate", "Authorization"), 407: ("proxy-authenticate
 
 
 MOST = 10
-"""Challenges answered for one request; without a limit, a server that calls every nonce stale would never end it."""
+"""Challenges answered for one request. Without a limit, a server that calls every nonce stale would go on for ever."""
 
 
 Challengers = frozenset[tuple[str, str]]
@@ -20,9 +20,9 @@ Challengers = frozenset[tuple[str, str]]
 class Authenticator:
     """Answers the challenges to one request and to its repetitions.
 
-    Each realm is answered once for a proxy (407) and once for the called side (401), again for another server, and
-    again while only the nonce was stale. `may` takes a realm and the address of a server, and says whether the server
-    gets an answer: without it every server does.
+    Each realm is answered once for a proxy (407) and once for the called side (401). It is answered again for another
+    server, and again if only the nonce was stale. `may` takes a realm and the address of a server, and says whether
+    the server gets an answer. Without `may`, every server gets one.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class Authenticator:
         self._tried: set[tuple[int, str, str]] = set()
         self._counts: dict[str, int] = {}
         self._before: dict[str, int] = {}
-        """The counts of nonces that may be given to us again: who checks them takes a smaller one for a replay."""
+        """The counts of nonces that a server may give us again. The server would take a smaller count for a replay."""
 
     def retry(self, request: Request, response: Response, server: str = "") -> Request | None:
-        """`request` again with the answer to the challenge in `response`, or None when there is none.
+        """`request` again with the answer to the challenge in `response`, or None if it cannot be answered.
 
         `server` is the address that the challenge came from: another server does not know the nonce of the first.
 

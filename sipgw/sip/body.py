@@ -1,7 +1,7 @@
 """Bodies (RFC 3261 §7.4, §8.2.3; RFC 5621): finds the part of a multipart that the method of a message uses.
 
-Carriers send session descriptions together with ISUP (RFC 3372) or the caller's place (PIDF-LO, RFC 6442). Everybody
-behind the user agent sees a message whose body is a session description, or has none.
+Carriers send session descriptions together with ISUP (RFC 3372) or the caller's place (PIDF-LO, RFC 6442). The code
+behind the user agent gets a message whose body is only the part that its method uses, or that has no body.
 """
 
 import re
@@ -14,7 +14,7 @@ from sipgw.sip.message import Headers, Message, Request
 
 SDP = "application/sdp"
 RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
-"""Keys in an INFO: with their length, or alone."""
+"""Content types of a pressed key in an INFO: with the duration of the key, or with the key alone."""
 UNDERSTOOD = {
     **dict.fromkeys(("INVITE", "ACK", "UPDATE", "PRACK"), (SDP,)),
     "INFO": (RELAY, PLAIN),
@@ -24,7 +24,7 @@ UNDERSTOOD = {
 MAX_PARTS = 16
 """Parts of one multipart that are read; a multipart with more counts as not understood."""
 LONGEST_BOUNDARY = 70
-"""Bytes (RFC 2046 §5.1.1)."""
+"""Bytes of the longest boundary (RFC 2046 §5.1.1)."""
 DEEPEST = 3
 """How deep multiparts may be nested."""
 _ABOUT_BODY = (
@@ -50,13 +50,13 @@ class _Part(NamedTuple):
 
     @property
     def encoded(self) -> bool:
-        """Whether its bytes are encoded, e.g. compressed."""
+        """Whether the bytes of the part are encoded, e.g. compressed."""
         transfer = _head(self.headers.get("content-transfer-encoding"))
         return transfer not in ("", "7bit", "8bit", "binary") or encoded(self.headers)
 
     @property
     def disposition(self) -> tuple[str, str]:
-        """Its purpose, and its handling: ``required``, ``optional``, or empty if the header says nothing."""
+        """Purpose and handling of the part: ``required``, ``optional``, or empty if the header says nothing."""
         value = self.headers.get("content-disposition")
         return _head(value), _param(value, "handling").lower()
 
@@ -78,8 +78,8 @@ def encoded(headers: Headers) -> bool:
 def plain(message: AnyMessage) -> AnyMessage:
     """`message` with only the part of the body that its method uses.
 
-    A request with a part that has to be understood and is not stays as it is, to be refused; of an ACK or a response,
-    which cannot be refused, nothing is left.
+    A request stays whole if a part must be understood and is not: the caller of this function refuses the request. An
+    ACK or a response cannot be refused, so it loses its body.
     """
     if not message.body or message.cseq.method not in UNDERSTOOD:
         return message
@@ -170,7 +170,7 @@ def _part(section: bytes) -> _Part:
 
 
 def _head(value: str | None) -> str:
-    """The value before the parameters."""
+    """The value of a header field before its parameters, in lower case."""
     return (value or "").partition(";")[0].strip().lower()
 
 

@@ -35,7 +35,7 @@ class Bucket:
 class Buckets:
     """Buckets for any number of sources in a fixed amount of memory: a keyed hash of the source chooses the cell.
 
-    Without `key` no sender can aim at the cell of another source. Invented sources take no memory.
+    A sender who does not know `key` cannot aim at the cell of another source. Invented sources take no memory.
     """
 
     def __init__(self, rate: float, burst: float, key: bytes, cells: int = 4096) -> None:

@@ -18,7 +18,7 @@ class CallState(DialogUsage):
     """The INVITE, the dialog and the phase of one call."""
 
     calling = False
-    """Whether the call is ours, and with it the Call-ID."""
+    """Whether we made the call, and so chose its Call-ID."""
     table: Table = SERVER
     """The phases of this side of a call."""
 
@@ -28,18 +28,18 @@ class CallState(DialogUsage):
         self.phase = Phase.CALLING
         self.dialog: Dialog | None = None
         self.credentials: Credentials | None = None
-        """Answers to challenges to requests inside the dialog, see `_authenticator`."""
+        """Used to answer challenges to requests inside the dialog, see `_authenticator`."""
         self.on_event: Callable[[CallEvent], None] = lambda event: None
         """Takes each event of the call; `Ended` is the last one."""
 
     def advance(self, event: InviteEvent) -> tuple[InviteAction, ...]:
-        """Go on to the next phase; returns what is to be done besides."""
+        """Go on to the next phase; returns the actions of this transition."""
         self.phase, actions = step(self.table, self.phase, event)
         return actions
 
     @property
     def early(self) -> bool:
-        """Whether the INVITE has no final response, or none that counts."""
+        """Whether the INVITE has no final response, or only a 2xx that crossed our CANCEL."""
         return self.phase in (Phase.CALLING, Phase.RINGING, Phase.CANCELLED)
 
     @property
@@ -54,22 +54,22 @@ class CallState(DialogUsage):
 
     @property
     def challengers(self) -> Challengers:
-        """Realms and servers that have challenged our INVITE; nobody in a call that came in."""
+        """Realms and servers that have challenged our INVITE; empty in a call that came in."""
         return frozenset()
 
     @property
     def rings_there(self) -> bool:
-        """Whether it is a call of ours that rings at the other side."""
+        """Whether we made this call, and it rings at the other side."""
         return False
 
     def _authenticator(self, dialog: Dialog, method: str) -> Authenticator:
         """Authenticator for a request inside `dialog`.
 
-        The other side may be anybody, and with our answer to a nonce of our carrier it could call at our cost. So only
-        a realm that has challenged our REGISTER or the INVITE of this call gets an answer (RFC 3261 §22.1), and only if
-        the same server asks, or the server that the call came from or went to. A server that passes requests on to the
-        other side also passes back its challenges, and the other side writes its Contact, which may name that server.
-        So in a call that came in through one (a further Via, or a Record-Route), no challenge to an INVITE is answered.
+        The other side may be an attacker, who could call at our cost with our answer to a nonce of our carrier. So only
+        a realm that has challenged our REGISTER or the INVITE of this call gets an answer (RFC 3261 §22.1). The answer
+        goes only to the server that challenged before, or to the server that the call came from or went to. A proxy
+        passes the challenges of the other side back to us, and the Contact of the other side may name that proxy. So in
+        a call that came in through a proxy (a further Via, or a Record-Route), no challenge to an INVITE is answered.
         """
 
         def may(realm: str, server: str) -> bool:

@@ -1,6 +1,6 @@
 """Digest authentication of others (RFC 3261 §22.1, RFC 7616, RFC 8760): the server's half. Sans-IO.
 
-A nonce carries its own proof, so a challenge costs no memory. Only a right answer takes memory, and little of it.
+A nonce carries its own proof, so a challenge takes no memory. Only a right answer takes memory: the count of its nonce.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from sipgw.sip.message import Request
 from sipgw.sip.uri import Uri, UriError
 
 NONCE_LIFE = 300.0
-"""Seconds that a nonce is good for; after that the same password is asked for again (``stale=true``)."""
+"""Seconds for which a nonce is valid. After that, the phone must answer a new one (``stale=true``)."""
 COUNTS_KEPT = 10_000
 """Nonces whose counts are remembered."""
 ALGORITHMS = ("SHA-256", "MD5")
@@ -31,7 +31,7 @@ class Proof(Enum):
     """The result of checking a request's credentials."""
 
     NONE = "none"
-    """It has no credentials for us."""
+    """The request has no credentials for our realm."""
     WRONG = "wrong"
     """Unknown user or wrong password; neither the answer nor its time shows which."""
     STALE = "stale"
@@ -40,7 +40,7 @@ class Proof(Enum):
 
 
 class Challenger:
-    """Challenges for one realm, and the checks of what is answered."""
+    """Makes the challenges for one realm, and checks the answers to them."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Challenger:
         algorithms: Sequence[str] = ALGORITHMS,
         forgot: Callable[[], None] = lambda: None,
     ) -> None:
-        """`forgot` is told when the count of a nonce takes the place of another."""
+        """`forgot` is called when the table is full, so that the count of a nonce takes the place of an older one."""
         self.realm = realm
         self.algorithms = algorithms
         self._passwords = passwords
@@ -76,7 +76,7 @@ class Challenger:
         )
 
     def user(self, request: Request) -> str:
-        """The user that `request` names; it is proven only after `Proof.GIVEN`."""
+        """The user name in `request`, or an empty string. Only `Proof.GIVEN` proves that the user sent it."""
         given = self._given(request)
         return given[1].get("username", "") if given else ""
 
@@ -88,7 +88,7 @@ class Challenger:
         value, given = found
         username, nonce = given.get("username", ""), given.get("nonce", "")
         if not self._ours(nonce, source):
-            return Proof.STALE  # before the password is checked: no sender can guess, or fail, from another's address
+            return Proof.STALE  # before the password is checked: so no sender can guess with another's address
         algorithm = given.get("algorithm", "MD5")
         if algorithm.upper() not in self.algorithms:
             algorithm = self.algorithms[0]  # `verify` refuses an algorithm that was not offered
@@ -119,7 +119,7 @@ class Challenger:
 
     @staticmethod
     def _meant(given: dict[str, str], request: Request) -> bool:
-        """Whether the answer was made for this request: its URI (RFC 7616 §3.4.6), a count and a cnonce."""
+        """Whether the answer is for this request: it has the same URI (RFC 7616 §3.4.6), a count and a cnonce."""
         if not (_COUNT.fullmatch(given.get("nc", "")) and given.get("cnonce")):
             return False
         if given.get("uri") == str(request.uri):

@@ -30,7 +30,7 @@ DROP = Refusal(0)
 
 
 def unusable(request: Request) -> Refusal | None:
-    """The checks of RFC 3261 §8.2 in their order."""
+    """The refusal of `request` by the checks of RFC 3261 §8.2, in their order; None if it passes all of them."""
     if request.method not in METHODS:
         known = request.method in ("SUBSCRIBE", "PUBLISH", "MESSAGE")
         return Refusal(405 if known else 501, headers=ALLOW)

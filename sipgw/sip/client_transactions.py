@@ -35,7 +35,7 @@ LOCATE_LIMIT = 10.0
 """Seconds after which a lookup without result counts as one that found no address."""
 
 Located = Callable[[tuple[Peer, ...], float], None]
-"""Takes the addresses of a peer in the order in which they are tried, none if there is none; and the time."""
+"""Takes the addresses of a peer in the order in which they are tried (empty if none was found), and the time."""
 
 
 class ClientTransactions:
@@ -104,7 +104,7 @@ class ClientTransactions:
             located(hops, now)
 
     def begin(self, request: Request, hop: Peer, on_message: OnMessage, now: float) -> Transaction:
-        """Send a request that has its Via in a client transaction."""
+        """Send `request`, which already has its Via, to `hop` in a new client transaction."""
         key = (request.via.branch, request.method)
 
         def ended(transaction: Transaction) -> None:

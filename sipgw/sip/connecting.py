@@ -36,8 +36,8 @@ async def connect(stream: asyncio.Protocol, key: ConnectionKey, tls: Tls, local:
 
 
 def contenders(hops: tuple[Peer, ...]) -> tuple[Peer, ...]:
-    """The two addresses of which the one that can be connected to first is to be used: the best, and the best of the
-    other IP version for the same service; empty if there is no choice.
+    """The two addresses for a `race`: the best one, and the best of the other IP version for the same service; empty if
+    there is no such pair.
 
     Over UDP there is nothing to connect. Other servers of the domain take no part: the domain has put them in order.
     """
@@ -51,7 +51,8 @@ def contenders(hops: tuple[Peer, ...]) -> tuple[Peer, ...]:
 async def race(hops: tuple[Peer, ...], attempt: Callable[[Peer], Awaitable[bool]]) -> Peer | None:
     """The first of `hops` for which `attempt` succeeds; None if it does for none.
 
-    Each begins `ATTEMPT_DELAY` after the one before, or as soon as that has failed. The others are cancelled.
+    Each attempt begins `ATTEMPT_DELAY` after the one before, or as soon as one has failed. When one succeeds, the
+    others are cancelled.
     """
     winner, left = None, list(hops)
     running: dict[asyncio.Task[bool], Peer] = {}

@@ -22,15 +22,15 @@ PARTIAL_LIMIT = 10.0
 HANDSHAKE_LIMIT = 5.0
 """Seconds for the TLS handshake of a connection opened to us."""
 IDLE_LIMIT = 600.0
-"""Seconds without any byte (pongs apart) after which a connection is closed that no call, phone or trunk needs."""
+"""Seconds without any byte except pongs, after which a connection is closed that no call, phone or trunk needs."""
 CLOSE_LIMIT = 5.0
-"""Seconds that a closing connection has to send the rest: a peer that does not read holds no place."""
+"""Seconds that a closing connection has to send the rest. So a peer that does not read cannot keep it in the table."""
 UNSENT_LIMIT = 256 * 1024
 """Bytes that a slow reader may leave unsent before it is cut off."""
 MAX_FAULTS = 20
 """Unusable messages, one after the other, after which a connection is closed."""
 MAX_AT_ONCE = 20
-"""Messages that are read from a connection before everything else has a turn."""
+"""Messages that are read from a connection before other work runs."""
 MAX_WAITING = 64
 """Messages that wait for one connection; further ones are dropped, and perhaps retransmitted."""
 KEEPALIVE = (30.0, 35.0)
@@ -55,13 +55,13 @@ class StreamCallbacks(NamedTuple):
     screen: Callable[[str], bool]
     """Whether what comes from an address is read at all; asked for each connection and each message."""
     is_known: Callable[[str], bool]
-    """Whether an address is known, so that places are kept for it."""
+    """Whether an address is known: places in the table are kept for such addresses."""
     needed: Callable[[], Needed]
-    """The connections that something needs. It looks at all calls: ask once, not for each connection."""
+    """Returns the connections that something needs. It looks at all calls, so call it once, not for each connection."""
 
 
 class Table(Protocol):
-    """The table that a connection stands in."""
+    """The table of all connections of an endpoint, as each of its connections uses it."""
 
     callbacks: StreamCallbacks
     tls: Tls
@@ -72,7 +72,7 @@ class Table(Protocol):
         """Marks the packets of a socket."""
 
     def add(self, stream: "Stream") -> bool:
-        """Take up a connection; False when there are too many, or its opener is not to be read."""
+        """See `sipgw.sip.streams.Streams.add`."""
 
     def holds(self, stream: "Stream") -> bool:
         """Whether a connection is in the table; it counts as used now."""
@@ -82,12 +82,12 @@ class Table(Protocol):
 
 
 class Stream(asyncio.Protocol):
-    """One connection."""
+    """One TCP or TLS connection, which we have opened or accepted."""
 
     def __init__(self, streams: Table, transport: str, key: ConnectionKey | None = None) -> None:
         self.peer = key.peer if key else Peer(transport, "", 0)
         self.accepted = key is None
-        """Whether the other side opened it."""
+        """Whether the other side opened the connection."""
         self._streams = streams
         self._framer = StreamFramer()
         self._transport: asyncio.Transport | None = None
@@ -95,32 +95,32 @@ class Stream(asyncio.Protocol):
         self._keepalive: asyncio.TimerHandle | None = None
         self._faults = 0
         self._welcome = not self.accepted
-        """Whether a message on it was admitted, or belonged to a call or transaction."""
+        """Whether we opened the connection, or a message on it was admitted or belonged to a call or transaction."""
         self._pongs: bool | None = None
-        """Whether our last keepalive was answered; None while none ever was."""
+        """Whether our last keepalive was answered; None if the peer has never answered one."""
         self._early: bytearray | None = None
         """Bytes that came between the end of the TLS handshake and its handling here."""
         self._waiting: list[bytes] = []
-        """Data to be sent when it is open."""
+        """Data to send when the connection is open."""
 
     @property
     def up(self) -> bool:
-        """Whether it was ever open."""
+        """Whether the connection was ever open."""
         return self._transport is not None
 
     @property
     def waits(self) -> bool:
-        """Whether messages wait until it is open."""
+        """Whether messages wait until the connection is open."""
         return bool(self._waiting)
 
     @property
     def closing(self) -> bool:
-        """Whether nothing more is sent."""
+        """Whether the connection is closing, so that nothing more is sent."""
         return self._transport is not None and self._transport.is_closing()
 
     @property
     def own_address(self) -> str | None:
-        """The address of this machine that it began or came in at; None before it is open."""
+        """The address of this machine at our end of the connection; None before it is open."""
         name = self._transport.get_extra_info("sockname") if self._transport else None
         return str(name[0]).partition("%")[0] if name else None
 
@@ -141,7 +141,7 @@ class Stream(asyncio.Protocol):
         if not self.accepted:
             self._keep_alive()
         elif self.peer.transport == "tls":
-            # Not left to the listening socket, which has no limit on handshakes that never end.
+            # The TLS handshake is made here: the listening socket would have no limit on handshakes that never end.
             transport.pause_reading()
             self._early = bytearray()
             self._streams.callbacks.spawn(self._secure(transport))
@@ -193,7 +193,7 @@ class Stream(asyncio.Protocol):
             self._take_some(partial=False)
 
     def _take_some(self, *, partial: bool) -> None:
-        """Take some of the messages that have come. If there may be more, nothing is received until those are taken."""
+        """Take up to `MAX_AT_ONCE` messages. If there may be more, reading pauses until those are taken."""
         try:
             for _ in range(MAX_AT_ONCE):
                 if self.closing or (message := self._framer.next_data()) is None:
@@ -231,7 +231,8 @@ class Stream(asyncio.Protocol):
             self.close()
 
     def judged(self, welcome: bool | None) -> None:
-        """Keep the connection if the peer is or was admitted, else close it. None: the peer was challenged."""
+        """Keep the connection (True), or close it unless it was kept before (False). None changes nothing: the peer
+        was challenged."""
         if welcome and not self._welcome:
             self._welcome = True
             self._keep_alive()
@@ -239,7 +240,7 @@ class Stream(asyncio.Protocol):
             self.close()
 
     def send(self, data: bytes) -> None:
-        """Send a message, at once or when it is open."""
+        """Send a message, at once or when the connection is open."""
         if self._transport is not None:
             self.write(data)
             if not self.accepted:
@@ -250,7 +251,7 @@ class Stream(asyncio.Protocol):
             self._streams.counts["message dropped"] += 1
 
     def write(self, data: bytes) -> None:
-        """Send, unless the other side does not read."""
+        """Send `data`. If the other side does not read, close the connection at once."""
         if self._transport is None or self._transport.is_closing():
             return
         if self._transport.get_write_buffer_size() > UNSENT_LIMIT:

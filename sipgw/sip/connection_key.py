@@ -10,12 +10,12 @@ class Needed(NamedTuple):
     """Which connections a call, a request, a registration or the binding of a phone needs."""
 
     numbers: frozenset[int]
-    """Of open streams."""
+    """The numbers of open connections (`Peer.connection`)."""
     places: frozenset[tuple[str, str, int]]
-    """Transport, host and port, by whatever connection leads there."""
+    """Transport, host and port of peers; every connection to one of them is needed."""
 
     def has(self, peer: Peer) -> bool:
-        """Whether the connection to `peer` is one of them."""
+        """Whether something needs the connection to `peer`."""
         return peer.connection in self.numbers or peer[:3] in self.places
 
 

@@ -29,7 +29,7 @@ class Core:
 
     @property
     def environment(self) -> Environment:
-        """Chance and our addresses."""
+        """Random values and our addresses, from the driver."""
         return self.clients.environment
 
     def contact(self, peer: Peer) -> str:

@@ -25,12 +25,12 @@ class Peer(NamedTuple):
 
     @property
     def secure(self) -> bool:
-        """Whether messages to it are encrypted on their way."""
+        """Whether messages to the peer are encrypted on their way."""
         return self.transport == "tls"
 
     @property
     def completed(self) -> "Peer":
-        """The same with the defaults of RFC 3263 §4.1 and §4.2 for a transport or port that is left open."""
+        """This peer with the defaults of RFC 3263 §4.1 and §4.2 for a transport or port that is left open."""
         transport = self.transport or "udp"
         return self._replace(transport=transport, port=self.port or DEFAULT_PORT.get(transport, 5060))
 
@@ -56,11 +56,11 @@ class Dialog:
     target: Uri
     routes: tuple[NameAddr, ...]
     source: Peer
-    """Where its first message came from."""
+    """Where the first message of the other side came from, or its last one that may change the session (`follow`)."""
     local_number: int
     remote_number: int | None = None
     translated: bool = False
-    """Whether its messages come from another address than it states: it is behind a NAT."""
+    """Whether the other side's messages come from another address than they state: it is behind a NAT."""
     told: str = ""
     """The host of our Contact, as the other side knows it."""
     flow: bool = False
@@ -96,7 +96,7 @@ class Dialog:
 
     @property
     def id(self) -> DialogId:
-        """Its identity."""
+        """The identifier of this dialog on our side."""
         return DialogId(self.call_id, self.local.tag, self.remote.tag)
 
     def request(self, method: str, contact: str, *, number: int | None = None) -> Request:
@@ -121,8 +121,8 @@ class Dialog:
 
     @property
     def next_hop(self) -> Peer:
-        """Where its requests go: the first route, else the target; or where the other side was seen, if it wants that,
-        or if no way leads to the address that it names: it is behind a NAT, perhaps behind several."""
+        """Where requests inside the dialog go: to the first route, else to the target. They go to `source` if the other
+        side wants that (`flow`), or if it is behind NATs and the address that it names cannot be reached."""
         uri = self.routes[0].uri if self.routes else self.target
         out_of_reach = is_private(uri.host) and (self.translated or not is_private(self.source.host))
         if not uri.host or (out_of_reach and uri.host != self.source.host) or (self.flow and not self.routes):
@@ -130,8 +130,8 @@ class Dialog:
         return peer_of(uri, self.source)
 
     def follow(self, source: Peer) -> None:
-        """A request of the other side that may change the session came from `source`: perhaps over a new connection, or
-        from another port of its NAT (RFC 5626 §4.3)."""
+        """Note the `source` of a request of the other side that may change the session: perhaps a new connection, or
+        another port of its NAT (RFC 5626 §4.3)."""
         before = self.source
         if before.name and source.transport == before.transport == "tls":
             source = source._replace(port=before.port, name=before.name)
@@ -139,13 +139,14 @@ class Dialog:
 
     @property
     def others(self) -> Peer | None:
-        """The domain of the server `next_hop`: if that fails, the other servers are tried (RFC 3263 §4.3)."""
+        """The domain of the server `next_hop`, or None. If that server fails, the domain's others are tried (RFC 3263
+        §4.3)."""
         uri = self.routes[0].uri if self.routes else self.target
         named = self.source.name and uri.host.lower() == self.source.name
         return peer_of(uri) if named else None
 
     def in_order(self, request: Request) -> bool:
-        """Whether a request of the other side is not older than the last one (§12.2.2)."""
+        """Whether a request of the other side is newer than all before (§12.2.2); if so, its CSeq is noted."""
         number = request.cseq.number
         if self.remote_number is not None and number <= self.remote_number:
             return False
@@ -167,7 +168,7 @@ def peer_of(uri: Uri, known: Peer | None = None) -> Peer:
     if not is_address(host):
         return Peer(asked if asked or not uri.port else "udp", host, uri.port or 0)
     asked = asked or "udp"
-    # Certificates are not issued for addresses: it must be for the domain that led to the dialog.
+    # Certificates are not issued for addresses, so the certificate must be for the domain that led to the dialog.
     name = known.name if known is not None and asked == known.transport == "tls" else ""
     return Peer(asked, host, uri.port or DEFAULT_PORT.get(asked, 5060), name=name)
 
@@ -175,8 +176,8 @@ def peer_of(uri: Uri, known: Peer | None = None) -> Peer:
 def reply_peer(request: Request, source: Peer) -> Peer:
     """Where a response goes (RFC 3261 §18.2.2, RFC 3581 §4): back where the request came from.
 
-    On a stream that is its connection; the port counts when that is closed and another must be opened. A request whose
-    Via cannot be read is answered at the port that it came from.
+    On TCP and TLS the response takes the connection of the request. The port is used if that connection is closed, and
+    another must be opened. A request whose Via cannot be read is answered at the port that it came from.
     """
     try:
         via = request.via
@@ -187,14 +188,14 @@ def reply_peer(request: Request, source: Peer) -> Peer:
 
 
 def sender_of(request: Request) -> Peer:
-    """Where `request` came from, as its Via has noted."""
+    """Where `request` came from, as noted in its Via."""
     via = request.via
     transport = via.transport.lower()
     return Peer(transport, via.received or via.host, via.rport or via.port or DEFAULT_PORT.get(transport, 5060))
 
 
 def _seen(invite: Request, source: Peer) -> Uri:
-    """The target in the place of a malformed Contact: the source of the call."""
+    """The target of a call whose INVITE has no usable Contact: the source of the INVITE."""
     back, who = reply_peer(invite, source), invite.from_.uri
     params = () if back.transport == "udp" else (("transport", back.transport),)
     return Uri("sip", who.user if who.host else "", back.host, back.port, params)

@@ -12,12 +12,12 @@ from sipgw.sip.message import Request, Response, response_to
 
 OnFinal = Callable[[Response | None, float], None]
 """Takes the final response, or None if there is none; and the time. A request that could not be sent counts as answered
-with 503 (RFC 3261 §8.1.3.1): the other side may well have the call. For a re-INVITE that was cancelled because no final
-response came it takes the last provisional one: the other side still has the call (RFC 3261 §14.1)."""
+with 503 (RFC 3261 §8.1.3.1): the other side may still have the call. A re-INVITE that was cancelled, because no final
+response came, counts as answered with its last provisional response, for the same reason (RFC 3261 §14.1)."""
 
 
 class DialogRequest:
-    """Answers one challenge, and acknowledges a 2xx to a re-INVITE each time it comes."""
+    """One request inside a dialog. Answers challenges to it, and acknowledges each copy of a 2xx to a re-INVITE."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class DialogRequest:
         if isinstance(response, Request):
             return
         if response is not None and response.status < 200:
-            theirs = response.status > 100 or not self._dialog.routes  # a 100 is of the next hop (RFC 3261 §16.2)
+            theirs = response.status > 100 or not self._dialog.routes  # a 100 comes from the next hop (RFC 3261 §16.2)
             if theirs and self._request.method == "INVITE":
                 self._provisional = response
             return
@@ -86,7 +86,7 @@ class DialogRequest:
         return response_to(self._request, 503, failure) if failure else None
 
     def _acknowledge(self, response: Response, now: float) -> None:
-        """RFC 3261 §13.2.2.4; a re-INVITE refreshes the target, so its ACK goes to the new one (§12.2.1.2)."""
+        """Send ACK (RFC 3261 §13.2.2.4) to the new target: a re-INVITE refreshes the target (§12.2.1.2)."""
         if response.contact is not None:
             self._dialog.target = response.contact.uri
         peer = self._dialog.next_hop

@@ -15,7 +15,7 @@ from sipgw.sip.timers import Timers
 from sipgw.sip.transaction import Transaction
 
 ENDED_KEPT = 256
-"""Dialogs that are remembered after their end: Replaces for one of them is answered otherwise than for an unknown."""
+"""Dialogs that are remembered after their end: Replaces for one of them gets 603, for an unknown dialog 481."""
 
 
 class DialogUsage(Protocol):
@@ -29,7 +29,7 @@ class DialogUsage(Protocol):
 
     @property
     def rings_there(self) -> bool:
-        """Whether it is a call of ours that rings at the other side."""
+        """Whether we made this call, and it rings at the other side."""
 
     def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
         """Take a request inside the dialog, but not ACK."""
@@ -47,7 +47,7 @@ class DialogUsage(Protocol):
         """End the call by the request or response that its phase asks for."""
 
     def moved(self, host: str, now: float) -> None:
-        """Our address towards the other side is now `host`; told again and again, also while it stays the same."""
+        """Take our present address towards the other side, `host`; called again and again, also without a change."""
 
 
 class Dialogs:
@@ -69,7 +69,7 @@ class Dialogs:
         return self._usages.get(dialog)
 
     def add(self, dialog: Dialog, usage: DialogUsage) -> None:
-        """Let requests inside `dialog`, an early one of several perhaps, find their call."""
+        """Enter `dialog`, perhaps one of several early ones, so that requests inside it find their call `usage`."""
         self._usages[dialog.id] = usage
 
     def remove(self, dialog: Dialog) -> None:
@@ -117,11 +117,11 @@ class Dialogs:
         first = usage is not None and self._unacknowledged.acked((dialog, ack.cseq.number))
         return usage if first else None
 
-    # What they need
+    # Call-IDs and sources of the calls
 
     @property
     def usages(self) -> Iterable[DialogUsage]:
-        """All calls; one that several branches of a fork answer is among them more than once."""
+        """All calls, once for each of their dialogs: a fork may give a call several."""
         return self._usages.values()
 
     @property
@@ -131,5 +131,5 @@ class Dialogs:
 
     @property
     def sources(self) -> list[Peer]:
-        """Where the first message of each call came from."""
+        """The `source` of the dialog of each call: where messages of the other side come from."""
         return [usage.dialog.source for usage in self._usages.values() if usage.dialog]

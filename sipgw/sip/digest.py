@@ -1,4 +1,4 @@
-"""HTTP digest authentication as SIP uses it (RFC 3261 §22, RFC 7616, RFC 8760): both halves."""
+"""HTTP digest authentication as SIP uses it (RFC 3261 §22, RFC 7616, RFC 8760), for client and server."""
 
 import hashlib
 import hmac
@@ -54,12 +54,12 @@ class Challenge:
 
     @property
     def usable(self) -> bool:
-        """Whether we can answer it."""
+        """Whether we can answer this challenge."""
         return self.hash is not None and (not self.qop or bool({"auth", "auth-int"} & set(self.qop)))
 
 
 def choose(values: Iterable[str], may: Callable[[str], bool] = lambda realm: True) -> Challenge | None:
-    """The strongest challenge among header values that can be answered, and of whose realm `may` is true; or None."""
+    """The strongest challenge among the header `values` that we can answer and whose realm `may` allows; or None."""
     usable: list[Challenge] = []
     for value in values:
         try:
@@ -99,7 +99,7 @@ def authorize(
     if qop:
         fields += [f"qop={qop}", f"nc={count}"]
     if challenge.opaque is not None:
-        # It may name the node that issued the nonce; left out, Telnyx challenges again at random.
+        # `opaque` may name the node that issued the nonce. Without it, Telnyx sometimes challenges again.
         fields.append(f'opaque="{escape(challenge.opaque)}"')
     return "Digest " + ", ".join(fields)
 

@@ -1,4 +1,4 @@
-"""The proxy before the gateway (docker/kamailio.cfg): it tells where it has a request from. Sans-IO."""
+"""The proxy before the gateway (docker/kamailio.cfg) tells from where it received a request. Sans-IO."""
 
 from sipgw.sip.checks import Refusal
 from sipgw.sip.dialog import Peer
@@ -7,11 +7,11 @@ from sipgw.sip.message import Request
 from sipgw.sip.uri import is_address
 
 HEADER = "x-sipgw-source"
-"""``TRANSPORT ADDRESS PORT``. The proxy removes one that it has received."""
+"""The header in which the proxy writes ``TRANSPORT ADDRESS PORT``. It removes this header from what it receives."""
 
 
 def origin(request: Request, source: Peer, edge: str) -> Peer:
-    """Where `request` comes from: `source`, or where the proxy at `edge` says that it has it from."""
+    """Where `request` comes from: `source`, or the place that the proxy at `edge` names in `HEADER`."""
     if not edge or source.host != edge:
         return source
     match (request.headers.get(HEADER) or "").split():
@@ -21,7 +21,7 @@ def origin(request: Request, source: Peer, edge: str) -> Peer:
 
 
 def by_origin(admit: Admit, edge: str) -> Admit:
-    """`admit`, which judges by the origin of a request."""
+    """`admit`, but called with the origin of a request (see `origin`) in place of its source."""
 
     def judge(request: Request, source: Peer) -> Refusal | None:
         return admit(request, origin(request, source, edge))

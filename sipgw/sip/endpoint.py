@@ -66,7 +66,7 @@ must answer."""
 
 
 def no_change(leg: Leg, event: CallEvent) -> None:
-    """Refuse each offer before the answer."""
+    """Refuse each offer that comes before the answer."""
     if isinstance(event, Offered):
         leg.reject_offer(488)
 
@@ -75,10 +75,10 @@ class Endpoint:
     """One SIP user agent on the network. Use it as an async context manager.
 
     `on_invite` takes each new call and must not block: host names in its offer are for `Leg.find`. `admit` judges every
-    request outside a dialog; `trace` takes every message, credentials masked. `screen` says whether what comes from an
-    address is read at all, `known` whether it is one of those for whom places are kept; `met` is told the addresses
-    that we send requests to; `register` takes REGISTER requests, and `bound` gives the numbers of the connections that
-    lead to registered phones at a time. `forbidden` is that of `Environment`.
+    request outside a dialog; `trace` takes every message, credentials masked. `screen` says whether messages from an
+    address are read at all, and `known` whether places are kept for the address. `met` takes each address that we send
+    a request to. `register` answers REGISTER requests, and `bound` gives the numbers of the connections that lead to
+    registered phones at a time. `forbidden` is that of `Environment`.
     """
 
     def __init__(
@@ -208,8 +208,8 @@ class Endpoint:
 
         If the other side cannot accept one of the `offers`, the next is made: see `offer_answer.offers`.
 
-        If another call takes it over while it rings (`Leg.give_way`), that leg is returned; it must still be answered.
-        Raises `CallFailed`; cancelling it cancels the call.
+        If another call takes the place of this one while it rings (`Leg.give_way`), the leg of that call is returned,
+        which must still be answered. Raises `CallFailed`. Cancelling `invite` cancels the call.
         """
         usage = InviteClient.to(
             self.agent.core, target, from_, *offers,
@@ -252,7 +252,7 @@ class Endpoint:
             self._after(registration.close)
 
     def probe(self, options: ProbeOptions) -> Probe:
-        """Ask by OPTIONS whether the other side is there, until the endpoint closes."""
+        """Ask by OPTIONS whether the other side is there, again and again until the endpoint closes."""
         probe = Probe(self.agent.clients, options)
         self._after(probe.ask)
         return probe
@@ -298,7 +298,7 @@ class Endpoint:
                 self.agent.respond_register(event, answer, self._now())
             case IncomingCall(call) if call.phase is not Phase.ENDED:
                 leg = self._leg(call, origin(call.invite, call.source, self.options.edge))
-                if leg.named and leg.replaces:  # it takes no place of its own, so nobody counts it meanwhile
+                if leg.named and leg.replaces:  # it replaces a call that is counted already, so it can wait uncounted
                     self._spawn(self._find_and_take(leg))
                 else:
                     self._callbacks.on_invite(leg)
@@ -358,7 +358,7 @@ class Endpoint:
         link.listen(self._sent_back)
 
     def _sent_back(self, data: bytes, peer: Peer) -> None:
-        # The number of a connection of the next process, below zero: responses to it go over the link.
+        # A number below zero is a connection of the next process: responses to it go over the link.
         self._take(parsed(data), data, peer._replace(connection=-peer.connection))
 
     def _streamed(self, message: Request | Response | ParseError, peer: Peer) -> None:

@@ -1,6 +1,7 @@
 """Callbacks of the application, for an endpoint.
 
-Round each callback that answers a request is an error boundary: an error is logged, and the other side gets an answer.
+Each callback that answers a request has an error boundary, which logs the error. The other side gets 500; if admission
+failed, it gets no answer.
 """
 
 from collections.abc import Callable, Iterable
@@ -36,7 +37,8 @@ class EndpointCallbacks(NamedTuple):
 
 
 def guarded(admit: Admit, judged: Callable[[Peer, bool | None], None]) -> Admit:
-    """`admit`; an error drops the request, which costs a flood nothing. `judged` takes source and verdict."""
+    """`admit` with an error boundary: an error drops the request without an answer. `judged` takes its source, and None
+    if the request was challenged, False if it was dropped, otherwise True."""
 
     def judge(request: Request, source: Peer) -> Refusal | None:
         try:
@@ -52,7 +54,7 @@ def guarded(admit: Admit, judged: Callable[[Peer, bool | None], None]) -> Admit:
 
 
 def answering(register: Register) -> Register:
-    """`register`; an error is answered 500, so that no transaction waits for ever."""
+    """`register` with an error boundary: an error is answered with 500, so that no transaction waits for ever."""
 
     def answer(request: Request, source: Peer, now: float) -> RegisterResponse:
         try:
@@ -65,7 +67,7 @@ def answering(register: Register) -> Register:
 
 
 def taking(on_invite: Callable[[Leg], None]) -> Callable[[Leg], None]:
-    """`on_invite`; an error is answered 500, so that no caller waits for ever."""
+    """`on_invite` with an error boundary: an error is answered with 500, so that no caller waits for ever."""
 
     def take(leg: Leg) -> None:
         try:

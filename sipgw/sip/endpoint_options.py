@@ -21,9 +21,9 @@ class EndpointOptions:
     """DNS servers, each an address with or without a port; empty: those of the system."""
     tls: TlsOptions = field(default_factory=TlsOptions)
     public_address: str = ""
-    """The IP address that the other sides send to; a public one is for sides on the Internet only, a private one for
-    all. Empty, and for private sides: what the STUN server or a registrar sees, if that is known, otherwise the local
-    address that leads to each of them."""
+    """The IP address to which the other sides send. Only sides on the Internet are told a public address; all sides are
+    told a private one. If it is empty, or not for this side, the side is told the address that the STUN server or a
+    registrar sees. If that is not known, it is the local address on the way to the side."""
     stun_server: str = ""
     """Host, with or without a port, that reports our public address (RFC 5389), e.g. ``stun.example.com:3478``."""
     dscp: int = field(default=24, metadata={"fixed": True})
@@ -32,9 +32,10 @@ class EndpointOptions:
     """Seconds after which a call without a session refresh is over (RFC 4028), at least 90; 0 asks for no session
     timer, and accepts the one of the other side."""
     edge: str = ""
-    """IP address of the proxy before this gateway, `docker/kamailio.cfg`. Of a call that comes from there its header
-    ``X-Sipgw-Source`` tells the address that the proxy has it from; trunks and what we tell the caller go by that.
-    Only the proxy may send from this address. Empty: there is none."""
+    """IP address of the proxy before this gateway, `docker/kamailio.cfg`. In a call from the proxy, the header
+    ``X-Sipgw-Source`` tells the address from which the proxy got the call. That address decides which trunk the call
+    belongs to, and which address of ours the caller is told. Only the proxy may send from this address. Empty: there is
+    no proxy."""
     take_over: str = field(default="", metadata={"fixed": True})
     """Socket file at which an older gateway of this machine hands its sockets over; ``sipgw serve --take-over``."""
 

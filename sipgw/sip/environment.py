@@ -1,4 +1,4 @@
-"""The values and functions that the driver gives to the SIP core: chance and our addresses."""
+"""The values and functions that the driver gives to the SIP core: random values and our addresses."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,4 +21,4 @@ class Environment(NamedTuple):
     session_expires: int = 0
     """The session interval that we ask for, seconds; 0 asks for none and accepts the others' (RFC 4028)."""
     forbidden: Callable[[Uri, float], str] = lambda target, now: ""
-    """The reason why, at this time, no INVITE may have this Request-URI and no REFER this target; empty if it may."""
+    """The reason why an INVITE to this URI, or a REFER to it, is forbidden at this time; empty if it is allowed."""

@@ -21,7 +21,7 @@ class Phase(Enum):
 
 
 class Confirmed(NamedTuple):
-    """The call, or its changed session, is up; `sdp` is the answer, if it was still to come."""
+    """The call, or its changed session, is up; `sdp` is the answer of the other side, if it was still to come."""
 
     sdp: bytes | None
 
@@ -46,19 +46,19 @@ class Asserted(NamedTuple):
 
 
 class Offered(NamedTuple):
-    """The other side wants to change the session; None asks for our offer."""
+    """The other side wants to change the session. `sdp` is its offer; None asks for our offer."""
 
     sdp: bytes | None
 
 
 class Moved(NamedTuple):
-    """Our address, as the other side sees it, is now `host`; it is told by a re-INVITE, whose answer is `Answered`."""
+    """Our address, as the other side sees it, is now `host`. A re-INVITE tells it; its answer comes as `Answered`."""
 
     host: str
 
 
 class Answered(NamedTuple):
-    """A new description of the other side without a change of ours: its answer to our refresh, or in a PRACK."""
+    """The other side describes its session anew, in its answer to our refresh or in a PRACK; ours stays the same."""
 
     sdp: bytes
 
@@ -121,7 +121,7 @@ class Ended(NamedTuple):
 
     @property
     def lost(self) -> bool:
-        """Whether it ended otherwise than by the other side."""
+        """Whether the gateway or the network has ended the call, and not the other side."""
         return self.by not in ("caller", "callee")
 
     def __str__(self) -> str:

@@ -21,10 +21,10 @@ from sipgw.sip.timers import TIMEOUT, Timer
 from sipgw.sip.transaction import OnMessage, Transaction
 
 PATIENCE = 4.0
-"""Seconds without a response. Then the next address is tried, or the refusal of another branch becomes the answer."""
+"""Seconds to wait for a response. After that, the next address is tried, or the refusal of another branch counts."""
 SHORT_PATIENCE = 1.0
-"""The same where TCP is tried only because the request is large: a router may drop TCP where it passes UDP; and where
-the next address is of the other IP version: many a network has one of the two on paper only (RFC 8305)."""
+"""Like `PATIENCE`, in two cases. TCP is tried only because the request is large: a router may drop TCP but pass UDP.
+Or the next address is of the other IP version: in many networks one of the two does not work (RFC 8305)."""
 IMPATIENT = frozenset({"INVITE", "REGISTER", "OPTIONS", "BYE"})
 """Methods that are tried at the next address after a silence. Others must not be executed twice."""
 LIMIT = 2 * TIMEOUT
@@ -57,22 +57,22 @@ class _Branch:
         self.state = BranchState.SILENT
 
     def fire(self, event: BranchEvent) -> None:
-        """Let `event` happen."""
+        """Change the state of the branch as `event` requires."""
         self.state, _ = step(BRANCH, self.state, event)
 
     @property
     def open(self) -> bool:
-        """Whether it may still bring the answer."""
+        """Whether the branch may still bring the answer."""
         return self.state in (BranchState.SILENT, BranchState.RECEIVED, BranchState.RINGING)
 
     @property
     def running(self) -> bool:
-        """Whether its final response is still to come."""
+        """Whether the final response of the branch is still to come."""
         return self.state is not BranchState.DONE
 
     @property
     def cancelled(self) -> bool:
-        """Whether CANCEL was sent, and its final response is still to come."""
+        """Whether CANCEL was sent, and the final response of the branch is still to come."""
         return self.state is BranchState.CANCELLED
 
     @property
@@ -97,7 +97,7 @@ class Failover:
         others: Peer | None = None,
     ) -> None:
         self.failure = ""
-        """Why it could be sent to no address; empty if it could, but no answer came."""
+        """Why the request could not be sent to any address; empty if it could be sent, but no answer came."""
         self._clients = clients
         self._plain = request
         self._on_message = on_message
@@ -144,7 +144,7 @@ class Failover:
 
     @property
     def request(self) -> Request:
-        """The request as it was sent there."""
+        """The request as it was sent to `peer`."""
         branch = self._latest
         return branch.transaction.request if branch and branch.transaction else self._plain
 
@@ -266,8 +266,7 @@ class Failover:
             self._patience = self._clients.timers.at(now + PATIENCE, self._lost_patience)
 
     def _may_go_on(self, failed: _Branch, left: list[_Branch]) -> bool:
-        """Whether the next address is tried after `failed`; none is while one of the branches that are `left` has the
-        call."""
+        """Whether to try the next address after the branch `failed`: not while a branch in `left` has the call."""
         return bool(self._candidates) and (not left or (failed is self._branches[-1] and not self._under_way))
 
     def _go_on(self, branch: _Branch, now: float) -> None:

@@ -14,13 +14,13 @@ from sipgw.sip.uri import Uri, UriError, format_host_port, parse_host_port
 TOKEN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+`'~")
 """Characters of a token (RFC 3261 §25.1)."""
 _BREAKING = frozenset(map(chr, range(33))) | frozenset('<>",\x7f')
-"""Characters that a parameter's value may only have in quotes; other oddities, as ``=`` in a tag, are let through."""
+"""Characters that a parameter's value may have only in quotes. Other illegal ones, as ``=`` in a tag, are accepted."""
 _ANGLES = frozenset('<>"')
 MAX_CSEQ = 2**31 - 1
 MAX_PARAMS = 100
-"""Parameters of one value; more are an attempt to keep us busy."""
+"""Parameters of one value; a value with more is an attack, and is not read."""
 MAX_ADDRESSES = 100
-"""Values of one header that are looked at; a request has passed fewer proxies, and a user has fewer phones."""
+"""Values of one header that are read. No request has passed so many proxies, and no user has so many phones."""
 _PIECE = {
     separator: re.compile(rf'(?:[^"<{separator}]++|"(?:[^"\\]++|\\.)*+"|<[^>]*+(?:>|\Z))*+', re.DOTALL)
     for separator in ",;"
@@ -29,7 +29,7 @@ _QUOTED = r'"(?P<quoted>(?:[^"\\]++|\\.)*+)"\s*'
 _ADDRESS = re.compile(rf"(?:{_QUOTED}|(?P<bare>[^<>;]*+))<(?P<uri>[^<>]*+)>\s*(?P<params>.*)", re.DOTALL)
 _BEGINS_A_URI = re.compile(r"[A-Za-z][\w+.-]*:\S")
 _BACKSLASH = "\ud800"
-"""Stands for a backslash meanwhile: half a surrogate pair, which no text has that was decoded from UTF-8."""
+"""Stands for a backslash in `unescape`: half a surrogate pair, which text decoded from UTF-8 never has."""
 _QVALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
@@ -58,21 +58,21 @@ def values(text: str, separator: str) -> Iterator[str]:
 
 
 def first(text: str, separator: str) -> tuple[str, str]:
-    """The first of `values`, and all that follows the separator after it, as it stands."""
+    """The first of the pieces that `values` gives, and the rest of `text` after the separator; both are stripped."""
     match = _PIECE[separator].match(text)
     end = match.end() if match else 0
     return text[:end].strip(), text[end + 1 :].strip()
 
 
 def split(text: str, separator: str) -> list[str]:
-    """All of `values`. Raises `FieldError`."""
+    """All pieces that `values` gives, as a list. Raises `FieldError`."""
     if '"' not in text and "<" not in text:
         return [piece.strip() for piece in text.split(separator)]
     return list(values(text, separator))
 
 
 def parse_params(pieces: Iterable[str]) -> Params:
-    """Read ``name=value`` pieces; empty ones and empty values are let through. Raises `FieldError`."""
+    """Read ``name=value`` pieces; empty pieces are skipped, and values may be empty. Raises `FieldError`."""
     params: list[tuple[str, str | None]] = []
     for count, piece in enumerate(pieces):
         if count >= MAX_PARAMS:
@@ -107,7 +107,7 @@ def param(params: Params, name: str) -> str | None:
 
 
 def delta_seconds(text: str | None) -> int | None:
-    """A number of seconds (RFC 3261 §25.1), or None for what cannot be read."""
+    """The number of seconds in `text` (RFC 3261 §25.1), or None if `text` is no such number."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 10 else None
 
 
@@ -143,9 +143,9 @@ class NameAddr:
 
     @classmethod
     def party(cls, text: str) -> "NameAddr":
-        """Read From or To: a call needs their tags, and only shows their URIs, so that any text will do for one.
+        """Read From or To. A call needs the tag, but only displays the URI, so any text is accepted as a URI.
 
-        Raises `FieldError` if there is no telling what is the URI and what the tag.
+        Raises `FieldError` if the text does not show where the URI and the tag are.
         """
         display, uri, params = _taken_apart(text)
         try:
@@ -179,8 +179,8 @@ class NameAddr:
 def _taken_apart(text: str) -> tuple[str, str, Params]:
     """The display name, the text of the URI, and the parameters. Raises `FieldError`.
 
-    A display name without its quotes is legal only if it is made of tokens, but people are called ``Jürgen Groß`` and
-    ``(415) 555-0123``; it may hold anything that does not make another address of it.
+    A display name without quotes is legal only if it is made of tokens. But callers send ``Jürgen Groß`` and ``(415)
+    555-0123``, so all characters are accepted except those with which the text would be another address.
     """
     match = _ADDRESS.match(text.strip())
     if match is None:
@@ -210,7 +210,7 @@ class Addresses(tuple[NameAddr, ...]):
     """Addresses of a header that can be read, in their order."""
 
     malformed: Malformed | None
-    """The first that cannot be read."""
+    """The first value that cannot be read; None if all can."""
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> "Addresses":
@@ -230,7 +230,7 @@ class Addresses(tuple[NameAddr, ...]):
 
 
 def _each(lines: Iterable[str]) -> Iterator[str]:
-    """The values of each line; one in which a quote does not end is taken as it stands."""
+    """The values of each line. If a quoted string does not end, the whole line follows as one unreadable value."""
     for line in lines:
         try:
             yield from (value for value in values(line, ",") if value or line)
@@ -251,7 +251,7 @@ class Via:
     def parse(cls, text: str) -> "Via":
         """Read one value. Raises `FieldError`."""
         head, *pieces = islice(values(text, ";"), MAX_PARAMS + 2)
-        if "" in pieces[:-1]:  # one at the end is a slip; more, and nobody knows what the sender meant
+        if "" in pieces[:-1]:  # one empty parameter at the end does no harm; elsewhere its meaning is unclear
             raise FieldError("an empty parameter")
         protocol, separator, rest = head.partition("/")
         version, slash, rest = rest.partition("/")

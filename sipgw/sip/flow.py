@@ -12,42 +12,42 @@ from sipgw.sip.timers import Timer
 KEEPALIVE = (30.0, 35.0)
 """Seconds between keepalives over UDP, at random between these: a NAT keeps its binding, and no carrier objects."""
 OUTBOUND = (24.0, 29.0)
-"""The same where the registrar takes part (§4.4.2): it answers them, by STUN."""
+"""Like `KEEPALIVE`, if the registrar supports flows (§4.4.2): it answers these keepalives by STUN."""
 OBJECTIONS = frozenset({400, 403, 420, 500, 513, 606})
-"""Answers of a registrar that takes no parameters which it does not know."""
+"""Statuses with which a registrar refuses parameters that it does not know."""
 SHORTEST = 5.0
 """The shortest Flow-Timer that is obeyed, seconds."""
 EARLY = (15.0, 300.0)
 """The least number of seconds between two early renewals; doubled, up to the second number, while each renewal brings
-another address. The first that does is followed by one at once: behind a NAT a change of our own address changes the
-public one too, which the answer tells."""
+another address. After the first such renewal the next follows at once: behind a NAT, a change of our own address also
+changes the public one, which the registrar's answer tells."""
 PAUSE = 2.0
 """The longest random delay, in seconds, before a lost flow is opened again: it spares a restarted registrar."""
 
 
 class Flow:
-    """The flow to one registrar. `failed` is called when the flow no longer leads here: it must be made anew."""
+    """The flow to one registrar. `failed` is called when the flow no longer leads to us, and we must register again."""
 
     def __init__(self, clients: ClientTransactions, failed: Callable[[float], None], instance: str) -> None:
         self.params = f';reg-id=1;+sip.instance="<{instance}>"' if instance else ""
         """The parameters of our Contact that name the flow (§4.2); empty if the registrar is not asked to know it."""
         self.peer: Peer | None = None
-        """The address that answered last. It is kept: it knows our nonce, and our NAT binding leads to it."""
+        """The address of the registrar that answered last. It is used again: it knows our nonce and our NAT binding."""
         self._clients = clients
         self._failed = failed
         self._timer: Timer | None = None
         self._soonest = 0.0
         self._moves = 0
-        """How many answers have brought another address since a renewal that brought none."""
+        """How many answers have brought another address of ours since the last renewal that brought none."""
         self._pause: tuple[float, float] | None = KEEPALIVE
-        """Seconds between keepalives; None: the stream's own are enough."""
+        """Seconds between keepalives; None: the keepalives of the TCP or TLS connection are enough."""
         self._stun = False
         """Whether keepalives are STUN requests, whose answers show that the flow is alive."""
         self._proven = False
-        """Whether one was ever answered: only then does a missing answer mean anything."""
+        """Whether a STUN keepalive was ever answered: only then a missing answer means that the flow is dead."""
         self._check: Check | None = None
         self._known = False
-        """Whether the registrar has taken the parameters before."""
+        """Whether the registrar has accepted `params` before."""
 
     def answered(self, peer: Peer, response: Response) -> bool:
         """A registrar answered from `peer`; returns whether it sees us at a new address."""
@@ -63,8 +63,9 @@ class Flow:
         return moved
 
     def unwanted(self, response: Response) -> bool:
-        """Whether it may take us only without the parameters: a proxy on the way does not know flows (§11.6), or the
-        registrar refuses what it does not know. One that has taken them once is believed.
+        """Whether `response` may have refused `params`, which are then left out. A proxy on the way does not know flows
+        (§11.6), or the registrar refuses parameters that it does not know. If the registrar has accepted them before,
+        only the answer about such a proxy (439) counts.
         """
         refused = bool(self.params) and (response.status == 439 or (not self._known and response.status in OBJECTIONS))
         if refused:

@@ -31,10 +31,10 @@ LARGEST = 256 * 1024
 MOST = 8
 """Files that are handed over: the sockets, and the list of Call-IDs."""
 LIMIT = 10.0
-"""Seconds that the old process may take."""
+"""Seconds in which the old process must hand its sockets over."""
 
 Sockets = dict[str, socket.socket]
-"""By transport and IP version: ``udp4``, ``tcp6``, ``tls4``."""
+"""Sockets by transport and IP version: ``udp4``, ``tcp6``, ``tls4``."""
 Receive = Callable[[bytes, Peer], None]
 
 
@@ -134,7 +134,7 @@ async def inherit(path: str) -> Inherited | None:
         return None
     except TimeoutError:
         end.close()
-        raise TimeoutError("the gateway that runs does not hand over") from None
+        raise TimeoutError("the running gateway does not hand its sockets over") from None
     told = json.loads(head)
     sockets = {name: socket.socket(fileno=one) for name, one in zip(told["sockets"], given, strict=False)}
     for one in sockets.values():
@@ -153,7 +153,7 @@ def _listed(file: int) -> list[str]:
 
 
 class Offer:
-    """Waits at `path` for the next process, while it is entered; only the same user may connect."""
+    """A context manager that waits at `path` for the next process; only the same user or root may connect."""
 
     def __init__(self, path: Path, asked: Callable[[], None]) -> None:
         self.link: Link | None = None

@@ -7,7 +7,7 @@ from sipgw.sip.dialog import Peer
 AVOIDED = (60.0, 960.0)
 """Seconds that an address is tried last after a failure; doubled by each failure in a row, up to the second number."""
 MAX_KEPT = 1000
-"""Addresses; of more, the failure is forgotten that was the first."""
+"""Addresses whose failures are kept. If there are more, the oldest failure is forgotten."""
 
 
 class _Failure(NamedTuple):
@@ -24,7 +24,7 @@ class Health:
         """How often a failure took the place of another."""
 
     def failed(self, peer: Peer, now: float) -> None:
-        """Requests to `peer` were not answered, or with 503."""
+        """Note that a request to `peer` was not answered, or was answered with 503."""
         before = self._failures.pop(_place(peer), None)
         if before is not None and before.until > now:
             before = before._replace(pause=before.pause / 2)  # another request saw the same failure
@@ -35,7 +35,7 @@ class Health:
         self._failures[_place(peer)] = _Failure(now + pause, pause)
 
     def answered(self, peer: Peer) -> None:
-        """A request to `peer` was answered."""
+        """Note that a request to `peer` was answered: its failures are forgotten."""
         self._failures.pop(_place(peer), None)
 
     def good(self, peer: Peer, now: float) -> bool:

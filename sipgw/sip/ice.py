@@ -16,9 +16,9 @@ from sipgw.sip.sdp import ICE, Media, Sdp
 _USER = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _PASSWORD = re.compile(r"[A-Za-z0-9+/]{22,256}")
 PRIORITY = 126 << 24 | 65535 << 8
-"""Of a host candidate, without its component (RFC 8445 §5.1.2.1)."""
+"""The priority of a host candidate, without its component (RFC 8445 §5.1.2.1)."""
 COMPONENTS = (1, 2)
-"""RTP and RTCP."""
+"""The components RTP and RTCP."""
 NOWHERE = ("0.0.0.0", "::")
 
 
@@ -28,10 +28,10 @@ class Ice(NamedTuple):
     username: str
     """Our user fragment, a colon, and theirs (RFC 8445 §7.2.2)."""
     password: str
-    """Ours."""
+    """Our password."""
 
     def __repr__(self) -> str:
-        return f"Ice(username={self.username!r})"  # the password would let others turn the sound to themselves
+        return f"Ice(username={self.username!r})"  # with the password, others could redirect the sound to themselves
 
 
 class _Ours(NamedTuple):
@@ -54,7 +54,7 @@ def answered(sdp: Sdp, media: Media, secret: bytes, remote: str) -> _Ours | None
     usable = _USER.fullmatch(theirs) and _PASSWORD.fullmatch(password)
     if not usable or not secret or sdp.attribute("ice-lite") is not None:
         return None
-    # `NOWHERE` is a hold, or the candidates are still to come: that is no address which was changed.
+    # `NOWHERE` means hold, or that the candidates are still to come. It is not an address that a gateway has changed.
     if remote not in NOWHERE and (remote, media.port) not in _candidates(
         media
     ):  # RFC 8839 §4.2.5: a gateway on the way has changed the address
@@ -78,7 +78,7 @@ def lines(ours: _Ours | None, media: Media, address: str, port: int) -> tuple[st
 
 
 def session_lines(media: tuple[Media, ...]) -> tuple[str, ...]:
-    """The attributes of a description of ours with these m-lines."""
+    """The attributes of the session in our description with these m-lines."""
     return ("ice-lite",) if any(one.attribute("ice-pwd") for one in media) else ()
 
 
@@ -88,12 +88,12 @@ def kept(last: Media | None) -> list[str]:
 
 
 def agreed(ours: _Ours | None) -> Ice | None:
-    """Credentials that their checks must have once our answer is sent."""
+    """Credentials that checks of the other side must have once our answer is sent; None without ICE."""
     return Ice(f"{ours.user}:{ours.theirs}", ours.password) if ours and ours.user else None
 
 
 def accepted(ours: Media, sdp: Sdp, media: Media) -> Ice | None:
-    """The same once our offer `ours` is answered by `media`."""
+    """Credentials that checks of the other side must have once it has answered our offer `ours` with `media`."""
     user, password = ours.attribute("ice-ufrag"), ours.attribute("ice-pwd")
     theirs = _either(sdp, media, "ice-ufrag")
     return Ice(f"{user}:{theirs}", password) if user and password and _USER.fullmatch(theirs) else None

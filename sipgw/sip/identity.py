@@ -20,13 +20,13 @@ ATTESTED = re.compile(r"(TN-Validation-(?:Passed|Failed)|No-TN-Validation)(?:-([
 ASSERTING = ("P-Asserted-Identity", "Remote-Party-ID")
 """Headers by which the other side asserts an identity."""
 HEADERS_KEPT = 40
-"""Headers without a meaning here that are kept for the record, each cut at `VALUE_KEPT`."""
+"""Headers that sipgw does not use and keeps for the record, each cut at `VALUE_KEPT`."""
 VALUE_KEPT = 200
 """Characters that are kept of a value of the other side."""
 SAME = 7
 """Last digits that decide whether two spellings are the same number: +49 171 …, 0171 …"""
 _KEY = token_bytes(32)
-"""The key of the marks of callers, while the process runs."""
+"""The key that `_mark` hashes with; each process makes a new one."""
 CALL_IDS = {
     "x-twilio-callsid", "x-twilio-accountsid", "x-telnyx-session-id", "x-telnyx-leg-id", "x-telnyx-call-control-id",
     "x-plivo-calluuid", "x-calluuid", "x-call-id", "x-asterisk-uniqueid", "x-fs-unique-id", "x-correlation-id",
@@ -43,9 +43,9 @@ UNDERSTOOD = {
 
 
 Verdict = Literal["verified", "passed", "failed", "unverified", "unsigned"]
-"""Verdict on a caller number, for rules: our own check of the signature has `passed`, `failed` or could not be made
-(`unverified`), there was none to check (`unsigned`); beside that the number is `verified`, by us or by the carrier
-(`verstat`).
+"""Verdict on a caller's number, for rules. Our own check of its signature has `passed`, has `failed` or could not be
+made (`unverified`), or there was no signature (`unsigned`). Beside one of these, `verified` means that we or the
+carrier (`verstat`) have verified the number.
 """
 
 
@@ -54,15 +54,15 @@ class Stir:
     """Result of our own check of the signed caller number (RFC 8224)."""
 
     result: Literal["pending", "passed", "failed", "unverified"]
-    """``failed``: it is signed, and not for this call or not by a believed signer. ``unverified``: nobody can tell.
-    ``pending``: the check goes on, and until it ends the number is not verified, whatever the carrier says."""
+    """``failed``: the signature is not for this call, or not by a trusted signer. ``unverified``: the check gave no
+    result. ``pending``: the check goes on; until it ends the number is not verified, whatever the carrier says."""
     reason: str = ""
     attestation: str = ""
     """``A``, ``B`` or ``C`` of a PASSporT that has passed."""
     origid: str = ""
-    """Where the signer let the call in, by its own reckoning (RFC 8588 §5)."""
+    """The signer's own identifier of the place where the call entered its network (RFC 8588 §5)."""
     signer: str = ""
-    """Its service provider code, else its name."""
+    """The signer's service provider code, or else its name."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Identity:
     diverted: tuple[str, ...] = ()
     """Numbers that diverted the call, the latest first (RFC 5806, RFC 7044)."""
     reached: str = ""
-    """Of a call out the number that answered, if not the `dialled` one: a redirect led there (RFC 3261 §8.1.3.4)."""
+    """The number that answered a call out, if it is not `dialled`: a redirect led there (RFC 3261 §8.1.3.4)."""
     verstat: str = ""
     """The result of the carrier's check of the number, e.g. ``TN-Validation-Passed``."""
     attestation: str = ""
@@ -92,10 +92,10 @@ class Identity:
     call_ids: tuple[tuple[str, str], ...] = ()
     """The carrier's identifiers of the call, by header."""
     headers: tuple[tuple[str, str], ...] = ()
-    """Headers without a meaning here, as they came."""
+    """Headers that sipgw does not use, as they came."""
     mark: bytes = field(default=b"", repr=False, compare=False)
-    """By which a caller who is withheld is known again and nothing else is told: a keyed hash, never written anywhere.
-    Empty if the other side told no number of at least `SAME` digits."""
+    """A keyed hash of the caller's number, to recognise a withheld caller and nothing else; it is never written
+    anywhere. Empty if the other side told no number of at least `SAME` digits."""
 
     @classmethod
     def of(cls, invite: Request, *, trusted: bool = True) -> "Identity":
@@ -119,10 +119,10 @@ class Identity:
         )
 
     def spoken_by(self, request: Request) -> "Identity":
-        """The same call with the new identity that a `request` of a trusted side in the call asserts.
+        """This identity with the caller that a `request` of a trusted side in the call asserts.
 
-        From tells nothing new, as a dialog keeps it (RFC 3261 §12.2.1.1). Who was withheld stays so, whether or not the
-        request repeats Privacy, until it tells somebody who is known to be another.
+        From is ignored, because it stays the same in a dialog (RFC 3261 §12.2.1.1). A withheld caller stays withheld
+        even if the request does not repeat Privacy, until a request names another caller (by `mark`).
         """
         source, _ = _caller(request, trusted=True)
         now = Identity.of(request)
@@ -136,14 +136,15 @@ class Identity:
 
     @property
     def verified(self) -> bool:
-        """Whether the number is verified, by us or else by the carrier, whose word a forged signature outweighs."""
+        """Whether we, or else the carrier, have verified the number. The carrier does not count while our own check
+        goes on, or if it has failed."""
         if self.stir is not None and (self.stir.result in ("failed", "pending") or self.stir.attestation == "A"):
             return self.stir.result == "passed"
         return self.verstat.lower() == "tn-validation-passed" or (not self.verstat and self.attestation == "A")
 
     @property
     def verdicts(self) -> frozenset[Verdict]:
-        """All that hold of the caller's number."""
+        """All verdicts that hold for the caller's number."""
         own: Verdict = "unsigned" if self.stir is None else "unverified"
         if self.stir is not None and self.stir.result != "pending":
             own = self.stir.result
@@ -163,7 +164,7 @@ class Identity:
 
 
 def asserts(request: Request) -> bool:
-    """Whether `request` asserts an identity by itself. From does not count: a dialog keeps it."""
+    """Whether `request` asserts an identity by `ASSERTING`. From does not count: it stays the same in a dialog."""
     return any(request.headers.get(header) is not None for header in ASSERTING)
 
 
@@ -199,7 +200,7 @@ def is_number(text: str) -> bool:
 
 
 def _addresses(invite: Request, header: str) -> Addresses:
-    """The readable addresses of a list: a malformed one is no reason to refuse a call."""
+    """The readable addresses in a header: a malformed one is no reason to refuse a call."""
     return Addresses.of(invite.headers.lines(header))
 
 
@@ -226,7 +227,7 @@ def _nobody(who: NameAddr) -> bool:
 
 
 def _mark(who: NameAddr) -> bytes:
-    """Of an extension or a name there is none: the same person may be told by their whole number next time."""
+    """The mark of a caller; empty for an extension or a name, because the next call may tell the whole number."""
     digits = re.sub(r"\D", "", number_of(who.uri)) if is_number(number_of(who.uri)) else ""
     if len(digits) < SAME:
         return b""
@@ -246,7 +247,8 @@ def _dialled(invite: Request, *, trusted: bool) -> str:
 
 
 def _diverted(invite: Request) -> tuple[str, ...]:
-    """Diversion has the latest first (RFC 5806 §4); History-Info has it last, and its last entry is us."""
+    """The numbers that diverted the call, the latest first, as in Diversion (RFC 5806 §4). History-Info has them in the
+    reverse order, and its last entry is us."""
     stations = [number_of(one.uri) for one in _addresses(invite, "Diversion")]
     if not stations:
         stations = [number_of(one.uri) for one in _addresses(invite, "History-Info")][-2::-1]
@@ -276,7 +278,7 @@ Fields = tuple[tuple[str, str], ...]
 
 
 def _unknown(invite: Request) -> tuple[Fields, Fields]:
-    """The carrier's identifiers of the call, and the headers without a meaning here."""
+    """The carrier's identifiers of the call, and the headers that sipgw does not use."""
     calls: list[tuple[str, str]] = []
     others: list[tuple[str, str]] = []
     for name, value in invite.headers:

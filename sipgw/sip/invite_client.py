@@ -27,7 +27,7 @@ MAX_CONTACTS = 5
 
 
 class InviteClient(InviteDialog):
-    """Our INVITE, and the call that comes of it."""
+    """Our INVITE, and the call that it sets up."""
 
     calling = True
     table = CLIENT
@@ -71,10 +71,10 @@ class InviteClient(InviteDialog):
 
         The first of the `offers` is made, and after a 488 or 606 the next in the same call (RFC 3261 §8.1.3.5).
 
-        An offer with the address `sipgw.sip.sdp.UNKNOWN` gets that of the way that it goes.
+        In an offer, our address for the path of the INVITE takes the place of the address `sipgw.sip.sdp.UNKNOWN`.
 
-        `fields` are further headers, e.g. Replaces (RFC 3891) or Referred-By (RFC 3892). If `peer` is given, it goes
-        there whatever the target says: to a phone behind NAT.
+        `fields` are further headers, e.g. Replaces (RFC 3891) or Referred-By (RFC 3892). If `peer` is given, the INVITE
+        goes there whatever `target` says, e.g. to a phone behind NAT.
         """
         peer = peer or peer_of(proxy or target)
         headers = (
@@ -93,7 +93,7 @@ class InviteClient(InviteDialog):
         return cls(core, request, peer, credentials, ring_timeout, offers[1:])
 
     def start(self, now: float) -> None:
-        """Send the INVITE. Ringing may last `ring_timeout`; Timer B ends only a silence (§17.1.1.2)."""
+        """Send the INVITE. Ringing may last `ring_timeout` seconds; Timer B ends only a silence (§17.1.1.2)."""
         if cause := self.core.environment.forbidden(self.invite.uri, now):
             self.finish(Ended("gateway", "403", cause, 403), now)
             return
@@ -133,7 +133,7 @@ class InviteClient(InviteDialog):
         cause = self._failover.failure if self._failover else ""
         if cause:
             return Ended("network", "unreachable", cause, 503)  # RFC 3261 §8.1.3.1
-        return Ended("network", "no answer", "nothing came back to the INVITE", 408)
+        return Ended("network", "no answer", "no response to the INVITE came", 408)
 
     @property
     def peer(self) -> Peer:
@@ -147,7 +147,7 @@ class InviteClient(InviteDialog):
 
     @property
     def rings_there(self) -> bool:
-        """Whether it rings at the other side."""
+        """Whether the call rings at the other side."""
         return self.phase is Phase.RINGING
 
     def dialog_of(self, request: Request) -> Dialog | None:
@@ -155,7 +155,8 @@ class InviteClient(InviteDialog):
         return self.dialog or self._early.dialog(request.from_.tag)
 
     def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
-        """A callee cannot end an early dialog by BYE (§15), only by its answer to INVITE."""
+        """Take a request inside the dialog, but not ACK. BYE before the answer gets 481: a callee can end an early
+        dialog only by a final response to the INVITE (§15)."""
         if self.dialog is None and request.method == "BYE":
             self.core.respond(transaction, 481, now)
         else:
@@ -214,13 +215,13 @@ class InviteClient(InviteDialog):
         if self._cancelled is not None:
             self.finish(self._cancelled, now)
             return
-        # An answer to a challenge may cover the body (auth-int): as it was sent, with the address of its way.
+        # An answer to a challenge may cover the body (auth-int): the body as it was sent, with our address in it.
         sent = replace(self.invite, body=self._failover.request.body) if self._failover else self.invite
         retry = self._auth.retry(sent, response, self.peer.host)
         if response.status == 422 and self.session.timer.told_minimum(response):
             retry = self._auth.sign(sent)
         if retry is not None:
-            retry = replace(retry, body=self.invite.body)  # it may go another way
+            retry = replace(retry, body=self.invite.body)  # another path may need another address
         if response.status in NOT_ACCEPTABLE and self.session.offer_otherwise(now):
             retry = self._offering(self.session.local)
         if retry is not None:
@@ -244,7 +245,7 @@ class InviteClient(InviteDialog):
         self.hangup(now, "nobody answered in time")
 
     def hangup(self, now: float, text: str = "") -> None:
-        """End the call by BYE or CANCEL; too late, this does nothing."""
+        """End the call by BYE or CANCEL; does nothing if the call is ending already."""
         actions = self.advance(InviteEvent.HANG_UP)
         if InviteAction.BYE in actions:
             self.bye(now, Ended("gateway", "BYE", text))

@@ -21,9 +21,9 @@ from sipgw.sip.transferee import Transferee
 from sipgw.sip.transferor import Transferor
 
 TELL_LATER = 1.0
-"""Seconds until it is tried again to tell a new address of ours, while the session cannot be changed."""
+"""Seconds until we try again to tell our new address, while the session cannot be changed."""
 TELL_AGAIN = (4.0, 300.0)
-"""The same after the other side has refused it; doubled each time, up to the second number."""
+"""Seconds until we try again after the other side has refused it; doubled each time, up to the second number."""
 
 
 class InviteDialog(CallState):
@@ -41,7 +41,7 @@ class InviteDialog(CallState):
 
     @property
     def other(self) -> str:
-        """The role of the other side: it has called us, or we have called it."""
+        """The role of the other side: ``caller`` if it has called us, ``callee`` if we have called it."""
         return "callee" if self.calling else "caller"
 
     def in_dialog(self, request: Request, transaction: Transaction, now: float) -> None:
@@ -79,7 +79,7 @@ class InviteDialog(CallState):
                 self.core.respond(transaction, 405, now, headers=ALLOW)
 
     def _changed(self, request: Request, transaction: Transaction, dialog: Dialog, now: float) -> None:
-        """A re-INVITE or UPDATE may bring an offer, and a new identity of the other side."""
+        """Take a re-INVITE or UPDATE, which may bring an offer and a new identity of the other side."""
         if asserts(request):
             self.on_event(Asserted(request))
         self.session.offer(request, transaction, dialog, now)
@@ -103,7 +103,7 @@ class InviteDialog(CallState):
         self.session.refuse(status, now)
 
     def moved(self, host: str, now: float) -> None:
-        """Our address towards the other side is now `host`: tell it, once the call is up, until it takes it."""
+        """Take our present address towards the other side, `host`. A new one is told until it has been accepted."""
         if self.dialog is not None and host != (self._host or self.dialog.told):
             self._host, self._pause = host, TELL_AGAIN[0]
             self._tell_address(now)

@@ -12,7 +12,7 @@ from sipgw.sip.timers import Timer
 from sipgw.sip.transaction import Transaction
 
 MINUTE = 60.0
-"""Seconds after which a provisional response is given again, for the proxies' Timer C (RFC 3261 §13.3.1.1)."""
+"""Seconds after which a provisional response is sent again, for Timer C of proxies (RFC 3261 §13.3.1.1)."""
 
 
 class InviteServer(InviteDialog):
@@ -29,11 +29,11 @@ class InviteServer(InviteDialog):
         super().__init__(core, invite)
         self.source = source
         self.replaced = replaced
-        """The call that this one is to take the place of (RFC 3891)."""
+        """The call that this call replaces (RFC 3891)."""
         self.transaction = transaction
         """The server transaction of the INVITE."""
         self._hung_up = Ended("gateway", "BYE")
-        """Ending of the call once the ACK has come."""
+        """How the call ends once the ACK has come, if we hang up before."""
         self._final: bytes | None = None
         """Our description in the 200 that waits for PRACKs."""
         self._minute: Timer | None = None
@@ -70,12 +70,13 @@ class InviteServer(InviteDialog):
         self.finish(Ended("caller", "487", "it was not answered in the time that the caller set", 487), now)
 
     def ringing(self, now: float) -> None:
-        """Send 180 once. RFC 3262 §5: a reliable one must bring the offer if the INVITE had none; then none is sent."""
+        """Send 180 once. If 180 must be reliable and the INVITE had no offer, it would have to bring our offer (RFC
+        3262 §5); then none is sent."""
         if self.phase is Phase.CALLING and not (self._is_reliable and not self.invite.body):
             self._progress(180, b"", now)
 
     def progress(self, sdp: bytes, now: float) -> None:
-        """Send 183 with `sdp` once, for sound before the answer; it is our answer, or our offer if they sent none."""
+        """Send 183 once, for sound before the answer. `sdp` is our answer, or our offer if the INVITE had none."""
         if self._unanswered and not self.session.local:
             self.session.local, self.session.remote = sdp, self.invite.body
             self._progress(183, sdp, now)
@@ -97,11 +98,11 @@ class InviteServer(InviteDialog):
 
     @property
     def _is_reliable(self) -> bool:
-        """We send reliable responses only where the other side requires it."""
+        """Whether our provisional responses are reliable: only if the other side requires it."""
         return "100rel" in self.invite.require
 
     def pracked(self, request: Request, transaction: Transaction, now: float) -> None:
-        """A PRACK may bring the answer to our offer, or an offer once ours is answered (§5)."""
+        """Take a PRACK, which may bring the answer to our offer, or an offer once ours is answered (RFC 3262 §5)."""
         response = self._reliable.acknowledged(request)
         if response is None:
             self.core.respond(transaction, 481, now)
@@ -122,7 +123,7 @@ class InviteServer(InviteDialog):
             self.answer(self._final, now)
 
     def answer(self, sdp: bytes, now: float) -> None:
-        """Send 200 with `sdp`; it is resent until the ACK comes (§13.3.1.4). RFC 3262 §3: it waits for the PRACKs."""
+        """Send 200 with `sdp` once all PRACKs have come (RFC 3262 §3); it is resent until its ACK comes (§13.3.1.4)."""
         if not self._unanswered:
             return
         if self._reliable.pending:
@@ -144,7 +145,7 @@ class InviteServer(InviteDialog):
             self.finish(Ended("gateway", str(status), reason, status), now)
 
     def cancelled(self, now: float, text: str, cause: int | None) -> None:
-        """CANCEL came before we answered; text and Q.850 cause are those of its Reason."""
+        """Take a CANCEL, if we have not answered; `text` and the Q.850 `cause` are those of its Reason header."""
         if self._unanswered:
             self.finish(Ended("caller", "CANCEL", text, cause=cause), now)
 
@@ -159,7 +160,7 @@ class InviteServer(InviteDialog):
             self.bye(now, self._hung_up)
 
     def hangup(self, now: float, text: str = "") -> None:
-        """End the call by a refusal or BYE; too late, this does nothing."""
+        """End the call by a refusal, or by a BYE after the ACK; does nothing if the call has ended."""
         self._hung_up = Ended("gateway", "BYE", text)
         actions = self.advance(InviteEvent.HANG_UP)
         if InviteAction.REFUSE in actions:
@@ -168,7 +169,7 @@ class InviteServer(InviteDialog):
             self.bye(now, self._hung_up)
 
     def finish(self, ended: Ended, now: float) -> None:
-        """End the call on our side. A caller may end a call that still rings by BYE (§15.1.2): its INVITE gets 487."""
+        """End the call on our side. An INVITE without a final response gets 487, also after a BYE (§15.1.2)."""
         if self._unanswered:
             self.core.respond(self.transaction, 487, now, tag=self.tag)
         self._reliable.stop()

@@ -1,7 +1,7 @@
 """The offer of a browser and our answer (JSEP, RFC 9429): one stream of mu-law with keys, over ICE and DTLS.
 
-Sans-IO. The addresses that the offer names are not read: the peer that proves the password of the answer is the browser
-(RFC 8445 §7.3.1.3), and so nobody can make the gateway send anything to a third party.
+Sans-IO. The addresses in the offer are not read: the browser is the peer that proves the password of our answer (RFC
+8445 §7.3.1.3). So no offer can make the gateway send anything to a third party.
 """
 
 import re
@@ -12,7 +12,7 @@ from sipgw.sip.offer_answer import NotAcceptable
 from sipgw.sip.sdp import ConnectionLine, Media, Sdp, SdpError
 
 PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF")
-"""RFC 9429 §5.1.2: all of them must be accepted."""
+"""Protocols of a stream, all of which must be accepted (RFC 9429 §5.1.2)."""
 NOWHERE = ConnectionLine("IP4", "0.0.0.0")
 DISCARD = 9
 """The port of a stream whose addresses are candidates (RFC 8840 §4.1.1)."""
@@ -30,9 +30,9 @@ class Ends(NamedTuple):
     user: str
     password: str
     fingerprints: tuple[tuple[str, str], ...]
-    """Hash function and value, of the certificate."""
+    """Fingerprints of the certificate: hash function and value."""
     candidates: tuple[str, ...] = ()
-    """Ours only, each as in ``a=candidate``."""
+    """The candidates of our end, each as in ``a=candidate``; those of the browser are not read."""
 
     def __repr__(self) -> str:
         return f"Ends(user={self.user!r})"  # the password would allow others to speak in the call
@@ -44,7 +44,7 @@ class BrowserOffer:
 
     far: Ends
     payload_type: int
-    """Of mu-law."""
+    """The payload type of mu-law."""
     dtmf_payload_type: int | None
     sdp: Sdp = field(repr=False)
     chosen: int
@@ -68,12 +68,12 @@ class BrowserOffer:
 
     @property
     def direction(self) -> str:
-        """Ours: ``sendrecv``, ``sendonly``, ``recvonly`` or ``inactive``."""
+        """Our direction: ``sendrecv``, ``sendonly``, ``recvonly`` or ``inactive``."""
         media = self.sdp.media[self.chosen]
         return next((MIRROR[one] for one in (*media.attributes, *self.sdp.attributes) if one in MIRROR), "sendrecv")
 
     def answer(self, ours: Ends, session: int) -> bytes:
-        """Our answer; every other stream is refused. `session` is a number of its own (RFC 8866 §5.2)."""
+        """Our answer; every other stream is refused. `session` is a unique number of the session (RFC 8866 §5.2)."""
         media = self.sdp.media[self.chosen]
         mid, codec = media.attribute("mid") or "0", str(self.payload_type)
         attributes = [f"rtpmap:{codec} PCMU/8000", "ptime:20", "rtcp-mux", "setup:active", self.direction, f"mid:{mid}"]

@@ -35,10 +35,10 @@ __all__ = [
 ]  # fmt: skip
 
 EVENTS_KEPT = 100
-"""Events that may wait; beyond that those that `MAY_BE_LOST` are dropped."""
+"""Events that may wait. When so many wait, further events of `MAY_BE_LOST` are dropped."""
 MAY_BE_LOST = (Progress, KeyPressed, Offered)
-"""Events that the other side makes as many of as it likes. An offer that is dropped is refused after
-`sipgw.sip.offer_exchange.ANSWER_LIMIT`. What our own acts bring about, above all `Confirmed`, is never dropped."""
+"""Events of which the other side can cause any number. An offer that is dropped is refused after
+`sipgw.sip.offer_exchange.ANSWER_LIMIT`. Events that our own actions cause, above all `Confirmed`, are never dropped."""
 
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class _WaitingEvents(asyncio.Queue[CallEvent]):
         self._counts = counts
 
     def take(self, event: CallEvent) -> None:
-        """Append it, unless `EVENTS_KEPT` wait already and it may be lost."""
+        """Append `event`, unless `EVENTS_KEPT` events wait and it may be lost; then it is counted as dropped."""
         if self.qsize() < EVENTS_KEPT or not isinstance(event, MAY_BE_LOST):
             self.put_nowait(event)
         else:
@@ -60,8 +60,8 @@ class _WaitingEvents(asyncio.Queue[CallEvent]):
 
 
 class Leg:
-    """One INVITE dialog. What comes too late, because the other side was faster, does nothing. Misuse by our own code
-    raises RuntimeError."""
+    """One INVITE dialog. An action that comes too late, because the other side was faster, does nothing. Misuse by our
+    own code raises RuntimeError."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Leg:
         counts: Counter[str],
     ) -> None:
         """`act` calls its first argument with the others and the time, lets the core send, and returns the result.
-        `counts` gets what is dropped."""
+        `counts` counts the events that are dropped."""
         self.source = source
         """Where the call came from, or goes to."""
         self.successor: Leg | None = None
@@ -127,7 +127,7 @@ class Leg:
         await self._found(self._call.invite.body)
 
     async def _found(self, sdp: bytes | None) -> bytes | None:
-        """`sdp` with addresses; they are looked for until the call is over, at the longest."""
+        """`sdp` with addresses in place of its host names; the look-up ends when the call ends."""
         if self._names.any_in(sdp):
             async with asyncio.TaskGroup() as group:
                 finding = group.create_task(self._names.find(sdp))
@@ -142,7 +142,7 @@ class Leg:
 
     @property
     def calling(self) -> bool:
-        """Whether it is a call of ours."""
+        """Whether we made the call."""
         return self._call.calling
 
     @property
@@ -183,7 +183,7 @@ class Leg:
     async def events(self) -> AsyncIterator[CallEvent]:
         """Yield the events that have not been taken yet, `Ended` last, with addresses in the place of host names.
 
-        `Progress` keeps its host names: nobody needs its description, and an answer must not wait for a look-up.
+        `Progress` keeps its host names: its description is not used, and an answer must not wait for a look-up.
         """
         while True:
             if self._awaited or (self._over.done() and self._events.empty()):
@@ -238,7 +238,7 @@ class Leg:
     @property
     def _incoming(self) -> InviteServer:
         if not isinstance(self._call, InviteServer):
-            raise RuntimeError("a call of ours is rung, answered and refused by the other side")  # noqa: TRY004
+            raise RuntimeError("only a call that came in can be rung, answered or refused by us")  # noqa: TRY004
         return self._call
 
     def ringing(self) -> None:
@@ -246,7 +246,7 @@ class Leg:
         self._act(self._incoming.ringing)
 
     def progress(self, sdp: bytes) -> None:
-        """Send early media: the caller hears us before we answer. `sdp` is as for `answer`, which gets the same."""
+        """Send early media: the caller hears us before we answer. `answer` must get the same `sdp`."""
         self._act(self._incoming.progress, sdp)
 
     def answer(self, sdp: bytes) -> None:
@@ -264,16 +264,17 @@ class Leg:
         self._act(lambda now: self._call.hangup(now, text))
 
     def accept_offer(self, sdp: bytes) -> bool:
-        """Answer the re-INVITE or UPDATE that `Offered` told of; returns whether it still waited for an answer."""
+        """Answer the re-INVITE or UPDATE that `Offered` reported; returns whether it still waited for an answer."""
         accepted: bool = self._act(self._call.accept_offer, sdp)
         return accepted
 
     def reject_offer(self, status: int) -> None:
-        """Refuse it; the session stays as it was."""
+        """Refuse the re-INVITE or UPDATE that `Offered` reported; the session stays as it was."""
         self._act(self._call.reject_offer, status)
 
     async def reinvite(self, sdp: bytes) -> Changed:
-        """Offer `sdp` instead of our present description, e.g. to hold; without an answer all stays as it was."""
+        """Offer `sdp` instead of our present description, e.g. to hold; returns the outcome. Without an answer the
+        session stays as it was."""
         if self._changed is not None:
             return Changed(None, 0, "a change is under way")
         self._changed = asyncio.get_running_loop().create_future()
@@ -312,11 +313,11 @@ class Leg:
         self._take(PickedUp())
 
     def authenticate(self, credentials: Credentials | None) -> None:
-        """Answer challenges to our requests in the call with these."""
+        """Answer challenges to our requests in the call with `credentials`."""
         self._call.credentials = credentials
 
     def known_as(self, uri: Uri | None) -> None:
-        """The caller is the server of `uri`: if its TLS connection is lost, another is opened to that host name."""
+        """Note that the caller is the server of `uri`: if its TLS connection is lost, another is opened to its host."""
         dialog = self._call.dialog
         if uri is None or dialog is None or is_address(uri.host):
             return

@@ -13,7 +13,8 @@ MAX_HOPS = 16
 """Addresses of one name that are used."""
 SERVICE = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
 NAPTR_SERVICE = {"SIP+D2U": "udp", "SIP+D2T": "tcp"}
-"""NAPTR services for a ``sip:`` URI. TLS is not among them: a carrier takes other media with it, so it is asked for."""
+"""NAPTR services for a ``sip:`` URI. TLS is not among them: with TLS a carrier expects other media, so it must be asked
+for."""
 
 
 class DnsQuestion(NamedTuple):
@@ -54,7 +55,8 @@ class _Server(NamedTuple):
 
 
 def locate(target: Peer, kinds: Iterable[str], fraction: Callable[[], float]) -> Steps:
-    """The addresses of `target`, whose host is a name; `kinds` are A, AAAA or both, `fraction` is chance (0 to 1)."""
+    """The addresses of `target`, whose host is a name. `kinds` are A, AAAA or both; `fraction` gives random numbers (0
+    to 1)."""
     servers = yield from _servers(target, fraction)
     questions = list(dict.fromkeys(DnsQuestion(server.name, kind) for server in servers for kind in kinds))
     answers = yield questions
@@ -62,7 +64,7 @@ def locate(target: Peer, kinds: Iterable[str], fraction: Callable[[], float]) ->
         Peer(server.transport, address, server.port, name=target.host.lower())
         for server in servers
         for kind in kinds
-        # The addresses of one name share the load alike.
+        # The addresses of one name share the load equally.
         for address in sorted(answers.get(DnsQuestion(server.name, kind), ()), key=lambda _: fraction())
         if isinstance(address, str)
     ]
@@ -107,7 +109,8 @@ def _services(records: Records) -> list[tuple[str, DnsQuestion]]:
 
 
 def order(records: Sequence[Srv], fraction: Callable[[], float]) -> list[Srv]:
-    """By priority; among equals at random, the more often the first the heavier (RFC 2782)."""
+    """`records` by priority. Those of equal priority are in random order; a greater weight comes first more often (RFC
+    2782)."""
     ordered = []
     for _, group in groupby(sorted(records), key=lambda record: record.priority):
         left = sorted(group, key=lambda record: (record.weight > 0, fraction()))  # those without weight come first

@@ -13,8 +13,8 @@ Key = tuple[str, ...]
 def server_key(request: Request) -> Key:
     """The key of the server transaction of `request` (RFC 3261 §17.2.3); an ACK has that of its INVITE.
 
-    The branch alone should do. But some take it from the clock, and two keys that are pressed within a second come with
-    the same one; by Call-ID and CSeq they are told apart, and whatever is resent has those again.
+    The branch alone should be enough. But some phones make it from the clock: the INFO requests of two keys that are
+    pressed within a second have the same branch. Call-ID and CSeq differ then, and a retransmission repeats both.
     """
     via = request.via
     method = "INVITE" if request.method == "ACK" else request.method

@@ -13,7 +13,7 @@ Locate = Callable[[str, int], Coroutine[Any, Any, tuple[str, ...]]]
 MAX_NAMES = 2
 """Names of one description that are looked up: that of the session, and that of our stream."""
 MAX_KEPT = 16
-"""Names of one call whose addresses are kept: an offer may be refused, and what was agreed on before then holds."""
+"""Names of one call whose addresses are kept: if an offer is refused, the names of the session before still count."""
 _CONNECTION = re.compile(rb"(?m)^c=IN IP([46]) ([A-Za-z0-9._-]{1,253})(?=[/ \r\n]|$)")
 _SECTION = re.compile(rb"(?m)^(?=m=)")
 _SOUND = re.compile(rb"(?i)m=audio [1-9]")
@@ -23,7 +23,7 @@ _Named = tuple[int, str]
 
 
 class MediaNames:
-    """The addresses of the names in what the other side of one call describes."""
+    """The addresses of the host names in the descriptions of the other side of one call."""
 
     def __init__(self, locate: Locate) -> None:
         self._locate = locate
@@ -34,8 +34,8 @@ class MediaNames:
         return bool(_names(description))
 
     async def find(self, description: bytes | None) -> bytes | None:
-        """`description` with addresses; its names are looked up anew, all at the same time. One without an address
-        stays, and with it nothing can be agreed on (488)."""
+        """`description` with addresses; its names are looked up anew, all at the same time. A name without an address
+        stays, and a description with a name is not acceptable (488)."""
         async with asyncio.TaskGroup() as group:
             asked = {
                 (version, name): group.create_task(self._locate(name, version)) for version, name in _names(description)
@@ -45,7 +45,8 @@ class MediaNames:
         return self.known(description)
 
     def _keep(self, named: _Named, addresses: tuple[str, ...]) -> None:
-        """The address stays while it is one of `named`, or none is told: the sound is not to move."""
+        """Keep an address of `named`: the one before, if it is among `addresses` or these are empty, so that the sound
+        does not move; else the first."""
         before = self._found.pop(named, "")
         if address := before if before in addresses else next(iter(addresses), before):
             self._found[named] = address

@@ -57,7 +57,7 @@ LISTS = frozenset(
         "warning",
     }
 )
-"""Headers whose values may be joined by commas (RFC 3261 §7.3.1); not so Authorization and its like."""
+"""Headers whose values may be joined by commas (RFC 3261 §7.3.1). Authorization and similar ones are not among them."""
 
 REASONS = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",
@@ -91,7 +91,7 @@ class Headers:
 
     @cached_property
     def _values(self) -> dict[str, str | list[str]]:
-        """A list only where there is more than one: the messages of open calls are kept."""
+        """The values by full name. A list is made only for several values, to save memory: open calls keep messages."""
         values: dict[str, str | list[str]] = {}
         for name, value in self.fields:
             full = full_name(name)
@@ -129,11 +129,11 @@ class Headers:
             return []
 
     def with_(self, *fields: tuple[str, str]) -> "Headers":
-        """The same with `fields` at the end."""
+        """These headers with `fields` at the end."""
         return Headers((*self.fields, *fields))
 
     def without(self, *names: str) -> "Headers":
-        """The same without the headers of these names."""
+        """These headers without those of `names`."""
         gone = {name.lower() for name in names}
         return Headers(tuple(entry for entry in self.fields if full_name(entry[0]) not in gone))
 
@@ -142,8 +142,8 @@ class Headers:
 class Message(ABC):
     """Common part of requests and responses. Every field is read when it is asked for.
 
-    Of a message that `sipgw.sip.parse` let through, Via, From, To, Call-ID and CSeq can be read; what else is broken
-    says so where it is asked for. On one that was not let through, the properties raise `FieldError`.
+    In a message that `sipgw.sip.parse` has accepted, Via, From, To, Call-ID and CSeq can be read. Other fields may be
+    broken, and their properties show it. In a message that was not accepted, the properties raise `FieldError`.
     """
 
     headers: Headers = field(kw_only=True, default=Headers())
@@ -156,7 +156,7 @@ class Message(ABC):
 
     @property
     def direct(self) -> bool:
-        """Whether it has passed no proxy: it has one Via value. Those below need not be readable."""
+        """Whether the message has passed no proxy: it has only one Via value. Unreadable values count too."""
         lines = self.headers.lines("via")
         return len(lines) == 1 and not first(lines[0], ",")[1]
 

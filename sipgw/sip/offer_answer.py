@@ -16,7 +16,7 @@ DTMF = "101"
 PTIME = 20
 """Milliseconds of sound in each packet of ours."""
 REPORTS = "rtcp-xr:voip-metrics"
-"""The reports that we like to get (RFC 3611 §5): they tell how late the other side hears us."""
+"""The reports that we ask for (RFC 3611 §5): they tell how late the other side hears us."""
 PLAIN = ("RTP/AVP", "RTP/AVPF")
 SECURE = ("RTP/SAVP", "RTP/SAVPF")
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -36,32 +36,32 @@ class NotAcceptable(Exception):  # noqa: N818  the name of the status it is answ
 
 @dataclass(frozen=True)
 class LocalMedia:
-    """Our side of the stream in one call leg. Offers and answers are made of this and of nothing else."""
+    """Our side of the stream in one call leg. Our offers and answers are made from this alone."""
 
     address: str
     """Address for the other side: a literal IP address; `sipgw.sip.sdp.UNKNOWN` in the offer of a new call."""
     port: int
     tls: bool = field(kw_only=True)
-    """Whether the signalling of the leg is encrypted on its way. If not, what we offer holds keys only where SRTP is
-    required (RFC 4568 §8.3): everybody on the way could read them, and the INVITE would be too large for UDP."""
+    """Whether the signalling of the leg is encrypted on its way. If not, our offers have keys only if SRTP is required
+    (RFC 4568 §8.3): everybody on the way could read them, and the INVITE would be too large for UDP."""
     session_id: int = 1
     srtp: Policy = "off"
-    """Whether SRTP is spoken; with ``optional`` also over RTP/AVP (RFC 8643), if the other side can."""
+    """Whether SRTP is used. With ``optional`` it is used if the other side can, also over RTP/AVP (RFC 8643)."""
     secret: bytes = field(default=b"", repr=False)
-    """`sdes.SECRET` bytes of chance, the same as long as it is the same call leg; our keys are made of it."""
+    """`sdes.SECRET` random bytes, which stay the same for one call leg; our keys are made from them."""
     ice: bool = False
-    """Whether ICE is answered where it is offered: only if the other side reaches `address` and `port` as they are."""
+    """Whether we answer an offer of ICE: only if the other side reaches `address` and `port` as they are."""
     session: bytes = field(default=b"", repr=False)
-    """Our last description in this session, empty for a new one: version, m-lines, payload types and protection of the
-    next follow from it."""
+    """Our last description in this session, which decides the version, the m-lines, the payload types and the
+    protection of the next one; empty in a new session."""
 
     def of_leg(self, call_id: str, secret: bytes, *, tls: bool) -> Self:
-        """The same for another leg: a session of its own (RFC 8866 §5.2), and keys that nobody else was told."""
+        """This media for another leg: in a session of its own (RFC 8866 §5.2), and with keys that no other leg has."""
         number = zlib.crc32(call_id.encode("utf-8", "surrogateescape"))
         return replace(self, session_id=number, secret=secret, tls=tls, session=b"")
 
     def as_sent(self, description: bytes) -> Self:
-        """The same at the address that `description` got on its way, see `sipgw.sip.sdp.UNKNOWN`."""
+        """This media at the address that `description` got when it was sent, see `sipgw.sip.sdp.UNKNOWN`."""
         return replace(self, address=media_host(description) or self.address)
 
     @property
@@ -81,14 +81,14 @@ class LocalMedia:
 
 
 Protection = tuple[str, bool]
-"""How a stream is offered: the protocol of its m-line, and whether keys are with it."""
+"""How a stream is offered: the protocol of its m-line, and whether it has keys."""
 
 
 def offers(local: LocalMedia) -> tuple[bytes, ...]:
     """Our offers for a new session: the first, and after a 488 the next.
 
-    Where SRTP is optional the first is what Asterisk takes whether it encrypts or not (RFC 8643); FreeSWITCH wants
-    RTP/SAVP if it is to encrypt, and nothing of keys if it is not.
+    If SRTP is optional, Asterisk accepts the first offer, whether it encrypts or not (RFC 8643). FreeSWITCH needs
+    RTP/SAVP to encrypt, and an offer without keys not to encrypt.
     """
     made: list[bytes] = []
     for protection in _protections(local):
@@ -128,7 +128,7 @@ def _offer(local: LocalMedia, protection: Protection, direction: str) -> bytes:
 
 
 def _offered_stream(local: LocalMedia, last: Media | None, protection: Protection, direction: str) -> Media:
-    """Our stream as we offer it; what a payload type has meant in the session it goes on to mean (RFC 3264 §8.3.2)."""
+    """Our stream as we offer it; each payload type keeps the meaning that it has in the session (RFC 3264 §8.3.2)."""
     protocol, keyed = protection
     known = {name: payload for payload, (name, _) in last.encodings.items()} if last else {}
     payloads = {name: known.get(name, payload) for name, payload in ENCODINGS.items()}
@@ -191,13 +191,13 @@ def _silent(ours: bytes, local: LocalMedia) -> Negotiated:
 def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
     """Take the answer to our own offer. Raises `NotAcceptable`.
 
-    In a session that goes on (`LocalMedia.session`) the answer may switch the stream off, and where our offer repeats
-    that it is off it stays off (RFC 3264 §6, §8.2). Of a new session that would leave nothing.
+    In a running session (`LocalMedia.session`) the answer may switch the stream off. If our offer has the stream
+    switched off, it stays off (RFC 3264 §6, §8.2). A new session without its stream is not acceptable.
     """
     sdp, ours = _parse(reply), _parse(offer)
     at = _ours_at(ours.media)  # ours may repeat an answer of ours
     if not at < len(sdp.media) <= len(ours.media):
-        raise NotAcceptable("the answer has not the media of the offer")
+        raise NotAcceptable("the answer does not have the media of the offer")
     media = sdp.media[at]
     if not ours.media[at].port or (local.session and media.kind == "audio" and not media.port):
         return _silent(offer, local)
@@ -222,7 +222,7 @@ def accept_answer(offer: bytes, reply: bytes, local: LocalMedia) -> Negotiated:
 
 
 def media_host(description: bytes | None) -> str:
-    """The IP address at which the other side wants its sound; empty if that cannot be told. Never raises."""
+    """The IP address at which the other side wants its sound; empty if `description` has none. Never raises."""
     try:
         sdp = Sdp.parse(description or b"")
     except SdpError:
@@ -284,8 +284,8 @@ def _offered_keys(media: Media) -> tuple[str, ...]:
 
 
 def _codecs(media: Media) -> list[tuple[str, str]]:
-    """Codecs of `media` that we support, encoding and payload type, in its own order. Raises `NotAcceptable` if
-    nothing.
+    """Codecs of `media` that we support, encoding and payload type, in its own order. Raises `NotAcceptable` if there
+    are none.
     """
     named = [(*media.encodings.get(payload, ("", 0)), payload) for payload in media.formats if _payload_type(payload)]
     spoken = [(name, payload) for name, rate, payload in named if name in ENCODINGS and rate == 8000]
@@ -341,7 +341,7 @@ def _remote(sdp: Sdp, media: Media, local: LocalMedia) -> _Address:
     except ValueError:
         raise NotAcceptable(f"the media address {connection.address[:60]!r} is no IP address") from None
     if parsed.is_multicast or str(parsed) == "255.255.255.255":
-        raise NotAcceptable("a media address of many receivers")
+        raise NotAcceptable("a media address of many receivers (multicast or broadcast)")
     if (parsed.version == 6) != (":" in local.address) and not parsed.is_unspecified:
         raise NotAcceptable(f"an IPv{parsed.version} media address, which cannot be reached from {local.address}")
     return parsed

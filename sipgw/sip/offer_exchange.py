@@ -19,7 +19,7 @@ RETRY_AFTER = (("Retry-After", "2"),)
 TRYING = 0.2
 """Seconds after which a re-INVITE that is not answered yet gets a 100."""
 ANSWER_LIMIT = 10.0
-"""Seconds after that until an offer that the application does not answer is refused."""
+"""Seconds after `TRYING` until an offer that the application does not answer is refused."""
 MAX_TRIES = 6
 """How often a change is sent again because the other side is making one of its own (491)."""
 
@@ -36,7 +36,7 @@ class _Change(NamedTuple):
     host: str = ""
     """Our new address, if the description is to be repeated with it."""
     told: Callable[[bool, float], None] | None = None
-    """Takes whether the other side has taken it; and the time."""
+    """Takes whether the other side has accepted the change, and the time."""
 
     def described(self, present: bytes) -> bytes:
         """Our offer, while our description is `present`."""
@@ -46,7 +46,8 @@ class _Change(NamedTuple):
 
 
 class OfferExchange:
-    """The descriptions are kept as they were sent and received, so that a refresh repeats ours byte for byte."""
+    """Offer and answer in one call. Descriptions are kept as they were sent and received, so that a refresh repeats
+    ours byte for byte."""
 
     def __init__(self, call: CallState) -> None:
         self.state = OfferState.INITIAL
@@ -60,7 +61,7 @@ class OfferExchange:
         self.timer = SessionTimer(core.timers, core.environment.session_expires, self._refresh, self._expired)
         self._call = call
         self._offered: Transaction | None = None
-        """Their request in `OfferState.REMOTE`."""
+        """The request of the other side that waits for our answer in `OfferState.REMOTE`."""
         self._acknowledges = 0
         """The CSeq number of the INVITE whose ACK brings the answer in `OfferState.LOCAL_IN_2XX`."""
         self._change: _Change | None = None
@@ -73,7 +74,7 @@ class OfferExchange:
         self.state, _ = step(OFFERS, self.state, event)
 
     def close(self, now: float) -> None:
-        """The call is over."""
+        """Refuse the offer that waits, and end a change of ours: the call is over."""
         self.timer.stop()
         if self._again is not None:
             self._again.cancel()
@@ -89,7 +90,7 @@ class OfferExchange:
         return self.state is not OfferState.INITIAL
 
     def exchanged(self) -> None:
-        """The offer of the INVITE is answered."""
+        """Note that the offer of the INVITE is answered."""
         self._fire(OfferEvent.EXCHANGED)
 
     def answer_invite(self, invite: Request, sdp: bytes) -> bytes:
@@ -147,7 +148,8 @@ class OfferExchange:
             self.take(request, transaction, now)
 
     def take(self, request: Request, transaction: Transaction, now: float) -> None:
-        """Report an offer, or the wish for one. It waits for `accept` or `refuse`, but not for ever."""
+        """Report an offer, or a request for ours. It waits for `accept` or `refuse`, for at most `TRYING` and
+        `ANSWER_LIMIT` together."""
         if self.state is not OfferState.STABLE:  # a PRACK that offers while their UPDATE waits (RFC 3311 §5.2)
             self._call.core.respond(transaction, 500, now, headers=RETRY_AFTER)
             return
@@ -176,7 +178,7 @@ class OfferExchange:
         return 0 if self.state is OfferState.STABLE else 491
 
     def _granted(self, request: Request, now: float) -> tuple[tuple[str, str], ...]:
-        """The session timer in our 2xx: it begins with the call (RFC 4028 §4), by INVITE and UPDATE only."""
+        """The session timer in our 2xx to INVITE or UPDATE; none before the call is answered (RFC 4028 §4)."""
         timed = request.method in ("INVITE", "UPDATE") and not self._call.early
         return self.timer.granted(request, now) if timed else ()
 
@@ -220,7 +222,7 @@ class OfferExchange:
         return True
 
     def refuse(self, status: int, now: float) -> None:
-        """Refuse a pending offer; the session stays as it was. Too late, this does nothing."""
+        """Refuse a pending offer; the session stays as it was. Does nothing if no offer is pending."""
         transaction = self._taken()
         if transaction is not None:
             self._fire(OfferEvent.REFUSE)
@@ -238,8 +240,8 @@ class OfferExchange:
     def move(self, host: str, told: Callable[[bool, float], None], now: float) -> bool:
         """Repeat our description with our new address `host`; returns False if the session cannot be changed now.
 
-        `told` takes whether the other side has taken it, and the time. It may send to the old address until then. Our
-        Contact is new as well (RFC 3261 §12.2).
+        `told` takes whether the other side has accepted it, and the time. Until then the other side may send to the old
+        address. Our Contact is new as well (RFC 3261 §12.2).
         """
         if self._call.phase is not Phase.CONFIRMED or self._change is not None:
             return False
@@ -268,7 +270,8 @@ class OfferExchange:
         call.request("UPDATE" if update else "INVITE", now, fields=fields, body=body, on_final=self._answered)
 
     def _ask_later(self, now: float) -> None:
-        """RFC 3261 §14.1: the side that has chosen the Call-ID waits longer, so that the two do not collide again."""
+        """Ask again after a pause. It is longer for the side that has chosen the Call-ID (RFC 3261 §14.1), so that the
+        two sides do not collide again."""
         change = self._change
         if change is None or change.tries >= MAX_TRIES:
             self._failed(Changed(None, 491, "the other side is busy with changes of its own"), now)
@@ -289,7 +292,7 @@ class OfferExchange:
             how = str(response.status) if response else "no answer"
             self._call.bye(now, Ended("network", how, "the session could not be refreshed", 408), cause=408)
         elif response.status < 200:  # §14.1: the re-INVITE was cancelled, and the session stays as it was
-            self._failed(Changed(None, 408, f"nothing but {response.status} was answered"), now)
+            self._failed(Changed(None, 408, f"no final response came, only {response.status}"), now)
         elif response.status < 300:
             self._succeeded(change, response, now)
         elif response.status == 491:

@@ -8,7 +8,7 @@ class OfferState(Enum):
 
     INITIAL = "the offer of the INVITE is not answered"
     STABLE = "no offer is open"
-    REMOTE = "their offer, or their wish for one, waits for us"
+    REMOTE = "their offer, or their request for ours, waits for us"
     LOCAL = "our re-INVITE waits for their answer"
     LOCAL_IN_2XX = "our offer in a 2xx waits for the answer in the ACK"
     CLOSED = "the call is over"

@@ -28,7 +28,7 @@ class Unjudged(NamedTuple):
     request: Request
     source: Peer
     error: ParseError | None = None
-    """Why not all of it can be read; then it is refused in any case."""
+    """Why a part of the request cannot be read; then it is refused, whatever the verdict is."""
 
 
 class RegisterReceived(NamedTuple):

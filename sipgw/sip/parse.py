@@ -1,7 +1,7 @@
 """Bytes become messages (RFC 3261 §7, §18.3, §25), or a `ParseError` that says what to answer.
 
-A message is cut into lines, and of its fields only those are read that it takes to let it in and to find out what it
-belongs to.
+A message is cut into lines. Only those of its fields are read that decide whether it is admitted, and to which call or
+transaction it belongs.
 """
 
 import re
@@ -17,7 +17,7 @@ from sipgw.sip.uri import Uri, UriError
 log = structlog.get_logger()
 
 MAX_DATAGRAM = 16 * 1024
-"""Bytes of a datagram that are looked at at all; requests of 1,300 bytes should go by TCP (RFC 3261 §18.1.1)."""
+"""Bytes of the largest datagram that is read; requests of 1,300 bytes should go by TCP (RFC 3261 §18.1.1)."""
 MAX_HEAD = 64 * 1024
 """Bytes of start line and headers."""
 MAX_BODY = 64 * 1024
@@ -34,8 +34,8 @@ _NEEDED = ("via", "from", "to", "call-id", "cseq")
 class ParseError(ValueError):
     """A message that cannot be used.
 
-    `status` is what a request is answered with; `message` is the request as far as it could be read, good enough to
-    be answered, or None when there is nobody to answer (a response, or a request without Via).
+    A request is answered with `status`. `message` is the request as far as it could be read, enough for an answer. It
+    is None if no answer is possible (to a response, or to a request without Via).
     """
 
     def __init__(self, status: int, reason: str, message: Request | None = None) -> None:
@@ -49,12 +49,12 @@ class ParseError(ValueError):
 class Ping:
     """Empty line pairs on a stream: keepalives that want a single empty line back (RFC 5626 §3.5.1).
 
-    All pairs that have come at once are one: else a read full of them costs an answer for every four bytes.
+    All pairs that have come at once count as one. Otherwise every four bytes of a read could cost us an answer.
     """
 
 
 def parsed(data: bytes) -> "Request | Response | ParseError":
-    """Read the message of one datagram, or say what is wrong with it."""
+    """Read the message of one datagram, or return the error that says what is wrong with it. Never raises."""
     try:
         return parse_message(data)
     except ParseError as error:
@@ -90,7 +90,7 @@ def parse_message(data: bytes) -> Request | Response:
 
 def _parse_head(head: bytes) -> Request | Response:
     text = head.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
-    if "\r" in text:  # legal nowhere, and some would read it as the end of a line when we echo it
+    if "\r" in text:  # never legal, and a peer could read it as the end of a line when we echo it
         raise ParseError(400, "Bad Request (a bare carriage return)")
     start, _, rest = text.partition("\n")
     if rest[:1] in (" ", "\t"):
@@ -155,15 +155,16 @@ def _partial(method: str, headers: Headers) -> Request | None:
 
 
 def _answerable(request: Request) -> bool:
-    """Whether a response would find its way: who sent it knows it by its Vias, whether or not we can read them."""
+    """Whether a response can reach the sender of `request`: it needs the Vias, even if we cannot read them."""
     return bool(request.headers.get("via"))
 
 
 def _validate(message: Request | Response) -> int | None:
-    """Read what admission, transactions and dialogs need, so that they need not fear it; returns Content-Length.
+    """Read the fields that admission, transactions and dialogs need, so that they can rely on them; returns
+    Content-Length. Raises `FieldError`.
 
-    Everything else is read when somebody asks for it, and costs nobody a call: not the work before a stranger is
-    turned away, and not the message in which it is broken.
+    Every other field is read when it is needed. So little work is done before an unknown sender is refused, and a call
+    does not fail because of a broken field that it does not need.
     """
     headers = message.headers
     names = [full_name(name) for name, _ in headers]
@@ -195,7 +196,7 @@ def _number(headers: Headers, name: str, maximum: int) -> int | None:
     value = headers.get(name)
     if value is None:
         return None
-    # Leading zeros are legal, but int() refuses thousands of digits, and whoever reads the value again calls it.
+    # Leading zeros are legal, but int() refuses thousands of digits, and later readers of the value call int() too.
     if len(value) > 40 or not (value.isascii() and value.isdigit()) or int(value) > maximum:
         raise FieldError(f"{name} out of range")
     return int(value)
@@ -215,7 +216,7 @@ class StreamFramer:
 
     @property
     def pending(self) -> bool:
-        """Whether part of a message is waiting for the rest; the empty line that answers a keepalive is none."""
+        """Whether part of a message waits for the rest. The empty line that answers a keepalive does not count."""
         return not _PING.startswith(bytes(self._buffer[:4]))
 
     def feed(self, data: bytes) -> None:
@@ -223,14 +224,14 @@ class StreamFramer:
         self._buffer += data
 
     def next_message(self) -> Request | Response | Ping | ParseError | None:
-        """The next complete message, or None; of a message that cannot be used, its error. Raises as `next_data`."""
+        """The next complete message, its error if it cannot be used, or None for none. Raises as `next_data`."""
         found = self.next_data()
         return parsed(found) if isinstance(found, bytes) else found
 
     def next_data(self) -> bytes | Ping | None:
         """The next complete message as it came, or None.
 
-        Raises `ParseError` where the message does not tell its end, after which the stream cannot be used.
+        Raises `ParseError` if the message does not tell its end. Then the stream cannot be used any more.
         """
         buffer = self._buffer
         if self._size is None:
@@ -250,7 +251,7 @@ class StreamFramer:
         return data
 
     def _find_size(self) -> int | None:
-        """The size of the first message once its head is there; what trickles in is searched only once."""
+        """The size of the first message in bytes; None until its head is complete. Each byte is searched only once."""
         end = self._buffer.find(_PING, max(0, self._searched - 3))
         if (end if end >= 0 else len(self._buffer)) > MAX_HEAD:
             raise ParseError(513, "Message Too Large")
@@ -261,7 +262,7 @@ class StreamFramer:
 
 
 def _body_size(head: bytes) -> int:
-    """The one thing that a stream needs of a head, even of one that is broken elsewhere."""
+    """The Content-Length in `head`, which may be broken elsewhere. Raises `ParseError`."""
     sizes = {value.strip() for value in _LENGTH.findall(_FOLD.sub(b" ", head))}
     size = sizes.pop() if len(sizes) == 1 else b""
     if not size.isdigit() or len(size) > 10:

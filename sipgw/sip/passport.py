@@ -1,6 +1,6 @@
 """PASSporT (RFC 8225) in the Identity header (RFC 8224), with the claims of SHAKEN (RFC 8588). Sans-IO.
 
-Everything here was written by a stranger: sizes are bounded, and nothing is believed before its signature was verified.
+All input comes from unknown senders: sizes are limited, and nothing is trusted before its signature was verified.
 """
 
 import base64
@@ -16,9 +16,9 @@ from sipgw.sip.fields import FieldError, values
 from sipgw.sip.message import Request
 
 MOST = 5
-"""Identity headers of one request that are looked at."""
+"""Identity headers of one request that are read."""
 LONGEST = 8192
-"""Characters of one of them; Telnyx' and Verizon's have about 700."""
+"""Characters of the longest Identity header that is read; those of Telnyx and Verizon have about 700."""
 LARGEST = 4096
 """Bytes of the header or the claims of a PASSporT."""
 MOST_DESTINATIONS = 20
@@ -29,7 +29,7 @@ SIGNATURE = 64
 
 
 class PassportError(ValueError):
-    """It is no PASSporT that can be verified; the message says why."""
+    """The value is no PASSporT that can be verified; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Passport:
     """A PASSporT as its signer wrote it."""
 
     x5u: str
-    """Where its certificate is."""
+    """The URL of the signer's certificate."""
     ppt: str
     """``shaken``, or empty for a PASSporT without extension."""
     orig: str
@@ -47,7 +47,7 @@ class Passport:
     iat: int
     """When it was signed, seconds since 1970."""
     signed: bytes
-    """The bytes that `signature` is over."""
+    """The bytes that `signature` signs."""
     signature: bytes
     attest: str = ""
     origid: str = ""
@@ -110,12 +110,12 @@ def encoded(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
 
 
 def base64url(data: bytes) -> str:
-    """Without padding (RFC 7515 §2)."""
+    """`data` in Base64 for URLs, without padding (RFC 7515 §2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def digits(number: str) -> str:
-    """A telephone number as PASSporTs have it (RFC 8224 §8.3): without ``+`` and separators; empty if it is none."""
+    """`number` as PASSporTs have it (RFC 8224 §8.3): without ``+`` and separators; empty if it is no number."""
     return re.sub(r"[^0-9*#]", "", number) if _NUMBER.fullmatch(number) else ""
 
 
@@ -175,7 +175,7 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two claims of one name could be read in two ways."""
+    """`pairs` as a dict. Raises ValueError if a name comes twice: two readers could take different values."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name that comes twice")

@@ -33,15 +33,16 @@ class ProbeOptions:
     proxy: Uri | None = None
     """Where OPTIONS is sent, if not to the target."""
     every: float = 30.0
-    """Seconds between the answer and the next question."""
+    """Seconds between the answer and the next request."""
 
     def __post_init__(self) -> None:
         if self.every < SHORTEST:
-            raise ValueError(f"asking more often than every {SHORTEST:.0f} s gets one banned")
+            raise ValueError(f"carriers ban clients that ask more often than every {SHORTEST:.0f} s")
 
 
 class Probe:
-    """Asks until it is closed. Any response shows that the server is there; only 503 means that it takes no calls."""
+    """Sends OPTIONS until it is closed. Any response shows that the server is there; only 503 means that it takes no
+    calls."""
 
     def __init__(self, clients: ClientTransactions, options: ProbeOptions) -> None:
         self.options = options
@@ -49,7 +50,8 @@ class Probe:
         self.reason = "not asked yet"
         self.changed: Callable[[], None] = lambda: None
         self.returned: Callable[[float], None] = lambda now: None
-        """Called when it answers again after it was away, perhaps too briefly to be `Reach.DOWN`; takes the time."""
+        """Called when the other side answers again after it was away, perhaps too briefly to be `Reach.DOWN`; takes the
+        time."""
         self._clients = clients
         self._number = 0
         self._asked = 0.0

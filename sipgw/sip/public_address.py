@@ -6,14 +6,14 @@ from typing import NamedTuple
 from sipgw.sip.dialog import Peer, is_private
 
 MAX_KEPT = 1000
-"""Most reports of observers that are kept, each also by transport; of others on the Internet it counts for all."""
+"""Most reports of observers that are kept; an observer has one for each transport, and one for all of them together."""
 
 MAX_UPLINKS = 16
-"""Addresses of ours for which the report of all of the Internet is kept; of more, the oldest is forgotten."""
+"""Addresses of ours for which a report for all of the Internet is kept. If there are more, the oldest is forgotten."""
 
 DOUBTS = 4
-"""Reports of others in a row that do not change what counts for all of the Internet: with two uplinks it would change
-with each registration, and calls with it."""
+"""Reports of other observers that do not change the address that counts for all of the Internet. With two uplinks it
+would otherwise change with each registration, and so would the calls."""
 
 Seen = tuple[str, int]
 """An address and a port; port 0 where only the address is known to hold."""
@@ -22,7 +22,7 @@ Seen = tuple[str, int]
 class _Report(NamedTuple):
     seen: Seen
     local: str
-    """Our own address then: when it is another, another NAT may be on the way, and the report is worth nothing."""
+    """Our own address at that time. If it has changed, another NAT may be on the way, and the report does not count."""
 
     def now(self, local: str) -> Seen | None:
         return self.seen if local in ("", self.local) else None
@@ -35,29 +35,29 @@ class _Shared(NamedTuple):
     by: str
     """The host of its observer; empty for a STUN server."""
     doubts: int
-    """How many other observers have told another address since."""
+    """How many reports of other observers have told another address since."""
 
 
 class PublicAddress:
-    """A report counts for its observer; one from the Internet counts for all of the Internet; both as long as our own
-    address stays the same."""
+    """Reports of our public address. Each counts for its observer, and a report from the Internet counts for all of the
+    Internet, as long as our own address stays the same."""
 
     def __init__(self) -> None:
         self._by: dict[tuple[str, str], _Report] = {}
         self._public: dict[tuple[bool, str], _Shared] = {}
-        """By whether it is IPv6, and by our own address then: each of several uplinks has a report of its own."""
+        """By whether the report is of IPv6, and by our own address: each of several uplinks has a report of its own."""
         self.full = 0
-        """How often an observer found no place."""
+        """How often a report found no place, or took the place of an older one."""
 
     def learn(self, observer: Peer | None, host: str, port: int, local: str = "") -> None:
-        """`observer`, or a STUN server (None), sees us at this address. From the Internet a private one is ignored,
-        and from everybody one that no machine has.
+        """Note that `observer`, or a STUN server (None), sees us at this address. A private address is ignored if it
+        comes from the Internet, and so is an address that no machine can have.
 
         `local` is our own address on the way there; empty if it is not known.
         """
         if not _may_be_ours(host) or (is_private(host) and (observer is None or not is_private(observer.host))):
             return
-        # The port of a connection holds for that connection alone.
+        # The port of a TCP or TLS connection counts for this connection alone.
         elsewhere = _Report((host, port if observer is None or observer.transport == "udp" else 0), local)
         if observer is not None:
             self._keep(("", observer.host), elsewhere)

@@ -9,7 +9,7 @@ CARRIER_CODES = ("x-zt-hangup-code", "x-telnyx-hangup-cause", "x-asterisk-hangup
 
 
 def reason_text(message: Message) -> str:
-    """Everything as one clause that can be shown, e.g. ``Q.850 16 Normal call clearing``; empty if there is none."""
+    """All reasons in `message` as one text, e.g. ``Q.850 16 Normal call clearing``; empty if there is none."""
     clauses = [_clause(value) for line in message.headers.lines("reason")[:5] for value in _values(line)[:5]]
     clauses += [f"{name} {value[:40]}" for name in CARRIER_CODES if (value := message.headers.get(name)) is not None]
     return cleaned(", ".join(clause for clause in clauses if clause))
@@ -20,10 +20,10 @@ ANSWERED_ELSEWHERE = 26
 
 
 def cause_of(message: Message) -> int | None:
-    """The Q.850 cause that its Reason header gives (RFC 3326 §2), None if none.
+    """The Q.850 cause in the Reason header of `message` (RFC 3326 §2); None if there is none.
 
-    ``SIP;cause=200``, with which a proxy cancels what it has forked (RFC 3326 §3.1), is `ANSWERED_ELSEWHERE` if there
-    is no Q.850 cause.
+    With ``SIP;cause=200`` a proxy cancels the other branches of a fork (RFC 3326 §3.1). Without a Q.850 cause this
+    gives `ANSWERED_ELSEWHERE`.
     """
     found = None
     for line in message.headers.lines("reason")[:5]:

@@ -1,6 +1,6 @@
 """A small registrar (RFC 3261 §10.3, RFC 5626 §6): the addresses of the phones of our accounts. Sans-IO.
 
-The caller has authenticated each request: it comes here with its proven user.
+Each request that comes here is already authenticated, and comes with its proven user.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ MAX_BINDINGS = 10
 """Phones of one account; one more replaces the phone that expires first."""
 LONGEST_CONTACT = 512
 FLOW_TIMER = 30
-"""Seconds in which a phone that knows flows sends a keepalive at least (RFC 5626 §5.4): a NAT keeps its binding."""
+"""Seconds in which a phone that supports flows must send a keepalive (RFC 5626 §5.4), so that NAT keeps its binding."""
 
 
 class RegisterResponse(NamedTuple):
@@ -47,19 +47,19 @@ class Binding:
     """One phone of an account."""
 
     contact: Uri
-    """Its Contact."""
+    """The Contact of the phone."""
     peer: Peer
-    """Where it was seen: behind NAT, or on a stream, requests reach it only there."""
+    """Where the phone was seen: behind NAT, or on a TCP or TLS connection, requests reach the phone only there."""
     expires: float
-    """When it ends."""
+    """When the binding ends, in seconds on the clock of the endpoint."""
     call_id: str
     number: int
-    """Call-ID and CSeq of the REGISTER that made it."""
+    """Call-ID and CSeq of the REGISTER that made the binding."""
     preference: float = 1.0
-    """Its `q` (§20.10): higher is tried first."""
+    """The `q` of the Contact (§20.10): higher is tried first."""
     flow: str = ""
-    """The instance of the phone and the number of its flow (RFC 5626 §4.2): a later REGISTER with the same replaces
-    this one, whatever address it names by then. Empty if the phone names none."""
+    """The instance of the phone and the number of its flow (RFC 5626 §4.2): a later REGISTER with the same flow
+    replaces this binding, even if it names another address. Empty if the phone names no flow."""
 
     @property
     def phone(self) -> str:
@@ -78,11 +78,11 @@ class Registrar:
     """The bindings of all accounts."""
 
     def __init__(self, foreign: Callable[[str, str], bool] = lambda user, host: False) -> None:
-        """`foreign` takes a user and a name or address, and says whether it is that of a server whose numbers no phone
-        of the user may call its own."""
+        """`foreign` takes a user and a host, and says whether it is a server that no Contact of the user's phones may
+        name."""
         self._foreign = foreign
         self.changes = 0
-        """How often they have changed."""
+        """How often the bindings have changed."""
         self._bindings: dict[str, Bindings] = {}
 
     def bindings(self, user: str, now: float) -> Bindings:
@@ -95,7 +95,7 @@ class Registrar:
         self._bindings[user] = (*self._bindings.get(user, ()), binding)[-MAX_BINDINGS:]
 
     def bound(self, now: float) -> set[int]:
-        """The numbers of the connections that phones are reached by."""
+        """The numbers of the connections over which phones are reached."""
         return {one.peer.connection for one in self._live(now)}
 
     def seen_at(self, contact: Uri, now: float) -> Peer | None:
@@ -135,15 +135,15 @@ class Registrar:
         return RegisterResponse(200, headers=(*listed, *(flows if kept else ())))
 
     def _leads_away(self, user: str, binding: Binding) -> bool:
-        """Whether the Contact names a server, or may name one, and not the phone. Who is sent there, e.g. by REFER,
-        would call whatever number the phone has put into it."""
+        """Whether the Contact names a server, or may name one, and not the phone. A call that is sent there, e.g. by
+        REFER, would reach any number that the phone has put into its Contact."""
         contact = binding.contact
         places = {_canonical(host) for host in (contact.host, contact.param("maddr")) if host}
         elsewhere = places - {_canonical(binding.peer.host)}
         called = unquote(contact.user).partition("-0x")[0]  # baresip appends its own mark: 1001-0x55da4b5b8d00
         number = called and called != user and not called[:1].isalpha()
         if number and not all(map(is_private, elsewhere)):
-            return True  # nobody knows whose address it is, or where a host name leads: perhaps to a carrier
+            return True  # the address, or a host name, may lead to a carrier
         return any(self._foreign(user, place) for place in elsewhere)
 
 
@@ -189,7 +189,7 @@ def _changed(bindings: Bindings, request: Request, source: Peer, now: float) -> 
 def _flow(request: Request, contact: NameAddr) -> str:
     """The flow that a phone names by the parameters of its Contact, as they are listed; empty if it asks for none.
 
-    A flow begins at the phone: through a proxy, which would have to keep it (RFC 5626 §5), there is none to us.
+    A flow leads from the phone directly to us. A proxy on the way would have to keep the flow itself (RFC 5626 §5).
     """
     instance, number = param(contact.params, "+sip.instance"), param(contact.params, "reg-id")
     usable = instance and len(instance) <= LONGEST_CONTACT
@@ -200,7 +200,7 @@ def _flow(request: Request, contact: NameAddr) -> str:
 
 
 def _in_order(binding: Binding, request: Request) -> None:
-    """Step 7 of §10.3: an older REGISTER of the same phone, late on its way, changes nothing."""
+    """Refuse an older REGISTER of the same phone that comes late (§10.3, step 7). Raises `_Refused`."""
     if binding.call_id == request.call_id and request.cseq.number <= binding.number:
         raise _Refused(RegisterResponse(500, "Server Internal Error (out of order)"))
 

@@ -17,11 +17,11 @@ from sipgw.sip.timers import Timer
 from sipgw.sip.uri import Uri
 
 BACKOFF = (2.0, 300.0)
-"""Seconds before the second try, doubled each time, and the most."""
+"""Seconds before the second try; doubled before each further try, up to the second number."""
 REFRESH = (0.50, 0.85)
-"""The part of the granted time after which it is renewed, at random between these."""
+"""The part of the granted time after which a registration is renewed, at random between these."""
 SOONEST = 4.0
-"""Seconds until the first renewal at least; a registrar that grants less has not registered us."""
+"""The least number of seconds until a renewal; a registrar that grants less has not registered us."""
 LONGEST = 86_400
 INSTANCE = "+sip.instance"
 """The parameter of a Contact that names the user agent (RFC 5626 §4.1)."""
@@ -50,8 +50,8 @@ class RegistrationOptions:
     expires: int = 3600
     """Seconds asked for."""
     instance: str = ""
-    """Our ``urn:uuid:``, the same after a restart: the registrar may then replace what it knew of us, and keep the flow
-    (RFC 5626 §4.1). Empty: it is not asked to."""
+    """Our ``urn:uuid:``, the same after a restart, so that the registrar can replace our old registration and keep the
+    flow (RFC 5626 §4.1). Empty: the registrar is not asked to."""
 
 
 class _Pauses:
@@ -63,11 +63,11 @@ class _Pauses:
         self._failures = 0
 
     def over(self) -> None:
-        """The registration succeeded."""
+        """Note that the registration succeeded: the next pause is short again."""
         self._failures = 0
 
     def failed(self, now: float, at_least: float, fraction: float) -> float:
-        """The registration failed; returns the time of the next try, at least `at_least` seconds from now."""
+        """Note that the registration failed; returns the time of the next try, at least `at_least` seconds from now."""
         first, most = BACKOFF
         pause = min(first * 2.0**self._failures, most) * (0.75 + 0.5 * fraction)
         self._failures = min(self._failures + 1, 20)
@@ -119,12 +119,12 @@ class Registration:
             self._send(self._fresh(self._expires), now)
 
     def forgotten(self, now: float) -> None:
-        """The registrar may have lost our registration: register, unless it has asked for a pause that is not over."""
+        """Register, because the registrar may have lost our registration, unless it asked for a pause that goes on."""
         if now >= self._pauses.not_before:
             self.register(now)
 
     def moved(self, now: float) -> None:
-        """Our address has changed: register it soon. What failed from the old one may succeed from it."""
+        """Register soon, because our address has changed. A registration that has failed is tried again, too."""
         if self.state in (RegistrationState.REGISTERED, RegistrationState.FAILED):
             soon = max(self._flow.renewal(now), self._pauses.not_before)
             if self._timer is None or soon < self._timer.when:
@@ -137,7 +137,7 @@ class Registration:
 
     @property
     def asked(self) -> Peer | None:
-        """Where the last REGISTER went; with a host name as long as no address of it was found."""
+        """Where the last REGISTER went; this has a host name as long as no address of the registrar was found."""
         return self._failover.peer if self._failover else None
 
     @property
@@ -147,7 +147,7 @@ class Registration:
         return (contact.uri.host, contact.uri.port or 5060) if contact else None
 
     def lost(self, peer: Peer, now: float) -> None:
-        """The connection to `peer` is gone; if calls would have come over it, make a new one soon."""
+        """Note that the connection to `peer` is gone; register soon if calls would have come over it."""
         if self._flow.leads_to(peer) and self.state is RegistrationState.REGISTERED:
             self.moved(now)
 
@@ -196,7 +196,7 @@ class Registration:
         moved = self._failover is not None and self._flow.answered(self._failover.peer, response)
         if response.status < 300:
             self._granted(response, now)
-            if moved:  # else what was granted leads nowhere
+            if moved:  # else the registration leads to an address that is not ours any more
                 self.moved(now)
             return
         retry = self._auth.retry(self._request, response, self._failover.peer.host if self._failover else "")
@@ -223,7 +223,7 @@ class Registration:
             self._change(RegistrationState.CLOSED, "unregistered")
             return
         seconds = self._granted_seconds(response)
-        if seconds < SOONEST:  # 0 is how a binding is taken away (§10.2.2); others lapse before they are renewed
+        if seconds < SOONEST:  # 0 removes a binding (§10.2.2); other short ones end before they are renewed
             self._fail(f"the registrar granted {seconds} s", now)
             return
         self._pauses.over()
@@ -262,7 +262,7 @@ class Registration:
         self.changed()
 
     def _wait_until(self, when: float) -> None:
-        """Register at that time. The flow is kept open meanwhile: until then calls come over it."""
+        """Register at `when`. The flow is kept open until then, because calls come over it."""
         self._wait_no_more()
         self._timer = self._clients.timers.at(when, self.register)
 

@@ -72,7 +72,7 @@ class Reliable:
             self._begin(now)
 
     def stop(self) -> None:
-        """The INVITE has its final response."""
+        """Stop resending, because the INVITE has its final response."""
         self._waiting.clear()
         self._resent.forget(self._dialog)
 
@@ -108,7 +108,7 @@ class Early:
     def heard(self, response: Response, peer: Peer, now: float) -> bool:
         """Take a provisional response of `peer` and send its PRACK.
 
-        False if it is to be ignored: it came before, or out of order, or from too many branches.
+        Returns False if the response is to be ignored: it came before, or out of order, or from too many branches.
         """
         tag = response.to.tag
         if not tag:
@@ -136,13 +136,15 @@ class Early:
         return True
 
     def changed(self, tag: str) -> None:
-        """An offer in the early dialog of `tag` is answered. The other branches know our first offer only."""
+        """Keep the answered offer of the early dialog of `tag`. The other branches know only our first offer."""
         if branch := self._branches.get(tag):
             branch.answer, branch.ours = self._exchange.remote, self._exchange.local
 
     def become(self, response: Response, peer: Peer) -> tuple[Dialog, bytes, bytes]:
-        """The dialog of a 2xx of `peer`, with the CSeq numbers of its early dialog; the last description that came in
-        this (empty: none), and our answer to it (empty: it knows only the offer of our INVITE)."""
+        """The dialog of a 2xx of `peer`, with the CSeq numbers of its early dialog.
+
+        Further the last description that came in this dialog (empty: none), and our answer to it (empty: the branch
+        knows only the offer of our INVITE)."""
         dialog = Dialog.of_client(self._call.invite, response, peer)
         branch = self._branches.get(response.to.tag)
         early = branch.dialog if branch else self._over.get(response.to.tag)
@@ -152,7 +154,7 @@ class Early:
         return (dialog, branch.answer, branch.ours) if branch else (dialog, b"", b"")
 
     def description(self, response: Response) -> bytes:
-        """The description of a 2xx, or of the provisional response before it: some send it there alone (RFC 3261
+        """The description of a 2xx, or of the provisional response before it: some send it only there (RFC 3261
         §13.2.1: the first is the answer)."""
         branch = self._branches.get(response.to.tag)
         return response.body or (branch.preview if branch else b"")

@@ -26,7 +26,7 @@ class Replaces:
         call_id, *pieces = split(text, ";")
         params = parse_params(pieces)
         to_tag, from_tag = param(params, "to-tag"), param(params, "from-tag")
-        # It may go into an INVITE of ours, and came escaped in a URI: line ends are not let through.
+        # The value may go into an INVITE of ours, and may come escaped in a URI: line ends are not accepted.
         if not all(_PLAIN.fullmatch(part or "") for part in (call_id, to_tag, from_tag)):
             raise FieldError(f"no Replaces: {text[:80]!r}")
         return cls(call_id, to_tag or "", from_tag or "", param(params, "early-only") is not None)
@@ -50,10 +50,10 @@ class Replaces:
         return f"{self.call_id};to-tag={self.to_tag};from-tag={self.from_tag}{early}"
 
     def escaped(self) -> str:
-        """As a header inside a URI (RFC 3261 §19.1.1)."""
+        """This Replaces as a header inside a URI (RFC 3261 §19.1.1)."""
         return f"Replaces={quote(str(self), safe='')}"
 
     @property
     def dialog(self) -> DialogId:
-        """The identity on the side that gets the INVITE."""
+        """The identifier of the call to replace, on the side that gets the INVITE."""
         return DialogId(self.call_id, self.to_tag, self.from_tag)

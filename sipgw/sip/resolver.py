@@ -28,7 +28,7 @@ log = structlog.get_logger()
 LOOKUP_LIMIT = 5.0
 """Seconds that a lookup may take, with all its questions."""
 QUESTION_LIMIT = 2.0
-"""Seconds that one question may take, with its repetitions; some routers never answer those for NAPTR."""
+"""Seconds that one question may take, with its repetitions; some routers never answer questions for NAPTR."""
 TRY_LIMIT = 1.0
 """Seconds until a question is asked of the next DNS server."""
 MAX_NAMES = 1000
@@ -38,12 +38,12 @@ TROUBLE_KEPT = 60.0
 MAX_LOOKUPS = 100
 """Names that are looked up at the same time; for a further one its last addresses are used, if it has some."""
 MAX_SYSTEM = 32
-"""Questions that the system has not answered, also if nobody waits for them any more. Each has a thread."""
+"""Questions that the system has not answered yet, even if no call waits for them any more. Each has a thread."""
 MAX_WAITING = 1000
 """Requests that wait for one name; a further one gets its last addresses, if it has some."""
 
 SERVERS_OF_THE_SYSTEM = Path("/etc/resolv.conf")
-"""The file that names the DNS servers of this machine; another uplink brings others."""
+"""The file that names the DNS servers of this machine; they change with the uplink."""
 
 FAULTS = (dns.exception.DNSException, OSError, UnicodeError, EOFError)
 After = Callable[..., None]
@@ -52,7 +52,7 @@ After = Callable[..., None]
 class _Known(NamedTuple):
     hops: tuple[Peer, ...]
     until: float
-    """Until when nothing is asked; mostly that is over at once, for `dnspython` keeps answers for as long as it may."""
+    """Until when nothing is asked. Mostly 0, because `dnspython` itself keeps answers for their time to live."""
 
 
 class Resolver:
@@ -72,7 +72,7 @@ class Resolver:
         self._spawn = spawn
         self._after = after
         self.counts: Counter[str] = Counter()
-        """Requests whose name was not looked up because too many lookups were running."""
+        """How many lookups were refused because too many were running, and how many names were forgotten."""
         self._media = 0
         self._system = set[Future[Any]]()
         """Questions to the system; one that nobody waits for any more still occupies its thread."""
@@ -94,18 +94,18 @@ class Resolver:
             self._spawn(self._find_and_tell(peer))
         else:
             self.counts["lookup refused"] += 1
-            located(known.hops if known else (), now)  # callers choose names, too: they must not cut off our trunks
+            located(known.hops if known else (), now)  # names that callers choose must not cut off our trunks
 
     async def find(self, peer: Peer) -> tuple[Peer, ...]:
-        """The addresses of `peer`; none if there is none, which is logged."""
+        """The addresses of `peer`; empty if there is none, which is logged."""
         found: asyncio.Future[tuple[Peer, ...]] = asyncio.get_running_loop().create_future()
         self.locate(peer, lambda hops, now: None if found.done() else found.set_result(hops), 0.0)
         return await found
 
     async def addresses(self, host: str, version: int) -> tuple[str, ...]:
-        """The IPv4 or IPv6 addresses of `host`, a name in a session description; none if there is none.
+        """The IPv4 or IPv6 addresses of `host`, a name in a session description; empty if there is none.
 
-        Callers choose these names: the DNS alone is asked, one question of `QUESTION_LIMIT`, and nothing is logged.
+        Callers choose these names. So only the DNS is asked, for `QUESTION_LIMIT` at most, and nothing is logged.
         """
         if self._media >= MAX_LOOKUPS:
             self.counts["lookup refused"] += 1
@@ -195,8 +195,8 @@ class Resolver:
 
 
 def _asked(name: str, family: int) -> Future[list[Any]]:
-    """The system's answer, for which a thread waits. That cannot be stopped and may take 10 s or more, so it is a
-    daemon: the process ends without it."""
+    """The system's answer, for which a thread waits. The thread cannot be stopped and may take 10 s or more. It is a
+    daemon, so the process ends without it."""
     asked: Future[list[Any]] = Future()
     asked.set_running_or_notify_cancel()
 

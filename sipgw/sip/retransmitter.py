@@ -1,4 +1,4 @@
-"""Retransmission of responses to INVITE that wait for their ACK or PRACK; no transaction does it."""
+"""Retransmission of responses to INVITE that wait for their ACK or PRACK; no transaction resends them."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,8 @@ Action = Callable[[float], None]
 
 
 class Retransmitter:
-    """Sends each response again at T1, doubling to `longest`, until its ACK or until 64*T1 (RFC 3261 §13.3.1.4)."""
+    """Sends each response again after T1, then at intervals that double up to `longest`, until its ACK or PRACK, or
+    until 64*T1 (RFC 3261 §13.3.1.4)."""
 
     def __init__(self, timers: Timers, longest: float = T2) -> None:
         self._timers = timers
@@ -22,7 +23,7 @@ class Retransmitter:
         return len(self._waiting)
 
     def add(self, key: Key, resend: Action, give_up: Action, now: float) -> None:
-        """Resend from now on; `give_up` is called when no ACK comes."""
+        """Call `resend` again and again from now on; `give_up` is called if no ACK or PRACK comes."""
 
         def again(at: float, interval: float = T1) -> None:
             resend(at)
@@ -44,10 +45,10 @@ class Retransmitter:
         return bool(timers)
 
     def of(self, dialog: DialogId) -> bool:
-        """Whether an answer of `dialog` is waiting."""
+        """Whether a response of `dialog` waits for its ACK or PRACK."""
         return any(key[0] == dialog for key in self._waiting)
 
     def forget(self, dialog: DialogId) -> None:
-        """Stop everything of a dialog that has ended."""
+        """Stop resending the responses of a dialog that has ended."""
         for key in [key for key in self._waiting if key[0] == dialog]:
             self.acked(key)

@@ -42,8 +42,8 @@ class Crypto:
     def parse(cls, value: str) -> Self | None:
         """Read what follows ``a=crypto:``.
 
-        None for a suite, a parameter or several keys that we do not speak, and for anything not well formed: such a
-        line is no offer to us (RFC 4568 §5.1.2).
+        None for a suite or a parameter that we do not support, for several keys, and for a malformed line. Such a line
+        is no offer to us (RFC 4568 §5.1.2).
         """
         match = _LINE.fullmatch(value)
         if match is None or match[2] not in SUITES or not _harmless(match[4].split()):
@@ -81,7 +81,8 @@ def own(secret: bytes) -> tuple[Crypto, ...]:
 
 
 def chosen(values: Iterable[str], secret: bytes) -> tuple[Crypto, Secured] | None:
-    """Our answer to the offered `values` and what it agrees on: their first that we speak, under their tag."""
+    """Our answer to the offered `values`, and the keys on which it agrees: for the first value that we support, with
+    its tag; None if we support none."""
     theirs = next(filter(None, map(Crypto.parse, values)), None)
     if theirs is None:
         return None
@@ -129,5 +130,5 @@ def _identifier(parts: list[str]) -> bytes | None:
 
 
 def _harmless(parameters: list[str]) -> bool:
-    """Whether every session parameter is a hint, or one that may be left aside (RFC 4568 §6.3, §6.3.7)."""
+    """Whether every session parameter is a hint, or one that may be ignored (RFC 4568 §6.3, §6.3.7)."""
     return all(one == "KDR=0" or one.startswith("-") or _WINDOW.fullmatch(one) for one in parameters)

@@ -7,7 +7,7 @@ MAX_SDP = 16 * 1024
 MAX_MEDIA = 32
 MAX_LINES = 500
 UNKNOWN = "0.0.0.0"
-"""The address in an offer of ours whose way is not known yet: `addressed` puts the address of the way in its place."""
+"""The address in an offer of ours whose path is not known yet; `addressed` replaces it by our address on that path."""
 ICE = ("ice-", "candidate:")
 """Beginnings of the names of ICE's attributes (RFC 8839 §5)."""
 
@@ -37,7 +37,7 @@ class Media:
     formats: tuple[str, ...]
     connection: ConnectionLine | None = None
     attributes: tuple[str, ...] = field(default=(), repr=False)
-    """They may contain keys (``a=crypto``), so `repr` leaves them out."""
+    """The values of ``a=`` lines. They may contain keys (``a=crypto``), so `repr` leaves them out."""
 
     def attribute(self, name: str) -> str | None:
         """The value of the first ``a=name``: None if absent, empty if it has no value."""
@@ -118,7 +118,8 @@ class Sdp:
         return ("\r\n".join(lines) + "\r\n").encode()
 
     def at(self, address: str) -> "Sdp":
-        """The same with the IP address `address` in its origin and where it had one address for all of its streams."""
+        """This description with the IP address `address` in its origin, in its ``c=`` line, and in the streams that had
+        the address of that line."""
         old, new = self.connection, ConnectionLine("IP6" if ":" in address else "IP4", address)
         user, number, version, *_ = self.origin.split()
         media = tuple(replace(one, connection=new) if one.connection == old else one for one in self.media)
@@ -126,8 +127,9 @@ class Sdp:
         return replace(self, origin=f"{user} {number} {version} {new}", connection=new, media=media)
 
     def moved(self, address: str) -> "Sdp":
-        """The same, in its next version, with `address`; unchanged if that is of the other IP version: then sound goes
-        another way than messages. Candidates of ICE name the old address, so ICE ends with it (RFC 8839 §4.4.1.2)."""
+        """This description in its next version, with `address`; unchanged if `address` is of the other IP version: then
+        sound takes another path than messages. Candidates of ICE name the old address, so ICE ends (RFC 8839
+        §4.4.1.2)."""
         old = self.connection
         if old is None or old.address == address or (":" in old.address) != (":" in address):
             return self
@@ -154,8 +156,8 @@ def _attribute(attributes: tuple[str, ...], name: str) -> str | None:
 
 
 def addressed(body: bytes, address: str) -> bytes:
-    """A first offer of ours as it is sent to a side that reaches us at `address`; one that names an address already
-    stays as it is."""
+    """Our first offer `body` as it is sent to a side that reaches us at `address`; an offer that names an address
+    already stays as it is."""
     return Sdp.parse(body).at(address).to_bytes() if f"c=IN IP4 {UNKNOWN}\r\n".encode() in body else body
 
 

@@ -60,7 +60,7 @@ def too_short(request: Request) -> Refusal | None:
 class SessionTimer:
     """The timer of one session: its refresher, and its end.
 
-    `refresh` is called at half the interval if that is ours to do, `expire` when the interval is nearly over (§10).
+    `refresh` is called at half the interval if we are the refresher, `expire` when the interval is nearly over (§10).
     """
 
     def __init__(self, timers: Timers, wanted: int, refresh: Action, expire: Action) -> None:
@@ -90,7 +90,7 @@ class SessionTimer:
         return max(self.interval or self._wanted, self._minimum)
 
     def told_minimum(self, response: Response) -> bool:
-        """Take the Min-SE of a 422; whether our request is worth another try (§7.3)."""
+        """Take the Min-SE of a 422; returns whether our request is to be sent again (§7.3)."""
         told = min_se(response)
         if told <= self._seconds or self._raised >= MAX_RAISED:
             return False
@@ -99,7 +99,7 @@ class SessionTimer:
         return True
 
     def answered(self, response: Response, now: float) -> None:
-        """A 2xx to our request came: the other side has decided (§7.2)."""
+        """Take a 2xx to our request, in which the other side has decided about the timer (§7.2)."""
         expires = SessionExpires.of(response)
         if expires is None:
             self.stop()
@@ -126,12 +126,12 @@ class SessionTimer:
         return (("Session-Expires", str(SessionExpires(seconds, refresher))), *require)
 
     def again(self, now: float) -> None:
-        """A refresh did not succeed: try again later. The end of the interval stays where it is."""
+        """Try a refresh again after `RETRY`, because one has failed. The end of the interval stays the same."""
         if self.interval and self.refreshing:
             self._running.append(self._timers.at(now + RETRY, self._refresh))
 
     def stop(self) -> None:
-        """No session timer from now on."""
+        """Stop the session timer."""
         self.interval = 0
         for timer in self._running:
             timer.cancel()
@@ -139,7 +139,7 @@ class SessionTimer:
 
     def _start(self, seconds: int, refreshing: bool, now: float) -> None:
         self.stop()
-        self.interval = seconds = max(seconds, MIN_SE)  # an interval that is too short does not make us flood
+        self.interval = seconds = max(seconds, MIN_SE)  # so that too short an interval does not make us send too often
         self.refreshing = refreshing
         if refreshing:
             self._running.append(self._timers.at(now + seconds / 2, self._refresh))

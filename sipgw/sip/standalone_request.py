@@ -15,12 +15,12 @@ class RequestOutcome(NamedTuple):
     """One request of ours and its outcome."""
 
     request: Request
-    """As it was last sent."""
+    """The request as it was last sent."""
     peer: Peer
     response: Response | None
     """The final response, or None if there was none."""
     failure: str
-    """Why it could be sent to no address; empty if it could."""
+    """Why the request could not be sent to any address; empty if it could be sent."""
 
 
 async def send_request(

@@ -15,7 +15,7 @@ BUSY = Refusal(503, headers=(("Retry-After", "10"),))
 SENT_ON = 10_000
 """INVITEs whose 503 is remembered; beyond that the oldest is forgotten."""
 SHARE = 7_000
-"""The same for one address, so that it cannot displace the others: 200 calls a second for `TIMEOUT`."""
+"""Like `SENT_ON`, for one address, so that it cannot displace the others: enough for 200 calls a second."""
 
 
 class _SentOn(NamedTuple):
@@ -29,7 +29,8 @@ class SentOn:
     def __init__(self) -> None:
         self._refusals: OrderedDict[Key, _SentOn] = OrderedDict()
         self._keys: defaultdict[str, deque[Key]] = defaultdict(deque)
-        """The keys of each address, in the same order; a key begins with the address: two may send the same request."""
+        """The keys of each address, in the same order. A key begins with the address, because two addresses may send
+        the same request."""
 
     def find(self, key: Key, host: str, now: float) -> Refusal | None:
         """The refusal of a copy from `host`, or None."""
@@ -39,7 +40,7 @@ class SentOn:
         return found.refusal if found else None
 
     def add(self, key: Key, host: str, refusal: Refusal, now: float) -> bool:
-        """Remember it for `TIMEOUT`; returns whether an older one was dropped for it."""
+        """Remember `refusal` for `TIMEOUT`; returns whether an older one was dropped for it."""
         self._refusals[host, *key] = _SentOn(now + TIMEOUT, refusal)
         self._keys[host].append((host, *key))
         if len(self._keys[host]) > SHARE:
@@ -51,7 +52,7 @@ class SentOn:
         return True
 
     def _forget(self, key: Key) -> None:
-        """`key` is the oldest of its address."""
+        """Forget the refusal of `key`, which must be the oldest of its address."""
         del self._refusals[key]
         keys = self._keys[key[0]]
         keys.popleft()
@@ -60,14 +61,14 @@ class SentOn:
 
 
 class Stateless:
-    """Answers the refused ones among the requests outside all transactions and calls."""
+    """Answers refused requests outside all transactions and calls."""
 
     def __init__(self, send: Callable[[Packet], None]) -> None:
         self.counts: Counter[str] = Counter()
         """How many messages were dropped or refused, by cause."""
         self._send = send
         self._sent_on = SentOn()
-        """A copy of a refused INVITE is refused too, even if there is room by now."""
+        """INVITEs that were refused with 503: copies of them are refused too, even if there is room by now."""
 
     def repeated(self, request: Request, source: Peer, key: Key, now: float) -> bool:
         """Whether `request` is a copy of a refused INVITE; then it gets the same answer."""

@@ -22,7 +22,7 @@ MAX_STREAMS = 1000
 MAX_OF_ONE_SOURCE = 200
 """Connections that one address (in IPv6 one /64) may open to us, and that we open to it."""
 KEPT_FREE = 4
-"""One of so many places is kept for known addresses: unknown ones together cannot take it."""
+"""One of so many places is kept for known addresses, so that unknown addresses cannot take all places."""
 
 
 class Streams:
@@ -36,7 +36,8 @@ class Streams:
         route: Callable[[Peer], str | None],
         local: str | None = None,
     ) -> None:
-        """`route` gives our own address on the way to a peer; `local` is the one that connections begin at."""
+        """`route` gives our own address on the way to a peer; `local` is our address from which connections are
+        opened."""
         self.callbacks = callbacks
         self.mark = mark
         self.tls = tls
@@ -46,9 +47,9 @@ class Streams:
         self.counts: Counter[str] = Counter()
         """Connections that were refused (``refused``), and connections of ours closed for another (``made room``)."""
         self._open: dict[int, Stream] = {}
-        """By number, in the order of their last use."""
+        """The connections by number, in the order of their last use."""
         self._sources: Counter[tuple[str, bool]] = Counter()
-        """How many by address, and by whether they were opened to us."""
+        """How many connections there are, by network and by whether they were opened to us."""
         self._leading: dict[ConnectionKey, int] = {}
         self._routes: dict[int, str | None] = {}
         """Our own address on the way to the other side when the connection began."""
@@ -60,7 +61,8 @@ class Streams:
         return Stream(self, transport)
 
     def add(self, stream: Stream) -> bool:
-        """Take up a connection; False when there are too many, or its opener is not to be read."""
+        """Take a connection into the table. False if there are too many, or if `screen` refuses the side that opened
+        it."""
         if stream.accepted and not self.callbacks.screen(stream.peer.host):
             self.counts["refused"] += 1
             return False
@@ -77,7 +79,7 @@ class Streams:
         stream.peer = stream.peer._replace(connection=next(self._numbers))
         self._open[stream.peer.connection] = stream
         self._routes[stream.peer.connection] = self._route(stream.peer)
-        if not (stream.accepted and stream.peer.transport == "tls"):  # who it is was not verified
+        if not (stream.accepted and stream.peer.transport == "tls"):  # its peer was not verified
             self._leading.setdefault(ConnectionKey.of(stream.peer), stream.peer.connection)
         return True
 
@@ -136,8 +138,8 @@ class Streams:
         stream.send(data)
 
     def _stranded(self, stream: Stream) -> bool:
-        """Whether our address on the way to the other side has changed since, so that packets of the connection no
-        longer get there. One that was opened to us may have come to another address, which this machine still has."""
+        """Whether our address on the way to the other side has changed since the connection began, so that its packets
+        no longer arrive. A connection to us may have come to another address, which this machine still has."""
         route = self._route(stream.peer)
         own = stream.own_address
         changed = own is not None and route not in (None, own, self._routes[stream.peer.connection])
@@ -156,9 +158,9 @@ class Streams:
                 stream.abort()
 
     async def first(self, hops: tuple[Peer, ...]) -> tuple[Peer, ...]:
-        """`hops`, in front the one of several `contenders` whose connection is open, or could be opened first.
+        """`hops`; of several `contenders`, the one whose connection is open, or could be opened first, comes in front.
 
-        All that want one of the same contenders meanwhile wait for one race: a call each would open a connection each.
+        Calls to the same contenders share one race. Otherwise each call would open a connection of its own.
         """
         rivals = contenders(hops)
         found = next((hop for hop in rivals if (stream := self.find(hop)) is not None and stream.up), None)

@@ -50,7 +50,7 @@ def receive(clients: ClientTransactions, data: bytes, source: Peer, known: bool,
 
 
 def mapped_address(data: bytes, transaction: bytes) -> tuple[str, int] | None:
-    """The address in the response to our request, or None if it is none (§15.1, §15.2)."""
+    """The address in `data`, or None if `data` is not the response to our request (§15.1, §15.2)."""
     if not is_stun(data) or data[8:20] != transaction or struct.unpack_from("!H", data)[0] != SUCCESS:
         return None
     data = data[: 20 + struct.unpack_from("!H", data, 2)[0]]
@@ -110,7 +110,7 @@ class Check:
             self._on_result(found, now)
 
     def stop(self) -> None:
-        """Wait for no answer any more."""
+        """Stop waiting for an answer."""
         self._clients.bindings.pop(self._transaction, None)
         if self._timer is not None:
             self._timer.cancel()

@@ -7,11 +7,11 @@ from itertools import count
 T1 = 0.5
 """Round-trip estimate, seconds (RFC 3261 §17.1.1.1)."""
 T2 = 4.0
-"""Longest distance between retransmissions."""
+"""Longest time between retransmissions, seconds."""
 T4 = 5.0
-"""How long a message stays in the network."""
+"""How long a message can stay in the network, seconds."""
 TIMEOUT = 64 * T1
-"""Timers B, F, H, L and M."""
+"""Timers B, F, H, L and M, seconds."""
 TIMER_D = 32.0
 
 
@@ -43,14 +43,14 @@ class Timers:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = count()
         self._dead = 0
-        """How many of the heap were cancelled."""
+        """How many timers in the heap were cancelled."""
 
     def __len__(self) -> int:
         return len(self._heap) - self._dead
 
     def cancelled(self) -> None:
-        """A timer of the heap was cancelled. It leaves the heap when it is due; if more than half of the heap is
-        cancelled, all of these leave at once, so that distant deadlines, which others may choose, hold no memory."""
+        """Note that a timer in the heap was cancelled. It leaves the heap when it is due. If more than half of the heap
+        is cancelled, all of these leave at once: other sides may choose distant deadlines, which would hold memory."""
         self._dead += 1
         if self._dead > FEW and 2 * self._dead > len(self._heap):
             self._heap = [entry for entry in self._heap if entry[2].action is not None]

@@ -13,7 +13,7 @@ UNREAD: tuple[tuple[int, int, int], ...] = ()
 
 
 class RuleError(ValueError):
-    """A value of an option, or options together, that a rule refuses; `agent.rules` has the same for its floor.
+    """A value of an option, or options together, that a rule refuses; `agent.rules` has the same class for `agent`.
 
     Parameters
     ----------

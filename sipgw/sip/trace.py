@@ -33,9 +33,9 @@ _BLANK = re.compile(rb"\r?\n\r?\n")
 
 
 def redacted(data: bytes) -> bytes:
-    """`data` without what Authorization, Proxy-Authorization and Identity say, folded lines included, and without SRTP
-    keys. A signed number (Identity, RFC 8224) could be used again, and has the numbers in a form that nothing masks. By
-    a password of ICE a reader could turn the sound of a running call to another address.
+    """`data` without the values of Authorization, Proxy-Authorization and Identity (folded lines included), SRTP keys
+    and passwords of ICE. A signed number (Identity, RFC 8224) could be used again, and has the numbers in a form that
+    nothing else masks. With a password of ICE, a reader could redirect the sound of a running call.
 
     The pressed key in an INFO is masked too, also in one of several parts: it may belong to a card number.
     """

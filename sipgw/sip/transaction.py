@@ -1,6 +1,6 @@
 """The four transaction machines of RFC 3261 §17 with the Accepted states of RFC 6026, as tables.
 
-Each table can be laid beside its figure. A missing cell means that the event changes nothing there.
+You can compare each table with its figure. A missing cell means that the event changes nothing there.
 """
 
 from collections.abc import Callable
@@ -130,7 +130,7 @@ OnMessage = Callable[[Request | Response | None, float], None]
 
 
 class Transaction:
-    """One transaction of either side; its table decides which one."""
+    """One client or server transaction; its table decides which of the four it is."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Transaction:
     ) -> None:
         self.request = request
         self.failure = ""
-        """Why it could not be sent; empty if it could."""
+        """Why the request could not be sent; empty if it could."""
         self.state = {id(INVITE_CLIENT): S.CALLING, id(INVITE_SERVER): S.PROCEEDING}.get(id(table), S.TRYING)
         self._table = table
         self._timers = timers
@@ -169,7 +169,7 @@ class Transaction:
         self.fire(event_of(response), now, response)
 
     def fire(self, event: TransactionEvent, now: float, message: Request | Response | None = None) -> None:
-        """Let `event` happen."""
+        """Take `event`: go to the next state, and do the actions of the table with `message`."""
         row = self._table.get((self.state, event))
         if row is None:
             return
@@ -183,14 +183,14 @@ class Transaction:
             self._arm_resend(now)
 
     def abandon(self) -> None:
-        """End it in any state, without a callback to its user."""
+        """End the transaction in any state, without a callback to its user."""
         if self.state is not S.TERMINATED:
             self.state = S.TERMINATED
             self._stop()
             self._on_end(self)
 
     def give_up(self, now: float) -> None:
-        """End it if no final response has passed; its user gets None."""
+        """End the transaction if no final response has passed; its user gets None."""
         if self.running:
             self.abandon()
             self._on_message(None, now)
@@ -253,7 +253,7 @@ class Transaction:
 
 
 def event_of(response: Response) -> TransactionEvent:
-    """The event that a response is."""
+    """The event of the tables that `response` causes."""
     if response.status < 200:
         return E.PROVISIONAL
     return E.SUCCESS if response.status < 300 else E.FAILURE
@@ -274,7 +274,7 @@ def ack_of_failure(invite: Request, response: Response) -> Request:
 
 
 def cancel_of(invite: Request) -> Request:
-    """The CANCEL of `invite`: it has its branch, route and number (RFC 3261 §9.1)."""
+    """The CANCEL of `invite`, with the branch, route and CSeq number of the INVITE (RFC 3261 §9.1)."""
     kept = [("Via", str(invite.via)), *(("Route", value) for value in invite.headers.lines("route"))]
     kept += [(name, invite.headers.get(name) or "") for name in ("From", "To", "Call-ID")]
     kept += [("CSeq", f"{invite.cseq.number} CANCEL"), ("Max-Forwards", "70")]

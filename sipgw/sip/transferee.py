@@ -16,7 +16,7 @@ EXPIRES = 180
 
 
 class Transferee:
-    """Their REFERs in one call, one at a time."""
+    """The REFERs of the other side in one call, one at a time."""
 
     def __init__(self, call: CallState) -> None:
         self.allowed = False
@@ -53,7 +53,8 @@ class Transferee:
         self._call.on_event(asked)
 
     def outcome(self, status: int, reason: str, now: float) -> None:
-        """Report the outcome of the call to the target, once for each `ReferRequested`; else it raises RuntimeError."""
+        """Report the outcome of the call to the target, once for each `ReferRequested`. Raises RuntimeError if no REFER
+        waits for it."""
         if not self._busy:
             raise RuntimeError("no REFER waits for its outcome")
         self._busy = False
@@ -67,7 +68,8 @@ class Transferee:
                 self._next(None, now)
 
     def _next(self, response: Response | None, now: float) -> None:
-        """One NOTIFY at a time: one that overtook another would be refused as out of order (RFC 3261 §12.2.2)."""
+        """Send the next NOTIFY. There is one at a time: one that overtook another would be refused as out of order (RFC
+        3261 §12.2.2)."""
         if response is not None and response.status in (481, 489):
             self._queue.clear()  # the other side has no subscription
         self._sending = bool(self._queue)
@@ -78,7 +80,7 @@ class Transferee:
 
 
 def _asked(request: Request) -> ReferRequested | int:
-    """Request of a REFER, or the status with which it is refused."""
+    """The target that a REFER asks us to call, or the status with which it is refused."""
     values = request.headers.lines("refer-to")
     try:
         (value,) = values  # §2.4.1: exactly one

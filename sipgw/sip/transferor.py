@@ -16,15 +16,15 @@ from sipgw.sip.transaction import Transaction
 from sipgw.sip.uri import Uri
 
 REFER_LIMIT = 30.0
-"""Seconds that the other side may send no report after a REFER."""
+"""Seconds after a REFER, or after a report about it, in which the next report must come."""
 RING_LIMIT = 120.0
-"""Seconds until the outcome must be known even if it keeps reporting that it rings."""
+"""Seconds until the outcome must be known, even if the other side keeps reporting that the target rings."""
 ANSWER_TIME = 1.0
 """Seconds from the first report of ringing, or from the REFER if none comes, in which no person answers. A PBX that
 reports 200 sooner means that it has passed the caller on (Asterisk 20 ms after the ringing, FreeSWITCH before it
 dials), not what RFC 3515 §2.4.5 means: that the call to the target was answered."""
 PROOF_LIMIT = 2.0
-"""Seconds in which a failure may still follow such a 200."""
+"""Seconds in which a failure may still follow a 200 that came within `ANSWER_TIME`."""
 UNPROVEN = 202
 """The status of an outcome that only says that the caller was passed on."""
 SIPFRAG = "message/sipfrag"
@@ -44,9 +44,9 @@ class Transferor:
         self._subscribed = False
         self._rang = False
         self._believed_from = 0.0
-        """When a report of 200 can be true."""
+        """The time from which a report of 200 can be true."""
         self._passed_on = False
-        """Whether one came sooner."""
+        """Whether a report of 200 came sooner."""
 
     def refer(self, target: Uri, now: float, replaces: Replaces | None = None) -> None:
         """Ask the other side to call `target`, in the place of the call `replaces` if given (RFC 5589 §7)."""
@@ -82,7 +82,7 @@ class Transferor:
             self._outcome(Referred(False, response.status, response.reason))
         elif (response.headers.get("refer-sub") or "").strip().lower() == "false":
             # RFC 4488 §4: they accept, but will report no outcome.
-            self._outcome(Referred(True, UNPROVEN, "passed on; the other side does not tell what came of it"))
+            self._outcome(Referred(True, UNPROVEN, "passed on; the other side does not report the outcome"))
 
     def notified(self, request: Request, transaction: Transaction, now: float) -> None:
         """Answer a NOTIFY (RFC 6665 §4.1.3), and learn the outcome from its status line (RFC 3515 §2.4.5)."""
@@ -115,19 +115,19 @@ class Transferor:
             self._limit = self._wait(now)
 
     def _doubt(self, now: float) -> None:
-        """A 200 came before a person can have answered: a failure may follow, or a BYE."""
+        """Wait a little, because a 200 came before a person can have answered: a failure may follow, or a BYE."""
         if self._limit is not None and not self._passed_on:
             self._passed_on = True
             self._limit.cancel()
             self._limit = self._call.core.timers.at(now + PROOF_LIMIT, lambda at: self.close())
 
     def _wait(self, now: float) -> Timer:
-        late = Referred(False, 408, "the outcome of the transfer was never told")
+        late = Referred(False, 408, "the other side did not report the outcome of the transfer")
         return self._call.core.timers.at(min(now + REFER_LIMIT, self._until), lambda at: self._outcome(late))
 
     def close(self) -> None:
-        """The call is over, so no further report can come."""
-        unproven = Referred(True, UNPROVEN, "passed on; reported as answered sooner than anybody answers")
+        """Report the outcome as far as it is known, because no further report can come: the call is over."""
+        unproven = Referred(True, UNPROVEN, "passed on; reported as answered sooner than a person can answer")
         self._outcome(unproven if self._passed_on else Referred(False, 0, "the call ended"))
 
     def _outcome(self, outcome: Referred) -> None:

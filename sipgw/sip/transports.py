@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 ANYWHERE = {4: "192.0.2.1", 6: "2001:db8::1"}
 """Documentation addresses (RFC 5737, RFC 3849): the route to them is the default route."""
 FREE_PORT_TRIES = 20
-"""How often another port is taken when the system's choice is free for UDP but not for TCP."""
+"""How many ports are tried if the system's choice is free for UDP but not for TCP."""
 RECEIVE_BUFFER = 4 * 1024 * 1024
 """Bytes of the receive buffer that we ask of the kernel, so that a burst loses no call; it may grant less."""
 BURST = 64
-"""Datagrams that are read before other work has its turn."""
+"""Datagrams that are read before other work runs."""
 LARGEST_DATAGRAM = 65535
 PROBED = 5060
-"""The port that a route is looked up for; any will do."""
+"""The port for which a route is looked up if the peer has none; the number does not matter."""
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -42,7 +42,7 @@ ADVICE: dict[int | None, str] = {
     errno.EADDRNOTAVAIL: 'set [sip] host to an address of this machine, or to "0.0.0.0" for all of them',
     errno.EACCES: "set {option} to 1024 or more",
 }
-"""Advice if no socket can be opened, by the number of the error. Without a row another program has the port."""
+"""Advice if a socket cannot be opened, by the number of the error. For other errors, another program has the port."""
 BOTH = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
 TLS_PORT = "[sip.tls] port"
 """The option of the port for TLS; `[sip] port` is that of UDP and TCP."""
@@ -71,7 +71,7 @@ def listening_hosts(host: str) -> tuple[str, ...]:
 def not_free(
     hosts: Iterable[str], port: int, kinds: Iterable[socket.SocketKind] = BOTH, option: str = "[sip] port"
 ) -> str:
-    """Why `port` of these addresses cannot be listened on, see `cannot_listen`; empty if it can be."""
+    """Why we cannot listen on `port` at all of `hosts`, see `cannot_listen`; empty if we can."""
     for host in hosts:
         for kind in kinds:
             with socket.socket(FAMILY[_version(host)], kind) as probe:
@@ -112,7 +112,7 @@ class Transports:
 
     @property
     def counts(self) -> Counter[str]:
-        """How often there was no place for a connection, what waits for one (`Streams.counts`), or an observer."""
+        """How often there was no place for a connection, a message that waits for one, or an observer's report."""
         streams = {f"connection {what}": number for what, number in self._streams.counts.items()}
         return Counter({**streams, "observer not kept": self._public_address.full})
 
@@ -121,7 +121,7 @@ class Transports:
         return _version(address) in {_version(host) for host in self.hosts}
 
     def port(self, transport: str) -> int:
-        """The port that is listened on."""
+        """The port that we listen on for `transport`."""
         return self._ports.get(transport, self.options.port)
 
     async def open(self, inherited: "Sockets | None" = None) -> None:
@@ -134,7 +134,7 @@ class Transports:
             except OSError as error:
                 await self.close()
                 for_tls = isinstance(error, ListenError) and error.port == self.options.tls.port
-                if self.options.port or for_tls or not left:  # only in place of its own choice the system has another
+                if self.options.port or for_tls or not left:  # only the system's own choice can be replaced
                     raise
                 self._ports = {"udp": 0, "tcp": 0, "tls": self.options.tls.port}
             else:
@@ -164,11 +164,11 @@ class Transports:
         return self._inherited.pop(f"{transport}{_version(host)}", None)
 
     def hand_over(self, link: "Link", needed: Collection[int]) -> "Sockets":
-        """Read only on connections that are up; returns the sockets for the next process.
+        """Read only on connections that are up from now on; returns the sockets for the next process.
 
-        Of the connections that others have opened to us only those that are `needed` stay.
+        Of the connections that other sides have opened to us, only those with the numbers `needed` stay.
 
-        What is to be sent on a connection of theirs goes over `link`.
+        Messages for a connection of the next process go over `link`.
         """
         self._link = link
         self._streams.close_accepted(needed)  # a peer without a call connects again, to the next process
@@ -193,7 +193,7 @@ class Transports:
         return bound
 
     def _mark(self, one: Any) -> None:
-        """Ask routers for precedence (RFC 2474); they may not care."""
+        """Ask routers for precedence (RFC 2474); they may ignore it."""
         for family, level, option in (
             (socket.AF_INET, socket.IPPROTO_IP, socket.IP_TOS),
             (socket.AF_INET6, socket.IPPROTO_IPV6, socket.IPV6_TCLASS),
@@ -234,16 +234,17 @@ class Transports:
         return await self._streams.first(hops)
 
     def judged(self, source: Peer, welcome: bool | None) -> None:
-        """A request from `source` was admitted, ignored or challenged (None): others are disconnected."""
+        """Take the verdict on a request from `source`, see `sipgw.sip.connection.Stream.judged`."""
         if (stream := self._streams.find(source)) is not None:
             stream.judged(welcome)
 
     def address(self, peer: Peer) -> tuple[str, int]:
-        """The host and port under which `peer` can reach us, on this machine only if no way leads there."""
+        """The host and port under which `peer` can reach us; those of the loopback interface if there is no route."""
         return self.way(peer) or ({4: "127.0.0.1", 6: "::1"}[_version(peer.host)], self.port(peer.transport))
 
     def way(self, peer: Peer) -> tuple[str, int] | None:
-        """The same; None if no way leads there. A name is never looked up here: that would block."""
+        """The host and port under which `peer` can reach us; None if there is no route. A host name is never looked up
+        here, because that would block."""
         port, local, given = self.port(peer.transport), self.route(peer), self._given_to(peer)
         if not given and (seen := self._public_address.address(peer, local or "")) is not None:
             # If we do not listen there, the port of the connection lets the other side find that connection.
@@ -252,14 +253,14 @@ class Transports:
         return (host, port) if host else None
 
     def _given_to(self, peer: Peer) -> str:
-        """The `public_address` if it counts for `peer`: to a private peer an address of the Internet may lead nowhere,
-        for few routers lead back in what came from inside."""
+        """The `public_address` if it counts for `peer`, else nothing. A private peer may not reach an address of the
+        Internet, because few routers send back in what came from inside."""
         given = self.options.public_address
         inside = is_private(peer.host) and not is_private(given)
         return given if given and _version(given) == _version(peer.host) and not inside else ""
 
     def route(self, peer: Peer) -> str | None:
-        """Our own address on the way to `peer`, as the system has it at this moment; None if no way leads there."""
+        """Our own address on the way to `peer`, as the system has it at this moment; None if there is no route."""
         host, version = self.options.host, _version(peer.host)
         if _version(host) == version and not ipaddress.ip_address(host).is_unspecified:
             return host
@@ -270,8 +271,8 @@ class Transports:
         return None
 
     def reached(self, peer: Peer) -> bool:
-        """Whether `peer` reaches every port of this machine at `address`: it is our own address, or the operator says
-        so. A port that a NAT showed is open for nothing else."""
+        """Whether `peer` reaches every port of this machine at `address`: it is our own address, or the operator has
+        set it. An address that was seen behind a NAT leads only to the port that the NAT has opened."""
         way = self.way(peer)
         return way is not None and way[0] in (self._given_to(peer), self.route(peer))
 
@@ -279,7 +280,7 @@ class Transports:
         return self.options.tcp if transport == "tcp" else bool(self.options.tls.certificate and transport == "tls")
 
     def observed(self, peer: Peer | None, host: str, port: int) -> bool:
-        """Note that `peer`, or a STUN server, sees us at this address; returns whether requests now name another."""
+        """Note that `peer`, or a STUN server (None), sees us at this address; returns whether `address` has changed."""
         if not is_address(host) or not 0 < port < 65536:
             return False
         anybody = peer or Peer("udp", ANYWHERE[_version(host)], 0)
@@ -289,7 +290,8 @@ class Transports:
 
 
 class _Datagrams:
-    """One UDP socket. asyncio's transport reads one datagram in each turn of its loop: under load, calls wait there."""
+    """One UDP socket, read in bursts. asyncio's own transport reads one datagram in each turn of its loop, so calls
+    would wait under load."""
 
     def __init__(self, bound: socket.socket, take: "Callable[[bytes, Peer], None]") -> None:
         self._socket = bound

@@ -11,7 +11,7 @@ _RESERVED = re.compile("%(3B|2F|3F|3A|40|26|3D|2B|24|2C)", re.IGNORECASE)
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
 _IPV6 = frozenset("0123456789abcdefABCDEF:.")
 MAX_PARAMS = 100
-"""The most parameters of one URI: more are an attempt to keep us busy."""
+"""The most parameters of one URI; a URI with more is an attack."""
 _FORBIDDEN = frozenset(map(chr, range(33))) | frozenset('<>"\x7f')
 _SCHEME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789+-.")
 
@@ -24,8 +24,8 @@ class UriError(ValueError):
 class Uri:
     """A URI, kept as it was written: escapes are not decoded, parameters keep their order and case.
 
-    For schemes other than sip and sips everything after the colon stands in `user`, and `host` is empty; so is
-    `scheme` where there is none (`opaque`).
+    In schemes other than sip and sips, `user` is everything after the colon, and `host` is empty. In a text that is no
+    URI (`opaque`), `scheme` is empty, too.
     """
 
     scheme: str
@@ -65,7 +65,7 @@ class Uri:
 
     @classmethod
     def opaque(cls, text: str) -> "Uri":
-        """Text in the place of a URI that is no URI: it can be shown and echoed, and nothing can be sent there."""
+        """A `text` that is no URI, in the place of one: it can be shown and echoed, but nothing can be sent to it."""
         return cls("", user=text)
 
     def __str__(self) -> str:
@@ -92,7 +92,8 @@ class Uri:
 
     @property
     def address(self) -> "Uri":
-        """This URI as From and To may have it: without what tells how a request travels (RFC 3261 §19.1.1, table 1)."""
+        """This URI as From and To may have it: without parameters of the way of a request (RFC 3261 §19.1.1, table 1)
+        and without headers."""
         if self.scheme not in _SIP:
             return self
         return replace(self, params=tuple(one for one in self.params if one[0].lower() not in _TRAVEL), headers="")

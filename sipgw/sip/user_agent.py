@@ -1,7 +1,7 @@
 """The SIP user agent: bytes and the time go in; packets, events and a deadline come out. Sans-IO.
 
-It receives. Messages find their transaction (RFC 3261 §17.1.3, §17.2.3), requests outside dialogs are checked (§8.2),
-requests inside dialogs find their call (§12.2.2). The calls depend on `Core`, and so not on this module.
+Messages find their transaction (RFC 3261 §17.1.3, §17.2.3), requests outside dialogs are checked (§8.2), and requests
+inside dialogs find their call (§12.2.2). The calls depend on `Core` and not on this module.
 """
 
 from collections import Counter, deque
@@ -30,9 +30,9 @@ from sipgw.sip.stateless import BUSY, Stateless
 from sipgw.sip.transaction import INVITE_SERVER, SERVER, Transaction, TransactionEvent, TransactionState
 
 MAX_TRANSACTIONS = 20_000
-"""Beyond this new requests outside dialogs are answered 503 without a transaction."""
+"""Server transactions; with so many, new requests outside dialogs are answered 503 without a transaction."""
 MAX_OF_ONE_DIALOG = 200
-"""Beyond this requests inside one dialog, but no BYE, are answered 503 without a transaction."""
+"""Server transactions of one dialog; with so many, its requests except BYE are answered 503 without a transaction."""
 
 
 class IncomingCall(NamedTuple):
@@ -98,15 +98,15 @@ class UserAgent:
             self._answer(event.transaction, Refusal(*answer), now)
 
     def resolved(self, number: int, hops: tuple[Peer, ...], now: float) -> None:
-        """Take the addresses that the `Resolve` of this number asked for, best first; none if there is none."""
+        """Take the addresses that the `Resolve` of this number asked for, best first; empty if there is none."""
         self.clients.resolved(number, hops, now)
 
     def unreachable(self, peer: Peer, cause: str, now: float) -> None:
-        """The driver could not send to `peer`, or not connect to it."""
+        """Note that the driver could not send to `peer`, or not connect to it, because of `cause`."""
         self.clients.unreachable(peer, cause, now)
 
     def next_event(self) -> AgentEvent | None:
-        """Take the next event, or None. What concerns one call comes to its `on_event`."""
+        """Take the next event, or None. Events of one call go to its `on_event` instead."""
         return self._events.popleft() if self._events else None
 
     def to_send(self) -> Iterable[Packet]:
@@ -120,7 +120,7 @@ class UserAgent:
         return self.core.timers.deadline
 
     def handle_timer(self, now: float) -> None:
-        """Let the time be `now`."""
+        """Do what is due at the time `now`."""
         self.core.timers.run(now)
 
     # State
@@ -146,7 +146,7 @@ class UserAgent:
         return bool(self.clients.pending)
 
     def knows(self, message: Request | Response) -> bool:
-        """Whether a message belongs to a transaction or a call that is here."""
+        """Whether a message belongs to a transaction or a call of this user agent."""
         if isinstance(message, Response):
             return self.clients.knows(message)
         cancelled = message.method == "CANCEL" and invite_key(message) in self._servers
@@ -181,7 +181,7 @@ class UserAgent:
             self._events.append(Unjudged(request, source))
 
     def _found(self, request: Request, source: Peer, now: float) -> bool:
-        """Give a request to its transaction or its call, a copy of a refused one its answer; False for any other."""
+        """Give a request to its transaction or its call, or answer a copy of a refused one; False for any other."""
         key = server_key(request)
         transaction = self._servers.get(key)
         if request.method == "ACK":
@@ -269,7 +269,8 @@ class UserAgent:
     def _answer(self, transaction: Transaction, answer: Refusal, now: float, *, contact: bool = False) -> None:
         """Answer a request outside all dialogs, and forget it unless an ACK follows.
 
-        A copy is answered anew, and alike (§8.2.7). Else a flood of OPTIONS would leave no room for calls.
+        A copy of it is answered again, in the same way (§8.2.7). If we remembered it, a flood of OPTIONS would leave no
+        room for calls.
         """
         tag = stateless_tag(transaction.request)
         self.core.respond(
@@ -279,7 +280,7 @@ class UserAgent:
             transaction.abandon()
 
     def _acked(self, ack: Request | Response | None, now: float) -> None:
-        """The ACK of a 2xx came, as a request of its own or with the INVITE's branch."""
+        """Take the ACK of a 2xx, which came as a request of its own or with the INVITE's branch."""
         usage = self.core.dialogs.acknowledged(ack) if isinstance(ack, Request) else None
         if usage is not None and isinstance(ack, Request):
             usage.acked(plain(ack), now)

@@ -80,7 +80,7 @@ def test_an_invite_that_nobody_answers_is_resent_as_figure_5_says() -> None:
     call.client.start(wire.now)
     wire.run(60)
     assert wire.seen(A, "INVITE") == pytest.approx([0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5])
-    assert call.here == [Ended("network", "no answer", "nothing came back to the INVITE", 408)]
+    assert call.here == [Ended("network", "no answer", "no response to the INVITE came", 408)]
     nothing_left(wire)
 
 

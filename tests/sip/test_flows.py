@@ -316,7 +316,7 @@ def test_3_10_unsuccessful_no_response_from_user_agent() -> None:
     flow.wire.drop = lambda source, message: source == B
     flow.alice.start(flow.wire.now)
     flow.wire.run(40)
-    assert flow.alice_told[-1] == Ended("network", "no answer", "nothing came back to the INVITE", 408)
+    assert flow.alice_told[-1] == Ended("network", "no answer", "no response to the INVITE came", 408)
 
 
 # What the RFCs have no picture of

@@ -80,5 +80,5 @@ def test_closed_it_asks_no_more() -> None:
 
 
 def test_asking_too_often_is_refused() -> None:
-    with pytest.raises(ValueError, match="banned"):
+    with pytest.raises(ValueError, match="carriers ban"):
         ProbeOptions(Uri.parse("sip:x"), every=5)

@@ -77,7 +77,7 @@ def test_a_transfer_is_over_when_the_final_status_is_told() -> None:
     assert len(transfer.outcomes()) == 1
 
 
-PASSED_ON = Referred(True, 202, "passed on; reported as answered sooner than anybody answers")
+PASSED_ON = Referred(True, 202, "passed on; reported as answered sooner than a person can answer")
 DONE = ("SIP/2.0 200 OK", "terminated;reason=noresource")
 
 
@@ -154,7 +154,7 @@ def test_a_report_that_ends_without_a_result_is_no_success() -> None:
 def test_a_transfer_whose_outcome_is_never_told_is_given_up() -> None:
     transfer = Transfer()
     transfer.wire.run(REFER_LIMIT)
-    assert transfer.outcomes() == [Referred(False, 408, "the outcome of the transfer was never told")]
+    assert transfer.outcomes() == [Referred(False, 408, "the other side did not report the outcome of the transfer")]
 
 
 def test_a_target_may_ring_long_if_that_is_told_but_not_for_ever() -> None:
@@ -164,7 +164,7 @@ def test_a_target_may_ring_long_if_that_is_told_but_not_for_ever() -> None:
         transfer.say("NOTIFY", number, "SIP/2.0 180 Ringing")
         assert transfer.outcomes() == []
     transfer.wire.run(REFER_LIMIT)
-    assert transfer.outcomes() == [Referred(False, 408, "the outcome of the transfer was never told")]
+    assert transfer.outcomes() == [Referred(False, 408, "the other side did not report the outcome of the transfer")]
     assert round(transfer.wire.now - 1000) <= RING_LIMIT + REFER_LIMIT
 
 

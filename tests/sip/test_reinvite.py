@@ -220,7 +220,7 @@ def test_a_reinvite_that_is_only_ever_being_tried_is_taken_back_and_the_call_goe
     assert not wire.seen(A, "BYE")
     assert (call.client.phase, call.client.session.local) == (Phase.CONFIRMED, before)
     told = [event for event in call.here if isinstance(event, Changed)]
-    assert told == ([] if change is None else [Changed(None, 408, "nothing but 100 was answered")])
+    assert told == ([] if change is None else [Changed(None, 408, "no final response came, only 100")])
     del call.server.in_dialog
     call.client.session.change(HELD, wire.now)
     wire.run(5)

@@ -178,7 +178,7 @@ def test_who_sends_no_reports_has_accepted() -> None:
     fields = "".join(f"{name}: {value}\n" for name, value in wire.last(B, "REFER").headers)
     wire.send(f"SIP/2.0 202 Accepted\n{fields}Refer-Sub: false\n\n")
     wire.run(0.1)
-    assert events[-1] == Referred(True, 202, "passed on; the other side does not tell what came of it")
+    assert events[-1] == Referred(True, 202, "passed on; the other side does not report the outcome")
 
 
 @pytest.mark.parametrize(
