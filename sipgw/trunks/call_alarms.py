@@ -37,11 +37,11 @@ SOUND: tuple[Fault, ...] = ("one_way", "foreign", "quality")
 """Faults of the sound of a call, which its record tells."""
 FAULTS: tuple[Fault, ...] = (*SOUND, "failed", "slow")
 OURS = ("failed", "line_lost", "interrupted", "transfer_failed")
-"""Endings of calls that count as failed though they were not answered: a refused one may have been unwanted."""
+"""Endings of unanswered calls that count as failed. Others do not: a call that was refused may have been unwanted."""
 DEAF = 0.5
-"""The part of our packets that the other side reports lost from which on it does not hear us."""
+"""If the other side reports this part of our packets lost, it does not hear us."""
 FOREIGN = 50
-"""Packets of other sources from which on they are a fault: a second of sound. A few come whenever media move."""
+"""So many packets of other sources are a fault: a second of sound. A few come whenever media move."""
 
 
 def faults_of(media: Mapping[str, Any], mos: float) -> frozenset[Fault]:
@@ -72,7 +72,7 @@ class BadCalls:
 
     @property
     def told(self) -> str:
-        """For people."""
+        """The count as a text for people."""
         return f"{self.bad} of the latest {self.calls} calls {FAULT_WORDS[self.fault]}"
 
 
@@ -88,7 +88,7 @@ class _Window:
         self.raised: set[Fault] = set(before.faults)
 
     def counts(self) -> list[BadCalls]:
-        """Of each fault."""
+        """How many of the latest calls had each of `FAULTS`."""
         calls = len(self.latest)
         return [
             BadCalls(fault, sum(fault in one for one in self.latest), calls, fault in self.raised) for fault in FAULTS
@@ -119,9 +119,9 @@ class CallAlarms:
         currency: str = "USD",
         kept: KeptAlarms | None = None,
     ) -> None:
-        """`tell` gets a `TrunkAlarm` whenever an alarm is raised or over, and a `CostAlarm` when one is raised; `today`
-        is the day, and what its calls have cost, in `currency`; `kept` has the alarms that were raised before the
-        start."""
+        """`tell` gets a `TrunkAlarm` whenever an alarm is raised or over, and a `CostAlarm` when the cost of the day
+        raises one. `today` returns the day, and what its calls have cost, in `currency`. `kept` has the alarms that
+        were raised before the start."""
         self._options = options
         self._today = today
         self._tell = tell
@@ -135,7 +135,7 @@ class CallAlarms:
         }
 
     def watch(self, event: Event) -> None:
-        """Follow the calls."""
+        """Take an event of a call."""
         match event:
             case CallBegan(call=call, trunk=trunk):
                 self._in_progress[call] = _CallInProgress(trunk)

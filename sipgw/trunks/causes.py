@@ -1,8 +1,7 @@
-"""Classifies the status of an unanswered call: a matter of the called person, or of the trunk. Sans-IO.
+"""Says whether the called person or the trunk is the cause that a call was not answered, by its status. Sans-IO.
 
-The Q.850 cause of a Reason header (RFC 3326 §2) takes precedence over the status: PBXs and carriers that map causes to
-statuses
-(RFC 3398 §7.2.4.1, §8.2.6.1) send 403 both for a person who declined and for a trunk that refuses.
+The Q.850 cause of a Reason header (RFC 3326 §2) takes precedence over the status. PBXs and carriers that map causes to
+statuses (RFC 3398 §7.2.4.1, §8.2.6.1) send 403 both for a person who declined and for a trunk that refuses.
 """
 
 from sipgw.sip.events import Ended
@@ -32,7 +31,8 @@ TRUNK = frozenset({34, 38, 41, 42, 43, 44, 47, 58})
 """Causes of a network that is full or out of order: the next trunk is tried. Causes in neither table, such as 16
 (normal clearing), 31 (unspecified) and 127 (interworking), say less than the status."""
 RANG_IN_VAIN = (603, 0)
-"""Status and cause of an Asterisk whose dialplan ends after the phone has rung in vain: nobody has declined."""
+"""Status and Q.850 cause of an Asterisk whose dialplan ends after the phone has rung without an answer: the person has
+not declined."""
 
 
 def elsewhere(ended: Ended) -> bool:

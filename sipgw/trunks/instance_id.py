@@ -12,8 +12,8 @@ log = structlog.get_logger()
 def instance_id(file: Path) -> uuid.UUID:
     """The UUID in `file`, which is made with mode 0600 if it is missing or spoilt.
 
-    Where it can be neither read nor written, the UUID is one for this run, and that is logged: a registrar that knows
-    flows then keeps the flow of the last run until it expires.
+    If the file cannot be read or written, the UUID is for this run only, which is logged. Then a registrar that
+    supports flows keeps the flow of the last run until it expires.
     """
     made = uuid.uuid4()
     try:
@@ -30,7 +30,7 @@ def _kept(file: Path) -> uuid.UUID | None:
     except FileNotFoundError:
         return None
     except ValueError:
-        log.warning("the instance id is spoilt, another takes its place", file=str(file))
+        log.warning("the instance id is damaged; a new one takes its place", file=str(file))
         return None
 
 

@@ -1,4 +1,4 @@
-"""Keeps raised alarms in a file beside the database: that they are over is told after a restart, too."""
+"""Keeps raised alarms in a file beside the database, so that their end is told after a restart, too."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -18,11 +18,11 @@ class RaisedAlarms(NamedTuple):
 
     faults: frozenset[Fault]
     latest: Sequence[frozenset[Fault]]
-    """Faults in the sound of each of its latest calls, the oldest first."""
+    """The faults of each of the latest calls of the trunk, the oldest call first."""
 
 
 class KeptAlarms:
-    """A file with the raised alarms. One that cannot be read or written is logged; then they end with the gateway."""
+    """A file with the raised alarms. If it cannot be read or written, that is logged, and they end with the gateway."""
 
     def __init__(self, file: Path, trunks: Collection[str]) -> None:
         """Only alarms of these `trunks` are restored, because other trunks have no calls any more."""
@@ -30,7 +30,7 @@ class KeptAlarms:
         self._trunks = trunks
 
     def read(self) -> dict[str, RaisedAlarms]:
-        """The alarms by trunk."""
+        """The raised alarms by trunk; empty if the file cannot be read."""
         try:
             content = self._file.read()
             kept = {} if content is None else json.loads(content.decode("utf-8"))
@@ -45,7 +45,7 @@ class KeptAlarms:
         return {trunk: one for trunk, one in found.items() if one.faults and one.latest}
 
     def write(self, raised: Mapping[str, RaisedAlarms]) -> None:
-        """Let the file have these."""
+        """Write the alarms `raised`, by trunk, into the file."""
         kept = {
             trunk: {"faults": sorted(one.faults), "latest": [sorted(call) for call in one.latest]}
             for trunk, one in raised.items()
@@ -58,5 +58,5 @@ class KeptAlarms:
 
 
 def _faults(names: Sequence[str]) -> frozenset[Fault]:
-    """The faults of those names; of others, which another release may have, nothing is known here."""
+    """The faults of these `names`, without names of another release that are not known here."""
     return frozenset(cast(Fault, name) for name in names if name in get_args(Fault))

@@ -16,25 +16,25 @@ from sipgw.trunks.causes import elsewhere
 LONGEST_WAIT = 5.0
 """Seconds that a call may wait for its turn under the trunk's calls per second; then the next trunk is tried."""
 PENALTY = 10.0
-"""Seconds in which a trunk that said 503 is tried last, unless it named another time."""
+"""Seconds in which a trunk that answered 503 is tried last, unless it named another time."""
 NO_TRUNK = "no trunk could take the call"
-"""Reason for a tenant: the others name trunks, and count the calls of all."""
+"""The reason that a tenant is told: the full reasons name trunks, and count the calls of all tenants."""
 NO_ROOM = "the gateway makes no more calls at this moment"
-"""Reason for a tenant: the others tell of the load and the costs of all."""
+"""The reason that a tenant is told: the full reasons tell the load and the costs of all tenants."""
 
 
 class NotDialled(Exception):  # noqa: N818  an outcome
-    """The call was not made; the message says why, for whoever runs the gateway: for others see `told`."""
+    """The call was not made; the message says why to the operator. A tenant gets the reason of `told`."""
 
     for_tenants = NO_TRUNK
 
     def told(self, tenant: str) -> str:
-        """The reason as `tenant` may know it; an empty one is the installation itself."""
+        """The reason as `tenant` may know it; an empty `tenant` is the installation itself."""
         return self.for_tenants if tenant else str(self)
 
     @classmethod
     def own(cls, reason: str, for_tenants: str = "") -> Self:
-        """A reason that concerns whoever asked; a tenant is told all of it, or `for_tenants`."""
+        """A refusal that concerns only the tenant who asked: it is told the whole `reason`, or `for_tenants`."""
         refusal = cls(reason)
         refusal.for_tenants = for_tenants or reason
         return refusal
@@ -62,7 +62,7 @@ class Attempt:
     """Seconds to wait before sending, so as to keep to the trunk's calls per second."""
 
     def to(self, number: str) -> "Attempt":
-        """The same call to `number`. Raises `NotDialled`."""
+        """This attempt with the target `number`. Raises `NotDialled`."""
         try:
             return replace(self, target=self.trunk.number_uri(number))
         except NumberError as error:
@@ -85,9 +85,9 @@ class RouteSelector:
         self._reachable = reachable
         self._resting: dict[str, float] = {}
         self._due: dict[str, float] = {}
-        """When the turn of the next call of each trunk is, and ..."""
+        """When the next call of each trunk may be sent, if all calls before it are sent in time."""
         self._sent: dict[str, float] = {}
-        """... when one may be sent after those that were: one that leaves late moves the ones after it."""
+        """When the next call of each trunk may be sent after those that were sent: a late call moves those after it."""
 
     def attempts(
         self, number: str, clock: Callable[[], float], *, only: str = "", caller_id: str = ""
@@ -123,7 +123,7 @@ class RouteSelector:
     def turn(self, trunk: TrunkOptions, now: float) -> float:
         """Seconds until one more call may be sent on a trunk. Raises `NotDialled`."""
         if self._calls[trunk.name] >= trunk.max_calls:
-            raise NotDialled(f"{trunk.name}: {trunk.max_calls} calls are up")
+            raise NotDialled(f"{trunk.name}: it has {trunk.max_calls} calls, its max_calls")
         wait = self._turn(trunk, now)
         if wait is None:
             raise NotDialled(f"{trunk.name}: more than {trunk.calls_per_second:g} calls a second")
@@ -144,11 +144,11 @@ class RouteSelector:
         return following
 
     def _doubtful(self, trunk: TrunkOptions, now: float) -> bool:
-        """Such a trunk is tried last, but not left out: its state may be outdated."""
+        """Whether `trunk` is tried last. It is not left out, because its state may be outdated."""
         return not self._reachable(trunk.name) or self._resting.get(trunk.name, 0.0) > now
 
     def sends(self, trunk: TrunkOptions, now: float) -> float:
-        """Count a call whose turn has come, and return 0; or the seconds that it has to wait still."""
+        """Count a call whose turn has come, and return 0; otherwise return the seconds that it still has to wait."""
         wait, after = _paced(trunk, self._sent, now)
         if not wait:
             self._sent[trunk.name] = after
@@ -164,7 +164,7 @@ class RouteSelector:
 
 
 def _paced(trunk: TrunkOptions, due: Mapping[str, float], now: float) -> tuple[float, float]:
-    """How long a call waits at `trunk.calls_per_second`, and what is due of the trunk after it."""
+    """Seconds that a call waits at `trunk.calls_per_second`, and the new time of the trunk in `due` after it."""
     gap, burst = 1 / trunk.calls_per_second, max(1.0, trunk.calls_per_second)
     at = max(due.get(trunk.name, now), now)
     return max(0.0, at - now - (burst - 1) * gap), at + gap

@@ -28,7 +28,7 @@ class TrunkCapacity(NamedTuple):
 
 
 def room_of(trunk: TrunkOptions) -> TrunkCapacity:
-    """The room that `max_calls` of a trunk gives."""
+    """How many calls the `max_calls` of a trunk allow."""
     reason = "all gateways together have as many calls of the trunk as its max_calls allow"  # its tenant reads it too
     return TrunkCapacity(f"trunk:{trunk.name}", trunk.max_calls, reason)
 

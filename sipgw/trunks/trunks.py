@@ -10,8 +10,8 @@ from sipgw.sip.uri import is_address
 LOCAL_TRUNK = TrunkOptions(name="local", mode="peer", networks=PRIVATE_NETWORKS)
 """The trunk of a gateway without configuration: softphones and PBXs on loopback and private networks."""
 KEPT = 24 * 3600.0
-"""Seconds for which calls from an address of a registrar are let in after its name has led there last: the DNS may tell
-some of the addresses at a time."""
+"""Seconds for which calls from an address of a registrar are admitted after its name has last led there. The DNS may
+tell only some of the addresses at a time."""
 
 
 class Trunks:
@@ -27,12 +27,13 @@ class Trunks:
                 self.allow(trunk, network)
 
     def allow(self, trunk: TrunkOptions, network: str) -> None:
-        """Let calls from `network` (an address or CIDR network) in through `trunk`."""
+        """Admit calls from `network` (an address or CIDR network) through `trunk`."""
         self._networks.add(network, trunk)
 
     def found(self, trunk: TrunkOptions, hosts: Collection[str], now: float) -> None:
-        """The name of the registrar of `trunk` leads to the addresses `hosts`: let calls from there in, and from others
-        no longer than `KEPT`. `now` is in seconds. Without an address all stays as it is, for the DNS may be down.
+        """Admit calls from `hosts`, the addresses to which the name of the registrar of `trunk` leads; from its earlier
+        addresses no longer than `KEPT`. `now` is in seconds. Without an address nothing changes, because the DNS may be
+        down.
         """
         for host in hosts:
             if self._networks.add(host, trunk) or (trunk.name, host) in self._led:  # else it is in its `networks`
@@ -45,14 +46,14 @@ class Trunks:
     def match(self, host: str, user: str = "") -> TrunkOptions | None:
         """The trunk that a request from `host` (an IP address) to `user` belongs to, or None for a stranger.
 
-        Where several are registered at one PBX it is that of the user who was called; else the first.
+        If several trunks are registered at one PBX, it is the trunk of the user who was called, or else the first.
         """
         found = self._networks.every(host)
         return next((trunk for trunk in found if user and trunk.user == user), found[0] if found else None)
 
     def serve(self, host: str, but: str = "") -> bool:
-        """Whether `host`, a name or an IP address, is a server of a trunk, as far as that is known; that named `but`
-        does not count. Of a private network any address may be a phone's, unless the trunk names it.
+        """Whether `host`, a name or an IP address, is a server of a trunk, as far as that is known. The trunk named
+        `but` does not count. In a private network any address may be that of a phone, unless a trunk names it.
         """
         others = [one for one in self.all if one.name != but]
         uris = (uri for one in others for uri in (one.domain_uri, one.registrar_uri, one.proxy_uri) if uri is not None)

@@ -40,7 +40,7 @@ class TrunkStatus:
     health_reason: str
     calls: int
     sound: tuple[BadCalls, ...] = ()
-    """How many of its latest calls had bad sound, by fault; empty before the first call."""
+    """How many of the latest calls of the trunk had a fault, by fault; empty before the first call."""
 
 
 class TrunkWatch:
@@ -65,7 +65,7 @@ class TrunkWatch:
         self._probes: dict[str, Probe] = {}
 
     def start(self, endpoint: Endpoint, group: asyncio.TaskGroup) -> None:
-        """Begin, as long as `endpoint` is open."""
+        """Begin to register and probe the trunks; this goes on as long as `endpoint` is open."""
         for trunk in self._trunks.all:
             if trunk.registrar_uri is not None:
                 there = trunk.proxy_uri or trunk.registrar_uri
@@ -81,7 +81,7 @@ class TrunkWatch:
         endpoint.unregister()
 
     def status(self) -> list[TrunkStatus]:
-        """How each trunk is."""
+        """The present state of each trunk."""
         found = []
         for trunk in self._trunks.all:
             registration, probe = self.registrations.get(trunk.name), self._probes.get(trunk.name)
@@ -133,7 +133,7 @@ class TrunkWatch:
         self._leases.want(trunk.name, changed)
 
     def _register(self, endpoint: Endpoint, group: asyncio.TaskGroup, trunk: TrunkOptions, registrar: Uri) -> None:
-        # The same after a restart (RFC 5626 §4.1), but another for each carrier: they need not know of each other.
+        # The same after a restart (RFC 5626 §4.1), but another for each carrier, so that carriers cannot compare them.
         instance = uuid.uuid5(self.instance, f"{trunk.name}.{endpoint.port}").urn
         options = RegistrationOptions(
             registrar, trunk.user, trunk.credentials, trunk.proxy_uri, int(trunk.expires), instance
@@ -142,7 +142,7 @@ class TrunkWatch:
 
         def changed() -> None:
             log.info("registration", trunk=trunk.name, state=registration.state.value, reason=registration.reason)
-            if registration.state is RegistrationState.REGISTERED:  # its name may lead elsewhere by now
+            if registration.state is RegistrationState.REGISTERED:  # the registrar's name may lead elsewhere by now
                 self._let_in(trunk, endpoint, group, trunk.proxy_uri or registrar)
 
         registration.changed = changed
@@ -154,4 +154,4 @@ class TrunkWatch:
             hosts = [peer.host for peer in await endpoint.locate(registrar)]
             self._trunks.found(trunk, hosts, asyncio.get_running_loop().time())
 
-        group.create_task(bounded(found(), None, "registrar not let in"))
+        group.create_task(bounded(found(), None, "calls from the registrar not admitted"))

@@ -260,7 +260,10 @@ def test_the_model_is_told_who_there_is_and_for_what(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("tenants", "reason"),
-    [((), "carrier: 1 calls are up"), ((TenantOptions("acme", ("agent",)),), "no trunk could take the call")],
+    [
+        ((), "carrier: it has 1 calls, its max_calls"),
+        ((TenantOptions("acme", ("agent",)),), "no trunk could take the call"),
+    ],
 )
 def test_a_trunk_that_is_full_takes_nobody(tmp_path: Path, tenants: tuple[TenantOptions, ...], reason: str) -> None:
     """A tenant is not told its name."""

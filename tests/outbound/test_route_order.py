@@ -161,7 +161,7 @@ def test_the_next_trunk_has_its_turn_when_it_is_tried() -> None:
 def test_a_full_trunk_is_passed_over() -> None:
     calls = Counter({"one": 2})
     assert order(RouteSelector([trunk("one", max_calls=2), trunk("two")], calls)) == ["two"]
-    with pytest.raises(NotDialled, match="one: 2 calls are up"):
+    with pytest.raises(NotDialled, match="one: it has 2 calls, its max_calls"):
         order(RouteSelector([trunk("one", max_calls=2)], calls))
 
 
