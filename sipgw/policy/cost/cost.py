@@ -20,7 +20,7 @@ NOTHING = SpentToday()
 FRESH = 1.0
 """Seconds for which the sum of a day is cached."""
 LONGEST = timedelta(days=1)
-"""How long before midnight calls are looked for that went on after it."""
+"""Calls that went on after midnight are looked for if they began at most this long before midnight."""
 FREE = "local"
 """The product of the embedded models, which run on this machine."""
 
@@ -35,7 +35,7 @@ class FurtherLeg:
     ended: datetime | None = None
 
     def seconds(self, now: datetime) -> float:
-        """How long it has lasted."""
+        """How long the leg has lasted, in seconds."""
         return max(0.0, ((self.ended or now) - self.answered).total_seconds())
 
 
@@ -46,7 +46,7 @@ class Bill:
     prices: PriceTable
     direction: str
     number: str
-    """Of the person at the other end."""
+    """The number of the person at the other end."""
     began: datetime
     trunk: str = ""
     answered: datetime | None = None
@@ -57,9 +57,9 @@ class Bill:
     tenant: str = ""
     """Tenant that pays it; empty: the installation itself."""
     of_call: bool = True
-    """Whether it is that of a call, and not of work after one."""
+    """Whether this is the bill of a call, and not of work after a call."""
     told: Callable[[Used], None] | None = None
-    """Further callback for usage."""
+    """Also takes each report that `used` takes."""
     _own: FurtherLeg | None = None
     """The present leg of the call, if it is no longer the first."""
     _amounts: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
@@ -67,20 +67,20 @@ class Bill:
     """The cost of `_amounts`; None after a change. The pages ask for the cost of each call every second."""
 
     def used(self, report: Used) -> None:
-        """Something of a provider was used."""
+        """Add what was used of a provider."""
         self._amounts[(report.part, report.name, report.unit)] += report.amount
         self._products = None
         if self.told:
             self.told(report)
 
     def leg(self, trunk: str, number: str, now: datetime) -> FurtherLeg:
-        """Another leg was answered, by `number` through `trunk`."""
+        """Add a further leg, which `number` has answered through `trunk`."""
         made = FurtherLeg(trunk, number, now)
         self.further.append(made)
         return made
 
     def goes_on(self, leg: FurtherLeg, now: datetime) -> None:
-        """The call goes on with `leg`; its former leg is over."""
+        """Note that the call goes on with `leg`, and that its former leg is over."""
         if self._own is None:
             self.left = now
         else:
@@ -88,7 +88,7 @@ class Bill:
         self._own, leg.ended = leg, None
 
     def seconds(self, now: datetime) -> float:
-        """How long it has lasted since it was answered."""
+        """How long the call has lasted since it was answered, in seconds; 0 before."""
         return max(0.0, ((self.ended or now) - self.answered).total_seconds()) if self.answered else 0.0
 
     def cost(self, now: datetime) -> "Cost":
@@ -151,7 +151,7 @@ class Cost:
     """The cost of a call, in the currency of the prices."""
 
     total: float
-    """Of what there is a price for."""
+    """The cost of all products that have a price."""
     parts: dict[Part, float]
     unpriced: tuple[str, ...] = ()
     """Used products without a price."""
@@ -163,14 +163,14 @@ class Cost:
     use it."""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """This cost as values for JSON."""
         parts: dict[str, Any] = {name: round(amount, 6) for name, amount in self.parts.items()}
         named = {"unpriced": list(self.unpriced), "estimated": list(self.estimated), "most": round(self.most, 6)}
         return {"total": round(self.total, 6), **parts, **named, "used": self.used}
 
 
 def increased(costs: dict[str, Any] | None, more: Cost) -> dict[str, Any]:
-    """The costs of a record, as `Cost.as_dict` made them, and `more`, which came after the call."""
+    """The costs of a record, as `Cost.as_dict` made them, increased by `more`, which came after the call."""
     before, added = costs or {}, more.as_dict()
     lists = {name: sorted({*before.get(name, ()), *added[name]}) for name in ("unpriced", "estimated")}
     used = before.get("used", {})
@@ -190,7 +190,7 @@ class Expenses:
         earlier: Mapping[str, SpentToday] | None = None,
         told: Callable[[Used], None] | None = None,
     ) -> None:
-        """`earlier` are the sums of today before the start of this process. `told` is told whatever is used."""
+        """`earlier` are the sums of today before the start of this process. `told` takes each report of use."""
         self.prices = prices
         self._told = told
         self._now = now
@@ -202,8 +202,8 @@ class Expenses:
         self._spent: tuple[datetime, dict[str, SpentToday]] | None = None
 
     def open(self, whose: Hashable, bill: Bill) -> Bill:
-        """A call has begun, or work that is no call. `whose` is the identity of the call; of other work never a text,
-        because the caller can choose any text as Call-ID."""
+        """Open the bill of a call, or of work that is no call. `whose` is the identity of the call. For other work
+        `whose` is never a text, because the caller can choose any text as Call-ID."""
         self._open[whose], bill.told, self._spent = bill, self._told, None
         return bill
 
@@ -252,7 +252,7 @@ class Expenses:
 
 
 def _with(sums: Mapping[str, SpentToday], bills: Iterable[Bill], now: datetime) -> dict[str, SpentToday]:
-    """The sums with those bills."""
+    """`sums` increased by `bills`, as they are at the time `now`."""
     found = dict(sums)
     for bill in bills:
         spent = SpentToday(bill.seconds(now) / 60, bill.cost(now).most)
@@ -262,8 +262,9 @@ def _with(sums: Mapping[str, SpentToday], bills: Iterable[Bill], now: datetime) 
 
 
 async def spent_since_midnight(store: Store, now: datetime) -> dict[str, SpentToday]:
-    """The minutes and money of today's ended calls, from their records, and of what was paid for beside them: of all
-    (""), and of each tenant. A call that ended today counts whole, as in `Expenses`, also if it began before midnight.
+    """The minutes and money of today's ended calls, from their records, and of work that was paid for beside them: of
+    all (""), and of each tenant. A call that ended today counts completely, even if it began before midnight, as in
+    `Expenses`.
     """
     begun = midnight(now)
     columns = (CallRecord.tenant, CallRecord.answered, CallRecord.ended, CallRecord.cost, CallRecord.costs)
@@ -289,7 +290,7 @@ async def expenses_of_today(
 
 
 async def paid(store: Store, what: str, cost: Cost, now: datetime, row: int | None = None) -> int:
-    """Write down what work outside of calls has cost, in its `row` if it has one; it counts for the day. Returns its
+    """Store what work outside of calls has cost, in its `row` if it has one; the cost counts for the day. Returns the
     row.
     """
     async with store.write() as session:

@@ -16,15 +16,15 @@ return redis.call('HGETALL', KEYS[1])
 
 
 class SharedSpent:
-    """The sums of the day. While Redis is away, and after it has lost its data: the present sums of this gateway, and
-    the last known sums of the others."""
+    """The sums of the day over all gateways. While Redis is away, and after it has lost its data, these are the present
+    sums of this gateway and the last known sums of the others."""
 
     def __init__(self, own: Expenses, cluster: Cluster | None) -> None:
         self._own = own
         self._day = ""
         self._others: dict[str, dict[str, SpentToday]] = {}
-        """By tenant, what each other process has taken on that day. One that has ended does not tell it again, so what
-        Redis forgets stays here."""
+        """For each other process, the sums of its tenants on that day. A process that has ended does not tell its sums
+        again, so sums that Redis forgets stay here."""
         if cluster is not None:
             cluster.parts.append(lambda: self._beat(cluster))
 

@@ -36,7 +36,7 @@ def free(taken: Iterable[str]) -> tuple[PriceOptions, ...]:
 
 
 def bound(part: Part, unit: Unit) -> PriceOptions:
-    """The price that caps count for what has none."""
+    """The price that caps use for a product without a price."""
     price, per = BOUNDS.get((part, unit), _UNHEARD_OF)
     return PriceOptions(part, "*", unit, price, per)
 
@@ -73,7 +73,7 @@ class PriceTable:
     def of(
         self, part: Part, name: str, unit: Unit, at: datetime, direction: str = "", number: str = ""
     ) -> PriceOptions | None:
-        """The price that holds; None if there is none."""
+        """The price that is valid on the day of `at`; None if there is none."""
         key = (part, name, unit, at.date(), direction, number)
         if key not in self._found:
             self._found[key] = self._look_up(key)

@@ -29,7 +29,7 @@ class TenantLimits:
         """When the next call out of each tenant is due."""
 
     async def admit(self, call: str, tenant: str, tenants: Sequence[TenantOptions]) -> Declined | None:
-        """None if the call of `tenant` is accepted: then it counts until `over`."""
+        """Why the call of `tenant` is declined, or None if it is accepted: then it counts until `over`."""
         options = _options(tenant, tenants)
         bounds = [SlotLimit(f"tenant:{tenant}", options.max_calls)] if options and options.max_calls else []
         if options and await self._slots.take(call, bounds):
@@ -40,7 +40,7 @@ class TenantLimits:
         return declined
 
     async def over(self, call: str) -> None:
-        """A call is over, whether it was admitted or not."""
+        """Note that a call is over, whether it was admitted or not."""
         await self._slots.give(call)
 
     def refusal(self, tenant: str, tenants: Sequence[TenantOptions]) -> Declined | None:
@@ -51,8 +51,8 @@ class TenantLimits:
         return self.budget(tenant, tenants)
 
     def turn(self, tenant: str, calls_per_second: float, now: float) -> Declined | None:
-        """None if `tenant` may make one more call out on a trunk with `calls_per_second`: then it counts. `now` is in
-        seconds."""
+        """Why `tenant` may not make one more call out on a trunk with `calls_per_second`, or None: then the call
+        counts. `now` is in seconds."""
         pace = pace_of_tenant(calls_per_second)
         due = max(self._due.get(tenant, now), now)
         if due - now > BURST:

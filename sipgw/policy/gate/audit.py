@@ -1,6 +1,6 @@
-"""The audit of calls out: one line of JSON for every decision, in a file for each month that only grows.
+"""The audit of calls out: one line of JSON for every decision. Each month has a file, which only grows.
 
-The caps are counted from it: before a decision, the lines of other processes and of earlier runs are read. One thread
+The caps count these lines: before a decision, the lines of other processes and of earlier runs are read. One thread
 waits for the disk, so that no call does.
 """
 
@@ -47,7 +47,7 @@ class Audit:
         self._file = -1
         self._name = ""
         self._read: dict[str, int] = {}
-        """How far each file has been taken in."""
+        """How many bytes of each file were read."""
         self._turns = asyncio.Lock()
 
     def open(self, now: datetime) -> None:
@@ -74,8 +74,8 @@ class Audit:
 
     @contextlib.asynccontextmanager
     async def turn(self, now: datetime) -> AsyncIterator[Callable[[Line], None]]:
-        """Hold the lock for one decision, after all lines were read. Yields the function that takes the next line,
-        which the end of the block writes.
+        """Hold the lock for one decision, after all lines were read. Yields the function that takes the line of the
+        decision; the line is written at the end of the block.
 
         Raises `AuditError`.
         """
@@ -131,8 +131,8 @@ class Audit:
             self._file, self._name = file, name
 
     def _catch_up(self) -> tuple[list[bytes], int]:
-        """The lines that others have written, and the position after them. It changes nothing: if nobody waits for the
-        result any more, the next decision reads the same lines.
+        """The lines that others have written, and the position after them. The position is not kept here: if nobody
+        waits for the result any more, the next decision reads the same lines.
         """
         found = list[bytes]()
         read = self._read.get(self._name, 0)
@@ -157,7 +157,7 @@ class Audit:
         self._read[self._name] = read
 
     def _write(self, line: Line) -> int:
-        """Write it; returns its bytes."""
+        """Write `line`; returns its length in bytes. Raises `AuditError` if the disk is full."""
         data = json.dumps(line, ensure_ascii=False).encode() + b"\n"
         if os.write(self._file, data) != len(data):
             raise AuditError(f"the audit {self.folder} cannot be written: the disk is full")
@@ -202,7 +202,7 @@ def mask(folder: Path, numbers: Collection[str]) -> int:
 
 
 def masker(folder: Path) -> Callable[[str], int]:
-    """Masks a number, however it is written, as `mask` does; it waits for a decision that is being written."""
+    """A function that masks all spellings of a number, see `mask`; it waits for a decision that is being written."""
     return lambda number: mask(folder, spellings(number))
 
 
@@ -220,7 +220,7 @@ TAIL = 256 * 1024
 
 
 def latest(folder: Path, most: int) -> list[Line]:
-    """The latest decisions, newest first, at most so many; none if nothing can be read."""
+    """The latest decisions, newest first, at most `most`; empty if nothing can be read."""
     found: list[Line] = []
     with contextlib.suppress(OSError):
         file = max(folder.glob("gate-*.jsonl"), default=None)

@@ -1,4 +1,4 @@
-"""How often people are called: counts of the calls that were let out within the last day and week. Sans-IO."""
+"""How often people are called: counts of the calls that were permitted within the last day and week. Sans-IO."""
 
 import itertools
 from collections import Counter, deque
@@ -10,7 +10,7 @@ from sipgw.policy.gate.rules import GateRefusal
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 SLACK = timedelta(minutes=5)
-"""Seconds by which the clock may be set back, as time servers do, before the gate distrusts it."""
+"""How far the clock may be set back, as time servers do, before the gate distrusts it."""
 
 
 class Caps:
@@ -20,12 +20,12 @@ class Caps:
         self._calls: deque[tuple[datetime, str]] = deque()
         self._today: deque[tuple[datetime, str]] = deque()
         self._of = Counter[str]()
-        """How many of today each tenant made."""
+        """How many calls of the last day each tenant made."""
         self._numbers: dict[str, deque[datetime]] = {}
         self._latest: datetime | None = None
 
     def note(self, number: str, at: datetime, tenant: str) -> None:
-        """A call of `tenant` (empty: the operator) was let out."""
+        """Count a call of `tenant` (empty: the operator) that was permitted."""
         self._calls.append((at, number))
         self._today.append((at, tenant))
         self._of[tenant] += 1
@@ -33,13 +33,13 @@ class Caps:
         self.seen(at)
 
     def seen(self, at: datetime) -> None:
-        """Note the time of a decision: the present is not earlier."""
+        """Note the time of a decision. A later decision at an earlier time shows that the clock is wrong."""
         if self._latest is None or at > self._latest:
             self._latest = at
 
     def refusal(self, number: str, options: GateOptions, now: datetime, tenant: str) -> GateRefusal | None:
         """The reason why `tenant` (empty: the operator) must not call `number` again, or None. A tenant may use half
-        of the day's calls that the others leave: so some are always left for the next.
+        of the day's calls that the others leave, so some are always left for another tenant.
         """
         if self._latest is not None and now < self._latest - SLACK:
             return GateRefusal(
@@ -69,7 +69,8 @@ class Caps:
         return None
 
     def _room(self, tenant: str, over: int) -> datetime:
-        """The time of today's call whose end leaves room for `tenant`: each of its own leaves it two places."""
+        """The time of the call that leaves room for `tenant` when it is a day old. A call of `tenant` itself leaves two
+        places."""
         places = itertools.accumulate(2 if tenant and whose == tenant else 1 for _, whose in self._today)
         return next(at for (at, _), left in zip(self._today, places, strict=True) if left > over)
 

@@ -38,7 +38,7 @@ class DoNotCall(Base):
 
     __tablename__ = "do_not_call"
     number: Mapped[str] = mapped_column(String(16), primary_key=True)
-    """E.164."""
+    """The number in E.164."""
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     source: Mapped[str] = mapped_column(String(16))
     """The source of the entry: see `Source`."""
@@ -84,7 +84,7 @@ class OwnList:
             return None if row is None else DncEntry(*row)
 
     async def find_all(self, numbers: Sequence[str]) -> dict[str, DncEntry]:
-        """The entries of those of these E.164 numbers that have one. Raises `SQLAlchemyError`."""
+        """The entries of those E.164 `numbers` that are on the list, by number. Raises `SQLAlchemyError`."""
         found = list[DncEntry]()
         async with self._store.read() as session:
             for start in range(0, len(numbers), CHUNK):
@@ -97,7 +97,7 @@ class OwnList:
         return await self.add_all([number], source, call, note) == 1
 
     async def add_all(self, numbers: Sequence[str], source: Source, call: str = "", note: str = "") -> int:
-        """Put many on the list, all or none; returns how many were not there yet. Earlier entries stay as they are."""
+        """Put E.164 `numbers` on the list, all or none; returns how many were not there yet. Earlier entries stay."""
         added, now = 0, datetime.now(UTC)
         async with self._store.write() as session:
             for start in range(0, len(numbers), CHUNK):
@@ -127,13 +127,13 @@ class OwnList:
             return [DncEntry(*row) for row in await session.execute(query)]
 
     async def count(self) -> int:
-        """How many there are."""
+        """How many numbers are on the list."""
         async with self._store.read() as session:
             return await session.scalar(select(func.count()).select_from(DoNotCall)) or 0
 
 
 def _in_file(path: str, number: str) -> DncEntry | None:
-    """See `OwnList.find`. The file is opened each time, for SQLite would go on with a deleted one."""
+    """See `OwnList.find`. The file is opened each time, because SQLite would go on reading a deleted file."""
     uri = f"file:{quote(str(Path(path).resolve()))}?mode=ro"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0.05, isolation_level=None)) as file:
         row = file.execute(_IN_FILE, (number,)).fetchone()
@@ -167,7 +167,7 @@ class _File:
         return (seen.st_mtime_ns, seen.st_size)
 
     def read(self) -> tuple[NumberSet, str]:
-        """Its numbers, or what is wrong."""
+        """The numbers of the file, and what is wrong with it; the text is empty if nothing is."""
         try:
             with opened(self.path) as file:
                 found = number_set.parse(iter(lambda: file.readline(LINE), ""), self.country)

@@ -1,7 +1,7 @@
 """Emergency numbers in front of the SIP stack: judges each URI that an INVITE or REFER is about to be sent with.
 
 The rules of the gate judge numbers before a call is routed. This check sees what is left after routing, number formats,
-redirections and transfers, so a call that passes no rule of the gate passes this one.
+redirections and transfers. So it judges also a call that no rule of the gate has judged.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class EmergencyGuard:
-    """Knows the countries of the trunks, and the phones that are registered here."""
+    """Refuses targets that reach an emergency number in the country of their trunk, except phones registered here."""
 
     def __init__(self, trunks: Trunks, gates: Callable[[], Sequence[GateOptions]], registrar: Registrar) -> None:
         """`gates` gives the options of all gates, as they are now."""
@@ -29,7 +29,8 @@ class EmergencyGuard:
         self._registrar = registrar
 
     def refusal(self, target: Uri, now: float) -> str:
-        """Why `target` is not called; empty if it may be. A phone that is registered at the time `now` has any name."""
+        """Why `target` is not called; empty if it may be called. A phone that is registered at the time `now` may have
+        any name."""
         written = target.user or (target.host if target.host.isdigit() else "")
         sent = written if target.scheme in ("sip", "sips", "tel") else str(target)
         trunks = self._trunks_of(target)

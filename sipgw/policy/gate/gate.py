@@ -38,7 +38,7 @@ log = structlog.get_logger()
 __all__ = ["Gate", "GateOptions", "GateRefusal", "GateRequest", "Permit"]
 
 SOON, LONGEST = timedelta(minutes=1), timedelta(hours=1)
-"""Seconds until a gate that could not do its work is asked again: the first and the longest pause."""
+"""The first and the longest pause until a gate that could not do its work is asked again."""
 
 
 def _utc() -> datetime:
@@ -47,15 +47,15 @@ def _utc() -> datetime:
 
 MANY = Pool("dry runs of calls out", workers=1, waiting=8)
 HOOK_LIMIT = 2.0
-"""Seconds that the hook may take: the person who is waited for in a transfer waits, too."""
+"""Seconds that the hook may take: during a transfer, people wait for it."""
 
 
 class Gate:
     """Judges every dial. Use it as an async context manager.
 
-    `options` gives those of each agent by name, ``""`` those of everybody else; it is asked anew for every dial, so
-    what was reloaded holds. `audit` is the folder of the audit unless they name another. Raises `gate_hook.HookError`
-    for a hook that cannot be used.
+    `options` gives the options of each agent by name, and those of everybody else as ``""``. It is called for every
+    dial, so reloaded options count at once. `audit` is the folder of the audit, unless the options name another. Raises
+    `hook.HookError` for a hook that cannot be used.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class Gate:
         shared: Store | None = None,
         people: Collection[str] = (),
     ) -> None:
-        """`shared` is a PostgreSQL database, by which all its gateways count together. `people` are the numbers of
-        those whom callers are transferred to: only their numbers are judged as transfers.
+        """`shared` is a PostgreSQL database, in which all its gateways count together. `people` are the numbers of the
+        people to whom callers are transferred: only their numbers are judged as transfers.
         """
         self.own = own
         self._options = options
@@ -86,7 +86,7 @@ class Gate:
         self._database = SharedCounts(shared, self._caps.note) if shared else None
         self._audit = Audit(Path(default.audit) if default.audit else audit, self._take)
         self._unable: dict[tuple[str, str], tuple[datetime, datetime]] = {}
-        """From when to when which rule could not do its work, for the agent named first."""
+        """By agent and rule: since when the rule could not do its work, and when it last could not."""
 
     async def __aenter__(self) -> Self:
         """Read lists and audit. Raises `audit.AuditError`."""
@@ -132,8 +132,8 @@ class Gate:
         return verdict
 
     async def judge(self, dial: GateRequest, *, later: bool = False) -> Permit | GateRefusal:
-        """The present decision of `permit`, without counting, auditing or hooks. With `later`, only refusals that no
-        waiting changes count.
+        """The present decision of `permit`, without counting, auditing or hooks. With `later`, only those refusals
+        count that would be the same at a later time.
         """
         now = self._now()
         judged = await self._judged(dial, now, ask=False, later=later)
@@ -196,7 +196,7 @@ class Gate:
     async def _judged(
         self, dial: GateRequest, now: datetime, *, ask: bool = True, later: bool = False
     ) -> GateCase | GateRefusal:
-        """Everything but the caps."""
+        """Judge a dial by everything except the caps."""
         try:
             held = self._options()
             case = _first(dial, held, self._trunks, now)
@@ -205,7 +205,7 @@ class Gate:
             if dial.purpose == "transfer":
                 if self._is_ours(case):
                     return case._replace(ours=True)
-                # Who has named another number, e.g. a trunk by a 302, has neither the purpose nor the consent for it.
+                # Another side has named the number, e.g. a trunk by a 302: purpose and consent are not for this number.
                 case = case._replace(dial=dial._replace(consent=None))
             found = await self._listed(case.number, held) or refusal(case, AFTER_LISTS, later=later)
             if found is None and ask and (hook := self._hook(case.options)) is not None:
@@ -257,7 +257,7 @@ class Gate:
     def _counting(
         self, judged: GateCase | GateRefusal, now: datetime
     ) -> AbstractAsyncContextManager[Callable[[str, str], None]]:
-        """The lock under which a call is counted; if only this machine counts, the audit's."""
+        """The lock under which a call is counted; if only this machine counts, the lock of the audit is enough."""
         if self._database is None or isinstance(judged, GateRefusal) or judged.parsed is None:
             return contextlib.nullcontext(lambda number, tenant: None)
         return self._database.turn(now)

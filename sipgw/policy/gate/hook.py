@@ -25,7 +25,7 @@ class HookError(OperatorError):
 
 
 class Hook:
-    """The function of a file. Raises `HookError`."""
+    """The function `may_call` of a Python file. Raises `HookError`."""
 
     def __init__(self, path: Path, limit: float) -> None:
         spec = importlib.util.spec_from_file_location(f"sipgw_gate_{path.stem}", path)
@@ -43,7 +43,7 @@ class Hook:
         self._function, self._limit, self._path = function, limit, path
 
     async def refusal(self, dial: GateRequest) -> GateRefusal | None:
-        """None if the hook permits the call; only True permits it."""
+        """Why the hook does not permit the call, or None if it does. Only the value True permits a call."""
         try:
             async with asyncio.timeout(self._limit):
                 if inspect.iscoroutinefunction(self._function):

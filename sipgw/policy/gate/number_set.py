@@ -9,7 +9,7 @@ from itertools import islice
 from sipgw.config.numbers import NumberError, e164, is_plain
 
 MOST = 20_000_000
-"""Numbers of one file."""
+"""The most numbers of one file."""
 TOLD = 20
 """Broken lines that are named."""
 NANP = ("US", "CA")
@@ -29,12 +29,12 @@ class NumberSet:
     broken: tuple[str, ...] = ()
     """The first unreadable values, with their lines."""
     unread: int = 0
-    """How many lines those are."""
+    """How many lines cannot be read."""
     lines: int = 0
-    """How many there were in all, without remarks."""
+    """How many lines there are in all, without empty lines, remarks and the names of columns."""
 
     def __contains__(self, number: str) -> bool:
-        """Whether an E.164 number is in it."""
+        """Whether an E.164 number is in the set."""
         wanted = int(number[1:])
         at = bisect_left(self.numbers, wanted)
         return at < len(self.numbers) and self.numbers[at] == wanted

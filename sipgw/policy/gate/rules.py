@@ -41,8 +41,8 @@ class GateRequest(NamedTuple):
     caller_id: str = ""
     """The requested caller ID; the trunk decides."""
     counted: frozenset[str] = frozenset()
-    """The numbers that were permitted in this call before, on a trunk that failed or led on: the caps have counted
-    them."""
+    """The numbers that were permitted in this call before, on a trunk that failed or redirected the call: the caps have
+    counted them."""
     tenant: str = ""
     """Tenant whose call it is: see `GateRefusal.told` and `sipgw.policy.gate.caps.Caps.refusal`."""
 
@@ -65,8 +65,8 @@ class GateRefusal(NamedTuple):
     """Whether the only reason is that the gate could not do its work."""
 
     def told(self, tenant: str) -> str:
-        """The reason as the records of `tenant` have it: lists, counts and faults are of all, so only their kind is
-        told. The audit has the reason itself."""
+        """The reason as the records of `tenant` have it. Lists, counts and faults concern all tenants, so only their
+        kind is told. The audit has the full reason."""
         return self.reason if not tenant or self.rule in OF_THE_NUMBER else FOR_TENANTS.get(self.rule, NOT_NOW)
 
 
@@ -81,7 +81,7 @@ FOR_TENANTS = {
     "cap_day": "as many calls were made today as may be",
     "hook": "a rule of the installation does not let the number be called",
 }
-"""Words for tenants instead of the reason of the other rules."""
+"""The reasons that tenants are told for the other rules."""
 NOT_NOW = "the installation cannot judge the call now"
 
 
@@ -91,17 +91,17 @@ class GateCase(NamedTuple):
     dial: GateRequest
     options: GateOptions
     number: str
-    """E.164, or the extension."""
+    """The number in E.164, or the extension."""
     country: str
     parsed: Any
-    """By `phonenumbers`; None for an extension."""
+    """The number as `phonenumbers` has parsed it; None for an extension."""
     home: str
     """The trunk's country; empty if it has none."""
     caller_id: str
     """The caller ID for the called person."""
     now: datetime
     ours: bool = False
-    """Whether it is a transfer to a person of the configuration: whoever that is has been asked by the operator."""
+    """Whether the dial is a transfer to a person of the configuration, whom the operator has asked."""
 
 
 NEVER_CALLED = "a gateway makes no emergency calls, and no option allows them"
@@ -175,7 +175,7 @@ def window(case: GateCase) -> GateRefusal | None:
     zones = [zone_named(name) for name in names]
     known = [zone for zone in zones if zone is not None]
     if not known or len(known) < len(zones) or "Etc/Unknown" in names:
-        return GateRefusal("window", f"nobody knows what time it is where {case.number} is, so it is not called")
+        return GateRefusal("window", f"the local time of {case.number} is not known, so it is not called")
     options = case.options
     hours = Hours.of(options.windows, options.holidays, case.country)
     closed = hours.closed(case.now, known)
@@ -209,12 +209,12 @@ def consent(case: GateCase) -> GateRefusal | None:
 
 
 def _is_meant(campaign: str, pattern: str) -> bool:
-    """Whether a pattern fits a campaign; the tenant before the name of one does not take it out."""
+    """Whether `pattern` fits the name of a campaign, with or without its tenant (``tenant/name``)."""
     return fnmatchcase(campaign, pattern) or fnmatchcase(campaign.rpartition("/")[2], pattern)
 
 
 def india(case: GateCase) -> GateRefusal | None:
-    """Promotional calls to India: registered, and shown as the 140 series; other calls never as that series.
+    """Promotional calls to India must be registered and show a number of the 140 series; other calls must not show one.
 
     TRAI's Telecom Commercial Communications Customer Preference Regulations, 2018; the 1600 series is for service and
     transactional calls of banks, insurers and the government (DoT's memorandum of 28 May 2024).
@@ -251,6 +251,6 @@ AFTER_LISTS: tuple[Rule, ...] = (window, consent, india)
 
 
 def refusal(case: GateCase, rules: tuple[Rule, ...], *, later: bool = False) -> GateRefusal | None:
-    """The first refusal of `rules`; with `later`, the first that no waiting changes."""
+    """The first refusal of `rules`; with `later`, the first that would be the same at a later time."""
     said = (found for rule in rules if (found := rule(case)) is not None)
     return next((found for found in said if not (later and found.again)), None)

@@ -18,7 +18,7 @@ LIMIT = 2.0
 LOCK = 0x51B6D1A
 """Number of the lock that lets one gateway at a time decide."""
 TIDY = timedelta(hours=1)
-"""Seconds between two deletions of counts that no cap uses any more."""
+"""The time between two deletions of counts that no cap uses any more."""
 
 
 class CountedCall(Base):
@@ -26,7 +26,7 @@ class CountedCall(Base):
 
     __tablename__ = "dials"
     id: Mapped[int] = mapped_column(primary_key=True)
-    """In the order of the decisions."""
+    """The number of the row, in the order of the decisions."""
     number: Mapped[str] = mapped_column(String(64), index=True)
     at: Mapped[float] = mapped_column(Float, index=True)
     """Seconds since 1970."""
@@ -35,7 +35,8 @@ class CountedCall(Base):
 
 
 class SharedCounts:
-    """`take` gets the calls that other gateways permitted; they get the calls of this one."""
+    """The permitted calls of all gateways. `take` gets the number, time and tenant of each, also of those of this
+    gateway."""
 
     def __init__(self, store: Store, take: Callable[[str, datetime, str], None]) -> None:
         self._store = store
@@ -46,7 +47,7 @@ class SharedCounts:
     @contextlib.asynccontextmanager
     async def turn(self, now: datetime) -> AsyncIterator[Callable[[str, str], None]]:
         """Hold the lock for one decision, after all earlier calls were read. Yields the function that counts a
-        number, called by a tenant. The count is stored at the end without an error. Raises `SQLAlchemyError` or
+        number, called by a tenant. The count is stored if the block ends without an error. Raises `SQLAlchemyError` or
         `TimeoutError`.
         """
         counted = dict[str, str]()

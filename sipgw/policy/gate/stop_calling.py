@@ -14,7 +14,7 @@ from sipgw.policy.gate.dnc import OwnList
 
 NAME = "stop_calling"
 MOST_TOLD = 2
-"""Numbers that callers may tell in one call: theirs, and one more if it was misheard. Nobody checks whose they are."""
+"""Numbers that callers may tell in one call: theirs, and one more if it was misheard. Their owners are not checked."""
 
 
 def stop_tools(
@@ -87,5 +87,5 @@ def _of_unknown(keep: Callable[[str], Awaitable[dict[str, Any]]]) -> Tool:
 
 
 def stop_keys(key: str) -> Mapping[str, str]:
-    """The tool of the key ``[gate] stop_key``."""
+    """The tool that each key runs: `stop_calling` for `key` (``[gate] stop_key``), none if `key` is empty."""
     return {key: NAME} if key else {}

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sipgw.config.gate import WindowOptions
 
 LOOK_AHEAD = 62
-"""Days in which the next opening is looked for: a number without one is given up, and holidays may be weeks."""
+"""Days in which the next opening is looked for, because holidays may last weeks. A number without one is given up."""
 
 
 def _is_holiday(day: date, country: str, holidays: Sequence[str]) -> bool:
@@ -19,7 +19,7 @@ def _is_holiday(day: date, country: str, holidays: Sequence[str]) -> bool:
 
 @dataclass(frozen=True)
 class Hours:
-    """The windows that hold for the numbers of one country, and its holidays."""
+    """The windows that apply to the numbers of one country, and its holidays."""
 
     windows: tuple[WindowOptions, ...]
     holidays: tuple[str, ...]
@@ -57,7 +57,7 @@ class Hours:
 
 
 def _begins(window: WindowOptions, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
-    """When `window` begins in `zone`, from the day of `now` on, if all days have it."""
+    """When `window` begins in `zone` on each day from `now` on, as if it applied to all days of the week."""
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     for day in range(LOOK_AHEAD):
         local = midnight + timedelta(days=day, minutes=window.span.begin)

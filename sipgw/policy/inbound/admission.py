@@ -25,7 +25,7 @@ from sipgw.trunks.trunks import LOCAL_TRUNK, Trunks
 log = structlog.get_logger()
 
 DROP = Refusal(0)
-"""Turn away without an answer."""
+"""Refuses a request without an answer."""
 BUSY = Refusal(503, headers=(("Retry-After", "5"),))
 """503, not 486: carriers then try their next destination."""
 LOCKED_OUT = "too many wrong passwords from this address: it gets no answer for a while"
@@ -83,12 +83,12 @@ class Admission:
         return address in self._proven or address in self._met
 
     def met(self, host: str) -> None:
-        """We have sent a request to `host`: its messages are admitted also during a flood of strangers."""
+        """Note that we have sent a request to `host`: its messages are read even during a flood of strangers."""
         if is_address(host):
             _remember(self._met, host)
 
     def judge(self, request: Request, source: Peer, now: float) -> Refusal | None:
-        """None to let a request outside a dialog in."""
+        """How a request outside a dialog is refused, or None to admit it."""
         trunk = self.trunks.match(source.host, request.uri.user)
         by_network = trunk is not None and trunk.proof == "network"
         if not by_network or (request.method == "REGISTER" and self._accounts):
@@ -131,7 +131,7 @@ class Admission:
         return BUSY
 
     def note(self, trunk: TrunkOptions, refused: RefusalEntry) -> None:
-        """Tell of a call that is refused."""
+        """Record and log a call that is refused."""
         self.refusals.note(trunk.name, refused)
         if self._limits.lines.take(refused.at):
             log.warning(
@@ -172,7 +172,7 @@ class Admission:
         return Refusal(401, headers=self._challenger.challenge(source.host, now, stale=stale))
 
     def _belongs(self, user: str, source: Peer, trunk: TrunkOptions | None) -> bool:
-        """Whether a user may come from there: from its own networks, or from those of its trunk."""
+        """Whether `user` may send from `source`: from the user's own networks, or from those of the user's trunk."""
         at_home = self._at_home[user].match(source.host) is not None
         return at_home or (trunk is not None and trunk.name == self._accounts[user].trunk)
 
@@ -202,7 +202,7 @@ class _RefusalLog:
         self._strangers: set[str] = set()
 
     def stranger(self, request: Request, source: Peer, now: float) -> None:
-        """Tell of an unknown address."""
+        """Record and log a request from an unknown address, once for each address."""
         if source.host in self._strangers:
             return
         if len(self._strangers) >= STRANGERS_TOLD:

@@ -17,9 +17,10 @@ class Capacity:
         """`max_calls` at once; none more while sound is over `delay_limit` seconds late."""
         self.headroom = Headroom()
         self.calls: Counter[str] = Counter()
-        """Of each trunk."""
+        """The number of present calls of each trunk."""
         self.starting = set[str]()
-        """Calls, by their identity, that take a place but are not among `calls` yet: the gate judges one out first."""
+        """Calls, by their identity, that take a place but are not among `calls` yet, e.g. while the gate judges an
+        outgoing call."""
         self.draining = False
         """Whether the gateway is stopping."""
         self.delay: Callable[[], float] = lambda: 0.0
@@ -30,7 +31,7 @@ class Capacity:
         """The last time at which sound was too late, and its delay."""
 
     def full(self, now: float) -> str:
-        """Why no other call is taken; empty if one is."""
+        """Why no further call is taken; empty if one can be taken."""
         if self.draining:
             return "the gateway is stopping"
         calls = self._taken
@@ -51,7 +52,7 @@ class Capacity:
         return self.calls.total() + len(self.starting)
 
     def room(self) -> int | None:
-        """How many further calls are taken as far as is known: the headroom, and what `max_calls` leaves.
+        """How many further calls can be taken, as far as is known: the headroom, but no more than `max_calls` leaves.
 
         None before the headroom was measured.
         """

@@ -1,7 +1,7 @@
-"""How many more calls the gateway holds here, by what the present ones take of its processes. Sans-IO.
+"""How many more calls fit on this machine, computed from the load that the present calls cause. Sans-IO.
 
-The gateway and each media process is one thread of Python, and full when it is busy all the time. Busy is a thread that
-runs and one that waits for a core. The machine is full when all cores are busy, whoever keeps them so.
+The gateway and each media process have one thread of Python, and are full when this thread is busy all the time. A
+thread is busy while it runs or waits for a core. The machine is full when all cores are busy, also with other programs.
 """
 
 import math
@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 FULL = 0.95
-"""Busy part of the time of a process that has no room for another call: what comes at once waits longer and longer."""
+"""Busy part of the time of a process that has no room for another call: above it, work waits longer and longer."""
 MEASURED = 100.0
-"""Call-seconds that are measured before anything is told."""
+"""Call-seconds that must be measured before there is a result."""
 MEMORY = 300.0
-"""Seconds of calls in which a measurement loses two thirds of its weight: calls are not always alike."""
+"""Seconds with calls in which a measurement loses two thirds of its weight, because later calls may be different."""
 SMOOTH = 3.0
-"""The same for the present state."""
+"""Like `MEMORY`, for the present state."""
 PULL = 25.0
-"""Variance of the number of calls at which the slope weighs as much as the average: the first calls of a process cost
-more than further ones, because each of its wake-ups serves them all; but the slope is known only where the number has
-changed."""
+"""Variance of the number of calls at which the slope weighs as much as the average. The first calls of a process cost
+more than further ones, because each wake-up serves all calls, and only the slope shows this. But the slope is known
+only if the number of calls has changed."""
 LEAST = 0.1
 """A further call costs at least this part of the average call."""
 
@@ -37,7 +37,7 @@ class _Process:
     calls_now: float = 0.0
     known: bool = False
     missed: float = 0.0
-    """Seconds since it was measured."""
+    """Seconds with calls since the process was last measured."""
 
     def take(self, calls: int, busy: float, seconds: float) -> None:
         keep = math.exp(-seconds / MEMORY)
@@ -61,19 +61,19 @@ class _Process:
         return max((together + PULL * average) / (variance + PULL), LEAST * average, 1e-6)
 
     def room(self, calls: int) -> float:
-        """Calls that it takes beside the present ones, of which some may have come after the last measurement."""
+        """How many calls fit beside the present `calls`, of which some may have come after the last measurement."""
         return (FULL - self.busy_now) / self.cost - (calls - self.calls_now)
 
 
 class Headroom:
-    """Learns from every second with calls."""
+    """Learns from every second with calls how many more calls fit."""
 
     def __init__(self) -> None:
         self._processes: dict[str, _Process] = {}
         self._call_seconds = 0.0
 
     def take(self, calls: int, busy: Mapping[str, float], seconds: float) -> None:
-        """For so many `seconds` there were `calls`, and each process was so `busy`, 0 to 1."""
+        """Take a measurement: for `seconds` there were `calls`, and each process was `busy` for this part, 0 to 1."""
         if not calls or seconds <= 0:
             return
         self._call_seconds += calls * seconds
@@ -91,7 +91,7 @@ class Headroom:
                 yield name, process.busy_now
 
     def fullest(self, now: int) -> tuple[str, float, int] | None:
-        """Resource with room for the fewest calls beside those of `now`: its name, its busy part, and the room.
+        """The resource with room for the fewest calls beside the `now` present ones: its name, busy part, and room.
 
         None before enough was measured.
         """
@@ -102,5 +102,5 @@ class Headroom:
         return (name, part, max(0, math.floor(room))) if name else None
 
     def calls(self, now: int) -> int | None:
-        """How many calls fit beside those of `now`; None before enough was measured."""
+        """How many calls fit beside the `now` present ones; None before enough was measured."""
         return found[2] if (found := self.fullest(now)) else None

@@ -95,7 +95,7 @@ def _line(user: str, binding: Binding, expires: float) -> dict[str, Any]:
 
 
 def _binding(line: dict[str, Any], expires: float) -> Binding:
-    """Raises `KeyError`, `TypeError` and `ValueError`."""
+    """The binding in a line of the file. Raises `KeyError`, `TypeError` and `ValueError`."""
     transport, host, port = line["peer"]
     peer = Peer(str(transport), str(host), int(port))
     contact, number, preference = Uri.parse(line["contact"]), int(line["number"]), float(line["preference"])

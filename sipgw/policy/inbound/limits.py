@@ -1,4 +1,4 @@
-"""Limits on incoming calls for one caller, one network and one day, and the answers beyond them. Sans-IO.
+"""Limits on incoming calls for one caller, one network and one day, and the answers to calls beyond them. Sans-IO.
 
 `sipgw.policy.inbound.admission` decides which requests are accepted at all, how fast, and how many calls a trunk and
 the gateway hold at once. These limits apply to the calls that it accepted.
@@ -28,7 +28,7 @@ class Declined(NamedTuple):
 
     @property
     def status(self) -> int:
-        """The SIP answer; 200 for one that is spoken."""
+        """The SIP status of the answer; 200 for a spoken answer."""
         return {"busy": 486, "overload": 503, "decline": 603, "spoken": 200}[self.answer]
 
 
@@ -59,7 +59,7 @@ class Caller(NamedTuple):
     """Caller, called number and source of a call."""
 
     number: str
-    """Empty if it is withheld."""
+    """The caller's number; empty if it is withheld."""
     dialled: str
     host: str
     """The address that the call comes from."""
@@ -76,7 +76,7 @@ class InboundLimits:
         self._going: Counter[str] = Counter()
 
     def admit(self, caller: Caller, now: float) -> Declined | None:
-        """None if the call is accepted: then it counts until `over`. `now` is in seconds."""
+        """Why the call is declined, or None if it is accepted: then it counts until `over`. `now` is in seconds."""
         declined = self._refusal(caller, now)
         if declined is None:
             for rule in self.rules(caller):
@@ -91,7 +91,7 @@ class InboundLimits:
         return declined
 
     def over(self, caller: Caller) -> None:
-        """A call that was admitted is over."""
+        """Note that an admitted call is over."""
         for rule in self.rules(caller):
             if not rule.window:
                 self._going[rule.key] -= 1
@@ -103,7 +103,7 @@ class InboundLimits:
         if self._blocked.match(caller.host) is not None:
             why = f"calls from {caller.host} are blocked ([limits] blocked)"
             return Declined(options.answer_blocked, "blocked", why)
-        names = (number, number.removeprefix("+"))  # some carriers tell it without
+        names = (number, number.removeprefix("+"))  # some carriers send it without +
         if pattern := next((one for one in options.blocked if any(fnmatchcase(name, one) for name in names)), ""):
             return Declined(options.answer_blocked, "blocked", f"calls from {pattern} are blocked ([limits] blocked)")
         full = (rule.declined for rule in self.rules(caller) if self._count(rule, now) >= rule.most)
@@ -143,10 +143,10 @@ class InboundLimits:
         return over.reason if over else ""
 
     def budget(self) -> Declined | None:
-        """Why nobody is let in any more today, or None."""
+        """Why no more calls are admitted today, or None."""
         options = self._options
         if not (options.minutes_per_day or options.money_per_day):
-            return None  # the sum over all calls is not for nothing
+            return None  # the sum over all calls takes time
         spent = self._spent()
         for name, used in (("minutes_per_day", spent.minutes), ("money_per_day", spent.money)):
             if 0 < getattr(options, name) <= used:

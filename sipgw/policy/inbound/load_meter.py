@@ -16,7 +16,7 @@ EVERY = 1.0
 
 
 class LoadMeter:
-    """Tells `capacity.headroom` what is measured. `watch` must get all events; `run` is a task."""
+    """Gives its measurements to `capacity.headroom`. `watch` must get all events; `run` is a task."""
 
     def __init__(self, capacity: Capacity, media: Callable[[], Iterable[ProcessState]], *beside: Pool) -> None:
         """The threads of the pools `beside` compute in Python for calls: while they do, the main thread cannot."""
@@ -26,7 +26,7 @@ class LoadMeter:
         self._begun = asyncio.Event()
 
     def watch(self, event: Event) -> None:
-        """A call begins: measure."""
+        """Begin to measure when a call begins."""
         if isinstance(event, CallBegan):
             self._begun.set()
 
@@ -39,7 +39,7 @@ class LoadMeter:
             while calls:
                 await asyncio.sleep(EVERY)
                 spent, now = self._spent(), time.monotonic()
-                busy = {  # what is there for the first time, also a process that was started again, is not measured yet
+                busy = {  # a process that is seen for the first time, e.g. after a restart, is not measured yet
                     one[0]: min(1.0, max(0.0, (spent[one] - before[one]) / (now - at)))
                     for one in sorted(spent.keys() & before.keys())
                 }
@@ -49,8 +49,8 @@ class LoadMeter:
     def _spent(self) -> dict[tuple[str, int], float]:
         """Seconds for which each process, by name and process id, has run or has waited for a core.
 
-        Of this one its main thread counts, and the threads beside it while they run. Of the machine it is the time for
-        which all cores were busy.
+        Of this process the main thread counts, and the threads of `beside` while they run. Of the machine it is the
+        time for which all cores were busy.
         """
         gateway = _busy(f"/proc/self/task/{threading.get_native_id()}/schedstat")
         if gateway is None:
@@ -65,7 +65,8 @@ class LoadMeter:
 
 
 def _busy(file: str, *, waiting: bool = True) -> float | None:
-    """Linux tells nanoseconds of running and of waiting (Documentation/scheduler/sched-stats.rst); None elsewhere."""
+    """Seconds of running and, with `waiting`, of waiting for a core. Linux tells nanoseconds of both in `file`
+    (Documentation/scheduler/sched-stats.rst); None on other systems."""
     try:
         ran, waited, _ = Path(file).read_text().split()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The latest refused requests and their reasons, for somebody whose call does not arrive. Sans-IO."""
+"""The latest refused requests and their reasons, which explain why a call does not arrive. Sans-IO."""
 
 from collections import deque
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from sipgw.sip.dialog import Peer
 from sipgw.sip.message import Request
 
 STRANGERS = 20
-"""The latest of them are remembered."""
+"""Number of remembered refusals of strangers."""
 CALLS = 200
 """Number of remembered refused calls of known senders."""
 
@@ -17,7 +17,7 @@ class RefusalEntry(NamedTuple):
     """A refused request."""
 
     at: float
-    """Seconds of the caller's clock."""
+    """When the request was refused, in seconds on the clock of the event loop."""
     address: str
     method: str
     status: int
@@ -38,10 +38,10 @@ class Refusals:
 
     def __init__(self) -> None:
         self.last: dict[str, RefusalEntry] = {}
-        """By trunk."""
+        """The last refusal of each trunk, by its name."""
         self.strangers: deque[RefusalEntry] = deque(maxlen=STRANGERS)
         self.calls = BoundedTable[str, RefusalEntry]("refused calls", CALLS)
-        """By Call-ID, without strangers, which get no answer."""
+        """The refused calls by Call-ID, without those of strangers, who get no answer."""
 
     def note(self, trunk: str, refused: RefusalEntry) -> None:
         """Add a refusal; `trunk` is empty for a stranger."""

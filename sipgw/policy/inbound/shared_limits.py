@@ -18,8 +18,8 @@ class SharedLimits:
         self._slots = CallSlots(cluster)
 
     async def admit(self, caller: Caller, call: str, trunk: TrunkOptions) -> Declined | None:
-        """None if the call is accepted: then it counts until `over`. While Redis is away only the limits of this
-        gateway apply."""
+        """Why the call is declined, or None if it is accepted: then it counts until `over`. While Redis is away only
+        the limits of this gateway apply."""
         rules = [*self.own.rules(caller), _rule_of(room_of(trunk))]
         bounds = [SlotLimit(rule.key, rule.most, rule.window) for rule in rules]
         if full := await self._slots.take(call, bounds):
@@ -30,7 +30,7 @@ class SharedLimits:
         return declined
 
     async def over(self, caller: Caller, call: str) -> None:
-        """A call that was admitted is over."""
+        """Note that an admitted call is over."""
         self.own.over(caller)
         await self._slots.give(call)
 

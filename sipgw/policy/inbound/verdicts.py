@@ -1,4 +1,4 @@
-"""Turns away callers whose number is not vouched for as their trunk demands. Sans-IO."""
+"""Declines calls of callers whose number is not verified as their trunk requires. Sans-IO."""
 
 from sipgw.config.inbound import Answer
 from sipgw.config.trunks import TrunkOptions
@@ -7,9 +7,9 @@ from sipgw.sip.identity import Identity
 
 
 def unwanted(identity: Identity, trunk: TrunkOptions, answer: Answer) -> Declined | None:
-    """Why a caller is turned away, with `answer`, by the verdicts that hold of their number; None if they are not.
+    """Why a call is declined, with `answer`, by the verdicts on the caller's number; None if it is accepted.
 
-    Where a verdict is demanded, one that could not be had in time is none.
+    If the trunk requires a verdict, a check that has not ended in time counts as ``unverified``.
     """
     found = identity.verdicts
     if not trunk.verdicts or not found.isdisjoint(trunk.verdicts):

@@ -1,4 +1,4 @@
-"""Certificates of signers (RFC 8226): fetched by their URL, cached, and followed to a root that is believed."""
+"""Certificates of signers (RFC 8226): fetched by their URL, cached, and followed to a trusted root."""
 
 import asyncio
 from collections import OrderedDict
@@ -24,9 +24,9 @@ from sipgw.policy.stir.tn_list import service_provider
 from sipgw.sip.boundaries import bounded
 
 NAMES = Pool("the names of certificate servers", workers=4, waiting=16)
-"""Strangers choose them, so they hold nothing else up."""
+"""Unknown senders choose these names, so looking them up must not delay anything else."""
 PROOFS = Pool("the proofs of callers", workers=1, waiting=64)
-"""Certificates are read and followed to their roots, and signatures verified. Nobody is believed while it is full."""
+"""Reads certificates, follows them to their roots, and verifies signatures. While it is full, no number is verified."""
 LARGEST = 32 << 10
 """Bytes of a chain; one with four certificates has about 5,000."""
 MOST_CERTIFICATES = 6
@@ -69,7 +69,7 @@ async def _never(chain: Chain) -> bool:
 class _Kept(NamedTuple):
     chain: Chain
     why: str
-    """Why there is none."""
+    """Why there is no chain; empty if there is one."""
     until: float
 
 
@@ -107,9 +107,9 @@ class Certificates:
             await self._client.aclose()
 
     async def chain(self, url: str, usable: Callable[[Chain], Awaitable[bool]] = _never) -> Chain:
-        """The certificates at `url`, that of the signer first; if they cannot be fetched again, as they were before.
+        """The certificates at `url`, that of the signer first; if they cannot be fetched again, the earlier ones.
 
-        Nobody waits while they are fetched again, if they are `usable` as they were before. Raises `Unfetched`.
+        If the earlier ones are `usable`, they are returned at once while they are fetched again. Raises `Unfetched`.
 
         A fetch goes on when its caller is cancelled, so that the next call finds its result.
         """
@@ -130,7 +130,8 @@ class Certificates:
         signer, *others = chain
         if not signer.not_valid_before_utc <= at <= signer.not_valid_after_utc:
             raise UntrustedCertificate("the certificate has expired, or is not valid yet")
-        # Signers have no host name and other key usages than the web: the policy for clients without that of the web.
+        # Signers have no host name, and other key usages than the web. So this is the policy for clients, and the rules
+        # of the web apply only to authorities.
         builder = PolicyBuilder().time(at.astimezone(UTC).replace(tzinfo=None)).store(self._store)
         policies = builder.max_chain_depth(DEEPEST).extension_policies(
             ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=ExtensionPolicy.permit_all()
@@ -175,7 +176,7 @@ class Certificates:
         self._kept.move_to_end(url)
         if len(self._kept) > REMEMBERED:
             FULL["certificates of signers"] += 1
-            failed = (other for other, one in self._kept.items() if one.why)  # strangers make as many as they like
+            failed = (other for other, one in self._kept.items() if one.why)  # unknown senders can cause any number
             del self._kept[next(failed, next(iter(self._kept)))]
         return kept
 

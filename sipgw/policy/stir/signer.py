@@ -1,4 +1,4 @@
-"""Signs our calls out (RFC 8224 §6.1, RFC 8588)."""
+"""Signs the caller's number of our outgoing calls (RFC 8224 §6.1, RFC 8588)."""
 
 from collections.abc import Callable
 from email.utils import formatdate
@@ -30,10 +30,10 @@ class StirSigner:
         self._key = _load(options.key)
         self._now = now
         self._origid = str(uuid4())
-        """Stands for this gateway until it stops (RFC 8588 §5)."""
+        """Identifies this gateway until it stops (RFC 8588 §5)."""
 
     def fields(self, caller: str, called: str) -> Fields:
-        """The headers of a call; none if one of the numbers is not in E.164 form, for nobody could compare it."""
+        """The headers of a call; empty if one of the numbers is not in E.164, because no verifier could compare it."""
         if not (caller.startswith("+") and called.startswith("+")):
             return ()
         now, url = int(self._now()), self._options.x5u

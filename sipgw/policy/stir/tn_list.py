@@ -22,8 +22,9 @@ def service_provider(certificate: x509.Certificate) -> str:
 def may_sign(certificate: x509.Certificate, number: str) -> bool:
     """Whether the list allows `number`, digits with country code.
 
-    A service provider code allows every number: who has which is written in no certificate. Without a list, too, for
-    the authorities decide whether they issue such certificates. A list that cannot be read allows none.
+    A service provider code allows every number, because no certificate tells which numbers the provider has. A
+    certificate without a list allows every number, too, because the authorities decide whether they issue such
+    certificates. A list that cannot be read allows none.
     """
     entries = _entries(certificate)
     return entries is None or any(_allows(tag, content, number) for tag, content in entries)

@@ -1,4 +1,4 @@
-"""Verifies the signed number of a caller (RFC 8224 §6.2). It takes a limited time, and fails to "not verified"."""
+"""Verifies the signed number of a caller (RFC 8224 §6.2) in a limited time. After an error it is not verified."""
 
 import asyncio
 import contextlib
@@ -45,9 +45,10 @@ log = structlog.get_logger()
 MOST_SEEN = 10_000
 """Signatures that are remembered: those of 80 calls a second, as long as they are fresh."""
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Of the group in which ES256 reckons (FIPS 186-4 D.1.2.3)."""
+"""The order of the group in which ES256 computes (FIPS 186-4 D.1.2.3)."""
 _ORDER = ("passed", "failed", "unverified")
-"""Of several headers the best counts: a carrier on the way may have added one that is not for us."""
+"""Results, the best first. Of several headers the best counts: a carrier on the way may have added one that is not for
+us."""
 
 
 _FIRST = """
@@ -74,7 +75,7 @@ class StirVerifier:
         self._certificates = Certificates(load_roots(options.roots), options.limit, fetch)
         self._now = now
         self._seen: OrderedDict[bytes, tuple[float, tuple[str, str]]] = OrderedDict()
-        """Signatures: since when, and of the first call with it the trunk and the Call-ID."""
+        """By signature: when it came first, and the trunk and the Call-ID of the first call with it."""
 
     async def __aenter__(self) -> Self:
         await self._certificates.__aenter__()
@@ -151,7 +152,8 @@ class StirVerifier:
         return signer
 
     def _unlike(self, passport: Passport, now: float, invite: Request, trunk: TrunkOptions) -> Stir | None:
-        """The verdict if the claims are not those of this call; it has no number, for the caller may be withheld."""
+        """The verdict if the claims are not those of this call, or None. It tells no number, because the caller may be
+        withheld."""
         age, allowed = now - passport.iat, self._options.freshness
         if abs(age) > allowed:
             when = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s ahead of our clock"
@@ -169,7 +171,7 @@ class StirVerifier:
         return Stir("failed", "it is signed for a call to another number")
 
     async def _first_anywhere(self, signature: bytes, now: float, call: tuple[str, str]) -> tuple[str, str]:
-        """The same over all gateways of the cluster; over this one while Redis is away."""
+        """The first call with that signature at all gateways of the cluster; at this one while Redis is away."""
         first = self._first(signature, now, call)
         if self._cluster is not None and first == call:
             key, lasts = f"stir:{hashlib.sha256(signature).hexdigest()}", 2 * self._options.freshness
@@ -179,7 +181,7 @@ class StirVerifier:
         return first
 
     def _first(self, signature: bytes, now: float, call: tuple[str, str]) -> tuple[str, str]:
-        """The first call with that signature, which may be `call`."""
+        """The first call with that signature at this gateway, which may be `call`."""
         while self._seen and next(iter(self._seen.values()))[0] < now - 2 * self._options.freshness:
             self._seen.popitem(last=False)
         if signature not in self._seen:
@@ -204,14 +206,14 @@ def genuine(passport: Passport, key: CertificatePublicKeyTypes) -> bool:
 
 
 def _same(signature: bytes) -> bytes:
-    """`signature`, or the other one that anybody can make of it: with (R, S) (R, n - S) is valid too."""
+    """The same value for both forms of a signature: if (R, S) is valid, (R, n - S) is too, and anybody can make it."""
     half = len(signature) // 2
     s = int.from_bytes(signature[half:], "big")
     return signature[:half] + min(s, _P256_ORDER - s).to_bytes(half, "big")
 
 
 def _numbers(number: str, trunk: TrunkOptions) -> set[str]:
-    """The number as a PASSporT may have it: as the trunk means it, and as it stands there; empty if it is none."""
+    """`number` as a PASSporT may have it: as the trunk means it, and as it is written; empty if it is no number."""
     return {digits(one) for one in (trunk.from_carrier(number), number)} - {""}
 
 

@@ -167,7 +167,7 @@ def test_a_number_without_a_known_time_zone_is_not_called(world: World, monkeypa
             for zones in (("Etc/Unknown",), ("Mars/Olympus_Mons",), ("America/Los_Angeles", "Mars/Olympus_Mons"), ()):
                 monkeypatch.setattr(timezone, "time_zones_for_number", lambda _, zones=zones: zones)
                 assert await world.refused() == (
-                    "window", f"nobody knows what time it is where {CALIFORNIA} is, so it is not called",
+                    "window", f"the local time of {CALIFORNIA} is not known, so it is not called",
                 )  # fmt: skip
 
     run(scene())
