@@ -1,4 +1,4 @@
-"""The tool by which an agent promises a call back, for the call that it speaks in."""
+"""Connects the tool by which an agent promises to call back with the call in which the agent speaks."""
 
 from dataclasses import replace
 
@@ -15,8 +15,8 @@ from sipgw.records.store.store import Store
 
 
 def callback_tools(store: Store, originator: Originator) -> CallTools:
-    """Makes `sipgw.outbound.promises.callback_tool`; where no trunk can dial, or a tenant has no
-    number, a person has to keep the promise."""
+    """Makes `sipgw.outbound.promises.callback_tool` for each call. If no trunk can dial, or the tenant has no number, a
+    person has to make the promised call."""
 
     def tools(call: CallContext, agent: AgentDefinition) -> list[Tool]:
         options, info = agent.config.callbacks, call.info
@@ -30,7 +30,7 @@ def callback_tools(store: Store, originator: Originator) -> CallTools:
             return CallbackContext(info.key, info.agent, info.other, info.trunk, verified)
 
         async def refused(number: str, trunk: str, consent: bool) -> str:
-            """Why the gate will not let `number` be called back at any hour; empty if it may."""
+            """Why the gate does not permit a call back to `number` at any hour; empty if it does."""
             request = GateRequest(
                 number, originator.first(trunk), info.agent, "callback", consent=consent or None,
                 caller_id=next(iter(numbers), ""), tenant=tenant,

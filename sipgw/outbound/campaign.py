@@ -27,7 +27,7 @@ class CampaignRow:
 
     line: int
     number: str
-    """E.164; as it is written if the trunk dials numbers as they are (`number_format = "as_dialled"`)."""
+    """The number in E.164, or as it is written if the trunk dials numbers so (`number_format = "as_dialled"`)."""
     variables: Mapping[str, str]
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 LONGEST = 64
 """Characters of a name, with its tenant."""
 OF = "/"
-"""No name of a tenant or of a campaign has it."""
+"""The separator, which no name of a tenant or of a campaign contains."""
 
 
 @dataclass(frozen=True)
 class CampaignNames:
-    """The names of the campaigns of `tenant`; empty: those of all, as the operator has them."""
+    """The names of the campaigns of `tenant`; if it is empty, of all campaigns, as the operator sees them."""
 
     tenant: str = ""
 
@@ -23,7 +23,7 @@ class CampaignNames:
         return full.removeprefix(self.full(""))
 
     def check(self, full: str) -> None:
-        """Raises `ValueError` for a campaign of others."""
+        """Raises `ValueError` for a campaign of another tenant."""
         if not full.startswith(self.full("")):
             raise ValueError(f"{full!r} is no campaign of {self.tenant}")
 

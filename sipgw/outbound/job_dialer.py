@@ -55,7 +55,7 @@ class Pace:
     concurrent: int = 10
     """Calls at the same time."""
     per_second: float = 1.0
-    """New calls."""
+    """New calls per second."""
     latest: float = 0.0
     """Seconds after its due time at which a job is too old to be dialled; 0: never."""
 
@@ -92,12 +92,12 @@ class CallingGateway(CallPlacer, Protocol):
 
     @property
     def store(self) -> Store:
-        """Its database."""
+        """The database of the gateway."""
         ...
 
     @property
     def originator(self) -> Originator:
-        """Its routes to telephone numbers."""
+        """The routes of the gateway to telephone numbers."""
         ...
 
 
@@ -239,7 +239,7 @@ class JobDialer:
             return Disposition("failed", str(error))
         except NotDialled as error:
             tenant = self._jobs.tenant(held.job)
-            if tenant:  # its job does not have the cause
+            if tenant:  # the job, which the tenant reads, does not have the cause
                 log.info("call of a job not made", job=held.job.id, cause=str(error))
             if isinstance(error, NoRoom):
                 return self._later(held, Disposition("not_placed", error.told(tenant)))
@@ -248,14 +248,14 @@ class JobDialer:
         return self._later(held, ending) if ending.kind == "not_placed" else ending
 
     def _later(self, held: ClaimedJob, ending: Disposition) -> Disposition:
-        """There is no room for calls of its campaign for a while; other gateways may have some. Other callbacks go on:
-        they may be those of a tenant that has room."""
+        """Claim no job of the same campaign for `FULL_PAUSE`: there is no room for its calls here, but other gateways
+        may have room. Other callbacks go on: they may be those of a tenant that has room."""
         if held.job.campaign:
             self._look[held.job.campaign] = asyncio.get_running_loop().time() + FULL_PAUSE
         return ending
 
     def _outdated(self, held: ClaimedJob) -> Disposition | None:
-        """Why a job is not dialled although it is due."""
+        """Why a job is not dialled although it is due; None if it is dialled."""
         job, pace = held.job, held.pace
         late = self._now().timestamp() - job.due
         if pace.latest and late > pace.latest:
@@ -311,7 +311,7 @@ class JobDialer:
 
 
 class OutboundDialer:
-    """Dials the jobs of the database as long as it is entered."""
+    """Dials the jobs of the database. Use it as an async context manager."""
 
     def __init__(self, gateway: CallingGateway, only: str = "") -> None:
         """With `only` it dials this campaign and nothing else."""

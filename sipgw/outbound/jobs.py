@@ -45,17 +45,17 @@ LEASE = 60.0
 MOST_CALLBACKS = 5000
 """Waiting callbacks of all agents that belong to no tenant. At two calls at a time this is work for days."""
 MOST_OF_TENANT = 500
-"""Waiting callbacks of each tenant: they take no place of others."""
+"""Waiting callbacks of each tenant: they take no places of other tenants."""
 MOST_OF_ONE = 3
 """Waiting callbacks of one tenant to one number, and waiting callbacks that were promised in one call."""
 FORGOTTEN = 86400.0
-"""Seconds after which a callback counts no more that a person has to make: nobody tells us that it was made."""
+"""Seconds after which a callback that a person has to make no longer counts: nobody tells us that it was made."""
 OVERDUE = 30 * 86400.0
-"""The same of one that nobody dials, because `[callbacks] dial` is off or no trunk dials any more."""
+"""Like `FORGOTTEN`, for a callback that is not dialled: `[callbacks] dial` is off, or no trunk dials any more."""
 LOCK = 0x51B6A7F
 """Number of the lock that lets one gateway at a time promise a callback in PostgreSQL."""
 MOST_CAMPAIGNS = 200
-"""Campaigns of a tenant, those that are over included."""
+"""Campaigns of a tenant, including those that are over."""
 MOST_ROWS = 1_000_000
 """Rows of all campaigns of a tenant together."""
 BATCH = 200
@@ -74,7 +74,7 @@ class JobOutcome:
     counted: bool = True
     call: str = ""
     over: bool = True
-    """Whether the call has ended; otherwise somebody has answered it."""
+    """Whether the call has ended; otherwise it was answered and goes on."""
 
 
 class TooManyCampaignsError(OperatorError):
@@ -85,7 +85,7 @@ class TooSoonError(Exception):
     """The pace of a campaign does not allow a new call yet."""
 
     def __init__(self, wait: float) -> None:
-        """In `wait` seconds it does, if no other gateway is faster."""
+        """In `wait` seconds the pace allows a call, if no other gateway is faster."""
         super().__init__(wait)
         self.wait = wait
 
@@ -94,8 +94,8 @@ class Jobs:
     """The jobs in the database. Every method may raise `SQLAlchemyError`."""
 
     def __init__(self, store: Store, holder: str, tenant: str = "", tenants: Sequence[TenantOptions] = ()) -> None:
-        """`holder` names this process. It is different for each process that ever runs. With a `tenant`: its campaigns
-        alone; the database hides the others. `tenants` take turns when callbacks are claimed."""
+        """`holder` names this process; no other process ever has the same name. With a `tenant`, these are only its
+        campaigns: the database hides the others. `tenants` take turns when callbacks are claimed."""
         self._store = store
         self._view = store.of(tenant) if tenant else store
         self.holder = holder
@@ -126,11 +126,11 @@ class Jobs:
     async def promise(
         self, job: Job, now: datetime, tenants: Sequence[TenantOptions] = (), call: CallKey | None = None
     ) -> tuple[int, bool] | None:
-        """Plan a callback that was promised in `call`, or plan it anew for when it is due if it was promised before;
-        None if too many of the same tenant wait already.
+        """Plan a callback that was promised in `call`; if it was promised before, plan it again for its new time. None
+        if too many callbacks of the same tenant wait already.
 
-        Returns its id, and whether it was planned for another time before. One that is planned anew takes no further
-        place, and whoever dials for it at this moment loses it.
+        Returns the id of the job, and whether it was planned for another time before. A job that is planned again takes
+        no further place, and a process that dials it at this moment loses it.
         """
         mine = or_(Job.number == job.number, Job.key.startswith(job.key.removesuffix(job.number), autoescape=True))
         by_hand = and_(Job.state == "by_hand", Job.due > now.timestamp() - FORGOTTEN)
@@ -220,8 +220,8 @@ class Jobs:
             return bool(done.rowcount)
 
     async def remove(self, campaign: str, now: datetime) -> bool:
-        """Delete a campaign and its rows, so its file may be called again. Returns False if it is not there, has calls,
-        or runs or is paused and is not over."""
+        """Delete a campaign and its rows, so its file may be called again. Returns False if there is no such campaign,
+        if it has calls, or if it is neither stopped nor over."""
         self.names.check(campaign)
         mine = Job.campaign == campaign
         async with self._store.write() as session:
@@ -249,12 +249,12 @@ class Jobs:
 
     @property
     def folder(self) -> Path:
-        """Where `JobOutcome`s wait for the database."""
+        """The folder in which `JobOutcome`s wait for the database."""
         return self._store.options.spool_folder / "jobs"
 
     async def claim(self, campaign: str, now: datetime, *, left: bool = True, held: Collection[int] = ()) -> Job | None:
-        """Claim the job that is due first, of callbacks that of the tenant whose turn it is; None if no job may be
-        dialled now. No other process has the job then.
+        """Claim the job that is due first, so that no other process has it; of callbacks, the first of the tenant whose
+        turn it is. None if no job may be dialled now.
 
         A campaign must be ``running``, with fewer calls than it may have at the same time. Raises `TooSoonError` if its
         pace does not allow a new call yet. With `left` a job whose lease has ended is claimed, too, except the jobs
@@ -287,7 +287,7 @@ class Jobs:
             return job
 
     async def _may_dial(self, session: AsyncSession, campaign: str, now: datetime, held: Collection[int]) -> bool:
-        """Whether the campaign may have another call. Other claimers of it wait for us. Raises `TooSoonError`."""
+        """Whether the campaign may have another call. Others that claim its jobs wait for us. Raises `TooSoonError`."""
         query = select(Campaign, self._clock(now)).where(Campaign.name == campaign).with_for_update()
         if (found := (await session.execute(query)).one_or_none()) is None:
             return False
@@ -314,7 +314,7 @@ class Jobs:
         """Renew the leases of these jobs. Returns the jobs that are still ours; other processes have the rest."""
         renewed = (
             update(Job)
-            .where(Job.id.in_(ids), Job.holder == self.holder, Job.lease > 0)  # 0: just over
+            .where(Job.id.in_(ids), Job.holder == self.holder, Job.lease > 0)  # 0: the call is just over
             .values(lease=self._clock(now) + LEASE)
             .returning(Job.id)
             .execution_options(synchronize_session=False)
@@ -386,7 +386,7 @@ class Jobs:
         return found
 
     async def failures(self, most: int) -> list[Job]:
-        """The latest jobs of campaigns that have failed for good."""
+        """The latest jobs of campaigns that have failed and are not tried again."""
         query = select(Job).where(Job.campaign != "", Job.state == "failed").order_by(Job.id.desc()).limit(most)
         async with self._view.read() as session:
             return list(await session.scalars(query))

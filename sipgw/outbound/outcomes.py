@@ -32,10 +32,10 @@ class Outcomes:
         self._turns = asyncio.Lock()
 
     def take_up(self) -> None:
-        """Read the outcomes that earlier processes have left; `write` writes them, too. For the start."""
+        """Read the outcomes that earlier processes have left; `write` writes them, too. Call this at the start."""
         for path in sorted(self._jobs.folder.glob("*.json")):
             file = StateFile(path, "outcomes that are written are not deleted")
-            try:  # however large it is: who is in it would be called again
+            try:  # however large the file is: people in it would be called again
                 found = [JobOutcome(**one) for one in json.loads(file.read(math.inf) or b"[]")]
             except (OSError, ValueError, TypeError) as error:
                 log.warning("outcomes of calls out cannot be read", file=str(path), cause=str(error)[:200])
@@ -79,7 +79,7 @@ class Outcomes:
         except SQLAlchemyError as error:
             if not refused(error):
                 raise
-            log.error("the outcome of a call out is not taken", job=outcome.job, cause=str(error)[:200])  # noqa: TRY400
+            log.error("the database refuses the outcome of a call out", job=outcome.job, cause=str(error)[:200])  # noqa: TRY400
 
     def _save(self) -> None:
         """Have the file written. If that fails the outcomes are still in memory."""

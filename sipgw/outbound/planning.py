@@ -35,15 +35,15 @@ JUDGED = 1000
 AT_ONCE = 100
 """Numbers of one question to the gate."""
 JUDGING = 5.0
-"""Seconds for all of these questions together."""
+"""Seconds for all questions to the gate together."""
 LATEST, EARLIER = 2000, 200
-"""Among how many latest calls of an agent earlier calls are looked for, and of how many the mean cost is taken."""
+"""How many of the latest calls of an agent are searched for answered ones, and how many of these give the mean cost."""
 Verdict = Literal["now", "later", "never"]
 
 
 @dataclass(frozen=True)
 class CampaignRequest:
-    """A wanted campaign, without its file."""
+    """A campaign that somebody wants to start, without its file."""
 
     name: str
     agent: str = DEFAULT
@@ -53,7 +53,7 @@ class CampaignRequest:
     """Whether the people have asked to be called."""
     concurrent: int = 5
     per_second: float = 0.0
-    """New calls; 0: what the trunk allows."""
+    """New calls per second; 0: as many as the trunk allows."""
     attempts: int = 3
     busy: float = 300.0
     no_answer: float = 1800.0
@@ -62,7 +62,7 @@ class CampaignRequest:
 
     @property
     def full(self) -> str:
-        """Its name in the database."""
+        """The name of the campaign in the database."""
         return CampaignNames(self.tenant).full(self.name)
 
 
@@ -82,7 +82,7 @@ class Plan:
     """The number that the calls show; empty: that of the trunk."""
 
     def campaign(self) -> Campaign:
-        """The row of the campaign, which runs."""
+        """The row of the campaign in the database, in the state ``running``."""
         wanted = self.request
         return Campaign(
             name=wanted.full, state="running", concurrent=wanted.concurrent, per_second=self.per_second,
@@ -90,7 +90,7 @@ class Plan:
         )  # fmt: skip
 
     def digest(self) -> str:
-        """The same for plans that make the same calls, and for no others."""
+        """A hash that is the same for plans that make the same calls, and for no others."""
         calls = [(job.key, job.line, job.variables) for job in self.jobs]
         planned = asdict(self.request) | {"per_second": self.per_second, "first": self.trunk, "calls": calls}
         return hashlib.sha256(json.dumps(planned, sort_keys=True).encode()).hexdigest()
@@ -159,7 +159,7 @@ class GateVerdict:
     verdict: Verdict
     """``later``: the gateway asks again by itself, for example when the calling hours begin."""
     rule: str
-    """Empty if every rule permits the call."""
+    """The rule; empty if every rule permits the call."""
     example: str
     """The reason of the first refusal; empty if every rule permits the call."""
     lines: list[int] = field(default_factory=list)
@@ -167,8 +167,8 @@ class GateVerdict:
 
 
 async def decisions(gate: OutboundGate, planned: Plan) -> list[GateVerdict]:
-    """The gate's present decisions, which are neither counted nor audited, and its hook is not asked. Those about the
-    calls of a tenant are by the number, the hour and the configuration alone: lists and counts are of all.
+    """The gate's present decisions, which are neither counted nor audited; the hook is not asked. About the calls of a
+    tenant, only the number, the hour and the configuration decide, because lists and counts are of all tenants.
 
     At most `JUDGED` numbers are asked about, evenly over the file, and within `JUDGING` seconds. Raises what
     `sipgw.policy.gate.gate.Gate.judge_all` raises.
@@ -202,7 +202,7 @@ class Estimate(NamedTuple):
 
     per_call: float
     calls: int
-    """Earlier calls that it comes from."""
+    """The number of earlier calls that the mean comes from."""
     direction: Literal["out", "in"]
     """Their direction: incoming calls, if there was no call out yet."""
 

@@ -25,7 +25,7 @@ class JobResult:
     state: JobState
     reason: str
     due: float = 0.0
-    """When it is tried again, if it is ``planned``."""
+    """When the job is tried again, in seconds since 1970, if it is ``planned``."""
     counted: bool = True
     """Whether the attempt counts."""
 

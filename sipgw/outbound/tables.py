@@ -10,8 +10,8 @@ from sipgw.records.store.tables import Base
 
 CampaignState = Literal["running", "paused", "stopped"]
 OPEN = text("state IN ('planned', 'dialling')")
-"""Jobs that are dialled and not over. It is text because a database uses a partial index only for exactly the condition
-of the index."""
+"""Jobs that gateways dial and that are not over. The condition is text, because a database uses a partial index only
+for exactly the condition of the index."""
 HELD = text("lease > 0")
 """Jobs with a call, ringing or answered; also the jobs of processes that were killed."""
 
@@ -27,7 +27,7 @@ class Campaign(Base):
     concurrent: Mapped[int] = mapped_column(default=5)
     """Calls at the same time."""
     per_second: Mapped[float] = mapped_column(Float, default=1.0)
-    """New calls."""
+    """New calls per second."""
     attempts: Mapped[int] = mapped_column(default=3)
     """Calls to one number in all."""
     busy: Mapped[float] = mapped_column(Float, default=300.0)
@@ -64,7 +64,7 @@ class Job(Base):
     state: Mapped[str] = mapped_column(String(16), default="planned")
     """``planned``, ``dialling``, ``done`` or ``failed``; ``by_hand`` if a person makes the call and no gateway does."""
     attempts: Mapped[int] = mapped_column(default=0)
-    """Calls that were made for it."""
+    """Calls that were made for the job."""
     reason: Mapped[str] = mapped_column(String(500), default="")
     """How the last call ended, or why no call was made."""
     call: Mapped[str] = mapped_column(String(255), default="")

@@ -1,4 +1,4 @@
-"""Turns of callbacks: tenants take turns, however many of one are due. Each process has its own turns."""
+"""Turns of callbacks: tenants take turns, however many callbacks of one are due. Each process has its own turns."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ class CallbackTurns:
     def __init__(self, tenants: Sequence[TenantOptions]) -> None:
         self._tenants = tenants
         self._waiting = ["", *(one.name for one in tenants)]
-        """The one served longest ago is first; the operator has an empty name."""
+        """Names of the tenants, the one served longest ago first; the operator has an empty name."""
 
     def order(self) -> Sequence[ColumnElement[int]]:
         """Columns that sort callbacks before their due time does."""
@@ -22,7 +22,7 @@ class CallbackTurns:
         return [case(*ranks, else_=self._waiting.index(""))] if ranks else []
 
     def took(self, agent: str) -> None:
-        """A callback of `agent` was claimed: others come first now."""
+        """Note that a callback of `agent` was claimed: the other tenants come first now."""
         tenant = tenant_of(agent, self._tenants)
         self._waiting.remove(tenant)
         self._waiting.append(tenant)

@@ -111,7 +111,8 @@ def _cut(pattern: re.Pattern[str], text: str) -> tuple[re.Match[str] | None, str
 
 
 def _ahead(ahead: re.Match[str], here: datetime, zone: ZoneInfo | None) -> datetime:
-    """Whole days keep the hour of the clock. Hours and minutes last as long as they say, also if the clocks change."""
+    """The time of e.g. "in two hours". Whole days keep the hour of the clock; hours and minutes are exact, even if the
+    clocks change."""
     count = 0.5 if ahead["count"].startswith("half") else 1.0 if ahead["count"][0] == "a" else float(ahead["count"])
     count += 0.5 if ahead["half"] or ahead["more"] else 0.0
     if ahead["unit"] == "day" and count.is_integer():
