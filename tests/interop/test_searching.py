@@ -27,7 +27,7 @@ SAID = (
     ("hello@example.com is my address", "3.14"),
     ("Guten Tag, „Ärger“ mit Nr. A-4711/b", "HELLO!"),
     ("x" * 3000, "zu lang " * 30_000),
-    ("नमस्ते, मेरा ऑर्डर कहाँ है?", "İZMİR ΜΕΓΑΣ"),
+    ("नमस्ते, मेरा ऑर्डर कहाँ है?", "İZMİR ΜΕΓΑΣ می\u200cخواهم"),
 )
 FOUND = {
     "hello": "210",
@@ -50,6 +50,8 @@ FOUND = {
     "नमस्ते कहा*": "4",
     "İZMİR": "4",
     "ΜΕΓΑΣ": "4",
+    "می\u200cخواهم": "4",
+    "می\u200cخوا*": "4",
     "": "43210",
 }
 PLANS = """SELECT sum(generic_plans), max(custom_plans) FROM pg_prepared_statements
@@ -121,8 +123,12 @@ def test_words_are_found_as_in_sqlite(
             await session.execute(delete(TurnRecord))
 
     async def both() -> None:
+        connection = await asyncpg.connect(server.url)
+        await connection.execute(f"CREATE DATABASE c{near}{few} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+        await connection.close()
         for options in (
             StoreOptions(url=server.url, path=str(tmp_path / "y.db")),
+            StoreOptions(url=f"{server.url.rpartition('/')[0]}/c{near}{few}", path=str(tmp_path / "x.db")),
             StoreOptions(str(tmp_path / "z.db")),
         ):
             async with Store(options) as store:

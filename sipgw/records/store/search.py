@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, column, func, literal_column, select, table
+from sqlalchemy import Column, ColumnElement, Text, cast, column, func, literal_column, select, table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.ext.compiler import compiles
@@ -43,10 +43,10 @@ _places = table("spoken_calls", column("place"), column("call"))
 _turns = table("turns", column("call"), column("words", postgresql.TSVECTOR))
 
 
-def tokens(words: str, parts: str = "LN") -> list[str]:
+def tokens(words: str, parts: tuple[str, ...] = ("L", "N")) -> list[str]:
     """The words of a search, which the database puts in small letters; a ``*`` at the end matches any rest. They are
     made of characters whose Unicode category begins with one of `parts`."""
-    kept = (one if one == "*" or unicodedata.category(one)[0] in parts else " " for one in words)
+    kept = (one if one == "*" or unicodedata.category(one).startswith(parts) else " " for one in words)
     return _TOKEN.findall("".join(kept))[:WORDS]
 
 
@@ -88,12 +88,14 @@ def matches(words: str) -> list[ColumnElement[bool]]:
 
 def lexemes(words: str) -> ColumnElement[bool]:
     """Turns with all `words`, for PostgreSQL. Unlike FTS5 it need not end a word at a mark (M), such as a vowel of
-    Hindi: that depends on the language of the database, so it takes the words apart itself."""
+    Hindi, or at a joiner (Cf): that depends on the language of the database, so it takes the words apart itself. The
+    index has no places, so the parts of a word need not follow each other (``<->``)."""
     simple: ColumnElement[Any] = literal_column("'simple'::regconfig")
-    wanted = tokens(words, "LNM")
+    wanted = tokens(words, ("L", "N", "M", "Cf"))
     plain = func.plainto_tsquery(simple, " ".join(one for one in wanted if not one.endswith("*")))
     begins = func.to_tsquery(simple, " & ".join(f"'{one[:-1]}':*" for one in wanted if one.endswith("*")))
-    return _turns.c.words.op("@@")(plain.op("&&")(begins))
+    anywhere = cast(func.replace(cast(begins, Text), "<->", "&"), postgresql.TSQUERY)
+    return _turns.c.words.op("@@")(plain.op("&&")(anywhere))
 
 
 def entry(began: datetime, later: int = 0) -> int:
