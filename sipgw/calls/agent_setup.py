@@ -87,7 +87,7 @@ class AgentSetup:
         return Announcement(self.context.line, tts, sentence or REFUSED[language], Outcome("refused", reason), language)
 
     def stt(self) -> SpeechToText:
-        """A session of the agent's STT for a scribe; the bundle, with the words of the conversation, is without it."""
+        """A session of the agent's STT for a scribe. The bundle of the call does not have the words of this session."""
         meter(self.context.report)
         return copy_context().run(self._unrecorded)
 
@@ -115,7 +115,7 @@ class AgentSetup:
 
     @property
     def _navigates(self) -> bool:
-        """Whether the agent walks through menus in this call."""
+        """Whether the agent walks through telephone menus in this call."""
         config = self._agent.config
         cascade = not config.agent.brain and not config.agent.realtime
         return self.context.info.direction == "out" and config.ivr.press_keys and cascade
@@ -169,12 +169,12 @@ class AgentSetup:
         return made
 
     def _told_brain(self, agent: str) -> RelayCall:
-        """Request to the server that is the brain of the agent of that name, about this call."""
+        """The request by which the server that is the brain of the agent `agent` learns of this call."""
         info, options = self.context.info, self.services.agents.all[agent].config.agent
         return relay_call(info.key.name, info.identity, info.direction, options, self.values(agent))
 
     def _prefetched(self, made: Conversation | RealtimeConversation) -> Talk:
-        """`made`, with a lookup of the other side's number that starts with the call."""
+        """The conversation `made`, with a lookup of the other side's number that starts with the call."""
         info, ahead = self.context.info, self._agent.config.prefetch
 
         async def number() -> str:
@@ -200,7 +200,7 @@ class AgentSetup:
         if find is not nothing and part.realtime is None:
             spoken = replace(spoken, prompt=f"{spoken.prompt}\n\n{TOLD}")
         tools = [
-            *(one for server in part.servers for one in server.tools),  # those after replace tools of their name
+            *(one for server in part.servers for one in server.tools),  # later tools replace earlier ones of that name
             *(one for feature in services.tools for one in feature(context, agent)),
             *agent.tools,
         ]

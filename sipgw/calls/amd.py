@@ -1,4 +1,4 @@
-"""Stops the conversation when no human has answered: the agent leaves a message, or hangs up."""
+"""Stops the conversation when no human has answered. The agent then leaves a message, or hangs up."""
 
 import asyncio
 import contextlib
@@ -34,13 +34,13 @@ LONGEST_GREETING = 60.0
 SENTENCES = 20
 """Sentences that wait to be compared with those of call screens; patterns alone decide about more."""
 LONGEST_MESSAGE = 60.0
-"""Seconds of a message; what is longer is cut."""
+"""Longest message in seconds; a longer one is cut."""
 RECORDED = (AnsweredParty.SCREEN, AnsweredParty.MENU)
-"""Behind which a person may come."""
+"""Machines after which a person may come on the line."""
 
 
 Resembles = Callable[[str, bool], Awaitable[bool | None]]
-"""Whether words mean what a call screen says; None if that is not known."""
+"""Tells whether words mean what a call screen says; None if the meaning is not known."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ class AmdSetup:
     tell: Callable[[str], bool] = lambda purpose: True
     """Has the agent say `purpose` to a call screen; False if the screen does not hear the agent now."""
     purpose: str = ""
-    """Text for a call screen; only what follows it can be the person. Empty: what follows its own words."""
+    """Text for a call screen. Words that follow it can be the person's. Empty: words after the screen's can be."""
     menus: bool = False
-    """Whether a menu is no machine, because the agent walks through it."""
+    """Whether a menu does not count as a machine, because the agent walks through menus."""
     resembles: Resembles | None = None
     """See `sipgw.calls.screen_classifier.resembles_screen`; None: patterns alone decide."""
     known: Callable[[str, bool], bool | None] = lambda text, final: None
-    """The same at once, see `sipgw.calls.screen_classifier.known_screen`."""
+    """Like `resembles`, but answers at once: see `sipgw.calls.screen_classifier.known_screen`."""
     heard: Callable[[], bool] = lambda: True
     """Whether the screen hears the agent now."""
     tones: "Callable[[], Tones | None] | None" = None
@@ -82,7 +82,7 @@ def follow(control: CallControl, who: AnsweredParty) -> None:
 
 
 def tell_screen(control: CallControl, purpose: str) -> bool:
-    """Have the agent say `purpose`, and wait on; False if the screen does not hear the agent now."""
+    """Have the agent say `purpose` and go on waiting; False if the call screen does not hear the agent now."""
     if not control.is_heard:
         return False
     with contextlib.suppress(CallControlRefused):  # it is ending already
@@ -91,7 +91,7 @@ def tell_screen(control: CallControl, purpose: str) -> bool:
 
 
 class AmdTalk:
-    """A `Talk` around another one. It gets sound and words in parallel to the conversation, and does not delay it.
+    """A `Talk` around another `Talk`. It gets the same sound and words as the conversation, and does not delay it.
 
     While a person of our side is in the call it judges nothing: they know who answered, and their voice may be heard.
     """
@@ -105,13 +105,13 @@ class AmdTalk:
             needs.purpose, needs.tell, lambda: needs.heard() and not needs.line.has_person, self._give_up
         )
         self._given_up = ""
-        """Why nobody is waited for any more."""
+        """Why the call stops waiting for a person."""
         self._sentences: asyncio.Queue[tuple[CallerSaid, bool]] = asyncio.Queue(SENTENCES)
-        """Sentences to compare, and whether the screen had been told before."""
+        """Sentences to compare, each with whether the call screen had been told who calls before it."""
         self._looked_up = False
-        """Whether the sentence that is being said was looked up at once."""
+        """Whether the classifier has looked up the first words of the present sentence."""
         self._growing: CallerSaid | None = None
-        """Sentence that is being said, as far as it is known; None between sentences."""
+        """The words of the present sentence so far; None between sentences."""
         # Sound comes in the context of the media process's connection, which belongs to no call.
         self._log = log.bind(**structlog.contextvars.get_contextvars())
 
@@ -137,7 +137,7 @@ class AmdTalk:
             self._listen_for_screen(report)
 
     def _listen_for_screen(self, said: CallerSaid) -> None:
-        """First compare the words with the patterns, at once, so that the LLM does not get what a screen has said. A
+        """Compare the words with the patterns at once, so that the LLM does not get what a screen has said. A
         person's words may match a pattern, too: the classifier decides by their meaning. After a screen the classifier
         is not needed. Words that may go on change nothing yet; the judge remembers its doubt.
 
@@ -160,7 +160,7 @@ class AmdTalk:
         self._looked_up = self._looked_up and not said.final
 
     def _is_whole(self, said: CallerSaid) -> bool:
-        """Whether nothing more belongs to what was said: it is final, or a tone or a pause has ended it."""
+        """Whether the sentence `said` is complete: it is final, or a tone or a pause has ended it."""
         return said.final or self._judge.is_over
 
     def _take(self, said: CallerSaid, told: bool, meant: bool | None) -> None:
@@ -186,7 +186,7 @@ class AmdTalk:
         self._not_human.set()
 
     async def _compare(self, resembles: Resembles) -> None:
-        """Take words with what they mean."""
+        """Take sentences from the queue, and judge each by its meaning; runs until cancelled."""
         while True:
             said, told = await self._sentences.get()
             meant = await resembles(said.text, self._is_whole(said))
@@ -197,13 +197,13 @@ class AmdTalk:
     def _found(self) -> None:
         who, why = self._judge.who, self._judge.why
         self._log.info("answered", by=who.value, because=why)
-        self._needs.found(who, why)  # which breaks off what was being said: the next thing is who calls and why
+        self._needs.found(who, why)  # this stops the agent's sentence: the agent says next who calls and why
         if who is AnsweredParty.SCREEN:
             self._screening.begin()
         else:
             self._screening.end()
         if who in RECORDED:
-            while not self._sentences.empty():  # what was said before is not compared any more
+            while not self._sentences.empty():  # sentences from before the screen or menu need no comparison
                 self._sentences.get_nowait()
         if who in (AnsweredParty.MACHINE, AnsweredParty.FAX):
             self._not_human.set()
@@ -259,7 +259,7 @@ class AmdTalk:
     def _when_it_listens(
         self, making: asyncio.Task[bytes | ProviderError], why: str, over: asyncio.Future[Outcome]
     ) -> Callable[[LineEvent], None]:
-        """Returns what takes the events of the line, says the message, and tells `over` what has come of it."""
+        """Returns a function that takes the events of the line, says the message, and sets the outcome in `over`."""
         line, judge = self._needs.line, self._judge
         message, waited = 0, 0.0
 

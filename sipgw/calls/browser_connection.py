@@ -29,7 +29,7 @@ class BrowserConnection:
 
     leg = None
     gone: Disposition | None = None
-    """The outcome of the conversation is the reason of the end."""
+    """Always None: the outcome of the conversation tells why the call ended."""
 
     def __init__(
         self,
@@ -51,14 +51,14 @@ class BrowserConnection:
         return True
 
     async def begin(self) -> Disposition | None:
-        """Does nothing: the page itself shows that it waits."""
+        """Does nothing: the page itself shows that the call is being connected."""
         return None
 
     def refuse(self, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Does nothing: the page notices the closed connection."""
 
     def prepare(self, channel: media.Channel) -> Disposition | None:
-        """Sound will be at `channel`."""
+        """Keep `channel`, on which the call will exchange sound."""
         self._channel = channel
         return None
 
@@ -82,7 +82,7 @@ class BrowserConnection:
         """Does nothing: no carrier transfers this caller, so no BYE is expected."""
 
     def hang_up(self) -> None:
-        """Nothing: `close` ends the connection."""
+        """Does nothing: `close` ends the connection."""
 
     async def close(self) -> None:
         """See `sipgw.calls.session.CallConnection.close`."""

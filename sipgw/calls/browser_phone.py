@@ -28,10 +28,10 @@ from sipgw.sip.identity import Identity
 from sipgw.sip.jsep import BrowserOffer, Ends
 
 TRUNK = TrunkOptions("browser", "peer", networks=("127.0.0.1/32",))
-"""For records and statistics; no INVITE comes on it."""
+"""The trunk of these calls in records and statistics; no INVITE comes on it."""
 OFF = "calls from the browser are off: [browser] max_calls is 0"
 VISITOR = "visitor"
-"""The caller in the records, where it is a visitor of a web site."""
+"""The caller's name in the records, if the caller is a visitor of a web site."""
 MISSING = "the browser phone needs aiortc; install it with: pip install 'sipgw[webrtc]'"
 
 
@@ -56,10 +56,10 @@ class CallUnavailable(Exception):  # noqa: N818  an answer, not a fault
 
 
 class PromptDraft(NamedTuple):
-    """A prompt that is tried out."""
+    """A prompt that somebody tries out in a call."""
 
     name: str
-    """Name in the records."""
+    """Name of the prompt in the records."""
     prompt: str
 
 
@@ -79,11 +79,11 @@ class PendingOperator(NamedTuple):
     consult: Consult
     """For `sipgw.calls.session.CallSession.take_over`."""
     gone: Callable[[], Awaitable[str]]
-    """Waits until the page is not connected any more: it was left, or the call is over or given back."""
+    """Waits until the page is no longer connected (page left, call over or given back); returns why."""
 
 
 def missing(options: BrowserOptions) -> str:
-    """Advice before there can be calls from a browser; empty if nothing."""
+    """Advice on what to install or configure before a browser can call; empty if nothing is missing."""
     if not options.max_calls:
         return OFF
     return "" if find_spec("aiortc") else MISSING
@@ -101,7 +101,7 @@ class BrowserPhone:
 
     @property
     def missing(self) -> str:
-        """Advice before there can be calls; empty if nothing."""
+        """See `missing`, for the options of this gateway."""
         return missing(self._gateway.config.browser)
 
     async def place(
@@ -181,7 +181,7 @@ class BrowserPhone:
         return self._owners.get(call) == who
 
     async def hang_up(self, call: str, who: str = "") -> bool:
-        """End the call if it is one of `who`; returns whether it is."""
+        """End the call if `who` placed it; returns whether `who` did."""
         if not self.owned(call, who):
             return False
         if call in self._ways:

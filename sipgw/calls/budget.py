@@ -1,4 +1,4 @@
-"""Ends calls that cost too much, and notes the cost of all that go on. A timer checks the cost, so calls in which no
+"""Ends calls that cost too much, and notes the cost of all running calls. A timer checks the cost, so calls in which no
 agent speaks are covered, too."""
 
 import asyncio
@@ -32,7 +32,7 @@ class BudgetedCall(Protocol):
         """Why the call must not go on; empty if it may."""
 
     def all_hear(self) -> None:
-        """The caller hears what the agent says from now on."""
+        """Let the caller hear the agent again."""
 
     @property
     def instead(self) -> str:
@@ -59,7 +59,7 @@ async def _watch(call: BudgetedCall, holding: asyncio.Task[Disposition]) -> None
         if call.context.info.answered and now() - noted >= NOTED:
             call.context.note_cost()
             noted = now()
-        await asyncio.sleep(LOOK)  # no event tells of it
+        await asyncio.sleep(LOOK)  # no event reports a cost
     log.info("the call has become too dear", cause=cause)
     if not call.instead and _dismissed(call, Outcome("over_budget", cause)):
         await asyncio.sleep(GOODBYE)
@@ -68,7 +68,7 @@ async def _watch(call: BudgetedCall, holding: asyncio.Task[Disposition]) -> None
 
 
 def _dismissed(call: BudgetedCall, outcome: Outcome) -> bool:
-    """Whether the agent says goodbye now."""
+    """Have the agent say goodbye because of `outcome`; returns False if it cannot."""
     if call.context.conversation is None:
         return False
     call.all_hear()

@@ -29,8 +29,8 @@ ENDED_BEFORE = Stir("unverified", "the call ended before there was a verdict")
 
 
 class CallerVerification:
-    """Finds the verdict on the number of the caller. Use it as an async context manager around the call: a verdict that
-    is not there at its end will never be.
+    """Finds the verdict on the caller's number. Use it as an async context manager around the call: verification
+    ends with the call, also without a verdict.
     """
 
     def __init__(self, services: CallServices, context: CallContext) -> None:
@@ -54,8 +54,8 @@ class CallerVerification:
             self._found(ENDED_BEFORE)
 
     def begin(self, leg: Leg | None) -> None:
-        """Begin to verify the caller, if they are signed and it has not begun. There is no `leg` in a call of a
-        browser."""
+        """Begin to verify the caller's number, if it is signed and verification has not begun. A browser call has no
+        `leg`."""
         info, stir = self._context.info, self._services.stir
         if self._task is None and stir is not None and leg is not None and identities(leg.request):
             info.identity = replace(info.identity, stir=PENDING)
@@ -88,11 +88,11 @@ class CallerVerification:
             context.conversation.call_control.know(about_verdict(context.info.identity))
 
     def _found(self, verdict: Stir) -> bool:
-        """Write the `verdict` down; returns whether it counts, which it does not for a caller named meanwhile."""
+        """Write the `verdict` down; returns False if a transfer has named another caller meanwhile."""
         context, info = self._context, self._context.info
         if info.identity.stir is not PENDING:
             return False
         info.identity = replace(info.identity, stir=verdict)
-        if context.state is not SessionState.NEW:  # else it is told with the beginning of the call
+        if context.state is not SessionState.NEW:  # otherwise `CallBegan` tells the verdict
             context.tell(CallerVerified(info.id, datetime.now(UTC), info.identity.as_dict()["stir"]))
         return True

@@ -32,7 +32,7 @@ from sipgw.sip.leg import Leg
 log = structlog.get_logger()
 
 NOTED = 4000
-"""Characters of what was said while the agent was silent that it is told afterwards: the last ones."""
+"""Characters that the agent is told of the words said while it was silent: the last ones."""
 
 
 class Mode(Enum):
@@ -41,9 +41,9 @@ class Mode(Enum):
     LISTEN = "listen"
     """The third hears caller and agent, and nobody hears them."""
     WHISPER = "whisper"
-    """The same; what the third says is written down and told to the agent as a note of its supervisor."""
+    """Like LISTEN. What the third says is also written down and told to the agent as a note of its supervisor."""
     CONFERENCE = "conference"
-    """All hear all."""
+    """Caller, agent and third hear each other."""
     CONSULT = "consult"
     """Agent and third hear each other; the caller hears music."""
     NOTES = "notes"
@@ -57,7 +57,7 @@ class Rules(NamedTuple):
 
     routes: Route
     note: str = ""
-    """Note for the agent when it begins; ``{who}`` is the third."""
+    """Note for the agent when the mode begins; ``{who}`` stands for the name of the third."""
 
 
 _R = Route
@@ -100,43 +100,43 @@ def silent(mode: Mode | None) -> bool:
 
 
 def _deaf(ulaw: bytes) -> None:
-    """Writes nothing down."""
+    """Take sound of the third in a mode that does not write it down; does nothing."""
 
 
 @dataclass
 class Third:
-    """The third of a call."""
+    """The third person in a call: see `Conference`."""
 
     person: ConsultLeg
     target: TransferTarget
     mode: Mode
     supervises: bool
-    """Whether the keys of their phone change the mode."""
+    """Whether keys of the third's phone change the mode."""
     stack: contextlib.AsyncExitStack
-    """Hangs them up."""
+    """Hangs up the third when it is closed."""
     scribes: list[asyncio.Task[None]]
     """Tasks that write down the words in this mode."""
     hear: Callable[[bytes], None]
-    """Takes their sound, in modes that write it down."""
+    """Takes the third's sound, in modes that write down the words."""
     held: bool = False
-    """Whether they have put the call on hold: their PBX may play music."""
+    """Whether the third has put the call on hold: the PBX may play music meanwhile."""
     noted: str = ""
     """Words that were said while the agent was silent."""
 
     @property
     def name(self) -> str:
-        """Their name, for people."""
+        """The name of the third, as it is shown to people."""
         return self.target.name or str(self.target.uri)
 
     @property
     def routes(self) -> Route:
-        """Present routes of sound. While the third holds, a caller alone with them hears music, as in a bridge."""
+        """Present routes of sound. If the third holds the call, a caller who is alone with them hears music."""
         routes = MODES[self.mode].routes
         return routes if silent(self.mode) or not self.held else routes & ~_SPEAKS
 
 
 class Conference:
-    """The third of one call. Their leg is made and counted as that of a transfer; see `sipgw.calls.transfers`."""
+    """The third of one call. The third's leg is counted like that of a transfer: see `sipgw.calls.transfers`."""
 
     def __init__(self, context: CallContext, transfers: Transfers) -> None:
         self.third: Third | None = None
@@ -219,7 +219,7 @@ class Conference:
         return self.third
 
     def _begin(self, third: Third, before: Mode | None) -> None:
-        """It is `third.mode` from now on, after `before`; None if the third has just come."""
+        """Apply `third.mode`: sound, words and notes. `before` is the mode before; None if the third has just come."""
         mode, rules = third.mode, MODES[third.mode]
         self._stop_writing(third)
         self._route(third)
@@ -244,15 +244,15 @@ class Conference:
         self._context.line.confer(third.person.line, third.routes, music)
 
     def _replace_agent(self, third: Third | None, before: Mode | None) -> None:
-        """From now on `third` speaks with the caller in the agent's place; None if the agent does, too."""
+        """Note that `third` speaks with the caller in the agent's place; None if the agent speaks with the caller."""
         self._transfers.stand_in(third.person if third else None, third.target if third else None)
         if (third is not None) is not silent(before):
             self._context.advance(SessionEvent.JOIN if third else SessionEvent.PART)
 
     def leave(self, note: str = "") -> None:
-        """Hang up the third; the agent goes on, and is told `note`, else what it has to know.
+        """Hang up the third; the agent goes on. It is told `note`, or without a note what happened meanwhile.
 
-        Raises `CallControlRefused` if there is none, or the call ends.
+        Raises `CallControlRefused` if there is no third, or the call ends.
         """
         third = self._there()
         self._remove(third)
@@ -324,7 +324,7 @@ class Conference:
         self._context.tell(PartySaid(self._context.info.id, datetime.now(UTC), who, words, "caller"))
 
     def _give_back(self, third: Third) -> None:
-        """Tell the agent what it has to know after it was silent. Words of the caller are no instruction."""
+        """Tell the agent what was said while it was silent: as a report, because callers must not instruct it."""
         if not third.noted:
             self._instruct(GIVEN_BACK)
             return
@@ -340,7 +340,7 @@ class Conference:
         return True
 
     def _tell(self, third: Third, mode: str) -> None:
-        """Tell for the record in which mode the third is; empty: they have left."""
+        """Report for the record in which `mode` the third is; empty: the third has left."""
         there = "" if third.person.leg else "a page of the dashboard"
         place = there or str(third.target.uri)
         self._context.tell(PartyChanged(self._context.info.id, datetime.now(UTC), third.name, place, mode))

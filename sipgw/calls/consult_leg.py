@@ -29,23 +29,23 @@ class ConsultLeg:
     trunk = ""
     """The trunk of the call to the person, if any."""
     number = ""
-    """The number that was called there."""
+    """The number that was called on that trunk."""
     returns = False
-    """Whether the agent goes on when they are gone."""
+    """Whether the agent takes the caller back when the person leaves."""
     began: float
-    """When they came into the call, after they were briefed; not set before."""
+    """Seconds on the event loop's clock at which the person joined the call, after the briefing; not set before."""
     since: datetime
-    """The same moment, for people."""
+    """The same moment as date and time."""
 
     def __init__(self, line: PhoneLine) -> None:
         self.line = line
 
     def come_in(self) -> None:
-        """They are in the call from now on."""
+        """Note that the person has joined the call now: sets `began` and `since`."""
         self.began, self.since = asyncio.get_running_loop().time(), datetime.now(UTC)
 
     async def follow(self) -> None:
-        """Follow what they do, to the end of the line."""
+        """Handle the events of the person's line until it ends."""
 
 
 class SipConsultLeg(ConsultLeg):

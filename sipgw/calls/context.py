@@ -40,13 +40,13 @@ class CallContext:
         self.bill: Bill | None = None
         self.conversation: BaseConversation | None = None
         self.amd: AmdTalk | None = None
-        """In our calls: the answering-machine detection."""
+        """The answering-machine detection of an outgoing call; None in other calls."""
         self.scribe: Scribe | None = None
         """Writes down what the caller says while the agent is silent."""
         self.stopped: Disposition | None = None
         """The ending, if the call was ended on our side."""
         self.messages = 0
-        """How many were taken, by whichever agent."""
+        """Number of messages that agents have taken in this call."""
         self.judged = asyncio.Event()
         """Set unless the signed number of the caller is being verified."""
         self.judged.set()
@@ -67,7 +67,7 @@ class CallContext:
         self.stopped = self.stopped or disposition
 
     def tell(self, event: Event) -> None:
-        """Send an event of this call to all watchers."""
+        """Send `event` of this call to all watchers."""
         self._watchers.tell(event)
 
     @property
@@ -83,12 +83,12 @@ class CallContext:
         return self.bill.cost(datetime.now(UTC)) if self.bill else None
 
     def note_cost(self) -> None:
-        """Tell the cost so far."""
+        """Send an event with the cost of the call so far."""
         if (cost := self.cost) is not None:
             self.tell(CallCharged(self.info.id, datetime.now(UTC), cost.as_dict()))
 
     def answered(self, sound: MediaAddress) -> None:
-        """Sound flows from now on, at `sound`; the bill starts."""
+        """Note that the call is answered, with sound at `sound`, and start the bill."""
         info = self.info
         self.advance(SessionEvent.ANSWER)
         info.answered = datetime.now(UTC)
@@ -101,7 +101,7 @@ class CallContext:
     def on_media(self, event: media.MediaEvent) -> None:
         """Handle an event of the media process for the channel of this call."""
         match event:
-            case media.Frames():  # nearly all that comes
+            case media.Frames():  # nearly all events
                 if self.amd is not None:
                     self.amd.hear(event.ulaw)
                 if self.scribe is not None and not self.line.is_private:

@@ -1,4 +1,5 @@
-"""The SIP side of a call that we make: dialled while the agent is prepared; after the answer like an incoming call."""
+"""The SIP side of a call that we make. We dial while the agent is prepared; after the answer it is like an incoming
+call."""
 
 import asyncio
 import contextlib
@@ -34,7 +35,7 @@ T = TypeVar("T")
 
 def shown_and_called(request: OriginateRequest, trunk: TrunkOptions) -> Identity:
     """The caller ID and the number of a call through `trunk`."""
-    country = "" if trunk.number_format == "as_dialled" else trunk.country  # as the gate reads it
+    country = "" if trunk.number_format == "as_dialled" else trunk.country  # the gate reads numbers in the same way
     return Identity(number=trunk.shows(request.caller_id) or trunk.user, dialled=known(request.number, country=country))
 
 
@@ -60,11 +61,11 @@ class DialedConnection(SipLeg):
         """Holds the place of the call on its trunk."""
 
     async def resolve(self) -> bool:
-        """Does nothing: there is no offer of the other side."""
+        """Does nothing: the other side has made no offer."""
         return True
 
     async def begin(self) -> Disposition | None:
-        """Have the gate permit the call, and take its place on a trunk: a call that is refused opens nothing."""
+        """Have the gate permit the call, and take its place on a trunk, before any port or provider is opened."""
         reserved = await self._tried(
             self._stack.enter_async_context(self._originator.reserve(self._request, self._placed))
         )
@@ -74,10 +75,10 @@ class DialedConnection(SipLeg):
         return None
 
     def refuse(self, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        """Nothing: nobody has called."""
+        """Does nothing: there is no INVITE to refuse."""
 
     def prepare(self, channel: media.Channel) -> Disposition | None:
-        """Sound will be at `channel`."""
+        """Keep `channel`, on which the call will exchange sound."""
         self._side = OurSide(channel.port)
         return None
 
@@ -90,7 +91,7 @@ class DialedConnection(SipLeg):
         if isinstance(made, Disposition):
             return made
         self._leg, trunk = made.leg, info.trunk
-        if made.number != info.other:  # a redirect has led on, or this trunk writes the number otherwise
+        if made.number != info.other:  # a redirect, or another format of the number on this trunk
             info.identity = replace(info.identity, reached=made.number)
         if self._context.bill is not None:
             self._context.bill.number = made.number
@@ -101,7 +102,7 @@ class DialedConnection(SipLeg):
         return self._agree(made.leg)
 
     async def _tried(self, work: Awaitable[T]) -> T | Disposition:
-        """Result of `work`, or the ending of a call that is not made."""
+        """The result of `work`, or the ending of the call if `work` could not make it."""
         info = self._context.info
         try:
             return await work
@@ -110,7 +111,7 @@ class DialedConnection(SipLeg):
         except NotPermitted as denied:
             return Disposition("not_permitted", denied.told(info.tenant), denied.denial.again)
         except NotDialled as error:
-            log.info("call out not made", call=info.id, cause=str(error))  # a tenant's record does not have it
+            log.info("call out not made", call=info.id, cause=str(error))  # not in a tenant's record
             return Disposition("failed", error.told(info.tenant))
 
     def _agree(self, leg: Leg) -> Disposition | None:
@@ -129,7 +130,7 @@ class DialedConnection(SipLeg):
         await self._stack.aclose()
 
     def _offers(self, attempt: Attempt) -> tuple[bytes, ...]:
-        """Our offers on a trunk that is tried; from now on the call has its caller ID."""
+        """Our offers to the trunk of `attempt`. The call takes the caller ID of this trunk."""
         info = self._context.info
         info.trunk = trunk = attempt.trunk
         info.identity = shown_and_called(self._request, trunk)
@@ -137,7 +138,7 @@ class DialedConnection(SipLeg):
         return self._side.offers(trunk.srtp, attempt.there)
 
     def _early(self, leg: Leg, event: CallEvent) -> None:
-        """The phone rings, or more: that is told once."""
+        """Report once that the other phone rings, or plays early sound."""
         assert self._side is not None  # noqa: S101  `prepare` comes before `connect`
         self._side.early(leg, event)
         if isinstance(event, Progress) and event.status > 100 and self._context.state is SessionState.BEGUN:

@@ -127,19 +127,19 @@ class CallDispatcher:
         connection = DialedConnection(request, services.originator, context, transfers, lambda: starting.discard(call))
         starting.add(call)
         task = self._run(session, session.originate(connection))
-        task.add_done_callback(lambda _: starting.discard(call))  # also of one that got no place
+        task.add_done_callback(lambda _: starting.discard(call))  # also a call that got no place
         return CallHandle(info, session, task)
 
     def _run(self, session: CallSession, work: Coroutine[Any, Any, Disposition]) -> asyncio.Task[Disposition]:
         session.info.tenant = tenant_of(session.info.agent, self.services.agents.config.tenants)
         task = self._group.create_task(work, name=f"call {session.info.id}")
-        task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
+        task.add_done_callback(lambda _: work.close())  # for a task that is cancelled before it begins
         self.registry.add(session, task)
         self._engage(task)
         return task
 
     def _replace(self, leg: Leg, trunk: TrunkOptions) -> None:
-        """`leg` is an INVITE with Replaces for a running call (RFC 3891); it must come from the PBX of that call."""
+        """Let `leg`, an INVITE with Replaces (RFC 3891), replace a running call; it must come from that call's PBX."""
         beside = self._admission.trunks.beside(trunk, leg.source.host)
         for session in self.registry.calls.values():
             connection, info = session.connection, session.info
@@ -156,7 +156,7 @@ class CallDispatcher:
         self.services.originator.pick_up(leg, beside)
 
     def _identity(self, leg: Leg, trunk: TrunkOptions) -> Identity:
-        """The caller: at a phone of an account its user, for the phone can write any number into From."""
+        """The caller. For an account's phone this is the account's user: a phone can write any number into From."""
         identity = Identity.of(leg.request, trusted=trunk.trust_identity)
         if trunk is ACCOUNTS_TRUNK and not identity.withheld:
             identity = replace(identity, number=self._admission.user(leg.request))
@@ -176,7 +176,7 @@ def _follow_identity(leg: Leg, info: CallInfo) -> None:
 
     def asserted(request: Request) -> None:
         identity = info.identity.spoken_by(request)
-        if identity is info.identity:  # its number is in our form already
+        if identity is info.identity:  # unchanged, so its number is in our form already
             return
         identity, before = replace(identity, number=info.trunk.from_carrier(identity.number)), info.identity
         if (identity.number, identity.withheld, identity.mark) != (before.number, before.withheld, before.mark):

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 Way = Literal["rtp", "info"]
 
 WINDOW = 2.0
-"""Seconds within which the same press arrives by the other way."""
+"""Seconds within which the duplicate of a press arrives by the other way."""
 REMEMBERED = 64
 
 
@@ -34,5 +34,5 @@ class DtmfDeduplicator:
         return True
 
     def unpaired(self, key: str, way: Way, at: float) -> bool:
-        """Whether a press that was new has not come by the other way since."""
+        """Whether no duplicate of the new press `key` at `at` has come by the other way since then."""
         return _Press(key, way, at) in self._unpaired

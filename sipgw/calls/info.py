@@ -19,7 +19,7 @@ class SessionState(Enum):
     """The state of a call."""
 
     NEW = "new"
-    """Nothing was told of it yet."""
+    """No watcher was told of the call yet."""
     BEGUN = "begun"
     """After `CallBegan`: ports and providers are being opened, or our INVITE has been sent."""
     RINGING = "ringing"
@@ -41,7 +41,7 @@ class SessionEvent(Enum):
     JOIN = "join"
     """The other side was joined with a person."""
     PART = "part"
-    """The person gave the call back to the agent."""
+    """The person has given the call back to the agent."""
     FINISH = "finish"
     """The conversation, and the talk with a person if there was one, are over."""
     END = "end"
@@ -82,7 +82,7 @@ class CallInfo:
     """The data of a call."""
 
     id: str
-    """No other call that goes on has it: see `sipgw.calls.registry.CallRegistry.identity`."""
+    """The identity of the call, unique among running calls: see `sipgw.calls.registry.CallRegistry.identity`."""
     trunk: TrunkOptions
     identity: Identity
     """The caller and the number that was dialled."""
@@ -95,7 +95,7 @@ class CallInfo:
     call_id: str = ""
     """The Call-ID that the call came in with; empty for other calls."""
     tenant: str = ""
-    """Tenant whose call it is, see `sipgw.config.tenants`; stays what it was when the call began."""
+    """Tenant of the call, see `sipgw.config.tenants`; it does not change during the call."""
     answered: datetime | None = None
     handed_over: datetime | None = None
     """When the present agent took the call over from another one."""
@@ -103,25 +103,25 @@ class CallInfo:
     """The later callers after a transfer at the other side, in their order: see `Identity.as_dict`."""
 
     stopped: set[str] = field(default_factory=set)
-    """The numbers that the other side told in this call as those not to be called: see `sipgw.policy.gate`."""
+    """Numbers that must not be called, as the other side told the agent in this call: see `sipgw.policy.gate`."""
 
     def hand_over(self, agent: str) -> None:
-        """Another agent speaks from now on, by whose rules the call goes on."""
+        """Note that `agent` speaks now; the rest of the call follows the rules of this agent."""
         self.agent, self.handed_over = agent, datetime.now(UTC)
 
     def spoken_by(self, identity: Identity) -> None:
-        """The caller after a transfer at the other side: record, callbacks and do-not-call list use it."""
+        """Note the new caller after a transfer at the other side: record, callbacks and do-not-call list use it."""
         self.identity = replace(identity, dialled=self.identity.dialled, reached=self.identity.reached)
         self.replaced_by = [*self.replaced_by[: MOST_REPLACED - 1], identity.as_dict()]
 
     @cached_property
     def since(self) -> str:
-        """`began` for pages, which show every call every second."""
+        """`began` as text for pages, formatted once because pages show every call each second."""
         return self.began.isoformat(timespec="seconds")
 
     @property
     def key(self) -> CallKey:
-        """The call among all, those that are over included."""
+        """The key of this call among all running and ended calls."""
         return CallKey(self.id, self.began)
 
     @property

@@ -1,4 +1,4 @@
-"""The events of a line on their way to whoever listens to it."""
+"""The events of a line on their way to its listener, such as the conversation."""
 
 import asyncio
 import contextvars
@@ -21,10 +21,10 @@ class _Listener(NamedTuple):
 
 
 class LineEvents:
-    """A queue of which the sound is taken at once while somebody listens: no task is woken for each piece."""
+    """A queue of line events. A listener gets sound at once, so that no task is woken for each piece."""
 
     def __init__(self) -> None:
-        self._waiting = deque[LineEvent]()  # the first one is the one that is being taken
+        self._waiting = deque[LineEvent]()  # the listener is taking the first event
         self._listener: _Listener | None = None
 
     def has_room(self) -> bool:
@@ -35,13 +35,13 @@ class LineEvents:
         return False
 
     def put(self, event: LineEvent) -> None:
-        """Have `event` taken soon, but not before this returns: the listener itself may be what calls."""
+        """Have `event` taken soon, but after this method returns: the listener itself may call this method."""
         self._waiting.append(event)
         if (listener := self._listener) is not None and len(self._waiting) == 1:
             asyncio.get_running_loop().call_soon(self._hand_out, listener, context=listener.context)
 
     def give(self, sound: Audio) -> None:
-        """Have the listener take `sound` before this returns, unless other events are to be taken first."""
+        """Have the listener take `sound` before this method returns, unless older events still wait."""
         waiting, listener = self._waiting, self._listener
         if waiting and not self.has_room():
             return
@@ -62,7 +62,7 @@ class LineEvents:
                 self._listener = None
 
     def _hand_out(self, listener: _Listener) -> None:
-        """Have all that waits taken. An error is raised by the `listen` of that listener."""
+        """Have `listener` take all waiting events. If it raises an error, its `listen` raises the error."""
         waiting, (take, over, _) = self._waiting, listener
         while waiting and not over.done():
             event = waiting[0]

@@ -20,7 +20,7 @@ class Listeners:
     """The listeners of one call. Without listeners the media process sends no sound for them."""
 
     def __init__(self, tap: Callable[[bool], None]) -> None:
-        """`tap` is told whether somebody listens."""
+        """`tap` is called with True when the first listener comes, and with False when the last one has left."""
         self._tap = tap
         self._queues: set[asyncio.Queue[bytes]] = set()
 

@@ -25,7 +25,7 @@ SECONDS = 0.02
 PAUSE = 0.6
 """Seconds without speech after which a human waits for an answer; pauses in greetings are shorter."""
 WORD = 0.2
-"""Seconds of sound that are speech at least."""
+"""Least seconds of sound that count as speech."""
 SHORT = 2.5
 """Longest first words of a human, in seconds of speech."""
 WAITING = 1.5
@@ -40,20 +40,20 @@ GREETING = 1.5
 EARLY = 10.0
 """Seconds after the answer within which a beep alone proves a machine."""
 WORDS = 3.0
-"""Seconds after a beep for which the words before it are waited for: call screens beep, too, and words come late. That
-is as long as a machine without a beep is waited for."""
+"""Seconds to wait after a beep for the words spoken before it: call screens beep, too, and the recogniser is late. A
+machine without a beep gets as many seconds."""
 OVER = 1.0
 """Seconds without speech after which a sentence is over, although the recogniser does not say so yet."""
 DOUBT = 12.0
-"""Seconds after which a sentence that began as a call screen's is judged as far as it is known, although it goes on."""
+"""Seconds after which an unfinished sentence that began as a call screen's is judged by its words so far."""
 WATCHED = 30.0
 """Seconds after the answer within which a human can still turn out to be a machine."""
 LONGEST = 90.0
-"""Seconds after which no decision is made any more."""
+"""Seconds after the answer from which the decision stays as it is."""
 MANY = 30
-"""Words of a long sentence."""
+"""Least number of words of a long sentence."""
 SHOWN = 60
-"""Characters of words that are told as the reason."""
+"""Characters of heard words that `why` quotes."""
 CALLING, ANSWERING = 1100.0, 2100.0
 """Hz of the tones of fax machines (ITU-T T.30 §4.1: CNG, CED)."""
 
@@ -76,15 +76,15 @@ class AnsweredParty(Enum):
     HUMAN = "human"
     MACHINE = "machine"
     SCREEN = "screen"
-    """A service that asks for the caller's name and purpose on behalf of a person who may answer."""
+    """A call screen: a service that asks for name and purpose of the caller for a person who may answer."""
     MENU = "menu"
-    """A telephone menu that asks for keys, or a queue, if the agent walks through menus; else it is a machine."""
+    """A telephone menu that asks for keys, or a queue. Only if the agent walks through menus; else it is a MACHINE."""
     FAX = "fax"
 
 
 @dataclass(frozen=True)
 class _Beep:
-    """Evidence of a machine, if the words before it are none of a call screen."""
+    """A beep: evidence of a machine, unless the words before it are a call screen's."""
 
     at: float
     """Seconds after the answer."""
@@ -94,18 +94,18 @@ class _Beep:
 
 @dataclass
 class _Sound:
-    """How much was heard, in seconds."""
+    """How much sound, speech and tones were heard, in seconds."""
 
     heard: float = 0.0
     toned: float = -1.0
-    """The end of the last tone."""
+    """Seconds after the answer at which the last tone ended; -1 for none."""
     ends_in_tone: bool = False
     """Whether nobody has spoken since a tone was over."""
     spoken: float = 0.0
     run: float = 0.0
-    """Speech without a pause."""
+    """Seconds of speech since the last pause."""
     wordless: float = 0.0
-    """Speech since the last words that were final."""
+    """Seconds of speech since the last final transcript."""
     beep: _Beep | None = None
     """The beep that is not judged yet."""
 
@@ -115,17 +115,17 @@ class _Sentence:
     """The sentence that is being said, until it is final."""
 
     begun: bool = False
-    """Whether it began as a call screen's."""
+    """Whether the sentence began like one of a call screen."""
     doubted: float | None = None
-    """When, in seconds after the answer, it was the first to begin so; None: it is none, or it has been decided."""
+    """Seconds after the answer at which the sentence first seemed a call screen's. None: no doubt (any more)."""
 
     def doubt(self, at: float) -> None:
-        """It begins as a call screen's does."""
+        """Note that at `at`, in seconds after the answer, the sentence seems a call screen's."""
         self.doubted = at if self.doubted is None else self.doubted
 
 
 class _Tones:
-    """Finds tones from when what looks for them can be made."""
+    """Finds tones as soon as `make` can make the detector; before that it finds none."""
 
     def __init__(self, make: "Callable[[], Tones | None]") -> None:
         self._make = make
@@ -140,25 +140,25 @@ class AnsweringMachineDetector:
     """Decides from sound and words. `who` is the present decision, `why` its reason in a few words."""
 
     def __init__(self, *, menus: bool = False, tones: "Callable[[], Tones | None] | None" = None) -> None:
-        """`menus`: whether menus are a verdict of their own. They speak on and on as machines do. `tones` makes what
-        looks for tones; None while that cannot be had."""
+        """`menus`: whether `who` tells menus from machines; menus speak without end, as machines do. `tones` makes the
+        detector of tones; it returns None while the detector is not loaded."""
         self.who = AnsweredParty.UNKNOWN
         self.why = ""
         self.beeped = False
-        """Whether a machine's beep is over: it listens."""
+        """Whether the beep of a machine is over, so that the machine records."""
         self.quiet = 0.0
         """Seconds since somebody spoke."""
         self.asks = 0
-        """How often a call screen has asked who calls: again only when it had been told."""
+        """How often a call screen has asked who calls. A repeated question counts only after the screen was told."""
         self.refused = False
-        """Whether it said that nobody takes the call."""
+        """Whether the call screen said that nobody takes the call."""
         self._menus = menus
         self._tones = _Tones(tones or _new_tones)
         self._voice = VoiceActivity()
         self._sound = _Sound()
         self._sentence = _Sentence()
         self._found: dict[str, tuple[int, str]] = {}
-        """The evidence of a machine by its key: what it weighs, and why."""
+        """The evidence of a machine by its key: its weight, and the reason in words."""
 
     def hear(self, ulaw: bytes) -> bool:
         """Take sound of any length; returns whether `who` has changed."""
@@ -171,20 +171,20 @@ class AnsweringMachineDetector:
                 self._sound.toned = self._sound.heard
                 self._sound.ends_in_tone |= tone.over and tone.seconds >= WORD
                 self._judge_tone(tone)
-            # A tone is no speech, nor is its effect on the voice detector.
+            # Neither a tone nor its effect on the voice detector is speech.
             self._judge_speech(active=self._voice.active and self._sound.heard - self._sound.toned > HANGOVER + SECONDS)
             self._judge_beep()
         return self.who is not before
 
     def understand(self, text: str, *, final: bool = True, told: bool = True, meant: bool | None = None) -> bool:
-        """Take words that were heard, as soon as there are some; returns whether `who` has changed.
+        """Take the words of a partial or final transcript; returns whether `who` has changed.
 
         Words that are not `final` may be continued: a sentence that begins like a machine's may be a call screen's, and
-        one that begins like a call screen's may be a person's. So these leave the sentence in doubt: nothing is
-        decided, and evidence is only noted, until its last words are known or it `is_over`.
+        one that begins like a call screen's may be a person's. So such words leave the sentence in doubt: evidence is
+        noted, but nothing is decided until the last words are known or the sentence `is_over`.
         `told`: whether a call screen has been told who calls; before that only a greeting is the person's. `meant`:
-        whether they mean what a call screen says, in whichever words (`sipgw.calls.screen_classifier`); None: that is
-        not known, and patterns decide. A person who comes after a screen asks who it is, too, so it means nothing then.
+        whether the words mean what a call screen says (`sipgw.calls.screen_classifier`); None: the meaning is not
+        known, and patterns decide. `meant` is ignored after a screen, because a person then asks who calls, too.
         """
         before = self.who
         plain = _plain(text)
@@ -217,13 +217,13 @@ class AnsweringMachineDetector:
         for phrase in _STRONG.findall(plain):
             self._evidence(2, f"it said {phrase!r}", "strong")
         for phrase in set(_WEAK.findall(plain)):
-            # Companies say in menus and queues, too, whom one has reached, and that it will be as soon as possible.
+            # Menus and queues of companies, too, say "you have reached" and "as soon as possible".
             self._evidence(1, f"it said {phrase!r}", "weak" if self._menus else phrase)
         self._weigh()
         return self.who is not before
 
     def _named(self, text: str, meant: bool | None) -> str:
-        """The words by which a call screen is told; empty if there are none. `meant` as in `understand`."""
+        """The words that show a call screen; empty if there are none. For `meant` see `understand`."""
         plain = _plain(text)
         if self.who is AnsweredParty.MENU:
             return ""
@@ -237,13 +237,13 @@ class AnsweringMachineDetector:
         self._decide(AnsweredParty.SCREEN, f"it said {said!r}")
 
     def dispel(self) -> bool:
-        """The sentence that began as a call screen's is none of one; returns whether `who` has changed."""
+        """End the doubt: the present sentence is not a call screen's. Returns whether `who` has changed."""
         before, self._sentence.doubted = self.who, None
         self._weigh()
         return self.who is not before
 
     def _follow(self, plain: str, *, told: bool) -> None:
-        """Take words after those of a call screen: it goes on, or a person has come."""
+        """Take words after those of a call screen: the screen goes on, or a person has come."""
         if _is_person(plain, told=told):
             self.who, self.why = AnsweredParty.HUMAN, "somebody speaks after the call screen"
         else:
@@ -258,7 +258,7 @@ class AnsweringMachineDetector:
 
     @property
     def is_over(self) -> bool:
-        """Whether no words are expected that belong to the last ones, or too long have been."""
+        """Whether the sentence is over: a tone or a pause has ended it, or it was in doubt for `DOUBT` seconds."""
         sound, doubted = self._sound, self._sentence.doubted
         return sound.ends_in_tone or self.quiet >= OVER or (doubted is not None and sound.heard - doubted >= DOUBT)
 
@@ -310,7 +310,7 @@ class AnsweringMachineDetector:
             self.beeped |= tone.over
 
     def _judge_beep(self) -> None:
-        """Judge a beep once the words before it are known, or do not come."""
+        """Judge a beep when the words before it are known, or have not come within `WORDS` seconds."""
         sound = self._sound
         if sound.beep and (sound.wordless < WORD or sound.heard - sound.beep.at >= WORDS):
             self._evidence(sound.beep.weight, sound.beep.why, "beep")
@@ -321,12 +321,12 @@ class AnsweringMachineDetector:
         if key in self._found or self.decided or (self._menus and key in ("long", "very long")):
             return
         if self.who is AnsweredParty.MENU and key != "strong":
-            return  # it rings, and plays music, where a queue ends
+            return  # a ringing tone and music are no evidence in a queue
         self._found[key] = weight, why
         self._weigh()
 
     def _weigh(self) -> None:
-        """Decide for a machine if there is evidence enough, and no doubt."""
+        """Decide for a machine if the evidence weighs enough and the present sentence is not in doubt."""
         if self._sentence.doubted is None and sum(weight for weight, _ in self._found.values()) >= 2:
             *_, (_, why) = self._found.values()
             self._decide(AnsweredParty.MACHINE, why)
@@ -337,14 +337,14 @@ class AnsweringMachineDetector:
 
 
 def _new_tones() -> "Tones":
-    """Imported when somebody has answered: a gateway that calls nobody needs no numpy."""
+    """Make the detector of tones. The import is here because a gateway without outgoing calls needs no numpy."""
     from media.tones import Tones
 
     return Tones()
 
 
 def _is_person(plain: str, *, told: bool) -> bool:
-    """Whether words after those of a call screen are a person's."""
+    """Whether a person, and not the call screen, says these words after a call screen's request."""
     if not any(map(str.isalnum, plain)) or any(one.search(plain) for one in (_STRONG, _WEAK, _HOLDS)):
         return False
     what = further(plain)
@@ -354,12 +354,12 @@ def _is_person(plain: str, *, told: bool) -> bool:
 
 
 def names_screen(text: str) -> bool:
-    """Whether the patterns know that a call screen says it."""
+    """Whether the patterns find the words of a call screen in `text`."""
     return bool(_screen(_plain(text)))
 
 
 def hints(text: str) -> list[float]:
-    """Results of the patterns for a text, each from 0 to 1, and whether it is a question, and how long."""
+    """Results of the patterns for a text, each from 0 to 1; then whether it is a question, and its length."""
     plain = _plain(text)
     patterns = (_SCREEN, *_ASKS.values(), _POLITE, _STRONG, _WEAK, _HOLDS, _LEAVES, _HELLO)
     found = [float(one.search(plain) is not None) for one in patterns]
@@ -371,7 +371,7 @@ def _plain(text: str) -> str:
 
 
 def _screen(plain: str) -> str:
-    """The words by which a call screen is told; empty if there are none."""
+    """The words in `plain` that show a call screen; empty if there are none."""
     if _LEAVES.search(plain):
         return ""
     if found := _SCREEN.search(plain):

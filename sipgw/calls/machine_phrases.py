@@ -26,7 +26,7 @@ STRONG = {
     "hi": r"(?:बीप|टोन) (?:के|की) (?:बाद|आवाज़)|(?:वॉइस|वॉयस) ?मेल|संदेश (?:छोड़|रिकॉर्ड)|beep ke baad|sandesh chhod"
     r"|(?:जिस|आप जिस) (?:नंबर|व्यक्ति)|aap jis (?:number|vyakti)",
 }
-"""By ISO 639-1 code: what leaves no doubt."""
+"""By ISO 639-1 code: phrases that prove a machine."""
 WEAK = {
     "en": r"you(?:'ve| have) reached|not available|unavailable|away from|get back to you|return your call"
     r"|call you back"
@@ -147,7 +147,7 @@ HOLDS = (
     r"|^(?:thanks|thank you|gracias|merci|danke|obrigad[oa]|grazie|धन्यवाद)\W*$"
     r"|(?:still )?trying to (?:connect|reach)|is being (?:recorded|notified)|has been notified|google|siri"
 )
-"""Phrases of a call screen after that, while it asks the person."""
+"""Phrases of a call screen after its request, while it asks the person."""
 HELLO = (
     r"(?:hello|hi|hey|yes|yeah|speaking|hallo|ja|allô|allo|oui|hola|sí|diga|bueno|alô|oi|sim|pronto|sì"
     r"|हेलो|हैलो|हाँ|जी)(?!\w)"

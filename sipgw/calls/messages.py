@@ -23,7 +23,7 @@ Matter = Annotated[str, Field(description="What it is about, in one or two sente
 
 
 def about_messages(options: MessageOptions, now: datetime, *, calling: bool) -> str:
-    """Instructions for the agent about messages in a call at the aware time `now`; empty: it takes none.
+    """Instructions for the agent about messages at the time `now` (with a time zone); empty: it takes no messages.
 
     In a call of ours (`calling`) the hours do not matter.
     """
@@ -31,7 +31,7 @@ def about_messages(options: MessageOptions, now: datetime, *, calling: bool) -> 
 
 
 def message_tools(call: CallContext, agent: AgentDefinition) -> list[Tool]:
-    """The tool that takes a message, when the agent's options want it now."""
+    """The tool that takes a message, if the agent's options offer it at this hour; else an empty list."""
     if not about_messages(agent.config.messages, datetime.now(UTC), calling=call.info.direction == "out"):
         return []
 

@@ -60,13 +60,13 @@ class OurSide:
 
     @property
     def local(self) -> LocalMedia:
-        """The last description."""
+        """Our description in the last offer."""
         assert self._local is not None  # noqa: S101  there is no answer without an offer
         return self._local
 
 
 def ours(address: str, port: int, srtp: Policy, leg: Leg) -> LocalMedia:
-    """Our side of a call that came in."""
+    """Our side of an incoming call."""
     tls = leg.source.secure
     return LocalMedia(address, port, tls=tls, srtp=srtp).of_leg(leg.id, token_bytes(SECRET), tls=tls)
 
@@ -124,8 +124,8 @@ def agree(leg: Leg, side: OurSide) -> tuple[LocalMedia, Negotiated | None]:
 
 
 def agree_late(leg: Leg, local: LocalMedia, sdp: bytes, *, begun: bool) -> Negotiated:
-    """The result of the answer `sdp` to our last offer on `leg` in an established call: a session refresh, or an offer
-    that the other side had asked for.
+    """The result of the answer `sdp` to our last offer on `leg` in an established call. We had offered for a session
+    refresh, or because the other side had asked for an offer.
 
     `begun` is whether there was a negotiated result before: only then may the answer disable the stream. Raises
     `NotAcceptable`.

@@ -60,11 +60,11 @@ class ReservedCall:
     counted: set[str]
     """The numbers that the gate has counted."""
     placed: Callable[[], None]
-    """Told of each place on a trunk as soon as it is taken."""
+    """Called each time that the call has taken a place on a trunk."""
     present: tuple[Attempt, GateRequest] = field(init=False)
-    """The attempt that is to be made, as the gate permits it there."""
+    """The next attempt, and the gate's request as permitted for its trunk."""
     busy: list[str] = field(default_factory=list)
-    """Why trunks could not try."""
+    """For each trunk that could not try: the reason."""
     failure: CallFailed | None = None
     """Answer of the last trunk that has tried."""
 
@@ -76,10 +76,10 @@ class OutboundGate(Protocol):
         """Whether the call may be made."""
 
     async def judge(self, request: GateRequest, *, later: bool = False) -> Permit | GateRefusal:
-        """The decision that `permit` would make; it is neither counted nor audited."""
+        """The decision that `permit` would make, without counting or auditing it."""
 
     async def judge_all(self, dials: Sequence[GateRequest], *, alone: bool = False) -> list[Permit | GateRefusal]:
-        """The same about many calls; with `alone` by the number, the hour and the configuration only."""
+        """Like `judge`, for many calls; with `alone`, only number, hour and configuration decide."""
 
 
 class NotPermitted(NotDialled):
@@ -90,7 +90,7 @@ class NotPermitted(NotDialled):
         self.denial = denial
 
     def told(self, tenant: str) -> str:
-        """The reason without the lists and counts of others."""
+        """The reason for `tenant`, without the lists and counts of other tenants."""
         return self.denial.told(tenant)
 
 
@@ -112,12 +112,12 @@ class Originator:
         self.places = places
         self._ringing: dict[Leg, TrunkOptions] = {}
         self._calling: list[tuple[str, str]] = []
-        """Of each call that is not answered yet the number that is shown, and the number that is called."""
+        """For each unanswered call: the number that it shows, and the number that it calls."""
 
     def comes_back(self, caller: str, diverted: Collection[str]) -> bool:
         """Whether a call from `caller` is one of ours that is not answered yet, sent on to us by the `diverted` number.
 
-        An agent would speak with itself there. Others whom that phone sends on show another number.
+        In such a call an agent would speak with itself. Other calls that this phone forwards show another number.
         """
         return any(shown == caller and called in diverted for shown, called in self._calling)
 
@@ -146,7 +146,7 @@ class Originator:
     async def originate(
         self, wanted: OriginateRequest, offers: Offers, early: Early = no_change
     ) -> AsyncIterator[AnsweredCall]:
-        """`reserve` a call and `call`; it counts on its trunk until the block ends. Raises what they raise."""
+        """`reserve` a call, then `call`. The call counts on its trunk until the block ends. Raises what both raise."""
         async with self.reserve(wanted) as reserved:
             yield await self.call(reserved, offers, early)
 
@@ -205,8 +205,8 @@ class Originator:
             await self._take_place(reserved)
 
     async def _take_place(self, reserved: ReservedCall) -> None:
-        """Take the place of the call on the next trunk that has room, and wait for its turn; the present place is given
-        back. Raises `CallFailed` or `NotDialled` if no trunk is left.
+        """Give the present place back, take a place on the next trunk that has room, and wait for the trunk's rate of
+        calls. Raises `CallFailed` or `NotDialled` if no trunk is left.
         """
         wanted, place = reserved.wanted, reserved.place
         await place.aclose()
@@ -218,7 +218,7 @@ class Originator:
             try:
                 await place.enter_async_context(self.places.held(trunk))
                 reserved.placed()
-                if trunk.name != request.trunk:  # what is a number there may be an extension here
+                if trunk.name != request.trunk:  # a number on one trunk may be an extension on another
                     request = request._replace(trunk=trunk.name)
                     request = request._replace(number=await self._permitted(request, reserved.counted))
                     attempt = attempt.to(request.number)
@@ -251,7 +251,7 @@ class Originator:
         await self.places.turn(trunk)
 
     async def _permitted(self, request: GateRequest, counted: set[str]) -> str:
-        """The number as the gate permits it, which is `counted` now. Raises `NotPermitted`."""
+        """The number as the gate permits it; adds it to `counted`. Raises `NotPermitted`."""
         judged = await self.gate.permit(request._replace(counted=frozenset(counted)))
         if isinstance(judged, GateRefusal):
             raise NotPermitted(judged)
@@ -290,7 +290,8 @@ class Originator:
     async def _redirected(
         self, attempt: Attempt, contact: Uri, request: GateRequest, counted: set[str], tried: set[Uri]
     ) -> tuple[Attempt | None, str]:
-        """The call to `contact` of a 3xx, and the number there; None if it is not followed: the log says why."""
+        """The attempt to reach `contact` of a 3xx, and its number. The attempt is None if the redirect is not followed;
+        the log tells the reason."""
         trunk, number = attempt.trunk, number_of(contact, attempt.trunk)
         target = onward(attempt.target, contact, number, trunk)
         try:
@@ -300,7 +301,7 @@ class Originator:
             known = request.number
             if number != number_of(attempt.target, trunk):
                 known = await self._permitted(request._replace(number=number, trunk=trunk.name), counted)
-            target = replace(target, user=attempt.to(known).target.user)  # what the gate has permitted is sent
+            target = replace(target, user=attempt.to(known).target.user)  # send the number that the gate has permitted
             tried.add(target)
             following = self._routes.onward(attempt, target, asyncio.get_running_loop().time())
         except NotDialled as refused:
@@ -353,6 +354,6 @@ def disposition_of(ended: Ended) -> Disposition:
 
 
 def _retry_after(ended: Ended) -> float:
-    """The seconds of the Retry-After of the leg."""
+    """Seconds of the Retry-After header in the final response."""
     match = re.search(r"Retry-After: (\d{1,6})", ended.text)
     return float(match[1]) if match else PENALTY

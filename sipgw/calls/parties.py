@@ -13,7 +13,7 @@ Role = Literal["caller", "callee", "agent", "person", "supervisor"]
 
 
 class Party(NamedTuple):
-    """One who is in a call."""
+    """A person or an agent in a call."""
 
     role: Role
     name: str
@@ -23,11 +23,12 @@ class Party(NamedTuple):
     since: str
     """ISO time at which they came in: the answer of the call, for an agent a hand-over, for others after a briefing."""
     held: bool = False
-    """Whether they have put the call on hold."""
+    """Whether the party has put the call on hold."""
 
 
 def parties(session: CallSession) -> list[dict[str, Any]]:
-    """List those in the call now, the other side first, each as the dict of a `Party`. Who rings is not in it."""
+    """List the parties in the call now, the other side first, each as the dict of a `Party`. A phone that only rings is
+    not in the list."""
     info, line, third, transfers = session.info, session.context.line, session.conference.third, session.transfers
     if info.answered is None:
         return []

@@ -25,20 +25,20 @@ NO_RTP_LIMIT = 30.0
 OTHER_WAY = 0.3
 """Seconds in which a key of INFO may come by RTP, too, before it is sent to the other side of a bridge."""
 SILENCE = b"\xff"
-"""Mu-law."""
+"""One mu-law sample of silence."""
 
 
 class LineRecorder(Protocol):
-    """Records a call, without its private parts."""
+    """Records the keys of a call, and learns when nothing may be kept."""
 
     def pressed(self, key: str) -> None:
-        """The caller has pressed a key, whoever it is for."""
+        """Take a key that the caller has pressed, for the agent or for somebody else."""
 
     def agree(self, key: str) -> None:
-        """The key was for the agent, and no collection of digits asked for it."""
+        """Take a key that was for the agent, outside of a collection of digits."""
 
     def set_private(self, on: bool) -> None:
-        """Keep nothing of what follows, or go on."""
+        """Begin (`on`) or end a part of the call of which nothing may be kept."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Joined:
     music: bytes = b""
     """Sound for the caller while they do not hear the agent."""
     consults: bool = False
-    """Whether the agent speaks with them alone, so that a hold of this side does not matter to it."""
+    """Whether the agent speaks with the third alone, so that a hold by the caller does not matter to the agent."""
 
     @property
     def without_agent(self) -> bool:
@@ -76,8 +76,8 @@ class PhoneLine:
 
     def __init__(self, *, inband_keys: bool = False) -> None:
         self.inband_keys = inband_keys
-        """Whether keys are listened for in the sound when no telephone events are agreed: as the trunk of the call has
-        it, before the first `exchange`."""
+        """Whether to detect keys as tones in the sound if no telephone events are agreed: the `inband_keys` of
+        the trunk, set before the first `exchange`."""
         self.gone = asyncio.Event()
         """Set when the other side is gone."""
         self.utterance = 0
@@ -100,7 +100,7 @@ class PhoneLine:
         return self._channel.mos if self._channel else 0.0
 
     async def stats(self) -> dict[str, Any]:
-        """All counters of its channel; none before there is one. Raises `media.process.channel.MediaDown`."""
+        """All counters of the line's media channel; empty before `attach`. Raises `media.process.channel.MediaDown`."""
         return await self._channel.stats() if self._channel else {}
 
     @property
@@ -110,12 +110,12 @@ class PhoneLine:
 
     @property
     def is_private(self) -> bool:
-        """Whether what the caller does is for the agent's `Digit` events alone: see `set_private`."""
+        """Whether only the agent's `Digit` events get what the caller does: see `set_private`."""
         return self._mute_reasons.private
 
     @property
     def channel(self) -> int:
-        """The number of its channel; 0 before there is one."""
+        """The number of the line's media channel; 0 before `attach`."""
         return self._channel.number if self._channel else 0
 
     def attach(self, channel: media.Channel) -> None:
@@ -123,7 +123,7 @@ class PhoneLine:
         self._channel = channel
 
     def exchange(self, negotiated: Negotiated) -> None:
-        """Exchange sound as `negotiated` from now on."""
+        """Begin to exchange sound as `negotiated`, or follow a later negotiation."""
         if not negotiated.remote_port and self._agreed is not None:  # disabled until it is enabled again
             negotiated = replace(self._agreed, direction="inactive")
         self._agreed = negotiated
@@ -147,7 +147,7 @@ class PhoneLine:
         """Take what the media process reports."""
         match event:
             case media.Frames():
-                ulaw, at, played = event  # by name it takes three look-ups, and this is nearly all that comes
+                ulaw, at, played = event  # nearly all events are sound; three look-ups by name cost more
                 muted = self._mute_reasons
                 if muted.held or muted.agent_suspended or muted.private:  # the agent must not hear it
                     ulaw = SILENCE * len(ulaw)
@@ -224,20 +224,20 @@ class PhoneLine:
 
     @property
     def _holds(self) -> bool:
-        """The same, as far as it matters to the agent: it may speak with somebody else alone meanwhile."""
+        """Whether the other side has put the agent on hold. It has not while the agent speaks with the third alone."""
         return self.on_hold and not (self.joined is not None and self.joined.consults)
 
     def _hold(self) -> None:
-        """Tell the agent if the caller is away now, or there again."""
+        """Tell the agent if the caller has left the line by a hold, or has come back."""
         if self._holds is not self._mute_reasons.held:
             self._mute_reasons.held = self._holds
             if not self._mute_reasons.agent_suspended:
                 self._events.put(agent_line.Away(self._holds))
 
     def backdrop(self, ambience: bytes, thinking: bytes, after: float) -> None:
-        """Let the caller hear mu-law sound in a loop under the agent, and another `after` seconds of waiting for it.
+        """Play mu-law `ambience` in a loop under the agent, and `thinking` after `after` seconds without a reply.
 
-        An empty one ends what was to be heard before.
+        An empty sound ends the sound that was set before.
         """
         self._live.ambience(ambience)
         self._live.thinking(thinking, after)
@@ -335,7 +335,7 @@ class PhoneLine:
         return agent_line.Heard(*self._live.stop())
 
     def _note(self, do: str, **values: Any) -> None:
-        """Note it in the recorder of this call for `sipgw replay`, if there is one."""
+        """Note the order `do` with its `values` in the recorder for `sipgw replay`, if the call has one."""
         if (recorder := RECORDER.get()) is not None:
             recorder.note("line", do=do, channel=self._channel.number if self._channel else 0, **values)
 

@@ -20,9 +20,9 @@ def number_of(contact: Uri, trunk: TrunkOptions) -> str:
 def onward(target: Uri, contact: Uri, number: str, trunk: TrunkOptions) -> Uri | None:
     """The Request-URI of a call to `target` that was redirected to `contact`, to reach `number` there.
 
-    None if the redirection may not be followed. Of the Contact only host, port and transport are used, not its
-    ``maddr``, not its headers, and not the parameters of its user part (``rn``, RFC 4694): the gate judges a number,
-    and by them the carrier could call another one. RFC 3261 §8.1.3.4: a ``sips`` call stays one.
+    None if the redirection may not be followed. Only host, port and transport of the Contact are used. Its ``maddr``,
+    its headers and the parameters of its user part (``rn``, RFC 4694) are dropped: through them the carrier could call
+    another number than the one that the gate judged. RFC 3261 §8.1.3.4: a ``sips`` call stays a ``sips`` call.
     """
     here = trunk.domain_uri
     if here is None or (target.scheme == "sips" and contact.scheme == "sip"):
@@ -40,7 +40,7 @@ def onward(target: Uri, contact: Uri, number: str, trunk: TrunkOptions) -> Uri |
 
 
 def _its_own(host: str, trunk: TrunkOptions) -> bool:
-    """Whether a host is the trunk's: its domain or registrar, below that, in its networks, or in `redirect_to`."""
+    """Whether `host` belongs to the trunk: its domain, registrar or `redirect_to`, a subdomain, or in its networks."""
     names = {uri.host.lower() for uri in (trunk.domain_uri, trunk.registrar_uri) if uri is not None}
     names.update(name.lower() for name in trunk.redirect_to)
     if is_address(host):

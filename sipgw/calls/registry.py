@@ -33,17 +33,17 @@ class CallHandle:
         return self.info.id
 
     async def ended(self) -> Disposition:
-        """How it ended, once it has."""
+        """Wait until the call has ended; returns how it ended."""
         await asyncio.wait({self._task})
         return self._session.context.stopped or STOPPED if self._task.cancelled() else self._task.result()
 
     def stop(self, cause: str = "it was cancelled here") -> None:
-        """End it, whether it rings or somebody speaks."""
+        """End the call, before or after its answer, for the reason `cause`."""
         _stop(self._session, self._task, Disposition("cancelled", cause))
 
 
 def _stop(session: CallSession, task: asyncio.Task[Disposition], disposition: Disposition) -> None:
-    """End a call. A call that ends already is left alone: to cancel it again would cut off its hanging up."""
+    """End a call. A call that is already ending is not cancelled again, because that would interrupt its hang-up."""
     if session.context.stopped is None:
         session.context.stop(disposition)
         task.cancel()
@@ -58,8 +58,9 @@ class CallRegistry:
         self._given: dict[str, int] = {}
 
     def remember(self, calls: Iterable[str]) -> None:
-        """Count the identities of ended calls, oldest first: no later call gets one of them, nor its files. After
-        the space stands a number, or the time that `sipgw.records.store.writing.Writer` has put there.
+        """Count the identities of ended `calls`, oldest first, so that no later call gets the identity or the files of
+        one of them. A number follows the space in an identity, or the time that
+        `sipgw.records.store.writing.Writer` has put there.
         """
         for call in calls:
             call_id, _, last = call.rpartition(" ")
@@ -79,7 +80,7 @@ class CallRegistry:
         call_id = call_id[:CALL_ID]
         times = self._given.pop(call_id, 0) + 1
         identity = call_id if times == 1 and call_id not in (".", "..") else f"{call_id} {times}"
-        while identity in self._sessions:  # its Call-ID was dropped from the counts, or ends like one of our identities
+        while identity in self._sessions:  # the Call-ID was dropped from the counts, or ends like an identity of ours
             times += 1
             identity = f"{call_id} {times}"
         self._given[call_id] = times
@@ -95,24 +96,24 @@ class CallRegistry:
 
         def over(_: asyncio.Task[Disposition]) -> None:
             del self._sessions[call], self._tasks[call]
-            self.remember([call])  # its files, and their rows, are written only now
+            self.remember([call])  # files and rows of the call are written only now
 
         task.add_done_callback(over)
 
     @property
     def calls(self) -> dict[str, CallSession]:
-        """All of them, by their identity."""
+        """All running calls by their identity."""
         return dict(self._sessions)
 
     def __len__(self) -> int:
         return len(self._sessions)
 
     def get(self, call: str) -> CallSession | None:
-        """The call of that identity, if it goes on."""
+        """The running call with the identity `call`; None if there is none."""
         return self._sessions.get(call)
 
     def stop(self, call: str, cause: str) -> None:
-        """End a call that goes on, also while it rings."""
+        """End the running or ringing call with the identity `call`, for the reason `cause`."""
         if session := self._sessions.get(call):
             _stop(session, self._tasks[call], Disposition("ended_here", cause))
 
@@ -128,7 +129,7 @@ class CallRegistry:
         return told
 
     async def stop_all(self) -> None:
-        """End all calls that are left, within `GOODBYE_LIMIT`."""
+        """End all remaining calls within `GOODBYE_LIMIT` seconds."""
         for task in self._tasks.values():
             task.cancel()  # a cancelled call hangs up
         if self._tasks:

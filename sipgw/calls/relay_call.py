@@ -15,8 +15,8 @@ WITHHELD = "anonymous"
 def relay_call(
     call: str, identity: Identity, direction: Literal["in", "out"], options: AgentOptions, values: Mapping[str, str]
 ) -> RelayCall:
-    """The server of `options` and what it is told of a `call`, which is a `sipgw.events.CallKey.name`; `values` are
-    those of the ``{{name}}`` of the agent.
+    """The announcement of the call named `call` (`sipgw.events.CallKey.name`) to the server in `options`. `values` fill
+    the ``{{name}}`` in the agent's parameters.
 
     There are no account and no parent call here: these fields are empty, as are names and numbers that are not known.
     """

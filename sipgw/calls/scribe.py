@@ -18,7 +18,7 @@ PENDING = 5 * SAMPLE_RATE
 
 
 class Scribe:
-    """The words of one person."""
+    """Writes down the words of one person by its own session of STT."""
 
     def __init__(self, make: Callable[[], SpeechToText], tell: Callable[[str], None]) -> None:
         """`make` makes the session; `tell` gets each piece of speech when it has ended."""
@@ -26,7 +26,7 @@ class Scribe:
         self._tell = tell
         self._pending = bytearray()
         self._stt: SpeechToText | None = None
-        """The session, once it is open."""
+        """The session of STT; None until it is open."""
 
     def hear(self, ulaw: bytes) -> None:
         """Take mu-law sound of the person."""

@@ -30,7 +30,7 @@ CallTools = Callable[[CallContext, AgentDefinition], list[Tool]]
 
 
 async def _appended() -> None:
-    """Nothing is kept, so nothing is waited for."""
+    """Return at once: this gateway keeps no records."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class CallServices:
 
     agents: Agents
     providers: dict[str, Providers]
-    """Of each agent, by its name."""
+    """The providers of each agent, by the agent's name."""
     engine: MediaEngine
     endpoint: Endpoint
     originator: Originator
@@ -48,7 +48,7 @@ class CallServices:
     tenants: TenantLimits
     expenses: Expenses
     watchers: Watchers[Event]
-    """Are told every event of every call."""
+    """The watchers, which are told every event of every call."""
     tools: tuple[CallTools, ...] = ()
     """The tools of the gateway's features, in the order in which agents get them."""
     stir: "StirVerifier | None" = None
@@ -56,7 +56,7 @@ class CallServices:
     knowledge: KnowledgeBase | None = None
     """The documents of all agents."""
     artifacts: Artifacts = field(default_factory=Artifacts)
-    """Begins the rows of recordings."""
+    """Begins the rows of recordings in the database."""
     appended: Callable[[], Awaitable[None]] = _appended
     """Waits until a kill cannot lose the events told until now: see `sipgw.records.cdr.spool_feed.SpoolFeed`."""
 
@@ -73,8 +73,8 @@ class CallServices:
         return self.tenants.turn(tenant, calls_per_second, now) if tenant else None
 
     def budget(self, tenant: str = "") -> Declined | None:
-        """Why no call may go on today, or no call of `tenant`; None if they may. What all calls have cost is not told
-        in the records of a tenant."""
+        """Why no call, or no call of `tenant`, may go on today; None if calls may. A tenant does not learn the cost of
+        all calls."""
         if (spent := self.limits.own.budget()) is not None:
             return spent._replace(reason=NO_ROOM) if tenant else spent
         return self.tenants.budget(tenant, self.agents.config.tenants)

@@ -1,6 +1,6 @@
 """One call, from its beginning to its end, over any connection: a SIP trunk, a phone, or a browser.
 
-Begin → place on a trunk (calls out) → ports, providers → the other side is there → conversation → transfer or hang-up.
+Begin → place on a trunk (calls out) → ports, providers → the other side answers → conversation → transfer or hang-up.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 STOPPED = Disposition("gateway_stopped", "the gateway was stopped")
 RETRY_AFTER = (("Retry-After", "5"),)
 SPENT_RETRY = 60
-"""Seconds, told with 503 to a caller whom the limits turn away: a carrier then asks its next destination meanwhile."""
+"""Seconds in the Retry-After of a 503 to a caller whom the limits refuse; a carrier tries its next destination."""
 Headers = tuple[tuple[str, str], ...]
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -62,7 +62,8 @@ class CallConnection(Protocol):
         """Look up the host names in the other side's offer. Returns whether the other side is still there."""
 
     async def begin(self) -> Disposition | None:
-        """Tell the other side that it rings here, or take the place of a call out; returns the ending without one."""
+        """Tell the other side that it rings here, or take a place on a trunk for an outgoing call. Returns the ending
+        if there is no place."""
 
     def refuse(self, status: int, headers: Headers = ()) -> None:
         """Refuse the call with a SIP status."""
@@ -97,10 +98,10 @@ class CallSession:
         self.conference = Conference(self.context, self.transfers)
         self._verification = CallerVerification(services, self.context)
         self.stats: dict[str, Any] = {}
-        """Counts and quality of the sound, in the end."""
+        """Counts and quality of the sound, set at the end of the call."""
         self.connection: CallConnection | None = None
         self._counted: Caller | None = None
-        """The caller, as long as the limits count them."""
+        """The caller while the limits count the call; else None."""
         self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -172,7 +173,7 @@ class CallSession:
             connection.refuse(declined.status, headers)
             return Disposition("refused", declined.reason)
         off = self.context.call_recording.consent == "off"
-        self.context.call_recording = CallRecording("", "off" if off else "key")  # nobody asks, so nothing is kept
+        self.context.call_recording = CallRecording("", "off" if off else "key")  # no consent, so nothing is kept
         # No budget: a spent budget of the day must not cut off the sentence.
         return await self._hold(connection, self.setup.announcement(options.sentence, declined.reason))
 
@@ -189,7 +190,7 @@ class CallSession:
                 info.identity.as_dict(), info.call_id, info.tenant,
             )
         )  # fmt: skip
-        if info.identity.stir is not None:  # a rule asked for it
+        if info.identity.stir is not None:  # a rule asked for the verdict
             self.context.tell(CallerVerified(info.id, datetime.now(UTC), info.identity.as_dict()["stir"]))
         call_ids = dict(info.identity.call_ids)
         log.info("call began", trunk=info.trunk.name, agent=info.agent, direction=info.direction, carrier=call_ids)
@@ -218,7 +219,7 @@ class CallSession:
         self.context.tell(CallEnded(info.id, ended, disposition, sound, tuple(info.replaced_by), told))
 
     def _end_recording(self) -> None:
-        self.context.call_recording.end()  # that of the end: `_begin` has made it
+        self.context.call_recording.end()  # read only now, because `_begin` replaces `call_recording`
 
     async def _uncount(self) -> None:
         if self._counted is not None:
@@ -233,7 +234,7 @@ class CallSession:
         return over.reason if over else ""
 
     def all_hear(self) -> None:
-        """Before a goodbye: a caller who waits while agent and third speak hears the agent again."""
+        """Let the caller hear a goodbye: end the mode in which agent and third speak alone."""
         if (third := self.conference.third) is not None and third.mode is Mode.CONSULT:
             with contextlib.suppress(CallControlRefused):  # the call ends
                 self.conference.change(Mode.CONFERENCE)
@@ -281,7 +282,7 @@ class CallSession:
             spoke = await self.transfers.last()
             self.context.advance(SessionEvent.FINISH)
             return await self._disposition(connection, outcome, spoke)
-        finally:  # whoever ends the call, its sound is in the record; first all sides are told that it is over
+        finally:  # in every case the sound is in the record; all sides are told first that the call is over
             connection.hang_up()
             await self.transfers.close()
             await self.conference.close()
@@ -336,7 +337,7 @@ class CallSession:
         return self.context.line.listeners.listen()
 
     async def join(self, name: str, mode: Mode, consult: Consult | None = None, *, brief: bool = False) -> bool:
-        """Call a third into the call, one of ``[[people]]`` or ``[[accounts]]``; the agent talks on until they answer.
+        """Call a third, one of ``[[people]]`` or ``[[accounts]]``; the agent goes on talking until the third answers.
 
         Returns whether they joined. See `sipgw.calls.conference.Conference.join`. Raises `CallControlRefused`.
         """
@@ -345,7 +346,7 @@ class CallSession:
     async def take_over(self, name: str, consult: Consult | None = None) -> bool:
         """Call a third who takes the agent's place when they answer: see `join`.
 
-        The agent hears nothing while they have the call, and goes on if they `give_back`.
+        The agent hears nothing while the third speaks with the caller, and goes on after `give_back`.
         """
         return await self.join(name, Mode.TAKE_OVER, consult)
 
@@ -355,7 +356,7 @@ class CallSession:
         self.conference.change(mode)
 
     def give_back(self, note: str = "") -> None:
-        """Hang up the third; the agent has the call alone, and is told `note`. Raises `CallControlRefused`."""
+        """Hang up the third; the agent goes on alone, and is told `note`. Raises `CallControlRefused`."""
         self._up()
         self.conference.leave(note)
 

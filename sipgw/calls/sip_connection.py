@@ -74,7 +74,7 @@ class SipLeg:
         """See `sipgw.calls.session.CallConnection.close`."""
         if self._leg is not None:
             if not self._leg.calling:
-                self._leg.reject(500)  # once the call was answered this does nothing, and `hangup` acts
+                self._leg.reject(500)  # does nothing after the answer; then `hangup` ends the call
             self._leg.hangup()
         self._context.line.listeners.hear(b"")
 
@@ -142,7 +142,7 @@ class SipLeg:
         return True
 
     async def _go(self, asked: ReferRequested, old: Leg) -> None:
-        """Handle a REFER of the other side: call the address, and continue with that leg if it is answered."""
+        """Handle a REFER of the other side: call its address, and continue with the new leg when that is answered."""
         status, reason = 487, "Request Terminated"
         side = OurSide(self.local.port)
         try:
@@ -206,14 +206,14 @@ class SipConnection(SipLeg):
         self._negotiated: Negotiated | None = None
 
     async def resolve(self) -> bool:
-        """Find the host names in the offer of the INVITE, and our address for the one that the offer names."""
+        """Look up the host names in the INVITE's offer, and find our address for the offered one."""
         leg, endpoint = self.leg, self._endpoint
         await leg.find()
         if leg.phase is Phase.ENDED:
             return False
         # A phone may use IPv4 for signalling and IPv6 for media.
         listening = leg.source._replace(host=media_host(leg.offer))
-        other = ":" in listening.host and endpoint.reaches(listening)  # if not, the offer is refused
+        other = ":" in listening.host and endpoint.reaches(listening)  # else the offer is refused
         there = listening if other else leg.source
         local = ours(endpoint.contact_host(there), 0, self._context.info.trunk.srtp, leg)
         self._local = replace(local, ice=endpoint.reached(there))

@@ -8,7 +8,7 @@ from agent.records import Outcome
 Connect = Callable[[str], Awaitable[bool]]
 """Transfers the caller to the person of that name, or to anybody if it is empty; returns whether that succeeded."""
 NOT_HUMAN = ("machine", "message_left", "fax", "screened", "no_person")
-"""Outcomes that do not change when the other side hangs up: after a message that is expected."""
+"""Outcomes that stay when the other side hangs up: after a message, for example, that is expected."""
 
 
 class Talk(Protocol):

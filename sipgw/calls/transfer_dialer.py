@@ -108,8 +108,8 @@ async def ring(
     *,
     ring_timeout: float = 30.0,
 ) -> AnsweredCall:
-    """Call the phones of an account one after the other, each where it was last seen; a phone from which no response
-    comes in `PATIENCE` seconds is off, and the next one is called. A phone that was reached is not called by a further
+    """Call the phones of an account one after the other, each at its last address. A phone without a response within
+    `PATIENCE` seconds is off, and the next one is called. A phone that was reached is not called again over another
     flow (RFC 5626 §5.3).
 
     `offers` makes an offer for each phone; `shown` is the caller ID if it is a number. `early` is as in
@@ -133,7 +133,7 @@ async def ring(
             continue
         except CallFailed as failed:
             failure = failed
-            if failed.ended.status >= 600:  # RFC 3261 §21.6: it is about the person, at whatever phone
+            if failed.ended.status >= 600:  # RFC 3261 §21.6: the answer holds for all phones of the person
                 break
             reached.update({phone.phone} if failed.ended.by != "network" else ())
         else:
@@ -142,6 +142,6 @@ async def ring(
 
 
 def _heard(silence: asyncio.Timeout, early: Early, leg: Leg, event: CallEvent) -> None:
-    """A response has come: the phone is on."""
+    """Stop the wait for a silent phone, because a response has come; then call `early`."""
     silence.reschedule(None)
     early(leg, event)

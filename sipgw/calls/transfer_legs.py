@@ -102,7 +102,7 @@ class TransferLegs:
             target = await self._permitted(uri, dialog=any(name == "Replaces" for name, _ in fields))
         except NotPermitted as refused:
             raise CallFailed(Ended("gateway", "403", refused.told(self.context.info.tenant), 403)) from None
-        except NotDialled as refused:  # by its address alone
+        except NotDialled as refused:  # for its address alone
             raise CallFailed(Ended("gateway", "403", str(refused), 403)) from None
         async with self._billed(target, leg, side, fields) as (reached, billed):
             yield reached
@@ -190,8 +190,8 @@ def _is_with(target: Uri, leg: Leg) -> bool:
 
 
 def _place(source: Peer) -> Uri:
-    """The address for a call to `source`, which has called us: the source port of TCP or TLS belongs to one connection
-    only."""
+    """The URI for a call to `source`, which has called us: without the port over TCP or TLS, where the source port
+    belongs to one connection only."""
     if source.transport == "udp":
         return Uri("sip", host=source.host, port=source.port)
     return Uri("sip", host=source.host, params=(("transport", source.transport),))

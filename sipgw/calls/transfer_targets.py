@@ -15,8 +15,8 @@ class TransferTarget:
     """A person whom a caller is transferred to."""
 
     uri: Uri
-    """For `refer` and `attended` the Refer-To; otherwise the address that we call: a tel URI is dialled through the
-    trunks, that of an account (``sip:anna``) is called at its phones."""
+    """For `refer` and `attended` the Refer-To; otherwise the address that we call. A tel URI is dialled through the
+    trunks; the URI of an account (``sip:anna``) is called at the account's phones."""
     mode: Mode = "refer"
     await_bye: float = 0.0
     """Seconds to wait for the other side's BYE after a transfer by REFER; then we hang up."""
@@ -24,11 +24,11 @@ class TransferTarget:
     trunk: str = ""
     ring_timeout: float = 25.0
     by_refer: bool = False
-    """Whether the caller's PBX is asked to connect the two once the person has accepted, before we do it."""
+    """Whether we first ask the caller's PBX to connect caller and person, after the person has accepted."""
 
     @property
     def called(self) -> str:
-        """Their name in the record."""
+        """The name of the person in the record."""
         return f"{self.name} ({self.uri})" if self.name else str(self.uri)
 
     @property
@@ -49,7 +49,7 @@ class TransferTargets:
 
     @classmethod
     def of(cls, person: TransferTarget | None, trunk: TrunkOptions) -> "TransferTargets | None":
-        """Only `person`, if there is one."""
+        """Targets with only `person`; None without a person."""
         return None if person is None else cls((), trunk, lambda: person)
 
     @property

@@ -32,9 +32,9 @@ DASHBOARD = Uri("sip", host="dashboard")
 """The address of an operator who speaks from a page."""
 HUNG_UP = Referred(False, 487, "hung up before the calls were joined")
 Enter = Callable[[ConsultLeg, contextlib.AsyncExitStack], None]
-"""Takes a person who has answered, and the stack that hangs them up."""
+"""Takes a person who has answered, and the stack that hangs up this person."""
 Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
-"""Has work done as long as the call lasts."""
+"""Starts a task that ends with the call at the latest."""
 
 
 class TransferState(Enum):
@@ -59,7 +59,7 @@ FOLLOWING: dict[TransferState, tuple[TransferState, ...]] = {
 
 
 MOST_LEGS = 10
-"""People whose sound is told at the end of a call: the last ones."""
+"""People whose sound statistics are in the record at the end of a call: the last ones."""
 
 
 class Transfers:
@@ -74,7 +74,7 @@ class Transfers:
         """The person whom the caller speaks with through the gateway."""
         self.state = TransferState.FREE
         self.sound: list[dict[str, Any]] = []
-        """Sound of each person whose line is closed, for the record of the call: see `sipgw.events.sounds`."""
+        """Sound statistics of each person whose line is closed, for the record: see `sipgw.events.sounds`."""
         self.legs = legs
         self.spawn = spawn
         self._engine = engine
@@ -98,7 +98,7 @@ class Transfers:
         return self.state is TransferState.SHARED
 
     def stand_in(self, person: ConsultLeg | None, target: TransferTarget | None) -> None:
-        """A third speaks with the caller in the agent's place from now on; None if the agent does again."""
+        """Note that the third `person` speaks with the caller in the agent's place; None if the agent speaks again."""
         self.person, self.target = person, target
         self.outcome = Referred(True, 200, "OK") if person else None
 
@@ -120,7 +120,7 @@ class Transfers:
         return f"taken over: {to}" if self.taken else to
 
     async def connect(self, leg: Leg | None, to: str = "") -> bool:
-        """Connect the other side of `leg` with a person called `to`, or with anybody: with the first who can.
+        """Connect the other side of `leg` with a person named `to`, or with the first person who can take the call.
 
         Returns whether that succeeded. The caller hears music while the gateway calls somebody, and the agent again if
         nobody could be reached.
@@ -148,7 +148,7 @@ class Transfers:
         return connected
 
     def _called(self) -> None:
-        """The attempt is over; the carrier has connected the caller, or nobody has."""
+        """Note that the attempt is over: the carrier has connected the caller, or nobody was reached."""
         if self.state is TransferState.CALLING:
             self.advance(TransferState.FREE)
 
@@ -185,7 +185,7 @@ class Transfers:
             return Referred(False, 503, str(error))
         except NotAcceptable as error:
             return Referred(False, 488, str(error))
-        except Exception as error:  # the boundary of one try: the caller still has the agent
+        except Exception as error:  # the boundary of one try: the agent still speaks with the caller
             log.exception("somebody could not be called")
             return Referred(False, 500, internal(error))
 
@@ -213,7 +213,7 @@ class Transfers:
         return Referred(True, 200, "OK")
 
     async def _end(self, person: ConsultLeg) -> None:
-        """Hang up `person`, then read what their sound was, before their channel is closed.
+        """Hang up `person`, then read the statistics of their sound, before their channel is closed.
 
         A media process that hangs answers late, and nobody may stay on the line meanwhile.
         """

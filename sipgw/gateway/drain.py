@@ -9,7 +9,7 @@ from sipgw.calls.registry import CallRegistry
 GOODBYE = 10.0
 """Seconds for the agents' goodbye after the limit; then the calls are hung up."""
 POLL = 0.25
-"""Seconds between looks at the calls."""
+"""Seconds between checks of the number of calls."""
 LINGER = 2.0
 """Seconds that the sockets stay open after the last call: a peer that missed our answer to its BYE repeats the BYE
 after half a second, and after one more (RFC 3261 §17.1.2.2)."""
@@ -45,7 +45,7 @@ async def _left(calls: CallRegistry, limit: float, hurry: asyncio.Event, say: Ca
 
 
 async def _waited(seconds: float, hurry: asyncio.Event) -> bool:
-    """Wait so long; returns at once, and False, if `hurry` is set or there is nothing to wait for."""
+    """Wait for `seconds`. Returns False as soon as `hurry` is set, or if `seconds` is not positive."""
     if seconds <= 0:
         return False
     with contextlib.suppress(TimeoutError):

@@ -1,7 +1,7 @@
 """Garbage collection without pauses in calls: full collections run while there is no call.
 
-CPython's full collection visits every object, which would delay a turn too long: the modules of a gateway alone have a
-quarter of a million. So the objects of the start are frozen (never visited), and a full collection waits for a moment
+CPython's full collection visits every object and delays a turn too long: the modules of a gateway alone have 250,000
+objects. So the objects of the start are frozen (never visited), and a full collection waits for a moment
 without calls. Objects without cycles, nearly all, are freed at once as usual.
 """
 
@@ -14,9 +14,9 @@ from functools import partial
 from sipgw.sip.boundaries import lasting
 
 PAUSE = 60.0
-"""Seconds between two looks."""
+"""Seconds between two checks for a moment without calls."""
 PATIENCE = 30
-"""After so many checks that found calls the collection runs in spite of them, so that leaks stay bounded."""
+"""Checks in a row that find calls, after which the collection runs during calls, so that leaks stay bounded."""
 
 
 @contextlib.asynccontextmanager

@@ -104,7 +104,7 @@ class Gateway:
         alarms = CallAlarms(
             config.alarms, self.watchers.tell, lambda: self._parts.spent.today, config.cost.currency, kept
         )
-        self.watchers.add(alarms.watch)  # first: an alarm is told before the end of the call that raises it
+        self.watchers.add(alarms.watch)  # first: watchers get an alarm before the end of the call that raised it
         self.watchers.add(self.evidence.watch)
         self.admission = Admission(
             config.admission, config.trunks, config.accounts, secrets.token_bytes(32), lambda: secrets.token_hex(8)
@@ -179,7 +179,7 @@ class Gateway:
             await enter(ReportFiller(store, self.agents, providers, expenses, budget, engage, deliveries))
             await enter(self._group)
             self._stack.callback(self._group.create_task(lasting(load.run, "load is not measured"), name="load").cancel)
-            await enter(endpoint)  # last, for calls come at once
+            await enter(endpoint)  # last, because calls come at once
             if cluster:
                 await enter(cluster)
             self.watch.start(endpoint, self._group)
@@ -228,7 +228,7 @@ class Gateway:
         return await agent_providers.become(agents, unchanged)
 
     async def _begin_media(self) -> MediaEngine:
-        """The media processes start on other cores while this one imports the packages of providers."""
+        """Begin to start the media processes, on other cores, while this process imports the providers' packages."""
         engine = MediaEngine(self.config.media, self.config.capture.tap, both=self.config.sip.host == "::")
         await engine.begin()
         self._stack.push_async_exit(engine)
@@ -242,7 +242,7 @@ class Gateway:
         return opened(config, choice, speech)
 
     def used(self, report: Used) -> None:
-        """Something that costs was used, in a call or outside of calls; `sipgw eval` overrides this method."""
+        """Count paid use of a provider, in a call or outside of calls; `sipgw eval` overrides this method."""
 
     @property
     def _parts(self) -> RunningParts:
@@ -361,7 +361,7 @@ class Gateway:
         self.watch.stop(self.endpoint)
 
     def status(self) -> list[TrunkStatus]:
-        """How each trunk is."""
+        """The state of each trunk."""
         return self.watch.status()
 
     async def everywhere(self) -> list[GatewayCalls]:

@@ -11,7 +11,7 @@ from sipgw.sip.uri import format_host_port
 
 def dialled(config: GatewayConfig, port: int, agent: str = "agent") -> str:
     """The SIP address that a softphone dials, as ``sip:agent@192.0.2.7``; empty if phones may not call directly. `port`
-    is the one that is listened on."""
+    is the port on which we listen."""
     host = reached_at(config.sip)
     if not phones_may_call(config, host):
         return ""
@@ -19,13 +19,13 @@ def dialled(config: GatewayConfig, port: int, agent: str = "agent") -> str:
 
 
 def phones_may_call(config: GatewayConfig, address: str) -> bool:
-    """Whether a softphone near `address`, where the gateway is, may call it: with a password, or by its network."""
+    """Whether a softphone near the gateway's `address` may call it: with a password, or by its network."""
     if config.accounts or not config.trunks:
         return True
     try:
         here = ip_address(address)
     except ValueError:
-        return False  # a name: who may call by it is not known
+        return False  # a host name: the networks say nothing about it
     networks = [ip_network(one) for trunk in config.trunks for one in trunk.networks]
     return any(here in network and network.num_addresses > 1 for network in networks)
 
@@ -37,7 +37,7 @@ def reached_at(options: EndpointOptions) -> str:
 
 
 def _own_address() -> str:
-    """The address of the interface that leads outside."""
+    """The address of the interface with the default route."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # a documentation address; nothing is sent
         return str(probe.getsockname()[0])

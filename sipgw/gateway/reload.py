@@ -19,15 +19,15 @@ LONGEST = 60
 
 
 def reloaded(running: GatewayConfig, read: GatewayConfig, others: Mapping[str, AgentConfig]) -> Agents:
-    """The agents as `read` and `others` change them while a gateway runs that has started with `running`.
+    """The agents of the changed configuration `read` and `others`, for a gateway that was started with `running`.
 
-    Raises `ConfigError`, also for what could be used only after a restart.
+    Raises `ConfigError`, also for files that can be used only after a restart.
     """
     try:
         mixed = {name: in_force(running, one) for name, one in {**others, DEFAULT: read}.items()}
         return Agents(cast(GatewayConfig, mixed.pop(DEFAULT)), mixed)
     except ConfigError as error:
-        Agents(read, others)  # raises what is wrong in any case
+        Agents(read, others)  # raises errors that a restart would not solve
         raise ConfigError(f"{error}; the files can be used after a restart") from None
 
 
@@ -65,7 +65,7 @@ def changes(
 
 
 def _changes(agent: str, before: AgentConfig, after: AgentConfig, names: Iterable[str]) -> Iterator[OptionChange]:
-    """Changes of the tables `names`; what concerns the gateway as a whole is told once, with its own agent's file."""
+    """Changes of the tables `names`. Changes of the whole gateway are reported once, with the gateway's own agent."""
     for name in names:
         sides = (_Side(getattr(side, name), inside(side.written, name)) for side in (before, after))
         for path, one, other in _compare((name,), *sides):
@@ -105,7 +105,7 @@ class _Side(NamedTuple):
         return _Side(value, inside(self.written, key))
 
     def shown(self, path: Keys) -> str:
-        """As it may be shown."""
+        """The value at `path` as text; secrets are hidden and long values are cut."""
         option = option_over(GatewayConfig, path)
         value = masked(option, self.value, self.written)
         text = repr(value) if option.repeatable else MASK

@@ -1,5 +1,5 @@
-"""The share of each worker of ``sipgw serve --workers``: what of the configuration is its own, and the plan of the edge
-before all of them."""
+"""The share of each worker of ``sipgw serve --workers``: its part of the configuration, and the plan of the edge before
+all workers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,7 +25,7 @@ SHARED = (
 
 
 def check(config: GatewayConfig, workers: int) -> None:
-    """Raises `ConfigError` with what must change before so many workers can share this configuration."""
+    """Raises `ConfigError` with the changes that the configuration needs before `workers` processes can share it."""
     sip = config.sip
     own = reached_at(replace(sip, public_address=""))
     if not (config.store.url and config.cluster.redis):
@@ -78,7 +78,7 @@ def share(
 
 
 def edge(config: GatewayConfig, workers: int) -> EdgePlan:
-    """Kamailio before so many workers."""
+    """The plan of Kamailio in front of `workers` workers."""
     sip = config.sip
     own = reached_at(replace(sip, public_address=""))
     hidden = sip.host == ANY and sip.public_address not in ("", own)
