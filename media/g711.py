@@ -46,12 +46,12 @@ def level(ulaw: bytes) -> int:
 
 
 def mixed(one: bytes, other: bytes) -> bytes:
-    """The sum of two mu-law sounds of the same length; what is too loud is clipped."""
+    """The sum of two mu-law sounds of the same length; too loud samples are clipped."""
     return bytes(audioop.lin2ulaw(audioop.add(audioop.ulaw2lin(one, 2), audioop.ulaw2lin(other, 2), 2), 2))
 
 
 def amplified(ulaw: bytes, factor: float) -> bytes:
-    """Mu-law sound made louder or quieter; what is too loud is clipped."""
+    """Mu-law sound made louder or quieter by `factor`; too loud samples are clipped."""
     return bytes(audioop.lin2ulaw(audioop.mul(audioop.ulaw2lin(ulaw, 2), 2, factor), 2))
 
 

@@ -36,7 +36,7 @@ _FULL = float(np.sum(_SHAPE)) / 2
 
 
 class Tone(NamedTuple):
-    """A tone that has lasted `seconds` so far, or, if `over`, in all."""
+    """A tone that has lasted `seconds` so far; if `over`, the tone has ended after `seconds`."""
 
     hz: float
     seconds: float

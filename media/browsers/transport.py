@@ -31,11 +31,11 @@ class Network(NamedTuple):
     """How browsers reach us."""
 
     ports: tuple[int, int] | None = None
-    """First and last UDP port; None: any."""
+    """First and last UDP port for browsers; None: any port."""
     addresses: tuple[str, ...] = ()
     """Further addresses at which our ports are reached."""
     stun: str = ""
-    """A STUN server that reports one more, as host and port."""
+    """A STUN server (host and port), which reports one more address of ours."""
 
 
 class LocalEnd(NamedTuple):
@@ -48,7 +48,7 @@ class LocalEnd(NamedTuple):
 
 
 class PathFailed(Exception):  # noqa: N818  a condition, not a fault
-    """The browser cannot be reached, or not any more; the message says why."""
+    """The browser cannot be reached, or can no longer be reached; the message says why."""
 
 
 class BrowserTransport:
@@ -103,7 +103,7 @@ class BrowserTransport:
                 answer.set_result(result)
 
     def broke(self, cause: str) -> None:
-        """The process has ended: no answers follow."""
+        """Note that the process has ended because of `cause`, so that no answers follow."""
         _settle(self._gone, cause)
         for order in list(self._answers):
             self.on_answer(order, None, cause)
@@ -205,7 +205,7 @@ class Browsers(asyncio.Protocol):
                 process.kill()
             return
         self._silent += 1
-        self._order({"transport": 0, "do": "ping", "with": ()})  # of no transport, so it is answered at once
+        self._order({"transport": 0, "do": "ping", "with": ()})  # without a transport, so it is answered at once
         asyncio.get_running_loop().call_later(BEAT, self._beat, process)
 
     async def _end(self) -> None:

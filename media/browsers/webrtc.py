@@ -26,7 +26,7 @@ from media.browsers.transport import HUNG_UP, LIMIT, LocalEnd, Network, PathFail
 LARGEST = 2048
 """Bytes of a datagram."""
 STREAMS = 4
-"""Streams (SSRC) of a browser that libsrtp keeps, of sound and RTCP together; it has one of each."""
+"""Streams (SSRC) of a browser that libsrtp keeps, for sound and RTCP together; a browser has one of each."""
 UNREAD = 64
 """Datagrams that may wait until DTLS reads them; a lost handshake is sent again."""
 REMOVED = 16
@@ -35,10 +35,10 @@ LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class _Received(asyncio.Queue[Any]):
-    """Datagrams that DTLS has not read: until ICE has found a way it reads none, and anybody may send them."""
+    """Datagrams that DTLS has not read yet. DTLS reads none until ICE has found a path, and anybody may send some."""
 
     def put_nowait(self, item: Any) -> None:
-        """Put a datagram, which is lost if too many wait; None, the end, always has a place."""
+        """Add a datagram, or drop it if too many wait. None, the mark of the end, is always added."""
         if item is None or self.qsize() < UNREAD:
             super().put_nowait(item)
 
@@ -46,8 +46,8 @@ class _Received(asyncio.Queue[Any]):
 class _Dtls(RTCDtlsTransport):
     """Passes decrypted packets on instead of decoding them.
 
-    libsrtp itself keeps each authentic SSRC for good and searches all of them at every packet. Here the oldest makes
-    room, and its packets are not taken any more: without its replay list they could be sent again.
+    libsrtp itself keeps each authentic SSRC for good and searches all of them at every packet. Here the oldest
+    SSRC makes room. Its packets are refused afterwards, because without its replay list they could be sent again.
     """
 
     def __init__(self, *arguments: Any) -> None:
@@ -112,7 +112,8 @@ class BrowserPath:
     async def connect(self, user: str, password: str, fingerprints: tuple[tuple[str, str], ...]) -> None:
         """Wait until the browser has connected, and agree on keys with it. Raises `PathFailed`.
 
-        ICE is given no candidates of the browser, nor their end: it waits for the checks that the browser sends.
+        ICE gets no candidates of the browser, and is not told that there are none. So it waits for the browser's
+        checks.
         """
         try:
             async with asyncio.timeout(LIMIT):
@@ -134,7 +135,7 @@ class BrowserPath:
         host = LOOPBACK.get(host, host)
         onward = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         onward.setblocking(False)
-        onward.connect((host, port))  # so datagrams of others are not received
+        onward.connect((host, port))  # a connected socket receives no datagrams of others
         self._dtls.onward = onward
         address, ours = onward.getsockname()[:2]
         return address, ours
@@ -147,7 +148,7 @@ class BrowserPath:
 
         async def send() -> None:
             while True:
-                with contextlib.suppress(OSError):  # `_broken` ends this; until then packets are lost
+                with contextlib.suppress(OSError):  # `_broken` ends the loop; until then packets are lost
                     await self._dtls._send_rtp(await loop.sock_recv(onward, LARGEST))  # noqa: SLF001  see above
 
         async with asyncio.TaskGroup() as group:

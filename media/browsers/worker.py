@@ -22,7 +22,7 @@ from media.process.priority import raise_priority
 from media.rtp.packet import MAX_PACKET
 
 PRIORITY = 5
-"""Below that of the media process, whose packets come first."""
+"""Scheduling priority, below that of the media process, whose packets come first."""
 
 
 class BrowserWorker:
@@ -37,8 +37,8 @@ class BrowserWorker:
     async def run(self, orders: asyncio.StreamReader) -> None:
         """Carry out orders until the gateway closes the pipe; then end the process.
 
-        A STUN server's name may still be looked up, in a thread that never answers and that Python would wait for. A
-        path that does not close is not waited for either: nobody else would end this process.
+        The process does not wait for a thread that still looks up the name of a STUN server, nor for a path that does
+        not close: nobody else would end the process.
         """
         async with self._group:
             with contextlib.suppress(ConnectionError):
@@ -84,10 +84,10 @@ class BrowserWorker:
 
 
 class Ranged(asyncio.SelectorEventLoop):
-    """An event loop for the ICE library, whose UDP sockets get ports of a range, and datagrams that it can take.
+    """An event loop for the ICE library. Its UDP sockets get ports of a range, and only datagrams that the library can
+    take.
 
-    The library always asks for any port, and passes on datagrams of any sender. One that is empty or too long would end
-    the call.
+    The library asks for any port, and takes datagrams of any sender. An empty or too long datagram would end the call.
     """
 
     def __init__(self, ports: tuple[int, int] | None) -> None:
@@ -131,7 +131,7 @@ async def main(pipe: socket.socket, network: Network) -> None:
 
 
 if __name__ == "__main__":
-    for one in (signal.SIGINT, signal.SIGTERM):  # the gateway handles them, and ends this process
+    for one in (signal.SIGINT, signal.SIGTERM):  # the gateway handles these signals, and ends this process
         signal.signal(one, signal.SIG_IGN)
     raise_priority(PRIORITY)
     ports, addresses, stun = json.loads(sys.argv[2])

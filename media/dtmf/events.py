@@ -8,9 +8,9 @@ LONGEST = 0xFFFF
 OLD = 16_000
 """Timestamp units (2 s) by which a packet may be older than the last key; beyond that the sender's clock has jumped."""
 PACE = 25.0
-"""Keys of each second that are told: receivers need not detect any that are shorter than 40 ms (Q.24)."""
+"""Keys a second that are reported: receivers need not detect keys shorter than 40 ms (Q.24)."""
 BURST = 40.0
-"""Keys that may have been delayed on their way and come at once."""
+"""Keys that may come at once, after a delay on the network."""
 
 
 class DigitReceiver:
@@ -36,7 +36,7 @@ class DigitReceiver:
             if -OLD < age <= 0:
                 return None
             if event == self._event and not packet.marker and abs(age) == LONGEST:
-                if age > 0:  # else it is a late packet of the segment before
+                if age > 0:  # otherwise the packet is a late one of the segment before
                     self._timestamp = packet.timestamp
                 return None
         self._timestamp, self._event = packet.timestamp, event
@@ -47,7 +47,8 @@ class DigitReceiver:
         self._timestamp = None
 
     def admits(self, now: float) -> bool:
-        """Whether a key that was pressed `now`, in seconds, is told: each may interrupt the agent and run a tool."""
+        """Whether to report a key pressed at `now` (seconds). Keys are limited: each may interrupt the agent and run a
+        tool."""
         self._room = min(BURST, self._room + (now - self._at) * PACE)
         self._at = now
         if self._room < 1.0:

@@ -18,7 +18,7 @@ WINDOW = 120
 HOP = 40
 """Samples from one window to the next (5 ms)."""
 LOOKS = 5
-"""Windows in a row that must agree on a key: then it is longer than 23 ms, and 40 ms are always enough."""
+"""Windows in a row that must agree on a key. Such a key lasts longer than 23 ms; keys of 40 ms are always found."""
 GAP = 5
 """Windows without a key after which the same key counts as pressed again."""
 QUIETEST = 10 ** (-37.0 / 10)
@@ -26,7 +26,7 @@ QUIETEST = 10 ** (-37.0 / 10)
 TWIST = 10 ** (9.0 / 10)
 """The greatest ratio of the two tones."""
 SHARE = 0.80
-"""The least part of the energy that the two tones have; 15 dB over noise it is 0.97."""
+"""The least part of the energy that the two tones have; at 15 dB above the noise the part is 0.97."""
 OTHERS = 10 ** (-6.0 / 10)
 """The greatest power of the other three tones of a group, relative to its strongest."""
 DEVIATION = 0.025

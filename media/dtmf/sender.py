@@ -13,15 +13,15 @@ from media.g711 import FRAME, FRAME_SECONDS, RATE, from_linear
 TONE, PAUSE = 0.100, 0.100
 """Seconds that a key sounds, and seconds of quiet after it, unless asked otherwise."""
 SHORTEST, LONGEST = 0.040, 6.0
-"""Seconds that a key may sound (Q.24: every receiver detects 40 ms); RFC 4733 can count up to 8.19 s."""
+"""Shortest and longest seconds of a key (Q.24: every receiver detects 40 ms); RFC 4733 can count up to 8.19 s."""
 SHORTEST_PAUSE = 0.060
-"""Seconds: room for the three end packets."""
+"""Shortest pause after a key in seconds: it has room for the three end packets."""
 WAITING = 64
 """The most keys that may wait; any more are refused."""
 ENDS = 3
 """Times that the end of an event is sent (RFC 4733 §2.5.1.4), 20 ms apart so that a burst of loss does not take all."""
 VOLUME = 10
-"""Of the tone that an event stands for, in -dBm0."""
+"""Power level of the tone that an event stands for, in -dBm0."""
 LOW, HIGH = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 """Frequencies of the rows and the columns of the keypad in Hz (Q.23)."""
 PAD = ("123A", "456B", "789C", "*0#D")
@@ -41,11 +41,11 @@ class KeySlot(NamedTuple):
     key: str
     stage: Stage
     number: int
-    """From 0 at the beginning of the key."""
+    """Number of the slot within the key, from 0."""
     started: int
     """Timestamp of the first slot: that of all packets of the event (RFC 4733 §2.1)."""
     duration: int
-    """Timestamp units that the key has sounded, this slot included."""
+    """Timestamp units for which the key has sounded, this slot included."""
 
     def payload(self) -> bytes:
         """The telephone event (RFC 4733 §2.3)."""

@@ -1,7 +1,7 @@
-"""The packet path in C, if it was built, and the state that it shares with the Python classes that inherit from it.
+"""The packet path in C, if it was built, and the state that it shares with the Python classes of the path.
 
 `base` is the module that those classes inherit from: Python, which is the reference, unless the process has called
-`use_c` before it imported any of them. `media.process.start` does.
+`use_c` before it imported any of these classes. `media.process.start` calls `use_c`.
 """
 
 from hashlib import sha256
@@ -21,10 +21,10 @@ base = fallback
 def why_not() -> str:
     """Why the path in C cannot be used here; empty if it can."""
     try:
-        digest = getattr(_module(), "SOURCES", "")  # one that was built before it told its sources has none
+        digest = getattr(_module(), "SOURCES", "")  # modules of earlier releases have no SOURCES
     except ImportError as error:
         return f"it was not built: {error}"
-    sources = sorted(Path(__file__).parent.glob("*.[ch]"))  # of a checkout, in which they may have changed since
+    sources = sorted(Path(__file__).parent.glob("*.[ch]"))  # in a checkout they may be newer
     if sources and digest != sha256(b"".join(one.read_bytes() for one in sources)).hexdigest():
         return "it was built of other sources: run make install"
     return ""

@@ -1,6 +1,6 @@
-"""The same as the C module where that was not built or is not wanted: the state, and a path that takes nothing.
+"""Stands in for the C module where that was not built or is not wanted: the state, and a path that takes no packets.
 
-Each class has the slots of the class of the same name that inherits from it; their meaning stands there.
+Each class has slots for the class of the same name that inherits from it, which documents them.
 """
 
 import select
@@ -78,7 +78,7 @@ class PlayoutJitterBuffer:
     __slots__ = ("_at", "_blocks", "_bridged", "_concealment", "_delays", "_level", "_stream", "stats")
 
     def take_whole(self, now: float) -> bytes | None:
-        """The next frame if it has come whole and is due, for a quick way; else None, and nothing is changed."""
+        """The next frame if all of it has come and is due, without the slow steps of `take`; otherwise None."""
         del now
         return None
 
@@ -215,8 +215,8 @@ class FastPath:
         """Take no more packets of this descriptor."""
 
     def receive(self, now: float, behind: bool) -> list[tuple[int, bytes | None, tuple[str, int] | None]] | None:
-        """Read what has come; None if nothing has. Returns what is left to Python: a descriptor with the packet that
-        came on it and its sender, or with None twice if it was not read. `behind`: see `WorkerChannel.gather`."""
+        """Read what has come; None if nothing has come. Returns what is left to Python: a descriptor with the packet
+        that came on it and its sender, or with None twice if it was not read. `behind`: see `WorkerChannel.gather`."""
         del now, behind
         ready = self.epoll.poll(0)
         return [(fd, None, None) for fd, _ in ready] if ready else None

@@ -53,29 +53,30 @@ class JitterStats(base.JitterStats):
     late: int = 0
     duplicate: int = 0
     out_of_window: int = 0
-    """Dropped because the sequence number was far from the expected one."""
+    """Packets dropped because their sequence number was far from the expected one."""
     too_fast: int = 0
-    """Dropped because the sender was `LEAD` ahead of time."""
+    """Packets dropped because the sender was `LEAD` seconds ahead of time."""
     reordered: int = 0
     overtaken_by: int = 0
-    """The most packets that overtook one."""
+    """The most packets that overtook the same packet."""
     concealed: int = 0
-    """Put in the place of lost packets."""
+    """Samples of concealment in place of lost packets."""
     unsent: int = 0
-    """Silence where nothing was sent: in a pause, during a key, or for losses at the edge of one."""
+    """Samples of silence where nothing was sent: in a pause, during a key, or for losses at the edge of either."""
     inserted: int = 0
-    """Silence put out because no sound came."""
+    """Samples of silence put out because no sound came."""
     trimmed: int = 0
-    """Quiet frames left out to take back inserted silence."""
+    """Samples of quiet frames left out to take back inserted silence."""
     surplus_max: int = 0
-    """The most inserted silence that was not yet taken back."""
+    """The most samples of inserted silence that were not yet taken back."""
     clock_jumps: int = 0
     resets: int = 0
     longest_stall: float = 0.0
 
 
 class JitterBuffer(base.JitterBuffer):
-    """The receiving half of one call. `put` what arrives, `poll` every 20 ms; both return sound that is ready."""
+    """The receiving half of one call. `put` takes packets, `poll` is called every 20 ms; both return sound that is
+    ready."""
 
     __slots__ = ("_hole_wait", "losses")
 
@@ -103,7 +104,7 @@ class JitterBuffer(base.JitterBuffer):
         stats, filler = self.stats, self._filler
         if self._ahead > LEAD and payload and self._ahead - (now - self._sound_at) > LEAD:
             stats.too_fast += 1
-            if sequence == self._sequence & 0xFFFF and not self._waiting:  # else its time would be filled, too
+            if sequence == self._sequence & 0xFFFF and not self._waiting:  # else its own time would be filled, too
                 self._heard_at = now
                 self._sequence += 1
                 self._timestamp = timestamp + len(payload)
@@ -115,7 +116,7 @@ class JitterBuffer(base.JitterBuffer):
             and filler.state is _IN_STEP
             and not self._waiting
             and self._begins_with is not None
-        ):  # nearly always: it follows the last packet without a gap, and there is no surplus
+        ):  # nearly always: the packet follows the last one without a gap, and there is no surplus
             stats.received += 1
             since = now - self._sound_at
             if since > stats.longest_stall:
@@ -188,7 +189,7 @@ class JitterBuffer(base.JitterBuffer):
         return self._filler.state
 
     def _begin(self, sequence: int, timestamp: int, now: float, ready: list[bytes]) -> None:
-        """A stream begins; the packets of the one before that still wait are put out first."""
+        """Begin a new stream; packets of the stream before that still wait are put out first."""
         while self._waiting:
             self._release_next(min(arrived for _, _, arrived in self._waiting.values()), ready)
         self.losses.restart()
@@ -244,7 +245,7 @@ class JitterBuffer(base.JitterBuffer):
         self._ahead -= self._ahead * SKEW * min(since, 1.0)
         if gap > 0:
             fill = min(filler.fill(gap), int(MAX_FILL * RATE))
-            all_lost = fill == gap == self.losses.since_sound * len(payload)  # else it was a pause too, or is filled
+            all_lost = fill == gap == self.losses.since_sound * len(payload)  # else part was a pause, or is filled
             if all_lost:
                 self.stats.concealed += fill
                 ready.append(bridge(filler.last, fill, payload))
@@ -282,7 +283,8 @@ class JitterBuffer(base.JitterBuffer):
         return b"".join(paced)
 
     def _gap(self, gap: int, since: float) -> int:
-        """Samples between the last sound and this, by the timestamps unless they contradict our clock."""
+        """Samples between the last sound and the present one: `gap` from the timestamps, unless our clock
+        contradicts."""
         jumped = abs(gap / RATE - since) > JUMP and abs(gap) > JUMP * RATE
         if jumped or (gap > 0 and self._ahead + gap / RATE - since > JUMP):
             self.stats.clock_jumps += 1

@@ -11,12 +11,12 @@ from media.jitter.states import TABLE, Do, Event, State
 SPEECH_WAIT = 0.240
 """Seconds without packets in mid-speech until silence is inserted: silence inside a word ends the caller's turn."""
 SPEECH_SURPLUS = 0.200
-"""The largest surplus in mid-speech, in seconds, until the stall is a hold: some recognisers close on sound that comes
-faster than time."""
+"""The largest surplus in mid-speech, in seconds, before the stall counts as a hold: some recognisers close the session
+on sound that comes faster than time."""
 SURPLUS_LIMIT = 2.0
-"""Seconds of surplus from earlier stalls beyond which no more silence is inserted: the recogniser has had that time.
+"""Seconds of surplus beyond which no more silence is inserted: the recogniser has already had this time as silence.
 
-While the surplus is above it, only every second frame of a pause is left out, so that the end of a turn is heard.
+Above this surplus only every second frame of a pause is left out, so that the recogniser hears the end of a turn.
 """
 QUIET_WAIT = (0.060, 0.200)
 """Shortest and longest wait after a quiet frame until silence is inserted."""
@@ -25,7 +25,7 @@ NOISY_LEVEL = 1000
 ABOVE_NOISE = 1.5
 """By how much (3.5 dB) a frame may be louder than the noise and still be a pause."""
 WINDOW = 100
-"""Frames (2 s) in which the noise is measured, and as many before: nobody speaks for longer without taking breath."""
+"""Frames (2 s) of each of the two windows that measure noise: nobody speaks longer without taking breath."""
 
 _IN_STEP, _CHECKING_CLOCK = State.IN_STEP, State.CHECKING_CLOCK
 
@@ -38,7 +38,7 @@ class GapFiller(base.GapFiller):
     def __init__(self) -> None:
         self.state = State.IN_STEP
         self.in_step = True
-        """Whether that is the state."""
+        """Whether `state` is `IN_STEP`."""
         self.surplus = 0
         """Samples inserted and not yet taken back."""
         self.sound_at = 0.0
@@ -65,7 +65,8 @@ class GapFiller(base.GapFiller):
     def sound(self, now: float, since: float, gap: float, ahead: float) -> bool:
         """Take sound that came `since` seconds after the last, `gap` of which the sender left out by its timestamps.
 
-        `ahead` is by how much the sender's clock has gained on ours. Returns whether what it has lost is forgotten.
+        `ahead` is by how much the sender's clock has gained on ours. Returns whether the
+        sender's clock had stopped, so that its loss is forgotten.
         """
         # The longest recent delay between packets, forgotten with a half-life of about 3 s of sound.
         self._spread = max(min(since - gap, QUIET_WAIT[1]), self._spread * 0.995)
@@ -84,12 +85,12 @@ class GapFiller(base.GapFiller):
         return stopped
 
     def insert(self, now: float, hole_wait: float) -> int:
-        """Samples of silence to put out now because no sound comes; packets may be waiting for a hole that long."""
+        """Samples of silence to put out now because no sound comes; packets may wait `hole_wait` seconds for a hole."""
         silent = now - self.sound_at
         low, high = QUIET_WAIT
         if silent >= HOLD:
             passed = int(silent * RATE)
-            # Less what was inserted already, and less the sound that waited when the hold began.
+            # Without the silence inserted already, and without the sound that waited when the hold began.
             missing = min(passed - self._inserted, passed + int(SURPLUS_LIMIT * RATE) - self.surplus)
             inserted = max(0, min(missing - missing % FRAME, 2 * FRAME))
         elif level(self.last) < QUIET_LEVEL:
@@ -107,7 +108,7 @@ class GapFiller(base.GapFiller):
         return inserted
 
     def skip(self, now: float) -> None:
-        """Sound that waited is put out until `now`, so no silence is missing up to then."""
+        """Note that waiting sound is put out up to `now`, so that no silence is due until then."""
         self._inserted = int((now - self.sound_at) * RATE)
 
     def fill(self, gap: int) -> int:
@@ -127,16 +128,16 @@ class GapFiller(base.GapFiller):
         return True
 
     def settle(self) -> None:
-        """Sound was put out."""
+        """Note that sound was put out; without a surplus the output is in step again."""
         if not self.surplus:
             self._turn(Event.BALANCED)
 
     def drained(self) -> None:
-        """No sound waits in the pacer any more."""
+        """Note that the pacer is empty."""
         self._turn(Event.DRAINED)
 
     def restart(self) -> None:
-        """The next sound is of another stream: its timestamps tell nothing about the clock of the one before."""
+        """Expect another stream, whose timestamps tell nothing about the clock of the stream before."""
         self._turn(Event.NEW_STREAM)
 
     def missed(self, now: float) -> int:

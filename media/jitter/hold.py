@@ -15,8 +15,8 @@ WAITING_MAX = 500
 SETTLE = 0.5
 """Seconds after a hold until it is decided whether the sender's clock or the network had stopped."""
 CATCHING_UP = 0.1
-"""Seconds that the sender's clock must gain on ours in that time to be looked at for `SETTLE` longer: then the network
-has not delivered everything yet."""
+"""Seconds that the sender's clock must gain on ours within `SETTLE` for another wait of `SETTLE`: then the network has
+not delivered all packets yet."""
 
 
 class ClockHoldDetector:
@@ -75,6 +75,6 @@ class CatchUpPacer:
         return self._pieces.popleft() if self._pieces and due else b""
 
     def passed(self, samples: int, now: float) -> None:
-        """So many samples were put out at `now`, which is a multiple of about 20 ms."""
-        if len(self._pieces) < WAITING_MAX:  # else they were put out because too many waited
+        """Note that `samples` were put out at `now`; calls come at multiples of about 20 ms."""
+        if len(self._pieces) < WAITING_MAX:  # otherwise the samples were put out because too many waited
             self._free_at = max(self._free_at, now - FRAME / RATE) + samples / (PACE * RATE)

@@ -5,11 +5,11 @@ from typing import NamedTuple
 from media.rtp.xr import GMIN
 
 REMEMBERED = 100
-"""Packets of one run that may still come late, and of two runs together."""
+"""Lost packets of one run that are remembered, because they may come late; twice as many of all runs together."""
 
 
 class LossPattern(NamedTuple):
-    """Losses so far, after the buffer: packets that the network lost or that came too late (RFC 3611 §4.7.2)."""
+    """Losses so far, counted after the buffer: packets that were lost or came too late (RFC 3611 §4.7.2)."""
 
     lost: int = 0
     runs: int = 0
@@ -25,7 +25,7 @@ class LossPattern(NamedTuple):
 
 
 class Losses:
-    """The losses of one call. It is told of each run of lost packets, so it costs nothing while none are lost."""
+    """The losses of one call. `add` is called for each run of lost packets, so a call without losses costs nothing."""
 
     __slots__ = ("_begin", "_closed", "_end", "_given_up", "_lost", "since_sound")
 
@@ -40,9 +40,9 @@ class Losses:
     def add(self, first: int, until: int, waited_from: float) -> None:
         """Give up the packets from extended sequence number `first` up to, not including, `until`.
 
-        They were waited for since the moment `waited_from`, in seconds.
+        The buffer had waited for these packets since the moment `waited_from`, in seconds.
         """
-        if not 0 <= first - self._end < GMIN:  # also after a restart, whose numbers are others
+        if not 0 <= first - self._end < GMIN:  # also after a restart, which has other numbers
             self._closed, self._lost, self._begin = self.pattern, 0, first
         self._end = until
         self._lost += until - first
@@ -54,7 +54,8 @@ class Losses:
             del self._given_up[next(iter(self._given_up))]
 
     def came_late(self, sequence: int) -> float | None:
-        """A packet came that is too old; returns since when it was waited for, None if it was never given up."""
+        """Take a packet that came too late. Returns the moment in seconds since which the buffer waited for it; None if
+        it was never given up."""
         return self._given_up.pop(sequence, None)
 
     def restart(self) -> None:

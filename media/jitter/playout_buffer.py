@@ -33,9 +33,9 @@ BIN = 0.005
 BINS = 60
 """The target delay never exceeds these bins (300 ms)."""
 FORGET = 0.998
-"""Weight of a delay in the histogram against that of the next packet."""
+"""Factor by which the weight of older delays in the histogram falls with each packet."""
 WINDOW = 1.0
-"""The fastest packet is looked for in this many seconds, and in as many before."""
+"""Seconds of each of the two windows in which the fastest packet is found."""
 FADED = REACH + FRAME
 """Samples of concealment after which nothing of it is heard any more."""
 SLACK = 0.005
@@ -58,7 +58,7 @@ class PlayoutJitterStats(base.PlayoutJitterStats):
 
 
 class PlayoutJitterBuffer(base.PlayoutJitterBuffer):
-    """The receiving half of one call for a listener: `put` what arrives, `take` a frame every 20 ms."""
+    """The receiving half of one call for a listener. `put` takes packets, `take` returns a frame every 20 ms."""
 
     __slots__ = ()
 
@@ -127,7 +127,7 @@ class PlayoutJitterBuffer(base.PlayoutJitterBuffer):
         return self._play(spare)
 
     def _skip_bridged(self) -> None:
-        """Set the sound that was put out while nothing waited against the hole of packets that never came."""
+        """Skip the part of a hole for which sound was put out already, while nothing waited."""
         if self._bridged and self._blocks and self._at not in self._blocks:
             self._at += min(self._bridged, min(self._blocks) - self._at)
             self._bridged = 0
@@ -175,14 +175,14 @@ class StreamPositions(base.StreamPositions):
     def __init__(self, sequence: int, timestamp: int, now: float) -> None:
         self.jumps = 0
         self._sequence = sequence
-        """Of the last packet; -1 if the next packet is of another stream."""
+        """Sequence number of the last packet; -1 if the next packet is of another stream."""
         self._timestamp = timestamp
         self._position = 0
         self._length = FRAME
         self._arrived = now
 
     def restart(self) -> None:
-        """The next packet is of another stream."""
+        """Expect that the next packet is of another stream."""
         self._sequence = -1
 
     def position(self, sequence: int, timestamp: int, length: int, now: float) -> int:
@@ -241,7 +241,7 @@ class Delays(base.Delays):
             self._update()
 
     def came_late(self, transit: float) -> None:
-        """A packet came too late to be played: wait longer for some time."""
+        """Note that a packet came too late to be played; the target delay grows for some time."""
         self._late = max(self._late, min(transit - self.fastest, BIN * BINS))
 
     def _update(self) -> None:

@@ -23,9 +23,9 @@ STEP = 80
 """Samples (10 ms) in which the sound loses `LOSS` of its amplitude; voiced sound begins to fade a step later."""
 LOSS = 0.2
 OVERLAP = 32
-"""Samples (4 ms) of the cross-fade to sound that comes again; longer ones, as in the appendix, were no better."""
+"""Samples (4 ms) of the cross-fade to the sound after a loss; longer fades, as in the appendix, were no better."""
 VOICED = (0.3, 0.8)
-"""Correlation with the period before: below the first it is noise, above the second it is fully voiced."""
+"""Correlation with the period before: sound below the first value is noise, above the second fully voiced."""
 
 Samples = NDArray[np.float32]
 
@@ -37,7 +37,7 @@ _SILENCE = bytes([ULAW_SILENCE])
 
 
 class Concealment(base.Concealment):
-    """The sound of one listener: `good` takes each frame that came, `lost` replaces each that did not."""
+    """The sound of one listener. `good` takes each frame that came, `lost` replaces each frame that did not."""
 
     __slots__ = ("_lost",)
 
@@ -47,7 +47,7 @@ class Concealment(base.Concealment):
         self._lost = 0
 
     def good(self, ulaw: bytes) -> bytes:
-        """Take a frame that came; returns it, the first after a loss with its beginning cross-faded."""
+        """Take a frame that came, and return it; the beginning of the first frame after a loss is cross-faded."""
         if self._repeated is not None:
             ulaw = self._overlap(ulaw, self._repeated)
             self._repeated, self._lost = None, 0

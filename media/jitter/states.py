@@ -1,6 +1,6 @@
 """The states of the jitter buffer for recognisers: how much sound was put out, against the time that has passed.
 
-A cell that is missing in `TABLE` cannot occur; it raises `KeyError`.
+A pair of state and event that is not in `TABLE` cannot occur; looking it up raises `KeyError`.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class State(Enum):
-    """Where the buffer stands."""
+    """The state of the buffer."""
 
     IN_STEP = "as much sound was put out as time has passed"
     SURPLUS = "silence was inserted that has to be taken back"

@@ -29,7 +29,7 @@ class Frames(NamedTuple):
     ulaw: bytes
     at: float
     played: bytes = b""
-    """How loud the sound was that we sent meanwhile, a byte for each 20 ms: see `media.session.sent_levels`."""
+    """Levels of the sound that we sent meanwhile, a byte for each 20 ms: see `media.session.sent_levels`."""
 
 
 class DtmfDigit(NamedTuple):
@@ -69,9 +69,9 @@ class Quality(NamedTuple):
     loss: float
     """Part of the packets, from 0 to 1, that were missing when they were needed."""
     jitter: float
-    """RFC 3550 §6.4.1."""
+    """Interarrival jitter (RFC 3550 §6.4.1)."""
     buffer: float
-    """How long a late packet is waited for now."""
+    """How long the jitter buffer waits for a late packet now."""
     late_max: float
     """The most by which the media process sent a packet of any of its calls late, since it last reported on a call."""
     remote_delay: float
@@ -115,7 +115,7 @@ class Channel:
     def __init__(self, number: int, sink: Sink, send: Callable[[Message], bool], forget: Callable[[int], None]) -> None:
         self.port = 0
         self.number = number
-        """For `media.process.engine.MediaEngine.packets`, after `close` too."""
+        """The number for `media.process.engine.MediaEngine.packets`; valid after `close`, too."""
         self.remote_delay = BUFFER
         """Seconds from sending a frame until the other side hears it, estimated from its RTCP."""
         self.mos = 0.0
@@ -178,7 +178,7 @@ class Channel:
     def stop(self) -> Heard:
         """Be silent within one 20 ms slot and discard the queue; returns how much was heard.
 
-        That is exact if playout was paused at least one slot before, else within one slot.
+        The result is exact if playout was paused at least one slot before; otherwise it may differ by one slot.
         """
         self._order(Kind.STOP)
         return self._position.stop(asyncio.get_running_loop().time())
@@ -186,7 +186,7 @@ class Channel:
     def set_chunk_duration(self, seconds: float, alert: float | None = None) -> None:
         """Get `Frames` of so many seconds each, 0.02 to 0.3; at first it is 0.1.
 
-        20 ms of a packet louder than `alert`, a level in dBm0, bring it at once, with all that waits.
+        If 20 ms of a packet are louder than `alert`, a level in dBm0, the packet and all waiting sound come at once.
         """
         self._order(Kind.CHUNK, wire.chunk(seconds, alert))
 
@@ -232,8 +232,8 @@ class Channel:
     def ambience(self, ulaw: bytes) -> None:
         """Send mu-law sound in a loop under the queued sound and its silence; empty ends it.
 
-        It is neither recorded nor told to those who listen, and does not count among the levels of `Frames`. A bridge
-        and music are without it.
+        This sound is not recorded, live listeners do not hear it, and the levels of `Frames` do not count it. It is not
+        mixed into a bridge or music.
         """
         self._order(Kind.AMBIENCE, ulaw[: wire.MAX_BODY])
 
@@ -242,7 +242,7 @@ class Channel:
         self._order(Kind.THINKING, (wire.THINKING_AFTER.pack(after) + ulaw)[: wire.MAX_BODY])
 
     def think(self, *, on: bool) -> None:
-        """From now on, or no longer, the caller waits for the agent."""
+        """Note that the caller begins (`on`) or ends to wait for the agent; see `thinking`."""
         self._order(Kind.THINK, bytes([on]))
 
     def listen(self, *, on: bool) -> None:
@@ -329,13 +329,13 @@ class Channel:
                 self._counts = None
 
     def died(self, cause: str) -> None:
-        """The media process has ended, or could not continue this call; no events follow."""
+        """End the channel: the media process has ended, or could not continue this call. No events follow `Dead`."""
         self._send = _nowhere
         opened = self._opened.done() and not self._opened.cancelled() and self._opened.exception() is None
         _fail(self._opened, MediaDown(cause))
         if self._counts:
             _fail(self._counts, MediaDown(cause))
-        if opened:  # else `opened` raises, and another process may take the call
+        if opened:  # otherwise `opened` raises, and another process may take the call
             self._sink(Dead(cause))
 
     def _order(self, kind: Kind, body: bytes = b"") -> bool:

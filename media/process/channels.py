@@ -1,4 +1,4 @@
-"""The gateway's channels of one media process: an error in one ends only that one, for all of them share the pipe."""
+"""The gateway's channels of one media process. They share a pipe, so an error in one channel must end only this one."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ class Channels:
         self._all[channel.number] = channel
 
     def forget(self, number: int) -> None:
-        """Pass no more messages to that channel."""
+        """Pass no more messages to the channel with this number."""
         self._all.pop(number, None)
 
     def take(self, message: Message) -> None:
@@ -46,13 +46,13 @@ class Channels:
                 self._failed_here(channel, error)
 
     def die(self, cause: str) -> None:
-        """The media process has ended, and so all its calls."""
+        """End all channels, because the media process has ended."""
         channels, self._all = self._all, {}
         for channel in channels.values():
             self._end(channel, cause)
 
     def _failed_there(self, channel: Channel | None, message: Message) -> None:
-        """A fault in our code in the media process ended the call."""
+        """Log the fault of our code in the media process that ended a call, and end its channel."""
         cause, _, trace = message.body.decode("utf-8", "replace").partition("\n")
         self.failed += 1
         log.error("media of a call failed", channel=message.channel, cause=cause, trace=trace)
@@ -70,7 +70,7 @@ class Channels:
                 self._failed_here(channel, error)
 
     def _failed_here(self, channel: Channel, error: BaseException) -> None:
-        """The sink of `channel` failed, in the gateway: the channel is closed."""
+        """Close `channel`, whose sink failed in the gateway."""
         self.failed += 1
         channel.close()
         self._end(channel, f"a fault in the gateway: {type(error).__name__}: {error}"[:200], again=True)

@@ -8,7 +8,7 @@ GROUP = Path("/sys/fs/cgroup")
 STAT = Path("/proc/stat")
 """Time of each core by kind of work (proc_stat(5))."""
 IDLE, STEAL = slice(3, 5), 8
-"""Idle and waiting for a disk; what follows after the stolen time was counted before."""
+"""Columns of idle time (idle, waiting for a disk) and of stolen time. The columns after that repeat earlier ones."""
 
 
 def cores() -> float:
@@ -17,7 +17,7 @@ def cores() -> float:
 
 
 def busy() -> float | None:
-    """Seconds for which all of these cores have been busy, whoever kept them so; None if that is not told."""
+    """Seconds for which these cores have been busy on average, with the work of any process; None if unknown."""
     try:
         if _quota() < len(_allowed()):
             told = dict(line.split() for line in (GROUP / "cpu.stat").read_text().splitlines())
@@ -29,7 +29,7 @@ def busy() -> float | None:
 
 
 def _ticks(words: list[str]) -> int:
-    """Of a line of `STAT`, if it is that of a core of ours."""
+    """Busy clock ticks in a line of `STAT`; 0 if the line is not of a core that this process may use."""
     name = words[0].removeprefix("cpu") if words else ""
     if not name.isdecimal() or int(name) not in _allowed():
         return 0
@@ -45,5 +45,5 @@ def _quota() -> float:
     try:
         quota, period = (GROUP / "cpu.max").read_text().split()
         return int(quota) / int(period)
-    except (OSError, ValueError, ZeroDivisionError):  # "max", or there is no such group
+    except (OSError, ValueError, ZeroDivisionError):  # no limit ("max"), or no such group
         return float("inf")

@@ -15,13 +15,13 @@ class ProcessCounts:
     handover_dropped: int = 0
     """Bytes of sound that were dropped because the gateway was blocked."""
     behind: bool = False
-    """Whether the gateway has not yet read everything: then it gets sound in fewer, larger chunks."""
+    """Whether the gateway has unread messages; meanwhile it gets sound in fewer, larger chunks."""
     lateness: Lateness = field(default_factory=Lateness)
     failed: int = 0
     """Faults in our code: calls that they ended, and work of no call that they interrupted."""
 
     def counts(self) -> dict[str, Any]:
-        """By name, for the record of a call."""
+        """The counts by name, for the record of a call."""
         late = {"late_p50": self.lateness.quantile(0.5), "late_p99": self.lateness.quantile(0.99)}
         return late | {
             "late_max": self.late_max,

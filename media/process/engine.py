@@ -16,7 +16,7 @@ START_LIMIT = 10.0
 """Seconds that the media processes have to start."""
 PROCESSES_MAX = 64
 MANY_CORES = 4
-"""From so many on two media processes get cores of their own."""
+"""Number of cores from which on two media processes get cores of their own."""
 
 
 class RuleError(ValueError):
@@ -123,7 +123,7 @@ class MediaEngine:
             self._keepers.append(self._group.create_task(process.keep_alive(), name="media-process"))
 
     async def ready(self) -> None:
-        """Wait until all can take calls. Raises `MediaDown`."""
+        """Wait until all media processes can take calls. Raises `MediaDown`."""
         try:
             async with asyncio.timeout(START_LIMIT):
                 for process in self._processes:
@@ -148,8 +148,8 @@ class MediaEngine:
 
     @property
     def delay(self) -> float:
-        """Seconds by which events and orders are late on the way from and to the slowest media process, of those that
-        take calls now: one that hangs is no reason to refuse the calls that the others take."""
+        """Seconds by which events and orders are late at the slowest media process that takes calls now. A process that
+        hangs does not count, because the others take the calls."""
         taking = [process for process in self._processes if process.answers] or self._processes
         return max(process.state.delay for process in taking)
 
@@ -157,7 +157,8 @@ class MediaEngine:
         """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`.
 
         `beside` is the number of the channel that it will be bridged with: both sides of a bridge are in one process.
-        Other calls go to the process with the fewest calls; to one that hangs or starts only if no other takes them.
+        Other calls go to the process with the fewest calls. A process that hangs or starts gets a call only if no other
+        process takes it.
         """
         ipv6 = ipv6 or self._both
         if beside:

@@ -6,12 +6,12 @@ from statistics import median
 BEAT = 0.25
 """Seconds between two pings."""
 PATIENCE = 16
-"""Pings without any message from it after which it is killed: its calls have been silent for as long."""
+"""Pings without any message of the process after which it is killed, because its calls are silent meanwhile."""
 LATE = 4
-"""Pings without any message from it after which new calls go elsewhere: it hangs, or is much too busy. It is the ping
-with which that shows in the median."""
+"""Pings without any message of the process after which new calls go elsewhere, because it hangs or is overloaded. With
+this ping the median shows the delay."""
 STARTING = 80
-"""The same until its first message."""
+"""Like `PATIENCE`, until the first message of the process."""
 KEPT = 5
 """Pings (1 s) whose median is the delay: one moment in which the gateway was blocked is not overload."""
 
@@ -27,7 +27,7 @@ class Heartbeat:
 
     @property
     def delay(self) -> float:
-        """Seconds from when a ping was due until its answer was taken, median of the last ones.
+        """Seconds from the due time of a ping until its answer was taken; the median of the last pings.
 
         Events of a call, and orders for it, wait as long.
         """
@@ -35,15 +35,15 @@ class Heartbeat:
 
     @property
     def answers(self) -> bool:
-        """Whether it has started, and answered a ping of the last second."""
+        """Whether the process has started, and has sent a message in the last second."""
         return 0 <= self.silent < LATE
 
     def ping(self, due: float, now: float) -> None:
-        """A ping is sent `now` that was due at `due`."""
+        """Note that a ping which was due at `due` is sent `now`, both in seconds."""
         self.silent += 1
         if self._due is None:
             self._due = due
-        elif self.silent > 0:  # it has started, and is at least that late
+        elif self.silent > 0:  # the process has started, and is at least so late
             self._delays.append(now - self._due)
 
     def answered(self, now: float) -> None:

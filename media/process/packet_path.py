@@ -3,7 +3,7 @@
 import signal
 
 FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT})
-"""Signals by which a fault in C ends a process; one in Python raises an exception."""
+"""Signals by which a fault in C ends a process; a fault in Python raises an exception instead."""
 CRASHES_MAX = 2
 """After so many crashes with it Python takes over, until the gateway is started again."""
 
@@ -12,18 +12,19 @@ class PacketPath:
     """The path of one media process over its restarts."""
 
     def __init__(self, *, in_c: bool) -> None:
-        """`in_c`: it is wanted and was built."""
+        """`in_c`: whether the path in C is wanted and was built."""
         self.crashes = 0
-        """With the path in C."""
+        """Number of crashes with the path in C."""
         self._in_c = in_c
 
     @property
     def name(self) -> str:
-        """As `media.process.start` takes it."""
+        """The name of the path (``c`` or ``python``) for `media.process.start`."""
         return "c" if self._in_c and self.crashes < CRASHES_MAX else "python"
 
     def ended(self, status: int, *, ready: bool) -> str:
-        """The process has ended; it had been `ready` or not. What to say of its path, if anything."""
+        """Note that the process has ended with exit `status`, after or before it was `ready`. Returns a remark on its
+        path for the log; empty for none."""
         if self.name == "python" or (ready and -status not in FAULTS) or status == 0:
             return ""
         self.crashes += 1

@@ -23,27 +23,27 @@ class PlayoutEstimator:
         self._pausing = False
 
     def said(self, utterance: int, samples: int) -> None:
-        """So many samples of `utterance` were queued."""
+        """Note that `samples` of `utterance` were queued."""
         self._said[utterance] = self._said.get(utterance, 0) + samples
 
     def report(self, position: Heard, at: float) -> None:
-        """The media process reported its position at the moment `at`."""
+        """Take the `position` that the media process had at the moment `at`."""
         if position.utterance > self.discarded and not self._exact:
             self._last, self._at = position, at
             self._track.append((at, position))
 
     def halted(self, position: Heard, at: float) -> None:
-        """The media process reported where it paused; ignored if playout has continued since."""
+        """Take the position at which the media process paused; ignored if playout has continued since."""
         if self._pausing and position.utterance > self.discarded:
             self._last, self._exact = position, True
             self._track.append((at, position))
 
     def pausing(self) -> None:
-        """Playout was ordered to pause."""
+        """Note that playout was ordered to pause."""
         self._pausing = True
 
     def moving(self, now: float) -> None:
-        """Playout continues."""
+        """Note that playout continues from `now`."""
         self._pausing, self._exact, self._at = False, False, now
         self._track.append((now, self._last))
 

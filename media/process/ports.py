@@ -72,7 +72,7 @@ class Ports:
 
 
 def waited(sock: socket.socket) -> float:
-    """Seconds that the datagram just read from `sock` had waited, by the kernel's timestamp; 0 if there is none.
+    """Seconds that the datagram just read from `sock` had waited, by the kernel's timestamp; 0 without a timestamp.
 
     The kernel begins to set timestamps with the first call, which returns 0.
     """

@@ -14,14 +14,14 @@ class Questions:
     def __init__(self, send: Callable[[Message], bool]) -> None:
         """`send` sends an order, and tells whether it could."""
         self.late = 0
-        """Answers that nobody waited for any more; they were dropped."""
+        """Answers that came after the time limit of their question; they were dropped."""
         self._send = send
         self._turn = asyncio.Lock()
         self._number = 0
         self._answer: asyncio.Future[bytes] | None = None
 
     async def ask(self, kind: Kind, channel: int, body: bytes) -> bytes:
-        """The answer; empty if the process does not run, or does not answer in time."""
+        """Ask a question and return the answer; empty if the process does not run, or does not answer in time."""
         async with self._turn:
             self._number = (self._number + 1) & 0xFFFF_FFFF
             if not self._send(Message(kind, channel, wire.NUMBER.pack(self._number) + body)):

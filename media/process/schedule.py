@@ -7,7 +7,7 @@ from typing import NamedTuple
 from media.g711 import FRAME_SECONDS
 
 PHASES = 4
-"""Moments of a frame that calls are spread over: sent at the same moment, they would delay each other."""
+"""Moments within 20 ms over which calls are spread: packets sent at the same moment would delay each other."""
 SHARE = 50
 """Calls in each of the first two phases before the others are used: a wake-up costs as much as ten calls."""
 ORDER = (0, 2, 1, 3)
@@ -49,7 +49,8 @@ class Schedule:
         return tick
 
     def pass_over(self, phases: Sequence[Sized]) -> None:
-        """Leave out the next tick if its phase has no calls, but never two in a row: packets that arrive wait 10 ms."""
+        """Leave out the next tick if its phase has no calls. Never leave out two in a row, so that received packets
+        wait 10 ms at most."""
         if not phases[self._next % PHASES]:
             self._next += 1
 
@@ -70,7 +71,8 @@ class Lateness:
         self._bins[min(place, self.BINS - 1)] += 1
 
     def quantile(self, part: float) -> float:
-        """Seconds by which this part (0 to 1) of the ticks was late at most, up to 1.4 times too high; 0 if none."""
+        """Seconds of lateness that `part` (0 to 1) of the ticks did not exceed, up to 1.4 times too high; 0 without
+        ticks."""
         total = sum(self._bins)
         seen, place = 0, -1
         while seen < part * total:

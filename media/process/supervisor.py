@@ -32,9 +32,9 @@ class ProcessState(NamedTuple):
     """The state of a media process."""
 
     number: int
-    """From 1 on."""
+    """The number of the process, from 1."""
     pid: int = 0
-    """0 while it is being started."""
+    """Its process id; 0 while it is being started."""
     calls: int = 0
     delay: float = 0.0
     """See `media.process.heartbeat.Heartbeat.delay`."""
@@ -62,13 +62,14 @@ class MediaProcess:
         dscp: int = 0,
         in_c: bool = False,
     ) -> None:
-        """It receives on `host` and on `ports`, the first and the last; it is `number` (from 0) `of` so many.
+        """The process receives on `host` and on `ports` (first and last); it is number `number` (from 0) of `of`
+        processes.
 
-        Its packets are marked `dscp`. `in_c`: its packet path is the one in C.
+        Its packets are marked `dscp`. `in_c`: whether its packet path is in C.
         """
         self.channels = Channels()
         self.ready = asyncio.Event()
-        """Set when it runs for the first time."""
+        """Set when the process runs for the first time."""
         self._host = host
         self._order = {"first": ports[0], "last": ports[1], "dscp": dscp, "tap": asdict(tap)}
         self._state = ProcessState(number + 1)
@@ -103,7 +104,7 @@ class MediaProcess:
 
     async def open(self, sink: Sink, *, ipv6: bool = False) -> Channel:
         """Bind ports for a call whose events go to `sink`. Raises `PortsExhausted` or `MediaDown`."""
-        self._last += self._of  # so the number of a channel tells its process
+        self._last += self._of  # the number of a channel modulo `of` identifies its process
         channel = Channel(self._last, sink, self.send, self.channels.forget)
         there = "::" if ipv6 and self._host == "0.0.0.0" else self._host
         order = wire.pack_json(self._order | {"host": there})
@@ -122,10 +123,10 @@ class MediaProcess:
         return channel
 
     async def packets(self, number: int) -> AsyncGenerator[Tapped, None]:
-        """The packets that were kept of the call whose channel has (or had) that number, in their order.
+        """The kept packets of the call whose channel has (or had) this `number`, in their order.
 
-        They come block by block, each after the one before was taken, so that they delay no sound. They end early if
-        the media process dies or does not answer.
+        The packets are fetched block by block, so that they delay no sound. The generator ends early if the media
+        process dies or does not answer.
         """
         block = 0
         while True:
@@ -159,7 +160,8 @@ class MediaProcess:
             self.channels.take(message)
 
     async def keep_alive(self) -> None:
-        """Run it, and again whenever it dies, until cancelled, even if an error took the place of that."""
+        """Run the process, and start it again whenever it dies, until cancelled; also if an error replaces the
+        cancellation."""
         task = asyncio.current_task()
         while task is None or not task.cancelling():
             try:
@@ -183,7 +185,7 @@ class MediaProcess:
             process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], process_group=0)
             unless_started.pop_all()
         self._started, self._heartbeat = process.pid, Heartbeat()
-        self._state = self._state._replace(pid=0, native=False)  # until it is ready
+        self._state = self._state._replace(pid=0, native=False)  # the new process is not ready yet
         try:
             loop = asyncio.get_running_loop()
             _, self._pipe = await loop.create_connection(lambda: _Pipe(self.on_message), sock=ours)
@@ -227,7 +229,7 @@ class _Pipe(asyncio.Protocol):
         self._reader = wire.Reader()
         self._transport: asyncio.WriteTransport | None = None
         self._orders: bytearray | None = None
-        """Orders that the messages bring about, while these are taken: they leave by one system call."""
+        """Orders caused by messages that are being taken; all of them are sent by one system call."""
 
     @property
     def waiting(self) -> int:

@@ -34,7 +34,7 @@ class Kind(IntEnum):
     AMBIENCE = 15
     """Mu-law sound that is sent in a loop under the agent's; empty for none."""
     THINKING = 16
-    """`THINKING_AFTER`, then the same for while the agent thinks."""
+    """`THINKING_AFTER`, then mu-law sound that is sent in a loop while the agent thinks; empty for none."""
     THINK = 17
     """Whether the agent thinks: one byte."""
     CONFER = 18
@@ -76,7 +76,7 @@ class Message(NamedTuple):
 
 
 POSITION = struct.Struct("!II")
-"""Utterance, and samples of it that have left."""
+"""Number of an utterance, and its samples that have left."""
 SOUND = struct.Struct("!dIIB")
 """Arrival of the last sample (monotonic seconds), the playout position at that moment, and the number of levels: those
 follow (see `media.session.sent_levels`), then mu-law."""
@@ -86,12 +86,12 @@ MARK = struct.Struct("!dIB")
 DIGIT = struct.Struct("!dc")
 PORT = struct.Struct("!H")
 SILENT = struct.Struct("!dd")
-"""Seconds without sound, and without sound and RTCP."""
+"""Seconds without sound, and seconds without both sound and RTCP."""
 QUALITY = struct.Struct("!?dddddd")
 """Whether an interval has ended; seconds until the other side hears our sound; MOS (0 if there was no sound) and loss
 from 0 to 1 of the latest interval; then in seconds: jitter, wait for a late packet, most lateness of a tick."""
 THINKING_AFTER = struct.Struct("!f")
-"""Seconds of silence."""
+"""Seconds of the agent's silence after which the sound for thinking begins."""
 NUMBER = struct.Struct("!I")
 TAPPED = struct.Struct("!II")
 """The number of the question, and that of the last block that was read."""
@@ -102,7 +102,8 @@ CONFER = struct.Struct("!IB")
 
 
 def sound(channel: int, at: float, position: tuple[int, int], played: bytes, ulaw: bytes) -> bytes:
-    """A whole message of `Kind.SOUND`, the most frequent kind; `position` is that of playout, `played` the levels."""
+    """A whole message of `Kind.SOUND`, the most frequent kind. `position` is the position of playout, `played` has the
+    levels of the sound that was sent."""
     levels = len(played)
     length = SOUND.size + levels + len(ulaw)
     return _SOUND_MESSAGE.pack(Kind.SOUND, channel, length, at, *position, levels) + played + ulaw

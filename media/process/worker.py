@@ -34,7 +34,7 @@ from media.session.sent_levels import LEVELS
 from media.session.session import KeyPress
 
 ROUNDS = 128
-"""Rounds per tick; in each, every readable socket is read once, so that a flood on one call delays no other."""
+"""Rounds per tick. In each, every readable socket is read once, so that a flood on one call delays no other call."""
 WATCH = 0.5
 """The most seconds between two checks of a call: whether it still receives, and whether a report is due."""
 LIVE = (RATE // 5, RATE // 10)
@@ -124,7 +124,7 @@ class Worker:
         self._follow(channel, (), now)
 
     def _follow(self, channel: WorkerChannel, marks: Iterable[Mark], now: float) -> None:
-        """Do what else is due after the packet of a slot: tell of `marks`, report, look whether sound comes."""
+        """Do the rest of the work of a slot: tell the gateway of `marks`, send RTCP, check whether sound comes."""
         self._tell_marks(channel, marks, now)
         session = channel.session
         if now >= channel.watch_at:
@@ -208,7 +208,7 @@ class Worker:
             return ()
 
     def _receive(self, channel: WorkerChannel, now: float, data: bytes | Exception | None, sender: Address) -> None:
-        if isinstance(data, Exception):  # the packet path met it
+        if isinstance(data, Exception):  # the packet path met an error
             raise data
         if data is None:
             try:
@@ -252,7 +252,7 @@ class Worker:
             recording.caller(sound)
         if live := channel.session.live:
             live.caller(sound)
-        keys = channel.keys_in(sound)  # in its own sound: those of others in a conference must not count as theirs
+        keys = channel.keys_in(sound)  # in this side's own sound: keys of others in a conference do not count
         for key in keys:
             self._tell(Kind.DIGIT, channel.number, wire.DIGIT.pack(now, key.encode()))
         if not channel.heard:
@@ -375,7 +375,7 @@ class Worker:
         self._release(channel)
 
     def _release(self, channel: WorkerChannel) -> None:
-        """Release everything that a call holds; each step by itself, for a call that had a fault may have more."""
+        """Release everything that a call holds. Each step has its own boundary, because several may fail."""
         del self._channels[channel.number]
         for part in (channel.part, partial(self._stop_recording, channel), channel.end_tap):
             self._bounded(0, part)
@@ -391,9 +391,9 @@ class Worker:
 
 def main(descriptor: int) -> None:
     """Run the worker on the inherited socket with that descriptor."""
-    for one in (signal.SIGINT, signal.SIGTERM):  # the gateway handles them, and ends this process
+    for one in (signal.SIGINT, signal.SIGTERM):  # the gateway handles these signals, and ends this process
         signal.signal(one, signal.SIG_IGN)
     raise_priority()
     gc.freeze()
-    gc.disable()  # nothing here makes reference cycles; a collection over 500 calls takes long enough to be heard
+    gc.disable()  # no reference cycles are made here; a collection over 500 calls takes long enough to be heard
     Worker(socket.socket(fileno=descriptor)).run()

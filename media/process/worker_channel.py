@@ -27,27 +27,26 @@ from media.session.session import RtpSession
 from media.session.unheard import Unheard
 
 CHUNK, CHUNK_MAX = 800, 2400
-"""Bytes of sound handed to the gateway at a time (100 ms) unless it asks for another length, and at most; each message
-costs it the same."""
+"""Bytes of sound in a message to the gateway: at first (100 ms), and at most. Each message costs the same."""
 NO_RTP = (2.0, 10.0, 30.0)
 """Seconds without sound after which the gateway is told; for the last, seconds without sound and without RTCP."""
 
 
 class CallWatch:
-    """News of a call for the gateway now and then: that nothing is received, and the quality of the sound."""
+    """Periodic news of a call for the gateway: that nothing is received, and the quality of the sound."""
 
     __slots__ = ("_rated", "_told", "since", "unheard")
 
     def __init__(self) -> None:
         self.since = 0.0
-        """Since when sound is expected."""
+        """The time since which sound is expected, in seconds."""
         self._told = 0
         self.unheard = Unheard()
-        """For how long the call was deaf."""
+        """Measures how long the other side was not heard although it sent."""
         self._rated = (0.0, float("inf"))
 
     def begin(self, now: float) -> None:
-        """Nothing was expected before `now`."""
+        """Expect sound from `now` on."""
         self.since, self._told = now, 0
 
     def silent_for(self, now: float, heard_at: float, told_at: float) -> tuple[float, float] | None:
@@ -84,7 +83,7 @@ class WorkerChannel(base.Channel):
 
     __slots__ = ("partner", "paused", "ports", "tape", "watch")
     ports: PortPair
-    """Set by the worker; a call that is replayed has none."""
+    """The ports of the call, set by the worker; a replayed call has none."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -97,11 +96,11 @@ class WorkerChannel(base.Channel):
         self.alert = 0
         """Received sound that is louder is handed on at once: -dBm0; 0 for none."""
         self.watch_at = 0.0
-        """When the call is looked at next: see `CallWatch`."""
+        """The time of the next check of the call: see `CallWatch`."""
         self.watch = CallWatch()
         self.paused = True
-        """Whether sound may not be kept or heard by others. It may not until the gateway says that it may; that holds
-        for recordings that begin meanwhile too."""
+        """Whether sound must neither be kept nor reach listeners. True until the gateway allows it; recordings that
+        begin meanwhile are paused, too."""
         self.tape = 0
         """Number of the recording; 0 for none."""
         self.tap: Tap | None = None
@@ -164,8 +163,8 @@ class WorkerChannel(base.Channel):
     def gather(self, sound: bytes, *, behind: bool = False) -> Sequence[tuple[bytes, bytes]]:
         """Take received sound; returns the chunks that are complete, larger ones if the gateway is `behind`.
 
-        20 ms that are louder than `alert` complete a chunk, unless the gateway is behind. With each chunk comes how
-        loud the sound was that we sent meanwhile: see `media.session.sent_levels`.
+        20 ms that are louder than `alert` complete a chunk, unless the gateway is behind. Each chunk comes with
+        the levels of the sound that we sent meanwhile: see `media.session.sent_levels`.
         """
         chunk, size = self.chunk + sound, self.chunk_size
         if behind:
@@ -185,14 +184,14 @@ class WorkerChannel(base.Channel):
         return ready
 
     def _alerts(self, sound: bytes) -> bool:
-        """Whether 20 ms of it are louder than `alert`: most of a long packet may be quiet."""
+        """Whether any 20 ms of `sound` are louder than `alert`; the rest of a long packet may be quiet."""
         for at in range(0, len(sound), FRAME):  # noqa: SIM110  a generator takes twice the time
             if LEVELS[level(sound[at : at + FRAME])] < self.alert:
                 return True
         return False
 
     def pause(self, *, on: bool) -> None:
-        """Stop keeping sound and letting others hear it, or go on."""
+        """Stop (`on`) keeping sound and giving it to listeners, or go on."""
         self.paused = on
         if self.tap:
             self.tap.muted = on
@@ -241,7 +240,8 @@ class WorkerChannel(base.Channel):
                 self.session.relay = Music(body) if body else None
 
     def bridge(self, other: "WorkerChannel | None") -> None:
-        """Send to each of the two the sound that the other receives, which the gateway does not get; None ends it."""
+        """Send to each of the two sides the sound that the other receives; the gateway does not get this sound. None
+        ends the bridge."""
         if other is None or other is self:
             self.part()
             return
@@ -269,7 +269,7 @@ class WorkerChannel(base.Channel):
 
     @property
     def key_partner(self) -> "WorkerChannel | None":
-        """Where the keys of this side are pressed again, if anywhere."""
+        """The channel to which the keys of this side are sent on; None if to none."""
         other = self.partner
         mixer = self.session.mixer or (other.session.mixer if other else None)
         return other if mixer is None or mixer.relays_keys else None

@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol
 from media.recording.wav import HEADER, LARGEST, header
 
 BACKLOG = 16 << 20
-"""Bytes that may wait for the disk; above it, a recording that has more sound is given up."""
+"""Bytes that may wait for the disk. Above this a recording that gets more sound is given up."""
 PIECE = 1 << 15
 """Bytes of sound in one order; a packet between processes must fit into the socket's buffer."""
 LARGEST_ORDER = 1 << 16
@@ -49,7 +49,7 @@ class Written(NamedTuple):
 
 
 class Recorder:
-    """The media process's side. Only `shut` waits."""
+    """The media process's side of the recorder. Only `shut` waits."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -113,7 +113,7 @@ class Recorder:
         return ended
 
     def shut(self, seconds: float) -> None:
-        """Send the orders that wait, and wait at most so many seconds until they are carried out."""
+        """Send the orders that wait, and wait at most `seconds` until they are carried out."""
         if self._socket is None or self._process is None:
             return
         self._socket.settimeout(seconds)
@@ -147,7 +147,7 @@ class Recorder:
             self._die()
 
     def _die(self) -> None:
-        """The recorder has ended, and so all recordings; the next recording starts another process."""
+        """End all recordings, because the recorder process has ended; the next recording starts another process."""
         self._lost += [Written(number, 0, "the recorder died") for number in sorted(self._running)]
         self._running.clear()
         self._orders.clear()

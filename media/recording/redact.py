@@ -21,7 +21,7 @@ PIECE = RATE
 TONE = from_linear(struct.pack("<8h", *(round(3000 * math.sin(math.pi * at / 4)) for at in range(8))))
 """A millisecond of 1 kHz, at -21 dBm0."""
 QUIET = 2.0
-"""Seconds after which a file that nobody writes is finished: a recorder that is behind writes more often."""
+"""Seconds without a write after which a file is finished; a recorder that is late writes more often."""
 
 
 class Span(NamedTuple):
@@ -46,8 +46,8 @@ class Span(NamedTuple):
 def redact(path: str, spans: list[Span], *, growing: bool = False) -> None:
     """Overwrite `spans` in a recording as WAV; `growing` if its call goes on.
 
-    Raises OSError, and ValueError if it is another file, or if a span ends behind it and its recorder may be behind:
-    the sound would come later, uncovered.
+    Raises OSError. Raises ValueError if the file is no such recording. Raises it also if a span ends after the file's
+    end while the recorder may be late: the sound would be written later, uncovered.
     """
     file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

@@ -15,9 +15,9 @@ BLOCK = RATE
 MOST = 4 * RATE
 """Samples of the caller that may wait; if a sender is faster than time, the rest is dropped."""
 APART = 480
-"""Samples that the sides may be apart (60 ms: the network's jitter)."""
+"""Samples by which the two sides may differ in time (60 ms: the network's jitter)."""
 LOOKS = 5
-"""Blocks over which the distance is measured: that of a stall passes, that of clocks that run apart does not."""
+"""Blocks over which the distance is measured. A stall's distance passes; the distance of unequal clocks stays."""
 
 
 class Recording:
@@ -46,7 +46,7 @@ class Recording:
         self.paused = True
 
     def resume(self) -> None:
-        """Record sound again; sound of the caller that was on its way during the pause is still left out."""
+        """Record sound again, without the caller's sound that was on its way during the pause."""
         self.paused = False
         self._muted_until = self._returned + len(self._right)
 
@@ -106,7 +106,8 @@ class Drift:
         self._most: int | None = None
 
     def look(self, ahead: int, ulaw: bytes) -> None:
-        """Take `ahead` in samples at the end of `ulaw`; ignored in pauses, for inserted silence comes late."""
+        """Take the distance `ahead` in samples at the end of `ulaw`. It is ignored in pauses, because inserted silence
+        comes late."""
         if self._least is None or self._most is None:
             if level(ulaw) >= QUIET_LEVEL:
                 self._least = self._most = ahead
@@ -114,7 +115,7 @@ class Drift:
             self._least, self._most = min(ahead, self._least), max(ahead, self._most)
 
     def block(self) -> None:
-        """A block was returned."""
+        """Note that a block was returned; after `looks` blocks the correction is set."""
         self._blocks += 1
         if self._blocks < self._looks:
             return
@@ -123,14 +124,14 @@ class Drift:
         self._blocks, self._least, self._most = 0, None, None
 
     def leave_out(self, samples: int) -> bool:
-        """Whether to leave out a quiet piece of that length."""
+        """Whether to leave out a quiet piece of `samples` samples."""
         if self.wanted < samples:
             return False
         self.wanted -= samples
         return True
 
     def add(self) -> int:
-        """The samples to add here."""
+        """The samples of silence to add in this pause; the caller of this method adds them."""
         missing, self.wanted = max(0, -self.wanted), max(0, self.wanted)
         return missing
 

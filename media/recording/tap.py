@@ -54,16 +54,16 @@ class Tapped(NamedTuple):
     """Whether it went over the RTCP port."""
     remote: tuple[str, int]
     data: bytes
-    """The part that was kept: all, or its header."""
+    """The kept part: the whole packet, or its header."""
     size: int
-    """Bytes of the whole packet."""
+    """Bytes of the whole packet, the dropped part included."""
 
 
 class Block(base.Block):
-    """Packets one after the other, with their addresses.
+    """A block of packets, one after the other, with their addresses.
 
-    They are written in place. Kept as objects, they would have to be joined and freed all at once when a block is full,
-    for hundreds of calls at the same moment.
+    Packets are written into one buffer. As objects they would have to be joined and freed all at once when a block is
+    full, for hundreds of calls at the same moment.
     """
 
     __slots__ = ("number", "since")
@@ -93,7 +93,7 @@ class Block(base.Block):
 
     @property
     def size(self) -> int:
-        """Bytes that it takes, roughly."""
+        """Bytes of memory that the block takes, roughly."""
         return self.length + OVERHEAD
 
 
@@ -142,7 +142,7 @@ class Tap(base.Tap):
         return next((block for block in self.blocks if block.number > number), None)
 
     def end(self) -> None:
-        """The call has ended: its blocks are dropped first."""
+        """Note that the call has ended, so that its blocks are dropped first."""
         self._full()
         self._pool.end(self)
 
@@ -195,7 +195,7 @@ class BlockPool:
             self.drop(owner, oldest)
 
     def end(self, tap: Tap) -> None:
-        """The call of `tap` has ended."""
+        """Note that the call of `tap` has ended."""
         for block in tap.blocks:
             if self._live.pop(block, None):
                 self._ended[block] = tap
@@ -213,7 +213,7 @@ class BlockPool:
 
 
 def packed(packets: Iterable[Tapped]) -> bytes:
-    """The block that `read` turns into `packets`."""
+    """The bytes of a block with `packets`; the reverse of `read`."""
     addresses: dict[tuple[str, int], int] = {}
     data = bytearray()
     for packet in packets:
@@ -228,7 +228,7 @@ def packed(packets: Iterable[Tapped]) -> bytes:
 
 
 def read(block: bytes) -> Iterator[Tapped]:
-    """The packets of a block."""
+    """The packets in the bytes of a block; the reverse of `packed`."""
     addresses: dict[int, tuple[str, int]] = {}
     at = 0
     while at + _RECORD.size <= len(block):

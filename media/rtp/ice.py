@@ -1,8 +1,8 @@
 """The lite end of ICE (RFC 8445 §2.5): answers the connectivity checks of the other side, which chooses by them the
 address that we send to. Sans-IO.
 
-A check needs the password of our description. Everything else is dropped without an answer: it costs little and moves
-nothing, and no packet goes to a third party because of it.
+A check needs the password of our description. Every other datagram is dropped without an answer. So it costs little,
+moves no address, and causes no packet to a third party.
 """
 
 import hmac
@@ -24,7 +24,7 @@ LARGEST = 548
 PER_SECOND, BURST = 50.0, 100.0
 """Checks with the right user name that are looked at each second, and at once. A browser sends 20 a second at most."""
 CHOICES_KEPT = 256
-"""Checks that chose an address and are remembered: a copy of one from another address chooses nothing."""
+"""Remembered checks that chose an address: a copy of such a check from another address chooses nothing."""
 
 _HEADER = struct.Struct("!HHI12s")
 _ATTRIBUTE = struct.Struct("!HH")
@@ -35,7 +35,7 @@ class Component(IntEnum):
 
     RTP = 1
     RTCP = 2
-    """Has checks only if RTCP has its own port."""
+    """RTCP; this component has checks only if RTCP has its own port."""
 
 
 class IceCredentials(NamedTuple):
@@ -44,7 +44,7 @@ class IceCredentials(NamedTuple):
     username: str
     """Our user fragment, a colon, and theirs (RFC 8445 §7.2.2)."""
     password: str
-    """Ours."""
+    """Our password."""
 
     def __repr__(self) -> str:
         return f"Credentials(username={self.username!r})"
@@ -70,12 +70,12 @@ class IceLite:
         self.checks = 0
         """Checks that were answered."""
         self.refused = 0
-        """Other datagrams of STUN: without the right user name or password, malformed, or too many."""
+        """Refused datagrams of STUN: without the right user name or password, malformed, or too many."""
         self._priority: dict[Component, int] = {}
-        """Of the candidates that were chosen (§5.1.2)."""
+        """Priority of the chosen candidate of each component (RFC 8445 §5.1.2)."""
         self._choices: dict[bytes, tuple[Component, Address]] = {}
-        """By transaction, where it came in and where from. All components share it: each would believe the copy of a
-        check that was for another one."""
+        """By transaction: the component and the source of a check. All components share this table; otherwise each
+        would believe the copy of a check for another component."""
         self._room = BURST
         self._at = now
 
@@ -121,8 +121,8 @@ class IceLite:
         return hmac.compare_digest(check.integrity, self._integrity(signed))
 
     def _integrity(self, signed: bytes) -> bytes:
-        """The value of MESSAGE-INTEGRITY after `signed`, whose length is then that up to its own end (RFC 5389
-        §15.4)."""
+        """The value of MESSAGE-INTEGRITY after `signed`. The length in the header counts up to the end of this
+        attribute (RFC 5389 §15.4)."""
         length = len(signed) + _ATTRIBUTE.size + 20 - _HEADER.size
         counted = signed[:2] + struct.pack("!H", length) + signed[4:]
         return hmac.digest(self.credentials.password.encode(), counted, "sha1")
@@ -156,9 +156,9 @@ def _read(data: bytes) -> _Check | None:
         if len(value) != size:
             return None
         if kind == FINGERPRINT:
-            # RFC 5389 §15.5: it is the last one.
+            # RFC 5389 §15.5: the fingerprint is the last attribute.
             whole = at + 8 == end and value == struct.pack("!I", crc32(data[:at]) ^ FINGERPRINT_MASK)
-        elif not integrity_at:  # what follows the integrity is not protected by it
+        elif not integrity_at:  # the integrity does not protect the attributes after it
             found.setdefault(kind, value)
             integrity_at = at if kind == INTEGRITY else 0
         at += _ATTRIBUTE.size + (size + 3) // 4 * 4

@@ -17,13 +17,13 @@ class Tally(NamedTuple):
     """The stream so far."""
 
     packets: int = 0
-    """Received, including duplicates and late packets."""
+    """Received packets, including duplicates and late packets."""
     expected: int = 0
-    """By the sequence numbers."""
+    """Expected packets, by the sequence numbers."""
 
     @property
     def lost(self) -> int:
-        """Below zero when there were more duplicates than losses."""
+        """Lost packets; below zero if there were more duplicates than losses."""
         return self.expected - self.packets
 
 
@@ -41,7 +41,7 @@ class ReceiverStats(base.ReceiverStats):
         """Packets expected before the other side restarted its numbers, which RTCP does not count (RFC 3550 A.1)."""
         self._first = self._highest = self._bad_sequence = -1
         self._transit = nan
-        """Of the last packet of sound: its arrival less its timestamp, in units of the RTP clock; nan at first."""
+        """Arrival minus timestamp of the last packet of sound, in units of the RTP clock; nan before the first."""
 
     def receive(self, sequence: int, timestamp: int, now: float) -> None:
         """Take a packet of sound, or of comfort noise."""

@@ -1,4 +1,4 @@
-"""Packets of one call that were refused, by source and reason: bounded, for strangers send them too. Sans-IO."""
+"""Refused packets of one call, by source and reason; bounded, because strangers send packets, too. Sans-IO."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -8,7 +8,7 @@ from media.rtp.source import Address
 MOST = 8
 """Sources and reasons that are remembered; packets of further ones are only counted."""
 ANNOUNCED = 8
-"""Addresses of signalling that are remembered, the latest."""
+"""Remembered addresses that signalling has named: the latest ones."""
 Sound = Literal["foreign", "wrong_ssrc", "wrong_type", "unauthentic"]
 """Reasons for which a packet was refused that may have been sound."""
 Reason = Literal[Sound, "unexpected", "malformed", "rtcp_foreign", "rtcp_unauthentic", "rtcp_malformed", "ice_refused"]
@@ -56,8 +56,8 @@ class RefusedSources:
             del self._announced[next(iter(self._announced))]
 
     def note(self, sender: Address, reason: Reason, now: float) -> None:
-        """A packet from `sender` was refused. A source of one packet makes room for another: a scan fills nothing. One
-        of what cannot have been sound makes room for what may have been.
+        """A packet from `sender` was refused. A source with a single packet makes room for another source, so that
+        a scan fills no table. Packets that cannot have been sound make room for packets that may have been.
         """
         sound = reason in SOUND
         self.sound += sound
@@ -76,10 +76,10 @@ class RefusedSources:
         self._sources[sender, reason] = _Refused(1, now, now)
 
     def stats(self) -> dict[str, Any]:
-        """``refused_sources``: those with the most packets first, with Unix times of the first and the last packet; of
-        an address that signalling has named ``announced``, the time of that, and ``left``, when it named another one;
-        of another port of a host that it has named ``announced_port``. ``refused_others``: packets of sources that
-        found no room. Nothing if nothing was refused.
+        """``refused_sources``: the sources, most packets first, with Unix times of the first and the last packet. If
+        signalling has named the address: ``announced``, the time, and ``left``, the time when it named another one. If
+        signalling has named another port of the host: ``announced_port``. ``refused_others``: packets of sources that
+        found no room. Empty if nothing was refused.
         """
         if not self._sources:
             return {}

@@ -26,12 +26,12 @@ class RemoteStats:
         self.round_trip: float | None = None
         """Seconds to the other side and back, without the time that the report waited there."""
         self.block: ReportBlock | None = None
-        """How it receives our sound."""
+        """The other side's report on how it receives our sound; None before the first."""
         self.metrics: VoipMetrics | None = None
         self.sent: tuple[int, int] | None = None
-        """SSRC and packets of its stream, as its last sender report has them."""
+        """SSRC and number of packets of the other side's stream, from its last sender report."""
         self.told_at = 0.0
-        """When its last compound came."""
+        """The time at which the other side's last compound came, in seconds."""
         self._arrived_at = 0.0
         self._report: tuple[int, int, float] | None = None
 
@@ -90,7 +90,7 @@ class RemoteStats:
         return self.told_at - self._arrived_at if self.block else 0.0
 
     def stats(self) -> dict[str, float]:
-        """Its reports on our sound, by name; times are in seconds."""
+        """The other side's reports on our sound, by name; times are in seconds."""
         found: dict[str, float] = {}
         if self.round_trip is not None:
             found["round_trip"] = round(self.round_trip, 4)

@@ -22,20 +22,20 @@ class ReportBlock(NamedTuple):
 
     ssrc: int
     fraction_lost: int
-    """Of the packets expected since the last report, in 1/256."""
+    """Part of the packets expected since the last report that was lost, in 1/256."""
     lost: int
-    """Cumulative; below zero when duplicates outnumber the losses."""
+    """Packets lost since the beginning; below zero if there were more duplicates than losses."""
     highest_sequence: int
-    """With the count of sequence number cycles in the upper 16 bits."""
+    """Highest sequence number received; the upper 16 bits count its cycles."""
     jitter: int
-    """In units of the RTP clock."""
+    """Interarrival jitter in units of the RTP clock."""
     last_report: int
     """Middle 32 bits of the NTP time of the last sender report received, 0 if none."""
     delay: int
-    """Since that report, in 1/65536 s."""
+    """Time since that sender report was received, in 1/65536 s."""
 
     def encode(self) -> bytes:
-        """Its 24 bytes."""
+        """The 24 bytes of the block."""
         lost = max(-0x80_0000, min(self.lost, 0x7F_FFFF)) & 0xFF_FFFF
         tally = self.fraction_lost << 24 | lost
         return _BLOCK.pack(self.ssrc, tally, self.highest_sequence, self.jitter, self.last_report, self.delay)
@@ -46,9 +46,9 @@ class SenderReport(NamedTuple):
 
     ssrc: int
     ntp: int
-    """Seconds since 1900 in 1/2**32."""
+    """Time of the report since 1900, in 1/2**32 s (NTP)."""
     timestamp: int
-    """The same instant on the RTP clock."""
+    """The time of the report on the RTP clock."""
     packets: int
     octets: int
     blocks: tuple[ReportBlock, ...] = ()

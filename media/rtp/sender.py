@@ -13,7 +13,7 @@ class Sent(NamedTuple):
 
     ssrc: int
     timestamp: int
-    """Of the packet that has just left."""
+    """Timestamp of the packet that has just left."""
     packets: int
     octets: int
 
@@ -41,7 +41,7 @@ class RtpSender(base.RtpSender):
         self._short = 0
 
     def packet(self, payload_type: int, payload: bytes) -> bytes:
-        """The next packet; the marker is on the first only, for sound is continuous (RFC 3551 §4.1)."""
+        """The next packet. Only the first has the marker, because the sound is continuous (RFC 3551 §4.1)."""
         data = build(payload_type, self._first, self._sequence, self._timestamp, self.ssrc, payload)
         self._first = False
         self._sequence += 1
@@ -62,12 +62,12 @@ class RtpSender(base.RtpSender):
 
     @property
     def timestamp(self) -> int:
-        """Of the next slot, not wrapped."""
+        """Timestamp of the next slot, not wrapped to 32 bits."""
         return self._timestamp
 
     @property
     def packets(self) -> int:
-        """All that were sent, under any SSRC."""
+        """Packets sent so far, under all SSRCs."""
         return self._earlier + self._sequence - self._begun
 
     @property

@@ -2,12 +2,12 @@
 
 RFC 7362 warns of latching; RTP Bleed (AST-2017-005) was such an attack. The rules here: packets from the address that
 signalling announced are always accepted, and move the call back to it. Another source is considered only while nothing
-comes from the present one, only in the first seconds after signalling spoke, and only after a steady run of packets
-that come no faster than speech. A source that a re-INVITE moved the call away from has to wait for that; until the new
-address sends its first packet, what it sends is heard, and our sound goes to the new address. While it is heard, nobody
-else is found; once an address that was proven by ICE was heard, neither it nor a stranger is any more. Later only
-one other source is followed: another port of the same host on which the same stream continues after it fell silent,
-because a NAT has given it a new port. `TABLE` has all the rules.
+comes from the present source, only in the first seconds after signalling spoke, and only after a steady run of packets
+that come no faster than speech. After a re-INVITE the former source is heard until the new address sends its first
+packet; our sound already goes to the new address. While the former source is heard, no other source is found. Once an
+address that was proven by ICE was heard, neither the former source nor a stranger is accepted. Later only one other
+source is followed: another port of the same host on which the same stream continues after it fell silent, because a NAT
+has given it a new port. `TABLE` has all the rules.
 """
 
 from collections.abc import Mapping
@@ -25,13 +25,14 @@ Address = tuple[str, int]
 WINDOW = 5.0
 """Seconds after signalling spoke in which another source than the announced one may be accepted."""
 LEFT = 2.0
-"""Seconds of these in which the source that the call was moved away from cannot take it back: for a while both send."""
+"""Seconds of `WINDOW` in which the source before a re-INVITE cannot take the call back: for a while both sources
+send."""
 RUN_PACKETS = 5
 RUN_SECONDS = 0.080
 RUN_SHORTEST = 0.010
 """The least seconds of sound in a packet: a run that comes faster, except for `RUN_AHEAD`, is a flood, not speech."""
 RUN_AHEAD = 25
-"""Packets that may have been delayed on their way and come at once."""
+"""Packets that may come at once, after a delay on the network."""
 CANDIDATES = 4
 """Sources watched at a time; a flood from more of them changes nothing."""
 REBOUND_AFTER = 0.5
@@ -76,7 +77,7 @@ _SEND = (Do.SEND,)
 TABLE: Mapping[tuple[State, Seen], tuple[State, tuple[Do, ...]]] = {
     (S.OPEN, P.ANNOUNCED): (S.CLAIMED, _SEND),
     (S.OPEN, P.FOUND): (S.FOUND, ()),  # a session refresh: a source behind a NAT stays
-    (S.OPEN, P.FORMER): (S.OPEN, ()),  # a PBX that hands over tells one side first: the caller speaks on through it
+    (S.OPEN, P.FORMER): (S.OPEN, ()),  # a PBX that hands over tells one side first: the caller still speaks
     (S.OPEN, P.CHECKED): (S.PROVEN, ()),
     (S.OPEN, P.RUN): (S.FOUND, _SEND),
     (S.OPEN, P.REBOUND): (S.FOUND, _SEND),
@@ -107,7 +108,7 @@ class Source(base.Source):
         """Where our packets go."""
         self.state = State.OPEN
         self.ice: IceLite | None = None
-        """Lets the other side choose the address, if that was agreed."""
+        """The ICE session by which the other side chooses the address; None if ICE was not agreed."""
         self._settled = False
         self._announced = announced
         self._until = now + WINDOW
@@ -118,18 +119,19 @@ class Source(base.Source):
         """SSRC and sequence number, in one number, of the last packet of the present source (at `_at`); -1 for none."""
         self._at = now
         self._before: tuple[Address, int] | None = None
-        """The other source, and the same of its last packet, when the announced address took the call back."""
+        """The other source that was heard before the announced address took the call back, and the value of `_last` of
+        its last packet."""
         self._claims = 0
 
     def connect(self, announced: Address, now: float, ice: IceCredentials | None) -> None:
-        """Signalling spoke: packets come from `announced` until the other side chooses an address by `ice`."""
+        """Follow signalling: expect packets from `announced` until the other side chooses an address by `ice`."""
         if ice is None or self.ice is None or self.ice.credentials != ice:
             self.ice = IceLite(ice, now) if ice else None
         self.reopen((self.ice and self.ice.nominated.get(Component.RTP)) or announced, now)
 
     def reopen(self, announced: Address, now: float) -> None:
-        """Signalling spoke again, or the other side chose `announced` by ICE. A source behind a NAT stays accepted
-        unless another address is announced."""
+        """Follow further signalling, or the choice of `announced` by ICE. A source behind a NAT stays accepted unless
+        another address is announced."""
         if announced != self._announced:
             left = {where: one for where, one in self._left.items() if one.until > now}
             heard = self._at if self._last >= 0 else -inf
@@ -159,7 +161,7 @@ class Source(base.Source):
                 known = self._last >= 0 and self.address != sender
                 self._before = (self.address, self._last) if known else None
                 self._claims = 1
-            elif state is State.ANNOUNCED:  # no single packet any more
+            elif state is State.ANNOUNCED:  # several packets have come, so it was no single forged one
                 self._before = None
             self._turn(state)
             if Do.SEND in done:
@@ -194,13 +196,13 @@ class Source(base.Source):
         return seen if (self.state, seen) in TABLE and self._is_steady(sender, packet, now) else None
 
     def _later(self, left: "_Left | None", now: float) -> bool:
-        """Whether another source that the call was moved away from was heard later, and is not silent yet: later than
-        `left`, or, for a stranger, than signalling spoke."""
+        """Whether a former source was heard in the last `STALE` seconds, and later than `left` was heard. For a
+        stranger, `left` is None: later than signalling spoke."""
         since = max(now - STALE, left.heard if left else self._until - WINDOW)
         return any(one.heard > since for one in self._left.values())
 
     def _is_steady(self, sender: Address, packet: Packet, now: float) -> bool:
-        """Whether `packet` completes a run."""
+        """Whether `packet` completes a steady run of `sender`."""
         run = self._runs.get(sender)
         if run is None:
             self._runs = {where: run for where, run in self._runs.items() if now - run.at < STALE}
@@ -221,7 +223,7 @@ def _position(packet: Packet) -> int:
 
 
 def _goes_on(last: int, packet: Packet) -> bool:
-    """Whether `packet` is a later one of the stream of the packet with this SSRC and sequence number."""
+    """Whether `packet` continues the stream whose last packet has the SSRC and sequence number `last`."""
     return packet.ssrc == last >> 16 and 0 < signed(packet.sequence - (last & 0xFFFF), 16) <= REBOUND_JUMP
 
 
@@ -229,9 +231,9 @@ class _Left(NamedTuple):
     """A source that the call was moved away from."""
 
     until: float
-    """When it may take the call back."""
+    """The time at which this source may take the call back, in seconds."""
     heard: float
-    """When its last packet was heard; -inf for none."""
+    """The time at which the last packet of this source was heard, in seconds; -inf for none."""
 
 
 class _Run(NamedTuple):

@@ -19,9 +19,9 @@ PROFILES = {
 }
 """By suite: libsrtp's name, and the bytes that follow the key identifier in SRTP and in SRTCP."""
 OVERHEAD = {"AES_CM_128_HMAC_SHA1_80": 10, "AES_CM_128_HMAC_SHA1_32": 4, "AEAD_AES_128_GCM": 16, "AEAD_AES_256_GCM": 16}
-"""By suite: the bytes that a packet of RTP is longer than in clear, without a key identifier."""
+"""By suite: the bytes that encryption adds to an RTP packet, without a key identifier."""
 SIGNATURE = "srtp_err_status_t(*)(struct srtp_ctx_t_ *, void *, int *)"
-"""Of the functions of libsrtp 2 that the path in C calls."""
+"""C type of the functions of libsrtp 2 that the path in C calls."""
 CONTEXT = "struct srtp_ctx_t_ * *"
 """C type of the state of a session of pylibsrtp."""
 REMOVED = 16
@@ -58,7 +58,7 @@ class Keys:
     """The key identifier (MKI) in every packet of the other side, if any (RFC 3711 §3.1)."""
 
     def encode(self) -> list[str]:
-        """As text, for the private pipe to the media process."""
+        """The keys as texts, for the private pipe to the media process."""
         return [self.suite, *(base64.b64encode(part).decode() for part in (self.ours, self.theirs, self.mki))]
 
     @classmethod
@@ -73,18 +73,18 @@ class SrtpCounts:
     """Packets that were dropped before they were read."""
 
     unauthentic: int = 0
-    """Not made with the other side's key, or damaged."""
+    """RTP packets that were not made with the other side's key, or are damaged."""
     replayed: int = 0
-    """Seen before, or older than the last 128."""
+    """RTP packets that were seen before, or are older than the last 128."""
     rtcp_unauthentic: int = 0
-    """Either, of RTCP."""
+    """RTCP packets that were unauthentic or replayed."""
     streams_given_up: int = 0
     """SSRCs that were removed to make room for another one."""
 
 
 class SrtpContext(base.SrtpContext):
-    """A session of libsrtp under one key. The packet path in C calls the same function of the same library with it, so
-    what one of the two has sent or taken the other one knows."""
+    """A session of libsrtp under one key. The packet path in C calls the same library with the same session, so C and
+    Python share the state of the streams."""
 
     __slots__ = ("session",)
 
@@ -98,11 +98,11 @@ class SrtpContext(base.SrtpContext):
 
 
 def _addresses(session: "pylibsrtp.Session", name: str) -> tuple[int, int]:
-    """Where libsrtp's session and its function with that name are; zeros if pylibsrtp has others than we know."""
+    """Addresses of libsrtp's session and of its function `name`; zeros for an unknown version of pylibsrtp."""
     try:
         from pylibsrtp._binding import ffi, lib
 
-        # pylibsrtp tells the session nowhere; without it Python encrypts.
+        # pylibsrtp has no public access to the session; without the session Python encrypts.
         function, context = ffi.addressof(lib, name), session._srtp  # noqa: SLF001
         if (ffi.typeof(function).cname, ffi.typeof(context).cname) != (SIGNATURE, CONTEXT):
             return 0, 0
@@ -124,7 +124,8 @@ class SrtpStreams(base.SrtpStreams):
     """The streams of one session of libsrtp: the SSRC that is received, and one that may follow it.
 
     libsrtp itself keeps each authentic SSRC for good and searches all of them at every packet. Here a third SSRC
-    replaces the one that is not received. Packets of removed SSRCs are not accepted twice either.
+    replaces the one that is not received. A removed SSRC keeps its last number, so that its packets are not accepted
+    twice.
     """
 
     __slots__ = ("_counts", "_mki", "_other", "_removed", "_tag", "_unprotect")
@@ -160,11 +161,11 @@ class SrtpStreams(base.SrtpStreams):
         return clear
 
     def number_of(self, packet: bytes) -> int:
-        """Its sequence number."""
+        """The sequence number of `packet`."""
         return int.from_bytes(packet[2:4], "big")
 
     def _met(self, ssrc: int, packet: bytes, now: float) -> None:
-        """An authentic packet of another stream came; the second one makes that stream the one that is received."""
+        """Note an authentic packet of another stream. After the second such packet, this stream is received."""
         other = self._other
         if other is not None and other.ssrc == ssrc:
             other.last = self.number_of(packet)
@@ -187,12 +188,12 @@ class SrtpStreams(base.SrtpStreams):
             del self._removed[next(iter(self._removed))]
 
     def _last_of(self, stream: SrtpStream, now: float) -> int:
-        """Its highest number; 0xFFFF if the numbers may have wrapped, for the rollover counter is lost."""
+        """The highest number of `stream`; 0xFFFF if they may have wrapped, because the rollover counter is lost."""
         return stream.last if stream.last >= stream.first and now - stream.since < WRAP else 0xFFFF
 
 
 class _ReportStreams(SrtpStreams):
-    """The same for RTCP, whose packets are numbered from 0 to 2³¹ and never wrap (RFC 3711 §3.4)."""
+    """Like `SrtpStreams`, for RTCP: its packets are numbered from 0 to 2³¹ and never wrap (RFC 3711 §3.4)."""
 
     __slots__ = ()
     place = slice(4, 8)
@@ -219,7 +220,7 @@ def _bare(packet: bytes, mki: bytes, tag: int) -> bytes:
 
 
 class Srtp(base.Srtp):
-    """SRTP of one call: one session of libsrtp per direction, so that a new key of one does not affect the other."""
+    """SRTP of one call. Each direction has its own libsrtp session, so that a new key does not affect the other."""
 
     __slots__ = ("_before", "_before_until", "_control", "_error", "_keys", "counts", "protect", "protect_rtcp")
 
@@ -233,12 +234,12 @@ class Srtp(base.Srtp):
         self._keys = keys
         self._receive(keys)
         self._before: tuple[SrtpStreams, SrtpStreams] | None = None
-        """Sound and RTCP under the keys before, until `_before_until`."""
+        """Streams of sound and RTCP under the former keys, accepted until `_before_until`."""
         self._before_until = 0.0
         self._send(keys)
 
     def rekey(self, keys: Keys, now: float) -> bool:
-        """Follow a re-INVITE; returns whether any key has changed: then our stream needs a new SSRC.
+        """Take the keys of a re-INVITE. Returns whether any key has changed; then our stream needs a new SSRC.
 
         The other side may keep or reset its rollover counter for our stream; both are allowed. For a new SSRC it
         begins at 0 in any case (RFC 3711 §3.3.1).
@@ -261,9 +262,9 @@ class Srtp(base.Srtp):
         sender = self._sender.session
         # Bound here: another Python call in between would cost 5 % more.
         self.protect: Callable[[bytes], bytes] = sender.protect
-        """An RTP packet, encrypted."""
+        """Encrypts an RTP packet."""
         self.protect_rtcp: Callable[[bytes], bytes] = sender.protect_rtcp
-        """A compound of RTCP, encrypted."""
+        """Encrypts an RTCP compound."""
 
     def unprotect(self, packet: bytes, now: float) -> bytes | None:
         """The decrypted RTP packet; None, counted, if it is not authentic or not new; `packet` if it is not RTP."""
@@ -273,7 +274,7 @@ class Srtp(base.Srtp):
             return self._second_chance(packet, now, str(error), control=False)
 
     def unprotect_rtcp(self, packet: bytes, now: float) -> bytes | None:
-        """The decrypted RTCP compound, likewise."""
+        """The decrypted RTCP compound; None, counted, if it is not authentic or not new; `packet` if it is not RTCP."""
         try:
             return self._control.take(packet, now)
         except (self._error, ValueError) as error:

@@ -19,21 +19,21 @@ class VoipMetrics(NamedTuple):
     ssrc: int
     """The source that is reported on."""
     loss_rate: int = 0
-    """Part lost by the network since the beginning, in 1/256, like the next three."""
+    """Part of the packets that the network lost since the beginning, in 1/256, like the next three fields."""
     discard_rate: int = 0
-    """Part that came too late to be used."""
+    """Part of the packets that came too late to be used."""
     burst_density: int = 0
-    """Part lost or discarded within bursts."""
+    """Part of the packets lost or discarded within bursts."""
     gap_density: int = 0
-    """Part lost or discarded outside of bursts."""
+    """Part of the packets lost or discarded outside of bursts."""
     burst_duration: int = 0
-    """Mean, in ms."""
+    """Mean duration of a burst in ms."""
     gap_duration: int = 0
-    """Mean, in ms."""
+    """Mean duration of a gap in ms."""
     round_trip: int = 0
-    """In ms; 0 if not known yet."""
+    """Round trip in ms; 0 if not known yet."""
     end_system_delay: int = 0
-    """In ms, of sending and receiving together."""
+    """Delay of our end in ms, sending and receiving together."""
     signal_level: int = UNAVAILABLE
     noise_level: int = UNAVAILABLE
     echo_return_loss: int = UNAVAILABLE
@@ -41,15 +41,15 @@ class VoipMetrics(NamedTuple):
     r_factor: int = UNAVAILABLE
     external_r_factor: int = UNAVAILABLE
     mos_lq: int = UNAVAILABLE
-    """Listening quality in 1/10: without the delay."""
+    """MOS of listening quality (without the delay) in 1/10."""
     mos_cq: int = UNAVAILABLE
-    """Conversational quality in 1/10."""
+    """MOS of conversational quality (with the delay) in 1/10."""
     receiver_config: int = 0
     """Concealment, kind of jitter buffer, rate of its adaption."""
     jitter_buffer: int = 0
     """Delay of a packet that is on time, in ms."""
     jitter_buffer_max: int = 0
-    """Delay of the latest packet that would still be used now, in ms."""
+    """Largest delay with which a packet would still be used now, in ms."""
     jitter_buffer_abs_max: int = 0
     """The greatest delay that the buffer may ever reach, in ms."""
 

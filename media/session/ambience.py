@@ -1,4 +1,4 @@
-"""Sounds in a loop under the agent's: an ambience all the time, another while it thinks. Sans-IO."""
+"""Sounds in a loop under the agent's sound: an ambience all the time, another while the agent thinks. Sans-IO."""
 
 from functools import lru_cache
 
@@ -7,7 +7,7 @@ from media.g711 import FRAME, FRAME_SECONDS, SILENCE, mixed
 
 
 class Ambience:
-    """A loop of one call; its level is that of the sound it is given."""
+    """A loop of one call. It is mixed at the level of the given sound."""
 
     __slots__ = ("_at", "_ulaw")
 
@@ -35,17 +35,17 @@ class Backdrop(base.Backdrop):
         """Whether the caller waits for the agent."""
         self._thinking: Ambience | None = None
         self._after = 0
-        self._quiet = 0  # slots in a row in which nothing was said
+        self._quiet = 0  # slots in a row in which the agent said nothing
 
     def while_thinking(self, ulaw: bytes, after: float) -> None:
-        """Send this while the agent thinks and has said nothing for `after` seconds; empty for nothing."""
+        """Send `ulaw` in a loop while the agent thinks and has said nothing for `after` seconds; empty: no sound."""
         self._thinking = Ambience(ulaw) if len(ulaw) >= FRAME else None
         self._after = round(after / FRAME_SECONDS)
 
     def under(self, frame: bytes, *, paused: bool = False) -> bytes:
-        """The agent's frame as it is to be sent: the same object if there is nothing under it.
+        """The agent's `frame` with the sounds under it; the same object if there are none.
 
-        While playout is `paused` the caller speaks: nothing is sent for thinking.
+        While playout is `paused` the caller speaks, so the sound for thinking is not sent.
         """
         sent = frame if self.ambience is None else self.ambience.under(frame)
         if self._thinking is None:

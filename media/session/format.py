@@ -15,4 +15,4 @@ class Format:
     inband_keys: bool = False
     """Whether keys are detected as tones in the sound when no telephone events were agreed."""
     dtmf_received: int | None = None
-    """Payload type of the events that we receive, where it is another (RFC 3264 §5.1); both types are accepted."""
+    """Payload type of the events that we receive, if it differs (RFC 3264 §5.1); both types are accepted."""

@@ -22,12 +22,12 @@ class Counts:
     """Our own packets that were not sent because their time had passed, or that the network did not take."""
     malformed: int = 0
     foreign: int = 0
-    """From an address that is not the other side's."""
+    """Packets from an address that is not the other side's."""
     wrong_ssrc: int = 0
-    """From the other side, but of another stream than the one that is received."""
+    """Packets from the other side, but of another stream than the received one."""
     wrong_type: int = 0
     unexpected: int = 0
-    """Received while we had not agreed to receive."""
+    """Packets received while we had not agreed to receive."""
     ssrc_changes: int = 0
     keys_dropped: int = 0
     """Keys that came faster than anybody presses them."""
@@ -46,17 +46,17 @@ class Inbound(base.Inbound):
         """`epoch` is the Unix time at which the owner's clock was 0."""
         self.jitter = JitterBuffer()
         self.listener: PlayoutJitterBuffer | None = None
-        """For the person at the other end of a bridge."""
+        """The jitter buffer for the person at the other end of a bridge; None without a bridge."""
         self.tones: ToneReceiver | None = None
         """Detects keys in the sound that `RtpSession.receive` and `poll` return; None if they are not looked for."""
         self.source: Source | None = None
         self.heard_at = 0.0
-        """When the last packet came; 0 before the first."""
+        """The time at which the last packet came, in seconds; 0 before the first."""
         self.received = ReceiverStats(0)
         self.refused = RefusedSources(epoch)
         self._digits = DigitReceiver()
         self._ssrc = -1
-        """Of the present stream; -1 before the first."""
+        """SSRC of the present stream; -1 before the first."""
         self._next: tuple[int, int] | None = None
         """SSRC and sequence number with which another stream would show two packets in a row."""
         self._fresh = True
@@ -66,7 +66,7 @@ class Inbound(base.Inbound):
 
     @property
     def ice(self) -> IceLite | None:
-        """Lets the other side choose the address of `source`, if that was agreed."""
+        """The ICE session by which the other side chooses the address of `source`; None if ICE was not agreed."""
         return self.source.ice if self.source else None
 
     def connect(self, remote: Address, now: float, ice: IceCredentials | None = None) -> None:

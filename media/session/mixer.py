@@ -28,7 +28,8 @@ PARTIES = 3
 KEPT = 3
 """Frames of the agent that may wait for the third (60 ms). The slots of both are 0 to 20 ms apart."""
 KEPT_UP = 10 * FRAME
-"""Samples of the third that may wait for the agent (200 ms): packets of the caller bring up to 60 ms, or are late."""
+"""Samples of the third that may wait for the agent (200 ms). The agent takes them with the caller's packets, which have
+up to 60 ms or come late."""
 
 # Plain numbers for what is done in each slot: the operators of an `IntFlag` take ten times as long.
 (
@@ -39,7 +40,7 @@ _AGENT_SPEAKS = int(AGENT_SPEAKS)
 
 
 def together(one: bytes, other: bytes) -> bytes:
-    """The sum of two mu-law frames; the same object as the other if one of them is silence."""
+    """The sum of two mu-law frames. If one is silence, the other frame is returned as the same object."""
     if other is SILENCE or other == SILENCE:
         return one
     if one is SILENCE or one == SILENCE:
@@ -54,7 +55,7 @@ class ThirdSide:
 
     def __init__(self, take: Callable[[float], bytes]) -> None:
         self.take = take
-        """The next 20 ms of mu-law sound."""
+        """Returns the next 20 ms of mu-law sound at a time in seconds."""
 
 
 class Mixer(base.Mixer):
@@ -75,7 +76,7 @@ class Mixer(base.Mixer):
         self._for_agent = bytearray()
 
     def route(self, routes: Route, music: bytes = b"") -> None:
-        """Let them hear each other so from the next slot on; a caller who does not hear the agent hears `music`."""
+        """Apply `routes` from the next slot on; a caller who does not hear the agent hears `music`."""
         self._bits = int(routes)
         self._music = Music(music) if music else None
         if not routes & Route.AGENT_TO_THIRD:
@@ -85,12 +86,13 @@ class Mixer(base.Mixer):
 
     @property
     def agent_speaks(self) -> bool:
-        """Whether somebody hears the agent; else its queue waits."""
+        """Whether somebody hears the agent; otherwise the agent's queue waits."""
         return self._bits & _AGENT_SPEAKS > 0
 
     @property
     def consults(self) -> bool:
-        """Whether the third hears the agent and the caller does not: it goes on while the caller holds."""
+        """Whether the third hears the agent and the caller does not. Then the agent goes on speaking while the caller
+        holds."""
         return self._bits & _AGENT_SPEAKS == _AGENT_TO_THIRD
 
     @property
@@ -100,7 +102,8 @@ class Mixer(base.Mixer):
         return bool(bits & _CALLER_TO_THIRD and bits & _THIRD_TO_CALLER) and not self.agent_speaks
 
     def take(self, now: float) -> bytes:
-        """The next 20 ms of the third, which the agent gets too. It is due in each slot, also if nothing is sent."""
+        """Take the next 20 ms of the third, which the agent gets, too; call it in each slot, also if nothing is
+        sent."""
         third = self._third.take(now)
         if self._bits & _THIRD_TO_AGENT:
             if len(self._for_agent) >= KEPT_UP:
@@ -110,9 +113,10 @@ class Mixer(base.Mixer):
         return third
 
     def to_caller(self, frame: bytes, sent: bytes, third: bytes, now: float) -> tuple[bytes, bytes]:
-        """Both as the caller hears them: the agent's `frame`, and the same as `sent`, with what lies under it.
+        """The sound for the caller in two forms: from the agent's `frame`, and from `sent`, the same frame with sounds
+        under it.
 
-        `third` is what was taken for this slot.
+        `third` is the sound of the third that `take` has returned for this slot.
         """
         if self._bits & _AGENT_TO_THIRD:
             self._keep(frame)
@@ -125,13 +129,14 @@ class Mixer(base.Mixer):
         return frame, (frame if alone else together(sent, third))
 
     def next(self, playout: Playout, now: float) -> tuple[bytes, Sequence[Mark]]:
-        """The caller's sound of the next slot if nothing lies under the agent's, and the marks of that."""
+        """The sound for the caller in the next slot, if no sounds lie under the agent's; and the marks of the agent's
+        sound."""
         third = self.take(now)
         frame, marks = playout.take() if self.agent_speaks else (SILENCE, NO_MARKS)
         return self.to_caller(frame, frame, third, now)[0], marks
 
     def third_side(self) -> ThirdSide:
-        """The relay of the third's session."""
+        """The source of sound for the third's session."""
         return ThirdSide(self._to_third)
 
     def _to_third(self, now: float) -> bytes:
@@ -142,7 +147,8 @@ class Mixer(base.Mixer):
         return self._sum(caller, agent) if self._bits & _CALLER_TO_THIRD else agent
 
     def to_agent(self, sound: bytes) -> bytes:
-        """The caller's `sound` of any length as the agent hears it, with the third's that has come meanwhile."""
+        """The sound for the agent: the caller's `sound` of any length, with the sound of the third that has come
+        meanwhile."""
         if not self._bits & _CALLER_TO_AGENT:
             sound = bytes((ULAW_SILENCE,)) * len(sound)
         third = bytes(self._for_agent[: len(sound)])

@@ -15,7 +15,7 @@ FADE = 40
 
 
 class Heard(NamedTuple):
-    """The position of playout: all utterances before `utterance` were sent, of it `samples`, and nothing after it."""
+    """The position of playout: all utterances before `utterance` were sent, then `samples` samples of `utterance`."""
 
     utterance: int
     samples: int
@@ -36,7 +36,7 @@ class PlayoutStats:
     """Counters."""
 
     refused: int = 0
-    """Samples for which there was no room."""
+    """Samples that were refused because there was no room."""
     underruns: int = 0
     """Times that the queue ran empty in the middle of an utterance."""
 
@@ -66,7 +66,7 @@ class Playout(base.Playout):
         return Heard(self._utterance, self._samples + self._offset)
 
     def say(self, utterance: int, ulaw: bytes) -> None:
-        """Queue mu-law sound; `utterance` never decreases. Sound of one that was stopped or has ended is ignored."""
+        """Queue mu-law sound; `utterance` never decreases. Sound of a stopped or ended utterance is ignored."""
         if utterance <= self._told or utterance < self._utterance:
             return
         room = CAPACITY - self.waiting

@@ -19,7 +19,7 @@ BEST = 93.2
 ROBUST_CONCEALED = 25.1
 """Packet-loss robustness Bpl of G.711 with concealment (G.113 Appendix I)."""
 ROBUST_PLAIN = 4.3
-"""The same without concealment: every loss is heard."""
+"""Packet-loss robustness Bpl of G.711 without concealment, where every loss is heard."""
 ENHANCED_CONCEALMENT, NO_CONCEALMENT, ADAPTIVE_BUFFER = 0b10 << 6, 0b01 << 6, 0b11 << 4
 """Bits of the receiver configuration (RFC 3611 §4.7.6)."""
 
@@ -54,7 +54,7 @@ class QualityScore(NamedTuple):
     mos: float
 
     def stats(self) -> dict[str, float]:
-        """Rounded, for the record."""
+        """The values by name, rounded for the record."""
         return {
             "loss": round(self.loss, 5),
             "burst_ratio": round(self.burst_ratio, 3),
@@ -78,10 +78,10 @@ class Meter:
 
     def __init__(self, *, concealed: bool) -> None:
         self.deadline = float("inf")
-        """When the interval ends."""
+        """The time at which the present interval ends, in seconds."""
         self.latest: QualityScore | None = None
         self.scores = array("f")
-        """MOS by intervals in which there was sound, at most `KEPT`."""
+        """MOS of each interval with sound, at most `KEPT`."""
         self.concealed = concealed
         self._before = (0, LossPattern())
 

@@ -18,7 +18,7 @@ from media.session.quality import Meter, judge, voip_metrics
 INTERVAL = 5.0
 """Seconds between reports, times a random half to one and a half (RFC 3550 §6.2, §6.3.1)."""
 FIRST = 0.5
-"""The same until the first report: a call of two may report at once (RFC 3550 §6.2)."""
+"""Like `INTERVAL`, until the first report: a session of two members may report at once (RFC 3550 §6.2)."""
 OWN_DELAY = 2 * FRAME_DELAY
 """Seconds of delay that we add: a frame is packed and waits for its slot; packets in order are not delayed."""
 NTP_EPOCH = 2_208_988_800
@@ -47,9 +47,10 @@ class RtcpRoute:
         self._chosen: Address | None = None
         self._learned: Address | None = None
         self._settled: Address | None = None
-        """The source of the sound for which no other address is learned: after that has moved, one is (RFC 7362)."""
+        """The present source of the sound. Another address for RTCP is learned only after the source has moved (RFC
+        7362)."""
         self.former: Address | None = None
-        """The source until signalling or ICE named another one."""
+        """The accepted source before signalling or ICE named another one."""
 
     def connect(self, media: Address, control: Address | None, chosen: Address | None) -> None:
         """Signalling named the addresses; `control` is None for the port after `media` (RFC 3550 §11). The other side
@@ -130,7 +131,7 @@ class RtcpReports:
         self.deadline = min(self._report_at, self.meter.deadline)
 
     def leave(self, ssrc: int, now: float) -> None:
-        """Our stream continues under another SSRC: send BYE for this one at once (RFC 3550 §6.3.7)."""
+        """Send BYE for `ssrc` at once, because our stream continues under another SSRC (RFC 3550 §6.3.7)."""
         self._left = [*self._left[-29:], ssrc]  # a BYE has room for 31, with the present SSRC
         self._report_at = self.deadline = now
 
@@ -139,8 +140,8 @@ class RtcpReports:
     ) -> bool:
         """Take a datagram; `media` is the source of the sound, `ssrc` is ours. True if it is accepted.
 
-        `refused` is told of one that is not. It is not told of what keeps a NAT open (RFC 6263 §4), and of reports
-        from the address before the last change: the other side may still send some, such as its BYE.
+        `refused` counts datagrams that are not accepted. It does not count keepalives for a NAT (RFC 6263 §4), nor
+        reports from the address before the last change: the other side may still send some, such as its BYE.
         """
         if len(data) < SHORTEST or data[0] >> 6 != VERSION:
             if sender in (media, self.route.to(media)):
@@ -196,7 +197,7 @@ class RtcpReports:
 
     @property
     def delay(self) -> float:
-        """Seconds from mouth to ear, both ways taken as equal (RFC 3611 §4.7.3)."""
+        """Seconds from mouth to ear, if both directions take equally long (RFC 3611 §4.7.3)."""
         return ((self.remote.round_trip or 0.0) + OWN_DELAY + self.remote.system_delay) / 2
 
     def _reports(self, now: float, sent: Sent, jitter: JitterBuffer) -> list[Rtcp]:

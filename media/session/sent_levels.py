@@ -34,7 +34,7 @@ class SentLevels(base.SentLevels):
     def __init__(self) -> None:
         super().__init__()
         self.backdrop = Backdrop()
-        """Sounds under the agent's. They do not count: the agent would seem to speak all the time."""
+        """Sounds under the agent's sound. Their level does not count: the agent would seem to speak all the time."""
 
     def add(self, frame: bytes) -> None:
         """Take the mu-law frame of the slot that is sent now."""

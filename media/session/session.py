@@ -24,7 +24,7 @@ from media.session.rtcp_reports import RtcpReports
 from media.session.sent_levels import SentLevels
 
 COMFORT_NOISE = 13
-"""Its payload type (RFC 3389)."""
+"""Payload type of comfort noise (RFC 3389)."""
 G711 = (0, 8)
 """Payload types of PCMU and PCMA (RFC 3551 §6)."""
 CONCEALED = True
@@ -40,7 +40,7 @@ class KeyPress(NamedTuple):
 
 
 ALAW = 256
-"""Is added to the payload type of A-law in `Agreed`."""
+"""Added to the payload type of A-law in `Agreed`."""
 
 
 class Agreed(base.Agreed):
@@ -56,12 +56,12 @@ class Agreed(base.Agreed):
 
 
 def _code(form: Format | None) -> int:
-    """A format as one number: the payload type, with `ALAW` if it is that; -1 for none."""
+    """A format as one number: the payload type, plus `ALAW` for A-law; -1 for no format."""
     return -1 if form is None else form.payload_type | (ALAW if form.encoding != "PCMU" else 0)
 
 
 class RtcpReceived(NamedTuple):
-    """A datagram of RTCP came on the RTP port: it is for `RtpSession.receive_rtcp`."""
+    """A datagram of RTCP has come on the RTP port; give it to `RtpSession.receive_rtcp`."""
 
 
 class RtpSession(base.RtpSession):
@@ -78,9 +78,9 @@ class RtpSession(base.RtpSession):
         self.counts = Counts()
         self.recording: Recording | None = None
         self.live: Recording | None = None
-        """The same sound, for people who listen live."""
+        """The sound of both sides for people who listen live; None without listeners."""
         self.relay: FrameSource | None = None
-        """If set, its sound is sent in place of the agent's; with it if it is a `Mixer`."""
+        """A source of sound that is sent in place of the agent's; a `Mixer` adds its sound to the agent's."""
         self.rtcp = RtcpReports(random_bits, epoch, concealed=CONCEALED)
         self._sender = RtpSender(random_bits)
         self._srtp: Srtp | None = None
@@ -140,7 +140,7 @@ class RtpSession(base.RtpSession):
 
     @property
     def expects_sound(self) -> bool:
-        """Whether silence of the other side may be a fault: one that holds us may play music, but need not."""
+        """Whether silence of the other side may be a fault. A side that holds us may be silent."""
         return self.receiving and self._agreed.sends is not None
 
     def receive(self, data: bytes, sender: Address, now: float) -> tuple[bytes, KeyPress | RtcpReceived | None]:
@@ -149,13 +149,13 @@ class RtpSession(base.RtpSession):
         return (b"", None) if clear is None else self.receive_clear(clear, sender, now)
 
     def check(self, data: bytes, sender: Address, now: float, component: Component) -> bytes | None:
-        """Take a datagram that may be a connectivity check of ICE; returns the response, which may be empty, or None if
-        it is none. By it the other side may choose the address of `component`, on whose port it came in."""
+        """Take a datagram that may be a connectivity check of ICE; returns the response, which may be empty; None if
+        it is no check. A check may choose the address of `component`, on whose port it came in."""
         ice = self.inbound.ice
         if ice is None or not is_stun(data):
             return None
         before, (reply, moved) = ice.refused, ice.receive(data, sender, now, component)
-        if ice.refused > before:  # no keepalive
+        if ice.refused > before:  # a refused check, no keepalive
             self.inbound.refused.note(sender, "ice_refused", now)
         if moved and component is Component.RTP:
             self.inbound.choose(sender, now)
@@ -256,7 +256,7 @@ class RtpSession(base.RtpSession):
         return self.rtcp.route.to(self.remote) if self.remote else None
 
     def poll(self, now: float) -> bytes:
-        """Sound that is ready because time has passed; during a hold too, for the recogniser's clock goes on."""
+        """Sound that is ready because time has passed, also during a hold: the recogniser's clock goes on."""
         return self.inbound.jitter.poll(now)
 
     def transmit(self, slot: int, now: float = 0.0) -> tuple[list[bytes], Sequence[Mark]]:
@@ -283,13 +283,13 @@ class RtpSession(base.RtpSession):
         return [packet, second], [*marks, *more]
 
     def _unsent(self, now: float) -> Sequence[Mark]:
-        """A slot in which nothing is sent: sound that cannot be heard now is not heard later either."""
+        """Let a slot pass in which nothing is sent. The relay's sound for this slot is dropped, not delayed."""
         assert self.relay is not None  # noqa: S101  there is nothing to do without one
         relayed, mixer = self.relay.take(now), self.mixer
         if mixer is None or not mixer.consults:
             return NO_MARKS
         frame, marks = self.playout.take()
-        mixer.to_caller(frame, frame, relayed, now)  # which keeps it for the third
+        mixer.to_caller(frame, frame, relayed, now)  # the mixer keeps the frame for the third
         return marks
 
     def _packet(self, form: Format, now: float) -> tuple[bytes, Sequence[Mark]]:
@@ -308,7 +308,7 @@ class RtpSession(base.RtpSession):
             else:
                 sent = frame = relayed
             packet = self._sound_packet(form, sent)
-        self.sent_levels.add(frame)  # what lies under the agent comes back too softly to matter, and never stops
+        self.sent_levels.add(frame)  # without the sounds under it: their echo is too soft to matter, and never stops
         if self.recording:
             self.recording.agent(frame)
         if self.live:
@@ -321,7 +321,7 @@ class RtpSession(base.RtpSession):
         return self._sender.packet(form.payload_type, frame)
 
     def _key_packet(self, form: Format) -> bytes:
-        """A key is being sent: the agent's sound waits."""
+        """The packet of a key that is being sent; the agent's sound waits."""
         slot = self.digits.take(self._sender.timestamp)
         if form.dtmf_payload_type is not None and slot.stage is not Stage.GAP:
             return self._sender.event(form.dtmf_payload_type, slot.payload(), slot.started, first=slot.number == 0)

@@ -1,7 +1,7 @@
-"""How long the other side was not heard although it sent, or although neither sound nor reports came. Sans-IO.
+"""How long the other side was not heard although it sent, or although it had vanished. Sans-IO.
 
-A pause alone is none: phones that detect voice, or that are muted, send nothing while nobody speaks. So there has to be
-evidence: packets that were refused, packets that its reports count and that did not arrive, or the end of its reports.
+Silence alone is no evidence: phones that detect voice, or are muted, send nothing while nobody speaks. Evidence is: its
+packets were refused, its reports count packets that did not arrive, or its reports have ended.
 """
 
 from typing import NamedTuple
@@ -9,10 +9,10 @@ from typing import NamedTuple
 from media.rtp.remote_stats import RemoteStats
 
 ENOUGH = 50
-"""Packets that it sent meanwhile, refused or lost, which are evidence: a second of sound."""
+"""Refused or lost packets during a silence that are evidence: a second of sound."""
 GONE = 25.0
-"""Seconds without sound and reports after which a side that reported is gone: five intervals (RFC 3550 §6.2.1). The
-silence of one that never reports is no evidence: it may be muted."""
+"""Seconds without sound and reports after which a side that has sent reports is gone: five intervals (RFC 3550 §6.2.1).
+A side that never reports may be muted."""
 
 
 class _SenderReport(NamedTuple):
@@ -23,7 +23,7 @@ class _SenderReport(NamedTuple):
 
 
 class Unheard:
-    """The time of one call. `look` has to be called at least each second."""
+    """Seconds of one call in which the other side was not heard. Call `look` at least once a second."""
 
     __slots__ = ("_base", "_before", "_began", "_lasted", "_refused")
 
@@ -33,19 +33,20 @@ class Unheard:
         self._began = -1.0
         """When the present silence began: the last packet was heard, or sound began to be expected."""
         self._lasted = 0.0
-        """Its seconds, once there is evidence."""
+        """Seconds of the present silence, if there is evidence; else 0."""
         self._refused = 0
-        """Packets that had been refused before."""
+        """Packets that had been refused before the present silence."""
         self._base: _SenderReport | None = None
-        """Its first report."""
+        """The first sender report in the present silence."""
 
     @property
     def seconds(self) -> float:
-        """Seconds so far."""
+        """Seconds so far in which the other side was not heard."""
         return self._before + self._lasted
 
     def look(self, now: float, expected: float, heard_at: float, refused: int, remote: RemoteStats) -> None:
-        """Follow the call. Sound has been `expected` since that time, `now` while none is; the last came at `heard_at`.
+        """Follow the call at `now`. Sound is expected since `expected` (equal to `now` if none is); the last sound came
+        at `heard_at`. All times are in seconds.
 
         `refused` counts packets that might have been sound, `remote` has the reports of the other side.
         """
