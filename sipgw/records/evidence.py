@@ -37,7 +37,7 @@ CALLS = 2000
 AT_ONCE = 64 * 1024
 """Bytes of a capture file per block."""
 WRITERS = 64
-"""Capture files that may wait to be written; beyond it an ending call gets none."""
+"""Capture files that may wait to be written; with any more an ending call gets no capture file."""
 
 _NAMED = {
     "caller": re.compile(r"(?im)^(?:from|f)[ \t]*:[ \t]*([^\r\n;]+)"),
@@ -59,7 +59,7 @@ class KeptAgents(Protocol):
         ...
 
     def known(self, name: str) -> BundledAgent:
-        """The agent of that name, also after a reload has removed it."""
+        """The agent `name`, also after a reload has removed it."""
         ...
 
 
@@ -69,7 +69,7 @@ class _Packets:
 
     sound: MediaAddress
     whole: bool = True
-    """Whether no private words were said; otherwise only headers are handed out."""
+    """Whether whole packets may be handed out. After private words were said, only headers may."""
 
 
 class CallEvidence:
@@ -80,7 +80,7 @@ class CallEvidence:
         self.options = options
         self.sip = SipCapture(options.megabytes << 18, _whose)
         self.tracers = Watchers[Traced](self.sip.trace)
-        """All are told every SIP message."""
+        """The tracers; each gets every SIP message."""
         self.timelines = Timelines(self.sip.of, options.timelines, agents.redact("records"))
         self.bundles = BundleStore(options, agents.known, self.sip.of)
         self._watchers = Watchers[Event](self.sip.watch, self._follow, self.timelines.watch)
@@ -122,7 +122,7 @@ class CallEvidence:
         self._watchers.tell(event)
 
     def _follow(self, event: Event) -> None:
-        """Note the location of its packets, and write its files when it is over."""
+        """Note the location of a call's packets, and write its files when it is over."""
         if key := self.timelines.going(event.call):
             if isinstance(event, CallAnswered) and event.sound:
                 self._packets[key] = _Packets(event.sound)
@@ -145,11 +145,11 @@ class CallEvidence:
         self._writing -= 1
 
     def calls(self) -> set[CallKey]:
-        """The calls of which something is in memory."""
+        """The calls with data in memory."""
         return {*self.sip.calls, *self.bundles.calls, *self._packets}
 
     def forget(self, calls: Collection[CallKey]) -> None:
-        """Drop what is in memory of these calls, but of those that go on."""
+        """Drop the data of these calls in memory, except of running calls."""
         over = [call for call in calls if self.timelines.going(call.call) != call]
         self.sip.forget(over)
         self.bundles.forget(over)
@@ -177,11 +177,11 @@ class CallEvidence:
         return self.sip.of(call) if call else self.sip.refused(refused)
 
     def captured(self, call: CallKey | None, refused: str = "") -> bool:
-        """Whether `pcap` has something."""
+        """Whether `pcap` finds messages or packets."""
         return self._sip_messages(call, refused) is not None or bool(call and self._packets.get(call))
 
     async def pcap(self, call: CallKey | None, refused: str = "") -> AsyncGenerator[bytes, None]:
-        """The capture file of what `messages` has, in blocks; empty if nothing of it is kept."""
+        """The capture file of a call (or refused INVITE: see `messages`), in blocks; empty if nothing of it is kept."""
         sip = self._sip_messages(call, refused)
         kept = self._packets.get(call) if call else None
         if sip is None and kept is None:
@@ -211,7 +211,7 @@ class CallEvidence:
         return await self.bundles.bundle(call, self._engine)
 
     async def no_bundle(self, call: CallKey) -> str:
-        """Why `bundle` finds none in memory; empty if it finds one."""
+        """The reason why `bundle` finds no bundle in memory; empty if it finds one."""
         return await self.bundles.none_made(call, self._engine)
 
     def _message(self, file: Pcap, message: Traced, offset: float) -> bytes:

@@ -26,20 +26,21 @@ from sipgw.records.store.tables import PATH, ArtifactRecord
 MOST_OPEN = 4096
 """Artifacts that this process writes at a time; beyond that nothing more is recorded or captured."""
 MOST_SPANS = 1000
-"""Spans of one recording that wait to be redacted; beyond that the whole recording is."""
+"""Spans of one recording that may wait to be redacted; with any more the whole recording is redacted."""
 MOST_UNDELETED = 100_000
 """Files that could not be deleted. Beyond that no further call is deleted."""
 ENDLESS = 999_999.0
-"""Seconds; no recording is as long."""
+"""Seconds that are longer than any recording."""
 SETTLED = timedelta(seconds=4)
 """Seconds until the end of a recording is in its file: the recorder buffers a second, and writes once a second."""
 UNSEEN = "its folder was not looked at since the upgrade"
-"""The problem of a recording from before this table that was not here at the upgrade: it stays closed."""
+"""The problem of a recording that is older than the table of artifacts and was not on this disk at the upgrade. Nobody
+gets this recording."""
 KILLED = "not finished: the gateway was killed or lost its power"
 
 
 def known(problem: str = "") -> Future[str]:
-    """A future that has its result: for those who keep an entry at once."""
+    """A future with the result `problem`, for a `keep` that keeps an entry at once."""
     future = Future[str]()
     future.set_result(problem)
     return future
@@ -52,12 +53,12 @@ class Artifacts:
         """`keep` appends an entry to the spool: see `sipgw.records.cdr.writer.CdrWriter.keep`."""
         self.keep = keep
         self.open: dict[str, Artifact] = {}
-        """By their paths."""
+        """Open artifacts by their paths."""
         self._ended: dict[str, float] = {}
         """End times, by the monotonic clock, of artifacts whose file may be incomplete; oldest first."""
 
     def begin(self, kind: ArtifactKind, call: str, path: str, *, consent: str = "", redact: bool = False) -> "Artifact":
-        """Create a row for the file at the absolute `path`; `redact` if private words in it are to be covered. Raises
+        """Create a row for the file at the absolute `path`; `redact` if private words in it must be covered. Raises
         OSError. Nothing may be written before the row is kept: see `Artifact.when_kept`.
         """
         if path in self.open:
@@ -86,7 +87,8 @@ class Artifacts:
 
     @contextlib.asynccontextmanager
     async def writing(self, kind: ArtifactKind, call: str, path: str) -> AsyncIterator[None]:
-        """Write a file in the block; an unfinished file is deleted. Raises OSError as `begin`, and without a row."""
+        """Write a file in the block; an unfinished file is deleted. Raises OSError like `begin`, and if its row cannot
+        be kept."""
         begun, state = self.begin(kind, call, path), ArtifactState.TO_DELETE
         kept = asyncio.get_running_loop().create_future()
         try:
@@ -110,17 +112,19 @@ class Artifact:
         self.path = path
         self.state = ArtifactState.WRITING
         self.spans: list[Span] = []
-        """The spans to cover."""
+        """The spans to cover, in seconds of the recording."""
         self._held = held
         self._judged = {"L": 0.0, "R": 0.0} if redact else {}
-        """For each side, the seconds up to which private words are known; after a kill the rest is covered."""
+        """For each side, the seconds of the recording up to which private words are known; after a kill the rest is
+        covered."""
         created = datetime.now(UTC).isoformat()
         self._row = {"path": path, "kind": kind.value, "created": created, "consent": consent}
         self._call = call
         self._kept = self.tell(new=True)
 
     def when_kept(self, then: Callable[[str], None]) -> None:
-        """Call `then` when the disk has the row of this file, with "", or with the reason why it has not."""
+        """Call `then` when the row of this file is on the disk, with "", or with the reason why the row is not
+        there."""
         if self._kept.done():
             then(self._kept.result())
         else:
@@ -128,7 +132,7 @@ class Artifact:
             self._kept.add_done_callback(lambda kept: loop.call_soon_threadsafe(then, kept.result()))
 
     def want(self, spans: Sequence[Span]) -> None:
-        """Note the spans to cover, before they are covered."""
+        """Note `spans` before they are covered."""
         if self.state is not ArtifactState.WRITING:
             raise RuntimeError(f"nothing can be found in an artifact that is {self.state}")
         self.spans += spans
@@ -144,7 +148,7 @@ class Artifact:
             self.tell()
 
     def judged(self, side: str, until: float) -> None:
-        """Note that the private words of that side are known up to that time, in seconds, and were noted by `want`."""
+        """Note that the private words of `side` up to `until` seconds are known, and were noted by `want`."""
         if self.state is ArtifactState.WRITING and self._judged:
             self._judged[side] = until
             self.tell()
@@ -159,7 +163,8 @@ class Artifact:
         self._held.close(self.path)
 
     def tell(self, *, new: bool = False) -> Future[str]:
-        """Send the whole row to the spool. The future has the reason why it is not on the disk, or ""."""
+        """Send the whole row to the spool. The result of the future is the reason why the row is not on the disk, or
+        ""."""
         redact = {"spans": [str(span) for span in self.spans], "judged": self._judged}
         ended = self.state in (ArtifactState.TO_REDACT, ArtifactState.FINISHED)
         waits = (datetime.now(UTC) + SETTLED).isoformat() if ended else None
@@ -168,15 +173,15 @@ class Artifact:
 
 
 def left(redact: dict[str, Any]) -> list[Span]:
-    """The spans to cover by the column `redact`, after the call. Raises ValueError."""
+    """The spans that are left to cover after the call, read from the column `redact`. Raises ValueError."""
     unjudged = [Span(side, until, ENDLESS) for side, until in redact.get("judged", {}).items()]
     return [*map(Span.parse, redact.get("spans", ())), *unjudged]
 
 
 async def is_open(session: AsyncSession, path: str, call: str) -> bool | None:
-    """Whether the file at `path` may be handed out as one of `call`, the identity of its row: no private words in it
-    wait for redaction. None if unknown, because the file is being written, or its row is still in the spool. Raises
-    `FileNotFoundError` for a file that only other calls have.
+    """Whether the file at `path` may be handed out as a file of the row `call`: it contains no private words that wait
+    for redaction. None if unknown, because the file is being written, or its row is still in the spool. Raises
+    `FileNotFoundError` if only other calls have the file.
     """
     found = list(await session.scalars(select(ArtifactRecord).where(ArtifactRecord.path == path)))
     rows = [row for row in found if row.call == call]
@@ -206,7 +211,7 @@ async def recover(session: AsyncSession, gateway: str, now: datetime) -> dict[st
         one.state = ArtifactState.TO_REDACT if left(one.redact) else ArtifactState.FINISHED
         one.next_try = now + SETTLED  # the recorder process of a killed gateway still writes its buffer
     await session.flush()
-    await delete(session, now, *cut)  # of other kinds half a file is of no use
+    await delete(session, now, *cut)  # an incomplete file of another kind is useless
     return recordings
 
 
@@ -218,7 +223,7 @@ async def undeleted(session: AsyncSession, most: int) -> list[ArtifactRecord]:
 
 
 async def count_undeleted(session: AsyncSession, *which: Any) -> int:
-    """How many could not be deleted."""
+    """Number of artifacts that could not be deleted."""
     row = ArtifactRecord
     query = select(func.count()).select_from(row).where(row.state == ArtifactState.TO_DELETE, row.attempts > 0, *which)
     return await session.scalar(query) or 0

@@ -1,4 +1,4 @@
-"""Covers private words in the recording by a tone, soon after they were said. If the STT reports word positions
+"""Covers private words in the recording with a tone, soon after they were said. If the STT reports word positions
 (AssemblyAI, Deepgram Nova), only the caller's private words are covered; otherwise everything that the caller said
 without a break. In the agent's speech it covers from the sentence to the end of the turn. While a third speaks with the
 caller and notes are taken for the agent, the words of both are covered in the same way as the caller's.
@@ -37,16 +37,17 @@ from sipgw.sip.boundaries import bounded, contained, lasting
 log = structlog.get_logger()
 
 AFTER = SETTLED.total_seconds()
-"""Seconds until what was said is in the file."""
+"""Seconds after which spoken words are in the file."""
 MARGIN = timedelta(seconds=0.5)
-"""Seconds that are covered before and after, because the clocks of speech, events and recording differ."""
+"""Seconds that are covered before and after private words, because the clocks of speech, events and recording
+differ."""
 WORD_MARGIN = timedelta(seconds=0.25)
-"""The same for a word whose place is known."""
+"""Like `MARGIN`, for a word with a known position."""
 TOGETHER = 3
 """Number of utterances over which one number may be spread."""
 WAITING = 1000
 LIMIT = 60.0
-"""Seconds for one file."""
+"""Seconds that covering one file may take."""
 TOO_LONG = f"not done within {LIMIT:g} s"
 
 
@@ -72,9 +73,9 @@ class _Words:
     """The last words of one person."""
 
     side: Literal["L", "R"]
-    """Of the recording."""
+    """The side of the recording with this person."""
     since: datetime
-    """End of what was said before."""
+    """The end of this person's earlier speech."""
     before: tuple[list[_Piece], ...] = ()
 
 
@@ -84,9 +85,9 @@ class _Heard:
 
     caller: _Words
     third: _Words
-    """Of the third for whom notes are taken."""
+    """Words of the third while notes are taken for the agent."""
     first_private: datetime | None = None
-    """The first private sentence of the agent in the present turn."""
+    """The time of the agent's first private sentence in the present turn."""
 
 
 class _Job(NamedTuple):
@@ -96,8 +97,8 @@ class _Job(NamedTuple):
 
 
 class AudioRedactor:
-    """Covers private words in recordings of running calls. An async context manager. The rest after the end of a call
-    is the task of `sipgw.records.artifacts.work`.
+    """Covers private words in recordings of running calls. An async context manager. After the end of a call
+    `sipgw.records.artifacts.work` covers the rest.
     """
 
     def __init__(
@@ -172,7 +173,7 @@ class AudioRedactor:
         self._judged(call, words.side, at)
 
     def _private_pieces(self, call: str, earlier: list[_Piece], latest: list[_Piece]) -> list[_Piece]:
-        """The private words in these pieces together, if they reach into the latest piece."""
+        """The private words in `earlier` and `latest` together that reach into `latest`."""
         pieces = [*earlier, *latest]
         known = len(_text(earlier))
         found = [one for one in self._found(call, _text(pieces)) if one.end > known]
@@ -193,7 +194,7 @@ class AudioRedactor:
         return bool(self._found(call, text))
 
     def _judged(self, call: str, side: str, until: datetime) -> None:
-        """Note the time up to which private words are known; after a kill the rest is covered."""
+        """Note that the private words of `side` are known up to `until`; after a kill the rest is covered."""
         live = self._live(call)
         if live and (call_recording := live.call_recording) and call_recording.artifact and call_recording.began:
             call_recording.artifact.judged(side, (until - call_recording.began - MARGIN).total_seconds())
@@ -216,7 +217,7 @@ class AudioRedactor:
         if not (ahead := [span for span in places if span.end > 0]):
             return
         call_recording.artifact.want(ahead)
-        with contextlib.suppress(asyncio.QueueFull):  # it is covered when the call is over
+        with contextlib.suppress(asyncio.QueueFull):  # the words are covered when the call is over
             self._jobs.put_nowait(_Job(asyncio.get_running_loop().time() + AFTER, call_recording.artifact, ahead))
 
     async def _work(self) -> None:
@@ -237,8 +238,8 @@ def _text(pieces: list[_Piece]) -> str:
 
 
 async def cover(path: str, spans: list[Span], *, growing: bool = False) -> str:
-    """Cover parts of a recording, `growing` while its call goes on; returns the error, or "". It takes `LIMIT` at most,
-    and never raises.
+    """Cover `spans` of a recording, `growing` while its call goes on; returns the error, or "". Takes `LIMIT` seconds
+    at most, and never raises.
     """
     options = ["--growing"] if growing else []
     return await bounded(

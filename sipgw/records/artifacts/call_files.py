@@ -16,7 +16,8 @@ from sipgw.records.store.tables import ArtifactRecord
 
 
 async def object_of(store: Store, path: str | Path) -> str:
-    """The key of the object with the file of that path; empty if the file is on the disk, nowhere, or to be deleted."""
+    """The key of the object with the file of `path`. Empty if the file is on the disk, does not exist, or will be
+    deleted."""
     if store.objects is None or await KEEPING.run(Path(path).is_file):
         return ""
     row = ArtifactRecord
@@ -26,8 +27,8 @@ async def object_of(store: Store, path: str | Path) -> str:
 
 
 async def is_kept(store: Store, path: str | Path, call: str) -> bool:
-    """Whether the file of that path is on this disk or in object storage, whole, and one of the call whose record has
-    the identity `call`. Raises `SQLAlchemyError`.
+    """Whether the file of `path` is complete, is on this disk or in object storage, and belongs to the call whose
+    record has the identity `call`. Raises `SQLAlchemyError`.
     """
     row = ArtifactRecord
     whole = [row.path == str(path), row.call == call, row.state.in_(DONE)]
@@ -39,7 +40,7 @@ async def is_kept(store: Store, path: str | Path, call: str) -> bool:
 
 @contextlib.asynccontextmanager
 async def on_disk(store: Store, path: str | Path) -> AsyncIterator[Path]:
-    """The file of that path, to be read within the block: itself, or a copy of its object, which is deleted afterwards.
+    """The file of `path`, to be read within the block: the file itself, or a copy of its object, deleted afterwards.
     Raises OSError.
     """
     key = await object_of(store, path)

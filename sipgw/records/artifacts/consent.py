@@ -14,14 +14,15 @@ from sipgw.sip.identity import Identity
 _GDPR = "AT BE BG CY CZ DE DK EE ES FI FR GB GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"
 _OTHERS = "AE AU BR CA CH IL IN JP KR MX PH SG TR ZA"
 ALL_PARTIES = frozenset(f"{_GDPR} {_OTHERS}".split())
-"""Countries where all parties must know of a recording, or where that is the safe reading: no legal advice."""
+"""Countries where all parties must know of a recording, or where this is the safe reading of the law. This is no legal
+advice."""
 US_STATES = frozenset(("California", "Connecticut", "Delaware", "Florida", "Illinois", "Maryland", "Massachusetts",
     "Michigan", "Montana", "Nevada", "New Hampshire", "Oregon", "Pennsylvania", "Washington State"))  # fmt: skip
 """States, named as in the geocoder of `phonenumbers`. A number shows where it was issued, not where its owner is."""
 
 
 def wanted(options: RecordingOptions, other: Identity, *, outbound: bool = False) -> Consent:
-    """The form of consent in this call, for every form of kept sound.
+    """The form of consent for this call; it holds for every kind of kept sound.
 
     ``country`` becomes ``announce`` or ``off`` by the other side's number.
     """

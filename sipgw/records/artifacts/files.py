@@ -12,13 +12,13 @@ from sipgw.config.errors import ConfigError
 from sipgw.events import CallKey
 
 ENDING = ".json.gz"
-"""Of the timeline of a call."""
+"""End of the name of a timeline file."""
 PACKETS = ".pcap"
-"""Of its capture file."""
+"""End of the name of a capture file."""
 BUNDLE = ".call.zip"
-"""Of its bundle: see `sipgw.tools.replay`."""
+"""End of the name of a bundle: see `sipgw.tools.replay`."""
 SLOW = 30.0
-"""Seconds that a disk has for a file of a call."""
+"""Seconds after which work on a file of a call fails because the disk hangs."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -40,14 +40,14 @@ KEEPING = DiskPool("the files of calls", workers=4, waiting=1024)
 
 
 def file_name(call: str) -> str:
-    """A file name for an identity or `CallKey.name`, for any Call-ID of the other side: two never share one."""
+    """The file name for an identity or `CallKey.name`, with any Call-ID of the other side. Each name is unique."""
     readable = re.sub(r"[^A-Za-z0-9@+_-]+", "_", call)[:80]
     return f"{readable}-{hashlib.sha256(call.encode('utf-8', 'replace')).hexdigest()[:12]}"
 
 
 def file_names(call: CallKey) -> tuple[str, str]:
-    """The file name of a call, and the one from before names had the start: there a call with the same identity may
-    have put its own file."""
+    """The file name of a call, and the name in earlier releases, without the start of the call. Under the earlier name
+    another call with the same identity may have put its file."""
     return file_name(call.name), file_name(call.call)
 
 

@@ -1,10 +1,10 @@
 """Marks of the folders with files of calls: they distinguish a deleted file from an unmounted disk.
 
 A missing file counts as deleted only in its original folder. Without the mounted disk the folder is empty or absent,
-and the file comes back with the disk. So the folders have a `MARK` with a random
-id, which is written once and known to this machine: where it is not, or another, the folder is another. Where two
-folders with files were seen in one place, one of them is perhaps the mount point that was marked while its disk was
-away: from then on no file that is not there counts as deleted, until somebody has looked and deleted its line.
+and the file comes back with the disk. So each folder has a file `MARK` with a random id, which is written once and
+known to this machine. A folder without its mark, or with another mark, is another folder. If two folders with files
+were seen at one path, one of them may be the mount point, marked while its disk was away. From then on no missing file
+there counts as deleted, until somebody has checked the folders and deleted the line of this path.
 """
 
 import contextlib
@@ -50,14 +50,14 @@ class Folders:
             return
         here, wanted = mark_of(folder), known.get(str(folder))
         if wanted is None:
-            self._know(folder, here or _marked(folder))  # another gateway may have marked it
+            self._know(folder, here or _marked(folder))  # another gateway may have marked the folder
         elif here != wanted:
             log.error("folder without its mark", folder=str(folder), cause=ABSENT)
             if here or any(folder.iterdir()):
                 self._know(folder, SEVERAL)
 
     def certain(self, folder: Path) -> bool:
-        """Whether a file that is missing in this folder is deleted. Never raises."""
+        """Whether a file that is missing in this folder certainly is deleted. Never raises."""
         folder = folder.absolute()
         try:
             here, wanted = mark_of(folder), self._read().get(str(folder))
@@ -105,7 +105,7 @@ def _marked(folder: Path) -> str:
         os.link(new, folder / MARK)
     except FileExistsError:
         pass
-    except OSError:  # a file system without hard links, as FAT and some shares
+    except OSError:  # a file system without hard links, such as FAT and some network shares
         with contextlib.suppress(FileExistsError), (folder / MARK).open("x", encoding="ascii") as file:
             file.write(f"{mine}\n")
     finally:

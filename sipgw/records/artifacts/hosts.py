@@ -20,7 +20,7 @@ def here(store: Store) -> set[str]:
 
 
 def alive(now: datetime) -> Select[str]:
-    """The gateways that run, or may come back."""
+    """A query of the gateways that run, or may come back, at `now`."""
     return select(SpoolRecord.gateway).where(or_(SpoolRecord.seen.is_(None), SpoolRecord.seen >= now - GONE))
 
 
@@ -30,7 +30,7 @@ def ours(store: Store, now: datetime, gateway: Any) -> ColumnElement[bool]:
 
 
 async def seen(store: Store, now: datetime) -> None:
-    """Tell the other gateways that we live."""
+    """Tell the other gateways that this gateway is running at `now`."""
     async with store.write() as session:
         await session.execute(update(SpoolRecord).where(SpoolRecord.gateway.in_(here(store))).values(seen=now))
 

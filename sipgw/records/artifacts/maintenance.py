@@ -31,7 +31,7 @@ EVERY = 3600.0
 PAUSE = 5.0
 """Seconds between two checks for due artifacts."""
 AWAY = 60.0
-"""The same while the database is away."""
+"""Like `PAUSE`, while the database does not answer."""
 GOODBYE = 20.0
 """Seconds for the redaction of the last calls when the gateway stops."""
 
@@ -72,7 +72,7 @@ class Maintenance:
         memory: Memory | None = None,
     ) -> None:
         """`mask` masks a number in the gate's audit. `recordings` returns the folders of recordings, `artifacts` the
-        files that this process is writing, `memory` is what it has of calls in memory."""
+        files that this process is writing, `memory` has its data of calls in memory."""
         self._purge_callbacks = purge_callbacks
         self._recordings = recordings
         self._store = store
@@ -116,7 +116,7 @@ class Maintenance:
             uploaded = await _bounded(lambda: uploader.upload(datetime.now(UTC))) and not uploader.away
 
     async def _finish(self) -> None:
-        """Redact and upload the files of the last calls of this process, which writes no more; other processes may."""
+        """Redact and upload the files of the last calls of this process, which writes no more files now."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE):
                 await _bounded(lambda: self._worker.work(datetime.now(UTC), early=self._artifacts.just_ended()))
@@ -153,7 +153,7 @@ class Maintenance:
             log.info("old records deleted", **asdict(removed))
 
     async def _tell(self) -> None:
-        """Tell of files that cannot be deleted."""
+        """Log that files cannot be deleted."""
         async with self._store.read() as session:
             if some := await undeleted(session, 1):
                 log.error("files not deleted", first=some[0].path, cause=some[0].problem, tries=some[0].attempts)

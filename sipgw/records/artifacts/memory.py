@@ -11,7 +11,7 @@ from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CallRecord
 
 LOOK = 30.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 BATCH = 250
 """Calls in one question to the database."""
 
@@ -20,10 +20,10 @@ class Memory(Protocol):
     """The calls in the memory of a process."""
 
     def calls(self) -> Collection[CallKey]:
-        """The calls of which it has something."""
+        """The calls of which data is in memory."""
 
     def forget(self, calls: Collection[CallKey]) -> None:
-        """Drop what it has of `calls`, but of those that go on."""
+        """Drop the data of `calls`, except of running calls."""
 
 
 class MemoryCleaner:
@@ -33,7 +33,7 @@ class MemoryCleaner:
         self._store = store
         self._memory = memory
         self._stored = set[CallKey]()
-        """Calls that had a row at the last look. The row of another call may still be in the spool."""
+        """Calls that had a row at the last check. The row of another call may still be in the spool."""
 
     async def look(self) -> None:
         """Forget the calls that have lost their rows. Raises the errors of the database."""

@@ -16,7 +16,7 @@ from sipgw.records.store.artifact_states import ArtifactKind, ArtifactState
 log = structlog.get_logger()
 
 AGREE = "1"
-"""The key of who agrees to being recorded."""
+"""The key that a caller presses to agree to the recording."""
 KEYS_PAUSE = 4.0
 """Seconds after a key in which nothing is kept."""
 Consent = Literal["off", "announce", "key"]
@@ -28,8 +28,8 @@ NOT_YET = "the caller has not agreed yet"
 class CallRecording:
     """Controls which sound of one call may be kept, and its recording if there is a path.
 
-    `keeps` decides for every use of sound: until it allows it, the media process writes no recordings, captures and
-    bundles, and sends nothing to listeners.
+    `keeps` decides for every use of sound. Until it is True, the media process writes no recordings, captures and
+    bundles, and sends no sound to listeners.
     """
 
     def __init__(
@@ -42,25 +42,25 @@ class CallRecording:
         artifacts: Artifacts | None = None,
     ) -> None:
         """With `consent` by ``key`` nothing is kept until `AGREE` is pressed; `call` is the identity of the call.
-        `redact`: cover private words in it; `artifacts` creates its row.
+        `redact`: cover private words in the recording; `artifacts` creates its row.
         """
         self.path = path
         self.artifact: Artifact | None = None
-        """The row of its file, once that was begun."""
+        """The artifact of the recording's file; None until the file was begun."""
         self._row = partial(
             (artifacts or Artifacts()).begin, ArtifactKind.RECORDING, call, path,
             consent="" if consent == "off" else consent, redact=redact and path.endswith(".wav"),
         )  # fmt: skip
-        """Makes the row."""
+        """Makes the row of the recording in the table of artifacts."""
         self.problem = ""
         self.consent: Consent = consent
         self.began: datetime | None = None
-        """When the file began."""
+        """The time at which the file began; None before."""
         self.agreed = consent != "key"
         """Whether the caller has consented, or need not be asked."""
         self._answered = False
         self._told = False
-        """The last setting of the media process; it starts with no sound kept."""
+        """Whether the media process was told to keep sound; at its start it keeps none."""
         self._channel: Channel | None = None
         self._paused: set[str] = set()
         """The present reasons to keep nothing: paused ``by hand``, or by the call itself (``private``)."""
@@ -78,7 +78,8 @@ class CallRecording:
 
     @contextlib.contextmanager
     def attached(self, channel: Channel) -> Iterator[None]:
-        """Control the sound of `channel`, which is closed after the block: a row that is kept later finds no sound."""
+        """Control the sound of `channel`, which is closed after the block; if the row is kept only later, nothing is
+        recorded."""
         self.attach(channel)
         try:
             yield
@@ -91,8 +92,8 @@ class CallRecording:
         self._start()
 
     def pressed(self, key: str) -> None:
-        """The caller presses a key, maybe of a private number: nothing is kept for a while. `AGREE` has no such effect
-        before the caller has agreed: if it is consent, sound is kept at once.
+        """Keep nothing for `KEYS_PAUSE` seconds, because the caller presses a key, which may belong to a private
+        number. `AGREE` has no such effect before the caller has agreed: as consent it starts the recording at once.
         """
         if self._answered and (self.agreed or key != AGREE):
             if self._timer:
@@ -101,8 +102,8 @@ class CallRecording:
             self._tell()
 
     def agree(self, key: str) -> None:
-        """The caller has pressed a key for the agent that no collection of digits took and that stands for no tool:
-        `AGREE` is consent, unless nothing may be kept now.
+        """Take a key for the agent that neither a collection of digits nor a tool has used. `AGREE` is consent, unless
+        nothing may be kept now.
         """
         if key == AGREE and not self.agreed and not self._paused:
             self.agreed = True
@@ -120,7 +121,7 @@ class CallRecording:
         self._tell()
 
     def set_private(self, on: bool) -> None:
-        """Keep nothing from now on, or go on."""
+        """Keep nothing from now on (`on`), or keep sound again."""
         (self._paused.add if on else self._paused.discard)("private")
         self._tell()
 
@@ -142,9 +143,10 @@ class CallRecording:
             self.artifact.when_kept(self._record)
 
     def _record(self, problem: str) -> None:
-        """Record, now that the disk has the row of the file, or has not: then it has this `problem`."""
+        """Record, because the row of the file is on the disk now. With a `problem` the row is not there, and nothing is
+        recorded."""
         if not (self.artifact and self._channel) or self.artifact.state is not ArtifactState.WRITING:
-            return  # there is no sound any more
+            return  # the channel has no sound any more
         if problem:
             self.artifact.end(ArtifactState.TO_DELETE)
             self.artifact = None
@@ -166,18 +168,19 @@ class CallRecording:
         self._tell()
 
     def on_recorded(self, event: Recorded) -> None:
-        """The media process told the end."""
+        """Note the end of the recording that the media process has reported."""
         if event.problem:
             self.problem = event.problem
             log.error("recording ended", file=self.path, seconds=round(event.seconds), cause=event.problem)
 
     def on_dead(self, cause: str) -> None:
-        """The media process failed: the last second or two are missing."""
+        """Note that the media process has failed, so that the last second or two are missing."""
         if self.began is not None and not self.problem:
             self.problem = f"not finished: {cause}"
 
     def end(self) -> None:
-        """The call is over, and all watchers know it: no more private words will be found."""
+        """End the recording's artifact after the call. All watchers know that the call is over, so no more private
+        words will be found."""
         if self.artifact:
             self.artifact.end(None if self.began else ArtifactState.TO_DELETE)
 

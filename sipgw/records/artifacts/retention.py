@@ -34,15 +34,15 @@ from sipgw.records.store.writing import interrupted
 SOME = 500
 """Calls in one transaction; it is short so that ending calls can be written meanwhile."""
 LONGEST = timedelta(days=7)
-"""Longer than any call: a call that is still open then will not be closed by its gateway."""
+"""Time that is longer than any call. An older call that is still open will not be closed by its gateway."""
 TOLD_WITHIN = timedelta(days=4)
-"""A day longer than the retries of a webhook: a webhook that still waits then has a target that no gateway has any
-more."""
+"""A day longer than the retries of a webhook. A webhook that waits longer has a target that is no longer configured at
+any gateway."""
 GIVEN_UP_KEPT = timedelta(days=30)
 """Time for which the row of a given-up webhook is kept, without its text."""
 LOST = "its gateway did not come back"
 Erase = Callable[[AsyncSession, Sequence[str]], Awaitable[None]]
-"""Erases something of calls in the database."""
+"""Erases some data of the given calls in the database."""
 
 
 @dataclass
@@ -61,8 +61,8 @@ async def purge(
     store: Store, options: RetentionOptions, now: datetime, worker: ArtifactWorker | None = None
 ) -> Removed:
     """Delete data past its retention time. Raises the errors of the database, and `StoreError` if too many files could
-    not be deleted (`MOST_UNDELETED`): then the records of further calls stay; their words and recordings are deleted
-    all the same.
+    not be deleted (`MOST_UNDELETED`). Then the records of further calls stay, but their words and recordings are
+    deleted.
     """
     worker = worker or ArtifactWorker(store)
     removed = Removed(recordings=await worker.work(now, again=True))
@@ -76,7 +76,7 @@ async def purge(
             limit = now - timedelta(days=days)
             old = hosts.ours(store, now, CallRecord.gateway), CallRecord.began < limit, or_(there, _kept(kinds))
             await _erase(store, worker, now, old, kinds, erase, removed)
-            async with store.write() as session:  # files of which nobody knows the call
+            async with store.write() as session:  # files of unknown calls
                 lost = ArtifactRecord.created < limit, ArtifactRecord.call.not_in(select(CallRecord.id))
                 await artifact.delete(session, now, hosts.ours(store, now, ArtifactRecord.gateway), *lost, kinds=kinds)
     removed.recordings += await worker.work(now)
@@ -86,7 +86,7 @@ async def purge(
 
 
 async def forget(store: Store, number: str, now: datetime, worker: ArtifactWorker | None = None) -> Removed:
-    """Delete all data of somebody who called or was called, at all gateways, except running calls.
+    """Delete all data of the calls from and to `number`, at all gateways, except running calls.
 
     Raises as `purge`.
     """
@@ -107,15 +107,15 @@ async def forget(store: Store, number: str, now: datetime, worker: ArtifactWorke
 
 
 async def mask(store: Store, number: str, now: datetime, worker: ArtifactWorker) -> tuple[str, int]:
-    """Mask a number in the gate's audits: here at once if that is possible, and by the other gateways. Returns why it
-    is not masked here yet, or "", and the number of other gateways.
+    """Mask a number in the gate's audits: here at once if that is possible, and by the other gateways. Returns the
+    reason why it is not masked here yet, or "", and the number of other gateways.
     """
     row, here = ArtifactRecord, hosts.here(store)
     ours = min(here, default="")
     columns = {"kind": ArtifactKind.AUDIT.value, "call": "", "created": now, "state": ArtifactState.TO_REDACT.value}
     async with store.write() as session:
         others = set(await session.scalars(hosts.alive(now))) - here if store.options.url else set[str]()
-        for one in (ours, *others):  # a gateway that runs here leaves ours to `worker` for this time
+        for one in (ours, *others):  # a gateway that runs here leaves our row to `worker` for this time
             due = now + artifact.SETTLED if one == ours else now
             await session.merge(row(path=number, gateway=one, next_try=due, **columns))
     await worker.work(now, early=[number])
@@ -146,7 +146,7 @@ async def close_lost(store: Store, now: datetime) -> int:
 
 
 async def expire_webhooks(store: Store, now: datetime) -> None:
-    """Delete webhooks that will not be sent any more: given up, or for targets that are gone."""
+    """Delete webhooks that will not be sent any more: they were given up, or their target is gone."""
     row = DeliveryRecord
     left = {"given_up": now, "body": "", "problem": "no gateway tells this target any more"}
     async with store.write() as session:
@@ -200,7 +200,8 @@ async def _delete_words(session: AsyncSession, calls: Sequence[str]) -> None:
 
 
 async def _delete_calls(session: AsyncSession, calls: Sequence[str]) -> None:
-    """Raises `StoreError` if too many files wait for deletion: only their rows would tell whose they are."""
+    """Delete the rows of `calls`. Raises `StoreError` if too many files wait for deletion: only rows tell to which call
+    a file belongs."""
     if await artifact.count_undeleted(session) >= artifact.MOST_UNDELETED:
         FULL["files to delete"] += len(calls)
         (first,) = await artifact.undeleted(session, 1)

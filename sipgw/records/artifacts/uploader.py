@@ -40,7 +40,7 @@ class Uploaded(NamedTuple):
 
     problem: str = ""
     away: bool = False
-    """Whether the storage did not do its part; if it does it for no file, other uploads would fail, too."""
+    """Whether the storage failed. If it fails for all files, other uploads would fail, too."""
 
 
 class Uploader:
@@ -50,16 +50,17 @@ class Uploader:
         self._store = store
         self._objects = objects
         self.away = False
-        """Whether the storage did its part for none of the last uploads."""
+        """Whether the storage failed in all of the last uploads."""
         self._claimed = set[str]()
-        """Paths of the files of uploads that were cancelled, or that lost the database."""
+        """Paths of files that this process has claimed; uploads that were cancelled or lost the database are resumed by
+        it."""
         self._turn = asyncio.Lock()
         self._disk = asyncio.Lock()
-        """Of a folder one step runs at a time, see `on_disk`."""
+        """Held during a step on the disk, because `on_disk` runs one step of a folder at a time."""
 
     async def upload(self, now: datetime, *, last: bool = False) -> int:
-        """Upload what is due, and return how many files that were. With `last`, when nothing is written any more, also
-        files that ended just now. Raises the errors of the database.
+        """Upload the due files, and return their number. With `last`, when no files are written any more, also upload
+        files that have just ended. Raises the errors of the database.
         """
         async with self._turn:
             done, began = 0, time.monotonic()
@@ -67,7 +68,7 @@ class Uploader:
             while rows := await self._rows(now + early):
                 results = await self._together(rows, now, early)
                 done += sum(not one.problem for one in results)
-                # One object may be refused for itself, e.g. by its size, so a success shows that the storage is there.
+                # A single object may be refused, e.g. for its size; one success shows that the storage works.
                 self.away = any(one.away for one in results) and all(one.problem for one in results)
                 if self.away:
                     return done
@@ -86,7 +87,8 @@ class Uploader:
         return [task.result() for task in tasks]
 
     def _due(self, now: datetime) -> ColumnElement[bool]:
-        """Whether nobody uploads a file, and its time has come; a time after a long while comes from a wrong clock."""
+        """Whether nobody uploads a file, and its next try is due. A time in the far future comes from a wrong clock, so
+        the file is due, too."""
         row = ArtifactRecord
         return or_(row.next_try.is_(None), row.next_try <= now, row.next_try > now + CLOCK, row.path.in_(self._claimed))
 
@@ -109,7 +111,7 @@ class Uploader:
         self._claimed.add(row.path)
         if not await self._set(row, *unclaimed, place=place.value, object=key, next_try=now + CLAIM):
             self._claimed.discard(row.path)
-            return Uploaded()  # it is to be deleted, or another gateway of this machine was faster
+            return Uploaded()  # the file will be deleted, or another gateway of this machine was faster
         result = await self._try(row, key)
         if result.problem:
             wait = timedelta(seconds=BACK_OFF[min(row.attempts, len(BACK_OFF) - 1)])
@@ -144,18 +146,19 @@ class Uploader:
         return Uploaded()
 
     async def _withdraw(self, key: str) -> None:
-        """Delete an object, or its parts, whose row was deleted during the upload, by another process."""
+        """Delete an object, or its parts, because another process has deleted its row during the upload."""
         if left := await self._objects.delete([key], begun=[key]):
             log.error("object without a row not deleted", object=key, cause=left[key])
 
     def _key(self, row: ArtifactRecord) -> str:
-        """The name of the object: bucket rules of retention go by kind, and no two files share one."""
+        """The key of the object. It begins with the kind, for retention rules of the bucket, and is unique."""
         path = Path(row.path)
         mark = hashlib.sha256(f"{row.gateway} {path.parent}".encode("utf-8", "replace")).hexdigest()[:8]
         return f"{self._objects.options.prefix}{row.kind}/{row.created:%Y/%m/%d}/{mark}-{path.name}"
 
     async def _set(self, row: ArtifactRecord, *which: ColumnElement[bool], **values: Any) -> bool:
-        """Change the row if it is as `which` says, and its file not to be deleted. Returns whether it was changed."""
+        """Change the row if it matches `which` and its file must not be deleted. Returns whether the row was
+        changed."""
         table = ArtifactRecord
         which = table.path == row.path, table.gateway == row.gateway, table.state.in_(DONE), *which
         async with self._store.write() as session:

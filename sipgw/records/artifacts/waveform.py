@@ -45,15 +45,15 @@ async def waveform(store: Store, path: Path) -> dict[str, Any]:
     async with on_disk(store, path) as file:
         measured = await MEASURING.run(measure, file)
     if kept is not None and kept.whole:
-        with contextlib.suppress(SQLAlchemyError):  # a tenant only reads; the next view measures again
+        with contextlib.suppress(SQLAlchemyError):  # tenants cannot write; the next view measures again
             async with store.write() as session:
                 await session.execute(update(row).where(*done).values(peaks=measured))
     return await MEASURING.run(shape, measured)
 
 
 def measure(path: Path) -> bytes:
-    """The form in which a waveform is kept: the number of samples of a channel, and for each peak the loudest byte of
-    both channels, without their signs. Empty for a file that is not stereo mu-law WAV. Raises OSError.
+    """The waveform as bytes for the database: the number of samples of a channel, and for each peak the loudest byte of
+    both channels, without its sign. Empty for a file that is not stereo mu-law WAV. Raises OSError.
     """
     import numpy as np  # here, because an idle gateway does not need it
 
@@ -67,7 +67,7 @@ def measure(path: Path) -> bytes:
         return struct.pack("<I", 0)
     edges = np.linspace(0, frames, min(POINTS, frames) + 1).astype(np.int64)
     peaks = bytearray()
-    with path.open("rb") as file:  # not mapped: a file that is cut meanwhile would end the process
+    with path.open("rb") as file:  # not by mmap: a file that is cut meanwhile would end the process
         file.seek(start)
         for at in range(0, len(edges) - 1, TOGETHER):
             some = edges[at : at + TOGETHER + 1]
@@ -93,7 +93,7 @@ def shape(measured: bytes) -> dict[str, Any]:
 
 
 def _data(head: bytes) -> int:
-    """Where the samples begin; 0 in a file that is not stereo mu-law WAV."""
+    """Offset of the samples in bytes; 0 for a file that is not stereo mu-law WAV."""
     if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         return 0
     at = 12

@@ -32,12 +32,12 @@ SOME = 500
 BACK_OFF = (60.0, 300.0, 1800.0, 3600.0)
 """Seconds until the next attempt, by the number of failures; the last value repeats."""
 CLOCK = timedelta(hours=2)
-"""Longer than any pause: a later due time comes from a wrong clock, so the row is due now."""
+"""Time that is longer than any pause. A later due time comes from a wrong clock, so the row is due now."""
 LIMIT = 30.0
 """Time limit in seconds for one step in one folder, e.g. the deletion of its files."""
 DISKS = Pool("the deletion of files", workers=16, waiting=64)
 _BUSY: dict[tuple[str, str], Future[Any]] = {}
-"""The running steps by folder: a step that hangs is not begun there again."""
+"""The running steps by kind and folder. A step that hangs is not begun again in the same folder."""
 DONE: dict[str, str] = {ArtifactState.TO_DELETE: "deleted", ArtifactState.TO_REDACT: "redacted"}
 HANGS = f"its disk did not answer within {LIMIT:g} s"
 ELSEWHERE = "it is on the disk of another gateway"
@@ -95,8 +95,8 @@ class ArtifactWorker:
         self._ours = or_(row.state == ArtifactState.TO_DELETE, *redacted)
 
     async def work(self, now: datetime, *, again: bool = False, early: Sequence[str] = ()) -> int:
-        """Do all due work, with `again` also recently failed work; returns the number of deleted recordings. The paths
-        `early` are due `SETTLED` before their time. Raises the errors of the database.
+        """Do all due work, with `again` also recently failed work; returns the number of deleted recordings. Files at
+        the paths `early` are due `SETTLED` before their time. Raises the errors of the database.
         """
         async with self._turn:
             return await self._work(now, early, again=again)
@@ -147,7 +147,7 @@ class ArtifactWorker:
         return results
 
     async def _delete_objects(self, rows: Sequence[ArtifactRecord]) -> dict[str, str]:
-        """Delete their objects. Returns the reason for each key that may still be there."""
+        """Delete the objects of `rows`. Returns, for each key of an object that may still exist, the reason."""
         keys = [one.object for one in rows if one.object]
         if not keys:
             return {}
@@ -164,7 +164,8 @@ class ArtifactWorker:
         return [WorkResult(one, what or "", what == "") for one, what in zip(rows, problems, strict=True)]
 
     def _remove(self, rows: Sequence[ArtifactRecord]) -> list[str | None]:
-        """Delete files; returns for each "", None if it was missing, or the reason why its deletion is not certain."""
+        """Delete the files of `rows`. Returns for each file "", None if the file was missing, or the reason why its
+        deletion is not certain."""
         problems: list[str | None] = []
         for one in rows:
             try:
@@ -177,7 +178,7 @@ class ArtifactWorker:
         return problems
 
     def _elsewhere(self, one: ArtifactRecord) -> bool:
-        """Whether it was written on another machine, so that its file may be elsewhere."""
+        """Whether the artifact was written on another machine, so that its file may be there."""
         return bool(self._store.options.url) and one.gateway not in hosts.here(self._store)
 
     def _missing(self, one: ArtifactRecord, problem: str = ABSENT) -> str | None:
@@ -185,7 +186,7 @@ class ArtifactWorker:
         path = Path(one.path)
         if path.exists():
             return problem
-        if self._elsewhere(one):  # that gateway may come back with its disk: it is only unheard of, or a clock is wrong
+        if self._elsewhere(one):  # that gateway may come back with its disk: it was only silent, or a clock is wrong
             return ELSEWHERE
         return None if hosts.folders(self._store).certain(path.parent) else problem
 
@@ -193,13 +194,13 @@ class ArtifactWorker:
         """Cover private words in recordings of one folder, or mask numbers."""
         problem, results = "", list[WorkResult]()
         for one in rows:
-            if problem != TOO_LONG:  # else the disk of all of them hangs
+            if problem != TOO_LONG:  # otherwise the disk of all these files hangs
                 problem = await self._redacted(one)
             results.append(WorkResult(one, problem, deleted=False))
         return results
 
     async def _redacted(self, one: ArtifactRecord) -> str:
-        """Do it for one; returns what went wrong."""
+        """Cover the private words of one recording, or mask one number; returns the problem, or ""."""
         try:
             if one.kind == ArtifactKind.AUDIT and self._elsewhere(one):
                 return ELSEWHERE
@@ -217,10 +218,10 @@ class ArtifactWorker:
 
 
 async def _note(session: AsyncSession, result: WorkResult, now: datetime) -> None:
-    """Move the row on, unless somebody was faster."""
+    """Write the result into the row, unless another process was faster."""
     one, row = result.row, ArtifactRecord
     here = row.path == one.path, row.gateway == one.gateway, row.state == one.state
-    if result.problem == ELSEWHERE:  # it stays as it is
+    if result.problem == ELSEWHERE:  # the row stays as it is
         await session.execute(update(row).where(*here).values(next_try=now + timedelta(seconds=BACK_OFF[-1])))
         return
     if result.problem:

@@ -19,7 +19,7 @@ from sipgw.records.bundles.recorder import LIMIT, Frame
 
 FORMAT, VERSION = "sipgw bundle", 2
 LARGEST = 96 << 20
-"""Bytes of a bundle, unpacked."""
+"""Largest bundle in bytes, unpacked."""
 PARTS = ("bundle.json", "story.json", "frames.jsonl", "sip.jsonl", "rtp.bin", "voice.ulaw")
 PROVIDERS = ("stt", "llm", "tts")
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -34,19 +34,19 @@ class Bundle:
     """A recorded call."""
 
     about: dict[str, Any]
-    """Of the call: ``call``, ``began``, ``direction``, ``trunk``, ``agent``, ``caller``, ``called``, ``sipgw``,
+    """Facts of the call: ``call``, ``began``, ``direction``, ``trunk``, ``agent``, ``caller``, ``called``, ``sipgw``,
     ``parts`` (the number of providers of each part) and ``privacy`` (the redacted kinds)."""
     setting: ConversationSetup
     story: CallResult
     frames: list[Frame]
     sip: list[dict[str, Any]]
     packets: Sequence[Tapped]
-    """Times are seconds since the call began; of sent packets only the headers are kept."""
+    """The packets; their times are seconds since the call began. Of sent packets only the headers are kept."""
     sound: bytes
-    """Of the voices."""
+    """The sound of the voices (TTS), mu-law."""
 
     def write(self) -> bytes:
-        """The file; the same call makes the same bytes."""
+        """The bytes of the file; the same call gives the same bytes."""
         head = {"format": FORMAT, "version": VERSION} | self.about | {"setting": self.setting.as_dict()}
         contents = (
             _json(head),
@@ -59,19 +59,19 @@ class Bundle:
         return _zipped(contents)
 
     def retold(self, story: CallResult) -> "Bundle":
-        """The same with another story."""
+        """A copy with the result `story`."""
         return replace(self, story=story)
 
 
 def reheaded(content: bytes, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
-    """The file of a bundle with another head, the facts of its call; packed fast, because somebody waits for it. Raises
-    `BundleError`."""
+    """The bytes of a bundle with another head (the facts of its call). They are packed fast, because somebody waits for
+    them. Raises `BundleError`."""
     parts = _unpacked(io.BytesIO(content), "the file")
     return _zipped((_json(change(_head(parts))), *(parts[name] for name in PARTS[1:])), level=1)
 
 
 def began_of(content: bytes) -> str:
-    """The start of the call of a bundle, as in its head; empty if nobody can read it."""
+    """The start of the call in the head of a bundle; empty if the bundle cannot be read."""
     try:
         return str(_head(_unpacked(io.BytesIO(content), "the file")).get("began", ""))
     except BundleError:
@@ -97,7 +97,7 @@ def _zipped(contents: Sequence[bytes], level: int = 9) -> bytes:
 
 
 def _unpacked(packed: Path | io.BytesIO, called: object) -> dict[str, bytes]:
-    """The parts by name. Raises `BundleError`, in which the file is `called` so."""
+    """The parts by name. Raises `BundleError`, whose message calls the file `called`."""
     try:
         with zipfile.ZipFile(packed) as file:
             sizes = {one.filename: one.file_size for one in file.infolist()}
@@ -163,7 +163,7 @@ def privacy_of(about: dict[str, Any]) -> PrivacyOptions:
 
 
 def _json(value: Any) -> bytes:
-    """Halves of characters, which UTF-8 lacks, become ``?``."""
+    """The JSON of `value` as bytes; surrogates, which UTF-8 lacks, become ``?``."""
     return json.dumps(value, ensure_ascii=False, indent=1, default=str).encode("utf-8", "replace")
 
 

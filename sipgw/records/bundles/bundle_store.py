@@ -1,4 +1,4 @@
-"""Keeps calls as bundles: in memory while there is room, and in a folder if the configuration wants that."""
+"""Keeps calls as bundles: in memory while there is room, and in a folder if one is configured."""
 
 import asyncio
 import contextlib
@@ -63,12 +63,12 @@ class BundledAgent(Protocol):
 
     @property
     def config(self) -> AgentConfig:
-        """Its configuration: privacy rules."""
+        """The configuration of the agent, with its privacy rules."""
         ...
 
     @property
     def secrets(self) -> frozenset[str]:
-        """The secret texts of its configuration and of the gateway's."""
+        """The secret texts in the configurations of the agent and of the gateway."""
         ...
 
     @property
@@ -78,14 +78,14 @@ class BundledAgent(Protocol):
 
 
 class _Seen:
-    """A call of which there is a recorder."""
+    """A call with a recorder."""
 
     def __init__(self, began: CallBegan) -> None:
         self.began = began
         self.recorder = BundleRecorder()
         self.sound: MediaAddress | None = None
         self.noted: list[Frame] = []
-        """Words that the conversation did not get, as frames ``said``: the packets have their sound."""
+        """Words that the conversation did not get, as frames ``said``; the sound of these words is in the packets."""
 
     def note(self, words: str) -> None:
         """Keep words of the caller or a third that were written down for the agent."""
@@ -175,12 +175,13 @@ class BundleStore:
         return None
 
     def paths(self, call: CallKey) -> list[Path]:
-        """Where its file is written, and where earlier releases did; none if no bundle is written."""
+        """The paths of the bundle's file in this release and in earlier ones; empty if no bundles are written."""
         folder = self._options.bundle_folder
         return [absolute(folder) / f"{name}{BUNDLE}" for name in file_names(call)] if folder else []
 
     async def none_made(self, call: CallKey, engine: MediaEngine | None) -> str:
-        """Why memory has no bundle of an ended call, as far as its first packet tells; empty if it has one."""
+        """The reason why memory has no bundle of an ended call, judged by the first packet; empty if it has a
+        bundle."""
         try:
             seen, kept = self._held(call, engine)
         except NoBundle as reason:
@@ -190,7 +191,7 @@ class BundleStore:
         return _unfit([_kept(first, seen.recorder.zero)] if first else [], seen.recorder)
 
     def _held(self, call: CallKey, engine: MediaEngine | None) -> tuple[_Seen, AsyncGenerator[Tapped, None]]:
-        """The part of a conversation that is over which is in memory, and its packets. Raises `NoBundle`."""
+        """The data in memory of an ended call, and its packets. Raises `NoBundle`."""
         seen = self._ended.get(call)
         if seen is None:
             live = self._live.get(call.call)
@@ -249,8 +250,8 @@ class BundleStore:
 
 
 def _kept(packet: Tapped, zero: float) -> Tapped:
-    """Packets with the time since the call began; of sent packets only the header, because their sound comes from the
-    TTS."""
+    """A packet for a bundle, with its time since the call began at `zero`. Of a sent packet only the header is kept,
+    because its sound comes from the TTS."""
     data = packet.data[:HEADER] if packet.out and not packet.control else packet.data
     return packet._replace(at=round(packet.at - zero, 6), data=data)
 

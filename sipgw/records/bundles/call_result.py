@@ -19,7 +19,7 @@ class TurnResult:
     heard: str
     interrupted: bool
     tools: list[dict[str, Any]]
-    """``name``, ``arguments`` and whether it ``failed``."""
+    """The tool calls of the turn: ``name``, ``arguments`` and whether the call ``failed``."""
     latency_ms: dict[str, int]
 
 
@@ -45,7 +45,7 @@ class CallResult:
 
     @classmethod
     def of(cls, frames: Sequence[Frame]) -> "CallResult":
-        """Take it out of what a recorder saw."""
+        """The result of the call in the frames of a recorder."""
         story = cls()
         lines = [frame for frame in frames if frame["of"] == "line"]
         story._heard_of_line([frame for frame in lines if frame["channel"] == lines[0]["channel"]])
@@ -83,12 +83,12 @@ class CallResult:
                     paused = False
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The result as a dict for JSON."""
         return asdict(self)
 
     @classmethod
     def read(cls, found: dict[str, Any]) -> "CallResult":
-        """From JSON. Raises `ValueError` or `KeyError` if it is none."""
+        """Read the result from JSON. Raises `ValueError` or `KeyError` if `found` is no result."""
         story = _reader().validate_python({one.name: found[one.name] for one in fields(cls)})
         for run in (run for turn in story.turns for run in turn.tools):
             run["name"], run["arguments"], run["failed"]

@@ -33,7 +33,7 @@ _WORDS = {"text": str, "final": bool, "eager": bool, "end": _NUMBER}
 _FORMAT = {"encoding": str, "payload_type": int, "dtmf_payload_type": (int, type(None)), "inband_keys": bool}
 _FAULT = {"provider": str, "problem": str, "advice": str, "temporary": bool, "retry_after": _NUMBER}
 LONGEST = 10**6
-"""Seconds."""
+"""Largest time in a frame, in seconds."""
 
 
 def check(frames: list[Frame]) -> None:

@@ -26,23 +26,23 @@ class ConversationSetup:
     people: dict[str, str]
     can_transfer: bool
     voicemail: str | None = None
-    """In an outgoing call: the message for an answering machine, empty for none; None: no detection."""
+    """In an outgoing call: the message for an answering machine, empty for none. None: machines are not detected."""
     languages: tuple[str, ...] = ("en",)
     """The languages of the agent, the first one first."""
     screening: str = ""
-    """In an outgoing call: what is said to a call screen."""
+    """In an outgoing call: the sentence for a call screen."""
     ivr: IvrOptions | None = None
-    """In an outgoing call: how menus are walked through; None: not at all."""
+    """In an outgoing call: options for telephone menus; None: the agent does not walk through menus."""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The setup as a dict for JSON."""
         return asdict(self) | {"persona": asdict(self.persona) | {"keys": dict(self.persona.keys)}}
 
     @classmethod
     def of(cls, found: dict[str, Any]) -> "ConversationSetup":
-        """Read it. Raises `TypeError`, `KeyError` or `ValueError` if that is none, or one of another version."""
+        """Read the setup. Raises `TypeError`, `KeyError` or `ValueError` if `found` is no setup of this version."""
         turns = dict(found["turns"])
-        languages = turns.pop("languages", None) or found.get("languages") or ("en",)  # where they stood once
+        languages = turns.pop("languages", None) or found.get("languages") or ("en",)  # their place in earlier releases
         return cls(
             Persona(**found["persona"]),
             TurnOptions(**turns),
@@ -79,8 +79,8 @@ def tell_setting(
 
 
 def tell_amd(voicemail: str, screening: str) -> None:
-    """Tell the recorder, if there is one, that answering machines are detected, and what is said to them and to call
-    screens."""
+    """Tell the recorder, if there is one, that answering machines are detected, with the message for machines and the
+    sentence for call screens."""
     recorder = RECORDER.get()
     if recorder is not None:
         recorder.setting |= {"voicemail": voicemail, "screening": screening}

@@ -2,8 +2,8 @@
 
 The recorder of a call is in a context variable, which every task of the call inherits. It observes single providers
 below the failover, so that a replay exercises the failover, too. How long an answer was
-waited for is kept, and for STT how much sound it had been given: an answer belongs to its question, not to a moment of
-the clock.
+waited for is kept, and for STT how much sound it had been given. So a replay ties an answer to its request, not to a
+moment of the clock.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from agent.wrappers import LlmWrapper, SttWrapper, TtsWrapper
 LIMIT = 8 << 20
 """Maximum bytes of one call, sound of the TTS included; a larger call is not kept."""
 TAIL = 4
-"""Number of the latest messages that are kept of a request to the LLM: earlier requests have the others."""
+"""Number of the latest messages that are kept of a request to the LLM; earlier requests have the earlier messages."""
 T = TypeVar("T")
 Part = TypeVar("Part", SpeechToText, TextToSpeech)
 
@@ -56,17 +56,17 @@ class BundleRecorder:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing had to be left out."""
+        """Whether the recording is complete, so that no frame had to be left out."""
         return self.size <= LIMIT
 
     def note(self, of: str, **values: Any) -> None:
-        """Keep that something happened now."""
+        """Keep a frame of the kind `of` with `values`, at the present time."""
         self.size += 100 + sum(len(str(value)) for value in values.values())
         if self.whole:
             self.frames.append({"t": round(self.now, 5), "of": of, **values})
 
     def report(self, report: Report) -> None:
-        """Keep what the conversation reports."""
+        """Keep a report of the conversation."""
         match report:
             case CallerSaid(text, final=True):
                 self.note("said", text=text)
@@ -130,7 +130,7 @@ async def _opened(recorder: BundleRecorder, of: str, session: int, opening: Awai
 async def _seen(
     recorder: BundleRecorder, of: str, session: int, stream: AsyncIterator[T], shown: Callable[[T], dict[str, Any]]
 ) -> AsyncGenerator[T, None]:
-    """Pass `stream` on, and keep each piece, its waiting time, and the end of the stream."""
+    """Yield the pieces of `stream`; record each piece, its waiting time, and the end of the stream."""
     outcome: dict[str, Any] = {"broken_off": True}
     began = _now()
     try:
@@ -153,7 +153,7 @@ async def _seen(
 
 
 class ObservedStt(SttWrapper):
-    """STT that is observed."""
+    """A wrapper that records the events of an STT."""
 
     def __init__(self, stt: SpeechToText, recorder: BundleRecorder) -> None:
         super().__init__(stt)
@@ -181,7 +181,8 @@ class ObservedStt(SttWrapper):
                 yield event
 
     def _shown(self, event: SttEvent) -> dict[str, Any]:
-        """`after` is the length of the sound sent so far, `delay` the time since its last piece."""
+        """The values of an event for its frame. `after` is the length of the sound sent so far, `delay` the time since
+        its last piece."""
         since = {"after": self._samples, "delay": round(_now() - self._heard_at, 5) if self._samples else 0.0}
         if self.longest_silence < inf:
             since["longest_silence"] = self.longest_silence
@@ -197,7 +198,7 @@ def question(messages: Sequence[Message]) -> dict[str, Any]:
 
 
 class ObservedLlm(LlmWrapper):
-    """An LLM that is observed by the recorder of the requesting call."""
+    """A wrapper that records the requests and replies of an LLM for the call that asks."""
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """See `LanguageModel.reply`."""
@@ -220,7 +221,7 @@ def _shown_piece(piece: Piece) -> dict[str, Any]:
 
 
 class ObservedTts(TtsWrapper):
-    """TTS that is observed."""
+    """A wrapper that records the texts and the sound of a TTS."""
 
     def __init__(self, tts: TextToSpeech, recorder: BundleRecorder) -> None:
         super().__init__(tts)
@@ -259,7 +260,8 @@ class ObservedTts(TtsWrapper):
 
 
 def observed(make: Callable[[], Part], wrap: Callable[[Part, BundleRecorder], Part]) -> Callable[[], Part]:
-    """Creates parts that the recorder of the call observes by `wrap`, such as `ObservedStt`, if there is one."""
+    """Returns a function that makes parts. If the call has a recorder, `wrap` (such as `ObservedStt`) lets it observe
+    them."""
 
     def made() -> Part:
         recorder = RECORDER.get()

@@ -29,18 +29,18 @@ MASK = "***"
 FEWEST = 3
 """Digits of a private number that are removed even without the other digits beside them."""
 TOGETHER = 3
-"""The caller may say a private number in as many turns; it is still found."""
+"""Turns over which the caller may spread a private number so that it is still found."""
 TONE = from_linear(
     b"".join(int(6000 * math.sin(math.tau * at / 20)).to_bytes(2, "little", signed=True) for at in range(FRAME))
 )
 _KEPT = frozenset(("of", "do", "name", "session", "provider", "usage"))
-"""Values of frames that are no texts."""
+"""Keys of frames whose values are not changed."""
 _SIGNAL = re.compile(r"(?im)^(signal[ \t]*=[ \t]*)[0-9]")
 
 
 def clean(bundle: Bundle, privacy: PrivacyOptions, secrets: Iterable[str], noted: Sequence[Frame] = ()) -> Bundle:
     """`bundle` without the data that `privacy` excludes from exports, and without secrets. `noted` are frames ``said``
-    that are not in it: its sound has these words."""
+    that are not in the bundle, although its sound has these words."""
     told = [*bundle.frames, *noted]
     numbers = _numbers(told, privacy) if "exports" in privacy.where else frozenset[str]()
     said = _said(told)
@@ -70,7 +70,7 @@ def clean(bundle: Bundle, privacy: PrivacyOptions, secrets: Iterable[str], noted
 
 
 def _said(frames: Iterable[Frame]) -> list[Frame]:
-    """The caller's words, complete, and keys."""
+    """The frames of the caller's final words, and of keys."""
     told = [frame for frame in frames if frame["of"] == "said"]
     turns = (frame for frame in frames if frame["of"] == "turn" and "[pressed" in frame["caller"])
     keys = [{"t": frame["t"], "text": frame["caller"]} for frame in turns]
@@ -177,6 +177,7 @@ def _sound(bundle: Bundle, numbers: frozenset[str]) -> bytes:
 
 
 def covered(ulaw: bytes) -> bytes:
-    """A tone where the sound is loud, silence elsewhere: it keeps length and pauses, and no words."""
+    """Mu-law sound of the same length with a tone where `ulaw` is loud, and silence elsewhere, so that no word is
+    heard."""
     parts = [ulaw[at : at + FRAME] for at in range(0, len(ulaw), FRAME)]
     return b"".join(TONE[: len(part)] if level(part) > LOUD_ENOUGH else b"\xff" * len(part) for part in parts)

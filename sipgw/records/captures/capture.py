@@ -17,7 +17,7 @@ OTHERS = 200
 """Messages outside of calls (REGISTER, OPTIONS) that are kept, and the bytes of each at most."""
 OTHER_BYTES = 4096
 OVERHEAD = 400
-"""Bytes that a message takes besides its own, and that a call takes."""
+"""Bytes of memory that a message takes besides its text, and that a call takes."""
 CALL_ID = 200
 """Characters of a Call-ID that count."""
 _CALL_ID = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]{1,%d})" % CALL_ID)
@@ -33,7 +33,7 @@ class SipMessages(NamedTuple):
 
 @dataclass(eq=False)
 class _Kept:
-    """Messages of one call; of several if they go on at the same time with one Call-ID."""
+    """Messages of one call, or of several calls that go on at the same time with one Call-ID."""
 
     messages: list[Traced] = field(default_factory=list)
     size: int = 0
@@ -41,7 +41,7 @@ class _Kept:
     legs: set[str] = field(default_factory=set)
     calls: set[CallKey] = field(default_factory=set)
     going: set[CallKey] = field(default_factory=set)
-    """The ones of `calls` that have not ended."""
+    """The calls of `calls` that have not ended."""
 
 
 class SipCapture:
@@ -59,7 +59,7 @@ class SipCapture:
         self._ended: dict[_Kept, None] = {}
         self._live: dict[_Kept, None] = {}
         self._legs: dict[str, _Kept] = {}
-        """Where the next message with a Call-ID goes."""
+        """The entry that takes the next message with a Call-ID."""
         self._calls: dict[CallKey, _Kept] = {}
         self._latest: dict[str, CallBegan] = {}
         """The latest call with an identity."""
@@ -78,7 +78,7 @@ class SipCapture:
         self._add(kept, traced)
 
     def watch(self, event: Event) -> None:
-        """Follow which calls go on."""
+        """Follow the beginnings and ends of calls."""
         if isinstance(event, CallBegan):
             leg = event.call_id[:CALL_ID] or event.call
             kept = self._legs.get(leg)
@@ -105,7 +105,7 @@ class SipCapture:
         return self._calls.keys()
 
     def forget(self, calls: Iterable[CallKey]) -> None:
-        """Drop the messages of these calls. What they share with another call stays as long as that one's."""
+        """Drop the messages of these calls. Messages that another call shares stay as long as that call's messages."""
         for call in calls:
             if (kept := self._calls.get(call)) is not None:
                 self._lose(call)
@@ -120,7 +120,8 @@ class SipCapture:
         return _sip_messages(self._calls.get(call))
 
     def latest(self, identity: str) -> CallBegan | None:
-        """How the latest call with that identity began; it may have no row yet. None if nothing of it is kept."""
+        """The beginning of the latest call with this identity, which may have no row yet. None if no messages of it are
+        kept."""
         return self._latest.get(identity)
 
     def refused(self, call_id: str) -> SipMessages | None:
@@ -129,7 +130,7 @@ class SipCapture:
         return _sip_messages(kept) if kept in self._strangers else None
 
     def _begin(self, leg: str, call: str) -> _Kept:
-        """Where messages of a new leg go: to `call`, or else to a call that may begin with them."""
+        """The entry for messages of a new `leg`: that of `call`, or a new entry for a call that may begin with them."""
         began = self._latest.get(call) if call else None
         kept = self._calls[began.key] if began else _Kept()
         if began is None:

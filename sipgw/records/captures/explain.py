@@ -19,7 +19,7 @@ class CallFinding(NamedTuple):
     what: str
     evidence: tuple[str, ...]
     fix: str
-    """Advice on a change; empty if nothing is wrong."""
+    """Advice on what to change; empty if nothing is wrong."""
     bad: bool = True
     """Whether it is a problem."""
 
@@ -44,11 +44,11 @@ STATUSES = {entry["number"]: (entry["what"], entry.get("fix", "")) for entry in 
 REFUSED = {entry["kind"]: (entry["what"], entry["fix"]) for entry in _TABLE["refused"]}
 """Refused packets by their kind, see `_kind`: meaning and remedy."""
 MANY = 50
-"""Refused packets of one kind from which on they are a problem: a second of sound. A few come whenever media move."""
+"""Refused packets of one kind that are a problem: a second of sound. A few are refused whenever media move."""
 BESIDE_SOUND = ("rtcp_", "ice_")
 """The beginnings of kinds of packets that are no sound."""
 MANY_BESIDE_SOUND = 5
-"""As `MANY`, of these from one source: they come every few seconds."""
+"""Like `MANY`, for packets that are no sound, from one source: they come every few seconds."""
 BLOCKED = (
     "Open the UDP ports of [media] port_range in every firewall on the way, and set [sip] public_address if this "
     "machine is behind NAT."
@@ -58,7 +58,7 @@ STOPPED = (
     "a PBX that moved the sound without telling."
 )
 NO_SOUND = "no sound arrived"
-"""The text in the cause of a call that was given up for that reason."""
+"""The text in the cause of a call that was given up because no sound arrived."""
 SLOW = 1.5
 """Seconds of a typical answer time above which people talk over the agent."""
 PARTS = {
@@ -88,8 +88,8 @@ def explain(
     messages: Iterable[Mapping[str, Any]] = (),
     media: Mapping[str, Any] = MappingProxyType({}),
 ) -> CallFinding:
-    """Why the call ended; `ending` has ``kind`` and ``cause``, None for an INVITE that never became a call. `media` is
-    what the record has of its sound.
+    """Why the call ended; `ending` has ``kind`` and ``cause``, None for an INVITE that never became a call. `media` has
+    the counts and quality of its sound in the record.
     """
     messages = list(messages)
     status = _final_status(messages)
@@ -173,7 +173,7 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
     quality, turns = timeline.get("quality", ()), timeline.get("turns", ())
     if timeline.get("answered") is None:
         return
-    given_up = NO_SOUND in str((timeline.get("ending") or {}).get("cause"))  # explained by that already
+    given_up = NO_SOUND in str((timeline.get("ending") or {}).get("cause"))  # the ending explains the silence already
     media = timeline.get("media") or {}
     refused = refused_sound(media)
     packets = sum(one["packets"] for one in refused)
@@ -209,7 +209,7 @@ def _silent(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
 
 
 def _further(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
-    """The sound of people who were called into the call."""
+    """Findings about the sound of people who were called into the call."""
     for _, media in [*sounds("", timeline.get("media") or {})][1:]:
         refused = refused_sound(media)
         if is_deaf(media):
@@ -225,8 +225,8 @@ def _further(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
 
 
 def refused_sources(media: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The sources whose packets were refused in a call, see `media.rtp.refused.RefusedSources.stats`; without what was
-    meant to be refused."""
+    """The sources whose packets were refused in a call, see `media.rtp.refused.RefusedSources.stats`; without packets
+    that are refused on purpose."""
     found = media.get("refused_sources")
     return [one for one in found if _kind(one) in REFUSED] if isinstance(found, list | tuple) else []
 
@@ -252,7 +252,8 @@ def _refused(timeline: Mapping[str, Any]) -> Iterable[CallFinding]:
 
 
 def _kind(one: Mapping[str, Any]) -> str:
-    """The reason of the refusal; of an address that signalling has not named, what is known of it."""
+    """The kind of refused packets: the reason. For an address that is not the other side's, the relation of the address
+    to the addresses that signalling has named."""
     if one["reason"] != "foreign":
         return str(one["reason"])
     if "left" in one and one["last"] >= one["left"]:
@@ -263,7 +264,7 @@ def _kind(one: Mapping[str, Any]) -> str:
 
 
 def _refused_from(one: Mapping[str, Any], began: float) -> str:
-    """Where and when packets came, in seconds of the call."""
+    """The source of refused packets, their number, and their times in seconds of the call."""
     told = f"{one['packets']} from {_address(one['host'], one['port'])}, {one['first'] - began:.1f} s"
     told += f" to {one['last'] - began:.1f} s" if one["last"] > one["first"] else ""
     told += f"; announced at {one['announced'] - began:.1f} s" if "announced" in one else ""

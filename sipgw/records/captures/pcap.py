@@ -36,7 +36,7 @@ class Pcap:
     def sip(self, at: float, transport: str, source: Address, target: Address, data: bytes) -> bytes:
         """A SIP message."""
         if transport == "udp":
-            return self.udp(at, source, target, data[:DATAGRAM])  # masked secrets may have made it longer
+            return self.udp(at, source, target, data[:DATAGRAM])  # masked secrets may have made the message longer
         if transport == "tls":
             source, target = (source[0], _readable(source[1])), (target[0], _readable(target[1]))
         return b"".join(self._segments(at, source, target, data))
@@ -59,7 +59,7 @@ class Pcap:
 
 
 def _readable(port: int) -> int:
-    """The port of TLS is taken for encrypted."""
+    """The port to write: 5060 instead of a port of TLS, whose content Wireshark takes for encrypted."""
     return SIP_PORT if port in (5061, 443) else port
 
 
@@ -82,7 +82,7 @@ def _packet(at: float, protocol: int, source: str, target: str, body: bytes, sum
 
 
 def _checksum(data: bytes) -> int:
-    """RFC 1071."""
+    """The Internet checksum (RFC 1071)."""
     if len(data) % 2:
         data += b"\0"
     total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -92,7 +92,7 @@ def _checksum(data: bytes) -> int:
 
 
 def _addresses(source: str, target: str) -> tuple[bytes, bytes]:
-    """Both in four bytes, or both in sixteen."""
+    """Both addresses in four bytes (IPv4), or both in sixteen (IPv6)."""
     ours, theirs = _ip(source), _ip(target)
     if ours.version != theirs.version:
         return _in_six(ours), _in_six(theirs)

@@ -24,9 +24,9 @@ from sipgw.sip.trace import redacted
 from sipgw.telemetry.log import redact
 
 CALLS = 50
-"""Calls at most, the latest."""
+"""Number of calls at most: the latest ones."""
 LOG_BYTES = 2 << 20
-"""Of the log at most, the end of it."""
+"""Bytes of the log at most: its end."""
 _USER = re.compile(r"(?i)\b(sips?:)([^@;>\s\"'<]+)(?=@)")
 _TEL = re.compile(r"(?i)\b((?:sips?|tel):)(\+?[0-9][0-9.()*#-]*[0-9])(?=[@;>\s,\"']|$)")
 _NUMBER = re.compile(
@@ -37,7 +37,7 @@ _NUMBER = re.compile(
     r"|(?<!\w)\([0-9]{2,5}\)[ ./-]?[0-9]{2,8}(?:[ ./-][0-9]{2,8})*(?!\w|[:.-][0-9])"
     r"|(?<![\w./])(?:[0-9]{3}/[0-9]{3}/[0-9]{4}|0[0-9]{1,5}/[0-9]{4,9})(?![\w./])"
 )
-"""Telephone numbers in all spellings: with a plus, without one in one piece, in groups. A date looks alike."""
+"""Telephone numbers in all spellings: with a plus, in one piece without a plus, in groups. Dates look similar."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
 SHORTEST = 3
 """Minimum letters of a name: "e" is in every word."""
@@ -56,12 +56,12 @@ _DICT_FIELD = re.compile(
     rf"(?im)((\"|')(?:{'|'.join(_WHO)})\2 *: *)"
     r"(?:\"(?:[^\"\\\r\n]|\\.)*(?:\"|$)|'(?:[^'\\\r\n]|\\.)*(?:'|$)|\[[^\]\r\n]*(?:\]|$)|\{[^{}\r\n]*(?:\}|$))"
 )
-"""The same in truncated or nested JSON lines, and in Python's repr of dictionaries."""
+"""Like `_FIELD`, in truncated or nested JSON lines, and in Python's repr of dictionaries."""
 _TOLD = re.compile(
     r"(?i)\b((?:caller|called|callee|name)\"?: *\"?)"
     r"(?-i:[^\W\d_a-z][\w'’.-]*(?: [^\W\d_a-z][\w'’.-]*)*)"
 )
-"""The same in a sentence or in JSON."""
+"""Like `_FIELD`, for names in a sentence or in JSON."""
 _NAMED = "from|to|f|t|contact|m|referred-by|b|p-asserted-identity|p-preferred-identity|remote-party-id|diversion"
 _NAME = re.compile(rf'(?im)^((?:{_NAMED})[ \t]*:[ \t]*)(?:"(?:[^"\\\r\n]|\\.)*"|[^<\r\n"]*)(?=[ \t]*<)')
 _SPOKEN = ("caller", "said", "heard", "tools")
@@ -82,8 +82,8 @@ def bundle(
     calls = list(calls)[:CALLS]
     secrets = sorted(set[str]().union(*map(secrets_of, configs.values())), key=len, reverse=True)
     names = {str(call.get("name") or "").strip() for call in calls}
-    # What holds a number is masked before numbers are, or its rest would stay. Other names are masked afterwards: a
-    # caller may be called "sip" or "From", by which addresses and names are found.
+    # Names that contain a number are masked before numbers, or a part of the name would stay. Other names are masked
+    # afterwards: a caller may be called "sip" or "From", words by which addresses and names are found.
     numbered, nameless = _nameless(name for name in names if _private(name) != name), _nameless(names)
 
     def private(text: str) -> str:
@@ -113,7 +113,7 @@ def bundle(
 
 
 def versions() -> dict[str, Any]:
-    """Of everything that takes part."""
+    """The versions of sipgw, Python, the system and the packages in use."""
     return {
         "sipgw": __version__,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -185,7 +185,7 @@ def _number(found: re.Match[str]) -> str:
 
 
 def _end(log: str) -> str:
-    """The last whole lines of it."""
+    """The last whole lines of `log`, up to `LOG_BYTES`."""
     kept = log[-LOG_BYTES:]
     return kept if len(kept) == len(log) else kept.partition("\n")[2] or kept
 
@@ -205,7 +205,7 @@ def _log_line(line: str, impersonal: Callable[[str], str]) -> str:
 
 
 def _nobody(value: Any, plain: Callable[[str], str], *, who: bool = False) -> Any:
-    """The content of a line of JSON; `who` if it identifies a participant of a call."""
+    """The content of a JSON line without participants of calls; `who`: whether `value` identifies a participant."""
     if isinstance(value, dict):
         return {_private(name): _nobody(inner, plain, who=who or name.lower() in _WHO) for name, inner in value.items()}
     if isinstance(value, list):

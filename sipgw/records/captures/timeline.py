@@ -62,7 +62,7 @@ EVENTS = 1000
 MEASURED = 1440
 """Entries of each kind at most. Beyond that turns and events are counted, and every second measurement is left out."""
 TEXT = 4000
-"""Characters of one thing that was said."""
+"""Characters of one utterance that are kept."""
 VALUE = 2000
 """Maximum characters of a tool's arguments or result."""
 MESSAGES = 400
@@ -76,15 +76,15 @@ class TurnInProgress:
     """A turn in progress."""
 
     shown: dict[str, Any]
-    """As a turn that has ended."""
+    """The turn in the form of an ended turn."""
     words: dict[str, GrowingText] = field(
         default_factory=lambda: {
             side: GrowingText(2 * TEXT) for side in ("caller", "said")
-        }  # redacted it may be shorter
+        }  # the redacted text may be shorter
     )
 
     def add(self, part: str, text: str, redact: Redact) -> None:
-        """Take what was said by one side."""
+        """Add words of one side (`part`), without private words."""
         self.words[part].add(text, redact)
         self.shown[part] = self.words[part].shown.strip()[:TEXT]
 
@@ -101,7 +101,7 @@ class Timeline:
     ended: CallEnded | None = None
     length: float | None = None
     version: int = 0
-    """Changes whenever there is something new."""
+    """Number that grows whenever the timeline changes."""
     left_out: int = 0
     redact: Redact = str
     """Removes private words."""
@@ -173,7 +173,7 @@ class Timeline:
                 return "private", "Something private was said: captured packets are given out without sound."
 
     def as_dict(self, sip: SipMessages | None) -> dict[str, Any]:
-        """For JSON."""
+        """The timeline as a dict for JSON."""
         began, ended = self.began, self.ended
         return {
             "call": began.call,
@@ -294,5 +294,5 @@ def _media(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bounded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` without anything that is huge."""
+    """`values` with long texts and values cut."""
     return {name: value if len(str(value)) <= VALUE else f"{str(value)[:VALUE]}…" for name, value in values.items()}

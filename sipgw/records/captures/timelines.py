@@ -1,4 +1,4 @@
-"""The timelines of all calls: in memory while they go on, then in a folder, one small file each."""
+"""The timelines of all calls: in memory while a call goes on, then one small file for each call in a folder."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ class Timelines:
         self._folder: Path | None = None
         self._artifacts = Artifacts()
         self._live: dict[str, Timeline] = {}
-        """By identity, until the file is written."""
+        """Timelines by the identity of their call, until the file is written."""
         self._group = asyncio.TaskGroup()
         self._closing = asyncio.Event()
         self._open = False
@@ -118,7 +118,7 @@ class Timelines:
                 del self._live[call.call]
 
     def _paths(self, call: CallKey) -> list[Path]:
-        """Where its file is written, and where earlier releases did."""
+        """The paths of the timeline's file in this release and in earlier ones."""
         return [self._folder / f"{name}{ENDING}" for name in file_names(call)] if self._folder and self._kept else []
 
     def _read(self, call: CallKey) -> dict[str, Any] | None:

@@ -65,7 +65,7 @@ TOLD = {
 
 @dataclass
 class CallInProgress:
-    """A call that goes on."""
+    """The state of a running call that its entries need."""
 
     identity: dict[str, Any]
     redact: Redact
@@ -84,31 +84,31 @@ class CdrEncoder:
     """Turns the events of calls into entries."""
 
     def __init__(self, redactor: Callable[[str], Redact], reports: Callable[[str], bool] = lambda _: False) -> None:
-        """`redactor` tells for an agent's name what takes private things out of its texts, `reports` whether its calls
-        get a report."""
+        """`redactor` returns, for an agent's name, the function that removes private data from texts. `reports` tells,
+        for an agent's name, whether its calls get a report."""
         self.reports = reports
         self._redactor = redactor
         self._going: dict[str, CallInProgress] = {}
         self.missed = BoundedTable[str, Event]("records", MISSED)
-        """Events of calls for which there was no room, and without which later ones cannot be understood."""
+        """By call, an event that was dropped for lack of room, and without which later events cannot be understood."""
 
     def miss(self, event: Event) -> None:
-        """There is no room for `event`."""
+        """Note that there was no room for `event`, if later events depend on it."""
         if isinstance(event, CallEnded) or (isinstance(event, CallReported) and isinstance(event.report, HandedOver)):
             self.missed[event.call] = event
 
     def entry(self, event: Event, missed: Iterable[Event] = ()) -> Entry | None:
-        """The entry for `event`; None if nothing is kept. It comes after the `missed` events."""
+        """The entry for `event`; None if nothing of it is kept. `missed` are the events that were missed before."""
         for one in missed:
             if isinstance(one, CallEnded):
                 self._going.pop(one.call, None)
             elif one.call in self._going:
-                self._going[one.call].redact = _nothing  # another agent talks, whose policy is not known
+                self._going[one.call].redact = _nothing  # another agent speaks now, and its policy is not known
         at = event.at.isoformat()
         if isinstance(event, CallBegan):
             going = self._going[event.call] = CallInProgress(event.identity, self._redactor(event.agent))
             return self._began(event, at, going) | {"told": "initiated"}
-        going = self._going.get(event.call) or CallInProgress({}, _nothing)  # its policy is not known
+        going = self._going.get(event.call) or CallInProgress({}, _nothing)  # the policy of its agent is not known
         if isinstance(event, CallReported):
             kept = self._reported(event.report, at, going)
         elif isinstance(event, CallEnded):
@@ -119,7 +119,7 @@ class CdrEncoder:
                 kept["report"] = report_entry(at)
         elif isinstance(event, CallCharged):
             kept = {"set": _costs(event.cost)}
-        elif isinstance(event, MessageTaken):  # the record has it as a run of the tool
+        elif isinstance(event, MessageTaken):  # the record has the message as a tool call
             kept = {"message": {"at": at} | kept_json(_fields(event), going.redact), "told": "message"}
         else:
             kept = self._event(event, at, going)
@@ -144,7 +144,7 @@ class CdrEncoder:
             kept["set"] = kept.get("set", {}) | caller | {"identity": kept_json(going.identity)}
         if told := TOLD.get(type(event).__name__):
             kept["told"] = told
-        if not own and (trunk := getattr(event, "trunk", "")):  # that of an alarm may be the trunk of another leg
+        if not own and (trunk := getattr(event, "trunk", "")):  # the trunk of an alarm may belong to another leg
             kept["set"] = kept.get("set", {}) | {"trunk": text(trunk, 64)}
         return kept
 
@@ -193,7 +193,8 @@ class CdrEncoder:
 
 
 def is_kept(event: Event) -> bool:
-    """Whether the CDR has something of `event`. The timeline keeps measurements, and pages follow unfinished words."""
+    """Whether the CDR keeps something of `event`. Only the timeline keeps measurements; only pages show unfinished
+    words."""
     if isinstance(event, CallReported):
         report = event.report
         return not (isinstance(report, ToolStarted) or (isinstance(report, CallerSaid) and not report.final))
@@ -201,12 +202,12 @@ def is_kept(event: Event) -> bool:
 
 
 def _nothing(_: str) -> str:
-    """For words of which nobody knows which of them are private."""
+    """Remove all words, because it is not known which of them are private."""
     return ""
 
 
 def _turn(at: str, going: CallInProgress) -> Entry:
-    """The turn as far as it has come."""
+    """The columns of the present turn so far."""
     return {
         "turn": {"number": going.turn, "at": at, "caller": text(going.caller.shown), "said": text(going.said.shown)}
     }
@@ -220,12 +221,13 @@ def _about(event: Event, going: CallInProgress) -> dict[str, Any]:
 
 
 def report_entry(at: str) -> dict[str, Any]:
-    """A report that is to be filled in from now on."""
+    """The columns of a new report that waits to be filled in, due at `at`."""
     return {"state": ReportState.WAITING.value, "next_try": at}
 
 
 def ended_entry(call: str, about: dict[str, Any], ended: dict[str, Any], recording: dict[str, str] | None) -> Entry:
-    """The ending of a call that could not write it itself: the columns `ended`; `about` is from its row."""
+    """The entry for the end of an interrupted call, with the columns `ended`; `about` is read from the row of the
+    call."""
     if recording:
         ended = ended | {"recording": recording["file"], "media": {"recording": recording}}
     return {"call": call, "set": ended, "told": "failed", "about": about}
@@ -236,7 +238,7 @@ def _ended(event: CallEnded, at: str, going: CallInProgress) -> Entry:
     changed = {
         "ended": at,
         "ending": text(event.ending.kind, 64),
-        "cause": text(going.redact(event.ending.cause), CAUSE),  # of a model, too: why it hung up
+        "cause": text(going.redact(event.ending.cause), CAUSE),  # also a model's words: why it hung up
         "media": media if isinstance(media, dict) else {},
     }
     if isinstance(recording := event.media.get("recording"), dict):

@@ -18,13 +18,13 @@ FIELDS = (
 )  # fmt: skip
 AT_ONCE = 200
 _FORMULA = re.compile(r"[=@\t\r\n\uff1d\uff20\uff0b\uff0d]|[+-](?!\d[\d ]*$)")
-"""How a formula begins; some spreadsheets read the full-width signs of East Asian text as the others."""
+"""The beginnings of a formula; some spreadsheets read full-width signs of East Asian text like the usual signs."""
 
 
 async def as_json(
     store: Store, wanted: CallFilter, redactor: Callable[[str], Redact], _fields: Sequence[str] = ()
 ) -> AsyncIterator[str]:
-    """A JSON array with everything that is known of each call, newest first."""
+    """A JSON array with all data of each call, newest first."""
     separator = "["
     async for call in _calls(store, wanted, redactor):
         yield separator + "\n" + json.dumps(call, ensure_ascii=False, default=_text)

@@ -19,8 +19,8 @@ log = structlog.get_logger()
 SPOOL = Pool("the spool", workers=1, waiting=10_000)
 """One thread redacts the events of all calls, and reads and writes the files of the spool: all in order."""
 TOGETHER = 0.02
-"""Seconds in which events come together for the thread: each handing over costs as much as an event. A kill loses those
-of this time, but not that a call has begun or ended."""
+"""Seconds in which events are gathered for the thread, because each hand-over costs as much as an event. A kill loses
+the events of this time, but no beginning or end of a call."""
 WAITING = 10_000
 """Events that may wait for the thread."""
 PATIENCE = 0.2
@@ -38,13 +38,13 @@ class SpoolFeed:
         self._gathered = deque[Callable[[], Entry | None]]()
         """The events that the thread has not taken yet, in order."""
         self._timer: asyncio.TimerHandle | None = None
-        """Set while they gather."""
+        """The timer of the next hand-over; None if no events are gathered."""
         self._asked: Future[str] | None = None
-        """The thread is to take them until this is done."""
+        """The last hand-over; until it is done, the thread may still take gathered events."""
         self._handed = 0
-        """Entries and events for the thread."""
+        """Number of entries and events for the thread so far."""
         self._taken = 0
-        """Entries and events that it has taken."""
+        """Number of entries and events that the thread has taken."""
 
     @property
     def behind(self) -> bool:
@@ -52,8 +52,9 @@ class SpoolFeed:
         return self._taken < self._handed
 
     def gather(self, entry: Callable[[], Entry | None], *, at_once: bool) -> bool:
-        """Have the thread append what `entry` returns, if that is anything, and all before it, `at_once` or with what
-        comes in `TOGETHER`. Returns False, and counts it, if there is no room."""
+        """Have the thread append the result of `entry`, unless it is None, after all earlier ones: `at_once`, or
+        together with the events of the next `TOGETHER` seconds. Returns False, and counts the loss, if there is no
+        room."""
         if len(self._gathered) >= WAITING:
             _count_lost("the disk of the spool does not answer")
             return False
@@ -67,13 +68,14 @@ class SpoolFeed:
         return True
 
     async def appended(self) -> None:
-        """Wait until the thread has appended what was gathered until now, at most `PATIENCE`: then calls go on."""
+        """Wait until the thread has appended all events gathered so far, for `PATIENCE` seconds at most."""
         with contextlib.suppress(PoolFullError, TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await SPOOL.run(self._take)
 
     def keep(self, entry: Entry) -> Future[str]:
-        """Append an entry at once. The future has the reason why it is not on the disk, or ""; it never raises."""
+        """Append an entry at once. The result of the future is the reason why the entry is not on the disk, or ""; it
+        never raises."""
         try:
             kept = SPOOL.submit(self._take, lambda: entry)
         except PoolFullError as full:
@@ -83,7 +85,7 @@ class SpoolFeed:
         return kept
 
     def stop(self) -> None:
-        """Hand nothing over any more."""
+        """Cancel the next timed hand-over."""
         if self._timer:
             self._timer.cancel()
 
@@ -92,7 +94,7 @@ class SpoolFeed:
         self._changed()
 
     def _hand_over(self) -> None:
-        """Have the thread take what has gathered: once for all of it, since each time wakes the thread."""
+        """Have the thread take all gathered events with one call, because each call wakes the thread."""
         self._timer = None
         with contextlib.suppress(PoolFullError):
             if self._asked is None or self._asked.done():
@@ -101,7 +103,8 @@ class SpoolFeed:
         self._timer = asyncio.get_running_loop().call_later(TOGETHER, self._hand_over)
 
     def _take(self, last: Callable[[], Entry | None] | None = None) -> str:
-        """In the thread: append what has gathered, then `last`; returns why this is not on the disk, or ""."""
+        """In the thread: append all gathered events, then `last`; returns the reason why `last` is not on the disk, or
+        ""."""
         while self._gathered:
             self._take_one(self._gathered.popleft())
         return "" if last is None else self._take_one(last)

@@ -35,11 +35,11 @@ GATHER = 0.05
 REST = 0.25
 """Seconds from one transaction to the next, unless a batch of `spool.BATCH` bytes waits: each costs 5 ms."""
 FSYNC = Pool("fsync of the spool", workers=1, waiting=64)
-"""Its thread waits for the disk, so that the row of a recording need not wait."""
+"""The thread that waits for fsync, so that the row of a recording need not wait."""
 SYNC = 1.0
 """Seconds between two fsyncs of the spool."""
 RETRY = (0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds until a database that failed is tried again; the last goes on."""
+"""Seconds until a database that failed is tried again, by the number of failures; the last value repeats."""
 GOODBYE = 5.0
 """Seconds for the remaining entries when the gateway stops; the rest is written at the next start."""
 MOMENT = (SQLAlchemyError, StoreError, OSError, NotBegun)
@@ -59,10 +59,10 @@ class CdrWriter:
         deliveries: Deliveries | None = None,
         reports: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """`redactor` tells for an agent's name what takes private things out of its texts, `reports` whether its calls
-        get a report."""
+        """`redactor` returns, for an agent's name, the function that removes private data from texts. `reports` tells,
+        for an agent's name, whether its calls get a report."""
         self.rejected = 0
-        """Entries that the database does not take."""
+        """Number of entries that the database has refused."""
         self._store = store
         self._watchers = watchers
         self._deliveries = deliveries
@@ -72,7 +72,7 @@ class CdrWriter:
         self._writer: Writer
         self._wake = asyncio.Event()
         self._kept = asyncio.Event()
-        """Whether the spool may hold something that is neither on the disk for sure nor read."""
+        """Set while the spool may hold entries that were neither read nor surely written to the disk."""
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -101,7 +101,7 @@ class CdrWriter:
 
     @property
     def behind(self) -> bool:
-        """Whether something is not in the database yet."""
+        """Whether some entries are not in the database yet."""
         return self._feed.behind or self._spool.behind
 
     async def written(self) -> None:
@@ -191,7 +191,7 @@ class CdrWriter:
             failures = failures + 1 if cause else 0
 
     async def _try(self, *, doubted: bool) -> str:
-        """Write the next entries; returns the error, or "". If the file is `doubted`, it is looked into first."""
+        """Write the next entries; returns the error, or "". A `doubted` database file is checked first."""
         try:
             if doubted or self._store.replaced:
                 await SPOOL.run(self._spool.flush)
@@ -213,7 +213,7 @@ class CdrWriter:
         try:
             async with self._store.write() as session:
                 there = spool.place if sure else await writer.place(session)
-                if there > spool.place:  # it was committed, though we were not told
+                if there > spool.place:  # the batch was committed, but the answer was lost
                     place = there
                 else:
                     await self._apply(session, writer, entries, place)
@@ -230,13 +230,13 @@ class CdrWriter:
         return True
 
     async def _one_by_one(self, writer: Writer, entries: list[Entry], place: SpoolPosition) -> None:
-        """The database refuses one of these entries: write the others without it."""
+        """Write `entries` one by one, because the database refuses one of them."""
         async with self._store.write() as session:
             for entry in entries:
                 try:
                     async with session.begin_nested():
                         await self._apply(session, writer, [entry], None)
-                except Exception as error:  # the boundary of one entry: our error in it must not delay the others
+                except Exception as error:  # the boundary of one entry: an error of ours must not delay the others
                     if not _refused(error):
                         raise
                     self.rejected += 1
@@ -258,7 +258,7 @@ class CdrWriter:
             try:
                 await FSYNC.run(self._spool.sync)
                 tidied = await SPOOL.run(self._spool.tidy)
-                again = self.behind or not tidied  # the rest may be in the database only since `tidy` looked
+                again = self.behind or not tidied  # the rest may have come into the database after `tidy` checked
             except (OSError, NotBegun) as error:
                 again = True
                 log.warning("the spool is not safe from a power cut", cause=_cause(error))
@@ -280,14 +280,14 @@ class CdrWriter:
 
 
 async def _close(spool: Spool) -> None:
-    """Close it, if its disk answers in time: the end of the process closes it, too."""
+    """Close the spool if its disk answers in time. Otherwise the end of the process closes it."""
     with contextlib.suppress(TimeoutError, NotBegun):
         async with asyncio.timeout(GOODBYE):
             await SPOOL.run(spool.close)
 
 
 def _refused(error: Exception) -> bool:
-    """Whether the values are the reason, not a temporary state."""
+    """Whether the database refuses the values themselves, so that another try is useless."""
     return refused(error) if isinstance(error, SQLAlchemyError) else not isinstance(error, MOMENT)
 
 

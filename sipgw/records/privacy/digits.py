@@ -1,4 +1,4 @@
-"""Digits in what was said: written, spoken ("four one one", "double five", "dreiundzwanzig") and mixed. Sans-IO.
+"""Digits in spoken words: written, spoken ("four one one", "double five", "dreiundzwanzig") and mixed. Sans-IO.
 
 English, German, Spanish and French number words are read at the same time: the search is for runs of digits, and a
 number word of another language is rare within a run.
@@ -78,14 +78,14 @@ class DigitRun:
 
     digits: str
     spans: tuple[tuple[int, int], ...]
-    """Where in the text each of them stands."""
+    """The position of each digit in the text: its first and last index."""
     edges: frozenset[int]
     """Positions where a number may begin or end: between units that were said or written as one."""
     spoken: bool
-    """Whether any of them is a word."""
+    """Whether any of the digits was said as a word."""
 
     def windows(self, longest: int, shortest: int) -> Iterator[tuple[int, int]]:
-        """Places (from, to) of all numbers of that many digits, long ones first."""
+        """Places (from, to) of all numbers of `shortest` to `longest` digits, long numbers first."""
         for length in range(min(longest, len(self.digits)), shortest - 1, -1):
             for at in range(len(self.digits) - length + 1):
                 if at in self.edges and at + length in self.edges:

@@ -1,26 +1,26 @@
-"""Text that grows by pieces, e.g. the words of a turn, without what is private in it. Sans-IO."""
+"""Text that grows by pieces, e.g. the words of a turn, without its private data. Sans-IO."""
 
 from sipgw.records.privacy.redaction import Redact, Redactor
 
 REACH = 300
-"""Characters over which one private thing may be spread: 34 spoken letters and digits of an IBAN, and words between."""
+"""Characters over which a private number may be spread: 34 spoken letters and digits of an IBAN, and words between."""
 
 
 class GrowingText:
-    """The redacted text so far. A number may be spread over several pieces, so each new piece is looked at together
-    with the end of the text; the text before is settled, and is never looked at again. The work therefore grows with
-    the text, and not with its square.
+    """The redacted text so far. A number may be spread over several pieces, so each new piece is checked together with
+    the end of the text. The text before is settled and not checked again, so the work grows with the text, not with
+    its square.
     """
 
     def __init__(self, most: int) -> None:
-        """It takes no more pieces when it has `most` characters; nor does it take more of one piece."""
+        """`most` is the largest length in characters, of the text and of one piece; further pieces are dropped."""
         self.shown = ""
         """The redacted text."""
         self._most = most
         self._settled = ""
-        """The redacted beginning."""
+        """The settled, redacted beginning of the text."""
         self._end = ""
-        """The end, which is not redacted yet."""
+        """The end of the text, not redacted yet."""
 
     def add(self, piece: str, redact: Redact) -> None:
         """Append a piece of text, after a space."""
@@ -33,7 +33,7 @@ class GrowingText:
         self.shown = self._settled + redact(self._end)
 
     def _settle(self, redact: Redact) -> None:
-        """Settle the text up to the last `REACH` characters, or up to a private thing that reaches into these."""
+        """Settle the text up to the last `REACH` characters, or up to private data that reaches into these."""
         cut = self._end.rfind(" ", 0, len(self._end) - REACH)
         for found in redact.find(self._end) if isinstance(redact, Redactor) else ():
             if found.start < cut < found.end:

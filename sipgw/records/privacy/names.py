@@ -8,18 +8,18 @@ from typing import Any
 from sipgw.config.records import Kind, english_models
 
 _ONE_TEXT = Lock()
-"""The model takes one text at a time; the thread of the records and the event loop both have some."""
+"""Held while the model reads a text: it takes one at a time, and both the records' thread and the event loop use it."""
 
 
 def places(text: str) -> list[tuple[int, int]]:
-    """Where in `text` names stand."""
+    """The positions of names in `text`: first index and end."""
     with _ONE_TEXT:
         found = _analyzer().analyze(text=text, entities=["PERSON"], language="en")
     return [(one.start, one.end) for one in found]
 
 
 def load(kinds: Iterable[Kind]) -> None:
-    """Load the model if names are among `kinds`. That takes seconds; without it the first text waits for it."""
+    """Load the model if names are among `kinds`. Loading takes seconds; otherwise the first text would wait for it."""
     if "names" in kinds:
         with _ONE_TEXT:
             _analyzer()

@@ -20,7 +20,7 @@ from sipgw.records.privacy.digits import DigitRun, enough, runs
 Redact = Callable[[str], str]
 
 SMALL = 10**6
-"""Below this a number is nothing private."""
+"""The least number that may be private; smaller ones are not checked."""
 LONGEST = 20_000
 """Characters that are checked; the rest of a text is cut off."""
 # Lengths by the first digits (ISO/IEC 7812): Visa, Mastercard, Amex, Diners, JCB, Discover, RuPay, UnionPay.
@@ -43,12 +43,12 @@ NEAR = 16
 
 
 class Found(NamedTuple):
-    """Something private in a text."""
+    """Private data found in a text."""
 
     start: int
     end: int
     shown: str
-    """The placeholder."""
+    """The placeholder that replaces the data."""
 
 
 def redactor_for(policy: PrivacyOptions, sink: Sink) -> Redact:
@@ -58,7 +58,7 @@ def redactor_for(policy: PrivacyOptions, sink: Sink) -> Redact:
 
 @dataclass(frozen=True)
 class Redactor:
-    """Takes private data of these kinds out of texts."""
+    """Removes private data of the given kinds from texts."""
 
     kinds: tuple[Kind, ...]
     country: str = ""
@@ -73,14 +73,14 @@ class Redactor:
 
 
 def redactor(kinds: tuple[Kind, ...], country: str = "") -> Redact:
-    """The function that takes `kinds` out of a text."""
+    """The function that removes private data of `kinds` from a text."""
     if kinds:
         return Redactor(kinds, country)
     return str
 
 
 def redacted(text: str, kinds: tuple[Kind, ...], country: str = "") -> str:
-    """`text` without what is private in it."""
+    """`text` without private data of `kinds`."""
     text = text[:LONGEST]
     parts, behind = [], 0
     for found in find(text, kinds, country):
@@ -108,7 +108,7 @@ def in_number(value: int, redact: Redact) -> int | str:
     return value if shown == str(value) else shown
 
 
-@lru_cache(16)  # records, timeline and recording ask for the same words, one right after the other
+@lru_cache(16)  # records, timeline and recording check the same words one after the other
 def find(text: str, kinds: tuple[Kind, ...], country: str = "") -> Sequence[Found]:
     """All private data in `text`, in order and without overlap; the first match counts."""
     taken: list[Found] = []
@@ -145,7 +145,8 @@ def _aadhaar(_text: str, said: list[DigitRun], _country: str) -> Iterator[Found]
 
 
 def _ssn(text: str, said: list[DigitRun], _country: str) -> Iterator[Found]:
-    """An SSN has no check digit: it counts if it is written in its groups, or if it is called so."""
+    """Social security numbers. They have no check digit, so a number counts only if it is written in groups, or if the
+    words call it so."""
     for run, start, end in _windows(said, 9, 9):
         number = run.digits[start:end]
         first, last = run.spans[start][0], run.spans[end - 1][1]
@@ -170,8 +171,8 @@ def _written_ibans(text: str) -> Iterator[Found]:
 
 
 def _iban_ends(text: str) -> list[int]:
-    """Where in `text` an IBAN that begins there may end, by its check digits alone: most of what looks like one is
-    none, and its structure is looked up for the rest.
+    """The positions at which an IBAN at the beginning of `text` may end, judged by its check digits alone. Most
+    candidates fail this test; the structure is checked for the rest.
     """
     ends, rest, head = list[int](), 0, ""
     for at, char in enumerate(text):
@@ -228,7 +229,7 @@ def _spoken_phones(text: str, said: list[DigitRun], country: str) -> Iterator[Fo
                 break
 
 
-@lru_cache(4096)  # the end of a text that grows has the same numbers again and again
+@lru_cache(4096)  # a growing text contains the same numbers again and again
 def _is_phone(number: str, country: str) -> bool:
     try:
         return bool(phonenumbers.is_valid_number(phonenumbers.parse(number, country or None)))

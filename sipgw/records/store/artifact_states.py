@@ -20,20 +20,20 @@ WORDS = (ArtifactKind.BUNDLE, ArtifactKind.TIMELINE)
 
 
 class ArtifactState(StrEnum):
-    """Where an artifact is in its life."""
+    """The state of an artifact."""
 
     WRITING = "writing"
     FINISHED = "finished"
     TO_REDACT = "to redact"
-    """Private words in it are still to be covered: it must not be handed out."""
+    """Private words in the file are not covered yet, so it must not be handed out."""
     REDACTED = "redacted"
     TO_DELETE = "to delete"
     DELETED = "deleted"
-    """Its row is deleted, too."""
+    """The file is deleted, and its row, too."""
 
 
 DONE = (ArtifactState.FINISHED, ArtifactState.REDACTED)
-"""States in which a file does not change any more, and no private words in it wait to be covered."""
+"""States in which the file does not change any more, and its private words are covered."""
 
 
 class ArtifactPlace(StrEnum):
@@ -59,11 +59,11 @@ MOVES = {
     ArtifactState.REDACTED: {ArtifactState.TO_DELETE},
     ArtifactState.TO_DELETE: {ArtifactState.TO_DELETE, ArtifactState.DELETED},
 }
-"""The states that may follow. A state follows itself when the row gets more data, or an attempt fails. A missing
-transition is an error in our code if a process changes its own artifact (`Artifact.end`); in the database it changes
-nothing, because another process was faster."""
+"""The states that may follow each state. A state follows itself when the row gets more data, or an attempt fails.
+Another transition is an error in our code if a process changes its own artifact (`Artifact.end`). In the database it is
+ignored, because another process was faster."""
 
 
 def before(state: ArtifactState) -> list[ArtifactState]:
-    """The states from which an artifact comes into `state`."""
+    """The states from which an artifact may change to `state`."""
     return [one for one, after in MOVES.items() if state in after and one is not state]

@@ -20,12 +20,13 @@ from sipgw.records.store.tables import CallRecord, EventRecord, ToolCallRecord, 
 PAGE = 1000
 """Calls on a page at most."""
 NEAR = 3000
-"""Calls that are looked at in the order of time before an index looks for rare ones; then up to ten times as many."""
+"""Latest calls that are checked in the order of time before the indexes are used; up to ten times as many if many
+match."""
 NEAR_WORDS = 4
-"""Times the length of a page: as many are looked at for words before that. Between a tenant's calls there may be many
-words of others, of which a frequent word has millions."""
+"""Pages of latest calls that are checked for words before the index of words is used. In this index a tenant's entries
+may lie among many entries of other tenants: a frequent word has millions."""
 FEW = 300
-"""Calls that are looked at one by one for a word."""
+"""Most calls that are checked one by one for a word."""
 
 NEWEST = CallRecord.began.desc(), CallRecord.id.desc()
 
@@ -57,7 +58,7 @@ class CallFilter:
         return [*self.others(), *([Said(CallRecord.id, self.words, self.since, self.until)] if self.words else [])]
 
     def others(self) -> list[ColumnElement[bool]]:
-        """All but the words."""
+        """The filter for SQL without the condition on words."""
         call = CallRecord
         same = {
             call.trunk: self.trunk,
@@ -78,8 +79,8 @@ class CallFilter:
         return found
 
     def by_index(self) -> list[Select[str, datetime]]:
-        """Queries that together find the calls that match all but the words: a number has one query and index for the
-        caller, and one for the called party."""
+        """Queries that together find the calls that match all conditions but the words. A number needs two queries: one
+        by the index of callers, one by the index of called parties."""
         call, rest = CallRecord, replace(self, number="").others()
         each = [[number, *rest] for number in self._numbers()] if self.number else [rest]
         return [select(call.id, call.began).where(*conditions) for conditions in each]
@@ -136,8 +137,8 @@ async def page_of(session: AsyncSession, wanted: CallFilter, limit: int, after: 
 async def _found(
     session: AsyncSession, wanted: CallFilter, limit: int, place: tuple[datetime, datetime, str] | None
 ) -> Sequence[str]:
-    """The newest wanted calls after `place`. Either many calls match, so that the next ones have them, or few match,
-    and an index has these few; a database that knows only averages cannot choose.
+    """The newest wanted calls after `place`. If many calls match, they are among the latest calls. If few match, an
+    index finds them. The database cannot choose between these ways, because it knows only averages.
     """
     call, before = CallRecord, list[ColumnElement[bool]]()
     until = wanted.until
@@ -160,9 +161,9 @@ async def _found(
         if len(ids) >= limit or edge is None or (wanted.since and edge < wanted.since):
             return ids
         if not ids and wanted.only_words():
-            break  # their index has few calls
+            break  # the index of words has few such calls
         if size >= NEAR and (size == most or len(ids) * most < limit * size):
-            break  # if it goes on like this, `most` of them have too few, too
+            break  # at this rate even `most` calls have too few hits
         size = min(most, max(NEAR, 2 * size * limit // len(ids))) if ids else NEAR
     return await _far(session, wanted, limit, before, until)
 
@@ -174,7 +175,7 @@ async def _far(
     before: Sequence[ColumnElement[bool]],
     until: datetime | None,
 ) -> Sequence[str]:
-    """As `_found`, by the indexes of the conditions."""
+    """Like `_found`, by the indexes of the conditions."""
     call, others = CallRecord, wanted.others()
     if wanted.words:
         few = {one for part in wanted.by_index() for one in await session.scalars(part.limit(FEW + 1))}
@@ -182,7 +183,7 @@ async def _far(
             return await calls_with(session, wanted.words, [*others, *before], limit, wanted.since, until)
         said = Said(call.id, wanted.words, each=True)
         query = select(call.id).where(call.id.in_(few), *before, said).order_by(*NEWEST).limit(limit)
-    elif wanted.number or wanted.ranges():  # no index has all of them in the order of time, so they are sorted
+    elif wanted.number or wanted.ranges():  # no index has all hits in the order of time, so they are sorted
         hits = union(*wanted.by_index()).cte("hits").prefix_with("MATERIALIZED")
         behind = [ClauseAdapter(hits).traverse(one) for one in before]
         query = select(hits.c.id).where(*behind).order_by(hits.c.began.desc(), hits.c.id.desc()).limit(limit)
@@ -196,7 +197,7 @@ def _cursor(row: CallRecord) -> str:
 
 
 def _place(cursor: str) -> tuple[datetime, datetime, str]:
-    """The moment when the call before began, the next microsecond, and its identity."""
+    """The time at which the last call of the page before began, the next microsecond, and the identity of this call."""
     try:
         told, call = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         began = datetime.fromisoformat(told).astimezone(UTC)

@@ -64,7 +64,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def unchanged(self) -> AsyncIterator[Self]:
-        """The database to be read as it is: it is neither created nor brought to the newest schema.
+        """Open the database for reading as it is: it is neither created nor brought to the newest schema.
 
         Raises `sipgw.records.store.schema.OldSchemaError`, `NewerSchemaError`, and errors of SQLAlchemy.
         """
@@ -90,7 +90,7 @@ class Database:
         return not self.options.url and self._file != self._identity()
 
     async def _is_the_same(self) -> bool:
-        """Whether the file is the one that was opened: a new one may have its inode, but has no schema."""
+        """Whether the file is still the opened one. A new file may have the same inode, but it has no schema."""
         if self.options.url:
             return True
         if self.replaced:
@@ -183,7 +183,7 @@ async def _cancellable(opening: contextlib.AbstractAsyncContextManager[AsyncSess
 
 
 def refused(error: SQLAlchemyError) -> bool:
-    """Whether the values are the reason, not a temporary state."""
+    """Whether the database refuses the values themselves, so that another try is useless."""
     if not isinstance(error, DBAPIError):
         return isinstance(error, StatementError)
     state = str(getattr(error.orig, "sqlstate", None) or "")
@@ -232,7 +232,7 @@ def _prepare(path: str) -> None:
 def _on_connect(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver's own transactions exclude schema changes
     cursor = connection.cursor()
-    cursor.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
+    cursor.execute("PRAGMA secure_delete=ON")  # deleted data is overwritten
     cursor.close()
 
 

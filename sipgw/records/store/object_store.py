@@ -20,11 +20,11 @@ from sipgw.config.storage import StorageOptions
 
 STORAGE = Pool("object storage", workers=6, waiting=256)
 LINKS = Pool("links to object storage", workers=1, waiting=256)
-"""A link needs no answer of the storage, so none waits for one that hangs."""
+"""Its own thread for links: a link needs no answer of the storage, so it must not wait for a hanging request."""
 DELETIONS = Pool("deletions in object storage", workers=1, waiting=256)
-"""One at a time: while one hangs, no other begins."""
+"""Runs one deletion at a time: while a deletion hangs, no other begins."""
 LIMIT = 30.0
-"""Seconds for which anybody waits for a deletion."""
+"""Longest wait for a deletion, in seconds."""
 HANGS = "the object storage did not answer in time"
 PART = 8 << 20
 """Bytes of a part; longer files are uploaded in parts."""
@@ -42,7 +42,7 @@ _URL = re.compile(r"""(https?://[^/\s"']+)[^\s"']*""")
 
 
 class ObjectError(Exception):
-    """The storage did not do its part; the message says why, without secrets."""
+    """The object storage failed; the message says why, without secrets."""
 
 
 class ObjectStore:
@@ -51,8 +51,8 @@ class ObjectStore:
     def __init__(self, options: StorageOptions) -> None:
         self.options = options
         self.uploading = set[str]()
-        """The paths of the files that threads of this process upload, also those that nobody waits for any more: their
-        objects must not be deleted meanwhile, or they come after the deletion."""
+        """The paths of the files that threads of this process upload, also of uploads that were given up. Their objects
+        must not be deleted meanwhile, because the upload may end after the deletion."""
         self.copies = asyncio.Semaphore(COPIES)
         """Places for objects that are copied to the disk to be read."""
         self._made: Any = None
@@ -71,7 +71,7 @@ class ObjectStore:
             raise
 
     async def fetch(self, key: str, path: Path) -> None:
-        """Download an object into a file that is there. Raises `ObjectError`, OSError."""
+        """Download an object into an existing file. Raises `ObjectError`, OSError."""
         await STORAGE.run(self._fetch, key, path)
 
     async def delete(self, keys: Sequence[str], begun: Sequence[str] = ()) -> dict[str, str]:
@@ -115,11 +115,11 @@ class ObjectStore:
             parts = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=False)
             self._client().upload_file(str(path), options.bucket, key, ExtraArgs=extra, Config=parts)
             there = self._client().head_object(Bucket=options.bucket, Key=key)["ContentLength"]
-        if there != (size := path.stat().st_size):  # also if the file grew meanwhile: nothing else has its end
+        if there != (size := path.stat().st_size):  # also if the file grew meanwhile: then its end is not in the object
             raise ObjectError(f"the object has {there} bytes, the file {size}")
 
     def _fetch(self, key: str, path: Path) -> None:
-        with _errors(), path.open("r+b") as file:  # it never makes one: whoever asked may have deleted it by now
+        with _errors(), path.open("r+b") as file:  # never create the file: the caller may have deleted it by now
             self._client().download_fileobj(self.options.bucket, key, file)
 
     def _abort(self, keys: Sequence[str]) -> None:

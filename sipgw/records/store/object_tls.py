@@ -8,8 +8,8 @@ from botocore.utils import get_environ_proxies
 
 
 class _Connections(URLLib3Session):  # type: ignore[misc]
-    """They trust the authorities of this machine beside the list of the package certifi, which is all that botocore
-    reads by itself. It has no option for a context."""
+    """Connections that trust the authorities of this machine as well as those of the package certifi. By itself
+    botocore reads only certifi's list, and has no option for a TLS context."""
 
     def _get_ssl_context(self) -> ssl.SSLContext:
         context: ssl.SSLContext = super()._get_ssl_context()

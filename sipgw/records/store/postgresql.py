@@ -33,7 +33,7 @@ class _Connection(AsyncAdapt_asyncpg_connection):
 
 
 class _Driver(AsyncAdapt_asyncpg_dbapi):
-    """asyncpg with connections of this module."""
+    """The driver asyncpg with connections of this module."""
 
     def connect(self, *given: Any, **more: Any) -> Any:
         connecting = self.asyncpg.connect(*given, **more)
@@ -41,7 +41,7 @@ class _Driver(AsyncAdapt_asyncpg_dbapi):
 
 
 def open_engine(url: str, size: int) -> AsyncEngine:
-    """An engine with up to `size` connections that stay, and twice as many for a crowd."""
+    """An engine with up to `size` permanent connections, and twice as many more under load."""
     import asyncpg
 
     engine = create_async_engine(

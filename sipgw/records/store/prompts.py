@@ -1,4 +1,5 @@
-"""Versions of the prompts of agents. Which one an agent uses, its file says, see `sipgw.agents.prompt_files`."""
+"""Versions of the prompts of agents. The file of an agent says which version it uses: see
+`sipgw.agents.prompt_files`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,9 +11,9 @@ from sipgw.records.store.engine import Database
 from sipgw.records.store.tables import Base, UtcDateTime
 
 KEPT = 100
-"""Versions of each agent; the oldest go."""
+"""Kept versions of each agent; the oldest are deleted."""
 FROM_FILE = "the file"
-"""The maker of a version that was written elsewhere, and is kept so that it can come back."""
+"""The author of a version that was written into the file by other means, and is kept so that it can be restored."""
 
 
 class PromptVersion(Base):
@@ -47,7 +48,7 @@ class Prompts:
             return list(await session.scalars(query.limit(KEPT)))
 
     async def version(self, agent: str, number: int) -> PromptVersion | None:
-        """One of `agent`; None for a number that no version has."""
+        """The version `number` of `agent`; None if there is none."""
         if not 0 < number <= MOST:
             return None
         async with self._store.read() as session:

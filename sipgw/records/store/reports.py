@@ -12,18 +12,18 @@ from sipgw.records.store.tables import CAUSE, CallRecord, ReportRecord
 
 
 class ReportState(StrEnum):
-    """Where a report is in its life. It begins as `WAITING`, and every other state is an end."""
+    """The state of a report. It begins as `WAITING`; every other state is final."""
 
     WAITING = "waiting"
     FILLED = "filled"
     NOT_MADE = "not made"
-    """It was not to be made: a cap of the cost was reached, or nothing was said."""
+    """The report was not made: a cap of the cost was reached, or nothing was said."""
     GIVEN_UP = "given up"
-    """The language model did not do it."""
+    """The language model failed too often."""
 
 
 async def due(session: AsyncSession, now: datetime, most: int, *which: ColumnElement[bool]) -> Sequence[str]:
-    """Up to `most` calls like `which` whose report waits and is due, the longest due first."""
+    """Up to `most` calls that match `which` and whose report waits and is due, the longest due first."""
     row = ReportRecord
     query = select(row.call).join(CallRecord, CallRecord.id == row.call).where(*_due(now), *which)
     return list(await session.scalars(query.order_by(row.next_try).limit(most)))
@@ -32,7 +32,7 @@ async def due(session: AsyncSession, now: datetime, most: int, *which: ColumnEle
 async def claim(session: AsyncSession, calls: Sequence[str], now: datetime, lease: timedelta) -> Sequence[ReportRecord]:
     """The reports on those of `calls` that are still due; nobody else gets them before `lease` is over.
 
-    The try counts from here on: of one that is broken off by a kill nothing else would tell.
+    The try is counted now: otherwise a try that a kill interrupts would never count.
     """
     begun = {"next_try": now + lease, "attempts": ReportRecord.attempts + 1}
     taken = update(ReportRecord).where(ReportRecord.call.in_(calls), *_due(now)).values(begun)
@@ -44,8 +44,8 @@ def _due(now: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 async def settle(session: AsyncSession, call: str, state: ReportState, **values: Any) -> bool:
-    """Move a waiting report to `state`, with these columns. False if it is not there any more, as its caller was
-    forgotten, or if somebody was faster."""
+    """Move a waiting report to `state`, with these columns. False if the report is gone because its caller was
+    forgotten, or if another process was faster."""
     values["problem"] = values.get("problem", "")[:CAUSE]
     here = ReportRecord.call == call, ReportRecord.state == ReportState.WAITING
     done: Any = await session.execute(update(ReportRecord).where(*here).values(state=state.value, **values))

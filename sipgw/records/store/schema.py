@@ -1,7 +1,7 @@
 """The schema's history, by Alembic. It is brought up to date whenever the database is opened.
 
 Any package may declare tables on `sipgw.records.store.tables.Base`. After a change of tables
-``python -m sipgw.tools.revision WHAT CHANGED`` writes the next revision, to be read before it is kept.
+``python -m sipgw.tools.revision WHAT CHANGED`` writes the next revision; read it before you commit it.
 """
 
 import functools
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
-if TYPE_CHECKING:  # it is loaded only where a database is to be changed
+if TYPE_CHECKING:  # Alembic is loaded only to change a database
     from alembic.config import Config
 
 FIRST = "0001"
@@ -77,6 +77,6 @@ def upgrade(connection: Connection) -> None:
 
 
 def _complete_first(connection: Connection) -> None:
-    """Give a database from before the first release the column that came last."""
+    """Add the last column to a database that was made before the first release."""
     if "identity" not in {column["name"] for column in inspect(connection).get_columns("calls")}:
         connection.exec_driver_sql("ALTER TABLE calls ADD COLUMN identity JSON")

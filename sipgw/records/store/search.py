@@ -1,9 +1,9 @@
-"""The index of what was said, which migration 0024 makes: FTS5 in SQLite, a column of lexemes in PostgreSQL.
+"""The index of spoken words, which migration 0024 makes: FTS5 in SQLite, a column of lexemes in PostgreSQL.
 
-SQLite's has an entry for each turn, without its text. Its number is the moment its call began (`place`) and the number
-of the turn, so that SQLite reads the entries of a word in the order of the list. Triggers write it with each change of
-a turn. `spoken_calls`, and in PostgreSQL `turns`, have the tenant of each call, so that a search skips the calls of
-others without reading them.
+SQLite's index has an entry for each turn, without its text. Its number is the moment its call began (`place`) and the
+number of the turn, so that SQLite reads the entries of a word in the order of the list. Triggers write it with each
+change of a turn. `spoken_calls`, and in PostgreSQL `turns`, have the tenant of each call, so that a search skips the
+calls of others without reading them.
 """
 
 import json
@@ -23,14 +23,15 @@ from sqlalchemy.sql.visitors import iterate
 from sipgw.records.store.tables import CallRecord
 
 BITS = 12
-"""Of an entry's number, for the number of the turn; later turns of a call are not found by their words."""
+"""Low bits of an entry's number that hold the number of the turn; turns with higher numbers are not found."""
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 FIRST, LAST = -(1 << 63), (1 << 63) - 1
 """The smallest and the largest number of an entry, in SQLite."""
 SHIFTED = 1_000_000
-"""Microseconds. Calls that began in the same one stand at the next free ones."""
+"""Microseconds by which a call's place may be shifted: calls that began in the same microsecond get the next free
+ones."""
 CLOSE = timedelta(milliseconds=1)
-"""The place of a call is less than this after the moment when the call began."""
+"""The place of a call is less than this time after its beginning."""
 WORDS = 16
 """Words of a search that count."""
 PAGES = 500
@@ -64,7 +65,7 @@ class Said(ColumnElement[bool]):
         if until:
             hits = hits.where(_spoken.c.rowid < entry(until, SHIFTED))
         found: ColumnElement[bool] = _places.c.place.in_(hits)
-        if each:  # look each call up, as there are few: a frequent word has millions of entries
+        if each:  # check each call, as there are few: a frequent word has millions of entries
             low = _places.c.place.op("<<")(BITS)
             own = select(_spoken.c.rowid).where(*matches(words), _spoken.c.rowid.between(low, low + (1 << BITS) - 1))
             found = own.correlate(_places).exists()
@@ -87,9 +88,9 @@ def matches(words: str) -> list[ColumnElement[bool]]:
 
 
 def lexemes(words: str) -> ColumnElement[bool]:
-    """Turns with all `words`, for PostgreSQL. Unlike FTS5 it need not end a word at a mark (M), such as a vowel of
-    Hindi, or at a joiner (Cf): that depends on the language of the database, so it takes the words apart itself. The
-    index has no places, so the parts of a word need not follow each other (``<->``)."""
+    """Turns with all `words`, for PostgreSQL. Unlike FTS5, PostgreSQL need not end a word at a mark (M), such as a
+    vowel of Hindi, or at a joiner (Cf). This depends on the language of the database, so PostgreSQL divides the words
+    itself. The index has no places, so the parts of a word need not follow each other (``<->``)."""
     simple: ColumnElement[Any] = literal_column("'simple'::regconfig")
     wanted = tokens(words, ("L", "N", "M", "Cf"))
     plain = func.plainto_tsquery(simple, " ".join(one for one in wanted if not one.endswith("*")))
@@ -99,7 +100,8 @@ def lexemes(words: str) -> ColumnElement[bool]:
 
 
 def entry(began: datetime, later: int = 0) -> int:
-    """The first number for entries of a call that began then; of the earliest and the latest, SQLite's own ends."""
+    """The first number for entries of a call that began at `began`; for the extreme dates, SQLite's smallest or largest
+    number."""
     since = began.astimezone(UTC) - EPOCH
     number = ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds + later) << BITS
     return max(FIRST, min(number, LAST))
@@ -117,7 +119,7 @@ async def calls_with(
     call = CallRecord
     newest = call.began.desc(), call.id.desc()
     if session.get_bind().dialect.name == "postgresql":
-        # Its own choice may be to look through all calls in the order of time.
+        # PostgreSQL itself might read all calls in the order of time.
         hits = select(_turns.c.call).distinct().where(lexemes(words)).cte("hits").prefix_with(
             "MATERIALIZED", dialect="postgresql"
         )  # fmt: skip
@@ -158,17 +160,17 @@ async def _streamed(
 
 
 def columns_in(expressions: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
-    """The columns of a call that `expressions` look at, and its identity and time."""
+    """The columns of a call that `expressions` use, and the columns of its identity and time."""
     parts = [part for expression in expressions for part in iterate(expression) if isinstance(part, Column)]
     names = {"id", "began"} | {part.name for part in parts if part.table.is_derived_from(CallRecord.__table__)}
     return [column for name, column in CallRecord.__table__.columns.items() if name in names]
 
 
 async def scrub(connection: AsyncConnection) -> None:
-    """Rewrite SQLite's index without deleted words: until then FTS5 keeps them, marked as deleted."""
+    """Rewrite SQLite's index without deleted words. Until then FTS5 keeps these words, marked as deleted."""
     merge = "INSERT INTO spoken(spoken, rank) VALUES ('merge', {})"
     changes = "SELECT total_changes()"
-    pages = -PAGES  # negative: of all parts of the index
+    pages = -PAGES  # negative: merge all parts of the index
     while True:
         before = (await connection.exec_driver_sql(changes)).scalar_one()
         await connection.exec_driver_sql(merge.format(pages))
@@ -178,7 +180,7 @@ async def scrub(connection: AsyncConnection) -> None:
 
 
 def declared(name: str | None, kind: str, parents: Any) -> bool:
-    """Whether `sipgw.records.store.tables` declares it: an ``include_name`` of Alembic."""
+    """Whether `sipgw.records.store.tables` declares the table or index `name`: an ``include_name`` of Alembic."""
     return not (
         (kind == "table" and str(name).startswith(OWN))
         or (kind, name) in {("column", "words"), ("index", "turns_words")}

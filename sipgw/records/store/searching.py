@@ -1,4 +1,4 @@
-"""Searches that people start from pages and programs: each has a time limit, and few look through all words at once."""
+"""Searches from pages and programs. Each has a time limit, and only a few search for words at the same time."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from sipgw.records.store.calls import CallFilter, RecordPage, page_of
 from sipgw.records.store.store import Store
 
 LIMIT = 5.0
-"""Seconds of one search."""
+"""Time limit of one search in seconds."""
 AT_ONCE = 2
 """Searches for words at the same time; a tenant makes half of them."""
 TOO_SLOW = "The search took too long. Give a time span, or fewer conditions."
@@ -23,7 +23,7 @@ _CANCELLED = "57014"
 
 
 class SearchRefused(Exception):  # noqa: N818  a state, not a fault
-    """A search that was not made, or not to its end; the message says why."""
+    """A search that was refused or stopped; the message says why."""
 
 
 class Searches:
@@ -44,13 +44,13 @@ class Searches:
 
 @contextlib.asynccontextmanager
 async def _limited(session: AsyncSession) -> AsyncIterator[None]:
-    """End what the session asks after `LIMIT`. Raises `SearchRefused` then."""
+    """Stop the statements of the session after `LIMIT` seconds, and raise `SearchRefused`."""
     stopped = asyncio.Event()
     connection = await session.connection()
     driver = (await connection.get_raw_connection()).driver_connection
 
     async def stop() -> None:
-        """Interrupt what is asked, again and again: a statement may begin just then."""
+        """Interrupt the running statement, repeatedly, because another statement may begin at the same moment."""
         await asyncio.sleep(LIMIT)
         while driver is not None and connection.dialect.name == "sqlite":
             stopped.set()

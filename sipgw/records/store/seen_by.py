@@ -1,8 +1,9 @@
-"""View of a tenant on its own calls: the names of trunks, the folders of files, and alarms are the operator's.
+"""The view of a tenant on its own calls. Names of trunks, folders of files and alarms are left out: they are the
+operator's.
 
 Everything that leaves the gateway for a tenant passes `seen_by`: records, calls that go on, timelines, events for
-webhooks and heads of bundles. What the database keeps back by itself stands in `sipgw.records.store.tenancy`; reasons
-why no call was made in `sipgw.trunks.route_selector.NotDialled.told`.
+webhooks and heads of bundles. `sipgw.records.store.tenancy` hides further data in the database itself, and
+`sipgw.trunks.route_selector.NotDialled.told` hides the reasons why no call was made.
 """
 
 import re
@@ -12,13 +13,13 @@ from typing import Any
 CHARGED = re.compile(r"^trunk .*?\b(in|out|further seconds|seconds)$")
 """Name of a leg in costs: the trunk, and the direction or unit."""
 INSIDE = ("about", "data", "media")
-"""Parts of a record or event that may have the same again."""
+"""Keys of a record or event whose values may contain the same keys again."""
 ALARMS = ("alarm", "cost", "trunk_alarm", "cost_alarm")
-"""Kinds of events that count the calls of all."""
+"""Kinds of events that are based on the calls of all tenants."""
 
 
 def seen_by(told: dict[str, Any], tenant: str) -> dict[str, Any]:
-    """`told` as `tenant` sees it; an empty tenant is the operator, who sees all."""
+    """The record or event `told` as `tenant` may see it; an empty tenant is the operator, who sees all."""
     return _seen(told) if tenant else told
 
 
@@ -36,7 +37,7 @@ def _part(name: str, value: Any) -> Any:
             return PurePath(value).name
         case "recording", {"file": str(file)}:
             return value | {"file": PurePath(file).name}
-        case "cut", str():  # the beginning of the text of too large a value, with trunks and all
+        case "cut", str():  # the beginning of a too large value's text, which may contain trunks
             return ""
         case "legs", list():
             return [_seen(leg) for leg in value]
@@ -48,7 +49,7 @@ def _part(name: str, value: Any) -> Any:
 
 
 def _costs(costs: dict[str, Any]) -> dict[str, Any]:
-    """See `sipgw.policy.cost.cost.Cost`."""
+    """The costs of a call without the names of trunks: see `sipgw.policy.cost.cost.Cost`."""
     found = dict(costs)
     for part in ("unpriced", "estimated"):
         if isinstance(found.get(part), list | tuple):

@@ -2,7 +2,7 @@
 
 One folder for each gateway that runs at the same time, locked as long as it does. In it are segments, ``000001.jsonl``
 and so on, of one JSON object a line. The read position is in the database (`SpoolRecord`), written in the same
-transaction as the entries, so whatever is killed, each line gets there once. A kill of the process loses
+transaction as the entries. So each line gets there exactly once, even after a kill. A kill of the process loses
 nothing that was appended; a power cut loses at most what came since the last `sync`, a second ago.
 """
 
@@ -41,17 +41,17 @@ class SpoolPosition(NamedTuple):
 
 
 class Spool:
-    """The spool folder of one gateway. Its functions wait for the disk: all but `resume` and `sync` belong in one
+    """The spool folder of one gateway. Its methods wait for the disk. Call all but `resume` and `sync` in the same
     thread."""
 
     def __init__(self, folder: Path, lock: int) -> None:
-        """`lock` is the locked descriptor of its ``id``; it is closed with the spool."""
+        """`lock` is the locked descriptor of the folder's file ``id``; it is closed with the spool."""
         self.dropped = 0
         """Lines that were lost because neither disk nor memory had room."""
         self.problem = ""
         """Why nothing can be appended at the moment."""
         self.place = SpoolPosition(0, 0)
-        """The database has all entries before it."""
+        """The read position: the database has all entries before it."""
         self._folder = folder
         self._lock = lock
         self._file: int | None = None
@@ -60,7 +60,7 @@ class Spool:
         self._torn = False
         self._waiting: deque[bytes] = deque()
         self.gateway = os.pread(lock, 64, 0).decode("ascii", "replace").strip()
-        """Its identity, the same at each start."""
+        """The identity of the gateway, the same at each start."""
 
     @classmethod
     def claim(cls, folder: Path) -> list["Spool"]:
@@ -97,7 +97,7 @@ class Spool:
         self.flush()
 
     def flush(self) -> None:
-        """Append what has waited for room on the disk."""
+        """Append the lines that have waited for room on the disk."""
         while self._waiting:
             try:
                 self._write(self._waiting[0])
@@ -108,7 +108,7 @@ class Spool:
         self.problem = ""
 
     def read(self, most: int = BATCH) -> tuple[list[Entry], SpoolPosition]:
-        """The next entries, about `most` bytes, and the position after them; what waits is appended before. Raises
+        """The next entries, about `most` bytes, and the position after them; waiting lines are appended first. Raises
         OSError."""
         self.flush()
         place = self.place
@@ -117,7 +117,7 @@ class Spool:
             end = data.rfind(b"\n") + 1
             if end:
                 return list(_entries(data[:end])), SpoolPosition(place.segment, place.position + end)
-            if len(data) >= most:  # one line is larger than that
+            if len(data) >= most:  # a line is larger than `most`
                 most *= 2
             elif place.segment >= self._segment:
                 return [], place
@@ -126,7 +126,7 @@ class Spool:
                 place = SpoolPosition(min([*later, self._segment]), 0)
 
     def done(self) -> None:
-        """All entries before `place` are in the database: delete segments that are not needed any more."""
+        """Delete segments that are not needed any more, because the database has all their entries."""
         for number in _segments(self._folder):
             if number < self.place.segment:
                 (self._folder / _name(number)).unlink(missing_ok=True)
@@ -147,7 +147,7 @@ class Spool:
         return True
 
     def sync(self) -> None:
-        """Have the disk keep all that was appended to the present segment. Raises OSError.
+        """Force all appended lines of the present segment onto the disk (fsync). Raises OSError.
 
         This may take long: it opens the file by itself, so that another thread may append meanwhile.
         """
@@ -161,7 +161,7 @@ class Spool:
             os.close(file)
 
     def close(self) -> None:
-        """Give the folder free for another gateway."""
+        """Release the folder for another gateway."""
         with contextlib.suppress(OSError):
             self.tidy()
         self._end_segment()

@@ -17,7 +17,7 @@ def connect(path: str, wait: float) -> aiosqlite.Connection:
 
 
 class _Connection(aiosqlite.Connection):
-    """Makes cursors without its thread: they touch no file."""
+    """A connection that makes cursors without waking its thread, because making a cursor touches no file."""
 
     def cursor(self) -> Any:
         return _Cursor(self._execute, self._conn.cursor())
@@ -34,7 +34,7 @@ class _Cursor:
         self._thread, self._cursor, self._rows = thread, cursor, list[Any]()
 
     def __getattr__(self, name: str) -> Any:
-        """``description``, ``rowcount``, ``lastrowid``."""
+        """The attributes ``description``, ``rowcount`` and ``lastrowid`` of the statement."""
         return getattr(self._cursor, name)
 
     async def __aenter__(self) -> "_Cursor":
@@ -54,4 +54,4 @@ class _Cursor:
         return rows
 
     async def close(self) -> None:
-        """There is nothing open."""
+        """Does nothing, because no statement is open."""

@@ -1,4 +1,4 @@
-"""Texts as PostgreSQL takes them: without U+0000 and halves of characters, which JSON of strangers may have.
+"""Texts in a form that PostgreSQL takes: without U+0000 and surrogates, which JSON of strangers may have.
 
 U+FFFD is written instead, in SQLite too. Without that, a name with a zero character at its end would find the row of
 another name.
@@ -15,12 +15,12 @@ _ESCAPED = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def parameters(_connection: Any, _cursor: Any, statement: str, given: Any, _context: Any, _many: bool) -> Any:
-    """A statement and what is given for its parameters: `before_cursor_execute` of SQLAlchemy."""
+    """A statement and its parameters in storable form: a `before_cursor_execute` of SQLAlchemy."""
     return statement, _storable(given)
 
 
 def _storable(value: Any) -> Any:
-    """A parameter, those of a row, or those of many rows."""
+    """The storable form of a parameter, of the parameters of a row, or of many rows."""
     if isinstance(value, str):
         return _REFUSED.sub(INSTEAD, value)
     if isinstance(value, list | tuple):

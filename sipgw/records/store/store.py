@@ -29,11 +29,11 @@ class Store(Database):
     def __init__(self, options: StoreOptions, storage: StorageOptions | None = None, tenant: str = "") -> None:
         super().__init__(options, tenant)
         self.objects = ObjectStore(storage) if storage and storage.url else None
-        """The object storage for files of calls, if there is one."""
+        """The object storage for files of calls; None if none is configured."""
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        with contextlib.suppress(IntegrityError):  # another gateway that starts at the same time has added them
+        with contextlib.suppress(IntegrityError):  # another gateway, started at the same time, has added the orders
             async with self.write() as session:
                 if not await session.scalar(select(func.count()).select_from(Order)):
                     session.add_all(Order(**columns(order)) for order in SAMPLE_ORDERS)

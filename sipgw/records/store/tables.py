@@ -13,33 +13,34 @@ ID = 255
 PARTY = 200
 """Characters of a number or name that are kept."""
 Party = String(PARTY).with_variant(postgresql.VARCHAR(PARTY, collation="C"), "postgresql")
-"""Compared letter by letter, so that a range finds what begins alike; languages order ``+`` and digits differently."""
+"""A text that is compared letter by letter, so that a range finds texts with the same beginning. Languages sort ``+``
+and digits differently."""
 CAUSE = 500
 TENANT = 40
 """Characters of the name of a tenant."""
 PATH = 1000
 """Characters of the path of a file."""
 WAITS = text("given_up IS NULL")
-"""Deliveries that are still to be made."""
+"""Condition of deliveries that still wait."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time: kept in UTC, and UTC again when read, also from SQLite, which knows no zones."""
+    """A point in time. It is stored and read in UTC, also in SQLite, which knows no time zones."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To the database."""
+        """Convert a value for the database."""
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """From the database."""
+        """Convert a value from the database."""
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
-    """All tables."""
+    """Base of all tables."""
 
 
 def columns(row: Base) -> dict[str, Any]:
@@ -72,11 +73,11 @@ class CallRecord(Base):
     answered: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The time of the answer; None for an unanswered call."""
     ended: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """None while the call goes on."""
+    """The time of the end; None while the call goes on."""
     ending: Mapped[str] = mapped_column(String(64), default="", server_default="")
-    """A word for statistics: see `sipgw.events.Disposition`."""
+    """The kind of ending, a word for statistics: see `sipgw.events.Disposition`."""
     cause: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
-    """A sentence for people."""
+    """The reason of the ending, a sentence for people."""
     again: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The time of the next attempt, if the gate refused the call now."""
     cost: Mapped[float | None]
@@ -116,9 +117,9 @@ class TurnRecord(Base):
     __tablename__ = "turns"
     call: Mapped[str] = mapped_column(String(ID), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    """From 0."""
+    """Number of the turn, from 0."""
     at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When it was over."""
+    """The time at which the turn was over."""
     caller: Mapped[str] = mapped_column(Text, default="", server_default="")
     said: Mapped[str] = mapped_column(Text, default="", server_default="")
     """The full reply of the agent."""
@@ -127,7 +128,7 @@ class TurnRecord(Base):
     agent: Mapped[str] = mapped_column(String(64), default="", server_default="")
     """The agent that spoke; another one may have taken the call over."""
     language: Mapped[str] = mapped_column(String(16), default="", server_default="")
-    """ISO 639-1."""
+    """Language of the turn (ISO 639-1)."""
     interrupted: Mapped[bool] = mapped_column(default=False, server_default=false())
     discarded: Mapped[int] = mapped_column(default=0, server_default="0")
     """Replies that were prepared or begun, and discarded before they were heard."""
@@ -143,9 +144,9 @@ class ToolCallRecord(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     call: Mapped[str] = mapped_column(String(ID), index=True)
     turn: Mapped[int]
-    """The number of the turn it was run in."""
+    """The number of the turn in which the tool ran."""
     at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When it returned."""
+    """The time at which the tool returned."""
     name: Mapped[str] = mapped_column(String(PARTY))
     arguments: Mapped[Any] = mapped_column(JSON)
     result: Mapped[Any] = mapped_column(JSON)
@@ -182,25 +183,25 @@ class ArtifactRecord(Base):
     __tablename__ = "artifacts"
     path: Mapped[str] = mapped_column(String(PATH), primary_key=True)
     gateway: Mapped[str] = mapped_column(String(32), primary_key=True)
-    """Which has it on its disk."""
+    """The gateway that has the file on its disk."""
     call: Mapped[str] = mapped_column(String(ID), index=True)
-    """Empty if it is not known."""
+    """Identity of the call; empty if not known."""
     kind: Mapped[str] = mapped_column(String(16))
     created: Mapped[datetime] = mapped_column(UtcDateTime)
     consent: Mapped[str] = mapped_column(String(16), default="", server_default="")
-    """How the caller was asked for it."""
+    """The form of consent by which the caller was asked."""
     state: Mapped[str] = mapped_column(String(16))
     redact: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
     """``spans`` to cover, and the time up to which each side was ``judged``, while the file is open."""
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
-    """Tries that failed."""
+    """Number of failed tries."""
     next_try: Mapped[datetime | None] = mapped_column(UtcDateTime)
     problem: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
-    """Of the last try."""
+    """The problem of the last try; empty for none."""
     place: Mapped[str] = mapped_column(String(8), default="disk", server_default="disk")
     """Where the file is, see `sipgw.records.store.artifact_states.ArtifactPlace`."""
     object: Mapped[str] = mapped_column(String(PATH), default="", server_default="")
-    """Its key in object storage, from before the upload on; empty: there is none."""
+    """The key of the object in object storage, set before the upload; empty: no object."""
     peaks: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     """The waveform of a recording, see `sipgw.records.artifacts.waveform`; None until it is measured."""
     __table_args__ = (
@@ -217,14 +218,14 @@ class ReportRecord(Base):
     call: Mapped[str] = mapped_column(String(ID), primary_key=True)
     state: Mapped[str] = mapped_column(String(16))
     at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When it came into this state; None while it waits."""
+    """The time at which the report came into this state; None while it waits."""
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
-    """Tries that were begun."""
+    """Number of begun tries."""
     next_try: Mapped[datetime | None] = mapped_column(UtcDateTime)
     problem: Mapped[str] = mapped_column(String(CAUSE), default="", server_default="")
-    """Why it is not made, or why the last try failed."""
+    """Why the report is not made, or why the last try failed."""
     content: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    """See `sipgw.agents.report.proven`."""
+    """The content of the report: see `sipgw.agents.report.proven`."""
     __table_args__ = (Index("reports_due", "state", "next_try"),)
 
 
@@ -233,7 +234,7 @@ class DocumentRecord(Base):
 
     __tablename__ = "documents"
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """A digest of its content, its name and of what made the vectors, then one of its folder."""
+    """A digest of content, name and encoder, followed by a digest of the folder."""
     folder: Mapped[str] = mapped_column(String(64), index=True)
     """A digest of gateway, folder and encoder."""
     name: Mapped[str] = mapped_column(String(PATH))
@@ -242,11 +243,11 @@ class DocumentRecord(Base):
     vectors: Mapped[bytes] = mapped_column(LargeBinary)
     """A row of float32 for each passage."""
     used: Mapped[datetime] = mapped_column(UtcDateTime, default=lambda: datetime.now(UTC))
-    """The last day on which its gateway had it; rows that nobody has are deleted."""
+    """The last day on which its gateway used the row; unused rows are deleted."""
 
 
 class ExpenseRecord(Base):
-    """Expense outside of calls: documents that were read."""
+    """An expense outside of calls, such as reading documents."""
 
     __tablename__ = "expenses"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -254,7 +255,7 @@ class ExpenseRecord(Base):
     what: Mapped[str] = mapped_column(String(PATH + 100))
     cost: Mapped[float]
     costs: Mapped[dict[str, Any]] = mapped_column(JSON)
-    """Its parts, as those of a call."""
+    """The parts of the cost, in the form of a call's costs."""
 
 
 class DeliveryRecord(Base):
@@ -262,7 +263,7 @@ class DeliveryRecord(Base):
 
     __tablename__ = "deliveries"
     id: Mapped[int] = mapped_column(primary_key=True)
-    """Their order."""
+    """The order of the deliveries."""
     identity: Mapped[str] = mapped_column(String(32))
     """The id by which the target recognises repeats."""
     target: Mapped[str] = mapped_column(String(64))
@@ -271,7 +272,7 @@ class DeliveryRecord(Base):
     body: Mapped[str] = mapped_column(Text)
     made: Mapped[datetime] = mapped_column(UtcDateTime)
     due: Mapped[datetime] = mapped_column(UtcDateTime)
-    """When it is tried next."""
+    """The time of the next try."""
     tries: Mapped[int] = mapped_column(default=0)
     problem: Mapped[str] = mapped_column(String(CAUSE), default="")
     """Why the last try failed."""

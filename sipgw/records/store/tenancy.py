@@ -1,8 +1,8 @@
 """Access of a tenant to the database: views with the names of the tables, which hide them on the connections of a
 tenant.
 
-The database binds every query to them, however it is written: by ORM, Core or as text. A table that `_condition` does
-not name is empty for tenants, so a new one is closed until somebody opens it. These connections only read.
+The database binds every query to these views, by ORM, Core or as text. A table that `_condition` does not name is empty
+for tenants, so a new table is closed until somebody opens it. These connections only read.
 """
 
 import re
@@ -23,7 +23,7 @@ POSTGRESQL_SCHEMA = "SELECT current_schema()"
 
 
 def check(tenant: str) -> None:
-    """Raises `ValueError` if that is no name of a tenant: it stands in the text of the views."""
+    """Raises `ValueError` if `tenant` is no name of a tenant. The name becomes part of the SQL of the views."""
     if not re.fullmatch(NAME, tenant):
         raise ValueError(f"{tenant[:40]!r} is no name of a tenant")
 
@@ -40,7 +40,7 @@ def bind(connection: Any, tenant: str, *, postgresql: bool) -> None:
         if not INDEX.fullmatch(table):
             columns: list[str] = []
             hidden = _hidden(table, postgresql=postgresql)
-            if hidden:  # nothing is asked of tables of others, which our role may not read
+            if hidden:  # tables of others are not queried, because our role may not read them
                 cursor.execute(f'SELECT * FROM {place}."{table}" LIMIT 0')  # noqa: S608  names of the database
                 columns = [one[0] for one in cursor.description]
             cursor.execute(_view(table, columns, hidden, tenant, place, postgresql))
@@ -51,8 +51,8 @@ def bind(connection: Any, tenant: str, *, postgresql: bool) -> None:
 
 
 def _hidden(table: str, *, postgresql: bool) -> dict[str, str]:
-    """The columns of `table` of which a tenant sees something else, and what: which trunk a call took is the operator's
-    business, and who of the operator's people did what, and why."""
+    """The columns of `table` that a tenant sees with another value, each with the SQL of this value. They hide the
+    trunks of calls, and the names and reasons of the operator's people."""
     columns = {
         "calls": {"trunk": "''"},
         "events": {"about": _plain_about(postgresql=postgresql)},
@@ -86,21 +86,21 @@ def _condition(table: str, tenant: str, place: str) -> str:
     if table in OWNED:
         return f"tenant = '{tenant}'"
     if table in OF_CALLS:
-        alarms = " AND kind NOT IN ('trunk_alarm', 'cost_alarm')" if table == "events" else ""  # of the calls of all
+        alarms = " AND kind NOT IN ('trunk_alarm', 'cost_alarm')" if table == "events" else ""  # based on all calls
         return _call(table, tenant, place) + alarms
     if table == "campaigns":
         return _begins("name", tenant)
-    if table == "jobs":  # a callback is of whoever's call it was promised in, or was made for it last
+    if table == "jobs":  # a callback belongs to the tenant whose call promised it, or whose call was last made for it
         return f"({_begins('campaign', tenant)} OR (campaign = '' AND {_call(table, tenant, place)}))"
     return "1 = 0"
 
 
 def _call(table: str, tenant: str, place: str) -> str:
-    """Whether the call of a row is one of the tenant."""
+    """SQL condition: the call of a row belongs to the tenant."""
     own = f"owner.id = {place}.\"{table}\".call AND owner.tenant = '{tenant}'"
     return f"EXISTS (SELECT 1 FROM {place}.calls AS owner WHERE {own})"  # noqa: S608  nothing from outside
 
 
 def _begins(column: str, tenant: str) -> str:
-    """Whether a name is ``TENANT/NAME``, see `sipgw.outbound.campaign_names`."""
+    """SQL condition: a name is ``TENANT/NAME``, see `sipgw.outbound.campaign_names`."""
     return f"substr({column}, 1, {len(tenant) + 1}) = '{tenant}/'"

@@ -30,7 +30,7 @@ MOMENTS = ("at", "began", "answered", "ended", "again", "created", "next_try")
 ROWS = 10_000
 """Number of remembered calls whose identity an earlier call had."""
 STATEMENTS = 64
-"""Statements that are remembered, one for each set of columns: to make one costs as much as to carry it out."""
+"""Remembered statements, one for each set of columns, because making a statement costs as much as executing it."""
 
 
 class Rows:
@@ -39,7 +39,7 @@ class Rows:
     An entry is ``{"call": identity}`` with any of: ``new`` (columns of a new call), ``set`` (columns of a call that is
     there), ``turn`` (columns of a turn, of which the last counts), ``tool`` and ``event`` (columns of one),
     ``artifact`` (columns of an artifact, of which the last counts, and whether it is ``new``), ``report`` (columns of
-    one that is to be filled in).
+    a report that waits to be filled in).
     """
 
     def __init__(self) -> None:
@@ -80,22 +80,23 @@ class Writer:
         self.sure = False
         """Whether the read position is known: not at the start, nor after a batch without an answer."""
         self._rows_of = BoundedTable[str, str]("identities of calls", ROWS)
-        """Rows of calls whose identity an earlier call had, because the caller chooses the Call-ID. Files come after
-        the end."""
+        """Rows of calls whose identity an earlier call had, because the caller chooses the Call-ID. Entries of files
+        come after the end of their call."""
 
     async def place(self, session: AsyncSession) -> SpoolPosition:
-        """How far the spool was read."""
+        """The read position of the spool in the database."""
         found = await session.get(SpoolRecord, self.gateway)
         return SpoolPosition(found.segment, found.position) if found else SpoolPosition(0, 0)
 
     async def resume(self, session: AsyncSession) -> None:
-        """Know the rows of the calls that an earlier run has not ended: entries of them may still be in the spool."""
+        """Load the rows of the calls that an earlier run has not ended: the spool may still have entries of these
+        calls."""
         for row, began in await session.execute(select(CallRecord.id, CallRecord.began).where(*self._open)):
             if row.endswith(ending := CallKey("", began).name):
                 self._rows_of[row.removesuffix(ending)] = row
 
     async def apply(self, session: AsyncSession, entries: Sequence[Entry], place: SpoolPosition | None) -> None:
-        """Write entries, and `place` as the read position. Each entry is told its row, in ``record``."""
+        """Write entries, and `place` as the read position. Adds the row's identity to each entry, as ``record``."""
         rows = Rows()
         taken = await self._taken(session, entries)
         for entry in entries:
@@ -141,7 +142,7 @@ class Writer:
         return set(await session.scalars(select(CallRecord.id).where(CallRecord.id.in_(new)))) if new else set()
 
     def _name(self, call: str, began: str, taken: set[str]) -> None:
-        """Find a row for a new call: an identity that was there before gets its time, too."""
+        """Choose the row of a new call. If an earlier call had the identity, the time of the call is added to it."""
         self._rows_of.pop(call, None)
         if call in taken:
             suffix = CallKey("", datetime.fromisoformat(began)).name
@@ -149,9 +150,10 @@ class Writer:
         taken.add(call)
 
     async def _move(self, session: AsyncSession, rows: Iterable[dict[str, Any]]) -> None:
-        """Insert or move artifacts. A recording never takes the row of an earlier one, nor its file; others replace it.
+        """Insert artifacts, or change their states. A recording never takes the row or file of an earlier recording;
+        other kinds replace the earlier row.
 
-        What has been moved on already, or is gone as its caller was forgotten, stays as it is.
+        Rows with a later state, or deleted rows of forgotten callers, stay as they are.
         """
         table = _table(ArtifactRecord)
         for row in rows:
@@ -189,8 +191,8 @@ def _dialect(session: AsyncSession) -> Any:
 
 
 async def interrupted(session: AsyncSession, call: str, cause: str) -> dict[str, Any]:
-    """The columns of a call that nobody is left to end: it ended with its last event, and a check of the caller's
-    number that went on has no verdict."""
+    """The columns that end an interrupted call. It ended with its last event, and an unfinished check of the caller's
+    number has no verdict."""
     ended = {"ended": await _last_seen(session, call), "ending": "interrupted", "cause": cause}
     identity = await session.scalar(select(CallRecord.identity).where(CallRecord.id == call)) or {}
     if (identity.get("stir") or {}).get("result") == "pending":
@@ -220,21 +222,21 @@ async def _update(session: AsyncSession, changes: dict[str, dict[str, Any]]) -> 
 
 @lru_cache(STATEMENTS)
 def _change(names: frozenset[str]) -> Any:
-    """Set these columns of rows of calls."""
+    """The statement that sets the columns `names` in rows of calls."""
     into = _table(CallRecord)
     values = {name: bindparam(f"new_{name}", type_=into.c[name].type) for name in names}
     return update(into).where(into.c.id == bindparam("row")).values(values)
 
 
 def _table(of: type[Base]) -> Table:
-    """Where its rows are; by way of the class itself each statement would cost three times as much."""
+    """The table of a class; statements on the class itself cost three times as much."""
     table = of.__table__
     assert isinstance(table, Table)  # noqa: S101  it is declared as one
     return table
 
 
 def _moments(row: dict[str, Any]) -> dict[str, Any]:
-    """Times stand in the spool as text."""
+    """A copy of `row` with times, which the spool has as text."""
     return {
         name: datetime.fromisoformat(value) if name in MOMENTS and isinstance(value, str) else value
         for name, value in row.items()

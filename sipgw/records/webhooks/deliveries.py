@@ -1,6 +1,6 @@
 """Deliveries: webhooks wait in the database until they are accepted, in order for each call. They are written in the
 same transaction as their records, so none is lost and none is false. A
-target that is down costs nothing but rows: each call's next delivery is tried again later and later, for three days.
+target that is down costs only rows: the next delivery of each call is tried again at growing intervals, for three days.
 """
 
 import asyncio
@@ -36,11 +36,11 @@ log = structlog.get_logger()
 
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 600.0
-"""Seconds until the second try, doubled each time, and at most."""
+"""Seconds of the first and of the longest pause between two tries; the pause doubles each time."""
 GIVE_UP = timedelta(days=3)
 """Seconds after which an event is given up; the later events are sent."""
 LONGEST_PAUSE = 60.0
-"""Seconds until a target that takes nothing is tried with another call."""
+"""Longest pause in seconds before a target that takes nothing is tried with other calls."""
 MOST_WAITING = 100_000
 """Maximum rows for one target: a day of 10,000 calls. Further ones are dropped, so that they do not fill the disk."""
 COUNT_AGAIN = 30.0
@@ -63,15 +63,16 @@ Post = Callable[[WebhookOptions, bytes, dict[str, str]], Awaitable[None]]
 
 @dataclass
 class _QueueRoom:
-    """How much more may wait for a target."""
+    """Room for further deliveries to one target."""
 
     left: int = 0
     """A lower bound of the free rows; counted again when it is used up."""
     full_at: datetime | None = None
-    """The time of the last count, if it was too little."""
+    """The time of the last count, if it found no room."""
 
     def known_full(self, now: datetime) -> bool:
-        """Whether it was counted just now; the clock may have been put right since."""
+        """Whether the last count found no room and was less than `COUNT_AGAIN` seconds ago; the clock may have been
+        corrected since."""
         return self.full_at is not None and abs((now - self.full_at).total_seconds()) < COUNT_AGAIN
 
 
@@ -116,7 +117,8 @@ class Deliveries:
         await self._stack.aclose()
 
     async def add(self, session: AsyncSession, entries: Sequence[Entry], gateway: str = "") -> None:
-        """Queue the webhooks for `entries`, which have been written; `gateway` has the files of their calls."""
+        """Queue the webhooks for `entries`, which have been written. `gateway` is the gateway with the files of their
+        calls."""
         told = [entry for entry in entries if "told" in entry]
         tenants = await self._tenants(session, told)
         rows = [row for entry in told for row in self._rows(entry, gateway, tenants.get(_record(entry), ""))]
@@ -134,7 +136,7 @@ class Deliveries:
                     await session.execute(update(row).where(*parked).values(due=due))
 
     async def _tenants(self, session: AsyncSession, told: Sequence[Entry]) -> dict[str, str]:
-        """Tenant of each record, as the database has it; empty if no target asks."""
+        """The tenant of each record in the database; empty if no target needs it."""
         found: dict[str, str] = {}
         if any(isinstance(one, WebhookOptions) and one.tenant for one in self._targets):
             records, call = list({_record(entry) for entry in told}), CallRecord
@@ -144,7 +146,7 @@ class Deliveries:
         return found
 
     async def _mark_first(self, session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
-        """Tell each mail whether it is the first of its call, which all wait for the end of."""
+        """Note in each mail whether it is the first of its call. All mails of a call wait for the end of the call."""
         mailers = {target.name for target in self._targets if isinstance(target, Mailer)}
         before: dict[str, set[str]] = {}
         for row in rows:
@@ -160,7 +162,7 @@ class Deliveries:
                 row["body"] = json.dumps(told, ensure_ascii=False)
 
     async def _takes(self, session: AsyncSession, target: str, number: int) -> bool:
-        """Whether so many more may wait for `target`; then they count."""
+        """Whether `number` more deliveries may wait for `target`; if so, they are counted."""
         room = self._rooms[target]
         if room.left < number and not room.known_full(self._now()):
             row = DeliveryRecord
@@ -188,9 +190,9 @@ class Deliveries:
             return []
         made, identity = self._now(), secrets.token_hex(16)
         told, redact = _body(entry, identity), self._redactor(agent)
-        if entry["told"] == "alarm":  # only names and numbers of the gateway's own
+        if entry["told"] == "alarm":  # an alarm has only the gateway's own names and numbers
             redact = str
-        parties = () if "turn" in entry else PARTIES  # the `caller` of a turn is what they said
+        parties = () if "turn" in entry else PARTIES  # the `caller` of a turn has the caller's words
         told["data"] = {
             name: value if name in parties else in_json(value, redact) for name, value in told["data"].items()
         }
@@ -209,7 +211,7 @@ class Deliveries:
         return rows
 
     async def _deliver(self, target: Target) -> None:
-        """Deliver for ever."""
+        """Send the deliveries of `target` until cancelled."""
         news, failures = self._news[target.name], 0
         while True:
             news.clear()
@@ -224,7 +226,7 @@ class Deliveries:
                 failed, taken, wait = 0, 0, LONGEST_PAUSE
             failures = 0 if taken else failures + bool(failed)
             self._idle[target.name] = wait == LOOK or failures > 0
-            if failed and not taken:  # one that takes nothing is not asked for one call after the other
+            if failed and not taken:  # a target that takes nothing is not tried with call after call
                 await self._sleep(min(LONGEST_PAUSE, _pause(failures - 1)))
             elif wait:
                 await self._wait(wait, news)
@@ -237,8 +239,8 @@ class Deliveries:
                 wait.cancel()
 
     async def _round(self, target: Target) -> tuple[int, int, int]:
-        """Try the next delivery of some calls; returns how many those were, how many the target did not take though it
-        was asked, and how many it took.
+        """Try the next delivery of some calls. Returns the number of tries, the number that the target was asked to
+        take but did not, and the number that it took.
         """
         rows = await self._claim(target)
         problems: dict[int, PostFailed] = {}
@@ -250,7 +252,7 @@ class Deliveries:
         return len(rows), sum(one.asked for one in problems.values()), len(rows) - len(problems)
 
     async def _until_due(self, target: Target) -> float:
-        """Seconds until something may be tried."""
+        """Seconds until the next delivery to `target` may be tried."""
         row = DeliveryRecord
         query = select(func.min(row.due)).where(row.target == target.name, row.given_up.is_(None))
         async with self._store.read() as session:
@@ -258,8 +260,8 @@ class Deliveries:
         return LOOK if due is None else min(LOOK, max(0.0, (due - self._now()).total_seconds()) + 0.001)
 
     async def _claim(self, target: Target) -> list[DeliveryRecord]:
-        """The first due delivery of each call, claimed for a while; by the time that each is due, so that what waits
-        long does not keep back what comes later. By mail, an alarm does not wait for the messages of its call.
+        """Claim the first due delivery of each call for a while, and return them. They are ordered by their due time,
+        so that old deliveries do not delay later ones. By mail, an alarm does not wait for the messages of its call.
         """
         row, earlier = DeliveryRecord, aliased(DeliveryRecord)
         series = [earlier.target == row.target, earlier.call == row.call, earlier.given_up.is_(None)]
@@ -299,7 +301,7 @@ class Deliveries:
             taken = [row.id for row in rows if row.id not in problems]
             if taken:
                 await session.execute(delete(table).where(table.id.in_(taken)))
-                if any(row.tries for row in rows):  # it is up again: waiting deliveries are due now
+                if any(row.tries for row in rows):  # the target is up again: waiting deliveries are due now
                     waiting = table.target == target.name, table.due > now, table.tries > 0, table.id.not_in(problems)
                     down = table.problem.not_like(f"%{TOO_MANY}")
                     await session.execute(update(table).where(*waiting, down).values(due=now))
@@ -324,7 +326,8 @@ class Deliveries:
 
 
 def _of_tenant(target: Target) -> Target:
-    """With the name of its tenant in front: what waits for a webhook goes to no other tenant that it is given to."""
+    """The target with its tenant's name before its own. If the webhook is given to another tenant later, waiting
+    deliveries do not go there."""
     if isinstance(target, WebhookOptions) and target.tenant:
         return replace(target, name=f"{target.tenant}/{target.name}")
     return target
@@ -337,7 +340,7 @@ def _record(entry: Entry) -> str:
 def _wants(target: Target, told: str, agent: str, tenant: str) -> bool:
     if isinstance(target, Mailer):
         return bool(target.addressed(told, agent).to)
-    if target.tenant and (target.tenant != tenant or told == "alarm"):  # an alarm counts the calls of all
+    if target.tenant and (target.tenant != tenant or told == "alarm"):  # an alarm is based on the calls of all tenants
         return False
     return told in target.events and (not target.agents or agent in target.agents)
 

@@ -41,10 +41,10 @@ log = structlog.get_logger()
 
 SMTP = Pool("mail", workers=2, waiting=8)
 TAKES = 600.0
-"""Seconds in which the text goes out, and again until the server has taken it (RFC 5321, 4.5.3.2.6): it may look for
-viruses first, and brings a mail that nobody waited for all the same."""
+"""Seconds for sending the text, and again for the server's answer (RFC 5321, 4.5.3.2.6). A server may scan for viruses
+before it answers; if we gave up earlier, it would still deliver the mail."""
 LONGEST = 2 * TAKES + 100
-"""Seconds for one mail, all in all."""
+"""Longest time for one mail in seconds, all steps together."""
 RELUCTANT = 600.0
 """Seconds until the next try of a mail that was refused for good, or may have been taken."""
 WRONG_PASSWORD = 3600.0
@@ -55,17 +55,17 @@ EACH, ALL = 60, 600
 """Mails in an hour to one recipient, messages and alarms each, and in all; further ones wait."""
 HOUR = 3600.0
 TOO_MANY = "too many mails within the hour"
-"""How the problem of a mail ends that the bound holds back."""
+"""End of the problem of a mail that the hourly limit holds back."""
 WAITS = 600.0
-"""Seconds until the next try of a mail beyond that."""
+"""Seconds until the next try of a mail beyond the hourly limit."""
 PARKED = timedelta(days=1)
-"""Time after which a mail goes out though nothing was told of the end of its call."""
+"""Time after which a mail is sent although the end of its call was not reported."""
 SETTLES = timedelta(seconds=6)
 """Time from the end of a call until its mail goes out: the recording is being finished."""
 PATIENT = 8
 """Tries in which a mail waits for its recording."""
 REST = 10_000
-"""Bytes of a mail beside its recording."""
+"""Bytes of a mail without its recording, estimated."""
 LARGEST = 10 << 20
 """Bytes of a recording that is attached: ten minutes. A longer one is only on the page of its call."""
 ADVICE = (
@@ -93,7 +93,7 @@ class Mailer:
 
     options: MailOptions
     owner: Callable[[str], Owner]
-    """Owner of the messages of the agent of that name; asked when a message is taken."""
+    """Returns the owner of the messages of an agent by its name; called when a message is taken."""
     store: Store
     alarms: tuple[str, ...] = ()
     """Addresses for alarms."""
@@ -105,19 +105,19 @@ class Mailer:
     _hour: tuple[Buckets, Bucket] = field(default_factory=_per_hour)
 
     def addressed(self, told: str, agent: str) -> Owner:
-        """Recipients of an event, and the format; nobody if it is not mailed."""
+        """Recipients and format of the mail for an event; without recipients if the event is not mailed."""
         if told == "alarm":
             return Owner(self.alarms)
         return self.owner(agent) if told == "message" else Owner(())
 
     async def send(self, row: DeliveryRecord) -> None:
-        """Send what a delivery says. Raises `PostFailed`."""
+        """Send the mail of the delivery `row`. Raises `PostFailed`."""
         told = json.loads(row.body)
         before = _ALONE.match(row.problem or "")
         alone = int(before[1]) if before else 0
         message = _message(told, self.options.sender, row)
         recording = "" if alone or told["event"] == "alarm" else await self._recording(told, row.tries)
-        to = [f"alarm {one}" if told["event"] == "alarm" else one for one in told["to"]]  # each has its own bound
+        to = [f"alarm {one}" if told["event"] == "alarm" else one for one in told["to"]]  # alarms have their own limits
         self._count(row.call, to, _mark(alone), held=(row.problem or "").endswith(TOO_MANY))
         try:
             async with asyncio.timeout(LONGEST), self._on_disk(recording) as file:
@@ -126,12 +126,12 @@ class Mailer:
             if not isinstance(error, _MaybeTakenError):
                 self._uncount(to)
             raise _failed(error, alone) from None
-        if refused:  # the others have it: another try would bring it to them twice
+        if refused:  # the other recipients have the mail: another try would send it to them twice
             log.warning("mail was refused for some", call=row.call, recipients=refused)
 
     def _count(self, call: str, to: Sequence[str], mark: str = "", *, held: bool = False) -> None:
-        """Count a mail. Raises `PostFailed`, with `mark` in front, if there were too many within the hour; that is told
-        once, not if the mail was `held` back before.
+        """Count a mail. Raises `PostFailed`, with `mark` before the reason, if there were too many within the hour.
+        This is logged once, not if the mail was `held` back before.
         """
         (each, every), now = self._hour, self.now()
         if any(each.empty(one, now) for one in to) or not every.take(now):
@@ -143,7 +143,7 @@ class Mailer:
             each.take(one, now)
 
     def _uncount(self, to: Sequence[str]) -> None:
-        """Count a mail no more, which no server has taken."""
+        """Undo the count of a mail that no server has taken."""
         (each, every), now = self._hour, self.now()
         every.give_back()
         for one in to:
@@ -169,7 +169,7 @@ class Mailer:
         query = select(table).where(*its, table.kind == ArtifactKind.RECORDING, table.consent != "")
         async with self.store.read() as session:
             found = (await session.scalars(query)).first()
-        if found is None or (told["covers"] and not found.path.endswith(".wav")):  # nothing is covered in others
+        if found is None or (told["covers"] and not found.path.endswith(".wav")):  # only WAV can be covered
             return ""
         if found.state in DONE:
             return found.path
@@ -183,11 +183,11 @@ class _MaybeTakenError(OSError):
 
 
 class _Server(smtplib.SMTP):
-    """Has time to take a mail; its answers have bounds."""
+    """A connection to a mail server, with time for a long mail, and with limits on the server's answers."""
 
     def getreply(self) -> tuple[int, bytes]:
         """See `smtplib.SMTP.getreply`."""
-        if self.file is None and self.sock is not None:  # anew after STARTTLS: what came before it counts for nothing
+        if self.file is None and self.sock is not None:  # a new one after STARTTLS: earlier bytes do not count
             self.file = ReplyReader(self.sock)
         if isinstance(self.file, ReplyReader):
             self.file.begin()
@@ -208,11 +208,11 @@ class _Server(smtplib.SMTP):
 
 
 class _TlsServer(_Server, smtplib.SMTP_SSL):
-    """The same, over TLS from the beginning."""
+    """Like `_Server`, over TLS from the beginning."""
 
 
 def _mark(alone: int) -> str:
-    """How the problem of a mail begins after so many tries without the recording; read again at its next try."""
+    """Beginning of a mail's problem after `alone` tries without the recording; it is read at the next try."""
     return f"text alone, {alone}: " if alone else ""
 
 
@@ -222,7 +222,7 @@ def _failed(error: Exception, alone: int) -> PostFailed:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         codes = [code for code, _ in error.recipients.values()]
     why, mark = f"{type(error).__name__} {codes[0] or ''}".strip(), _mark(alone)
-    if isinstance(error, smtplib.SMTPNotSupportedError):  # it names the extension: STARTTLS, AUTH or SMTPUTF8
+    if isinstance(error, smtplib.SMTPNotSupportedError):  # the error names the extension: STARTTLS, AUTH or SMTPUTF8
         why = f"{why}: {error}"
     if isinstance(error, smtplib.SMTPAuthenticationError) and codes[0] >= 500:
         log.error("the mail server refuses the user or the password", code=codes[0])
@@ -234,12 +234,12 @@ def _failed(error: Exception, alone: int) -> PostFailed:
 
 
 def _first(told: dict[str, Any]) -> bool:
-    """Whether it is the first mail of its call. Earlier releases queued mails without this and ``language``."""
+    """Whether the mail is the first of its call. Earlier releases queued mails without this and ``language``."""
     return bool(told.get("first", True))
 
 
 def _message(told: dict[str, Any], sender: str, row: DeliveryRecord) -> EmailMessage:
-    """The mail; what the caller said is plain text in it, and never a header of its own."""
+    """The mail. The caller's words are plain text in it, and never make a header."""
     subject, lines = _alarm(told) if told["event"] == "alarm" else _taken(told)
     message = EmailMessage()
     message["From"], message["To"] = sender, ", ".join(told["to"])
@@ -306,7 +306,7 @@ def _deliver(options: MailOptions, message: EmailMessage, recording: Path | None
         if options.user:
             try:
                 server.login(options.user, options.password)
-            except smtplib.SMTPServerDisconnected:  # some refuse it so
+            except smtplib.SMTPServerDisconnected:  # some servers refuse a login in this way
                 raise smtplib.SMTPAuthenticationError(535, b"") from None
         server.ehlo_or_helo_if_needed()
         if recording:

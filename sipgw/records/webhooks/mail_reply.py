@@ -4,7 +4,7 @@ import socket
 import time
 
 LINES = 200
-"""Lines of one answer; that to EHLO has one for each extension."""
+"""Lines of one answer at most; the answer to EHLO has a line for each extension."""
 PIECE = 4096
 """Bytes that are read at once."""
 

@@ -7,7 +7,7 @@ class MailWords(NamedTuple):
     """The words of one language."""
 
     message: str
-    """The subject; ``{name}`` and ``{number}`` are the caller's."""
+    """The subject; ``{name}`` and ``{number}`` stand for those of the caller."""
     urgent_message: str
     name: str
     number: str
@@ -16,7 +16,7 @@ class MailWords(NamedTuple):
     """Names of the levels low, normal and urgent."""
     taken: str
     recording: str
-    """Said in all mails of a call but the first."""
+    """The sentence on the recording, in all mails of a call but the first."""
 
 
 LEVELS = ("low", "normal", "urgent")
@@ -58,9 +58,9 @@ WORDS = {
         "अगर कॉल रिकॉर्ड हुई, तो रिकॉर्डिंग उसके पहले संदेश के साथ है।",
     ),
 }  # fmt: skip
-"""By ISO 639-1 code."""
+"""The words by ISO 639-1 code."""
 
 
 def words_in(language: str) -> MailWords:
-    """The words of a language; English for one that is not there."""
+    """The words of `language`; English if the language is unknown."""
     return WORDS.get(language, WORDS["en"])

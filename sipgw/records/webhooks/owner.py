@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Owner:
-    """Recipients of the messages of an agent, and how."""
+    """Recipients of the messages of an agent, and how they get them."""
 
     to: tuple[str, ...]
     covers: bool = True

@@ -24,11 +24,11 @@ ANSWER = 16 << 10
 
 
 class PostFailed(Exception):  # noqa: N818  it says what has happened
-    """The other server did not accept it; the message says why."""
+    """The other server did not accept the event or mail; the message says why."""
 
     def __init__(self, why: str, *, wait: float | None = None, final: bool = False, asked: bool = True) -> None:
-        """`wait` is how many seconds it must not be tried again, None for as long as usual; `final`: never again;
-        `asked`: whether the other server was asked at all.
+        """`wait`: seconds until the next try, None for the usual pause; `final`: no further try; `asked`: whether the
+        other server was asked at all.
         """
         super().__init__(why)
         self.wait = wait
@@ -37,7 +37,7 @@ class PostFailed(Exception):  # noqa: N818  it says what has happened
 
 
 NAMES = Pool("the names of webhooks", workers=4, waiting=64)
-"""A target may have servers that do not answer."""
+"""Threads that look up the hosts of targets, whose name servers may not answer."""
 
 
 def signature(secret: str, seconds: int, body: bytes) -> str:
@@ -62,7 +62,7 @@ def new_client() -> httpx2.AsyncClient:
 
 
 async def post(client: httpx2.AsyncClient, options: WebhookOptions, body: bytes, headers: Mapping[str, str]) -> None:
-    """Send `body`. Raises `PostFailed` unless the answer is 2xx; a redirection is none."""
+    """Send `body`. Raises `PostFailed` unless the answer is 2xx; a redirection is an error, too."""
     try:
         async with asyncio.timeout(options.timeout):
             await _post(client, options, body, headers)

@@ -35,7 +35,7 @@ def upgrade() -> None:
 
 
 def _job(row: "sa.RowMapping") -> dict[str, object]:
-    """A promise as a job: only a moment that is beyond doubt is dialled; the rest is for people to look at."""
+    """A promised callback as a job. Only a promise with a clear time is dialled; people decide about the rest."""
     try:
         due = datetime.fromisoformat(row["due"])
     except ValueError:

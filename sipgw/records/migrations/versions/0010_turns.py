@@ -1,4 +1,4 @@
-"""Speaker and language of a turn, and the number of replies that were thrown away before any of them was heard."""
+"""Speaker and language of a turn, and the number of replies that were discarded before the caller heard them."""
 
 import sqlalchemy as sa
 from alembic import op

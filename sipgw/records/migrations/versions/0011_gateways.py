@@ -1,4 +1,4 @@
-"""When each gateway was heard of, and whom it still has to forget: files of calls are on the machine that had them."""
+"""The last news of each gateway, and the numbers whose data it still has to delete: files are on the call's machine."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Files that were to be deleted and could not be: they are tried again."""
+"""Files whose deletion failed, and is tried again."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -20,5 +20,5 @@ def upgrade() -> None:
         sa.Column("call", sa.String(255), nullable=False, server_default=""),
         sa.Column("at", sa.Float, nullable=False, index=True),
     )
-    # Commands that were killed left theirs behind, which were good for placing calls.
+    # Killed commands left their keys behind, and these keys could place calls.
     op.execute(sa.text("DELETE FROM api_keys WHERE name = 'command-line'"))

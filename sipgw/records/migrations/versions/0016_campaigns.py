@@ -23,7 +23,7 @@ def upgrade() -> None:
     op.execute(sa.text("UPDATE jobs SET lease = 0 WHERE state != 'dialling'"))
     held = sa.text("lease > 0")
     op.create_index("jobs_held", "jobs", ["campaign", "lease"], sqlite_where=held, postgresql_where=held)
-    # Campaigns of earlier releases were dialled by the command. No gateway goes on with them unless it is told to.
+    # Campaigns of earlier releases were dialled by the command. No gateway continues them without an order.
     op.execute(
         sa.text(
             "INSERT INTO campaigns (name, state, concurrent, per_second, attempts, busy, no_answer, next) "

@@ -30,8 +30,8 @@ def upgrade() -> None:
     )
     op.create_index("artifacts_due", "artifacts", ["state", "next_try"])
     op.create_index("artifacts_by_age", "artifacts", ["kind", "created"])
-    # A note beside a recording says that private words in it are still to be covered: then all of it is. Nobody gets a
-    # recording that is not here now, because nobody knows whether a note is beside it.
+    # A note beside a recording says that private words in it are not covered yet: then all of it is covered. Nobody
+    # gets a recording that is not here now, because it may have such a note.
     old = sa.text(
         "INSERT INTO artifacts (path, gateway, call, kind, created, state, problem) "
         "SELECT recording, gateway, MIN(id), 'recording', MIN(began), 'to redact', "

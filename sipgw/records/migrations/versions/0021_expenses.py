@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("costs", sa.JSON, nullable=False),
     )
     op.create_index("ix_expenses_at", "expenses", ["at"])
-    op.drop_table("documents")  # they are read again
+    op.drop_table("documents")  # the documents are read again
     op.create_table(
         "documents",
         sa.Column("key", sa.String(64), primary_key=True),

@@ -16,7 +16,7 @@ def upgrade() -> None:
         sa.Column("at", sa.Float, nullable=False),
     )
     op.create_index("ix_visits_at", "visits", ["at"])
-    op.execute(sa.text("DELETE FROM sessions WHERE name LIKE 'oidc:%'"))  # nothing tells what their roles rest on
+    op.execute(sa.text("DELETE FROM sessions WHERE name LIKE 'oidc:%'"))  # the basis of their roles is not stored
     op.create_index("ix_sessions_token", "sessions", ["token"])
     op.add_column("sessions", sa.Column("issuer", sa.String(2048), nullable=False, server_default=""))
     op.add_column("sessions", sa.Column("subject", sa.String(255), nullable=False, server_default=""))

@@ -1,4 +1,4 @@
-"""An index of what was said: see `sipgw.records.store.search`. And calls by direction."""
+"""An index of spoken words (see `sipgw.records.store.search`), and an index of calls by direction."""
 
 from alembic import op
 from sqlalchemy import Connection
@@ -31,10 +31,10 @@ SQLITE = (
     INSERT INTO spoken (rowid, words) SELECT (place << 12) + NEW.number, NEW.caller || ' ' || NEW.said
     FROM spoken_calls WHERE call = NEW.call; END""",
 )
-"""Triggers, because each change of a turn must reach the index, whoever makes it."""
+"""Tables and triggers; by triggers each change of a turn reaches the index, from any program."""
 SEPARATORS = "!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~„“”‚‘’«»–—…¿¡·、。，！？"
 POSTGRESQL = (
-    # Only words, without the signs between them: else "3.14" and "a@b.c" were words. Bounded, as a tsvector is.
+    # Only words, without the signs between them: otherwise "3.14" and "a@b.c" would be words. Bounded, like a tsvector.
     f"""ALTER TABLE turns ADD COLUMN words tsvector GENERATED ALWAYS AS (strip(to_tsvector('simple', translate(
     left(caller, 20000) || ' ' || left(said, 20000), '{SEPARATORS}', repeat(' ', {len(SEPARATORS) - 1}))))) STORED""",
     "CREATE INDEX turns_words ON turns USING gin (words)",
@@ -52,7 +52,7 @@ def upgrade() -> None:
 
 
 def _fill(connection: Connection) -> None:
-    """Earlier calls and turns."""
+    """Add the words of earlier calls and turns to the index."""
     taken: int | None = None
     places = []
     query = f"SELECT {PLACE.format('calls')} AS p, id FROM calls ORDER BY p, id"  # noqa: S608  nothing from outside
