@@ -31,18 +31,18 @@ log = structlog.get_logger()
 
 ADMIN = "admin"
 LEAST = 8
-"""Characters of a password."""
+"""Least characters of a password."""
 MOST = 200
 KEPT = 100_000
 """Lines of the audit log, without refused sign-ins."""
 REFUSED_KEPT = 10_000
-"""Lines of refused sign-ins in it."""
+"""Lines of refused sign-ins in the audit log."""
 SIGNED_IN, REFUSED = "signed in", "was not let in"
 SAID, TOLD, ENDED = "said", "told the agent", "ended"
 WORDS = (SAID, TOLD, ENDED)
-"""Actions on calls whose details are words that somebody has typed: see `sipgw.web.api`."""
+"""Actions on calls whose `detail` has words that a person has typed: see `sipgw.web.api`."""
 TELLING = 7
-"""Digits of a number at least that is looked for within sentences: shorter ones are extensions, and other things."""
+"""Least digits of a number that is searched within sentences: shorter numbers may be extensions or anything else."""
 _NAME = re.compile(r"[\w.@+-]{1,64}")
 _KEY = re.compile(r"sipgw_([0-9a-f]{12})_([\w-]{43})")
 _HASHER = PasswordHasher()
@@ -65,7 +65,7 @@ class Key:
 
     @property
     def who(self) -> str:
-        """Its name in the audit log, and where calls are told apart by who placed them; no two keys have the same."""
+        """The unique name of the key, in the audit log and as the owner of placed calls."""
         return f"key:{self.name[:46]}:{self.id}" if self.id else f"key:{self.name}"
 
 
@@ -78,7 +78,7 @@ class Accounts:
         self.sign_outs = SignOuts(store)
 
     async def users(self) -> dict[str, str]:
-        """Everybody's role by name."""
+        """The role of each user, by name."""
         async with self._store.read() as session:
             found = await session.scalars(select(User).order_by(User.name))
             return {user.name: user.role + (f" of {user.tenant}" if user.tenant else "") for user in found}
@@ -89,15 +89,15 @@ class Accounts:
             return await session.scalar(select(User.tenant).where(User.name == name))
 
     async def tenant_of_sessions(self, name: str) -> str:
-        """The tenant in whose sessions `name` is signed in, also one whom the identity provider vouched for; else that
-        of the user, empty for none."""
+        """The tenant of the sessions of `name`, also of a person whom the identity provider vouched for. Without a
+        session the tenant of the user; empty for none."""
         async with self._store.read() as session:
             found = await session.scalar(select(SessionRecord.tenant).where(SessionRecord.name == name).limit(1))
         return found if found is not None else await self.tenant(name) or ""
 
     async def set_user(self, name: str, role: Role | None, password: str, tenant: str | None = None) -> Role:
-        """Make or change a user, which ends their sessions; returns their role, which stays without a new one, as does
-        the tenant.
+        """Make or change a user, which ends the user's sessions. Returns the role. Without a new `role` or `tenant` the
+        old one stays.
 
         Raises `AccountError`.
         """
@@ -120,7 +120,7 @@ class Accounts:
         return given
 
     async def remove_user(self, name: str) -> None:
-        """Remove a user, which ends their sessions. Raises `AccountError`."""
+        """Remove a user, which ends the user's sessions. Raises `AccountError`."""
         async with self._store.write() as session:
             if (found := await session.get(User, name)) is None:
                 raise AccountError(f"there is no user {name!r}")
@@ -136,21 +136,21 @@ class Accounts:
             return int(getattr(ended, "rowcount", 0))
 
     async def check(self, name: str, password: str) -> Role | None:
-        """The role of a user whose password this is, or None."""
+        """The role of the user `name`, if `password` is right; else None."""
         async with self._store.read() as session:
             user = await session.get(User, name) if _NAME.fullmatch(name) else None
         right = await SIGN_IN.run(_matches, user.password if user else "", password[:MOST])
         return _known_role(user.role) if user and right else None
 
     async def expire(self, idle: float, limit: float) -> None:
-        """Delete the sessions that are over."""
+        """Delete the sessions that have expired: unused for `idle` seconds, or older than `limit` seconds."""
         now = datetime.now(UTC).timestamp()
         async with self._store.write() as session:
             old = or_(SessionRecord.used < now - idle, SessionRecord.began < now - limit)
             await session.execute(delete(SessionRecord).where(old))
 
     async def session(self, token: str) -> Session | None:
-        """The session whose token has this digest."""
+        """The session whose token has the digest `token`; None if there is none."""
         async with self._store.read() as database:
             found = await database.scalar(select(SessionRecord).where(SessionRecord.token == token))
         role = _known_role(found.role) if found else None
@@ -170,8 +170,8 @@ class Accounts:
             database.add(SessionRecord(**kept))
 
     async def keep(self, session: Session) -> bool:
-        """Store when a session was used, unless another gateway knows better; False if it was ended elsewhere, for
-        example by a new password."""
+        """Store the time of a session's last use, unless another gateway has stored a later time. False if the session
+        was ended elsewhere, for example by a new password."""
         used = case((SessionRecord.used < session.used, session.used), else_=SessionRecord.used)
         try:
             async with self._store.write() as database:
@@ -182,7 +182,8 @@ class Accounts:
             return True
 
     async def add_key(self, name: str, scopes: Collection[str], tenant: str = "") -> str:
-        """Create a key. Only this method returns it. Raises `AccountError`."""
+        """Create a key and return it; it cannot be read later, because only a digest is stored. Raises
+        `AccountError`."""
         if unknown := [scope for scope in scopes if scope not in SCOPES]:
             raise AccountError(f"there is no scope {unknown[0]!r}; there are {', '.join(SCOPES)}")
         if not scopes or not _NAME.fullmatch(name):
@@ -200,7 +201,7 @@ class Accounts:
             return [Key(key.id, key.name, frozenset(key.scopes), key.tenant) for key in found]
 
     async def key(self, text: str) -> Key | None:
-        """The key that this is, or None."""
+        """The key whose text is `text`; None if there is none."""
         match = _KEY.fullmatch(text)
         if match is None:
             return None
@@ -223,8 +224,8 @@ class Accounts:
     ) -> None:
         """Write into the audit log; if the database fails, the entry goes to the log.
 
-        The entry belongs to the tenant of `who`, or if that is the operator, to `tenant`: the one whose people, call or
-        campaign it concerns, empty for none. A tenant sees no `detail`.
+        The entry belongs to the tenant of `who`. If `who` is the operator, it belongs to `tenant`: the tenant whose
+        people, call or campaign the entry concerns, empty for none. A tenant sees no `detail`.
         """
         log.info("audit", who=who.name, action=action, target=target, address=address)
         deed = AuditEntry(
@@ -241,7 +242,7 @@ class Accounts:
             log.warning("audit not kept", cause=str(error).splitlines()[0])
 
     async def refused(self, who: str, address: str, detail: str = "") -> None:
-        """Write a refused sign-in into the audit log; many from one address become few lines."""
+        """Write a refused sign-in into the audit log; many refusals of one address are gathered in few lines."""
         more = self._refusals.line(address, datetime.now(UTC).timestamp())
         if more is None:
             log.info("audit", who=who, action=REFUSED, address=address)
@@ -257,8 +258,8 @@ class Accounts:
             return list(await session.scalars(latest.order_by(func.max(entry.id).desc()).limit(most)))[::-1]
 
     async def forget(self, numbers: Sequence[str]) -> None:
-        """Mask these numbers in the audit log, also within a sentence that somebody has written, and the words that
-        people have typed into calls of these numbers; the entries stay."""
+        """Mask these numbers in the audit log, also within written sentences. Mask the words that people have typed
+        into calls of these numbers, too. The entries stay."""
         long = sorted((one for one in numbers if len(one) >= TELLING), key=len, reverse=True)
         within = re.compile(rf"(?<![\w+])(?:{'|'.join(map(re.escape, long)) or '(?!)'})(?!\w)")
         theirs = select(CallRecord.id).where(of_number(numbers))
@@ -279,15 +280,15 @@ class Accounts:
 
 
 async def audit_entries(store: Store, most: int = 200, before: int | None = None) -> list[AuditEntry]:
-    """Latest entries, newest first; `before`: older ones than the entry of this number."""
+    """The `most` latest entries, newest first; with `before` only entries older than the entry of this number."""
     older = select(AuditEntry) if before is None else select(AuditEntry).where(AuditEntry.id < before)
     async with store.read() as session:
         return list(await session.scalars(older.order_by(AuditEntry.id.desc()).limit(most)))
 
 
 async def _shorten(session: AsyncSession, deed: AuditEntry) -> None:
-    """Delete the oldest lines of the audit log that take the place of `deed`, and of refused sign-ins: nobody's lines
-    take the place of another's, and those of strangers take the place of none."""
+    """Delete the oldest lines beyond the limit among the lines of the tenant of `deed`, and among refused sign-ins. So
+    the lines of one tenant, or of strangers, never push out those of others."""
     entry = AuditEntry
     its = entry.tenant == deed.tenant, entry.by_operator == deed.by_operator, entry.action != REFUSED
     for kind, most in (((entry.tenant == "", entry.action == REFUSED), REFUSED_KEPT), (its, KEPT)):
@@ -302,12 +303,12 @@ def _known_role(name: str) -> Role | None:
 
 @functools.cache
 def _nobody() -> str:
-    """Checked for unknown users, so that the answer takes as long as for known ones."""
+    """A hash that is checked for unknown users, so that the answer takes as long as for known users."""
     return _HASHER.hash(secrets.token_hex(16))
 
 
 def _matches(hashed: str, password: str) -> bool:
-    nobody = _nobody()  # also for a known user: the first sign-in of either takes as long
+    nobody = _nobody()  # made for known users, too, so that every first sign-in takes as long
     try:
         return _HASHER.verify(hashed or nobody, password)
     except (VerificationError, InvalidHashError):

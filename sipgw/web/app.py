@@ -124,10 +124,10 @@ def application(
     made.state.phone = BrowserPhone(gateway)
     visits = Visits(gateway.store, gateway.config.embed)
     made.state.visitors = Visitors(gateway.config.embed, made.state.phone, visits, gateway.stop)
-    made.mount("/static", StaticFiles(FOLDER / "static"))  # first, as pages ask for it most
+    made.mount("/static", StaticFiles(FOLDER / "static"))  # first, because pages ask for static files most
     made.router.routes.extend(ROUTES)
     if options.oidc.issuer:
-        from sipgw.web import oidc_sign_in  # loads what verifies tokens
+        from sipgw.web import oidc_sign_in  # this import loads the verification of tokens
 
         made.include_router(oidc_sign_in.router, include_in_schema=False)
     made.add_exception_handler(HTTPException, _failed)  # type: ignore[arg-type]
@@ -166,7 +166,7 @@ async def _failed(request: Request, error: HTTPException) -> Response:
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
     title = "Not found" if error.status_code == 404 else "Not possible"
-    detail = "There is no such page." if error.detail == "Not Found" else error.detail  # of Starlette, for any address
+    detail = "There is no such page." if error.detail == "Not Found" else error.detail  # Starlette's own text
     shown = page(request, "failed.html", status=error.status_code, title=title, detail=detail)
     shown.headers.update(error.headers or {})
     return shown
@@ -188,7 +188,7 @@ async def _no_storage(request: Request, error: Exception) -> Response:
 
 
 async def _not_valid(request: Request, error: RequestValidationError) -> Response:
-    """The error and its place, without the value, which may be secret or huge."""
+    """The response to an invalid request: the error and its place, without the value, which may be secret or huge."""
     found = [{"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]} for each in error.errors()]
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": found}, 422)

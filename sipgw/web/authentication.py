@@ -20,9 +20,9 @@ from sipgw.web.sessions import IdentityClaims, Session, Sessions, digest
 from sipgw.web.throttle import KNOWN, SignInThrottle
 
 STRANGERS_WAIT = 8
-"""Passwords that are being checked, from which on only those from known addresses are. A hash costs 50 ms of a core."""
+"""Checks of passwords in progress from which on only known addresses may sign in. A hash costs 50 ms of a core."""
 KEEP_EVERY = 60.0
-"""Seconds after which the use of a session is stored, and its end elsewhere is noticed."""
+"""Seconds after which the use of a session is stored, and its end at another gateway is noticed."""
 
 
 LOOK_EVERY = 1.0
@@ -34,7 +34,7 @@ KEYS_KNOWN = 100
 COMMANDS = frozenset(("calls:place", "calls:read", "calls:control"))
 """Scopes of commands on this machine with their key."""
 BY_PROVIDER = "oidc:"
-"""How the names of people begin whom the identity provider vouches for; no local user has such a name."""
+"""Beginning of the names of people whom the identity provider vouches for; no local user has such a name."""
 
 
 class Authentication:
@@ -45,7 +45,7 @@ class Authentication:
         self.groups = GroupAccess(options.oidc, tenants)
         self._open = False
         self._looked = 0.0
-        """The last check, without sign-in, whether a password is stored."""
+        """The time of the last check whether a password is stored, while no sign-in is needed."""
         self.setup = ""
         """The token of the link with which the first password is set; empty if there is one."""
         self.local = ""
@@ -87,11 +87,12 @@ class Authentication:
         return self._open
 
     def secure(self, *, local: bool) -> bool:
-        """Whether browsers reach us under https, as the identity provider knows us; `local`: not those here."""
+        """Whether browsers reach us by https: if the URL for the identity provider is https, and the browser is not on
+        this machine (`local`)."""
         return not local and self._options.oidc.url.startswith("https:")
 
     async def who(self, cookie: str, authorization: str, *, used: bool = True) -> Principal:
-        """The sender of a request, by which the session is `used` if somebody does something. Raises
+        """The sender of a request. `used`: the request counts as use of the session, because a person acts. Raises
         `SQLAlchemyError`."""
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer":
@@ -119,11 +120,12 @@ class Authentication:
         return session
 
     def _left(self, cookie: str) -> bool:
-        """Whether its user has ended the session of this cookie, whatever the database has."""
+        """Whether the user has signed out of the session of this cookie, even if the database still has it."""
         return self.sessions.over(cookie) or digest(cookie) in self.accounts.sign_outs
 
     def _access(self, session: Session) -> Access | None:
-        """The access now: that of somebody whom a provider vouched for is as the configuration has it today."""
+        """The present access of a session. For a person whom the identity provider vouched for, the present
+        configuration decides."""
         if session.claims is None:
             return Access(session.role, session.tenant)
         oidc, age = self._options.oidc, _today() - session.began
@@ -163,8 +165,8 @@ class Authentication:
         return await self.enter(name, role, tenant=tenant)
 
     async def sign_out(self, cookie: str) -> None:
-        """End a session. Raises `SQLAlchemyError`: then it is over here, also after a restart, and elsewhere as soon as
-        the database answers."""
+        """End a session. Raises `SQLAlchemyError`; then the session is over at this gateway, also after a restart, and
+        at others as soon as the database answers."""
         self.sessions.close(cookie)
         await self.accounts.sign_outs.end(digest(cookie))
 
@@ -190,7 +192,7 @@ class Authentication:
         return await self.enter(ADMIN, "admin")
 
     async def enter(self, name: str, role: Role, claims: IdentityClaims | None = None, tenant: str = "") -> str:
-        """Begin a session of somebody who has proven to be `name`; returns the token for the cookie."""
+        """Begin a session of a person whose identity `name` is proven; returns the token for the cookie."""
         session, token = self.sessions.open(name, role, _today(), claims, tenant)
         await self.accounts.begin(session)
         return token
@@ -201,5 +203,5 @@ def _now() -> float:
 
 
 def _today() -> float:
-    """Seconds since 1970: sessions outlive the gateway."""
+    """The time in seconds since 1970, because sessions outlive the gateway."""
     return datetime.now(UTC).timestamp()

@@ -38,7 +38,7 @@ class ListFilter(CallFilter):
     """Only calls in which something failed."""
 
     def others(self) -> list[ColumnElement[bool]]:
-        """All but the words."""
+        """The filter for SQL without the condition on words."""
         return [*super().others(), *([broken()] if self.bad else [])]
 
 
@@ -54,7 +54,7 @@ class CallSearchForm(BaseModel):
     bad: Literal["", "1"] = ""
     cost_from: float | None = Field(None, ge=0, le=1e9)
     slower_than: float | None = Field(None, ge=0, le=3600)
-    """Seconds."""
+    """Least seconds of the slowest answer."""
     since: date | None = None
     until: date | None = None
     after: str = Field("", max_length=500)
@@ -66,7 +66,7 @@ class CallSearchForm(BaseModel):
 
     @property
     def more(self) -> bool:
-        """Whether one of the rarer fields is filled in."""
+        """Whether one of the rarely used fields is filled in."""
         return any((self.trunk, self.agent, self.direction, self.ending, self.since, self.until)) or (
             self.cost_from is not None or self.slower_than is not None
         )
@@ -83,7 +83,7 @@ class CallSearchForm(BaseModel):
         )  # fmt: skip
 
     def link(self, after: str) -> str:
-        """The address of the page that begins `after`."""
+        """The address of the next page, which begins after the cursor `after`."""
         given = self.model_dump(mode="json", exclude={"after"}, exclude_defaults=True)
         return "/calls?" + urlencode({name: value for name, value in (given | {"after": after}).items() if value != ""})
 

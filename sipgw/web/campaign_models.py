@@ -15,7 +15,7 @@ DAY = 86_400.0
 Whole = Annotated[
     int, BeforeValidator(lambda value: int(value) if isinstance(value, float) and value.is_integer() else value)
 ]
-"""``5.0`` is a whole number in JSON."""
+"""An integer; JSON may write it as ``5.0``."""
 Name = Annotated[str, StringConstraints(max_length=64)]
 
 
@@ -47,7 +47,7 @@ class CampaignStart(CampaignFile):
 
 
 class BrokenRow(BaseModel):
-    """A row that is left out."""
+    """A row of the file that is left out."""
 
     line: int
     problem: str
@@ -97,7 +97,7 @@ class Started(BaseModel):
 
 
 class CampaignCounts(BaseModel):
-    """How far a campaign is."""
+    """Counts of a campaign's jobs by state."""
 
     name: str
     state: Literal["running", "paused", "stopped", "over"] = Field(description="over: no number is left")

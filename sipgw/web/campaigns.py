@@ -44,7 +44,7 @@ router = APIRouter(
 
 
 class CampaignProgress(NamedTuple):
-    """How far a campaign is."""
+    """The progress of a campaign: its jobs by state."""
 
     name: str
     state: str
@@ -54,12 +54,12 @@ class CampaignProgress(NamedTuple):
 
     @property
     def total(self) -> int:
-        """Jobs."""
+        """Number of jobs."""
         return sum(self.states.values())
 
     @property
     def over(self) -> int:
-        """Jobs that are done or have failed for good."""
+        """Number of jobs that are done or have finally failed."""
         return self.states.get("done", 0) + self.states.get("failed", 0)
 
 
@@ -94,8 +94,8 @@ async def campaigns(app: Here, _who: Reader) -> models.AllCampaigns:
 @by_tenant
 async def dry_run(app: Here, who: Campaigner, wanted: models.CampaignFile) -> models.DryRun:
     """Result of a start of this campaign, without the start: rows that are left out, the gate's present decisions, the
-    cost. Nothing is kept and nobody is called. Decisions about calls of a tenant leave out the lists and counts, which
-    are of all."""
+    cost. Nothing is kept and nobody is called. A tenant's decisions leave out lists and counts, which are shared by all
+    tenants."""
     with _place(who.tenant):
         planned, confirm = await _planned(app, wanted)
         judged = await decisions(app.gateway.gate, planned)
@@ -179,7 +179,7 @@ async def _planned(app: App, wanted: models.CampaignFile) -> tuple[Plan, str]:
 
 @contextlib.contextmanager
 def _place(tenant: str) -> Iterator[None]:
-    """A place among the dry runs and starts that go on. Raises a 503."""
+    """Take a place among the dry runs and starts in progress, until the block ends. Raises a 503 if there is none."""
     try:
         with DRY_RUNS.held(tenant):
             yield
@@ -195,7 +195,8 @@ def _shown(decision: GateVerdict) -> models.GateDecision:
 
 
 async def _cost(app: App, planned: Plan, known: int, judged: list[GateVerdict]) -> models.CostEstimate | None:
-    """The cost if everybody answers; where the gate was asked about some of the numbers, they stand for all."""
+    """The cost if everybody answers. If the gate has judged only some numbers, its share of refusals is applied to
+    all."""
     earlier = await estimate(app.gateway.store, planned.request.agent)
     if earlier is None:
         return None

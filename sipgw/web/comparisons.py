@@ -1,7 +1,7 @@
 """Comparisons of two prompts of an agent by ``sipgw eval``, one at a time, in a process of its own.
 
-The process tells whatever it uses of providers as soon as it has used it. That counts as what calls use: for the limits
-of the day, which end the comparison, and in the database, where it is written down.
+The process reports each use of a provider at once. This use counts like that of calls: against the limits of the day,
+which may end the comparison, and as an expense in the database.
 """
 
 import asyncio
@@ -35,46 +35,46 @@ from sipgw.web.gateway_view import GatewayView
 log = structlog.get_logger()
 
 LIMIT = 1800.0
-"""Seconds of a comparison."""
+"""Longest comparison in seconds."""
 ENDING = 5.0
-"""Seconds that it has to tell what it has used, when it is to end."""
+"""Seconds in which an ended process may still report its use."""
 OUTPUT = 8 << 20
-"""Bytes that are read of its result."""
+"""Bytes that are read of the result."""
 PAUSE = 1.0
-"""Seconds between two writes of its cost."""
+"""Seconds between two writes of the cost into the database."""
 NICE = 19
-"""It yields to the calls of the gateway."""
+"""The nice value of the process, so that it yields to the calls of the gateway."""
 SHIPPED = "ear"
-"""The set where an agent has none of its own; it comes with the package."""
+"""The evaluation set for agents without their own set; it comes with the package."""
 FILES = DiskPool("files of comparisons", workers=1, waiting=4)
 EVAL = (sys.executable, "-P", "-m", "sipgw", "eval")
 ACCOUNT = "comparison of prompts"
 
 
 class ComparisonRefusedError(Exception):
-    """It may not begin, or go on. The message says why."""
+    """A comparison may not begin or go on; the message says why."""
 
 
 @dataclass
 class Comparison:
-    """One comparison, and what came of it."""
+    """One comparison and its result."""
 
     version: int
-    """The version that is compared."""
+    """The version of the prompt that is compared with the prompt in use."""
     evaluated: str
-    """The name of the set."""
+    """The name of the evaluation set."""
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     state: Literal["running", "done", "failed"] = "running"
     problem: str = ""
     result: Mapping[str, Any] = field(default_factory=dict)
-    """See `sipgw.tools.evaluation.report.as_dict`."""
+    """The result: see `sipgw.tools.evaluation.report.as_dict`."""
     cost: float = 0.0
     """Cost so far, in the currency of the prices."""
 
 
 class _Charge:
-    """Usage of one comparison. It counts at once; `write` writes it into one row of the database beside the comparison,
-    as it goes on, so a kill does not lose it.
+    """The paid use of one comparison. It counts at once. During the comparison `write` keeps it in one row of the
+    database, so that a kill does not lose it.
     """
 
     def __init__(self, store: Store, prices: PriceTable, began: datetime) -> None:
@@ -89,18 +89,18 @@ class _Charge:
         return self.bill.cost(datetime.now(UTC))
 
     def used(self, line: bytes) -> None:
-        """The process has told in that line what it has used. Raises ValueError."""
+        """Count the use that the process has reported in `line`. Raises ValueError."""
         self.bill.used(_used(line))
         self._news.set()
 
     def end(self) -> None:
-        """The comparison is over and costs nothing more: let `write` end."""
+        """Let `write` end, because the comparison is over and costs nothing more."""
         self._over.set()
         self._news.set()
 
     async def write(self) -> None:
-        """Write the cost down whenever there is more of it, and once more after `end`. Do not cancel it: a first write
-        that is cancelled may have made a row that the next would not know.
+        """Write the cost into the database whenever it has grown, and once more after `end`. Do not cancel this task: a
+        cancelled first write may have made a row that the next write does not know.
         """
         over = False
         while not over:
@@ -125,7 +125,7 @@ class _Charge:
 
 
 class Comparisons:
-    """The latest comparison of each agent. Use it as an async context manager; its end ends what goes on."""
+    """The latest comparison of each agent. Use it as an async context manager; its end stops a running comparison."""
 
     def __init__(self, gateway: GatewayView, command: Sequence[str] = EVAL, limit: float = LIMIT) -> None:
         self._gateway = gateway
@@ -135,7 +135,7 @@ class Comparisons:
         self._group = asyncio.TaskGroup()
         self._task: asyncio.Task[None] | None = None
         self._time: asyncio.Timeout | None = None
-        """Of the process that runs."""
+        """The time limit of the running process; None without one."""
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -145,7 +145,7 @@ class Comparisons:
     async def __aexit__(self, *error: Any) -> None:
         self._closed = True
         if self._time:
-            with contextlib.suppress(RuntimeError):  # it has ended
+            with contextlib.suppress(RuntimeError):  # the process has ended
                 self._time.reschedule(0)
         await self._group.__aexit__(*error)
 
@@ -191,7 +191,8 @@ class Comparisons:
             log.info("prompts compared", version=made.version, state=made.state, problem=made.problem, cost=made.cost)
 
     async def _evaluated(self, command: Sequence[str], folder: Path, charge: _Charge) -> int:
-        """Exit status of a command, which prints into `folder`. It and its children do not outlive this function.
+        """Run a command that prints into `folder`; returns its exit status. The command and its children end with this
+        function.
         Raises `ComparisonRefusedError`, OSError, ValueError.
         """
         reader, told = asyncio.StreamReader(), os.pipe()
@@ -225,8 +226,8 @@ class Comparisons:
                 await process.wait()
 
     async def _count(self, reader: asyncio.StreamReader, charge: _Charge) -> None:
-        """Count what the process uses, to its end. Raises `ComparisonRefusedError` if no more may be paid for, and
-        ValueError if it cannot be counted.
+        """Count the use that the process reports, until it ends. Raises `ComparisonRefusedError` if no more may be paid
+        for, and ValueError if a report cannot be read.
         """
         async for line in reader:
             charge.used(line)
@@ -236,7 +237,7 @@ class Comparisons:
 
 @contextlib.asynccontextmanager
 async def _charged(gateway: GatewayView, made: Comparison) -> AsyncIterator[_Charge]:
-    """Count the usage of the block for the limits of the day, and write it down."""
+    """Count the use during the block against the limits of the day, and write it into the database."""
     charge = _Charge(gateway.store, gateway.expenses.prices, made.began)
     gateway.expenses.open((ACCOUNT,), charge.bill)
     loop = asyncio.get_running_loop()
@@ -247,7 +248,7 @@ async def _charged(gateway: GatewayView, made: Comparison) -> AsyncIterator[_Cha
         gateway.expenses.close((ACCOUNT,))
         made.cost = charge.cost().total
         charge.end()
-        await asyncio.wait((writing,))  # also if this is cancelled, `writing` goes on to its end
+        await asyncio.wait((writing,))  # `writing` goes on to its end, also if this task is cancelled
 
 
 @contextlib.asynccontextmanager
@@ -264,7 +265,7 @@ async def _files(prompts: Mapping[str, str]) -> AsyncIterator[tuple[Path, list[P
 
 
 def _used(line: bytes) -> Used:
-    """Raises ValueError."""
+    """The use in a reported line. Raises ValueError."""
     try:
         told = Used(**json.loads(line))
         amount = float(told.amount)
@@ -293,7 +294,7 @@ def _printed(folder: Path) -> tuple[bytes, bytes]:
 
 
 def _signal(process: int, number: signal.Signals) -> None:
-    """To the group of the process, which may be gone."""
+    """Send a signal to the process group of `process`, which may be gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process, number)
 

@@ -25,10 +25,10 @@ class OptionRow(NamedTuple):
 
     name: str
     value: str
-    """As TOML has it; of a secret only ``set``. Empty if it is not set."""
+    """The value as TOML; of a secret only ``set``. Empty if the option is not set."""
     meaning: str
     changed: bool
-    """Whether it differs from the default."""
+    """Whether the value differs from the default."""
 
 
 class OptionTable(NamedTuple):
@@ -60,7 +60,7 @@ def tables(config: Any) -> list[OptionTable]:
 
 
 def _below(name: str, value: Any, written: Any) -> Iterator[OptionTable]:
-    """The tables that a key holds."""
+    """The tables below the key `name`."""
     if is_dataclass(value):
         yield from _tables(name, value, written)
     elif isinstance(value, tuple):
@@ -89,7 +89,7 @@ def _as_toml(value: Any) -> str:
 
 @cache
 def docstrings(kind: type) -> dict[str, str]:
-    """The text under each field of a dataclass, its bases included; code stands in backticks."""
+    """The text under each field of a dataclass and its bases, by field; code is in backticks."""
     found: dict[str, str] = {}
     for base in reversed(kind.__bases__):
         found |= docstrings(base) if is_dataclass(base) else {}

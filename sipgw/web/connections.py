@@ -1,8 +1,8 @@
 """The connections of the web server, with limits that strangers cannot use up for others.
 
-uvicorn gives a connection that sends nothing, or half a request, all the time in the world. Here a request has to be
-complete in time, who asks has to read the answer, one address has a share of the connections, and where all are taken,
-the oldest one that waits for its browser makes room. Health is answered whatever the number.
+uvicorn gives a connection that sends nothing, or half a request, unlimited time. Here a request must be complete in
+time, and the browser must read the answer. One address has a limited number of connections. If all connections are
+taken, the oldest one that waits for its browser is closed. Requests for health are always answered.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ from sipgw.config.networks import site
 CONNECTIONS = 300
 """Requests at the same time; one more is answered 503."""
 RESERVE = 50
-"""Further connections, for probes of the health; beyond them, the oldest one that waits for its browser is closed."""
+"""Further connections, for probes of health. Beyond them the oldest connection that waits for its browser is closed."""
 PER_ADDRESS = 100
-"""Connections of one address, or of one /64; a proxy's are not counted."""
+"""Connections of one address, or of one /64; connections of a proxy are not counted."""
 REQUEST_LIMIT = 20.0
-"""Seconds in which a request must be complete, from the connection or the end of the answer before; and in which a
-browser must take something of an answer."""
+"""Seconds from the connection, or from the end of the last answer, until a request must be complete. A browser also
+has as long to take a part of an answer."""
 HEALTH = ("/healthz", "/readyz")
 COMPLETE = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED, h11.ERROR)
-"""States of a browser that has asked all of a request."""
+"""States of a connection whose request has come completely."""
 
 
 class Connections:
@@ -45,7 +45,7 @@ class Connections:
 
     @property
     def full(self) -> bool:
-        """Whether no more requests are answered than those for health."""
+        """Whether only requests for health are answered, because too many others are in progress."""
         return len(self._all) - len(self._waiting) > CONNECTIONS
 
     def add(self, one: "LimitedProtocol", host: str) -> bool:
@@ -66,7 +66,7 @@ class Connections:
         return True
 
     def remove(self, one: "LimitedProtocol") -> None:
-        """It is closed, or has become a websocket."""
+        """Forget a connection that is closed, or has become a websocket."""
         self._waiting.pop(one, None)
         if (source := self._all.pop(one, None)) is not None:
             self._of[source] -= 1
@@ -74,16 +74,16 @@ class Connections:
                 del self._of[source]
 
     def waits(self, one: "LimitedProtocol") -> None:
-        """A connection waits for the rest of a request, or for somebody to read the answer."""
+        """Note that a connection waits for its browser: for the rest of a request, or for reading the answer."""
         if one in self._all:
             self._waiting[one] = None
 
     def asked(self, one: "LimitedProtocol") -> None:
-        """Its request is complete, and its answer is read."""
+        """Note that a connection does not wait for its browser any more."""
         self._waiting.pop(one, None)
 
     def bounded(self, app: ASGIApp) -> ASGIApp:
-        """`app`, but 503 for all except health while too many are connected."""
+        """An application that answers like `app`, but with 503 to all requests except health while `full`."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             busy = self.full and scope["type"] == "http" and scope["path"] not in HEALTH
@@ -101,7 +101,7 @@ class LimitedProtocol(H11Protocol):
         self._limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count it, or close it."""
+        """Count the connection, or close it."""
         super().connection_made(transport)
         if self._places.add(self, self.client[0] if self.client else "0.0.0.0"):
             self._wait()
@@ -109,12 +109,12 @@ class LimitedProtocol(H11Protocol):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count it no more."""
+        """Stop counting the connection."""
         self._leave()
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """Read what has come; the time limit ends with the request."""
+        """Read received bytes; the time limit ends when the request is complete."""
         super().handle_events()
         if self.conn.their_state in COMPLETE:
             self._asked()
@@ -125,18 +125,19 @@ class LimitedProtocol(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
-        """Wait for the next request: uvicorn's own limit holds until its first byte, ours from here on."""
+        """Begin to wait for the next request. uvicorn's own limit ends at its first byte; ours starts now."""
         super().on_response_complete()
         if not self.transport.is_closing() and self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
             self._wait()
 
     def pause_writing(self) -> None:
-        """The browser does not read its answer: it has as long as for a request."""
+        """Start the time limit, because the browser does not read its answer."""
         super().pause_writing()
         self._wait()
 
     def resume_writing(self) -> None:
-        """It reads again. If that was the end of the answer, the next request is waited for already."""
+        """End the time limit, because the browser reads again; not if the connection waits for the next request
+        already."""
         super().resume_writing()
         if self.conn.their_state in COMPLETE:
             self._asked()

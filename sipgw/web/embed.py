@@ -2,8 +2,8 @@
 
 The frame is a page of this server, so its requests come from our own origin, and the site needs no rights here.
 Browsers show it in no page but those of ``[embed] origins`` (frame-ancestors, Content Security Policy Level 3). A
-program needs no page, so the number of calls is limited here, whoever asks, and ``[limits]`` count a visitor like any
-caller.
+program needs no page, so the number of calls is limited here for browsers and programs, and ``[limits]`` count a
+visitor like any caller.
 """
 
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ from sipgw.web.transcript import words
 from sipgw.web.visitors import SESSION_LIFE, NoSession, TooManyCalls, Visitors
 
 UNKNOWN = "0.0.0.0"
-"""Counts as the address of all visitors whose proxy does not tell one."""
+"""The address of all visitors whose proxy reports no address."""
 KINDS = ("caller", "agent", "interrupted", "answered", "ended")
 """Kinds of messages that visitors get about their call: no names of tools, no causes of faults."""
 
@@ -107,7 +107,7 @@ def _too_many() -> HTTPException:
 
 @router.delete("/embed/calls/{call}", status_code=204)
 async def hang_up(call: str, visitors: There, key: Key = "") -> None:
-    """End the visitor's own call; what is over or not theirs stays so."""
+    """End the visitor's own call. Does nothing if the call is over or belongs to another visitor."""
     if visitors.session(call, key):
         await visitors.phone.hang_up(call, key)
 
@@ -125,7 +125,7 @@ async def call_events(call: str, app: Here, visitors: There, key: Key = "") -> R
 
 
 def for_visitors(message: dict[str, Any]) -> dict[str, Any] | None:
-    """Message for a visitor, made of a message of the call's page; None if nothing."""
+    """The message for a visitor, made from a `message` of the call's page; None if visitors must not get it."""
     if message["kind"] not in KINDS:
         return None
     return {"kind": "ended"} if message["kind"] == "ended" else message

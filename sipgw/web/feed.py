@@ -15,11 +15,11 @@ from sipgw.records.store.seen_by import seen_by
 from sipgw.sip.boundaries import contained
 
 EVERY = 1.0
-"""Seconds between two looks at the calls."""
+"""Seconds between two checks of the calls."""
 WAITING = 8
-"""Messages that wait for a slow browser; beyond it they are dropped, and the browser gets the whole board again."""
+"""Messages that may wait for a slow browser; with any more they are dropped, and the browser gets the whole board."""
 BROWSERS = 100
-"""Browsers that are fed at the same time."""
+"""Browsers that may read the feed at the same time."""
 ALIVE = b": still here\n\n"
 AT_MOST = 600.0
 """Seconds of one stream. The browser asks for another at once."""
@@ -42,12 +42,12 @@ class LiveCallBoard:
     """The state that all browsers have received."""
 
     def __init__(self, tenant: str = "") -> None:
-        """Shows the calls of `tenant` without their trunks; with an empty one all."""
+        """The board shows the calls of `tenant`, without their trunks; an empty `tenant` means all calls."""
         self.tenant = tenant
         self.rows: dict[str, Row] = {}
 
     def change(self, calls: Mapping[str, CallSession]) -> BoardChange:
-        """Look at `calls` again."""
+        """Compare `calls` with the board; returns the differences, and updates the board."""
         now = {call: seen_by(session.row(), self.tenant) for call, session in calls.items()}
         gone = [call for call in self.rows if call not in now]
         changed = {}
@@ -70,9 +70,9 @@ class Feed:
         """Messages that slow browsers did not get."""
         self._calls = calls
         self._boards: dict[str, LiveCallBoard] = {}
-        """Of each tenant that somebody reads; that of all calls has an empty name."""
+        """The board of each tenant that somebody reads; the board of all calls has an empty name."""
         self._readers: dict[asyncio.Queue[bytes], str] = {}
-        """The board that each reads."""
+        """The tenant whose board each reader gets, by the reader's queue."""
         self._watched = asyncio.Event()
 
     async def run(self) -> None:
@@ -129,7 +129,7 @@ class Feed:
                     self._watched.clear()
 
     def close(self) -> None:
-        """End what every browser reads."""
+        """End the streams of all browsers."""
         for queue in self._readers:
             if queue.full():
                 queue.get_nowait()
@@ -147,8 +147,8 @@ def event(name: str, data: Any) -> bytes:
 async def streamed(
     events: AsyncGenerator[bytes, None], full: str, lost: Callable[[], Awaitable[bool]]
 ) -> StreamingResponse:
-    """The answer that sends `events` until `lost`. It has begun them, so they have their place before the status is
-    sent. Raises 503 with the reason `full` if there is none."""
+    """The answer that sends `events` until `lost`. The stream is begun before the status is sent, so that it has its
+    place. Raises 503 with the reason `full` if there is no place."""
     try:
         first = await anext(events)
     except NoPlace:

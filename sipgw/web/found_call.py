@@ -1,5 +1,5 @@
-"""Which call a name in a path means. Evidence is asked for by the key of the call that is found here, never by a name:
-a later call may have the identity of an earlier one, and another tenant.
+"""Finds the call that a name in a path means. Evidence is read by the key of the found call, never by its name: a later
+call may have the identity of an earlier call, and another tenant.
 """
 
 from dataclasses import dataclass, replace
@@ -23,13 +23,14 @@ class FoundCall:
 
     name: str
     key: CallKey | None = None
-    """None for an INVITE that was refused."""
+    """The key of the call; None for an INVITE that was refused."""
     tenant: str = ""
-    """Tenant whose call it is; empty: that of the installation itself."""
+    """Tenant of the call; empty: the installation itself."""
     session: CallSession | None = None
-    """While it goes on."""
+    """The session of a running call; None for other calls."""
     row: str = ""
-    """Its identity in the records. Empty if that was not looked for, as the call goes on: it may not be `name`."""
+    """Identity of the call's row in the records, which may differ from `name`. Empty if it was not looked up, because
+    the call goes on."""
 
 
 def link(call: str) -> str:
@@ -51,9 +52,8 @@ class CallRoute(APIRoute):
 
 
 async def find(gateway: GatewayView, name: str) -> FoundCall | None:
-    """The call of that name: one that goes on, or else the one whose row has the name, or else one that is only in
-    memory. To the view of a tenant only its own calls exist. Raises the errors of the database, unless the call is in
-    memory.
+    """The call of that name: a running call, else the call whose row has the name, else a call that is only in memory.
+    For a tenant's view only its own calls exist. Raises the errors of the database, unless the call is in memory.
     """
     if (live := gateway.calls.get(name)) is not None:
         return FoundCall(name, live.info.key, live.info.tenant, live)
@@ -77,7 +77,8 @@ async def find(gateway: GatewayView, name: str) -> FoundCall | None:
 
 
 def _remembered(gateway: GatewayView, name: str) -> FoundCall | None:
-    """A call without a row, or an INVITE that was refused; of strangers nobody knows the tenant."""
+    """A call without a row, or a refused INVITE, from memory. Only the operator sees refused INVITEs, because their
+    tenant is unknown."""
     tenant, sip = gateway.store.tenant, gateway.evidence.sip
     began = sip.latest(name)
     if began is not None and tenant in ("", began.tenant):

@@ -19,7 +19,7 @@ from sipgw.trunks.watch import TrunkStatus
 
 
 class GatewayView(browser_phone.PhoneGateway, Protocol):
-    """`sipgw.gateway.gateway.Gateway` implements it, and so do tests."""
+    """Interface of the gateway for pages; `sipgw.gateway.gateway.Gateway` and test gateways implement it."""
 
     watchers: Watchers[Event]
     admission: Admission
@@ -50,7 +50,7 @@ class GatewayView(browser_phone.PhoneGateway, Protocol):
         """The port at which phones reach us."""
 
     def status(self) -> list[TrunkStatus]:
-        """How each trunk is."""
+        """The state of each trunk."""
 
     async def everywhere(self) -> list[GatewayCalls]:
         """The calls of all gateways of the cluster, this one included. Raises `cluster.shared.Unreachable`."""

@@ -14,7 +14,7 @@ class Access(NamedTuple):
 
     role: Role
     tenant: str
-    """Empty: of no tenant, so all is seen."""
+    """Tenant of the user; empty: none, so the user sees all."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class GroupAccess:
         return [Access(role, tenant) for tenant, role in asked if role]
 
     def of(self, groups: frozenset[str]) -> Access | None:
-        """The only access; None for nobody of ours, and for a member of two, who would see the calls of one of them."""
+        """The access of a person in `groups`, if there is exactly one. None without any, and also for a member of two:
+        it would be unclear whose calls this person sees."""
         found = self.all(groups)
         return found[0] if len(found) == 1 else None

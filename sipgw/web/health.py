@@ -1,4 +1,4 @@
-"""For machines that watch over the gateway: health, readiness, and metrics for Prometheus."""
+"""Routes for programs that monitor the gateway: health, readiness, and metrics for Prometheus."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ router = APIRouter()
 
 @router.get("/healthz")
 async def healthy() -> Response:
-    """200 as long as the event loop turns."""
+    """200 as long as the event loop runs."""
     return PlainTextResponse("ok\n")
 
 

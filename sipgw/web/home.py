@@ -1,4 +1,4 @@
-"""The home page: whether all is well, how it was, what it cost, and what to look at or to do next."""
+"""The home page: the present state, figures and cost of the last day or week, calls to look at, and next steps."""
 
 import contextlib
 from collections.abc import Iterator
@@ -25,15 +25,15 @@ NO_DATABASE = "The database does not answer. Calls go on; their records are writ
 
 
 class DialTargets(NamedTuple):
-    """How the agents are called."""
+    """The ways in which people can call the agents."""
 
     numbers: list[str]
     dial: str = ""
-    """A SIP address for softphones nearby; empty if they may not call."""
+    """The SIP address for softphones nearby; empty if they may not call."""
     phone: bool = False
     """Whether the page of the phone can be used."""
     choice: str = ""
-    """Parts of the agent."""
+    """The providers of the agent's parts, in words."""
     notes: tuple[str, ...] = ()
 
 
@@ -42,7 +42,7 @@ class DialTargets(NamedTuple):
 async def home(request: Request, app: Here, who: ViewerRole, span: Span = "day") -> Response:
     """The page; its script asks for it again and again."""
     found: Overview | None = None
-    with contextlib.suppress(SQLAlchemyError):  # told on the page
+    with contextlib.suppress(SQLAlchemyError):  # the page says so
         found = await app.overviews.of(app.gateway.store, span)
     rows = [session.row() for session in app.gateway.calls.values()]
     trunks = [trunk_light(status, "" if who.tenant else "/trunks") for status in app.gateway.status()]

@@ -26,19 +26,19 @@ class LastingAccess:
         self._checked = asyncio.get_running_loop().time()
 
     async def lost(self, *, used: bool = False) -> bool:
-        """Whether it is over, as a check of the last `EVERY` seconds says. A page that is only open does not use the
-        session: after `[web] session_idle` it is over."""
+        """Whether the access is lost, by a check that is at most `EVERY` seconds old. A page that is only open does not
+        use the session, so the session ends after `[web] session_idle`."""
         now = asyncio.get_running_loop().time()
         if now - self._checked < EVERY:
             return False
         self._checked = now
         try:
             return await self._auth.who(self._cookie, self._authorization, used=used) != self._who
-        except SQLAlchemyError:  # nobody is signed out because the database is away
+        except SQLAlchemyError:  # nobody is signed out because the database does not answer
             return False
 
     async def over(self) -> None:
-        """Return when it is over. Until then somebody listens or speaks, and so uses the session."""
+        """Wait until the access is lost. Meanwhile a person listens or speaks, which counts as use of the session."""
         while not await self.lost(used=True):  # noqa: ASYNC110  another gateway may end the session
             await asyncio.sleep(EVERY)
 
@@ -48,4 +48,4 @@ async def _access(connection: HTTPConnection) -> LastingAccess:
 
 
 Access = Annotated[LastingAccess, Depends(_access)]
-"""The parameter type of a route that goes on for long."""
+"""The parameter type of a route whose answer takes long, such as a stream."""

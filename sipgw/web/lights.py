@@ -1,4 +1,4 @@
-"""How trunks and the parts of agents are: one answer for every page that shows it."""
+"""The states of trunks and of the parts of agents: one answer for all pages that show them."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from sipgw.web.state import App
 LATELY = timedelta(minutes=15)
 """Time after a failure in which the light of a provider is red."""
 DAY = timedelta(days=1)
-"""Time after a failure in which it is yellow."""
+"""Time after a failure in which the light of a provider is yellow."""
 
 State = Literal["up", "wait", "down", ""]
 
@@ -26,10 +26,10 @@ class StatusLight(NamedTuple):
 
     name: str
     state: State
-    """Empty: nobody knows."""
+    """The colour of the light; empty if the state is unknown."""
     told: str
     link: str
-    """Empty: the page that would tell more is not for this person."""
+    """The page with more details; empty if this person may not open it."""
 
 
 class LastFailure(NamedTuple):
@@ -38,7 +38,7 @@ class LastFailure(NamedTuple):
     at: datetime
     cause: str
     call: CallKey | str
-    """The identity of its record, if that is known already."""
+    """The identity of the call's record, if it is known already; otherwise the key of the call."""
 
 
 class ProviderState(NamedTuple):
@@ -53,7 +53,8 @@ class ProviderState(NamedTuple):
     failure: LastFailure | None
 
     def light(self, page: str, *, several: bool) -> StatusLight:
-        """Its light on a page about all; `page` has more about it. With `several` agents its name begins with its."""
+        """The light of the part; `page` has more details. With `several` agents the name of the light begins with the
+        agent's name."""
         label = f"{WORDS[self.part]} {self.provider}"
         call = self.failure.call if self.failure and self.state in ("down", "wait") else ""
         link = link_to(call if isinstance(call, str) else call.call) if call else page
@@ -61,7 +62,7 @@ class ProviderState(NamedTuple):
 
 
 def trunk_light(status: TrunkStatus, link: str) -> StatusLight:
-    """How a trunk is."""
+    """The light of a trunk."""
     alarm = next((one for one in status.sound if one.raised), None)
     state: State
     if status.registration == "failed" or status.health == "down":
@@ -85,7 +86,7 @@ def provider_states(app: App, found: Overview | None) -> Iterator[ProviderState]
             recorded = found.failures.get((agent, part)) if found else None
             seen = app.provider_stats.failure(agent, part)
             failure = LastFailure(recorded.last, recorded.cause, recorded.call) if recorded else None
-            if seen and (failure is None or seen.at > failure.at):  # the records have it a moment later
+            if seen and (failure is None or seen.at > failure.at):  # the records get a failure a moment later
                 failure = LastFailure(seen.at, seen.cause, seen.call)
             latency = app.provider_stats.latency(agent, PARTS[part])
             state: State

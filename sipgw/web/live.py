@@ -1,4 +1,4 @@
-"""The calls that are going on."""
+"""The page of the running calls."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response

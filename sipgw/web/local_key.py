@@ -19,7 +19,7 @@ import structlog
 log = structlog.get_logger()
 
 LARGEST = 4096
-"""Bytes that are read."""
+"""Bytes of the file that are read at most."""
 
 
 class LocalKey(NamedTuple):
@@ -47,7 +47,7 @@ def published(file: Path, url: str) -> Iterator[str]:
         yield key
     finally:
         with contextlib.suppress(OSError):
-            if file.read_text() == told:  # and not that of whoever has taken over
+            if file.read_text() == told:  # not the file of another process that has taken over
                 file.unlink()
 
 

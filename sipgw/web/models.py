@@ -14,7 +14,8 @@ from sipgw.events import Fault
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 VISIBLE = r"[^\s\x85]"
-"""At least one character that is no space (of which ECMAScript's lack U+0085): a text of nothing else is empty."""
+"""A pattern for a character that is no space. A text without such a character counts as empty. ECMAScript's spaces lack
+U+0085, so the pattern names it."""
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=VISIBLE)]
 Name = Annotated[str, StringConstraints(max_length=40)]
 Value = Annotated[str, StringConstraints(max_length=500)]
@@ -22,7 +23,7 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo
 
 
 def _written_out(value: object) -> object:
-    """RFC 3339, not the seconds since 1970 that would be taken too."""
+    """The `value`, if it is text (RFC 3339): Pydantic would also take seconds since 1970."""
     if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d[Tt ]", value):
         raise ValueError("a date and time with its zone, like 2026-11-21T09:00:00Z")
     return value

@@ -36,7 +36,7 @@ async def begin(request: Request, app: Here, next: str = "/") -> Response:  # no
     """Send the browser to the provider."""
     provider, where = _provider(app), inside(next)
     if request.headers.get("sec-fetch-site") not in (None, "none", "same-origin"):
-        return sign_in_page(request, where)  # a page of others must sign nobody in
+        return sign_in_page(request, where)  # a page of another site must not start a sign-in
     flow = SignIn.begin(where, _today())
     try:
         there = await provider.authorization(flow)
@@ -52,7 +52,7 @@ async def callback(
     state: Annotated[str, Query(max_length=512)] = "", iss: Annotated[str, Query(max_length=2048)] = "",
     error: Annotated[str, Query(max_length=512)] = "",
 ) -> Response:  # fmt: skip
-    """Let somebody in whom the provider sends back with a code (OpenID Connect Core §3.1.2.5)."""
+    """Sign in a person whom the provider sends back with a code (OpenID Connect Core §3.1.2.5)."""
     provider, flow = _provider(app), SignIn.read(request.cookies.get(COOKIE, ""), _today())
     url = provider.options.url
     once = len(request.query_params.multi_items()) == len(request.query_params)  # RFC 6749 §3.1
@@ -79,7 +79,7 @@ async def callback(
 
 
 async def _identity(provider: OidcProvider, code: str, iss: str, flow: SignIn) -> OidcIdentity:
-    """Identity for which the code stands. Raises `OidcError`, `UntrustedToken`."""
+    """The identity of the person for whom the provider has made `code`. Raises `OidcError`, `UntrustedToken`."""
     options = provider.options
     if (iss or (await provider.metadata()).names_itself) and iss != options.issuer:  # RFC 9207 §2.4
         raise UntrustedToken("the answer is that of another issuer")

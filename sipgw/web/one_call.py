@@ -1,4 +1,4 @@
-"""The page of one call, and the files that it is made of: timeline, waveform, recording, capture."""
+"""The page of one call, and the files of the call: timeline, waveform, recording, capture, bundle."""
 
 import asyncio
 import contextlib
@@ -41,16 +41,16 @@ log = structlog.get_logger()
 
 router = APIRouter(route_class=CallRoute)
 BUNDLES = Places("bundles of tenants", READING.workers // 2)
-"""Bundles that are packed for tenants at the same time; the other threads read for everybody."""
+"""Bundles that may be packed for tenants at the same time; the other threads stay free for all pages."""
 SMALL = 10_000
 """Bytes up to which an answer is not compressed."""
 PAUSES = (0.1, 0.3, 0.6)
-"""Seconds until the database has the end of a recording."""
+"""Pauses in seconds before the database is asked again for the end of a recording."""
 KINDS = {".wav": "audio/wav", ".opus": "audio/ogg"}
 
 
 class TimelineResponse(JSONResponse):
-    """Words of models and tools may have halves of characters, which UTF-8 lacks; they become ``?``."""
+    """A JSON response. Words of models and tools may have surrogates, which UTF-8 lacks; they become ``?``."""
 
     def render(self, content: Any) -> bytes:
         """See `JSONResponse.render`."""
@@ -91,7 +91,7 @@ async def timeline(call: str, request: Request, app: Here, who: ViewerRole) -> R
         name: value for name, value in found.get("media", {}).items() if name not in ("recording", "sound", "legs")
     }
     told = seen_by(found, who.tenant)
-    told["costs"] = _in_words(told["costs"])  # last: the names of trunks are kept back by the form of the record
+    told["costs"] = _in_words(told["costs"])  # last: the names of trunks are hidden in the form of the record
     return await _compressed(request, TimelineResponse(told, headers={"ETag": tag} if version else None))
 
 
@@ -114,7 +114,7 @@ async def recording(request: Request, call: str, app: Here, who: ViewerRole, sav
     path = await recording_of(app, await there_is(app, call))
     name, objects = f"{file_name(call)}{path.suffix}" if save else "", app.gateway.store.objects
     link = await objects.link(key, name) if objects and (key := await object_of(app.gateway.store, path)) else ""
-    # A link gives all of it, whatever piece is asked for.
+    # A link gives the whole recording, even if a piece is asked for.
     whole = bool(link) or request.headers.get("range", "bytes=0-") == "bytes=0-"
     if app.listened.anew(who, call, asyncio.get_running_loop().time(), whole=whole):
         await note(request, "heard the recording", call)
@@ -223,7 +223,7 @@ async def _bundle(app: App, one: FoundCall, tenant: str) -> bytes:
 
 
 async def _bundled(app: App, one: FoundCall) -> tuple[bool, str]:
-    """Whether `_bundle` finds a bundle of an ended call; and if not, why: empty if nobody would expect one."""
+    """Whether `_bundle` finds a bundle of an ended call. If not, also the reason; empty if no bundle is expected."""
     evidence = app.gateway.evidence
     if one.key is None:
         return False, ""
@@ -268,7 +268,7 @@ async def recording_of(app: App, one: FoundCall) -> Path:
 
 
 async def _recording(app: App, found: dict[str, Any]) -> Path | None:
-    """The file of the recording of a call, on this disk or in object storage; None if it has none any more."""
+    """The file of the recording of a call, on this disk or in object storage; None if there is none any more."""
     told = found.get("media", {}).get("recording")
     path = Path(str(told["file"])) if isinstance(told, dict) and told.get("file") else None
     if path is None or not (await READING.run(path.is_file) or await object_of(app.gateway.store, path)):
@@ -277,7 +277,8 @@ async def _recording(app: App, found: dict[str, Any]) -> Path | None:
 
 
 async def _compressed(request: Request, whole: Response) -> Response:
-    """The timeline of an hour has a megabyte. It holds no secret that somebody could guess by its compressed length."""
+    """Compress a large answer if the browser takes it: the timeline of an hour has a megabyte. It has no secret that
+    could be guessed from the compressed length."""
     if "gzip" not in request.headers.get("accept-encoding", "") or len(whole.body) < SMALL:
         return whole
     packed = await READING.run(gzip.compress, bytes(whole.body), 6)
@@ -296,7 +297,7 @@ async def _costs(app: App, one: FoundCall) -> dict[str, Any] | None:
 
 
 def _in_words(costs: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Costs with the products without a price, and those with one that is an estimate, in words."""
+    """`costs` with sentences on products without a price, and on products with an estimated price."""
     return costs and costs | {name: [words(one) for one in costs.get(name, ())] for name in ("estimated", "unpriced")}
 
 
@@ -328,7 +329,7 @@ def _recording_began(found: dict[str, Any]) -> float | None:
 
 
 def _from_record(record: dict[str, Any]) -> dict[str, Any]:
-    """The record of a call without a timeline, in the form of a timeline: without times inside the call."""
+    """A timeline made from the `record` of a call without a timeline; it lacks the times inside the call."""
     began, answered, ended = record["began"], record.get("answered"), record["ended"]
 
     def after(moment: Any) -> float | None:

@@ -33,7 +33,7 @@ TAKE_LIMIT = 7200.0
 OFFER_LIMIT = 10.0
 """Seconds that a page has for its offer."""
 SOCKETS = Places("websockets of operators", 200)
-"""Of people who listen, speak, or wait for their browser's offer."""
+"""Places for the websockets of people who listen, speak, or wait for their browser's offer."""
 
 
 class CloseCode(NamedTuple):
@@ -51,7 +51,7 @@ SIGNED_OUT = CloseCode(REFUSED, "You are signed out.")
 
 
 async def _live(call: str, app: Here) -> CallSession | None:
-    with contextlib.suppress(SQLAlchemyError, OSError):  # a call that goes on is found without the database
+    with contextlib.suppress(SQLAlchemyError, OSError):  # a running call is found without the database
         found = await find(app.gateway, call)
         return found.session if found else None
     return None
@@ -135,7 +135,7 @@ async def take_over(
 async def _while_there(
     socket: WebSocket, access: LastingAccess, work: Coroutine[Any, Any, CloseCode]
 ) -> CloseCode | None:
-    """Await the work, or None if the page is closed before."""
+    """Await `work` and return its result; None if the page is closed, or access is lost, before."""
     async with asyncio.TaskGroup() as group:
         doing, leaving = group.create_task(_to_the_end(work)), group.create_task(_left(socket))
         ending = group.create_task(access.over())
@@ -161,5 +161,5 @@ async def _left(socket: WebSocket) -> None:
 
 async def _close(socket: WebSocket, close: CloseCode | None) -> None:
     if close is not None:
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it was left in the same moment
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the page was left at the same moment
             await socket.close(close.code, close.reason[:100])

@@ -22,7 +22,7 @@ CALLBACKS = 200
 @router.get("/outbound")
 @by_tenant
 async def outbound(request: Request, app: Here, who: ViewerRole) -> Response:
-    """The page. The decisions of the gate are about the calls of all, so a tenant does not see them."""
+    """The page. The gate's decisions concern the calls of all tenants, so a tenant does not see them."""
     problem, callbacks, campaigns = "", list[Job](), list[CampaignProgress]()
     try:
         callbacks = await app.jobs.callbacks(CALLBACKS)

@@ -17,13 +17,13 @@ from sipgw.records.store.tables import CallRecord, EventRecord, ExpenseRecord, T
 from sipgw.web.trouble import PROVIDER_FAILED, SLOW, Trouble, broken, faults_of, gravity, judged
 
 MOST = 20_000
-"""Calls that count, the latest, so that the work of the database has a bound."""
+"""Latest calls that count; the number limits the work of the database."""
 FRESH = 20.0
-"""Seconds for which an answer is kept: so many browsers cost as much as one."""
+"""Seconds for which an answer is kept, so that many browsers cost as much as one."""
 REST = 20
-"""How many times as long as it took an answer is kept at least: looking on costs a twentieth of a core at most."""
+"""An answer is kept for at least this many times the time that it took, so it costs a twentieth of a core at most."""
 WORST = 4
-"""Calls of a day that are named."""
+"""Worst calls of a day that the page names."""
 AGENTS = 100
 """Agents whose failures are counted."""
 PARTS = ("trunk", "stt", "llm", "tts", "realtime")
@@ -41,7 +41,7 @@ class TimeStep(NamedTuple):
     bad: int = 0
     turns: int = 0
     p50: int = 0
-    """Milliseconds from the caller's last word to the answer."""
+    """Median milliseconds from the caller's last word to the answer."""
     p95: int = 0
 
 
@@ -55,7 +55,7 @@ class ProviderFailures(NamedTuple):
 
 
 class BadCall(NamedTuple):
-    """A call that is named."""
+    """A bad call that the page names."""
 
     call: dict[str, Any]
     trouble: Trouble
@@ -63,24 +63,24 @@ class BadCall(NamedTuple):
 
 @dataclass(frozen=True)
 class Overview:
-    """The answer."""
+    """The figures of the home page."""
 
     steps: list[TimeStep]
     today: TimeStep
     cost: float
-    """Of today's calls that are over, and of what was paid for outside of calls."""
+    """Cost of today's ended calls, and of today's expenses outside of calls."""
     parts: dict[str, float]
-    """Of that, by part."""
+    """The cost by part."""
     estimated: bool
-    """Whether some of it rests on prices that nobody has checked."""
+    """Whether a part of the cost is based on unchecked prices."""
     failures: dict[tuple[str, str], ProviderFailures]
-    """By agent and part."""
+    """The failures by agent and part."""
     worst: dict[str, list[BadCall]]
     """The worst calls of ``today`` and ``yesterday``."""
     calls: bool
     """Whether there is any record of a call."""
     limited: bool
-    """Whether there were more calls than count."""
+    """Whether there were more than `MOST` calls, so that some do not count."""
     today_limited: bool = False
 
 
@@ -91,7 +91,7 @@ class Overviews:
     now: Callable[[], datetime] = local_now
     """The time, in the zone whose midnight begins a day."""
     _kept: dict[tuple[str, Span], tuple[float, Overview]] = field(default_factory=dict)
-    """By tenant; each until a time of the event loop."""
+    """Kept answers by tenant and span, each with its end on the event loop's clock."""
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def of(self, store: Store, span: Span) -> Overview:
@@ -104,7 +104,7 @@ class Overviews:
                 self._kept = {name: one for name, one in self._kept.items() if began <= one[0]}
                 async with store.read() as session:
                     found = await overview(session, self.now(), span)
-                took = (clock() - began) * (len(self._kept) + 1)  # all tenants share the twentieth of a core
+                took = (clock() - began) * (len(self._kept) + 1)  # all tenants together may cost a twentieth of a core
                 kept = self._kept[store.tenant, span] = clock() + max(FRESH, REST * took), found
             return kept[1]
 
@@ -136,7 +136,7 @@ async def overview(session: AsyncSession, now: datetime, span: Span) -> Overview
 
 
 async def _bounded(session: AsyncSession, since: datetime) -> tuple[datetime, bool]:
-    """The moment from which on calls count, and whether that leaves some out."""
+    """The time from which on calls count, and whether earlier calls are left out because of `MOST`."""
     call = CallRecord
     query = select(call.began).where(call.began >= since).order_by(call.began.desc(), call.id.desc())
     last = await session.scalar(query.offset(MOST).limit(1))
@@ -161,7 +161,7 @@ async def _counted(session: AsyncSession, since: datetime, step: ColumnElement[i
 def _percentiles(
     number: ColumnElement[int], turn: type[TurnRecord], over: tuple[ColumnElement[bool], ...]
 ) -> Select[Any]:
-    """Nearest ranks by windows, for SQLite has no percentiles."""
+    """Percentiles as nearest ranks, by window functions, because SQLite has no percentiles."""
     total = turn.latency_ms["total"].as_float()
     timed = (
         select(number, total.label("ms"))
@@ -182,8 +182,8 @@ def _percentiles(
 
 
 async def _cost(session: AsyncSession, calls_since: datetime, since: datetime) -> tuple[float, dict[str, float], bool]:
-    """The cost of calls and of what was paid for outside of them, each since a moment; its parts; and whether something
-    of it is an estimate."""
+    """The cost of calls since `calls_since` and of other expenses since `since`; the cost by part; and whether a part
+    is an estimate."""
     parts = dict.fromkeys(PARTS, 0.0)
     whole, estimated = 0.0, 0
     for table, at, first in (
@@ -194,7 +194,7 @@ async def _cost(session: AsyncSession, calls_since: datetime, since: datetime) -
         sums = [func.sum(costs[part].as_float()) for part in PARTS]
         marked = func.sum(func.coalesce(func.json_array_length(costs["estimated"]), 0))
         query = select(func.sum(table.cost), marked, *sums).where(at >= first)
-        if table is CallRecord:  # the page adds those that go on
+        if table is CallRecord:  # the page adds running calls
             query = query.where(CallRecord.ended.is_not(None))
         money, marks, *each = (await session.execute(query)).one()
         whole += money or 0.0

@@ -92,7 +92,8 @@ async def place(
 
 @router.delete("/api/phone/calls/{call}", status_code=204)
 async def hang_up(call: str, calls: Phone, who: OperatorRole) -> None:
-    """End the user's own call; the page also sends this when it is closed. What is over or not theirs stays so."""
+    """End the user's own call; the page also sends this when it is closed. Does nothing for other calls, or ended
+    ones."""
     await calls.hang_up(call, who.name)
 
 

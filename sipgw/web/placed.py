@@ -19,14 +19,14 @@ MOST = 10_000
 
 
 class PlacedCalls:
-    """The call of each key. Every method may raise `SQLAlchemyError`: then no call must be made."""
+    """The call of each Idempotency-Key. Every method may raise `SQLAlchemyError`; then no call must be made."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def claim(self, who: Principal, key: str, call: str) -> str:
         """Claim a key for `call`. Returns the identity of an earlier call with this key, or an empty string. The claim
-        is stored before the call is made, so that nobody is called twice if the process ends in between.
+        is stored before the call is made, so that nobody is called twice if the process ends between the two.
         """
         now, name = datetime.now(UTC).timestamp(), _name(who)
         try:
@@ -44,11 +44,11 @@ class PlacedCalls:
         return ""
 
     async def give_up(self, who: Principal, key: str) -> None:
-        """The call was not made: release the key for another request."""
+        """Release the key for another request, because the call was not made."""
         async with self._store.write() as session:
             await session.execute(delete(PlacedCall).where(PlacedCall.who == _name(who), PlacedCall.key == key))
 
 
 def _name(who: Principal) -> str:
-    """Owner of the keys: people of two tenants may have one name at an identity provider."""
+    """The unique name of the owner of keys. People of two tenants may have the same name at an identity provider."""
     return hashlib.sha256(f"{who.tenant}/{who.name}".encode()).hexdigest() if who.tenant else who.name

@@ -10,13 +10,13 @@ Values = Sequence[float | None]
 
 
 class PlotLine(NamedTuple):
-    """One line; where there is no value, it has a gap."""
+    """One line of a plot, with a gap where a value is missing."""
 
     name: str
     kind: str
-    """The class of its colour."""
+    """The CSS class of the line's colour."""
     pieces: list[str]
-    """Points for a polyline each."""
+    """Points of the polylines, one string for each piece of the line."""
 
 
 class Plot(NamedTuple):
@@ -35,7 +35,7 @@ def plot(*series: tuple[str, str, Values]) -> Plot:
 
 
 def rounded_up(value: float) -> float:
-    """The next of 1, 2, 4, 6, 8, 10 times a power of ten, so that half of it is a round number, too; at least 2."""
+    """`value` rounded up to 1, 2, 4, 6, 8 or 10 times a power of ten, so that its half is round, too; at least 2."""
     power = 1.0
     while power * 10 < value:
         power *= 10

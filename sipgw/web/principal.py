@@ -31,9 +31,9 @@ class Principal:
     """The CSRF token that changing requests must send; empty for a key."""
     scopes: frozenset[str]
     signed_in: bool = True
-    """False where nobody has to sign in."""
+    """Whether the user has signed in; False if no sign-in is needed."""
     tenant: str = ""
-    """Tenant whose calls it reaches, see `sipgw.web.tenant_view`; empty: all."""
+    """Tenant whose calls the principal may reach, see `sipgw.web.tenant_view`; empty: all calls."""
 
     @staticmethod
     def of(request: HTTPConnection) -> "Principal":
@@ -43,18 +43,18 @@ class Principal:
 
     @staticmethod
     def signed(name: str, role: Role, csrf: str, tenant: str = "") -> "Principal":
-        """Somebody who has signed in."""
+        """The principal of a user who has signed in."""
         of_role = {"viewer": frozenset[str]({"calls:read", "metrics:read"}), "operator": ALL - {"audit:read"}}
         return Principal(name, role, csrf, of_role.get(role, ALL), tenant=tenant)
 
     @staticmethod
     def named(name: str, tenant: str = "") -> "Principal":
-        """The one who did something, for the audit log; nothing is allowed to it."""
+        """A principal without rights, as the author of an entry of the audit log."""
         return Principal(name, "nobody", "", frozenset(), tenant=tenant)
 
     def name_for(self, tenant: str) -> str:
-        """The name that a call of `tenant` may be told: its record, the other side and its agent. A tenant does not
-        learn names of the operator's people. The audit log has them, see `sipgw.web.state.note`."""
+        """The principal's name for a call of `tenant`: for its record, the other side and the agent. A tenant does not
+        learn the names of the operator's people; the audit log has them, see `sipgw.web.state.note`."""
         return self.name if tenant in ("", self.tenant) else OPERATOR
 
     def may(self, role: Role) -> bool:
@@ -66,7 +66,7 @@ NOBODY = Principal("", "nobody", "", frozenset(), signed_in=False)
 
 
 def address(request: HTTPConnection) -> str:
-    """Where a request comes from."""
+    """The client address of a request."""
     return request.client.host if request.client else ""
 
 
@@ -95,6 +95,6 @@ def _requires_role(role: Role) -> Callable[[HTTPConnection], Principal]:
 ViewerRole = Annotated[Principal, Depends(_requires_role("viewer"))]
 """The parameter type of a page for all roles."""
 OperatorRole = Annotated[Principal, Depends(_requires_role("operator"))]
-"""The same for roles that may act on calls."""
+"""The parameter type of a page for roles that may act on calls."""
 AdminRole = Annotated[Principal, Depends(_requires_role("admin"))]
-"""The same for roles that may see and change the installation."""
+"""The parameter type of a page for roles that may see and change the installation."""

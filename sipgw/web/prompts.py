@@ -29,15 +29,15 @@ IN_USE = "in-use"
 
 
 class NewVersion(BaseModel):
-    """A draft to be kept."""
+    """A request to keep a draft."""
 
     text: str = Field(max_length=2 * LONGEST)
     latest: int = 0
-    """The latest version when the text was opened; 0: there was none."""
+    """The number of the latest version when the text was opened; 0: there was none."""
 
 
 class Publish(BaseModel):
-    """A version to be published, in the place of the prompt that was seen."""
+    """A request to publish a version in place of the prompt that the page has shown."""
 
     seen: str = Field(max_length=64)
 
@@ -64,8 +64,8 @@ async def prompts(
     request: Request, app: Here, _who: AdminRole, agent: str = DEFAULT, version: int = 0, against: int = 0,
     meanwhile: bool = False,
 ) -> Response:  # fmt: skip
-    """The page of the prompt of `agent`, with a version of it or its latest one, and what differs from another, which
-    somebody has perhaps saved `meanwhile`."""
+    """The page of the prompt of `agent`: a version or the latest one, and the differences from another version.
+    `meanwhile`: another person has saved this other version in the meantime."""
     brain = bool(_agent(app, agent).config.agent.brain)
     kept = Prompts(app.gateway.store)
     versions = await kept.versions(agent)
@@ -89,8 +89,8 @@ async def prompts(
 
 @router.post("/api/prompts/{agent}/versions", status_code=201)
 async def add(request: Request, app: Here, who: AdminRole, agent: str, wanted: NewVersion) -> dict[str, int]:
-    """Keep a draft. No call gets it before it is published. If another was saved while it was written, both are kept;
-    ``meanwhile`` is the number of the other, or 0."""
+    """Keep a draft. No call gets it before it is published. If another draft was saved while this one was written, both
+    are kept; ``meanwhile`` is the number of the other draft, or 0."""
     text, kept = _usable(app, agent, wanted.text), Prompts(app.gateway.store)
     before = next(iter(await kept.versions(agent)), None)
     await _keep(kept, agent, _running(app, agent))
@@ -103,7 +103,7 @@ async def add(request: Request, app: Here, who: AdminRole, agent: str, wanted: N
 async def publish(
     request: Request, app: Here, files: Files, who: AdminRole, agent: str, version: int, wanted: Publish
 ) -> dict[str, int]:  # fmt: skip
-    """Give a version to the calls from now on, by writing it into the agent's file."""
+    """Use a version in all calls from now on, by writing it into the agent's file."""
     kept = Prompts(app.gateway.store)
     text = _usable(app, agent, (await _version(kept, agent, version)).text)
     try:
@@ -138,7 +138,7 @@ async def compare(
 
 @router.get("/api/prompts/{agent}/comparison")
 async def comparison(app: Here, _who: AdminRole, agent: str) -> dict[str, str]:
-    """How far the latest comparison of the agent is."""
+    """The state of the agent's latest comparison."""
     found = app.prompts.comparisons.latest(agent)
     return {"state": found.state if found else "none"}
 
@@ -156,7 +156,7 @@ def _running(app: App, agent: str) -> str:
 
 
 async def _keep(kept: Prompts, agent: str, text: str) -> None:
-    """Keep a prompt that was written elsewhere, so that it can come back."""
+    """Keep a prompt that was written into the file by other means, so that it can be restored."""
     if text and all(one.text != text for one in await kept.versions(agent)):
         await kept.add(agent, text, FROM_FILE)
 
@@ -169,7 +169,7 @@ async def _version(kept: Prompts, agent: str, number: int) -> PromptVersion:
 
 
 def _usable(app: App, agent: str, text: str) -> str:
-    """The prompt, if the agent could have it."""
+    """The prompt `text`, if the agent can use it. Raises a 409 otherwise."""
     _agent(app, agent)
     try:
         text = checked(text)
@@ -180,7 +180,7 @@ def _usable(app: App, agent: str, text: str) -> str:
 
 
 def _digest(prompt: str | None) -> str:
-    """Which prompt the file had when the page was made."""
+    """A digest of the prompt in the file, by which a later change of the file is noticed."""
     return "" if prompt is None else hashlib.sha256(prompt.encode()).hexdigest()
 
 

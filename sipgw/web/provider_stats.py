@@ -9,7 +9,7 @@ from agent.records import Part, ProviderFailed, TurnEnded
 from sipgw.events import CallBegan, CallEnded, CallKey, CallReported, Event
 
 TURNS = 500
-"""The latest turns of each agent, of which percentiles are computed."""
+"""Latest turns of each agent from which percentiles are computed."""
 PARTS: dict[Part, str] = {"stt": "hearing", "llm": "thinking", "tts": "voicing", "realtime": "thinking"}
 """Each part of an agent and its share of a turn's latency; see `agent.records.Times.parts_ms`."""
 

@@ -18,18 +18,18 @@ router = APIRouter()
 
 
 class ProviderRow(NamedTuple):
-    """A part of an agent."""
+    """A row of the page: a part of an agent."""
 
     state: ProviderState
     call: str
-    """The identity of the record of the call in which it failed."""
+    """The identity of the call record with the part's last failure; empty for none."""
 
 
 @router.get("/providers")
 async def providers(request: Request, app: Here, _who: ViewerRole) -> Response:
     """The page."""
     found: Overview | None = None
-    with contextlib.suppress(SQLAlchemyError):  # then only this process knows what has failed
+    with contextlib.suppress(SQLAlchemyError):  # without it only this process knows failures
         found = await app.overviews.of(app.gateway.store, "day")
     parts = {name: list[ProviderRow]() for name in app.gateway.agents.all}
     for one in provider_states(app, found):

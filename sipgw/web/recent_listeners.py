@@ -1,5 +1,5 @@
-"""Listeners of recordings. A player asks for a file in many pieces, and some never for the whole: the audit log has
-one line for all of them. Sans-IO."""
+"""Listeners of recordings. A player asks for a file in many pieces, and some players never for the whole file: the
+audit log gets one line for all requests together. Sans-IO."""
 
 from sipgw.bounds import BoundedTable
 from sipgw.web.principal import Principal
@@ -7,7 +7,7 @@ from sipgw.web.principal import Principal
 LATELY = 600.0
 """Seconds from one line to the next, while somebody asks for pieces of one recording."""
 MOST = 1000
-"""Remembered listeners; one that is forgotten gets a line more."""
+"""Remembered listeners; a forgotten listener gets another line."""
 
 
 class RecentListeners:
@@ -18,8 +18,8 @@ class RecentListeners:
         """Times of the latest line, by tenant, name and call."""
 
     def anew(self, who: Principal, call: str, now: float, *, whole: bool) -> bool:
-        """Whether it gets a line that `who` asks for the `whole` recording of `call`, or for a piece of it, at `now`
-        seconds."""
+        """Whether the audit log gets a line for this request of `who`, at `now` seconds: for the `whole` recording of
+        `call`, or for a piece of it."""
         key = who.tenant, who.name, call
         last = self._lines.get(key)
         if not whole and last is not None and now - last < LATELY:

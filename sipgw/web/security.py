@@ -38,12 +38,12 @@ PUBLIC = (
 """Paths that need no sign-in: exact paths, and prefixes that end with a slash."""
 API = "/api/"
 STATIC = "/static/"
-"""Our files: the same for everybody."""
+"""Path of our static files, which are the same for all users."""
 METRICS = "/metrics"
 BODY = 256 * 1024
-"""Bytes of a request."""
+"""Largest body of a request, in bytes."""
 LARGER = {"/api/v1/campaigns": 4 * 1024 * 1024, "/api/v1/campaigns/dry-run": 4 * 1024 * 1024}
-"""The same of requests with a file, by path."""
+"""Largest body of requests with a file, in bytes, by path."""
 COOKIE = "sipgw_session"
 NO_DATABASE = "the database does not answer"
 
@@ -68,7 +68,7 @@ def is_ours(header: str, names: Collection[str]) -> bool:
 
 
 def same_origin(origin: str | None, host: str, site: str | None) -> bool:
-    """Whether a changing request comes from a page of ours, or from no page at all.
+    """Whether a changing request comes from a page of ours, or from a program without a page.
 
     `origin` is the Origin header (RFC 6454), `site` Sec-Fetch-Site. Browsers send at least one of them.
     """
@@ -135,7 +135,7 @@ class SecurityMiddleware:
 
 
 def _refused(scope: Scope, status: int, why: str) -> ASGIApp:
-    """An answer before any page is asked: JSON for programs, a line of text for people."""
+    """A refusal that is sent before any page gets the request: JSON for programs, a line of text for people."""
     if scope["path"].startswith(API):
         return JSONResponse({"detail": why}, status)
     return PlainTextResponse(f"{why}\n", status)
@@ -171,14 +171,15 @@ def _unauthenticated(scope: Scope, who: Principal) -> ASGIApp | None:
 
 
 def asked(scope: Scope) -> str:
-    """The path and the query of a request as they were sent: a form that searches comes back with its words."""
+    """Path and query of a request as they were sent, so that after the sign-in a search form has its words again."""
     path: bytes = scope.get("raw_path") or scope["path"].encode()
     query: bytes = scope["query_string"]
     return (path + (b"?" + query if query else b"")).decode("latin-1")
 
 
 def _forged(scope: Scope, headers: Headers, who: Principal) -> ASGIApp | None:
-    """A changing request with a cookie, and every one of a browser, must have the CSRF token of its page."""
+    """The refusal of a request without the right CSRF token; None if it may pass. Changing requests with a cookie, and
+    all changing requests of browsers, need the token of their page."""
     if not may_change(scope) or scope["type"] == "websocket" or is_public(scope["path"]) or not who.csrf:
         return None
     browser = "origin" in headers or "sec-fetch-site" in headers

@@ -29,7 +29,7 @@ from sipgw.web.security import BODY
 log = structlog.get_logger()
 
 TRIED = 10
-"""Ports that are tried, from the default on."""
+"""Number of ports that are tried, from the default port on."""
 GOODBYE_LIMIT = 2
 """Seconds that requests have to end when the gateway stops."""
 
@@ -49,7 +49,8 @@ class _Server(uvicorn.Server):
         self._stopped.set()
 
     async def main_loop(self) -> None:
-        """Set the date of the answers every second; uvicorn's own loop wakes ten times, to see whether to end."""
+        """Set the date of the answers once a second, and wait for the end; uvicorn's own loop wakes ten times a
+        second."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
@@ -57,7 +58,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the command line's."""
+        """Do nothing: the command line handles signals."""
         yield
 
 
@@ -80,12 +81,12 @@ class Dashboard:
         commands: Path | None = None,
         prompts: PromptFiles | None = None,
     ) -> None:
-        """`commands` is the file by which commands of this machine find the gateway; without it they do not. `prompts`
-        are the files that the gateway was started from."""
+        """`commands` is the file by which commands on this machine find the gateway; None: they cannot find it.
+        `prompts` are the files from which the gateway was started."""
         self.url = ""
-        """Where it is; empty if there is none."""
+        """The address of the dashboard; empty if it is not served."""
         self.setup_url = ""
-        """Where the first password is set; empty if there is one."""
+        """The address at which the first password is set; empty if a password is set."""
         self._gateway = gateway
         self._options = options
         self._commands = commands
@@ -139,7 +140,7 @@ class Dashboard:
         return self
 
     async def close(self) -> None:
-        """Serve nobody any more."""
+        """End the dashboard: it takes no more requests."""
         await self._stack.aclose()
 
     async def __aexit__(self, *_: object) -> None:
@@ -152,7 +153,7 @@ def ports(options: WebOptions) -> Sequence[int]:
 
 
 def listen(options: WebOptions) -> socket.socket:
-    """A listening socket; if the default port is taken, on the next free one. Raises `WebError`."""
+    """A listening socket. If the default port is taken, the next free port is used. Raises `WebError`."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     tried = ports(options)
     for port in tried:

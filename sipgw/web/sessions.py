@@ -13,7 +13,7 @@ from sipgw.bounds import FULL, BoundedTable
 from sipgw.web.principal import Role
 
 MOST = 1000
-"""Sessions in memory; beyond it the least recently used one is read again when it is used."""
+"""Sessions in memory. Beyond this number the least recently used session is dropped, and read again when needed."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Session:
     token: str
     """Hash of the token that is in the cookie."""
     kept: float = 0.0
-    """The last synchronisation with the database."""
+    """The time of the last synchronisation with the database."""
     claims: IdentityClaims | None = None
-    """None for a local user."""
+    """The claims of the identity provider; None for a local user."""
     tenant: str = ""
-    """Tenant of its user."""
+    """Tenant of the session's user; empty for none."""
 
 
 class Sessions:
@@ -54,7 +54,8 @@ class Sessions:
         self._token = token
         self._all: OrderedDict[str, Session] = OrderedDict()
         self._over = BoundedTable[str, None]("ended sessions", MOST)
-        """Tokens of sessions that people have ended, whatever the database has."""
+        """Digests of the tokens of sessions from which people have signed out, even if the database still has the
+        sessions."""
 
     def open(
         self, name: str, role: Role, now: float, claims: IdentityClaims | None = None, tenant: str = ""
@@ -66,14 +67,14 @@ class Sessions:
         return session, token
 
     def add(self, session: Session) -> None:
-        """Add one that the database has."""
+        """Add a session that was read from the database."""
         self._all[session.token] = session
         while len(self._all) > MOST:
             FULL["sessions"] += 1
             self.end(next(iter(self._all.values())))
 
     def find(self, token: str, now: float, *, used: bool = True) -> Session | None:
-        """The session of a token, in use again from `now` on if it is `used`; None if it is over."""
+        """The session of a token; None if it is over. `used`: the request counts as use of the session at `now`."""
         session = self._all.get(digest(token))
         if session is None:
             return None
@@ -86,16 +87,16 @@ class Sessions:
         return session
 
     def close(self, token: str) -> None:
-        """Its user ends a session: its token counts no more."""
+        """End the session of `token`, because its user signs out."""
         self._all.pop(digest(token), None)
         self._over[digest(token)] = None
 
     def over(self, token: str) -> bool:
-        """Whether its user has ended the session of this token."""
+        """Whether the user has signed out of the session of this token."""
         return digest(token) in self._over
 
     def end(self, session: Session) -> None:
-        """It counts no more."""
+        """Forget a session that is over."""
         self._all.pop(session.token, None)
 
 

@@ -22,7 +22,7 @@ SLOWLY = "Too many tries. Wait a minute."
 async def form(
     request: Request, app: Here, next: str = "/", over: bool = False  # noqa: A002  the name in the address
 ) -> Response:  # fmt: skip
-    """The form; `over`: the reader was signed in until now. A cookie that counts no more says the same."""
+    """The sign-in form. `over`: the reader's session has just ended, as an invalid cookie also shows."""
     over = over or cookie_name(secure=request.scope["secure"]) in request.cookies
     return sign_in_page(request, inside(next), setup=await app.auth.expects_setup(), over=over)
 
@@ -32,7 +32,7 @@ async def sign_in(
     request: Request, app: Here, name: Annotated[str, Form(max_length=64)], password: Password,
     next: Annotated[str, Form()] = "/",  # noqa: A002
 ) -> Response:  # fmt: skip
-    """Let somebody in."""
+    """Sign a user in by name and password."""
     try:
         token = await app.auth.sign_in(name, password, address(request))
     except TooManyAttempts:
@@ -94,7 +94,7 @@ def _enter(request: Request, token: str, where: str) -> Response:
 def sign_in_page(
     request: Request, where: str, problem: str = "", status: int = 200, *, setup: bool = False, over: bool = False
 ) -> HTMLResponse:
-    """The form, which leads to the page `where`."""
+    """The sign-in form, which leads to the page `where`."""
     provider = App.of(request).oidc
     return page(
         request, "sign_in.html", status=status, title="Sign in", next=where, problem=problem, setup=setup,
@@ -103,5 +103,5 @@ def sign_in_page(
 
 
 def inside(path: str) -> str:
-    """A path of this site; any other becomes the first page."""
+    """`path`, if it is a path of this site; else the path of the first page."""
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"

@@ -19,14 +19,14 @@ from sipgw.web.tables import SessionRecord
 log = structlog.get_logger()
 
 MOST = 10_000
-"""Sign-outs that wait; nobody signs in meanwhile, so there are no more than sessions."""
+"""Sign-outs that may wait for the database. Nobody can sign in meanwhile, so there are no more than sessions."""
 AGAIN = 2.0
 """Seconds until the database is asked again."""
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 
 class SignOuts:
-    """Digests of tokens that count no more, though the database may have their sessions."""
+    """Digests of tokens that are no longer valid, although the database may still have their sessions."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -38,15 +38,15 @@ class SignOuts:
         return token in self._left
 
     async def take_up(self) -> None:
-        """Read what earlier processes have left. Raises `OSError`: without it nobody is let in."""
+        """Read the sign-outs that earlier processes have left. Raises `OSError`; then nobody must be let in."""
         found = await DISK.run(_names, self._folder)
         self._left |= dict.fromkeys(found)
         if found:
             self._news.set()
 
     async def end(self, token: str) -> None:
-        """Erase the session whose token has this digest. It waits here from the beginning, so it is not lost if the
-        database fails or hangs, or if the caller is cancelled. Raises `SQLAlchemyError`."""
+        """Erase the session whose token has this digest. The sign-out is noted first, so it is not lost if the
+        database fails or hangs, or if the caller of this method is cancelled. Raises `SQLAlchemyError`."""
         if len(self._left) >= MOST:
             FULL["sign-outs that wait"] += 1
             await self._erase(token)
@@ -63,7 +63,7 @@ class SignOuts:
                 self._news.set()
 
     async def write(self) -> None:
-        """Erase all that wait. Raises `SQLAlchemyError`."""
+        """Erase all waiting sessions from the database. Raises `SQLAlchemyError`."""
         for token in list(self._left):
             await self._end(token)
 
@@ -71,12 +71,12 @@ class SignOuts:
         await self._erase(token)
         try:
             await DISK.run(_remove, self._folder, token)
-        except (OSError, PoolFullError) as error:  # it is erased once more after the next start
+        except (OSError, PoolFullError) as error:  # the session is erased once more after the next start
             log.warning("the file of a sign-out stays", cause=str(error))
         self._left.pop(token, None)
 
     async def run(self) -> None:
-        """Write for ever."""
+        """Write waiting sign-outs until cancelled."""
         while True:
             await self._news.wait()
             self._news.clear()

@@ -36,17 +36,17 @@ from sipgw.web.transcript import Transcripts
 
 FOLDER = Path(__file__).parent
 READING = Pool("pages", workers=4, waiting=64)
-"""For files that pages are made of."""
+"""Threads that read files for pages."""
 
 
 class Page(NamedTuple):
-    """An entry of the navigation and who serves it."""
+    """An entry of the navigation, with the router that serves it."""
 
     title: str
     path: str
     router: APIRouter
     icon: str = "list"
-    """A name of `static/vendor/lucide.svg`."""
+    """Name of an icon in `static/vendor/lucide.svg`."""
     role: Role = "viewer"
     """The role that the page needs."""
 
@@ -77,13 +77,13 @@ class App:
     placed: PlacedCalls
     prompts: PromptEditing
     jobs: Jobs
-    """Campaigns and callbacks; to a tenant only its own."""
+    """Campaigns and callbacks; for a tenant only its own."""
     searches: Searches = field(default_factory=Searches)
     listened: RecentListeners = field(default_factory=RecentListeners)
 
     @staticmethod
     def of(request: HTTPConnection) -> "App":
-        """The one that serves this request: to a tenant with the tenant's own calls only."""
+        """The `App` for this request; for a tenant it has only the tenant's own calls."""
         found: App = request.app.state.app
         if tenant := Principal.of(request).tenant:
             view = cast(GatewayView, TenantGateway(found.gateway, tenant))
@@ -109,7 +109,7 @@ def templates() -> Environment:
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a template with `values`; `who`, `navigation`, `csrf`, `nonce`, `theme`, `path` and `currency` are always
-    there."""
+    available."""
     app, who = App.of(request), Principal.of(request)
     theme = request.cookies.get("theme", "")
     text = app.templates.get_template(template).render(
@@ -121,12 +121,12 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
 
 
 async def note(request: HTTPConnection, action: str, target: str = "", detail: str = "", *, made: str = "") -> None:
-    """Write into the audit log what the sender of `request` has done. The entry belongs to the sender's tenant; that of
-    the operator to the tenant of the call or campaign in the path, or of the call that was `made`."""
+    """Write into the audit log what the sender of `request` has done. The entry belongs to the sender's tenant. An
+    entry of the operator belongs to the tenant of the call or campaign in the path, or of the call that was `made`."""
     app, who = App.of(request), Principal.of(request)
     try:
         tenant = who.tenant or await holder(request, made)
-    except (SQLAlchemyError, PoolFullError, OSError):  # the entry is written all the same, as one of the operator
+    except (SQLAlchemyError, PoolFullError, OSError):  # the entry is written nevertheless, as an entry of the operator
         tenant = ""
     await app.auth.accounts.note(who, tenant, action, target, detail, address(request))
 
@@ -151,7 +151,7 @@ def people(app: App) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """``4:05`` or ``1:02:03``."""
+    """A duration as text: ``4:05`` or ``1:02:03``."""
     minutes, rest = divmod(max(0, int(seconds)), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
@@ -163,17 +163,17 @@ def when(moment: datetime) -> str:
 
 
 def moment(seconds: float) -> str:
-    """Seconds since 1970, as `when` writes them."""
+    """A time in seconds since 1970, in the form of `when`."""
     return when(datetime.fromtimestamp(seconds, UTC))
 
 
 def pieces(text: str) -> list[str]:
-    """Text of a docstring in pieces: every second one stood in backticks and is code."""
+    """The text of a docstring in pieces; every second piece was in backticks and is code."""
     return re.split(r"`+([^`]+)`+", text)
 
 
 def money(amount: float, currency: str) -> str:
-    """``12.30 USD``; less than one with four digits."""
+    """An amount as text: ``12.30 USD``. Amounts below 1 have four digits after the point."""
     return f"{amount:.{2 if amount >= 1 or not amount else 4}f} {currency}"
 
 

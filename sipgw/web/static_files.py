@@ -26,18 +26,18 @@ class StaticFile(NamedTuple):
     kind: str
     plain: bytes
     packed: bytes
-    """The same by gzip; empty for a small file."""
+    """The content compressed by gzip; empty for a small file."""
     tag: str
 
 
 class StaticFiles:
-    """ASGI application that answers with the files of a folder, as they were when they were first asked for."""
+    """ASGI application that serves the files of a folder. Each file is kept as it was at its first request."""
 
     def __init__(self, folder: Path) -> None:
         self._paths = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
         self._read: dict[str, StaticFile] = {}
         self._reading = asyncio.Lock()
-        """One file is read at a time, so each is read once however many ask for it."""
+        """Held while a file is read, so that each file is read once, even if many requests come at the same time."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -59,7 +59,7 @@ class StaticFiles:
         return Response(file.packed if packed else file.plain, media_type=file.kind, headers=headers)
 
     async def _first(self, name: str) -> StaticFile:
-        """A file that was not read when it was asked for. Raises OSError, `PoolFullError`."""
+        """Read a file at its first request. Raises OSError, `PoolFullError`."""
         async with self._reading:
             if name not in self._read:
                 self._read[name] = await READING.run(read, self._paths[name])

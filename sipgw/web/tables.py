@@ -15,7 +15,7 @@ class User(Base):
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     role: Mapped[str] = mapped_column(String(16))
     password: Mapped[str] = mapped_column(String(200))
-    """Its Argon2id hash."""
+    """Argon2id hash of the password."""
     tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
     """Tenant whose calls the user sees; empty: all."""
 
@@ -25,7 +25,7 @@ class SessionRecord(Base):
 
     __tablename__ = "sessions"
     csrf: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """Does not change during the session; useless without its cookie."""
+    """The CSRF token of the session. It does not change during the session, and is useless without the cookie."""
     name: Mapped[str] = mapped_column(String(64), index=True)
     role: Mapped[str] = mapped_column(String(16))
     began: Mapped[float] = mapped_column(Float)
@@ -36,7 +36,7 @@ class SessionRecord(Base):
     groups: Mapped[list[str]] = mapped_column(JSON, default=list)
     """Groups that an identity provider has vouched for; empty for local users."""
     tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
-    """Tenant of its user."""
+    """Tenant of the session's user; empty for none."""
 
 
 class ApiKey(Base):
@@ -51,7 +51,7 @@ class ApiKey(Base):
     """SHA-256 of the secret part, which has 256 random bits, so a slow hash gains nothing."""
     made: Mapped[datetime] = mapped_column(UtcDateTime)
     tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
-    """Tenant whose calls it reaches; empty: all."""
+    """Tenant whose calls the key may reach; empty: all calls."""
 
 
 class AuditEntry(Base):
@@ -65,11 +65,11 @@ class AuditEntry(Base):
     target: Mapped[str] = mapped_column(String(255))
     detail: Mapped[str] = mapped_column(String(500))
     address: Mapped[str] = mapped_column(String(64))
-    """Where the request came from."""
+    """Client address of the request."""
     tenant: Mapped[str] = mapped_column(String(TENANT), default="", server_default="")
-    """Tenant whose people did it, or whose call or campaign it was done to; empty: the installation itself."""
+    """Tenant whose people acted, or whose call or campaign was acted on; empty: the installation itself."""
     by_operator: Mapped[bool] = mapped_column(default=True, server_default=true())
-    """Whether it was done by people or programs of no tenant."""
+    """Whether the actor belongs to no tenant."""
     __table_args__ = (Index("audit_by_tenant", "tenant", "id"),)
 
 
@@ -90,6 +90,6 @@ class Visit(Base):
     __tablename__ = "visits"
     id: Mapped[int] = mapped_column(primary_key=True)
     site: Mapped[str] = mapped_column(String(64))
-    """Its address, or the /64 of it."""
+    """IP address of the visitor, or its /64."""
     at: Mapped[float] = mapped_column(Float, index=True)
     """In seconds since 1970."""

@@ -1,7 +1,7 @@
 """Reach of a tenant's people and programs: the routes that are open to them, and the gateway with its own calls only.
 
 `App.of` gives every route of a tenant's request this view instead of the gateway, and `within_tenant` stands before
-every route. So a new route is closed to tenants until it has `by_tenant`, and then has nothing of others in its hands.
+every route. So a new route is closed to tenants until it has `by_tenant`, and then cannot reach data of others.
 """
 
 import copy
@@ -30,18 +30,19 @@ OPEN = set[Callable[..., Any]]()
 CALL = ("call", "id")
 """Names of parameters in paths that stand for a call."""
 CAMPAIGN = "name"
-"""The same for a campaign."""
+"""Name of the path parameter that stands for a campaign."""
 
 
 def by_tenant(endpoint: F) -> F:
-    """Open a route to tenants: it must reach calls and campaigns by its `App` alone, and name one only in its path, as
-    `CALL` or `CAMPAIGN`."""
+    """Open a route to tenants. The route must reach calls and campaigns only through its `App`, and name a call or
+    campaign only in its path, as `CALL` or `CAMPAIGN`."""
     OPEN.add(endpoint)
     return endpoint
 
 
 async def within_tenant(connection: HTTPConnection) -> None:
-    """Stands before every route. Raises 404 for a tenant who has nothing there."""
+    """A dependency of every route. Raises 404 for a tenant if the route is not open, or the call or campaign is not its
+    own."""
     who = Principal.of(connection)
     if not who.tenant or is_public(connection.url.path):
         return
@@ -76,7 +77,7 @@ class TenantGateway:
         self._gateway = gateway
         self._tenant = tenant
         self.store = gateway.store.of(tenant)
-        self.evidence, self.admission = gateway.evidence, gateway.admission  # asked only of calls that `find` has found
+        self.evidence, self.admission = gateway.evidence, gateway.admission  # used only for calls that `find` has found
         self.gate = gateway.gate
         self.options = tenant_named(tenant, gateway.config.tenants)
         alarms = replace(gateway.config.alarms, cost=0, mail_to=())
@@ -86,11 +87,11 @@ class TenantGateway:
 
     @property
     def calls(self) -> Mapping[str, CallSession]:
-        """Its calls that are going on."""
+        """The tenant's running calls."""
         return {call: one for call, one in self._gateway.calls.items() if one.info.tenant == self._tenant}
 
     def status(self) -> list[TrunkStatus]:
-        """How its trunks are: those that routes name for its agents alone. What they count of all calls is left out."""
+        """The states of the trunks that routes name for the tenant's agents alone, without counts of all calls."""
         routes = [one for one in self.agents.routes if one.trunk]
         own = {one.trunk for one in routes if one.agent in self.options.agents}
         own -= {one.trunk for one in routes if one.agent not in self.options.agents}
@@ -99,16 +100,16 @@ class TenantGateway:
 
     @property
     def numbers(self) -> list[str]:
-        """The numbers at which its agents answer, and those of its calls out."""
+        """The numbers at which the tenant's agents answer, and the numbers of its outgoing calls."""
         routes = [one for one in self.agents.routes if one.agent in self.options.agents]
         return list(dict.fromkeys([*(number for one in routes for number in one.called), *self.options.numbers]))
 
     def stop(self, call: str, cause: str) -> None:
-        """End one of its calls."""
+        """End a call of the tenant."""
         if call in self.calls:
             self._gateway.stop(call, cause)
 
     def originate(self, request: OriginateRequest) -> CallHandle:
-        """Make a call with one of its agents and one of its numbers. Raises `VariableError`, `NotDialled`."""
+        """Make a call with one of the tenant's agents and numbers. Raises `VariableError`, `NotDialled`."""
         campaign = CampaignNames(self._tenant).full(request.campaign) if request.campaign else ""
         return self._gateway.originate(for_tenant(replace(request, campaign=campaign), self.options))

@@ -1,6 +1,4 @@
-"""How often people may try to sign in. Strangers who try all day must keep nobody else out, and only tries that fail
-count.
-"""
+"""Limits on tries to sign in. Strangers who try all day must not keep others out, and only failed tries count."""
 
 import secrets
 from collections.abc import Callable, Iterable
@@ -13,13 +11,13 @@ TRIES = 5
 """Tries at once from one address; then one every `PAUSE` seconds."""
 PAUSE = 12.0
 TRIES_OF_ALL = 30
-"""Tries at once that all addresses where nobody has signed in have together; then one every `PAUSE_OF_ALL` seconds. The
-first try of an address within a minute does not count."""
+"""Tries at once of all unknown addresses (without an earlier sign-in) together; then one every `PAUSE_OF_ALL` seconds.
+The first try of an address within a minute does not count."""
 PAUSE_OF_ALL = 2.0
 CELLS = 1 << 16
 """Cells of the table. Few addresses share a cell with a stranger: one in a thousand while 60 strangers try."""
 KNOWN = 1000
-"""Addresses where somebody has signed in; the one that was used longest ago is forgotten."""
+"""Known addresses (with an earlier sign-in); beyond this number the least recently used one is forgotten."""
 
 
 class TooManyAttempts(Exception):  # noqa: N818  a state, not a fault
@@ -31,13 +29,13 @@ class SignInThrottle:
 
     def __init__(self, busy: Callable[[], bool] = lambda: False, key: bytes = b"") -> None:
         self._busy = busy
-        """Whether strangers must leave what is left of the work of checking to known addresses."""
+        """Returns whether so many passwords are being checked that only known addresses may try."""
         self._tries = Buckets(1 / PAUSE, TRIES, key or secrets.token_bytes(32), CELLS)
         self._tries_of_all = Bucket(1 / PAUSE_OF_ALL, TRIES_OF_ALL)
         self._known = BoundedTable[str, None]("addresses that have signed in", KNOWN)
 
     def know(self, addresses: Iterable[str]) -> None:
-        """Somebody has signed in from there, the latest last."""
+        """Note addresses from which somebody has signed in, the latest last."""
         for address in addresses:
             self._known[_source(address)] = None
             self._known.move_to_end(_source(address))
@@ -54,7 +52,7 @@ class SignInThrottle:
             raise TooManyAttempts
 
     def succeeded(self, address: str, now: float) -> None:
-        """The last try from `address` was right: it does not count."""
+        """Note that the last try from `address` was right, so that it does not count."""
         self._tries.give_back(_source(address), now)
         self.know([address])
 

@@ -21,7 +21,7 @@ from sipgw.events import CallAnswered, CallEnded, CallReported, Event, Watchers
 from sipgw.web.feed import ALIVE, ALIVE_EVERY, AT_MOST, event
 
 WAITING = 200
-"""Events that wait for a slow browser; beyond that new ones are dropped, but never the last."""
+"""Events that may wait for a slow browser; with any more new events are dropped, but never the last event."""
 PAGES = 100
 """Pages of calls that follow a transcript at the same time."""
 
@@ -58,7 +58,7 @@ class Transcripts:
     async def follow(
         self, call: str, going: Callable[[], bool], keeps: Callable[[], bool], tenant: str
     ) -> AsyncGenerator[bytes, None]:
-        """The events of `call` as in `words`, for somebody of `tenant`. Raises `NoPlace`."""
+        """The events of `call`, see `words`, for a reader of `tenant`. Raises `NoPlace`."""
         with self._places.held(tenant):
             async with contextlib.aclosing(words(self._watchers, call, going, keeps)) as events:
                 async for one in events:
@@ -73,10 +73,10 @@ async def words(
     shown: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda message: message,
     at_most: float = AT_MOST,
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the events of `call` until it has ended; while `keeps` is false, what is said is private and left out.
+    """Yield the events of `call` until it has ended. While `keeps` returns False, words are private and left out.
 
-    After `at_most` seconds the browser has to ask again, and is authenticated again. `going` tells whether the call
-    goes on: it may be over before this begins. `shown` returns a message as this page gets it, None if it gets none.
+    After `at_most` seconds the browser has to ask again, and is authenticated again. `going` returns whether the call
+    still goes on, because it may end before the watching begins. `shown` returns the message for this page, or None.
     """
     queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 

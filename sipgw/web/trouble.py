@@ -1,4 +1,4 @@
-"""Which calls went badly, for people who look at many: the same rule for the database and for a row of a list."""
+"""The rules for bad calls in lists and figures: the same for SQL and for a row of a list."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from sipgw.records.store.tables import CallRecord, EventRecord, TurnRecord
 PROVIDER_FAILED = "provider_failed"
 """The kind of event of a call in which a provider failed: the caller has heard an apology, or was connected."""
 SLOW = 3000
-"""Milliseconds of a turn from which on the caller has waited too long for an answer."""
+"""Milliseconds of waiting for an answer that are too long for the caller."""
 UNWANTED = (
     "silence", "max_duration", "over_budget", "busy", "no_answer", "declined", "wrong_number", "not_permitted",
     "machine", "fax", "screened", "no_person", "gateway_stopped", "transfer_unproven",
 )  # fmt: skip
-"""Endings that nobody wanted, though nothing is broken."""
+"""Unwanted endings without a fault."""
 _KEY = re.compile(r"\b(40[13]|key|unauthori[sz]ed|invalid credentials|forbidden)\b", re.IGNORECASE)
 Level = Literal["bad", "wait", ""]
 
@@ -28,20 +28,20 @@ class Trouble(NamedTuple):
     """Faults of a call."""
 
     level: Level
-    """``bad``: something failed; ``wait``: worth a look; empty: nothing."""
+    """``bad``: something failed; ``wait``: worth a look; empty: no fault."""
     word: str
-    """One or two words."""
+    """The fault in one or two words."""
     why: str = ""
-    """A sentence."""
+    """The fault in a sentence."""
 
 
 class CallFaults(NamedTuple):
     """Faults of a call in other tables."""
 
     failure: str = ""
-    """Why a provider failed, for the first time."""
+    """The cause of the first failure of a provider; empty for none."""
     slowest: int = 0
-    """Milliseconds of its slowest answer."""
+    """Milliseconds of the slowest answer in the call."""
 
 
 def judged(call: Mapping[str, Any], faults: CallFaults | None = None) -> Trouble:
@@ -62,7 +62,7 @@ def judged(call: Mapping[str, Any], faults: CallFaults | None = None) -> Trouble
 
 
 def silent(media: Mapping[str, Any]) -> bool:
-    """Whether we sent for 5 s and nothing was received; `media` is what the record has of the sound."""
+    """Whether we sent for 5 s and nothing was received; `media` has the record's counts of sound."""
     return float(media.get("sent", 0)) >= SHORTEST and not media.get("received", 0)
 
 
@@ -84,7 +84,7 @@ def broken() -> ColumnElement[bool]:
 
 
 def gravity() -> ColumnElement[int]:
-    """How bad a broken call was, for SQL; the least number is the worst. Unanswered calls come last."""
+    """A number for sorting broken calls, for SQL: the lowest number is the worst call. Unanswered calls come last."""
     return case((CallRecord.answered.is_(None), 3), (mute(), 0), (provider_failed(), 1), else_=2)
 
 
@@ -97,7 +97,7 @@ async def faults_of(session: AsyncSession, calls: Sequence[str]) -> dict[str, Ca
     found: dict[str, CallFaults] = {}
     for call, most in await session.execute(slowest):
         found[call] = CallFaults(slowest=int(most or 0))
-    for call, about in await session.execute(failures.order_by(event.id.desc())):  # the first one is read last
+    for call, about in await session.execute(failures.order_by(event.id.desc())):  # the first failure comes last
         part = about.get("part", "")
         told = f"{PARTS.get(part, part or 'A provider')} failed: {about.get('cause', '')}"
         found[call] = found.get(call, CallFaults())._replace(failure=told)

@@ -1,4 +1,4 @@
-"""Calls of visitors of web sites, and their limits: whoever asks, a browser or a program."""
+"""Calls of visitors of web sites, with their limits for browsers and programs."""
 
 import asyncio
 import secrets
@@ -14,7 +14,7 @@ from sipgw.sip.buckets import Buckets
 from sipgw.web.visits import HOUR, Visits
 
 SESSIONS = 50
-"""Visitors who are about to call; beyond it the oldest has to begin again."""
+"""Visitors who are about to call; beyond this number the oldest visitor has to begin again."""
 SESSION_LIFE = 60.0
 """Seconds within which the call must follow."""
 
@@ -24,7 +24,7 @@ class TooManyCalls(Exception):  # noqa: N818  a state, not a fault
 
 
 class NoSession(Exception):  # noqa: N818  a state, not a fault
-    """The key is of no visitor who is about to call."""
+    """The key belongs to no visitor who is about to call."""
 
 
 @dataclass
@@ -33,10 +33,10 @@ class VisitorSession:
 
     host: str
     ends: float
-    """Until then, on the clock of the event loop, the call must be placed."""
+    """The time on the event loop's clock until which the call must be placed."""
     placing: bool = False
     call: str = ""
-    """Empty until it is placed."""
+    """The identity of the call; empty until the call is placed."""
     followed: bool = False
 
 
@@ -53,7 +53,7 @@ class Visitors:
         """Ends a call, see `sipgw.web.state.GatewayView.stop`."""
         self._sessions: dict[str, VisitorSession] = {}
         self._opened = Buckets(options.calls_per_hour / HOUR, options.calls_per_hour, secrets.token_bytes(32))
-        """Sessions of each address; they give credentials of TURN servers away."""
+        """Limits the sessions of each address, because each session gives away credentials of TURN servers."""
 
     def open(self, host: str) -> str:
         """Open the session of a visitor at `host` who is about to call; returns its key. Raises `TooManyCalls`."""
@@ -64,7 +64,7 @@ class Visitors:
         if len(mine) - len(waiting) >= self.options.at_once_per_visitor or not self._opened.take(site(host), now):
             raise _too_many()
         if len(mine) >= self.options.at_once_per_visitor:
-            del self._sessions[waiting[0]]  # its page was loaded again
+            del self._sessions[waiting[0]]  # the visitor has loaded the page again
         elif len(others := [key for key, one in self._sessions.items() if not one.placing]) >= SESSIONS:
             FULL["calls of visitors"] += 1
             del self._sessions[others[0]]
@@ -99,7 +99,7 @@ class Visitors:
         return placed
 
     def session(self, call: str, key: str) -> VisitorSession | None:
-        """The session whose call goes on, if `key` is its key."""
+        """The session of the running `call`, if `key` is its key; else None."""
         found = self._sessions.get(key)
         return found if found and found.call and found.call == call and self.phone.owned(call, key) else None
 
@@ -109,7 +109,7 @@ class Visitors:
             self._stop(session.call, f"a visitor's call lasts {self.options.max_duration:g} s, [embed] max_duration")
 
     def _forget(self, now: float) -> None:
-        """Forget who did not call in time, and whose call is over."""
+        """Forget visitors who did not call in time, and those whose call is over."""
         for key, one in list(self._sessions.items()):
             over = not self.phone.owned(one.call, key) if one.call else not one.placing and now >= one.ends
             if over:

@@ -1,5 +1,5 @@
-"""How many calls visitors of web sites made lately: in the database, so that a restart and a second gateway change
-nothing.
+"""Counts the recent calls of visitors of web sites. The count is in the database, so it survives a restart and includes
+other gateways.
 """
 
 from datetime import UTC, datetime
@@ -14,16 +14,16 @@ HOUR, DAY = 3600.0, 86400.0
 
 
 class Visits:
-    """The calls of the last day. Every method may raise `SQLAlchemyError`: then no call must be made."""
+    """The visitors' calls of the last day. Every method may raise `SQLAlchemyError`; then no call must be made."""
 
     def __init__(self, store: Store, options: EmbedOptions) -> None:
         self._store = store
         self._options = options
 
     async def claim(self, site: str) -> int:
-        """Count a call from `site`. Returns its number for `give_back`, or 0 if one more is too many.
+        """Count a call from `site`. Returns the number of the visit for `give_back`, or 0 if there are too many calls.
 
-        The call is stored before all are counted, so that two gateways at once never let in one too many.
+        The call is stored before the calls are counted, so that two gateways at the same time never admit too many.
         """
         now = datetime.now(UTC).timestamp()
         async with self._store.write() as session:
@@ -42,6 +42,6 @@ class Visits:
         return 0
 
     async def give_back(self, number: int) -> None:
-        """The call was not made."""
+        """Undo the count of a call that was not made."""
         async with self._store.write() as session:
             await session.execute(delete(Visit).where(Visit.id == number))

@@ -1,8 +1,8 @@
-"""One sign-in under way, which only the browser keeps, in a short-lived cookie. Sans-IO.
+"""A sign-in in progress. Only the browser stores it, in a short-lived cookie. Sans-IO.
 
 The cookie holds 256 random bits. State, nonce and PKCE verifier are made of them by HMAC: the gateway stores nothing
-that strangers could fill, and what the provider and the address bar show (state, nonce, challenge) says nothing of the
-rest.
+that strangers could fill. The values that the provider and the address bar show (state, nonce, challenge) tell nothing
+about the others.
 """
 
 import base64
@@ -19,38 +19,38 @@ PATH = "/sign-in/oidc"
 LIMIT = 600
 """Seconds from the start of a sign-in to the answer of the provider."""
 LONGEST = 3000
-"""Characters of the page that is shown afterwards, as the cookie has it; a longer one becomes the first page. Browsers
+"""Characters in the cookie of the page that is shown afterwards; for a longer one the first page is shown. Browsers
 keep cookies of 4096 bytes (RFC 6265 §6.1)."""
 _FORM = re.compile(rf"([\w-]{{43}})\.(\d{{1,12}})\.([\w.~%/-]{{1,{LONGEST}}})", re.ASCII)
 
 
 @dataclass(frozen=True)
 class SignIn:
-    """A sign-in under way."""
+    """A sign-in in progress."""
 
     token: str
     """The random bits, in base64url."""
     began: int
-    """In seconds since 1970."""
+    """The start of the sign-in, in seconds since 1970."""
     where: str
-    """The page that is shown afterwards; whoever reads it must check that it is one of ours."""
+    """The page that is shown afterwards. Its reader must check that it is a page of ours."""
 
     @classmethod
     def begin(cls, where: str, now: float) -> Self:
-        """Begin one at `now`, in seconds since 1970."""
+        """Begin a sign-in at `now`, in seconds since 1970."""
         return cls(secrets.token_urlsafe(32), int(now), where if len(quote(where)) <= LONGEST else "/")
 
     @classmethod
     def read(cls, cookie: str, now: float) -> Self | None:
-        """The one in a cookie; None if there is none, or it is too old."""
+        """The sign-in in a cookie; None if there is none, or it is too old."""
         found = _FORM.fullmatch(cookie)
         if found is None or not 0 <= now - int(found[2]) + 1 <= LIMIT:
             return None
         return cls(found[1], int(found[2]), unquote(found[3]))
 
     def cookie(self, url: str) -> str:
-        """Its Set-Cookie, for a dashboard at `url`. It must come along when the provider sends the browser back, so it
-        is Lax.
+        """The Set-Cookie of the sign-in, for a dashboard at `url`. The browser must send the cookie when it comes from
+        the provider, so it is Lax.
         """
         return _cookie(f"{self.token}.{self.began}.{quote(self.where)}", url, LIMIT)
 

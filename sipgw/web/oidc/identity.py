@@ -16,11 +16,11 @@ from sipgw.web.oidc.provider import ALGORITHMS
 LEEWAY = 60.0
 """Seconds by which the clocks of the provider and of this machine may differ."""
 OLDEST = 600.0
-"""Seconds since an ID token was made; it is made for the code that was just exchanged."""
+"""Greatest age of an ID token in seconds; the token is made for the code that was just exchanged."""
 LARGEST = 64 << 10
 """Bytes of an ID token; with 200 groups one of Entra ID has about 10,000."""
 LATEST = 1e12
-"""Seconds since 1970 that a clock could show; also keeps NaN and infinity out, which Python reads from JSON."""
+"""Latest accepted time in seconds since 1970; it also excludes NaN and infinity, which Python reads from JSON."""
 MOST_KEYS = 50
 
 
@@ -29,22 +29,22 @@ class UntrustedToken(Exception):  # noqa: N818  an outcome
 
 
 class UnknownKey(UntrustedToken):
-    """No key of the document signed it; the provider may have changed its keys."""
+    """No key of the provider's document has signed the ID token; the provider may have changed its keys."""
 
 
 @dataclass(frozen=True)
 class OidcIdentity:
-    """Somebody whom the provider vouches for."""
+    """A person whom the provider vouches for."""
 
     subject: str
-    """Identifier that never changes, at this provider."""
+    """Identifier of the person at this provider; it never changes."""
     name: str
     """Name of the person, who can change it; at most 50 printable characters."""
     groups: frozenset[str]
 
     @property
     def handle(self) -> str:
-        """The name with a digest of the subject: nobody else has it, whatever they call themselves."""
+        """The name with a digest of the subject, so that it is unique: a person can choose any name."""
         return f"{self.name}~{hashlib.sha256(self.subject.encode()).hexdigest()[:8]}"
 
 
@@ -79,7 +79,8 @@ def _signed(token: str, keys: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def signing_keys(keys: Mapping[str, Any]) -> list[Key]:
-    """The public keys for signatures. A symmetric key is none: whoever reads the document could sign with it."""
+    """The public keys for signatures. Symmetric keys are left out, because every reader of the document could sign with
+    them."""
     found: list[Key] = []
     for one in keys["keys"][:MOST_KEYS]:
         if not isinstance(one, dict) or one.get("use", "sig") != "sig":
@@ -90,7 +91,7 @@ def signing_keys(keys: Mapping[str, Any]) -> list[Key]:
             elif one.get("kty") == "EC" and one.get("crv") == "P-256":
                 found.append(ECKey.import_key(one))
         except (JoseError, ValueError, TypeError, KeyError):
-            continue  # another key may be the one
+            continue  # another key may fit
     return found
 
 
@@ -119,7 +120,7 @@ def _check(claims: Mapping[str, Any], options: OidcOptions, nonce: str, now: flo
 
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
-    """A time in seconds since 1970; None if it is not there. Raises `UntrustedToken`."""
+    """The claim `name` as a time in seconds since 1970; None if it is missing. Raises `UntrustedToken`."""
     if name not in claims:
         return None
     found = claims[name]
@@ -132,5 +133,5 @@ def _groups(claims: Mapping[str, Any], options: OidcOptions) -> frozenset[str]:
     if options.groups_claim == "email" and claims.get("email_verified") is not True:
         return frozenset()  # anybody could write any address
     found = claims.get(options.groups_claim)
-    listed = found if isinstance(found, list) else [found]  # all: a group left out could be that of another tenant
+    listed = found if isinstance(found, list) else [found]  # all groups: one left out could be another tenant's
     return frozenset(one for one in listed if isinstance(one, str))

@@ -25,7 +25,7 @@ LIMIT = 10.0
 LARGEST = 256 << 10
 """Bytes of an answer; discovery documents have about 5,000."""
 FRESH, AGAIN = 3600.0, 10.0
-"""Seconds until discovery document and keys are fetched again, and until a document is that could not be used."""
+"""Seconds until discovery document and keys are fetched again: after a success, and after a failure."""
 WELL_KNOWN = "/.well-known/openid-configuration"
 ALGORITHMS = ("RS256", "ES256", "PS256")
 """Signatures of ID tokens that are accepted: those by a private key of the provider."""
@@ -39,7 +39,7 @@ class OidcError(OperatorError):
     def __init__(self, problem: str, fault: Fault = "unsuited") -> None:
         super().__init__(problem)
         self.fault = fault
-        """For the doctor."""
+        """The kind of fault, for `sipgw doctor`."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Metadata:
     token_endpoint: str
     jwks_uri: str
     by_post: bool
-    """The client secret travels in the form, because the provider does not take it in a header."""
+    """Whether the client secret is sent in the form, because the provider does not take it in a header."""
     names_itself: bool
-    """Its answers through the browser have `iss` (RFC 9207)."""
+    """Whether the provider's answers through the browser have `iss` (RFC 9207)."""
 
 
 class OidcProvider:
@@ -61,8 +61,8 @@ class OidcProvider:
     def __init__(self, options: OidcOptions) -> None:
         self.options = options
         self._looking = asyncio.Lock()
-        """One fetch at a time: strangers can begin as many sign-ins as they like. One that fails is remembered for all:
-        else each would wait for its own."""
+        """Held during a fetch, because strangers can begin any number of sign-ins. A failure is remembered for all
+        sign-ins; otherwise each would wait for its own fetch."""
         self._metadata: tuple[Metadata, float] | None = None
         self._keys: tuple[Mapping[str, Any], float] | None = None
         self._failed: tuple[OidcError, float] | None = None
@@ -92,7 +92,8 @@ class OidcProvider:
 
     @contextlib.contextmanager
     def _remembered(self) -> Iterator[None]:
-        """Remember that a document could not be used. Raises `OidcError` at once if that was just now."""
+        """Remember the failure if the block raises `OidcError`. Raises this error at once if the last failure is
+        recent."""
         if self._failed is not None and _now() < self._failed[1]:
             raise OidcError(str(self._failed[0]), self._failed[0].fault)
         try:
@@ -102,7 +103,7 @@ class OidcProvider:
             raise
 
     async def authorization(self, flow: SignIn) -> str:
-        """Where a browser goes to sign in (OpenID Connect Core §3.1.2.1). Raises `OidcError`."""
+        """The URL to which a browser goes to sign in (OpenID Connect Core §3.1.2.1). Raises `OidcError`."""
         endpoint = (await self.metadata()).authorization_endpoint
         asked = {
             "response_type": "code", "client_id": self.options.client_id, "redirect_uri": self.options.redirect_uri,
@@ -131,10 +132,11 @@ class OidcProvider:
         return token
 
     async def _fetched(self, method: str, url: str, auth: httpx2.Auth | None = None, **more: Any) -> dict[str, Any]:
-        """The JSON object that is answered. Raises `OidcError`; its message has nothing of what was sent.
+        """Send a request and return the JSON object of the answer. Raises `OidcError`, whose message has no part of the
+        request.
 
-        No redirection is followed. Another host than the issuer's must have a public address: a document of a stranger
-        leads to nothing inside the own network.
+        No redirection is followed. Another host than the issuer's must have a public address, so that a forged document
+        cannot lead into the own network.
         """
         host = urlsplit(url).hostname or ""
         own = host == urlsplit(self.options.issuer).hostname
@@ -216,7 +218,7 @@ ERRORS = (
     "invalid_scope", "login_required", "server_error", "temporarily_unavailable", "unauthorized_client",
     "unsupported_grant_type", "unsupported_response_type",
 )  # fmt: skip
-"""Words of providers that are repeated (RFC 6749 §4.1.2.1, §5.2, OpenID Connect Core §3.1.2.6)."""
+"""Error codes of providers that our messages repeat (RFC 6749 §4.1.2.1, §5.2, OpenID Connect Core §3.1.2.6)."""
 
 
 def _now() -> float:
