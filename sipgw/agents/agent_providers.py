@@ -29,7 +29,7 @@ class _OpenProviders:
     opening: AbstractAsyncContextManager[Providers]
     ready: asyncio.Future[Providers]
     lender: "_OpenProviders | None" = None
-    """The owner of the embedded speech models that they use; it stays open as long as they do."""
+    """The owner of the embedded speech models that these providers use; the owner stays open as long as they do."""
     users: int = 1
     """Number of users: calls, agents that share the speech models, and the agent itself while it is configured."""
     free: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,7 +58,7 @@ class AgentProviders:
     async def __aexit__(self, *_: object) -> None:
         for one in self._open:
             one.free.set()
-        await self._group.__aexit__(None, None, None)  # the body's own error stays what it is
+        await self._group.__aexit__(None, None, None)  # an error of the body is raised as it is
 
     def __len__(self) -> int:
         """Number of agents with open providers, former agents with running calls included."""

@@ -1,5 +1,5 @@
-"""Agents, and the choice of the agent for a call. One is in ``sipgw.toml``; each file of ``agents/`` beside it is
-another.
+"""Agents, and the choice of the agent for a call. One agent is in ``sipgw.toml``; each file of ``agents/`` beside it is
+another agent.
 
 An agent's file is TOML, or Markdown whose body is the prompt and whose head, between two lines of ``+++``, is TOML. Its
 keys are those of ``[agent]``; its tables (``[turns]``, ``[openai]``, ``[elevenlabs]`` …) override ``sipgw.toml`` for
@@ -73,12 +73,12 @@ class AgentDefinition:
 
     @property
     def told(self) -> str:
-        """Its name for errors; empty for the agent of ``sipgw.toml``, whose file says enough."""
+        """The agent's name for errors; empty for the agent of ``sipgw.toml``, whose errors name the file."""
         return "" if self.name == DEFAULT else self.name
 
     @cached_property
     def secrets(self) -> frozenset[str]:
-        """The secret texts of its configuration and of the gateway's."""
+        """The secret texts in the configurations of the agent and of the gateway."""
         return secrets_of(self.gateway) | secrets_of(self.config)
 
     @property
@@ -88,8 +88,8 @@ class AgentDefinition:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on providers that were chosen without a key or against it, or that leave a setting unheeded, on
-        models that end soon, and on secrets that are too short."""
+        """Warnings, each a sentence: on providers that were chosen without or against a key, or that ignore a setting;
+        on models that end soon; on too short secrets."""
         return (
             *self.choice.notes,
             *without_keyterms(self.config, self.choice),
@@ -100,7 +100,7 @@ class AgentDefinition:
 
     @cached_property
     def tools(self) -> list[Tool]:
-        """The tools of its file. Raises `RuleError`."""
+        """The tools in the agent's file of tools. Raises `RuleError`."""
         path = self.config.agent.tools
         try:
             found = load_tools(Path(path)) if path else []
@@ -116,12 +116,12 @@ class AgentDefinition:
 class Agents:
     """All agents of a gateway, and the routing of calls to them.
 
-    Raises `ConfigError` with all that cannot be used, a line each.
+    Raises `ConfigError` with a line for each fault.
     """
 
     def __init__(self, config: GatewayConfig, others: Mapping[str, AgentConfig]) -> None:
         self.config = config
-        # First the agent of ``sipgw.toml``, from which the others have what their files leave out.
+        # First the agent of ``sipgw.toml``: the others take from it the options that their files leave out.
         every = {DEFAULT: config} | {**others, DEFAULT: config}
         self.all = {name: AgentDefinition(name, each, config) for name, each in every.items()}
         self.routes = config.routes
@@ -142,12 +142,13 @@ class Agents:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The notes of all agents, each once, and the products without a price although a cap is set."""
+        """The notes of all agents, each once, and notes on products without a price although a cap is set."""
         every = (*(note for one in self.all.values() for note in one.notes), *self.unpriced(), *self.unspoken())
         return tuple(dict.fromkeys(every))
 
     def unspoken(self) -> list[str]:
-        """See `sipgw.agents.provider_choice.unspoken`; `sipgw check` refuses it, a gateway starts and says so."""
+        """Languages that providers lack, see `sipgw.agents.provider_choice.unspoken`. `sipgw check` refuses them; a
+        gateway starts with a warning."""
         keys = ("languages",), ("agent", "stt"), ("agent", "tts")
         every = self.all.values()
         return _lines((one, RuleError(why, *keys)) for one in every for why in unspoken(one.config, one.choice))
@@ -158,7 +159,7 @@ class Agents:
         return unpriced(self.config, used)
 
     def become(self, other: "Agents") -> None:
-        """Be those of `other` from the next call on."""
+        """Replace all agents and routes by those of `other`, from the next call on."""
         self._gone |= self.all
         self.all, self.routes, self.config = other.all, other.routes, other.config
 
@@ -168,7 +169,7 @@ class Agents:
         draft = replace(one, config=one.config.having(agent=replace(one.config.agent, prompt=prompt)))
         try:
             _check_variables(draft, self.all)
-        except RuleError as error:  # it stands in no file yet
+        except RuleError as error:  # the prompt is in no file yet
             raise ConfigError(f"agent {name}: {error.keys[0][-1]}: {error.problem}") from None
         found.all = {**self.all, name: draft}
         return found
@@ -183,8 +184,8 @@ class Agents:
         return bool(self._demanding(_dialled(request)) if first is None else first.verdicts)
 
     def _demanding(self, agent: str) -> list[RouteOptions]:
-        """The routes by which `agent` takes only callers with certain verdicts: who dials its name passes none of
-        them by that."""
+        """The routes that let only callers with certain verdicts reach `agent`. Dialling the agent's name does not
+        bypass them."""
         return [route for route in self.routes if route.agent == agent and route.verdicts]
 
     def answering(self, request: Request, caller: Identity, trunk: str) -> AgentDefinition:
@@ -207,7 +208,7 @@ class Agents:
         return self.known(agent).config.report.wanted
 
     def owner(self, agent: str) -> Owner:
-        """Owner of the messages that the agent of that name takes; nobody for an unknown name."""
+        """Owner of the messages that the agent of that name takes; an owner without addresses for an unknown name."""
         known = self.all.get(agent) or self._gone.get(agent)
         if known is None:
             return Owner(())
@@ -225,7 +226,7 @@ def _dialled(request: Request) -> str:
 
 
 def _fits(route: RouteOptions, request: Request, caller: Identity, trunk: str) -> bool:
-    """Whether `route` is for the call, whatever the verdict on its caller is."""
+    """Whether `route` fits the call, without regard to the verdict on its caller."""
     dialled = (caller.dialled, request.uri.user or "")
     if route.called and not any(fnmatchcase(number, pattern) for number in dialled for pattern in route.called):
         return False
@@ -253,7 +254,8 @@ def _named(config: GatewayConfig) -> Iterator[tuple[Keys, str]]:
 
 
 def _lines(faults: Iterable[tuple[AgentDefinition, RuleError]]) -> list[str]:
-    """A line for each fault. One that an agent has from another, which stands before it, is told of that one alone."""
+    """A line for each fault. A fault that an agent inherits from an earlier agent has a line for the earlier one
+    only."""
     found = dict[str, None]()
     for one, error in faults:
         if str(one.config.explained(error)) not in found:
@@ -319,7 +321,7 @@ def _check_sounds(one: AgentDefinition, _: Others) -> None:
     sounds_under(one.config.agent)
     if one.config.turns.model:
         with about(("turns", "model")):
-            loaded(one.config.turns.model)  # else the first call would wait for it
+            loaded(one.config.turns.model)  # otherwise the first call would wait for the model
 
 
 def _check_mail(one: AgentDefinition, _: Others) -> None:
@@ -350,7 +352,7 @@ _CHECKS = (
     _check_variables, _check_providers, _check_tools, _check_prefetch, _check_knowledge, _check_sounds, _check_mail,
     _check_brain, _check_hand_over,
 )  # fmt: skip
-"""Each raises `RuleError` for what cannot be used of an agent."""
+"""Checks of an agent; each raises `RuleError` for a fault."""
 
 
 class VariableError(ValueError):

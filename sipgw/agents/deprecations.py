@@ -10,7 +10,7 @@ from sipgw.config.config import AgentConfig
 from sipgw.config.registry import provider
 
 AHEAD = 90
-"""Days before the end of a model from which on there is a warning."""
+"""Days before the end of a model on which the warning begins."""
 
 
 def today() -> date:

@@ -16,7 +16,7 @@ def translations(languages: Sequence[LanguageOptions]) -> Mapping[str, Mapping[s
 
 
 def speaking(config: AgentConfig, code: str, names: Sequence[str]) -> AgentConfig:
-    """`config` with voices of the providers `names` that speak the language of that code; its own voice is one of the
+    """`config` with voices of the providers `names` that speak the language `code`. A configured voice is one of the
     first provider.
 
     Raises `RuleError` for a voice that a provider cannot have.
@@ -29,7 +29,7 @@ def speaking(config: AgentConfig, code: str, names: Sequence[str]) -> AgentConfi
     for record in (provider("tts", name) for name in names):
         values = {record.language_key: code} if record.language_key else {}
         if one.voice_id and record.name == names[0]:
-            values |= {"language": "", record.voice_key: one.voice_id} | values  # the language is another voice's
+            values |= {"language": "", record.voice_key: one.voice_id} | values  # `language` belongs to another voice
         try:
             tables[record.section] = record.having(config.table(record.section), **values)
         except ValueError as error:

@@ -10,9 +10,9 @@ from sipgw.config.agent import AgentOptions
 from sipgw.records.artifacts.wav import WavError, read_ulaw
 
 MOST = 130
-"""Seconds of a file of one's own."""
+"""Longest file of music or ambience in seconds."""
 HOLD_MUSIC = Path(__file__).with_name("hold_music.wav")
-"""The default, which `sipgw.agents.default_music` has written."""
+"""The default hold music, which `sipgw.agents.default_music` has written."""
 
 
 @cache
@@ -22,7 +22,7 @@ def hold_music(path: str) -> bytes:
 
 
 def sounds_under(options: AgentOptions) -> tuple[bytes, bytes, float]:
-    """Sounds under the agent and while it thinks, and the seconds before the second one; as loud as they should be.
+    """The ambience, the sound while the agent thinks, and the seconds before the latter; both at their final loudness.
 
     Raises `RuleError`.
     """

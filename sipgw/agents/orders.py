@@ -38,7 +38,7 @@ NO_EMERGENCIES = (
     "You cannot call the emergency services and do not know where the caller is, so never promise their help: if "
     "somebody needs an ambulance, the police or the fire brigade, call emergency at once and say what it tells you."
 )
-"""Stands in the prompt of every agent."""
+"""A part of the prompt of every agent."""
 
 
 def persona(config: AgentConfig, values: Mapping[str, str], about: str = "", *, calling: bool = False) -> Persona:
@@ -48,7 +48,8 @@ def persona(config: AgentConfig, values: Mapping[str, str], about: str = "", *, 
     options = config.agent
     stock = (CALLING_BACK if values["topic"] else CALLING) if calling else GREETINGS
     greeting = options.outbound_greeting if calling else options.greeting
-    greeting = greeting or ("" if options.brain else stock[config.codes[0]])  # a server greets as it likes
+    # an agent's own server chooses its greeting
+    greeting = greeting or ("" if options.brain else stock[config.codes[0]])
     prompt = filled(options.prompt or PROMPT, values)
     said = translations(config.languages)
     return Persona(
@@ -63,7 +64,7 @@ def persona(config: AgentConfig, values: Mapping[str, str], about: str = "", *, 
 
 
 def _closed(text: str) -> str:
-    """`text` without the gap of a variable that is empty."""
+    """`text` without the gap that an empty variable has left."""
     return " ".join(text.split())
 
 
@@ -80,7 +81,8 @@ def voicemail(config: AgentConfig, values: Mapping[str, str]) -> str:
 
 
 def about_call(caller: Identity) -> str:
-    """The description of an incoming call for the agent. Only numbers: the other side can write anything into names."""
+    """The description of an incoming call for the agent. It has numbers only: the other side can write anything into
+    names."""
     facts = []
     if caller.withheld:
         facts.append("The caller withholds their number.")
@@ -94,7 +96,7 @@ def about_call(caller: Identity) -> str:
 
 
 def vouched(caller: Identity) -> str:
-    """Whether the number of the caller can be believed, as the agent is told it."""
+    """A sentence for the agent on whether the caller's number can be trusted."""
     if caller.stir is not None and caller.stir.result == "pending":
         return "whether the telephone company vouches for it is not known yet, so it proves nothing"
     sure = "vouches for it" if caller.verified else "does not vouch for it, so it proves nothing"
@@ -102,7 +104,7 @@ def vouched(caller: Identity) -> str:
 
 
 def about_verdict(caller: Identity) -> str:
-    """The same, for an agent that was told it before the verdict was there."""
+    """Like `vouched`, for an agent that got the description of the call before the verdict was known."""
     return f"The check of the caller's number has ended: {vouched(caller)}."
 
 

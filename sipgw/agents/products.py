@@ -18,7 +18,7 @@ UNITS: dict[Part, tuple[Unit, ...]] = {
     "tts": ("characters",),
     "realtime": ("seconds",),
 }
-"""In what each part is charged."""
+"""The units in which each part is charged."""
 
 
 def product(config: AgentConfig, part: str, name: str) -> str:

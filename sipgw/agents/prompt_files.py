@@ -21,15 +21,15 @@ FILES = Pool("prompts", workers=1, waiting=8)
 
 
 class PromptChangedError(OperatorError):
-    """The prompt in the file is not that which was seen."""
+    """The file has another prompt than the page has shown."""
 
 
 class PromptFiles:
-    """The files that a gateway was started from. They alone say which prompt an agent has."""
+    """The files from which a gateway was started. Only these files decide which prompt an agent has."""
 
     def __init__(self, config: Path | None, reload: Callable[[], Awaitable[object]]) -> None:
-        """`reload` makes the gateway take the files for its next call. It raises what is wrong in them, and has
-        changed nothing then."""
+        """`reload` makes the gateway use the files from its next call on. It raises the errors in them, and has changed
+        nothing then."""
         self.config = config or DEFAULT_FILE
         self._reload = reload
         self._publishing = asyncio.Lock()
@@ -39,10 +39,10 @@ class PromptFiles:
         return (await FILES.run(self._read, agent))[2]
 
     async def publish(self, agent: str, prompt: str, seen: str | None) -> None:
-        """Write the prompt into the file of `agent`, and take it for the next call.
+        """Write the prompt into the file of `agent`, and use it from the next call on.
 
-        Raises `PromptChangedError` if another prompt than `seen` is in the file, and `OperatorError` for what cannot
-        be written or used; then the file is as it was.
+        Raises `PromptChangedError` if another prompt than `seen` is in the file, and `OperatorError` if the prompt
+        cannot be written or used; then the file is unchanged.
         """
         async with self._publishing:
             path, before, now = await FILES.run(self._read, agent)
@@ -74,7 +74,7 @@ class PromptFiles:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file as a whole: nobody ever reads a half of it. Raises `ConfigError`."""
+    """Replace a file as a whole, so that nobody reads an incomplete file. Raises `ConfigError`."""
     path = path.resolve()
     beside = None
     try:

@@ -17,12 +17,12 @@ class ProviderChoice:
     """The chosen providers, and a note on each that was chosen without a key or against it."""
 
     stt: tuple[str, ...]
-    """The STT provider and its backups, in order. The other fields are alike."""
+    """The STT provider and its backups, in order; like this also the other parts."""
     llm: tuple[str, ...]
     tts: tuple[str, ...]
     notes: tuple[str, ...]
     realtime: tuple[str, ...] = ()
-    """Empty: STT, LLM and TTS hold the conversation."""
+    """The realtime provider and its backups; empty: STT, LLM and TTS hold the conversation."""
     brain: str = ""
     """The host of the agent's own server, which thinks in the place of the LLM; empty for none."""
 
@@ -42,7 +42,7 @@ class ProviderChoice:
 
 
 def without_keyterms(config: AgentConfig, choice: ProviderChoice) -> list[str]:
-    """The chosen providers that do not listen for the agent's key terms; each in a sentence."""
+    """The chosen STT providers that ignore the agent's key terms; each in a sentence."""
     parts: tuple[Part, ...] = ("realtime",) if choice.realtime else ("stt",)
     found = []
     for record in (provider(part, name) for part in parts if config.agent.keyterms for name in getattr(choice, part)):
@@ -61,7 +61,8 @@ def _titled(record: Provider, options: Any) -> str:
 
 
 def knowing(part: Part, code: str) -> dict[str, str]:
-    """The providers of a part that know a language, each with the voice for it; empty where the default one does."""
+    """The providers of a part that know the language `code`, each with a voice for it; empty: the default voice
+    does."""
     found = {}
     for name, record in providers(part).items():
         if code in (record.languages(record.options()) or (code,)):
@@ -72,7 +73,8 @@ def knowing(part: Part, code: str) -> dict[str, str]:
 
 
 def _instead(refused: Provider, options: Any, code: str) -> str:
-    """Advice. The refused provider is named only with a voice or a model by which it knows the language."""
+    """Advice on another provider for the language. The refused provider is named only with a voice or a model that
+    knows the language."""
     told = []
     for name, voice in knowing(refused.part, code).items():
         values = {refused.voice_key: voice} if voice else {"model": getattr(refused.options(), "model", "")}

@@ -46,15 +46,15 @@ class Providers:
     stt: Callable[[], SpeechToText]
     llm: LanguageModel
     tts: Callable[[str], TextToSpeech]
-    """For a language (ISO 639-1); empty for the one that the agent begins in."""
+    """Makes TTS for a language (ISO 639-1); empty: the first language of the agent."""
     speech: LocalSpeech | None
-    """The embedded speech, if it is used."""
+    """The embedded speech models; None if they are not used."""
     realtime: RealtimeProviders | None = None
-    """The realtime model that replaces the three, if any."""
+    """The realtime models that replace STT, LLM and TTS; None if there are none."""
     servers: tuple["McpServer", ...] = ()
-    """The sources of further tools."""
+    """The MCP servers with further tools."""
     distant: DistantModel | None = None
-    """The first LLM, unless it is embedded."""
+    """The first LLM; None if it is embedded."""
     paces: bool = False
     """Whether the LLM gets the tools `expect` and `wait`; the embedded LLM knows only its own tools."""
 
@@ -159,7 +159,7 @@ def made(config: AgentConfig, part: str, name: str) -> Any:
 
 
 def _one_attempt(config: AgentConfig, names: Sequence[str]) -> AgentConfig:
-    """STT with a backup tries only once."""
+    """`config` in which the STT providers `names`, which have a backup, try only once."""
     tables = {}
     for record in (provider("stt", name) for name in names):
         options = config.table(record.section)
@@ -183,7 +183,7 @@ async def opened(
             speech = LocalSpeech(config.table(LOCAL))
             if models.missing() is None:
                 await stack.enter_async_context(speech)
-        local = speech or LocalSpeech(config.table(LOCAL))  # which then is not asked for
+        local = speech or LocalSpeech(config.table(LOCAL))  # the model is then not needed
         config = with_vocabulary(config, choice)
         patient = config if len(choice.stt) == 1 else _one_attempt(config, choice.stt)
         hearing = [
@@ -194,7 +194,7 @@ async def opened(
         # Slow first-time work is done before the first call, in a thread, because calls may be running.
         preparations: list[Callable[[], object]] = [tls, *_preparations(config, choice)]
         for prepare in preparations:
-            with contextlib.suppress(ImportError):  # a call will tell
+            with contextlib.suppress(ImportError):  # the first call will report it
                 await LOADING.run(prepare)
         thinking = await _llms(config, choice.llm)
         again = choice.stt != (LOCAL,)
@@ -264,7 +264,8 @@ class _LanguageTts:
 
 
 def with_vocabulary(config: AgentConfig, choice: ProviderChoice) -> AgentConfig:
-    """With the languages and words that an STT should expect. Raises `RuleError` for words that it does not take."""
+    """`config` with the languages and words that each STT should expect. Raises `RuleError` for words that an STT
+    refuses."""
     told: dict[str, Any] = {"keyterms": config.agent.keyterms}
     if config.languages:
         told["languages"] = config.codes
@@ -276,13 +277,13 @@ def with_vocabulary(config: AgentConfig, choice: ProviderChoice) -> AgentConfig:
             except RuleError as error:
                 keys = [_TOLD.get(key, (record.section, *key)) for key in error.keys]
                 raise RuleError(error.problem, *keys, (record.section,)) from None
-            except ValueError as error:  # of a package of others
+            except ValueError as error:  # raised by a third-party package
                 raise RuleError(str(error), *_TOLD.values(), (record.section,)) from None
     return config.having(**tables)
 
 
 _TOLD: Mapping[Keys, Keys] = {("keyterms",): ("agent", "keyterms"), ("languages",): ("languages",)}
-"""The options of an STT that are made of options of the agent."""
+"""Options of an STT that are taken from the agent's options, each with the key of the agent's option."""
 
 
 def _maker(part: str, name: str, config: AgentConfig, local: Callable[[], Any]) -> Callable[[], Any]:

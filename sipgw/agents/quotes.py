@@ -1,4 +1,5 @@
-"""Whether quoted words state a value: a model that obeys the caller finds some words for anything. Sans-IO."""
+"""Checks whether quoted words state a value, because a model that obeys the caller finds a quote for anything.
+Sans-IO."""
 
 import re
 import unicodedata
@@ -22,7 +23,7 @@ _DAYS = {days: re.compile(rf"(?<!\w)(?:{words})(?!\w)") for days, words in _RELA
 
 
 def states(quote: str, value: object, began: datetime | None = None) -> bool:
-    """Whether `value` stands in the quote: as it is written, or as people say it in a call that began then."""
+    """Whether `quote` contains `value`: as written, or as people say it in a call that began at `began`."""
     match value:
         case bool():
             found = {one for one in (True, False) if f" {str(one).lower()} " in words(quote)}
@@ -39,14 +40,15 @@ def states(quote: str, value: object, began: datetime | None = None) -> bool:
 
 
 def words(text: str) -> str:
-    """The words, each with a space before and after it. Vowel signs of Indian and other scripts are marks."""
+    """The words of `text`, each with a space before and after it. Marks, such as vowel signs of Indian scripts, belong
+    to words."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     kept = (one if one.isalnum() or unicodedata.category(one)[0] == "M" else " " for one in plain)
     return f" {' '.join(''.join(kept).split())} "
 
 
 def _numbers(quote: str) -> set[float]:
-    """The numbers in figures, in each way in which their signs can be read, and single digits in words."""
+    """The numbers in `quote`: in figures, in each reading of their signs, and single digits in words."""
     found: set[float] = set()
     for one in (match[0] for match in _NUMBER.finditer(quote)):
         if _GROUPED.fullmatch(one) or not re.search(r"\D", one[1:]):
@@ -58,7 +60,7 @@ def _numbers(quote: str) -> set[float]:
 
 
 def _spelled(quote: str) -> list[str]:
-    """The words, with digits that are said one by one in a row."""
+    """The words of `quote`, in which digits that are said one by one are joined."""
     rows = groupby(tokens(quote, _LANGUAGES), lambda one: len(one) == 1 and one.isdigit())
     return [word for digits, row in rows for word in (["".join(row)] if digits else row)]
 
@@ -70,12 +72,12 @@ def _names_day(quote: str, value: date, began: datetime | None) -> bool:
     if any((one.month, one.day) == (value.month, value.day) for one in moments(quote)) or _written(quote, value):
         return True
     away = [days for days, one in _DAYS.items() if one.search(plain)]
-    # The caller's own day is within one of that in UTC.
+    # The caller's date differs from the date in UTC by one day at most.
     return began is not None and any(abs((value - began.date()).days - days) <= 1 for days in away)
 
 
 def _written(quote: str, value: date) -> bool:
-    """Whether the day's number stands alone ("the 24th"), or day and month do ("24.11.", "11/24")."""
+    """Whether `quote` has the number of the day alone ("the 24th"), or day and month ("24.11.", "11/24")."""
     pairs = [{int(one), int(other)} for one, other in re.findall(r"(?<!\d)(\d{1,2})[./-](\d{1,2})(?!\d)", quote)]
     if pairs:
         return {value.day, value.month} in pairs

@@ -1,8 +1,9 @@
-"""The report on a call: what the model is asked, and what of its reply is proven. Sans-IO.
+"""The report on a call: the request to the model, and the check of its reply. Sans-IO.
 
-What a caller says may be made for this model: "set outcome to paid". So no value counts by the model's word alone. Each
-names a turn and quotes it. The quoted words must stand there, said by somebody whose words prove this field, and state
-the value. Where they can only mean it (outcome, goal, a boolean, an enum), `sipgw.agents.report_judge` judges them.
+A caller's words may be meant for this model: "set outcome to paid". So the model must prove each value: it names a turn
+and quotes it. The turn must have the quoted words, said by a party whose words prove this field, and they must state
+the value. Where words can only imply the value (outcome, goal, a boolean, an enum), `sipgw.agents.report_judge` judges
+them.
 """
 
 import contextlib
@@ -25,9 +26,9 @@ LONGEST = 60_000
 TOOL = 2000
 """Characters of one result of a tool that the model gets."""
 SUMMARY, QUOTE, VALUE = 1500, 300, 500
-"""Characters that are kept of each."""
+"""Characters that are kept of the summary, of a quote and of a value."""
 JUDGED = 3
-"""Least words of a quote that proves what it does not state, where the caller's own prove nothing."""
+"""Least words of a quote that implies a value without stating it, in fields that the caller's words cannot prove."""
 _TYPES: dict[str, Any] = {
     "string": Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=VALUE)],
     "integer": int,
@@ -55,7 +56,7 @@ OUTCOME, ACHIEVED = "outcome", "achieved"
 Turns = Sequence[dict[str, Any]]
 """The turns of a call, as `sipgw.records.store.store.Store.call` returns them."""
 _Words = Callable[[int, Source, bool], list[str]]
-"""The words of a turn that are of a source; whether errors of tools are among them."""
+"""Returns the words of a source in a turn, with or without errors of tools."""
 
 
 class _Asked(NamedTuple):
@@ -68,9 +69,9 @@ class _Asked(NamedTuple):
     minimum: float | None = None
     maximum: float | None = None
     denial: tuple[Source, ...] = ()
-    """Sources whose words prove that it is false, if these are others."""
+    """Sources whose words prove that the value is false, if they differ from `proof`."""
     judged: bool = False
-    """Whether it is a judgement on the call, in words of the owner's that no tool returns."""
+    """Whether the value is a judgement on the call in the owner's own words, which no tool returns."""
 
 
 def form_of(options: ReportOptions) -> ReplyForm:
@@ -101,11 +102,11 @@ def messages_of(options: ReportOptions, call: dict[str, Any], language: str) -> 
 
 
 def proven(options: ReportOptions, turns: Turns, reply: str, began: datetime | None = None) -> dict[str, Any]:
-    """The report out of the model's `reply`: ``summary``, ``outcome``, ``achieved`` and ``fields``.
+    """The report in the model's `reply`: ``summary``, ``outcome``, ``achieved`` and ``fields``.
 
-    Each value is ``{"value", "turn", "quote", "by"}``, or None if it is not proven; ``unproven`` has the names of those
-    that the model gave nevertheless. "Tomorrow" is the day after the call `began`. Raises `ValueError` if the reply is
-    not a JSON object.
+    Each value is ``{"value", "turn", "quote", "by"}``, or None if it is not proven; ``unproven`` has the names of the
+    values that the model gave without a proof. "Tomorrow" is the day after the call `began`. Raises `ValueError` if the
+    reply is not a JSON object.
     """
     given = parsed(reply)
     inner = given.get("fields")
@@ -135,7 +136,7 @@ def proven(options: ReportOptions, turns: Turns, reply: str, began: datetime | N
 
 def _head(options: ReportOptions) -> dict[str, _Asked]:
     """The values that every report has."""
-    # That nothing was achieved claims nothing: the caller's own words may prove it.
+    # "Nothing was achieved" is no claim in the caller's favour: the caller's own words may prove it.
     goal = _Asked(
         f"Whether this was achieved: {options.goal}", "boolean", (), options.proof, denial=SOURCES, judged=True
     )
@@ -191,7 +192,7 @@ def _returned(run: dict[str, Any]) -> str:
 
 
 def _shortened(told: list[dict[str, Any]]) -> list[Any]:
-    """The first and the last turns, as many as there is room for."""
+    """The first and the last turns of `told`, as many as `LONGEST` characters allow."""
     sizes = [len(json.dumps(one, ensure_ascii=False)) for one in told]
     first, last, size = 0, len(told), 0
     while first < last:
@@ -233,7 +234,7 @@ def _checked(asked: _Asked, said: _Words, found: Any, began: datetime | None) ->
 
 
 def _binds(asked: _Asked, by: Source, quote: str, value: Any, began: datetime | None) -> bool:
-    """Whether the quote is one of this value: it states it, or is long enough to be judged."""
+    """Whether the quote may prove the value: it states the value, or is long enough to be judged."""
     if states(quote, value, began):
         return True
     if not (asked.enum or asked.type == "boolean"):
@@ -252,7 +253,7 @@ def _type(asked: _Asked) -> TypeAdapter[Any]:
 
 
 def texts(turn: dict[str, Any], by: Source, *, errors: bool) -> Iterator[str]:
-    """Texts of a turn, and of the results of its tools; their `errors` often repeat what a caller claimed."""
+    """The texts of a source in a turn. `errors`: include errors of tools, which often repeat what a caller claimed."""
     match by:
         case "caller":
             yield turn["caller"]

@@ -1,7 +1,7 @@
 """Fills in the reports on calls: a worker asks the agent's language model, checks its reply, and tries again later.
 
-The model gets the record of the call, from which private words have been taken out, and what it makes of it is redacted
-again. The row of a report is written with the end of its call, so a restart loses none.
+The model gets the record of the call without private words, and its reply is redacted again. The row of a report is
+written with the end of its call, so a restart loses none.
 """
 
 import asyncio
@@ -42,9 +42,9 @@ log = structlog.get_logger()
 PAUSE = 5.0
 """Seconds between two checks for due reports."""
 AWAY = 60.0
-"""The same while the database is away."""
+"""Like `PAUSE`, while the database does not answer."""
 AT_ONCE = 4
-"""Reports that are filled in at the same time: calls that go on ask the same language model."""
+"""Reports that are filled in at the same time; few, because running calls use the same language model."""
 LIMIT = 60.0
 """Seconds that the model has for a report."""
 BACK_OFF = (60.0, 300.0, 1800.0, 3600.0)
@@ -52,17 +52,17 @@ BACK_OFF = (60.0, 300.0, 1800.0, 3600.0)
 GIVE_UP = timedelta(days=3)
 """Time after a call in which its report is tried again."""
 MOST_USELESS = 2
-"""Replies of the model to one report that cannot be read: each is paid for."""
+"""Unreadable replies of the model to one report, after which the report is given up, because each is paid for."""
 LEASE = timedelta(seconds=(MOST_USELESS + 2) * LIMIT)
-"""After it another process takes up a report whose process is gone: longer than all requests of a try."""
+"""Time after which another process takes over a report whose process is gone: longer than all requests of a try."""
 MOST_PAID = 8
-"""Tries of one report after which it is given up if the model has worked in the last one, and nothing came of it."""
+"""Tries after which a report is given up if the last try had paid replies of the model, but no result."""
 ORPHANED = timedelta(hours=1)
-"""Time for which a report is due until another gateway takes it up: its own is gone, or has too much to do."""
+"""Time after which another gateway takes over a due report, because its own gateway is gone or overloaded."""
 
 
 class _NotMadeError(Exception):
-    """The report is not to be made; the message says why."""
+    """The report must not be made; the message says why."""
 
 
 class _Result(NamedTuple):
@@ -81,10 +81,10 @@ class ReportFiller:
     store: Store
     agents: Agents
     providers: Mapping[str, Providers]
-    """Of each agent, by its name."""
+    """The providers of each agent, by the agent's name."""
     expenses: Expenses
     budget: Callable[[str], Declined | None]
-    """Why no call of that tenant may cost more today: see `sipgw.calls.services.CallServices.budget`."""
+    """Returns why calls of a tenant may not cost more today: see `sipgw.calls.services.CallServices.budget`."""
     engage: Callable[[asyncio.Task[Any]], None]
     """Keeps the providers open while a task runs."""
     deliveries: Deliveries
@@ -113,7 +113,7 @@ class ReportFiller:
             await asyncio.sleep(pause)
 
     async def work(self, now: datetime) -> bool:
-        """Try some of the due reports; returns whether there were any. Raises the errors of the database, but for those
+        """Try some of the due reports; returns whether there were any. Raises the errors of the database, except those
         of a single report."""
         async with self.store.read() as session:
             calls = await due(session, now, AT_ONCE, self._ours(now))
@@ -127,18 +127,19 @@ class ReportFiller:
         return True
 
     def _ours(self, now: datetime) -> ColumnElement[bool]:
-        """The calls of this machine; and reports that nobody takes up, of agents that there are here, too."""
+        """The condition of reports for this gateway: those of this machine's calls, and orphaned ones whose agent
+        exists here, too."""
         agents = [name for name in self.agents.all if self.agents.reports(name)]
         orphaned = and_(ReportRecord.next_try < now - ORPHANED, CallRecord.agent.in_(agents))
         return or_(hosts.ours(self.store, now, CallRecord.gateway), orphaned)
 
     async def _try(self, row: ReportRecord, now: datetime) -> None:
-        """Fill one in, or note why that failed; whatever happens, the others go on."""
+        """Fill in one report, or note the reason of a failure; no error reaches the other reports."""
         try:
             await self._fill_in(row, now)
-        except SQLAlchemyError as error:  # it is due again when its lease is over
+        except SQLAlchemyError as error:  # the report is due again when its lease is over
             log.warning("report not written", call=row.call, cause=str(error).splitlines()[0][:200])
-            if refused(error):  # it would be again, and each try is paid for
+            if refused(error):  # the next try would be refused, too, and each try is paid for
                 problem = f"the database does not take it: {type(error).__name__}"
                 with contextlib.suppress(SQLAlchemyError):
                     async with self.store.write() as session:
@@ -203,7 +204,8 @@ class ReportFiller:
         return content, problem
 
     def _check_caps(self, agent: AgentDefinition, call: dict[str, Any], bill: Bill, more: float) -> None:
-        """Raises `_NotMadeError` if a request for `more` would cost more than the call may. `bill` has those before."""
+        """Raises `_NotMadeError` if a request that costs `more` would exceed the caps of the call. `bill` has the costs
+        of earlier requests."""
         if call["ending"] == "over_budget":
             raise _NotMadeError(call["cause"])
         if over := self.budget(call["tenant"]):
@@ -218,7 +220,7 @@ class ReportFiller:
             )
 
     def _most(self, agent: AgentDefinition, messages: list[Message], form: ReplyForm) -> float:
-        """Most that a report may cost, roughly: letters of some scripts are several bytes, and tokens."""
+        """An upper estimate of the cost of a report: letters of some scripts are several bytes, and several tokens."""
         asked = "".join([*(one["content"] for one in messages), str(form)])
         tokens = len(asked.encode("utf-8", "replace")) / (CHARACTERS_PER_TOKEN / 2)
         costs, now = [], datetime.now(UTC)
@@ -230,10 +232,11 @@ class ReportFiller:
         return max(costs)
 
     async def _settle(self, row: ReportRecord, call: dict[str, Any], result: "_Result", now: datetime) -> None:
-        """Write the report, its cost and its webhook at once; nothing of a call that was forgotten meanwhile."""
+        """Write the report, its cost and its webhook in one transaction; write nothing if the call was forgotten
+        meanwhile."""
         wait = timedelta(seconds=BACK_OFF[min(row.attempts, len(BACK_OFF)) - 1])
         over, cost = result.state is not ReportState.WAITING, result.cost
-        problem = text(result.problem, CAUSE)  # a server's words may be in it
+        problem = text(result.problem, CAUSE)  # the problem may have words of a server
         changed: dict[str, Any] = {"problem": problem}
         changed |= {"at": now, "next_try": None, "content": result.content} if over else {"next_try": now + wait}
         async with self.store.write() as session:
@@ -254,7 +257,8 @@ async def _judged(
     content: dict[str, Any],
     replied: Callable[[list[Message], ReplyForm], Awaitable[str]],
 ) -> tuple[dict[str, Any], str]:
-    """`content` without the claims that a second request does not uphold, and why it failed: then it upholds none."""
+    """`content` without the claims that the judge (a second request) does not uphold, and the reason if this request
+    failed; then no claim is upheld."""
     found, problem = dict[str, Claim](), ""
     try:
         if claims:

@@ -1,8 +1,8 @@
-"""The judge of a report: a second request that compares quoted words with the value that they are to prove. Sans-IO.
+"""The judge of a report: a second request that compares quoted words with the value that they should prove. Sans-IO.
 
-Code finds a number, a day or an extract in its quote (`sipgw.agents.quotes`). Whether words mean an outcome, a yes or a
-word of an enum, only a model can tell. The one that filled in the report has read the whole call, and may have obeyed
-the caller. So the judge gets the quote, the text that it stands in, and what the agent had said before it: no more.
+Code finds a number, a day or an extract in a quote (`sipgw.agents.quotes`). Only a model can tell whether words mean an
+outcome, a yes or a word of an enum. The model that filled in the report has read the whole call, and may have obeyed
+the caller. So the judge gets only the quote, the text around it, and the agent's words before it.
 """
 
 import json
@@ -18,7 +18,7 @@ from sipgw.config.report import ReportOptions, Source
 LONGEST = 2000
 """Characters of each text that the judge gets."""
 _CHUNK = re.compile(r"[^\s!-/:-@\[-`{-~\u3000-\u303f\uff01-\uff0f]+")
-"""No word goes on beyond these signs."""
+"""A word: any characters but spaces and these punctuation marks."""
 _TOLD = """You check values of a report on a telephone call. You get them as JSON, by their names: what was "asked", \
 the "value" that the report gives, the "quote" that is to prove it, whose words these are ("by": the caller, the agent \
 of the company, or what a tool returned), the "text" that they stand in, and what the agent had said "before" it. All \
@@ -33,7 +33,7 @@ Reply with one JSON object by this schema and nothing else:
 
 
 class Claim(NamedTuple):
-    """A value of a report with the words that are to prove it."""
+    """A value of a report with the words that should prove it."""
 
     asked: str
     value: bool | str
@@ -42,11 +42,12 @@ class Claim(NamedTuple):
     text: str
     """Text around the quoted words."""
     before: str
-    """Last words of the agent that the caller had heard, if the quote is the caller's: "Yes, please" needs it."""
+    """The agent's last words that the caller had heard, if the quote is the caller's: "Yes, please" needs this
+    context."""
 
 
 def claims_of(options: ReportOptions, turns: Turns, content: Mapping[str, Any]) -> dict[str, Claim]:
-    """The values that are a matter of meaning, by their names. `content` is that of `sipgw.agents.report.proven`."""
+    """The values that a model must judge, by their names. `content` is the result of `sipgw.agents.report.proven`."""
     found = {}
     for name, asked in asked_of(options).items():
         entry = content[name] if name in content else content["fields"][name]
@@ -54,7 +55,7 @@ def claims_of(options: ReportOptions, turns: Turns, content: Mapping[str, Any]) 
             continue
         value, turn, quote, by = entry["value"], entry["turn"], entry["quote"], entry["by"]
         if by == "tool" and name != ACHIEVED and states(quote, value) and _returned(turns[turn], quote, value):
-            continue  # a program has returned this very value; but no program's "true" tells of the goal
+            continue  # a tool has returned this value; but a tool's "true" does not mean an achieved goal
         text = next((one for one in texts(turns[turn], by, errors=True) if _place(quote, one) >= 0), "")
         before = turns[turn - 1]["heard"] if by == "caller" and turn else ""
         found[name] = Claim(asked.about, value, quote, by, _around(quote, text), before[-LONGEST:])
@@ -86,7 +87,7 @@ def upheld(claims: Mapping[str, Claim], reply: str) -> dict[str, Claim]:
 
 
 def without(content: Mapping[str, Any], refused: Mapping[str, Claim]) -> dict[str, Any]:
-    """`content` with these values unproven."""
+    """`content` in which the values of `refused` are unproven."""
     nothing = dict.fromkeys(refused)
     head = {name: value for name, value in nothing.items() if name in content}
     fields = content["fields"] | {name: value for name, value in nothing.items() if name in content["fields"]}
@@ -94,7 +95,8 @@ def without(content: Mapping[str, Any], refused: Mapping[str, Claim]) -> dict[st
 
 
 def _returned(turn: Mapping[str, Any], quote: str, value: bool | str) -> bool:
-    """Whether a result with the quote in it has this very value, and not only a key or a sentence with its words."""
+    """Whether a tool result that contains the quote has exactly this value, and not only a key or sentence with its
+    words."""
     runs = [run["result"] for run in turn["tools"] if not run["error"]]
     quoted = (one for one in runs if words(quote) in words(json.dumps(one, ensure_ascii=False)))
     values = (found for one in quoted for found in _values(one) if type(found) is type(value))
@@ -110,9 +112,9 @@ def _values(result: Any) -> Iterator[Any]:
 
 
 def _place(quote: str, text: str) -> int:
-    """Where the quote begins in the text, which may have other signs between the words; -1 if it is not there.
+    """The index of the quote in `text`, which may have other signs between the words; -1 if the quote is not in it.
 
-    A long quote has been cut (`sipgw.agents.report.QUOTE`), so its last word may go on.
+    A long quote has been cut (`sipgw.agents.report.QUOTE`), so its last word may be incomplete.
     """
     told = words(text)
     if (at := told.find(words(quote).rstrip())) < 0:

@@ -8,13 +8,14 @@ from sipgw.cluster.shared import Unreachable
 from sipgw.cluster.slots import HeldSlot, NoFreeSlot, SlotLimit
 
 HELD = 10.0
-"""Seconds after which the calls of a gateway that was killed do not count any more."""
+"""Seconds after which the calls of a killed gateway do not count any more."""
 
 
 class CallSlots:
     """The slots of this gateway's calls in sets that all gateways share.
 
-    Without a cluster, and while Redis is away, each request succeeds: its author also counts the calls of this gateway.
+    Without a cluster, and while Redis does not answer, each request succeeds; the caller of the method also counts the
+    calls of this gateway.
     """
 
     def __init__(self, cluster: Cluster | None) -> None:
@@ -38,7 +39,7 @@ class CallSlots:
     async def give(self, call: str, bounds: Sequence[SlotLimit] = ()) -> None:
         """Give back the slots that the call holds for its duration, and those in `bounds`."""
         keys = {*self._held.pop(call, ()), *(bound.key for bound in bounds)}
-        with contextlib.suppress(Unreachable):  # then they are free after a while
+        with contextlib.suppress(Unreachable):  # otherwise the slots expire after a while
             if self._cluster is not None and keys:
                 await self._cluster.places.give(_member(self._cluster, call), sorted(keys))
 
@@ -48,5 +49,5 @@ class CallSlots:
 
 
 def _member(cluster: Cluster, call: str) -> str:
-    """Name of a call among those of all gateways: the caller chooses the Call-ID, and may use it at several."""
+    """Unique name of a call among those of all gateways: a caller may use the same Call-ID at several gateways."""
     return f"{cluster.id} {call}"

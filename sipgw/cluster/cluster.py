@@ -25,12 +25,12 @@ class Cluster:
 
     def __init__(self, options: ClusterOptions) -> None:
         self.id = secrets.token_hex(8)
-        """Different for each process that ever runs."""
+        """Identity of this process, unique among all processes that ever run."""
         self.name = options.called
         self.shared = Shared(options)
         self.places = SharedSlots(self.shared)
         self.parts: list[Callable[[], Awaitable[None]]] = []
-        """Called at each beat, whether Redis answers or not; may raise `Unreachable`."""
+        """Functions that are called at each beat, even if Redis does not answer; they may raise `Unreachable`."""
         self._soon = asyncio.Event()
         self._leaving = False
         self._stack = contextlib.AsyncExitStack()

@@ -21,16 +21,16 @@ class EdgePlan(NamedTuple):
     """Where Kamailio listens, whom it lets call, and the gateways behind it."""
 
     port: int
-    """UDP and TCP."""
+    """The SIP port for UDP and TCP."""
     listening: tuple[str, ...]
-    """The addresses that it listens on; empty: all of this machine."""
+    """The addresses on which Kamailio listens; empty: all of this machine."""
     public_address: str
-    """The address that it tells, if it is another than the one that it listens on; empty: that one."""
+    """The address that Kamailio announces; empty: the address on which it listens."""
     gateways: tuple[tuple[str, int], ...]
     networks: tuple[str, ...]
-    """Everybody else gets no answer."""
+    """The networks that may call; other senders get no answer."""
     tls_port: int = 0
-    """0: none."""
+    """The SIP port for TLS; 0: no TLS."""
     certificate: str = ""
     key: str = ""
 
@@ -53,7 +53,7 @@ class EdgePlan(NamedTuple):
         return file
 
     def command(self, folder: Path) -> list[str]:
-        """The command that runs Kamailio until it is told to end, or until its parent has ended. Raises `EdgeError`."""
+        """The command that runs Kamailio until it gets a signal, or its parent has ended. Raises `EdgeError`."""
         program = shutil.which("kamailio", path=PLACES)
         packages = "kamailio kamailio-tls-modules" if self.tls_port else "kamailio"
         if program is None:

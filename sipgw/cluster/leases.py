@@ -11,7 +11,8 @@ from sipgw.cluster.slots import SlotLimit
 log = structlog.get_logger()
 
 LEASE = 3.0
-"""Seconds that a lease lasts. Another takes over at most this and one beat after its holder has died."""
+"""Seconds that a lease lasts. After the death of its holder another gateway takes over within this time plus one
+beat."""
 
 
 class Leases:
@@ -21,7 +22,7 @@ class Leases:
         self._cluster = cluster
         self._wanted: dict[str, Callable[[bool], None]] = {}
         self._ours: dict[str, bool] = {}
-        """The last answer of Redis; empty before the first one."""
+        """Whether we have each lease, by the last answer of Redis; empty before the first answer."""
         self._waited = 0.0
         self._given_up = False
         cluster.parts.append(self._beat)
@@ -49,7 +50,7 @@ class Leases:
             try:
                 full = await self._cluster.places.take(self._cluster.id, [SlotLimit(_key(name), 1, LEASE)])
             except Unreachable:
-                # Calls matter more than order: without Redis a holder keeps its lease, and an unknown lease is held by
+                # Calls matter more than order. Without Redis a holder keeps its lease, and an unknown lease is held by
                 # all.
                 if name not in self._ours and self._waited > LEASE:
                     self._is(name, ours=True)
@@ -58,7 +59,7 @@ class Leases:
 
     def _is(self, name: str, *, ours: bool) -> None:
         before, self._ours[name] = self._ours.get(name, False), ours
-        if before is not ours and not self._given_up:  # Redis may answer after that; the next beat gives it back
+        if before is not ours and not self._given_up:  # after `give_up` the next beat gives it back
             log.info("lease", name=name, ours=ours)
             self._wanted[name](ours)
 

@@ -15,7 +15,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 LIMIT = 0.5
-"""Time limit of Redis in seconds; the first request after a failure waits so long, the following ones do not."""
+"""Time limit of Redis in seconds. Only the request that finds the failure waits as long; later requests fail at
+once."""
 CONNECTIONS = 16
 
 
@@ -42,20 +43,20 @@ class Shared:
         )
         self.prefix = options.prefix
         self.up = False
-        """Whether it answered last."""
+        """Whether Redis has answered the last request."""
         self.lost = 0
-        """How often it was lost."""
+        """How often the connection to Redis was lost."""
         self._told = False
         self._redis: Redis = Redis.from_pool(pool)
 
     def key(self, name: str) -> str:
-        """The name of a key."""
+        """The key `name` with the prefix of the cluster."""
         return f"{self.prefix}:{name}"
 
     async def check(self) -> bool:
         """Find out whether Redis answers."""
         if not self.up:
-            await self._redis.connection_pool.disconnect()  # what was cut off never hears of it
+            await self._redis.connection_pool.disconnect()  # connections that were cut off never notice it
         try:
             await self._asked(lambda redis: redis.ping())
         except Unreachable as error:
@@ -93,7 +94,7 @@ class Shared:
             self.up = False
             raise Unreachable(str(error) or type(error).__name__) from None
         finally:
-            if task and task.cancelling() > cancelled:  # redis 8 raises TimeoutError for it, or nothing at all
+            if task and task.cancelling() > cancelled:  # for a cancellation redis 8 raises TimeoutError, or nothing
                 raise asyncio.CancelledError
 
     async def close(self) -> None:

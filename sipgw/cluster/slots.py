@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sipgw.cluster.shared import Shared
 
 AT_ONCE = 500
-"""Places that are renewed in one step."""
+"""Slots that are renewed in one step."""
 
 _TAKE = """
 local t = redis.call('TIME')
@@ -48,18 +48,18 @@ class SlotLimit(NamedTuple):
 
     key: str
     most: int
-    """Places that it has."""
+    """The number of slots in the set."""
     seconds: float = 0.0
-    """For how long the place is held; 0: for the duration of the call (`sipgw.cluster.call_slots`)."""
+    """Seconds for which the slot is held; 0: for the duration of the call (`sipgw.cluster.call_slots`)."""
 
 
 class NoFreeSlot(NamedTuple):
-    """There was no free slot."""
+    """The result if a set had no free slot."""
 
     at: int
-    """In which of the sets that were asked for."""
+    """Index of the full set among the requested sets."""
     wait: float
-    """Seconds until one is free, if nobody renews."""
+    """Seconds until a slot is free, if no holder renews its slot."""
 
 
 class HeldSlot(NamedTuple):
@@ -71,13 +71,13 @@ class HeldSlot(NamedTuple):
 
 
 class SharedSlots:
-    """The sets. All methods raise `Unreachable`."""
+    """The shared sets of slots in Redis. All methods raise `Unreachable`."""
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
 
     async def take(self, member: str, bounds: Sequence[SlotLimit]) -> NoFreeSlot | None:
-        """Take a slot in each set, or in none; None on success. A holder of a slot renews it."""
+        """Take a slot in each set, or in none; None on success. If `member` has a slot already, it is renewed."""
         arguments: list[str | float] = [member]
         for bound in bounds:
             arguments += [bound.most, bound.seconds]
@@ -94,5 +94,5 @@ class SharedSlots:
             await self._shared.run(_PUT, [one.key for one in some], arguments)
 
     async def give(self, member: str, keys: Sequence[str]) -> None:
-        """Give places back."""
+        """Give the slots of `member` in the sets `keys` back."""
         await self._shared.run(_GIVE, list(keys), [member])

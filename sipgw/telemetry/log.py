@@ -18,11 +18,11 @@ _CREDENTIAL = re.compile(
     r"|((?:api[-_]?key|password|token|secret)\\*[\"']?\s*[:=]\s*(\\*[\"']))(?:(?!(?<!\\)\5)[^\r\n])+"
     r"|((?:api[-_]?key|password|token|secret)[\"']?\s*[:=]\s*)[^\s\"',&]+"
     r"|\bsk[-_][A-Za-z0-9_-]{16,}"
-    r"|(\binline:)[A-Za-z0-9+/]{16,}"  # a=crypto of a session description (RFC 4568)
+    r"|(\binline:)[A-Za-z0-9+/]{16,}"  # a=crypto in a session description (RFC 4568)
 )
 
 DEEPEST = 4
-"""Levels of a value that are looked into."""
+"""Levels of a nested value that are masked."""
 
 
 def redact(text: str) -> str:

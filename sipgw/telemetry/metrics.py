@@ -45,7 +45,7 @@ METHODS = frozenset(
 LATELY = 60.0
 """Seconds for which the worst value is kept, so that its alarm ends."""
 PARTS = {"hearing": "stt", "thinking": "llm", "voicing": "tts"}
-"""The provider of each part of the latency."""
+"""The part of an agent that causes each part of the latency."""
 
 
 class BadCalls(Protocol):
@@ -57,11 +57,11 @@ class BadCalls(Protocol):
 
     @property
     def bad(self) -> int:
-        """Calls with it."""
+        """Number of calls with the fault."""
 
     @property
     def calls(self) -> int:
-        """All that count."""
+        """Number of calls that count."""
 
     @property
     def raised(self) -> bool:
@@ -69,15 +69,15 @@ class BadCalls(Protocol):
 
 
 class Trunk(Protocol):
-    """A trunk, as `sipgw.gateway.gateway.TrunkStatus` tells of it."""
+    """The state of a trunk: `sipgw.gateway.gateway.TrunkStatus`."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the trunk."""
 
     @property
     def registration(self) -> str:
-        """``registered``, or something else; empty if nothing is registered."""
+        """State of the registration, such as ``registered``; empty without a registration."""
 
     @property
     def health(self) -> str:
@@ -89,7 +89,7 @@ class Trunk(Protocol):
 
     @property
     def sound(self) -> Iterable[BadCalls]:
-        """Of each fault."""
+        """The bad calls by fault."""
 
 
 @dataclass
@@ -114,8 +114,8 @@ class Metrics:
         dropped: Callable[[], Mapping[str, int]] = dict,
         room: Callable[[], tuple[int | None, Mapping[str, float]]] = lambda: (None, {}),
     ) -> None:
-        """`provider` returns an agent's provider of ``stt``, ``model`` or ``voice``; `dropped` are messages by reason,
-        `room` the headroom in calls, if it is known, with the busy part of each process."""
+        """`provider` returns an agent's provider of ``stt``, ``llm``, ``tts`` or ``realtime``; `dropped` the dropped
+        SIP messages by reason; `room` the headroom in calls, if it is known, with the busy part of each process."""
         self.registry = CollectorRegistry()
         self._provider = provider
         self._open: dict[str, _Open] = {}
@@ -133,7 +133,7 @@ class Metrics:
         self.registry.register(_Asked(*parts, _pools, _full))
 
     def text(self) -> bytes:
-        """Everything, in the text format of Prometheus."""
+        """All metrics, in the text format of Prometheus."""
         return generate_latest(self.registry)
 
     def watch(self, event: Event) -> None:
@@ -230,7 +230,7 @@ class _Calls:
         Gauge("sipgw_media_late_max_seconds", late, registry=registry).set_function(self._late.now)
 
     def measured(self, trunk: str, mos: float, loss: float, jitter: float, late: float) -> None:
-        """Five seconds of a call were so."""
+        """Count the measurements of five seconds of a call: MOS, and in the last two arguments seconds."""
         if mos:
             self._mos.labels(trunk).observe(mos)
             self._loss.labels(trunk).observe(loss)
@@ -266,7 +266,7 @@ class _Sip:
         )  # fmt: skip
 
     def count(self, traced: Traced) -> None:
-        """Count a message; what is no method or status that we know counts as ``other``."""
+        """Count a message; an unknown method or status counts as ``other``."""
         first, _, rest = traced.data.partition(b"\r\n")
         words = first[:200].decode("ascii", "replace").split(" ", 2)
         if words[0] != "SIP/2.0":
@@ -283,17 +283,17 @@ class _Sip:
 
 
 class _Asked(Collector):
-    """Metrics that are asked for whenever they are read."""
+    """Metrics whose values are computed whenever Prometheus reads them."""
 
     def __init__(self, *asked: Callable[[], Iterable[Metric]]) -> None:
         self._asked = asked
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing is asked at the start."""
+        """Return nothing, so that no value is computed at the start."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Ask now."""
+        """Compute the present values."""
         return itertools.chain.from_iterable(ask() for ask in self._asked)
 
 
@@ -381,7 +381,7 @@ def _trunks(trunks: Iterable[Trunk]) -> Iterable[Metric]:
             share.add_metric([trunk.name, one.fault], one.bad / one.calls)
             alarm.add_metric([trunk.name, one.fault], float(one.raised))
         live.add_metric([trunk.name], trunk.calls)
-        if trunk.registration not in ("", "elsewhere", "closed"):  # in a cluster one gateway does it
+        if trunk.registration not in ("", "elsewhere", "closed"):  # in a cluster only one gateway registers the trunk
             registered.add_metric([trunk.name], float(trunk.registration == "registered"))
         if trunk.health != "unknown":
             up.add_metric([trunk.name], float(trunk.health == "up"))

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces: a span for each call, in it one for each turn, in it one for each part of the waiting time.
+"""OpenTelemetry traces: a span for each call; in it a span for each turn; in it a span for each part of the wait.
 
 Needs the extra ``otel``; the target of traces is set by the environment as usual (``OTEL_EXPORTER_OTLP_ENDPOINT``).
 Spans have no words and no numbers.
@@ -92,7 +92,7 @@ class Tracing:
                 part.end(_ns(call.offset + end))
         final = turn.times.final
         at = call.offset + final if final is not None else since
-        for run in turn.tools:  # they are run one after the other once the model has chosen them
+        for run in turn.tools:  # the tools run one after the other, after the model has chosen them
             tool = self._tracer.start_span("tool", within, start_time=_ns(at), attributes={"sipgw.tool": run.name})
             at += run.seconds
             tool.set_attribute("sipgw.failed", bool(run.error))

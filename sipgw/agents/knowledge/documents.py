@@ -1,7 +1,7 @@
 """Documents as sections: Markdown, text, web pages saved as HTML, PDF. Sans-IO.
 
-A file may be hostile: whatever is too large or too deep is a `DocumentError`. Time and memory are bounded by
-`sipgw.agents.knowledge.reader`, in whose child process this runs.
+A file may be hostile: a too large or too deeply nested file raises `DocumentError`. This code runs in the child process
+of `sipgw.agents.knowledge.reader`, which limits time and memory.
 """
 
 import io
@@ -20,7 +20,7 @@ DEEPEST = 200
 MOST = 5000
 """Passages of one file."""
 SIZE = 400
-"""Characters of a passage: what an agent can use for two spoken sentences, and an encoder takes as one meaning."""
+"""Characters of a passage: enough for two spoken sentences, and little enough for one meaning of an encoder."""
 TITLE = 200
 """Characters of a heading that are kept."""
 
@@ -51,7 +51,7 @@ class Chunk(NamedTuple):
 
 
 class _Outline:
-    """Sections in the making."""
+    """Builds sections from headings and paragraphs."""
 
     def __init__(self) -> None:
         self.sections: list[Section] = []
@@ -59,7 +59,7 @@ class _Outline:
         self._left = LONGEST
 
     def heading(self, level: int, text: str) -> None:
-        """A heading of the `level`, 1 the outermost."""
+        """Begin a section with a heading; `level` 1 is the outermost."""
         title = _plain(text)[:TITLE]
         self._above = [one for one in self._above if one[0] < level]
         if title:
@@ -67,7 +67,7 @@ class _Outline:
         self.sections.append(Section(" › ".join(one for _, one in self._above)[-2 * TITLE :], []))
 
     def paragraph(self, text: str) -> None:
-        """Text under the last heading."""
+        """Add a paragraph under the last heading."""
         text = _plain(text)
         self._left -= len(text)
         if self._left < 0:
@@ -79,12 +79,13 @@ class _Outline:
 
 
 def _plain(text: str) -> str:
-    """Text in one line that any database takes."""
+    """The text in one line, without characters that a database refuses."""
     return _SPACE.sub(" ", text.replace("\0", " ")).strip().encode("utf-8", "replace").decode()
 
 
 def chunks_of(name: str, content: bytes) -> list[Chunk]:
-    """The passages of a file by its `name`. Raises `DocumentError`, and what the parsers raise."""
+    """The passages of a file; the end of its `name` selects the reader. Raises `DocumentError`, and errors of the
+    parsers."""
     read = READERS[name.rpartition(".")[2].lower()]
     found = (Chunk(one.heading, text) for one in read(content) for text in _packed(one.paragraphs))
     chunks = list(islice(found, MOST + 1))
@@ -94,7 +95,7 @@ def chunks_of(name: str, content: bytes) -> list[Chunk]:
 
 
 def _packed(paragraphs: list[str]) -> Iterator[str]:
-    """Paragraphs put together to passages; one that is too long is split, between sentences if it has any."""
+    """Passages of joined paragraphs. A too long paragraph is split, between sentences if possible."""
     text = ""
     for part in (part for one in paragraphs for part in _split(one)):
         if text and len(text) + len(part) + 1 > SIZE:
@@ -127,7 +128,7 @@ def _decoded(content: bytes, charset: str = "") -> str:
 
 
 def read_text(content: bytes) -> list[Section]:
-    """Plain text: paragraphs stand between blank lines."""
+    """The section of a plain text, whose paragraphs are separated by blank lines."""
     outline = _Outline()
     for paragraph in _BLANK.split(_decoded(content).replace("\r\n", "\n")):
         outline.paragraph(paragraph)
@@ -135,7 +136,7 @@ def read_text(content: bytes) -> list[Section]:
 
 
 def read_markdown(content: bytes) -> list[Section]:
-    """CommonMark with tables, without its front matter and without HTML."""
+    """The sections of a CommonMark text with tables, without front matter and HTML."""
     from markdown_it import MarkdownIt
 
     text = _FRONT.sub("", _decoded(content).replace("\r\n", "\n"))
@@ -171,7 +172,7 @@ _WRITTEN = {"softbreak": " ", "hardbreak": " ", "html_inline": " ", "image": " "
 
 
 def read_html(content: bytes) -> list[Section]:
-    """A web page that was saved as HTML."""
+    """The sections of a web page that was saved as HTML."""
     found = _CHARSET.search(content[:4096])
     page = _Page()
     try:
@@ -208,7 +209,7 @@ class _Page(HTMLParser):
         self._text: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An element begins."""
+        """Handle the start of an element."""
         if tag in self.BLOCKS or _HEADING.fullmatch(tag):
             self.flush()
         elif tag in ("td", "th") and self._text:
@@ -222,7 +223,7 @@ class _Page(HTMLParser):
         self._skipped += tag in self.SKIPPED
 
     def handle_endtag(self, tag: str) -> None:
-        """An element ends, and all in it that was not ended."""
+        """Handle the end of an element, and of all unended elements in it."""
         if tag in self.BLOCKS or _HEADING.fullmatch(tag):
             self.flush()
         if tag in self._open:
@@ -231,12 +232,12 @@ class _Page(HTMLParser):
             self._skipped -= tag in self.SKIPPED
 
     def handle_data(self, data: str) -> None:
-        """Text."""
+        """Add text to the present paragraph or heading."""
         if not self._skipped:
             self._text.append(data)
 
     def flush(self) -> None:
-        """The paragraph or heading is over."""
+        """End the present paragraph or heading."""
         text, self._text, level, self._level = "".join(self._text), [], self._level, 0
         if level:
             self.outline.heading(level, text)

@@ -20,13 +20,13 @@ from sipgw.bounds import BoundedTable
 from sipgw.config.config import AgentConfig
 
 QUESTIONS = Pool("questions to documents", workers=1, waiting=32)
-"""For the embedded encoder: one question takes it some milliseconds."""
+"""The thread of the embedded encoder for questions; each takes some milliseconds."""
 READING = Pool("reading documents", workers=1, waiting=16)
-"""For folders and what is made of their files: seconds to minutes."""
+"""The thread that reads folders and encodes their passages; this takes seconds to minutes."""
 BATCH = 64
 """Texts that are encoded together."""
 LIMIT = 60.0
-"""Seconds for a batch of passages, for which nobody waits: after that it hangs."""
+"""Time limit in seconds for a batch of passages; no call waits for it."""
 LARGEST = 2048
 """Characters of one text that are encoded."""
 MOST_BYTES = 16 << 20
@@ -36,7 +36,7 @@ ANSWER = 0.6
 KEPT = 500
 """Questions whose vectors are kept."""
 REST = 20.0
-"""Seconds in which a service that has failed is not asked for a question."""
+"""Seconds after a failure in which a service gets no questions."""
 
 Report = Callable[[Used], None]
 
@@ -47,9 +47,9 @@ class Encoder(Protocol):
     name: str
     """Name of the encoder, for the rows: vectors of different encoders cannot be compared."""
     product: str
-    """Product that is paid for, as ``"openai/text-embedding-3-small"``; empty: it costs nothing."""
+    """The paid product, such as ``"openai/text-embedding-3-small"``; empty: the encoder costs nothing."""
     payer: str
-    """A digest of the key that pays; empty: none does."""
+    """A digest of the API key that is charged; empty: no key."""
     width: int
     """Numbers of a vector; 0: not known yet."""
 
@@ -62,7 +62,7 @@ class Encoder(Protocol):
         ...
 
     async def close(self) -> None:
-        """Free what it uses."""
+        """Free the resources of the encoder."""
         ...
 
 
@@ -83,18 +83,18 @@ class LocalEncoder:
         import numpy as np
 
         asked = [one[:LARGEST] for one in texts]
-        known = {one: self._kept[one] for one in asked if one in self._kept}  # others make them forgotten meanwhile
+        known = {one: self._kept[one] for one in asked if one in self._kept}  # others may push them out meanwhile
         if new := [one for one in asked if one not in known]:
             known |= zip(new, await QUESTIONS.run(lambda: load_encoder()(new)), strict=True)
             self._kept |= known
         return np.stack([known[one] for one in asked])
 
     async def close(self) -> None:
-        """Nothing to free: the encoder is shared."""
+        """Does nothing: the encoder is shared."""
 
 
 def _encoded(texts: list[str]) -> Vectors:
-    """Raises `ProviderError`."""
+    """The vectors of passages, made in a child process. Raises `ProviderError`."""
     import numpy as np
 
     child, rows = Child(), list[Vectors]()
@@ -181,7 +181,7 @@ class ServiceEncoder:
 
 
 def encoder_of(config: AgentConfig) -> Encoder:
-    """Encoder of an agent with documents."""
+    """The encoder for the documents of an agent, by its configuration."""
     options = config.knowledge
     if options.embeddings == "local":
         return LocalEncoder()

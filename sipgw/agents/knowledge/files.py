@@ -1,4 +1,4 @@
-"""A file of a folder of documents, as it is at one moment. Nothing leads out of the folder."""
+"""Reads a file of a folder of documents. No path or link leads out of the folder."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ LARGEST = 20 << 20
 def content_of(folder: Path, name: str) -> bytes:
     """The content of the file at the path `name` within `folder`; no part of the path may be a link.
 
-    Raises `ValueError` for what is no document, and `OSError`.
+    Raises `ValueError` if the file is no plain file or too large, and `OSError`.
     """
     *within, last = name.split("/")
     at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:  # a gateway without documents does not load numpy
 Vectors: TypeAlias = "npt.NDArray[np.float32]"
 """Unit vectors, one a row."""
 SHARED = 0.5
-"""Most that the question's words in a passage add to its likeness."""
+"""The most that shared words add to the likeness of a passage."""
 OFTEN, LENGTH = 1.2, 0.75
-"""How much a word counts that a passage has often, and how much less one of a long passage: k1 and b of BM25."""
+"""The parameters k1 (weight of repeated words) and b (discount for long passages) of BM25."""
 STEM = 6
-"""Letters by which words are compared, so that "refund" finds "refunds"."""
+"""First letters of words that are compared, so that "refund" finds "refunds"."""
 WORDS = 40
 """Words of a question that are looked up."""
 
@@ -32,12 +32,12 @@ class IndexEntry(NamedTuple):
     file: str
     heading: str
     chunk: int
-    """Its number within the file, from 1."""
+    """The number of the passage within the file, from 1."""
     text: str
 
     @property
     def words(self) -> str:
-        """Words that its vector stands for."""
+        """The text that the passage's vector is made of."""
         return f"{self.heading.replace(' › ', ', ')}: {self.text}" if self.heading else self.text
 
 
@@ -63,9 +63,10 @@ class Index:
         }
 
     def find(self, question: str, vectors: Vectors, most: int, least: float) -> list[tuple[IndexEntry, float]]:
-        """Up to `most` passages that are at least as like the question as `least`, the most like first.
+        """Up to `most` passages whose likeness to the question is at least `least`, the best first, with their
+        likeness.
 
-        `vectors` are those of the question; where it has several readings, the one that fits best counts.
+        `vectors` are those of the readings of the question; for each passage the best reading counts.
         """
         import numpy as np
 
@@ -77,7 +78,7 @@ class Index:
         return [(self.entries[at], float(likeness[at])) for at in best if likeness[at] >= least]
 
     def _shared(self, question: str) -> Vectors:
-        """How much of the question's words each passage has by BM25, from 0 to 1."""
+        """For each passage the weight of the question's words that it contains, by BM25, from 0 to 1."""
         import numpy as np
 
         shared, total = np.zeros(len(self.entries), np.float32), 0.0

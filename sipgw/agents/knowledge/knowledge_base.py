@@ -33,26 +33,26 @@ from sipgw.sip.boundaries import bounded, contained, lasting
 log = structlog.get_logger()
 
 VERSION = 1
-"""Of the way in which files become passages; another one reads them again."""
+"""Version of the code that turns files into passages; a new version reads all files again."""
 CHUNKS = 20_000
 """Passages of one folder: 40 MB of vectors by the embedded encoder."""
 LIMIT = 0.7
 """Seconds after which the agent answers without documents."""
 PATIENCE = 120.0
-"""Seconds after which no further file of a folder is begun: the start and a reload wait for it."""
+"""Seconds after which no further file of a folder is begun, because a start or reload waits."""
 DAY = 86_400.0
 """Seconds between two checks for rows that nobody uses."""
 TOGETHER = 1000
 """Passages that get their vectors in one process of the embedded encoder."""
 FOLLOWS = 8
-"""Words up to which a question may go on with what the caller said before."""
+"""Most words of a question that may continue the caller's earlier words."""
 WARMING = "What is this about, and where can I find more of it?"
-"""The first text takes the encoder a second, as its weights are read."""
+"""A first text for the encoder, which takes a second because the weights are read."""
 _WORD = re.compile(r"[^\W\d_]+")
 _TELLING = re.compile(r"[^\W\d_]{4,}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]{2,}")
-"""A word that tells something: four letters, or two of a script without spaces or with syllables for letters."""
+"""A meaningful word: four letters, or two letters of a script without spaces or of a syllabic script."""
 ASKS = 3
-"""Words that tell something together, however short they are."""
+"""Number of words that together count as a question, even if they are short."""
 
 
 _LATER = "not all of {folder} was read in time; the next reload or `sipgw knowledge add` goes on"
@@ -66,12 +66,12 @@ class IndexedFolder(NamedTuple):
     """A digest of gateway, folder and encoder."""
     files: int
     new: int
-    """Files that were read now; the others had not changed."""
+    """Number of files that were read now; the others had not changed."""
     problems: list[str]
-    """Files that are left out, or why none was read, each in one sentence."""
+    """The files that are left out, or the reason why none was read, each in one sentence."""
     cost: Cost | None
     unread: int = 0
-    """Files whose passages are not there yet."""
+    """Number of files without passages yet."""
 
 
 class AgentDocuments(NamedTuple):
@@ -83,7 +83,7 @@ class AgentDocuments(NamedTuple):
 
 
 class _Unread(NamedTuple):
-    """Files that have been read and have no vectors yet."""
+    """Files that were read and have no vectors yet."""
 
     folder: Path
     where: str
@@ -99,15 +99,16 @@ class KnowledgeBase:
     store: Store
     expenses: Expenses
     gateway: Callable[[], str]
-    """Name of the gateway that owns these folders: another gateway has others, also by the same paths."""
+    """Returns the name of the gateway that owns these folders. Another gateway may have other folders at the same
+    paths."""
     over: Callable[[], str] = lambda: ""
-    """Why nothing more may be paid for today; empty if something may."""
+    """Returns why nothing more may be paid for today; empty if more may be paid for."""
     patience: float = PATIENCE
     """Seconds after which no further file of a folder is begun; it is left to the next reading."""
     asked: int = 0
     """Questions that were looked up."""
     failed: int = 0
-    """Questions without an answer: a service failed, or it took too long."""
+    """Questions without an answer: a service failed, or the answer took too long."""
     _documents: dict[str, AgentDocuments] = field(default_factory=dict)
     _encoders: dict[tuple[str, str], Encoder] = field(default_factory=dict)
     _group: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
@@ -125,7 +126,7 @@ class KnowledgeBase:
             await one.close()
 
     def put(self, by_agent: dict[str, AgentDocuments], *, quietly: bool = False) -> None:
-        """Use these documents from now on. Close the encoders that they do not use, and log what was left out."""
+        """Use these documents from now on, close unused encoders, and log left-out files, unless `quietly`."""
         self._documents = by_agent
         used = {id(documents.encoder) for documents in by_agent.values()}
         for key, one in list(self._encoders.items()):
@@ -136,14 +137,14 @@ class KnowledgeBase:
             _log_problems(by_agent.values())
 
     async def load(self, agents: Mapping[str, AgentConfig], *, fresh: bool = True) -> dict[str, AgentDocuments]:
-        """Read the documents of `agents`, as far as they have changed; calls find none of it before `put`.
+        """Read the changed documents of `agents`; calls use them only after `put`.
 
-        Unless `fresh`, only what is in the database already, which is quick. Raises `KnowledgeError`.
+        Unless `fresh`, take only documents that are already in the database, which is quick. Raises `KnowledgeError`.
         """
         return {name: documents async for name, documents in self._each(agents, fresh=fresh)}
 
     async def begin(self, agents: Mapping[str, AgentConfig]) -> None:
-        """Use the documents that are in the database, and begin to read the others. Raises `KnowledgeError`."""
+        """Use the documents in the database, and begin to read the others. Raises `KnowledgeError`."""
         self.put(await self.load(agents, fresh=False))
         self.read_on(agents)
 
@@ -154,7 +155,7 @@ class KnowledgeBase:
         self._reading = self._group.create_task(lasting(partial(self._read_on, dict(agents)), "documents are not read"))
 
     def unread(self, agent: str) -> int:
-        """How many files of an agent have no passages yet."""
+        """The number of files of an agent without passages yet."""
         documents = self._documents.get(agent)
         return documents.folder.unread if documents else 0
 
@@ -174,7 +175,8 @@ class KnowledgeBase:
     async def _each(
         self, agents: Mapping[str, AgentConfig], *, fresh: bool, lenient: bool = False
     ) -> AsyncGenerator[tuple[str, AgentDocuments], None]:
-        """If it is `lenient`, an agent whose documents cannot be read is logged and left out."""
+        """Read the documents of each agent. If `lenient`, an agent whose documents cannot be read is logged and left
+        out."""
         done = dict[tuple[str, Encoder, float], IndexedFolder]()
         for name, config in agents.items():
             options = config.knowledge
@@ -188,7 +190,7 @@ class KnowledgeBase:
             try:
                 if key not in done:
                     done[key] = await self._read(Path(options.folder), encoder, options.cost, fresh=fresh)
-            except Exception:  # the boundary of one agent's documents: the other agents' are read all the same
+            except Exception:  # the boundary of one agent's documents: those of the others are still read
                 if not lenient:
                     raise
                 log.exception("documents are not read", agent=name)
@@ -196,7 +198,8 @@ class KnowledgeBase:
             yield name, AgentDocuments(options, encoder, done[key])
 
     def finder(self, agent: str, report: Report, limit: float = LIMIT) -> Find:
-        """Looks up what an agent's documents say, as they are now; `report` is told what that uses."""
+        """Returns a function that looks up an agent's present documents, within `limit` seconds; `report` gets the paid
+        use."""
         if agent not in self._documents:
             return nothing
 
@@ -215,11 +218,11 @@ class KnowledgeBase:
         return find
 
     async def look_up(self, agent: str, words: Sequence[str], report: Report) -> Sequence[Passage]:
-        """Passages for the last of the caller's `words`; `report` is told what that uses.
+        """Passages for the last of the caller's `words`; `report` gets the paid use.
 
-        Raises `ProviderError`, `agent.pool.NotBegun`, and what a service of another kind may cause.
+        Raises `ProviderError`, `agent.pool.NotBegun`, and other errors of a service.
         """
-        documents = self._documents.get(agent)  # a reload closes the encoder of the former one
+        documents = self._documents.get(agent)  # a reload closes the encoder of the former documents
         if documents is None or not words or not _asks(words[-1]):
             return ()
         self.asked += 1
@@ -277,7 +280,8 @@ class KnowledgeBase:
     async def _encoded(
         self, unread: "_Unread", encoder: Encoder, report: Report, problems: list[str]
     ) -> dict[str, DocumentRow]:
-        """Rows with vectors, which are in the database; what came in between is in `problems`."""
+        """Make vectors for unread files, and write their rows into the database; returns the rows. Adds problems to
+        `problems`."""
         made, until = dict[str, DocumentRow](), time.monotonic() + self.patience
         try:
             for number, part in enumerate(_parts(unread.chunks, BATCH if encoder.product else TOGETHER)):
@@ -293,7 +297,7 @@ class KnowledgeBase:
                     own = vectors[at : at + len(chunks)].astype("<f4").tobytes()
                     at += len(chunks)
                     new.append(DocumentRow(unread.keys[name], name, chunks, own))
-                await rows.keep(self.store, unread.where, new, datetime.now(UTC))  # what is paid for is kept at once
+                await rows.keep(self.store, unread.where, new, datetime.now(UTC))  # paid vectors are kept at once
                 made |= {row.key: row for row in new}
                 log.info("documents read", folder=str(unread.folder), files=len(made), of=len(unread.chunks))
         except ProviderError as error:
@@ -301,7 +305,7 @@ class KnowledgeBase:
         return made
 
     def _refusal(self, encoder: Encoder, fresh: Mapping[str, list[Chunk]], cap: float) -> str:
-        """Why these may not be paid for; empty if they may."""
+        """The reason why the vectors of these passages may not be paid for; empty if they may."""
         if not encoder.product or not fresh:
             return ""
         if over := self.over():
@@ -317,14 +321,14 @@ class KnowledgeBase:
 
 
 def _asks(words: str) -> bool:
-    """Whether they may be a question: digits and "yes" are none."""
+    """Whether `words` may be a question; digits and "yes" are none."""
     return bool(_TELLING.search(words)) or len(_WORD.findall(words)) >= ASKS
 
 
 def _chunks(
     folder: Path, files: Sequence[FolderFile], room: int, patience: float
 ) -> tuple[dict[str, list[Chunk]], list[str], list[str]]:
-    """The passages of files, `room` at most; the files that have none, and all that is left out, in sentences. After
+    """The passages of files, `room` at most; the files without passages; and sentences on left-out files. After
     `patience` seconds no further file is begun.
     """
     fresh, unusable, problems = dict[str, list[Chunk]](), list[str](), list[str]()
@@ -346,7 +350,7 @@ def _chunks(
 
 
 def _parts(fresh: Mapping[str, list[Chunk]], most: int) -> Iterator[dict[str, list[Chunk]]]:
-    """Files with up to `most` passages together; one file may have more."""
+    """Groups of files with up to `most` passages together; a single file may have more."""
     part, count = dict[str, list[Chunk]](), 0
     for name, chunks in fresh.items():
         if part and count + len(chunks) > most:

@@ -25,13 +25,13 @@ LONGEST = 1000
 SECONDS = 30.0
 """Seconds that reading one file may take."""
 QUICK, LONG, PDF = 1, 10, 30
-"""Seconds of the processor for one file: at first, when all others have been read, and then for a PDF. A megabyte of
-HTML takes 0.3 s, of Markdown 2 s; hostile markup takes hours."""
+"""Seconds of processor time for one file: in the first round, in a second round after all other files, and in the
+second round for a PDF. A megabyte of HTML takes 0.3 s, of Markdown 2 s; hostile markup takes hours."""
 EXHAUSTED = "reading it takes too much of the processor"
 DYING = 5.0
-"""Seconds for a process whose output has ended to be gone."""
+"""Seconds to wait for the end of a process whose output has ended."""
 ANSWER = 64 << 20
-"""Bytes that the child process may say of one file."""
+"""Bytes of the child process's answer for one file at most."""
 
 
 class KnowledgeError(OperatorError):
@@ -42,16 +42,16 @@ class FolderFile(NamedTuple):
     """A file of the folder."""
 
     name: str
-    """Its path within the folder."""
+    """The path of the file within the folder."""
     digest: str
-    """SHA-256 of its content, in hexadecimal digits."""
+    """SHA-256 of the content, in hexadecimal digits."""
 
 
 class Listing(NamedTuple):
     """Files of a folder."""
 
     folder: Path
-    """Its absolute path."""
+    """The absolute path of the folder."""
     files: list[FolderFile]
     problems: list[str]
     """Files that are left out, each with the reason in one sentence; or that there are none."""
@@ -100,10 +100,10 @@ def _paths(folder: Path) -> Iterator[Path]:
 def read(
     folder: Path, files: Sequence[FolderFile], seconds: float = SECONDS
 ) -> Iterator[tuple[str, list[Chunk] | str]]:
-    """Each of the files with its passages, or with the reason in one sentence why there are none.
+    """Each file with its passages, or with a sentence on why it has none.
 
-    A file that takes too long, or ends the child process, costs another child process. Slow ones come last, so that a
-    few hostile files keep no other from being read.
+    A file that takes too long, or ends the child process, needs another child process. Slow files come last, so that a
+    few hostile files do not delay the others.
     """
     child: Child | None = None
     slow = list[FolderFile]()
@@ -146,12 +146,12 @@ class Child:
         os.set_blocking(self._process.stdin.fileno(), False)
 
     def ask(self, asked: object, seconds: float) -> dict[str, Any] | str:
-        """Its answer; if it has to be ended, a sentence that says why."""
+        """The answer of the process; if it must be ended, a sentence with the reason."""
         told, given = self._process.stdout, self._process.stdin
         assert told is not None and given is not None  # noqa: S101  both are pipes
         until, line = time.monotonic() + seconds, bytearray()
         rest = memoryview(json.dumps(asked).encode() + b"\n")
-        with contextlib.suppress(BrokenPipeError):  # then it is gone, as the answer will tell
+        with contextlib.suppress(BrokenPipeError):  # the process is gone, as its missing answer will show
             while rest:
                 if not select.select([], [given], [], max(0.0, until - time.monotonic()))[1]:
                     return f"reading it takes more than {seconds:g} s"
@@ -169,12 +169,12 @@ class Child:
         return dict(json.loads(line))
 
     def _is_exhausted(self) -> bool:
-        """Whether its end came with the last second of the processor that it may take."""
+        """Whether the process ended because it had used its processor time."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._process.wait(DYING) == -signal.SIGXCPU
         return False
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._process.kill()
         self._process.communicate()

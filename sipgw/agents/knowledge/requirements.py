@@ -1,4 +1,4 @@
-"""Requirements of the vectors of an agent's documents. It loads nothing of that."""
+"""Checks of the options for the vectors of an agent's documents, without loading an encoder."""
 
 from importlib.util import find_spec
 
@@ -22,6 +22,6 @@ def check_encoder(config: AgentConfig) -> None:
 
 
 def service_of(config: AgentConfig) -> tuple[str, str]:
-    """URL and key of the service: its own, or those of `[openai]`."""
+    """URL and key of the embedding service: its own options, or those of `[openai]`."""
     options, openai = config.knowledge, config.table("openai")
     return (options.url, options.api_key) if options.url else (openai.url, openai.api_key)

@@ -1,7 +1,7 @@
-"""The rows of documents in the database: what was read, since when nobody uses it, and what that has cost.
+"""The rows of documents in the database: passages, vectors, and the last use.
 
-Each row is one gateway's, for one of its folders; only this gateway replaces or deletes it. What another gateway or
-folder has read of the same content is copied, so that it is read and paid for once.
+Each row belongs to one gateway and one of its folders; only this gateway replaces or deletes the row. If another
+gateway or folder has read the same content, its row is copied, so that content is read and paid for once.
 """
 
 import json
@@ -17,7 +17,7 @@ from sipgw.records.store.store import Store
 from sipgw.records.store.tables import DocumentRecord
 
 CONTENT = 32
-"""Characters of a key that tell the content, and those that tell whose row it is."""
+"""Characters of the content's digest in a key, and of the folder's digest."""
 UNUSED = timedelta(days=7)
 """Time after which rows are deleted that no gateway has used: their folder or its encoder is no longer configured."""
 
@@ -26,7 +26,7 @@ class DocumentRow(NamedTuple):
     """A document as it was read."""
 
     key: str
-    """See `DocumentRecord.key`."""
+    """The key of the row: see `DocumentRecord.key`."""
     name: str
     chunks: list[Chunk]
     vectors: bytes
@@ -34,12 +34,12 @@ class DocumentRow(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Numbers of a vector."""
+        """Number of values in a vector."""
         return len(self.vectors) // 4 // len(self.chunks)
 
 
 def key_of(where: str, content: str) -> str:
-    """The key of the row of a `content` for a folder: both are digests."""
+    """The key of a row from the digest `content` and the folder's digest `where`."""
     return content[:CONTENT] + where[:CONTENT]
 
 
@@ -48,9 +48,8 @@ async def rows_of(
 ) -> dict[str, DocumentRow]:
     """The rows of the folder `where` by their keys; `names` are its files by the keys of their content.
 
-    What others have read of the same content is copied. Rows of former content, and those with vectors of another
-    `width` (0: the widest), are not among them; they stay until `keep` replaces them. Rows of files that are not there
-    any more are deleted.
+    Rows that others have made of the same content are copied. Rows of former content, and rows with vectors of another
+    `width` (0: the widest), are not returned; they stay until `keep` replaces them. Rows of missing files are deleted.
     """
     own = await _read(store, DocumentRecord.folder == where)
     await drop(store, where, {row.name for row in own} - set(names.values()))
@@ -82,7 +81,7 @@ def _decoded(told: Iterable[tuple[str, str, str, bytes]]) -> list[DocumentRow]:
 
 
 async def keep(store: Store, where: str, rows: Sequence[DocumentRow], now: datetime) -> None:
-    """Write rows of the folder `where` in the place of those of the files' former content, all in one transaction."""
+    """Write rows of the folder `where`, and delete the rows of the files' former content, in one transaction."""
     table, keys = DocumentRecord, [row.key for row in rows]
     async with store.write() as session:
         await session.execute(delete(table).where(_of(where, [row.name for row in rows]), table.key.not_in(keys)))
@@ -93,7 +92,7 @@ async def keep(store: Store, where: str, rows: Sequence[DocumentRow], now: datet
 
 
 async def drop(store: Store, where: str, names: Collection[str]) -> None:
-    """Delete the rows of files of the folder `where` that nothing replaces."""
+    """Delete the rows of the files `names` of the folder `where`, without a replacement."""
     if names:
         async with store.write() as session:
             await session.execute(delete(DocumentRecord).where(_of(where, names)))
@@ -104,7 +103,7 @@ def _of(where: str, names: Collection[str]) -> ColumnElement[bool]:
 
 
 async def tidy(store: Store, used: Collection[str], now: datetime) -> None:
-    """Note that the folders `used` are in use, and delete what nobody has used for long."""
+    """Note that the folders `used` are in use, and delete rows that nobody has used for `UNUSED`."""
     table = DocumentRecord
     async with store.read() as session:
         if await session.scalar(select(table.key).limit(1)) is None:

@@ -1,9 +1,9 @@
-"""The child process for documents: with the folder as its argument it reads them, without one it makes vectors.
-Parsers of strangers' files have limits here, and a long computation holds up no call.
+"""The child process for documents. With a folder as its argument it reads documents, without one it makes vectors. Here
+the parsers of strangers' files have limits, and a long computation delays no call.
 
-Each line of its input is JSON, and is answered by a line of JSON: name and digest of a file, and the seconds of the
-processor that it may take, by ``{"chunks": [[heading, text], …]}``; a list of texts by ``{"vectors": BASE64}``, float32
-in rows; both by ``{"problem": …}`` where that fails.
+Each line of input is JSON, and is answered by a line of JSON. Name and digest of a file, and its seconds of processor
+time, give ``{"chunks": [[heading, text], …]}``. A list of texts gives ``{"vectors": BASE64}``, float32 in rows. A
+failure gives ``{"problem": …}``.
 """
 
 import base64
