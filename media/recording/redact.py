@@ -52,7 +52,7 @@ def redact(path: str, spans: list[Span], *, growing: bool = False) -> None:
     file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if os.pread(file, 40, 0)[8:40] != header(0)[8:40]:
-            raise ValueError(f"{path} is no recording as WAV")
+            raise ValueError(f"{path} is not a recording as WAV")
         now = os.fstat(file)
         if growing or 0 <= datetime.now(UTC).timestamp() - now.st_mtime < QUIET:
             length = (now.st_size - HEADER) // 2

@@ -292,7 +292,7 @@ def _check_prefetch(one: AgentDefinition, _: Others) -> None:
     if options.tool and tool is None and not (one.config.mcp or one.config.agent.brain):
         raise RuleError(f"the file of tools has no {options.tool!r}; it has {', '.join(own) or 'none'}", PREFETCH)
     if tool and tool.side_effect:
-        raise RuleError(f"{options.tool!r} changes something; one that only looks up is needed", PREFETCH)
+        raise RuleError(f"{options.tool!r} changes something; name a tool that only looks up data", PREFETCH)
     if tool and options.argument not in tool.arguments.model_fields:
         known = ", ".join(tool.arguments.model_fields) or "none"
         why = f"{options.tool!r} has no parameter {options.argument!r}; its parameters are {known}: write argument"
@@ -341,7 +341,7 @@ def _check_hand_over(one: AgentDefinition, others: Others) -> None:
         if name not in others:
             raise RuleError(f"{name!r} is no agent; {near_or_all(name, others)}", key)
         if others[name].config.agent.brain:
-            raise RuleError(f"{name!r} has a brain of its own, which takes no call over", key)
+            raise RuleError(f"{name!r} has its own server as its brain, which cannot take over calls", key)
         if bool(others[name].choice.realtime) is not bool(one.choice.realtime):
             raise RuleError(f"{name!r} and {one.name!r} need both a realtime model, or neither", key)
         if tenant_of(name, one.gateway.tenants) != tenant_of(one.name, one.gateway.tenants):

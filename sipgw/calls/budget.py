@@ -60,7 +60,7 @@ async def _watch(call: BudgetedCall, holding: asyncio.Task[Disposition]) -> None
             call.context.note_cost()
             noted = now()
         await asyncio.sleep(LOOK)  # no event reports a cost
-    log.info("the call has become too dear", cause=cause)
+    log.info("the call costs too much", cause=cause)
     if not call.instead and _dismissed(call, Outcome("over_budget", cause)):
         await asyncio.sleep(GOODBYE)
     call.context.stop(Disposition("over_budget", cause))

@@ -316,7 +316,7 @@ class Conference:
     def _whispered(self, third: Third, words: str) -> None:
         told = self._instruct(words)
         if not told:
-            log.warning("the agent was not told what was whispered: it has as many notes as it can keep")
+            log.warning("the agent did not get the whispered words: it has as many notes as it can keep")
         self._context.tell(PartySaid(self._context.info.id, datetime.now(UTC), third.name, words, "agent", told))
 
     def _note(self, third: Third, who: str, words: str) -> None:

@@ -62,7 +62,7 @@ def prepare() -> None:
         if installed():
             ENCODER.begin()
     except NotBegun:
-        log.warning("what judges who answers is loaded with the next call")
+        log.warning("the detection of call screens and tones is loaded with the next call")
 
 
 def tones() -> "Tones | None":
@@ -97,7 +97,7 @@ def known_screen(text: str, final: bool) -> bool | None:
 
 
 def _log_failure(error: Exception) -> None:
-    log.warning("words not compared with those of call screens", cause=str(error) or type(error).__name__)
+    log.warning("the classifier of call screens failed: patterns decide", cause=str(error) or type(error).__name__)
 
 
 def _new_tones() -> "type[Tones]":

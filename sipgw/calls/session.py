@@ -133,7 +133,7 @@ class CallSession:
                 finally:
                     disposition = self.context.stopped or disposition
         except Exception:  # the same boundary, for the work at the end
-            log.exception("call not ended as it should be")
+            log.exception("work at the end of a call failed")
         return disposition
 
     async def _accept(self, connection: CallConnection, caller: Caller | None) -> Disposition:

@@ -179,14 +179,14 @@ class Transfers:
         except CallFailed as error:
             return Referred(False, error.ended.status, f"{error.ended.how} {error.ended.text}".strip())
         except NotDialled as error:
-            log.info("nobody was called for a transfer", call=self._context.info.id, cause=str(error))
+            log.info("a transfer target was not called", call=self._context.info.id, cause=str(error))
             return Referred(False, 503, error.told(self._context.info.tenant))
         except (PortsExhausted, MediaDown) as error:
             return Referred(False, 503, str(error))
         except NotAcceptable as error:
             return Referred(False, 488, str(error))
         except Exception as error:  # the boundary of one try: the agent still speaks with the caller
-            log.exception("somebody could not be called")
+            log.exception("a transfer failed by an error of ours")
             return Referred(False, 500, internal(error))
 
     async def _bridge(self, leg: Leg | None, target: TransferTarget, consult: Consult, enter: Enter) -> Referred:

@@ -61,10 +61,10 @@ class Shared:
             await self._asked(lambda redis: redis.ping())
         except Unreachable as error:
             if not self._told:
-                log.warning("redis does not answer: this gateway is by itself", cause=str(error))
+                log.warning("redis does not answer: this gateway works alone until it does", cause=str(error))
         else:
             if not self.up:
-                log.info("redis is there")
+                log.info("redis answers")
             self.up, self._told = True, False
         self._told = not self.up
         return self.up

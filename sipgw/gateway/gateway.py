@@ -212,7 +212,7 @@ class Gateway:
         self._parts.knowledge.put(read)
         self._parts.knowledge.read_on(configs)
         for note in (*agents.unpriced(), *agents.unspoken()):
-            log.warning("reloaded in spite of this", cause=note)
+            log.warning("reloaded with a warning", cause=note)
         return found
 
     async def _hire(

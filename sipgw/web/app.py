@@ -178,7 +178,7 @@ async def _no_database(request: Request, error: Exception) -> Response:
 
 
 async def _busy(request: Request, error: Exception) -> Response:
-    log.warning("a page finds too much work under way", path=request.url.path, cause=str(error))
+    log.warning("a page is refused: too much work is in progress", path=request.url.path, cause=str(error))
     return await _failed(request, HTTPException(503, f"{error}; try again in a moment", {"Retry-After": "5"}))
 
 

@@ -69,7 +69,7 @@ async def callback(
         except TooManyAttempts:
             made = sign_in_page(request, where, SLOWLY, 429)
         except (OidcError, UntrustedToken) as refusal:
-            log.warning("nobody signed in by the identity provider", cause=str(refusal), address=address(request))
+            log.warning("a sign-in by the identity provider failed", cause=str(refusal), address=address(request))
             away = isinstance(refusal, OidcError) and refusal.fault != "refused"
             problem = AWAY if away else FAILED
             await app.auth.accounts.refused(BY_PROVIDER, address(request), str(refusal))

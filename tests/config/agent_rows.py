@@ -192,7 +192,7 @@ tool = "fnd"  #! prefetch.tool: the file of tools has no 'fnd'; it has find, boo
 [agent]
 tools = "tools.py"
 [prefetch]
-tool = "book"  #! prefetch.tool: 'book' changes something; one that only looks up is needed
+tool = "book"  #! prefetch.tool: 'book' changes something; name a tool that only looks up data
 
 [agent]
 tools = "tools.py"
@@ -238,7 +238,7 @@ hand_over = ["agnt"]  #! hand_over: 'agnt' is no agent; did you mean 'agent'?
 
 == agents/sales.toml
 about = "sales"
-hand_over = ["other"]  #! hand_over: 'other' has a brain of its own, which takes no call over
+hand_over = ["other"]  #! hand_over: 'other' has its own server as its brain, which cannot take over calls
 == agents/other.toml
 about = "other"
 brain = "wss://brain.example"

@@ -168,7 +168,7 @@ class ServiceEncoder:
                 tokens = 0
             raise
         except (AttributeError, TypeError, ValueError):
-            raise ProviderError("embeddings", "sent nonsense") from None
+            raise ProviderError("embeddings", "sent an answer that cannot be read") from None
         finally:
             if tokens:
                 report(Used("llm", self.product, "tokens_in", tokens))

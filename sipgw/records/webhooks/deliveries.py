@@ -169,7 +169,7 @@ class Deliveries:
             waiting = select(row.id).where(row.target == target, row.given_up.is_(None)).limit(MOST_WAITING).subquery()
             room.left = MOST_WAITING - (await session.scalar(select(func.count()).select_from(waiting)) or 0)
             if room.left < number and room.full_at is None:
-                log.warning("a webhook is not told: too much waits for it", target=target)
+                log.warning("an event for a webhook is dropped: too many wait for its target", target=target)
             room.full_at = self._now() if room.left < number else None
         if room.left < number:
             FULL["webhooks"] += number

@@ -127,7 +127,7 @@ class Mailer:
                 self._uncount(to)
             raise _failed(error, alone) from None
         if refused:  # the other recipients have the mail: another try would send it to them twice
-            log.warning("mail was refused for some", call=row.call, recipients=refused)
+            log.warning("the mail server refused some recipients", call=row.call, recipients=refused)
 
     def _count(self, call: str, to: Sequence[str], mark: str = "", *, held: bool = False) -> None:
         """Count a mail. Raises `PostFailed`, with `mark` before the reason, if there were too many within the hour.

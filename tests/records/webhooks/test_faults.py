@@ -104,7 +104,7 @@ def test_a_target_for_which_too_much_waits_is_counted_and_told_of_once_in_a_whil
     with capture_logs() as told:
         asyncio.run(scenario())
     assert [one["event"] for one in told if one["log_level"] == "warning"] == [
-        "a webhook is not told: too much waits for it"
+        "an event for a webhook is dropped: too many wait for its target"
     ] * 2
 
 
