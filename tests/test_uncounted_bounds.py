@@ -22,6 +22,7 @@ NOT_COUNTED = {
     "agent/providers/local/host.py:put": "the session ends with an error, which the call's record has",
     "agent/providers/openai_listen.py:_final": "they are told",
     "sipgw/calls/amd.py:_listen_for_screen": "nothing is dropped: the sentence is judged without a comparison",
+    "sipgw/calls/negotiation.py:early": "the first of many offers before an answer: the last counts",
     "sipgw/calls/registry.py:remember": "identities of calls long over: a later call with one has its own record",
     "sipgw/records/artifacts/artifact.py:just_ended": "by time, not by number",
     "sipgw/records/artifacts/audio_redactor.py:_cover": "nothing is dropped: it is covered after the call",

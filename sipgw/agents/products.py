@@ -7,8 +7,7 @@ from agent.providers.provider import Unit
 from sipgw.config.config import AgentConfig, GatewayConfig
 from sipgw.config.cost import Part
 from sipgw.config.registry import provider
-from sipgw.policy.cost.cost import FREE
-from sipgw.policy.cost.prices import PriceTable, bound, free
+from sipgw.policy.cost.prices import FREE, PriceTable, bound, free
 
 Product = tuple[Part, str, tuple[Unit, ...]]
 """A part, the name under which it is paid for, and the units that are charged."""

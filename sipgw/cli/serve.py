@@ -29,6 +29,7 @@ from sipgw.gateway.reload import OptionChange
 from sipgw.gateway.shares import share
 from sipgw.outbound.job_dialer import OutboundDialer
 from sipgw.records.privacy.redaction import redactor_for
+from sipgw.sip.boundaries import bounded
 from sipgw.sip.endpoint import EndpointError
 from sipgw.sip.handover import Offer
 from sipgw.sip.transports import BOTH, TLS_PORT, listening_hosts, not_free
@@ -151,7 +152,7 @@ async def _until(stop: asyncio.Event) -> AsyncIterator[None]:
 
     try:
         async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
-            ending = group.create_task(end())
+            ending = group.create_task(bounded(end(), None, "the start does not end"))
             yield
             ending.cancel()
     except TimeoutError:

@@ -192,7 +192,7 @@ def test_who_is_called_through_a_trunk_is_billed_as_the_number_that_it_means() -
 
     endpoint: Any = SimpleNamespace(contact_host=lambda there: "gateway", invite=invite)
     outbound: Any = SimpleNamespace(counted=lambda trunk: contextlib.nullcontext())
-    side: Any = SimpleNamespace(offers=lambda *where: ())
+    side: Any = SimpleNamespace(offers=lambda *where: (), early=None)
     admission = Admission(AdmissionOptions(), (carrier,), (), b"k" * 32, lambda: "t")
     summons = TransferDialer(endpoint, outbound, Registrar(), admission)
 

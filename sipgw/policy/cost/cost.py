@@ -11,7 +11,7 @@ from sqlalchemy import and_, or_, select
 from agent.records import Used
 from sipgw.config.cost import Part
 from sipgw.midnight import midnight
-from sipgw.policy.cost.prices import PriceTable, bound
+from sipgw.policy.cost.prices import FREE, PriceTable, bound
 from sipgw.policy.inbound.limits import SpentToday
 from sipgw.records.store.store import Store
 from sipgw.records.store.tables import CallRecord, ExpenseRecord
@@ -21,8 +21,6 @@ FRESH = 1.0
 """Seconds for which the sum of a day is cached."""
 LONGEST = timedelta(days=1)
 """Calls that went on after midnight are looked for if they began at most this long before midnight."""
-FREE = "local"
-"""The product of the embedded models, which run on this machine."""
 
 
 @dataclass

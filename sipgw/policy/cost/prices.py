@@ -12,6 +12,8 @@ from sipgw.config.cost import Part, PriceOptions
 from sipgw.config.registry import every
 from sipgw.config.trunks import OWN_TRUNKS
 
+FREE = "local"
+"""The product of the embedded models, which run on this machine."""
 BOUNDS = {
     ("trunk", "seconds"): (1.00, 60),
     ("stt", "seconds"): (0.05, 60),

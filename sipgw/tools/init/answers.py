@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from sipgw.tools.whole_file import write_whole
+
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 HERE = "here"
 """In the place of a recipe: no carrier, PBX or account; this machine and private networks call."""
@@ -81,22 +83,6 @@ def replace_file(file: Path, text: str) -> None:
             kept = Path(f"{file}.old.{number}")
         shutil.copy2(file, kept)
     write_whole(file, text)
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a file, or replace one as a whole: a full disk costs nothing of what there was, and leaves no part of what
-    is new. Raises `OSError`."""
-    file = file.resolve()
-    beside = file.with_name(f".{file.name}.new")
-    try:
-        beside.touch(0o600 if file.exists() else 0o666)
-        if file.exists():
-            shutil.copymode(file, beside)
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(file)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def keep(secrets: Mapping[str, str], file: Path) -> None:

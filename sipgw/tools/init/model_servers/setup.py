@@ -19,12 +19,12 @@ from sipgw.config.config import environment
 from sipgw.config.options import DEFAULT_FILE, OptionError, build
 from sipgw.config.registry import provider
 from sipgw.program import command
-from sipgw.tools.init.answers import write_whole
 from sipgw.tools.init.model_servers.lines import LinesError, Values, present, with_values
 from sipgw.tools.init.model_servers.llamacpp import LlamaCpp
 from sipgw.tools.init.model_servers.ollama import Ollama
 from sipgw.tools.init.model_servers.server import ModelServer, Requests, ServedModel, ServerError
 from sipgw.tools.init.model_servers.trial import TRIAL_LIMIT, TrialError, TrialResult, trial
+from sipgw.tools.whole_file import write_whole
 
 SERVERS: dict[str, type[Ollama] | type[LlamaCpp]] = {"ollama": Ollama, "llamacpp": LlamaCpp}
 SLOW = 1.5
