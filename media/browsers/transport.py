@@ -189,7 +189,7 @@ class Browsers(asyncio.Protocol):
             command = (sys.executable, "-P", "-m", "media.browsers.worker")
             arguments = (str(theirs.fileno()), json.dumps(self._network))
             self._process = await asyncio.create_subprocess_exec(
-                *command, *arguments, pass_fds=[theirs.fileno()], process_group=0
+                *command, *arguments, pass_fds=[theirs.fileno()], start_new_session=True
             )
         self._pipe, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
         self._silent = PATIENCE - STARTING

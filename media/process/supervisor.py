@@ -182,7 +182,7 @@ class MediaProcess:
             unless_started.callback(ours.close)
             ours.setblocking(False)
             command = (sys.executable, "-P", "-m", "media.process.start", str(theirs.fileno()), self._path.name)
-            process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], process_group=0)
+            process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], start_new_session=True)
             unless_started.pop_all()
         self._started, self._heartbeat = process.pid, Heartbeat()
         self._state = self._state._replace(pid=0, native=False)  # the new process is not ready yet

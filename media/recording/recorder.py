@@ -128,7 +128,7 @@ class Recorder:
         ours.setblocking(False)
         with theirs:
             command = [sys.executable, "-P", "-m", "media.recording.recorder", str(theirs.fileno())]
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], process_group=0)  # noqa: S603  ourselves
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], start_new_session=True)  # noqa: S603  ourselves
         self._socket = ours
 
     def _order(self, number: int, order: RecorderOrder, body: bytes = b"") -> None:

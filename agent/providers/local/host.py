@@ -199,7 +199,7 @@ class LocalSpeech:
                     pass_fds=[theirs.fileno()],
                     stdin=asyncio.subprocess.DEVNULL,
                     env=os.environ | SINGLE,
-                    process_group=0,
+                    start_new_session=True,
                 )
             except OSError as error:
                 return f"the speech process could not be started: {error.strerror}"

@@ -140,7 +140,7 @@ class Child:
         self._process = subprocess.Popen(  # noqa: S603  our own module
             [sys.executable, "-I", "-X", "utf8", "-c", program, *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, bufsize=0,
-            process_group=0,
+            start_new_session=True,
         )  # fmt: skip
         assert self._process.stdin is not None  # noqa: S101  a pipe
         os.set_blocking(self._process.stdin.fileno(), False)

@@ -251,7 +251,7 @@ async def _run(path: str, arguments: list[str]) -> str:
     """Run the redaction in a separate process; returns the error, or ""."""
     command = sys.executable, "-P", "-m", "media.recording.redact", path, *arguments
     try:
-        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, process_group=0)
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, start_new_session=True)
     except OSError as error:
         return error.strerror or str(error)
     try:

@@ -253,8 +253,9 @@ async def _window(worker: asyncio.subprocess.Process, limit: float = ANSWER_LIMI
 async def _process(module: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", module, *arguments, stdin=pipe, stdout=pipe, limit=LINE_LIMIT, process_group=0
-    )
+        sys.executable, "-P", "-m", module, *arguments,
+        stdin=pipe, stdout=pipe, limit=LINE_LIMIT, start_new_session=True,
+    )  # fmt: skip
     try:
         yield process
     finally:
