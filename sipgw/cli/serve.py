@@ -128,8 +128,11 @@ async def _serve(
         dialling.finish()
         if offer.link is not None:
             await dashboard.close()  # its port is wanted too
-            gateway.endpoint.hand_over(offer.link)  # it gets new calls; running calls stay here
-            err.print("the next gateway has taken over")
+            if offer.link.gone:  # a signal has ended its start
+                err.print("the next gateway is gone")
+            else:
+                gateway.endpoint.hand_over(offer.link)  # it gets new calls; running calls stay here
+                err.print("the next gateway has taken over")
         limit = settings.drain.limit
 
         def say(calls: int) -> None:

@@ -59,6 +59,16 @@ class Link:
         for one in sockets.values():
             one.close()
 
+    @property
+    def gone(self) -> bool:
+        """Whether the other process has closed its end: it does not wait for the sockets any more."""
+        try:
+            return not self._end.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def listen(self, receive: Receive) -> None:
         """Give each message to `receive`, until the other process is gone."""
         asyncio.get_running_loop().add_reader(self._end, self._read, receive)
@@ -135,6 +145,9 @@ async def inherit(path: str) -> Inherited | None:
     except TimeoutError:
         end.close()
         raise TimeoutError("the running gateway does not hand its sockets over") from None
+    except asyncio.CancelledError:  # a signal ends the start: the old process must not give its sockets away
+        end.close()
+        raise
     told = json.loads(head)
     sockets = {name: socket.socket(fileno=one) for name, one in zip(told["sockets"], given, strict=False)}
     for one in sockets.values():
