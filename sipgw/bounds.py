@@ -33,14 +33,14 @@ FULL.update(dict.fromkeys(WHAT, 0))  # shown from the start, because a rate begi
 
 
 class NoPlace(Exception):  # noqa: N818  a state, not a fault
-    """All places are taken, or all that one tenant may have."""
+    """All places are taken, or all places that one tenant may take."""
 
 
 class Places:
-    """Places for things that go on at the same time. The operator may take all, each tenant half of them."""
+    """Places for things that go on at the same time. The operator may take all places, and each tenant half of them."""
 
     def __init__(self, counter: str, most: int) -> None:
-        """`counter` is one of `WHAT`: it counts what found no place."""
+        """`counter`, one of `WHAT`, counts the requests that found no place; `most` is the number of places."""
         self._counter = counter
         self._most = most
         self._taken = Counter[str]()

@@ -42,7 +42,7 @@ def writing(path: Path | None) -> Iterator[None]:
 
 
 def result_file(help_: str, *names: str) -> Any:
-    """The option of a result file, which is written after the work."""
+    """A command line option for a result file. The command writes it after its work, so the path is checked before."""
     return typer.Option(*names, help=help_, callback=_can_be_written)
 
 
@@ -72,7 +72,7 @@ def print_table(table: Table) -> None:
 
 @contextlib.contextmanager
 def working(on: str) -> Iterator[None]:
-    """Show until the end of the block that this goes on, and for how long; without a terminal, say it once."""
+    """Show the text `on` and the seconds so far, until the end of the block; without a terminal, print `on` once."""
     if not err.is_terminal:
         err.print(f"{escape(on)} ...")
         yield

@@ -26,7 +26,7 @@ FAULT_WORDS: dict[str, str] = {
 SHORTEST = 250
 """Packets that we must have sent (5 s) before silence on the other side is a fault."""
 UNHEARD = 5.0
-"""Seconds for which the other side sent or was gone, and nothing of it was heard, from which on they are a fault."""
+"""Seconds without any sound of the other side, while it sent packets or was gone, from which on they are a fault."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class MediaAddress(NamedTuple):
 
 
 class CallKey(NamedTuple):
-    """One call among all. Its identity is not enough: the caller chooses the Call-ID, and one that comes back after
-    many other calls (`sipgw.calls.registry.REMEMBERED`) gives a later call the identity of an earlier one."""
+    """The key of one call. The identity alone is not enough, because the caller chooses the Call-ID. If a Call-ID comes
+    back after many other calls (`sipgw.calls.registry.REMEMBERED`), two calls have the same identity."""
 
     call: str
     """The identity."""
@@ -65,7 +65,7 @@ class CallKey(NamedTuple):
 
 
 class CallBegan(NamedTuple):
-    """An INVITE was let in, or one was sent."""
+    """A call began: the gateway admitted an INVITE, or sent one."""
 
     call: str
     at: datetime
@@ -78,9 +78,9 @@ class CallBegan(NamedTuple):
     identity: dict[str, Any]
     """See `sipgw.sip.identity.Identity.as_dict`."""
     call_id: str = ""
-    """The Call-ID that it came in with, which other calls may have too."""
+    """The Call-ID of the INVITE that came in; other calls may have the same one."""
     tenant: str = ""
-    """Tenant whose call it is; empty: that of the installation itself."""
+    """Tenant to whom the call belongs; empty: the call belongs to the installation itself."""
 
     @property
     def key(self) -> CallKey:
@@ -89,19 +89,19 @@ class CallBegan(NamedTuple):
 
 
 def with_caller(began: CallBegan, trunk: str, made: dict[str, Any] | None) -> CallBegan:
-    """The beginning of a call out as it was `made` at last, through `trunk`."""
+    """`began` with the `trunk` that took an outgoing call, and with the caller ID and the numbers in `made`."""
     if made is None:
         return began
     return began._replace(trunk=trunk, caller=made.get("number") or "withheld", identity=made)
 
 
 class CallRinging(NamedTuple):
-    """The phone of who is called rings."""
+    """The phone of the called person rings."""
 
     call: str
     at: datetime
     trunk: str = ""
-    """The one that took the call, if it goes out."""
+    """The trunk that took an outgoing call; empty for a call that came in."""
     made: dict[str, Any] | None = None
     """See `CallAnswered`."""
 
@@ -123,7 +123,7 @@ class CallAnswered(NamedTuple):
     trunk: str = ""
     sound: MediaAddress | None = None
     made: dict[str, Any] | None = None
-    """Of a call out, see `sipgw.sip.identity.Identity.as_dict`: the caller ID that is shown, and the numbers."""
+    """For an outgoing call: the caller ID that is shown, and the numbers (`sipgw.sip.identity.Identity.as_dict`)."""
 
 
 class CallMeasured(NamedTuple):
@@ -145,7 +145,7 @@ class AnsweredBy(NamedTuple):
 
 
 class CallReported(NamedTuple):
-    """The conversation reports: words, turns, tools, failures."""
+    """A report of the conversation: words, a turn, a tool, or a failure."""
 
     call: str
     at: datetime
@@ -164,16 +164,16 @@ class CallTransferred(NamedTuple):
 
 
 class PartyChanged(NamedTuple):
-    """A third has joined the call or has left it, or others hear them from now on."""
+    """A third has joined the call, has left it, or is in another mode now: who hears the third has changed."""
 
     call: str
     at: datetime
     party: str
-    """Their name."""
+    """Name of the third."""
     place: str
-    """The address at which they were called, or the page that they speak from."""
+    """The address at which the third was called, or the page from which the third speaks."""
     mode: str
-    """A `sipgw.calls.conference.Mode`; empty if they have left."""
+    """A `sipgw.calls.conference.Mode`; empty if the third has left."""
 
 
 OTHER_SIDE = "The caller"
@@ -191,7 +191,7 @@ class PartySaid(NamedTuple):
     to: str
     """``agent`` for an instruction that the caller did not hear, else ``caller``."""
     told: bool = True
-    """Whether there was room for them among the notes of the agent."""
+    """Whether the agent got these words: False if its notes were full, or if the call was ending."""
 
 
 class MessageTaken(NamedTuple):
@@ -201,40 +201,42 @@ class MessageTaken(NamedTuple):
     at: datetime
     name: str
     number: str
-    """To call back, in E.164."""
+    """The telephone number to call back, in E.164."""
     matter: str
     urgency: str
     """``low``, ``normal`` or ``urgent``."""
 
 
 class TrunkAlarm(NamedTuple):
-    """Too many calls of a trunk went badly, or no longer do; told just before the `CallEnded` of the last one."""
+    """Too many calls of a trunk went badly, or no longer do. The event comes just before the `CallEnded` of the call
+    that decided this."""
 
     call: str
     at: datetime
     trunk: str
     fault: Fault
     raised: bool
-    """False: the alarm is over."""
+    """True: the alarm begins. False: the alarm is over."""
     bad: int
     """Calls with this fault among the latest `calls` calls."""
     calls: int
 
 
 class CostAlarm(NamedTuple):
-    """Today's calls have cost as much as is worth an alarm; told once a day, during the call that reached it."""
+    """Today's calls have cost as much as `[alarms] cost`. The event comes once a day, during the call that reached
+    it."""
 
     call: str
     at: datetime
     cost: float
-    """Of today's calls, those that go on included; what has no price counts with its upper bound."""
+    """Cost of today's calls, running calls included. A product without a price counts with its upper bound."""
     limit: float
     currency: str
 
 
 class CallCharged(NamedTuple):
-    """The cost of the call so far; told again and again while it goes on, so that a process that is killed leaves it in
-    the record and the caps of the day count it."""
+    """The cost of the call so far. The event is repeated while the call goes on: so the record and the caps of the day
+    have the cost even if the process is killed."""
 
     call: str
     at: datetime
@@ -243,7 +245,7 @@ class CallCharged(NamedTuple):
 
 
 class DocumentsUnread(NamedTuple):
-    """An agent speaks that does not know all of its documents yet: they are being read."""
+    """An agent began a call before all of its documents had been read: it does not find passages of the others yet."""
 
     call: str
     at: datetime
@@ -260,13 +262,13 @@ class SoundWithheld(NamedTuple):
 
 
 class CallEnded(NamedTuple):
-    """The call is over; nothing of it follows."""
+    """The call is over; no further event of this call follows."""
 
     call: str
     at: datetime
     ending: Disposition
     media: dict[str, Any]
-    """Counts and quality of the sound, and the file of the recording; of further people in the call see `sounds`."""
+    """Counts and quality of the sound, and the file of the recording. `sounds` lists the sound of further legs."""
     replaced_by: tuple[dict[str, Any], ...] = ()
     """The later callers after transfers at the other side, in order."""
     cost: dict[str, Any] | None = None
@@ -274,13 +276,13 @@ class CallEnded(NamedTuple):
 
 
 def sounds(trunk: str, media: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Trunk and sound of each leg of a call on `trunk`; `media` is what its record has. The caller's is the first.
+    """Trunk and sound of each leg of a call on `trunk`; `media` is from its record. The caller's leg is the first.
 
-    Legs of people who were called into it follow (``legs``), with an empty trunk if they spoke from a page.
+    Legs of people who were called into the call follow (``legs``), with an empty trunk if they spoke from a page.
     """
     yield trunk, {name: value for name, value in media.items() if name != "legs"}
     legs = media.get("legs")
-    for leg in legs if isinstance(legs, list) else ():  # of a call with very much else, a text
+    for leg in legs if isinstance(legs, list) else ():  # a text in a record that was cut because it was too long
         yield str(leg["trunk"]), leg
 
 
@@ -313,7 +315,7 @@ class Watchers(Generic[T]):
         return lambda: self._all.remove(watcher)
 
     def tell(self, event: T) -> None:
-        """Tell everybody."""
+        """Give `event` to every watcher. An error of a watcher is logged."""
         for watcher in tuple(self._all):
             try:  # without the context manager `contained`, which takes longer than a watcher: events are many
                 watcher(event)

@@ -1,4 +1,4 @@
-"""The clock of this machine, whose midnight begins a day: of costs, caps and the page Home."""
+"""The clock of this machine. Its midnight begins a new day for costs, for caps and for the page Home."""
 
 from datetime import datetime
 
@@ -11,8 +11,8 @@ def local_now() -> datetime:
 def midnight(now: datetime) -> datetime:
     """The midnight that began the day of `now`.
 
-    On a day when the clocks change, midnight has another offset than `now`. A time of this machine has only the offset
-    of now, so the system is asked for that of midnight.
+    On a day when the clocks change, midnight has another UTC offset than `now`. A `now` of this machine's time zone
+    holds only its own offset, so the system is asked for the offset at midnight.
     """
     begun = now.replace(hour=0, minute=0, second=0, microsecond=0)
     here = now.utcoffset() == now.astimezone().utcoffset()

@@ -12,18 +12,18 @@ from agent.pool import NotBegun, Pool, PoolFullError
 log = structlog.get_logger()
 
 LARGEST = 16 << 20
-"""Bytes of a file that is read, unless its reader asks for more."""
+"""Bytes that a file may have to be read, unless the caller of `read` allows more."""
 LIMIT = 5.0
-"""Seconds that the disk has when the process stops."""
+"""Seconds to wait for the disk when the process stops."""
 DISK = Pool("files of state", workers=1, waiting=256)
-"""One thread waits for the disk, so that no call does; it works in order."""
+"""One thread writes to the disk, in order, so that no call waits for the disk."""
 
 
 class StateFile:
-    """A file that is replaced as a whole and that only we can read."""
+    """A file that is replaced as a whole, and that only the user of the gateway can read."""
 
     def __init__(self, path: Path, failed: str) -> None:
-        """`failed` is logged when the file cannot be written."""
+        """`failed` is the message of the log if the file cannot be written."""
         self.path = path
         self._failed = failed
         self._content = ""
@@ -31,8 +31,8 @@ class StateFile:
         """Whether the thread will write the content."""
 
     def read(self, most: float = LARGEST) -> bytes | None:
-        """Content of the last `put`; None if there is no file. It waits for the disk: call it only at the start. Raises
-        OSError, and ValueError for a file of more than `most` bytes.
+        """Content of the file; None if there is no file. The method waits for the disk, so call it only at the start.
+        Raises OSError, and ValueError for a file of more than `most` bytes.
         """
         return DISK.submit(self._read, most).result()
 
@@ -63,7 +63,7 @@ class StateFile:
             return None
 
     def _write(self) -> None:
-        self._waiting = False  # first: what is put from now on is written once more
+        self._waiting = False  # before the content is taken: a later `put` must start another write
         content = self._content
         fresh = self.path.with_name(self.path.name + ".new")
         try:

@@ -46,8 +46,8 @@ Tables = TypeVar("Tables", bound=AgentConfig)
 
 
 def in_force(running: GatewayConfig, read: Tables) -> Tables:
-    """`read` with the options that only a restart changes as they are in `running`. Raises `ConfigError` if the two do
-    not go together."""
+    """`read`, but with the values of `running` for options that only a restart changes. Raises `ConfigError` if these
+    values contradict those of `read`."""
     tables, written = dict[str, Any](), dict(read.written)
     for name in options_of(type(read)):
         here = getattr(running, name)
@@ -70,7 +70,7 @@ def in_force(running: GatewayConfig, read: Tables) -> Tables:
 
 
 MOST = 200
-"""Files that are read."""
+"""Maximum number of agent files."""
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -78,11 +78,11 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 FRONT = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 FENCES = ("+++", "---")
-"""The first line of a head, and that of the heads of other programs."""
+"""The first line of a head, and the first line of the heads that other programs write."""
 
 
 def files_of(folder: Path) -> dict[str, Path]:
-    """The files of `folder` by the names of their agents. Raises `ConfigError`."""
+    """The agent files of `folder` by the names of their agents. Raises `ConfigError`."""
     found: dict[str, Path] = {}
     for path in sorted(folder.glob("*.toml")) + sorted(folder.glob("*.md")):
         name = path.stem.lower()
@@ -109,7 +109,8 @@ def load_agents(folder: Path, config: GatewayConfig, variables: Mapping[str, str
 
 
 def parse_agent(text: str, path: Path, config: GatewayConfig, variables: Mapping[str, str]) -> AgentConfig:
-    """`config` with the agent's file `text`. Raises `ConfigError` with file, line and key."""
+    """`config` with the options of the agent's file `text` in place of its own. Raises `ConfigError` with file, line
+    and key."""
     source = source_of(text, path)
     sources = source, *config.sources
     try:
@@ -121,7 +122,7 @@ def parse_agent(text: str, path: Path, config: GatewayConfig, variables: Mapping
 
 
 def source_of(text: str, path: Path) -> ConfigSource:
-    """The agent's file `text` with the tables that it stands for. Raises `ConfigError`."""
+    """The agent's file `text`, and the tables of ``sipgw.toml`` that mean the same. Raises `ConfigError`."""
     head, body = split(text, path)
     table = read_table(head, str(path))
     prompt = text.count("\n", 0, text.rindex(body)) + 1 if body else 0
@@ -132,7 +133,8 @@ def source_of(text: str, path: Path) -> ConfigSource:
 
 
 def split(text: str, path: Path) -> tuple[str, str]:
-    """The head, with the numbers that its lines have in the file, and the prompt below. Raises `ConfigError`."""
+    """The head of a file and the prompt below it. The lines of the head have the same numbers as in the file. Raises
+    `ConfigError`."""
     if path.suffix != ".md":
         return text, ""
     front = FRONT.match(text)
@@ -157,7 +159,7 @@ def as_tables(table: dict[str, Any], body: str) -> dict[str, Any]:
 
 
 def _is_table(key: str, value: Any, sections: Set[str]) -> bool:
-    """Whether `key` stands for a table, and not for a key of `[agent]`; a misspelt one for what it is nearest to."""
+    """Whether `key` is a table, and not a key of `[agent]`. A misspelt key counts as the name that it is most like."""
     own = options_of(AgentOptions).keys() | {"agent"}
     if key in own | sections:
         return key in sections
@@ -167,7 +169,7 @@ def _is_table(key: str, value: Any, sections: Set[str]) -> bool:
 
 
 def _beyond(table: Mapping[str, Any]) -> Iterator[Keys]:
-    """The keys of an agent's file that are not its own to change."""
+    """The keys of an agent's file that only ``sipgw.toml`` may set."""
     for name, value in table.items():
         if name in options_of(GatewayConfig) and scope_of((name,)) is not Scope.AGENT:
             yield (name,)

@@ -13,7 +13,7 @@ from agent.rules.rule_error import RuleError
 from media.browsers.transport import Network
 
 TURN_LIFE = 12 * 3600
-"""Seconds for which what `BrowserOptions.turn_secret` makes is good: longer than a call."""
+"""Seconds for which a password made from `BrowserOptions.turn_secret` is valid: longer than a call."""
 _TURN = re.compile(r"turns?:[A-Za-z0-9.:\[\]-]+(\?transport=(udp|tcp))?")
 
 
@@ -22,26 +22,28 @@ class BrowserOptions:
     """Calls from the page ``/phone``, and operators who speak from a page."""
 
     max_calls: Annotated[int, Interval(ge=0, le=1000)] = 10
-    """Calls at the same time, operators included; one more is refused. 0 turns both off."""
+    """Maximum calls at the same time, operators included; further calls are refused. 0 turns the page and operators'
+    speech off."""
     port_range: tuple[int, int] | None = None
-    """First and last UDP port for browsers, one for each interface of each call; none: any that the system has free."""
+    """First and last UDP port for browsers. Each call uses one port for each interface. Not set: any free ports."""
     addresses: tuple[str, ...] = ()
-    """Addresses under which browsers reach those ports besides those of this machine's interfaces: the public one where
-    a NAT or a container hands the ports on, as they are."""
+    """Addresses under which browsers reach these ports, besides the addresses of this machine's interfaces: the public
+    address, where a NAT or a container forwards the ports unchanged."""
     stun: str = ""
-    """A STUN server that tells our public address: ``stun.example.com:3478``. Behind a NAT that lets in whom we have
-    not sent to, or for what `addresses` cannot say because it changes."""
+    """A STUN server that tells our public address: ``stun.example.com:3478``. Use it behind a NAT that lets packets of
+    unknown senders in, or if the address for `addresses` changes."""
     turn: tuple[str, ...] = ()
-    """TURN servers that browsers call through when they have no other way, as where UDP is blocked:
-    ``turns:turn.example.com:443?transport=tcp``. Their page gets them with a user and a password."""
+    """TURN servers for browsers that have no other way, for example where UDP is blocked:
+    ``turns:turn.example.com:443?transport=tcp``. The page gets them with a user and a password."""
     turn_user: str = ""
-    """User name at those servers."""
+    """User name at the TURN servers."""
     turn_password: str = field(default="", repr=False)
-    """Its password, by reference: ``"${TURN_PASSWORD}"``; every operator's browser learns it. Not with ``[embed]``."""
+    """Password of `turn_user`, by reference: ``"${TURN_PASSWORD}"``. Every operator's browser learns it. Not with
+    ``[embed]``."""
     turn_secret: str = field(default="", repr=False)
     """The secret that the TURN server shares with the gateway, by reference (coturn: ``static-auth-secret``). With it
-    each call gets a password of its own, for 12 hours, or for the call if it is a visitor's. `turn_user` and
-    `turn_password` are then not needed."""
+    each call gets a password of its own, which is valid for 12 hours, or for the length of a visitor's call.
+    `turn_user` and `turn_password` are then not needed."""
 
     def __post_init__(self) -> None:
         if self.port_range and not 1024 <= self.port_range[0] < self.port_range[1] <= 65535:
@@ -63,14 +65,14 @@ class BrowserOptions:
 
     @property
     def network(self) -> Network:
-        """The part of it that the process for browsers needs."""
+        """The options that the process for browsers needs."""
         return Network(self.port_range, self.addresses, self.stun)
 
     def ice_servers(self, who: str, now: float, life: float = TURN_LIFE) -> list[dict[str, Any]]:
         """The ICE servers for the browser of `who` at `now`, seconds since 1970: RTCIceServer of W3C's WebRTC.
 
-        A password of our own making is good for `life` seconds, and is that of draft-uberti-behave-turn-rest, which
-        coturn and others know.
+        With `turn_secret` the password is made as draft-uberti-behave-turn-rest says, which coturn and others support.
+        It is valid for `life` seconds.
         """
         user, password = self.turn_user, self.turn_password
         if self.turn_secret:

@@ -1,4 +1,4 @@
-"""Options that gateways of one cluster share, and where their Redis is."""
+"""Options of a cluster of gateways, which share a Redis server."""
 
 import re
 import socket
@@ -13,11 +13,11 @@ _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """A gateway among others."""
+    """The cluster of this gateway."""
 
     redis: str = field(default="", repr=False)
-    """Where it is: ``redis://:password@host:6379/0``, or ``rediss://`` for TLS; ``pip install 'sipgw[redis]'``. Empty:
-    this gateway is by itself."""
+    """Address of the Redis server: ``redis://:password@host:6379/0``, or ``rediss://`` for TLS; ``pip install
+    'sipgw[redis]'``. Empty: this gateway is not in a cluster."""
     prefix: str = "sipgw"
     """The beginning of the names of all keys: gateways with the same prefix form one cluster."""
     name: str = ""
@@ -34,5 +34,5 @@ class ClusterOptions:
 
     @property
     def called(self) -> str:
-        """The name of this gateway."""
+        """The name of this gateway: `name`, or the name of the machine."""
         return self.name or socket.gethostname()

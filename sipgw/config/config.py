@@ -81,18 +81,18 @@ class AgentConfig:
     agent: AgentOptions = field(default_factory=AgentOptions)
     turns: TurnOptions = field(default_factory=TurnOptions)
     ivr: IvrOptions = field(default_factory=IvrOptions)
-    """Telephone menus and queues that calls out reach."""
+    """Telephone menus and queues that outgoing calls reach."""
     gate: GateOptions = field(default_factory=GateOptions)
-    """The rules for calls out: numbers, people, times and counts."""
+    """The rules for outgoing calls: numbers, people, times and counts."""
     transfer: TransferOptions = field(default_factory=TransferOptions)
     cost: CostOptions = field(default_factory=CostOptions)
     """Limits on the cost of a call."""
     languages: tuple[LanguageOptions, ...] = ()
     """The languages of the agent, which begins in the first; empty: English."""
     mcp: tuple[McpOptions, ...] = ()
-    """MCP servers that the agent has tools from, beside its file."""
+    """MCP servers whose tools the agent has, in addition to the tools of its file."""
     prefetch: PrefetchOptions = field(default_factory=PrefetchOptions)
-    """The tool that looks up the number of a call as it begins."""
+    """The tool that looks up the other side's number when a call begins."""
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
     recording: RecordingOptions = field(default_factory=RecordingOptions)
@@ -102,9 +102,9 @@ class AgentConfig:
     messages: MessageOptions = field(default_factory=MessageOptions)
     """Messages that the agent takes for people who are not there."""
     written: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False, metadata=FIXED)
-    """The tables as the files have them, with their references: what may be shown of the options."""
+    """The tables as the files have them, with their references instead of secrets: this may be shown."""
     sources: tuple[ConfigSource, ...] = field(default=(), repr=False, compare=False, metadata=FIXED)
-    """Where its values come from; the first that has a key decides on it."""
+    """The files and the environment that give the values; the first source that has a key gives its value."""
 
     def __post_init__(self) -> None:
         _once("languages", "code", [language.code for language in self.languages])
@@ -129,7 +129,7 @@ class AgentConfig:
         return ConfigError(explain(self.sources, OptionFault(first, error.problem), agent=agent))
 
     def having(self, **tables: Any) -> Self:
-        """The same with other tables."""
+        """A copy of the configuration with these tables instead of its own."""
         return replace(self, **tables)
 
     @property
@@ -145,20 +145,22 @@ class GatewayConfig(AgentConfig):
     sip: EndpointOptions = field(default_factory=EndpointOptions)
     media: MediaOptions = field(default_factory=MediaOptions)
     trunks: tuple[TrunkOptions, ...] = ()
-    """Empty, and no accounts: calls come from loopback and private networks only."""
+    """Lines to carriers and PBXs. Without trunks and accounts, calls are taken from loopback and private networks
+    only."""
     accounts: tuple[AccountOptions, ...] = ()
     """Softphones, desk phones and PBXs that authenticate by a password."""
     admission: AdmissionOptions = field(default_factory=AdmissionOptions)
     people: tuple[PersonOptions, ...] = ()
-    """People to whom callers can be transferred, in addition to the `transfer_to` of their trunk."""
+    """People to whom callers can be transferred, in addition to `transfer_to` of the caller's trunk."""
     stir: StirOptions = field(default_factory=StirOptions)
     """Signed caller numbers (STIR/SHAKEN)."""
     prices: tuple[PriceOptions, ...] = ()
-    """Prices that go before the price table of the package."""
+    """Prices that take precedence over the price table of the package."""
     limits: LimitOptions = field(default_factory=LimitOptions)
     """Limits on calls that come in, and the answers to refused calls."""
     routes: tuple[RouteOptions, ...] = field(default=(), metadata=LIVE)
-    """Which agent answers; the first that fits. Without one, ``sip:NAME@`` reaches the agent of that name."""
+    """Routes to agents; the first route that fits a call decides. Without one, ``sip:NAME@`` reaches the agent of that
+    name."""
     drain: DrainOptions = field(default_factory=DrainOptions)
     browser: BrowserOptions = field(default_factory=BrowserOptions)
     embed: EmbedOptions = field(default_factory=EmbedOptions)
@@ -166,7 +168,7 @@ class GatewayConfig(AgentConfig):
     webhooks: tuple[WebhookOptions, ...] = ()
     """Servers that receive events of calls."""
     mail: MailOptions = field(default_factory=MailOptions)
-    """The server that takes mail to the owner."""
+    """The mail server for messages and alarms."""
     alarms: AlarmOptions = field(default_factory=AlarmOptions)
     """When the sound of too many calls of a trunk is bad."""
     capture: CaptureOptions = field(default_factory=CaptureOptions)
@@ -247,7 +249,7 @@ class GatewayConfig(AgentConfig):
             raise RuleError(why, ("browser", "turn_password"))
 
     def _check_verdicts(self) -> None:
-        """Raises `RuleError` for a rule that asks for a verdict which nobody gives."""
+        """Raises `RuleError` for a rule that needs a verdict of our own check while ``[stir] roots`` is empty."""
         of_trunks = [(f"trunk {trunk.name!r}", trunk.verdicts) for trunk in self.trunks]
         of_routes = [(f"[[routes]] agent = {route.agent!r}", route.verdicts) for route in self.routes]
         for table, rules in (("trunks", of_trunks), ("routes", of_routes)):
@@ -263,7 +265,7 @@ class GatewayConfig(AgentConfig):
 
     @property
     def audit_folder(self) -> Path:
-        """Where the gate writes its decisions down."""
+        """The folder in which the gate records its decisions."""
         return Path(self.gate.audit or f"{self.store.path}.gate")
 
 
@@ -282,7 +284,7 @@ def environment() -> dict[str, str]:
 
     Raises `ConfigError`.
     """
-    file = Path(".env")  # it may be a pipe of a keeper of passwords, and a folder of this name has another use
+    file = Path(".env")  # a named pipe of a password manager is read too; a folder named .env is not
     text = text_of(file) if file.exists() and not file.is_dir() else ""
     lines = list(parse_stream(StringIO(text)))
     if wrong := next((one.original for one in lines if one.error), None):
@@ -309,7 +311,8 @@ def read(path: Path | None = None) -> tuple[str, str]:
 def parse(text: str, name: str, variables: Mapping[str, str]) -> GatewayConfig:
     """Make a `GatewayConfig` from TOML `text`. Raises `ConfigError`.
 
-    `name` stands in error messages. If it is empty, there is no file yet: they name variables of the environment.
+    `name` stands in error messages. If `name` is empty, there is no file yet: the messages name variables of the
+    environment instead.
     """
     sources = ConfigSource(name, text, read_table(text, name)), ConfigSource("", "", keys_of(variables))
     table = merged(sources[1].table, sources[0].table)
@@ -321,7 +324,7 @@ def parse(text: str, name: str, variables: Mapping[str, str]) -> GatewayConfig:
 
 
 def _asked(table: Any, path: Keys, problem: str) -> str:
-    """One line for a fault, with the variables of the environment that the value at `path` is made of."""
+    """One line for a fault, with the variables of the environment to which the value at `path` refers."""
     for key in path:
         with contextlib.suppress(KeyError, IndexError, TypeError):
             table = table[key]
@@ -329,12 +332,12 @@ def _asked(table: Any, path: Keys, problem: str) -> str:
     return f"{' or '.join(map(str, names))}: {problem}"
 
 
-# Environment names that fill in a key which the file does not give: with these alone no file is needed.
+# Variables of the environment, and the keys that they fill in if the file lacks them. With these no file is needed.
 KEYS = variables() | {"SIPGW_WEB_PASSWORD": ("web.password",)}
 
 
 def keys_of(variables: Mapping[str, str]) -> dict[str, Any]:
-    """The tables that `variables` fill in by `KEYS`, as references."""
+    """The tables that `variables` fill in as `KEYS` says. Each value is a reference, such as ``${OPENAI_API_KEY}``."""
     found: dict[str, Any] = {}
     for name, places in KEYS.items():
         for place in places if name in variables else ():

@@ -1,4 +1,4 @@
-"""Emergency numbers: which a number that is sent would reach, and which callers are told to dial. Sans-IO."""
+"""Emergency numbers: the one that a dialled number would reach, and the one that a caller is told to dial. Sans-IO."""
 
 import contextlib
 import re
@@ -10,7 +10,7 @@ from urllib.parse import unquote
 EVERYWHERE = frozenset({"112", "911"})
 """Numbers that every telephone takes for an emergency call (3GPP TS 22.101 §10.1.1)."""
 UNKNOWN = frozenset({"000", "08", "110", "999", "118", "119"})
-"""Further emergency numbers of a telephone that does not know its country (the same)."""
+"""Further numbers that a telephone without a known country takes for an emergency call (3GPP TS 22.101 §10.1.1)."""
 LONGEST = 6
 """Digits of the longest emergency number in the metadata of `phonenumbers`."""
 _SEPARATORS = re.compile(r"[\s().\-/]")
@@ -18,17 +18,17 @@ _DIALLED = re.compile(r"[+0-9*#]+")
 _AFTER = re.compile(r"(?<=[0-9])[,;pwxPWX].*", re.DOTALL)
 """Suffix that is dialled after the number: a pause with further keys, or parameters."""
 _PAUSE = re.compile(r"[,;pwPW]")
-"""A pause for the dial tone after the digit of an outside line: all of it is one number then."""
+"""A pause for the dial tone, after the digit for an outside line. The digits before and after it are one number."""
 _SERVICE = r"(?:[*#]{1,2}[0-9]{2,4}[*#]|\*[0-9]{2}|141|1470|3651|183[12]|18[46])?"
 """Codes before a number that show or hide the caller: ``*31#``, ``#31#``, ``*67``; UK, FR, AU, JP."""
 _BEFORE = re.compile(rf"(?:0{{0,2}}|[89]){_SERVICE}(?:0{{0,2}}|[89]|\+|011)")
 """Prefix that may stand before an emergency number: digits for an outside line, a code, an international prefix."""
 _BEFORE_ANYWHERE = re.compile(r"[*#]{0,2}(?:[0-9]|00)?")
-"""The same before 112 and 911: whichever digit or key a PBX has for an outside line."""
+"""Prefix that may stand before 112 and 911: any digit or key that a PBX may have for an outside line."""
 _LONG_DISTANCE = re.compile(r"[09]?1")
-"""The same before 911: its country code, which people and telephones dial before numbers."""
+"""Prefix that may stand before 911: its country code, which people and telephones dial before numbers."""
 _BEFORE_TWO = re.compile(rf"0{{0,2}}{_SERVICE}(?:0{{0,2}}|\+)")
-"""The same before one of two digits: 815 is an extension rather than 15 after an 8."""
+"""Prefix that may stand before a number of two digits: 815 is an extension, and not 15 after an 8."""
 _COUNTRY_CODE = re.compile(rf"(?:0{{0,2}}|[89]){_SERVICE}(?:\+|00|011)([1-9][0-9]{{0,2}})")
 
 TOLD = {
@@ -45,26 +45,27 @@ TOLD = {
     "995": "SG",
     "101": "IL",
 }
-"""Numbers that callers are told to dial, and the countries where they reach ambulance, police and fire brigade; where
-each has its own, that of the ambulance. The other countries with +1 have 911, as far as it is one there."""
+"""Emergency numbers that callers are told to dial, and the countries in which each reaches ambulance, police and fire
+brigade. Where each of the three has a number of its own, it is the ambulance's. Other countries with +1 have 911 if the
+metadata of `phonenumbers` says so."""
 
 
 def emergency_number(sent: str, countries: Collection[str], extensions: Collection[str] = ()) -> str:
-    """The emergency number that a telephone or PBX in one of `countries` may dial for `sent`; empty if it is none.
+    """The emergency number that a telephone or PBX in one of `countries` may dial for `sent`; empty if it dials none.
 
     `sent` is the user part of a URI as it is sent, a number as somebody writes it, or a whole sip, tel or URN URI.
-    Without countries, numbers count that a telephone takes for one which does not know where it is. Digits before the
-    number count as part of it if a PBX or carrier may strip them: ``0-112``, ``+911``, ``*31#112``.
+    Without `countries`, the numbers of a telephone that does not know its country count (`EVERYWHERE`, `UNKNOWN`).
+    Digits before the number count as part of it if a PBX or carrier may strip them: ``0-112``, ``+911``, ``*31#112``.
 
-    `extensions` are patterns of a PBX's own numbers, see `sipgw.config.gate.GateOptions`. One that names its first
-    digit says that this digit is no outside line there: ``4???`` makes 4911 an extension. 0, 8 and 9 stay outside
-    lines.
+    `extensions` are patterns of a PBX's own numbers, see `sipgw.config.gate.GateOptions`. A pattern that begins with a
+    digit says that this digit is no outside line there: ``4???`` makes 4911 an extension. 0, 8 and 9 stay digits for
+    outside lines.
     """
     text = unquote(sent, errors="replace").strip()
     if text.lower().startswith("urn:service:sos"):
         return "sos"  # RFC 5031
     text = re.sub(r"^(?:sips?|tel):/{0,2}", "", text, flags=re.IGNORECASE).partition("@")[0]
-    text = text.partition("\0")[0]  # where a PBX written in C ends it
+    text = text.partition("\0")[0]  # a PBX written in C reads only the text before it
     text = "".join(str(unicodedata.digit(char, char)) for char in text if unicodedata.category(char)[0] != "C")
     regions = frozenset(country.upper() for country in countries if country)
     own = any(pattern[:1] == text[:1] and is_extension(text, pattern) for pattern in extensions)
@@ -77,8 +78,8 @@ def is_extension(number: str, pattern: str) -> bool:
 
 
 def reaches_emergency(sent: str, where: str, countries: Collection[str], extensions: Collection[str] = ()) -> str:
-    """Why `sent`, which the configuration has at `where`, cannot stay: it reaches one, see `emergency_number`. Empty if
-    it does not."""
+    """The error message if `sent`, which the configuration has at `where`, reaches an emergency number (see
+    `emergency_number`); otherwise empty."""
     found = emergency_number(sent, countries, extensions)
     return f"{where}: {sent!r} reaches the emergency number {found}, which a gateway never calls" if found else ""
 
@@ -115,7 +116,7 @@ def _is(number: str, regions: Collection[str]) -> bool:
 
 @cache
 def _known(region: str) -> bool:
-    """Whether the metadata has emergency numbers of that region."""
+    """Whether the metadata of `phonenumbers` has emergency numbers of `region`."""
     from phonenumbers import PhoneMetadata
 
     found = PhoneMetadata.short_metadata_for_region(region)
@@ -129,8 +130,8 @@ def _regions(code: int) -> Collection[str]:
 
 
 def told_number(number: str, country: str) -> str:
-    """The emergency number that somebody is told to dial whose own number is `number`; if that is none with a country
-    code, somebody in `country`. Digit by digit for the voice, ``"1 1 2"``; empty if it is not known.
+    """The emergency number for a caller whose own number is `number`; if `number` has no country code, for a caller in
+    `country`. The digits are apart for the voice: ``"1 1 2"``. Empty if the emergency number is not known.
     """
     import phonenumbers
     from phonenumbers import shortnumberinfo

@@ -9,6 +9,6 @@ class LogOptions:
     """How the gateway logs."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe event that is written."""
+    """The least severe level that is written."""
     format: Literal["console", "json"] = "console"
-    """`console` for people, `json` (one object a line) for machines."""
+    """Format of a line: `console` for people, `json` (one object a line) for programs."""

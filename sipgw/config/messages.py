@@ -1,4 +1,4 @@
-"""Messages that agents take for people who are not there, and the mail server that brings them."""
+"""Options of messages that agents take for people who are not there, and of the mail server that sends them."""
 
 import ipaddress
 import re
@@ -22,29 +22,31 @@ _ADDRESS = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:.]+(\.[^\s@<>,;:.]+)*")
 
 
 def check_addresses(mail_to: Sequence[str]) -> None:
-    """Raises `RuleError` if one of `mail_to` is no address of e-mail."""
+    """Raises `RuleError` if one of `mail_to` is not an e-mail address."""
     if wrong := [one for one in mail_to if not _is_address(one)]:
         raise RuleError(f"{wrong[0]!r} is no address of e-mail", "mail_to")
 
 
 def _is_address(text: str) -> bool:
-    """Whether mail to `text` goes to just this address: a comment or a quotation mark makes another one of it."""
+    """Whether mail to `text` goes to exactly this address. A comment or a quotation mark in `text` would change the
+    address."""
     return bool(_ADDRESS.fullmatch(text)) and text.isprintable() and parseaddr(text) == ("", text)
 
 
 @dataclass(frozen=True)
 class MessageOptions:
-    """When the agent takes a message, as a form that the caller confirms, and whom it is mailed to."""
+    """When the agent takes a message, and who gets it by mail. The caller confirms name and number."""
 
     when: tuple[Occasion, ...] = ()
-    """`closed`: out of `hours`; `unreached`: when nobody takes a transfer. Empty: no messages are taken."""
+    """When messages are taken. `closed`: outside of `hours`; `unreached`: when nobody takes a transfer. Empty:
+    never."""
     hours: tuple[str, ...] = ()
-    """When the office is open: ``["mon-fri 09:00-17:30"]``; empty: always, but for `holidays`."""
+    """When the office is open: ``["mon-fri 09:00-17:30"]``; empty: always, except on `holidays`."""
     holidays: str = ""
-    """Where the office is, a country or a region: ``"US"``, ``"DE-BY"``. It is closed on its public holidays
-    (pip install 'sipgw[holidays]'); empty: on none."""
+    """Country or region of the office: ``"US"``, ``"DE-BY"``. The office is closed on the public holidays there (pip
+    install 'sipgw[holidays]'). Empty: it has no holidays."""
     time_zone: str = "UTC"
-    """Of `hours`: ``Europe/Berlin``."""
+    """Time zone of `hours`, such as ``Europe/Berlin``."""
     mail_to: Annotated[tuple[str, ...], MaxLen(20)] = ()
     """Addresses that get each message by mail; needs ``[mail]``. Webhooks get the event `message` anyway."""
     language: str = ""
@@ -59,12 +61,12 @@ class MessageOptions:
 
     @cached_property
     def spans(self) -> tuple[WeeklyHours, ...]:
-        """The hours."""
+        """`hours`, parsed."""
         return tuple(map(WeeklyHours.parse, self.hours))
 
     @cached_property
     def zone(self) -> ZoneInfo:
-        """Where the office is."""
+        """The time zone of the office."""
         return zone_of(self.time_zone)
 
     def closed(self, now: datetime) -> bool:
@@ -77,19 +79,20 @@ class MailOptions:
     """The mail server (SMTP, RFC 6409) that takes mail to the owner."""
 
     host: str = ""
-    """Its name; empty: no mail is sent."""
+    """Host name of the server; empty: no mail is sent."""
     port: Annotated[int, Interval(ge=1, le=65535)] = 587
-    """587 is for `starttls`, 465 for `tls`."""
+    """TCP port of the server: usually 587 for `starttls`, 465 for `tls`."""
     tls: Literal["starttls", "tls", "off"] = "starttls"
-    """`off` only for a server at an address of this machine (``127.0.0.1``). Its certificate is always checked."""
+    """Encryption of the connection. `off` is allowed only for a server at an address of this machine (``127.0.0.1``).
+    The certificate is always checked."""
     ca: str = ""
-    """PEM file with the authority of its certificate; empty: those of the system."""
+    """PEM file with the authority that signed the server's certificate; empty: the authorities of the system."""
     sender: str = ""
-    """The address that mail comes from."""
+    """The sender's address of each mail."""
     user: str = ""
-    """Empty: none is asked for."""
+    """User name at the server; empty: the gateway does not sign in."""
     password: str = field(default="", repr=False)
-    """Of `user`."""
+    """Password of `user`."""
     timeout: float = field(default=10.0, metadata=FIXED)
     """Seconds for each step of the dialogue."""
 

@@ -1,4 +1,4 @@
-"""Networks of addresses, and what belongs to each of them. Sans-IO."""
+"""A table of IP networks, with values for each network. Sans-IO."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ T = TypeVar("T")
 PRIVATE_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
 """Loopback and private networks (RFC 1918, RFC 4193, RFC 4291): the only callers of a gateway without configuration."""
 REMEMBERED = 4096
-"""Addresses whose network is not looked up again."""
+"""Addresses whose values are remembered, so that they are not looked up again."""
 
 
 def check_networks(networks: Iterable[str], key: str) -> None:
-    """Raises `RuleError` of `key` for what is no address or network."""
+    """Raises `RuleError` with `key` if one of `networks` is neither an address nor a network."""
     for network in networks:
         try:
             ipaddress.ip_network(network)
@@ -25,7 +25,8 @@ def check_networks(networks: Iterable[str], key: str) -> None:
 
 
 class Networks(Generic[T]):
-    """Values by network; the narrowest network decides, so that a PBX among phones is none of them."""
+    """Values by network. The narrowest network decides, so that a PBX inside the network of the phones is not taken for
+    a phone."""
 
     def __init__(self, entries: Iterable[tuple[str, T]] = ()) -> None:
         self._entries: list[tuple[Network, T]] = []
@@ -34,7 +35,7 @@ class Networks(Generic[T]):
             self.add(network, what)
 
     def add(self, network: str, what: T) -> bool:
-        """Let `what` belong to `network` (an address or CIDR network); returns whether that is new."""
+        """Add the value `what` to `network` (an address or CIDR network); returns whether the pair is new."""
         entry = (ipaddress.ip_network(network), what)
         new = entry not in self._entries
         if new:
@@ -44,7 +45,7 @@ class Networks(Generic[T]):
         return new
 
     def remove(self, network: str, what: T) -> None:
-        """Let `what` belong to `network` no longer."""
+        """Remove the value `what` from `network`. Raises ValueError if `network` does not have it."""
         self._entries.remove((ipaddress.ip_network(network), what))
         self._found.clear()
 
@@ -57,7 +58,7 @@ class Networks(Generic[T]):
         return next((network for network, _ in self._entries if plain(host) in network), None)
 
     def every(self, host: str) -> tuple[T, ...]:
-        """All that belongs to the narrowest network of `host` (an IP address), in the order in which it was added."""
+        """All values of the narrowest network of `host` (an IP address), in the order in which they were added."""
         if host in self._found:
             return self._found[host]
         address = plain(host)
@@ -71,13 +72,14 @@ class Networks(Generic[T]):
 
 
 def plain(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The address without its zone, and as IPv4 where a dual-stack socket shows it as IPv6."""
+    """The address `host` without its zone. An IPv4 address that a dual-stack socket shows as IPv6 becomes IPv4
+    again."""
     address = ipaddress.ip_address(host.partition("%")[0])
     return address.ipv4_mapped or address if isinstance(address, ipaddress.IPv6Address) else address
 
 
 def site(host: str) -> str:
-    """The network that counts as one source: an IPv4 address, or the /64 that an IPv6 address was chosen from."""
+    """The network that counts as one source: the IPv4 address itself, or the /64 network of an IPv6 address."""
     address = plain(host)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))

@@ -13,11 +13,12 @@ from sipgw.config.networks import is_loopback
 
 LONGEST_URL = 2048
 Role = Literal["viewer", "operator", "admin"]
-"""From the least to the most."""
+"""The roles, from the fewest rights to the most."""
 
 
 def unusable(url: str) -> str:
-    """Why an address of a provider, or one that it sends browsers to, is not used; empty if it may be."""
+    """Why the address of an identity provider, or an address to which it sends browsers, is not used; empty if it is
+    used."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -40,7 +41,7 @@ class OidcOptions:
     client_id: str = ""
     """The client that the provider has for this dashboard."""
     client_secret: str = field(default="", repr=False)
-    """Its secret, ``"${OIDC_SECRET}"``; empty for a public client, which PKCE alone protects."""
+    """The secret of the client, ``"${OIDC_SECRET}"``; empty for a public client, which only PKCE protects."""
     url: str = ""
     """Address of the dashboard in browsers, ``https://phone.example.com``. The provider must know the redirect URI
     ``URL/sign-in/oidc/callback``."""
@@ -53,14 +54,15 @@ class OidcOptions:
     groups_claim: Annotated[str, MaxLen(100)] = "groups"
     """The claim that holds the groups of a user: a list or one text. ``email`` counts only with `email_verified`."""
     viewers: tuple[str, ...] = ()
-    """Groups whose members look. A user in no group of the three lists, and in none of a tenant, does not get in."""
+    """Groups whose members may look at calls. A user in no group of the three lists, nor of a tenant, cannot sign
+    in."""
     operators: tuple[str, ...] = ()
-    """Groups whose members act on calls."""
+    """Groups whose members may also act on calls."""
     admins: tuple[str, ...] = ()
-    """Groups whose members also see the configuration and the audit log. The highest role of a user counts."""
+    """Groups whose members may also see the configuration and the audit log. The highest role of a user counts."""
 
     session_limit: float = field(default=8 * 3600, metadata=FIXED)
-    """Seconds after which they must sign in again, with the groups that they have then."""
+    """Seconds after which a user must sign in again, and gets the groups of that time."""
 
     def __post_init__(self) -> None:
         if not self.issuer:
@@ -93,18 +95,19 @@ class OidcOptions:
 
     @property
     def redirect_uri(self) -> str:
-        """Where the provider sends browsers back to."""
+        """The address to which the provider sends browsers back."""
         return f"{self.url.rstrip('/')}/sign-in/oidc/callback"
 
 
 def role_in(known: Mapping[str, Role], groups: frozenset[str]) -> Role | None:
-    """The highest role of a member of `groups`; None for nobody of theirs."""
+    """The highest role that `known` gives to one of `groups`; None if `known` has none of them."""
     held = {known[one] for one in groups if one in known}
     return next((role for role in reversed(get_args(Role)) if role in held), None)
 
 
 def check_groups(oidc: OidcOptions, tenants: Sequence[tuple[str, Mapping[str, Role]]]) -> None:
-    """Check the groups of all together. Raises `RuleError`."""
+    """Check the groups of the operator and of all tenants: each has a name and stands in one place. Raises
+    `RuleError`."""
     seen = dict[str, str]()
     places: list[tuple[Keys, str, Collection[str]]] = [
         *((("web", "oidc", name), "[web.oidc]", getattr(oidc, name)) for name in ("viewers", "operators", "admins")),

@@ -1,4 +1,4 @@
-"""The prompt in the text of an agent's file: read, checked and replaced, and nothing else of the file changed."""
+"""Reads, checks and replaces the prompt in the text of an agent's file, without another change of the file."""
 
 import re
 import tomllib
@@ -22,7 +22,8 @@ _AGENT = re.compile(r"^[ \t]*\[[ \t]*agent[ \t]*\][^\n]*(?:\n|\Z)", re.MULTILINE
 
 
 def checked(prompt: str) -> str:
-    """A prompt that somebody has typed, as it is kept. Raises `ConfigError`."""
+    """A prompt that somebody has typed, in the form in which it is stored. Raises `ConfigError` for a prompt that
+    cannot be used."""
     prompt = prompt.replace("\r\n", "\n").replace("\r", "\n").strip()
     if not 0 < len(prompt) <= LONGEST:
         raise ConfigError(f"a prompt has from 1 to {LONGEST:,} characters")
@@ -41,8 +42,8 @@ def prompt_in(text: str, path: Path, agent: str) -> str | None:
 
 
 def with_prompt(text: str, path: Path, agent: str, prompt: str) -> str:
-    """The file `text` of an agent with this prompt in the place of its own. Raises `ConfigError` where that is not
-    possible without another change."""
+    """The file `text` of an agent with `prompt` in place of its own prompt. Raises `ConfigError` if that needs another
+    change of the file."""
     head, body = split(text, path)
     table = read_table(head, str(path))
     if path.suffix == ".md" and (body or "prompt" not in table):
@@ -60,7 +61,8 @@ def with_prompt(text: str, path: Path, agent: str, prompt: str) -> str:
 
 
 def _candidates(text: str, value: str, *, whole: bool) -> list[str]:
-    """The texts in which one assignment of a prompt has this value. Which of them is right, TOML's own parser says."""
+    """Possible new texts of the file, each with `value` assigned to `prompt` at another place. The caller lets TOML's
+    own parser find the right one."""
     found = [f"{text[: one.start(1)]}{value}{text[one.end(1) :]}" for one in _PROMPT.finditer(text)]
     line = f"prompt = {value}\n"
     if whole:
@@ -79,7 +81,7 @@ def _table_of(text: str, path: Path) -> dict[str, Any] | None:
 
 
 def _quoted(prompt: str) -> str:
-    """As TOML writes it: lines as they are, and no quotes that end it."""
+    """`prompt` as a TOML string of several lines; quotes that would end the string are escaped."""
     escaped = prompt.replace("\\", "\\\\").replace('""', '"\\"')
     if escaped.endswith('"') and not escaped.endswith('\\"'):
         escaped = f'{escaped[:-1]}\\"'

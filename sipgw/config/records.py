@@ -19,7 +19,7 @@ from sipgw.config.options import about
 
 POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://")
 PLACES = ("call", "began", "trunk", "caller")
-"""Names in braces in the name of a file."""
+"""Names that may stand in braces in `RecordingOptions.name`."""
 LONGEST = 120
 """Characters of a file's name without its ending."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9@+_-]+")
@@ -35,23 +35,27 @@ class CaptureOptions:
     """The packets and messages kept in memory for the call's page and for Wireshark."""
 
     rtp: Keep = "recent"
-    """`off`; `headers`, of the whole call without its sound; `recent`, the last seconds; `always`, the whole call."""
+    """Which RTP packets are kept. `off`: none; `headers`: the headers of the whole call, without the sound; `recent`:
+    the last seconds; `always`: the whole call."""
     seconds: float = field(default=60.0, metadata=FIXED)
     """Seconds of each call that `recent` keeps."""
     megabytes: Annotated[int, Interval(ge=1, le=65536)] = 64
-    """Memory for the RTP of all calls together; a quarter as much for their SIP messages, and half as much for what is
-    seen of the providers of calls that have ended (`bundles`). The call that ended first goes first."""
+    """Memory for the RTP of all calls together; a quarter as much for their SIP messages. Half as much is for the
+    recorded messages of providers of calls that have ended (`bundles`). If the memory is full, the call that ended
+    first is removed."""
     folder: str = ""
-    """Where a capture file of each call is written when it ends, made when it does not exist; empty: none is."""
+    """Folder for a capture file of each call, written when the call ends. The gateway makes the folder. Empty: no
+    capture files."""
     bundles: Bundles = "off"
-    """Which calls can be played again (`sipgw replay`): `demand`, those in memory, from their page; `failed`, those
-    that ended badly are written to `bundle_folder` too; `always`, all are. Then the packets of whole calls are kept."""
+    """Which calls can be played again (`sipgw replay`). `demand`: calls in memory, from their page; `failed`: also
+    calls that ended badly, written to `bundle_folder`; `always`: all calls, written there. With each of the three, the
+    packets of whole calls are kept."""
     bundle_folder: str = ""
-    """Where bundles are written, made when it does not exist."""
+    """Folder for the bundles. The gateway makes the folder."""
     traces: bool = False
     """Whether OpenTelemetry traces are sent (pip install 'sipgw[otel]'), to ``OTEL_EXPORTER_OTLP_ENDPOINT``."""
     timelines: int = field(default=10_000, metadata=FIXED)
-    """Calls whose timeline is kept for their page, the latest, counted every hour."""
+    """Number of latest calls whose timeline is kept for their page. Older ones are deleted every hour."""
 
     def __post_init__(self) -> None:
         if self.bundles in ("failed", "always") and not self.bundle_folder:
@@ -59,34 +63,38 @@ class CaptureOptions:
 
     @property
     def tap(self) -> TapOptions:
-        """For the media process."""
+        """The options of the capture, for the media process."""
         whole = self.bundles != "off"
         return TapOptions("always" if whole else self.rtp, self.seconds, self.megabytes << 20, whole)
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """Where files of calls are written."""
+        """The folders in which captures and bundles of calls are written, as far as they are configured."""
         return tuple(filter(None, (self.folder, self.bundle_folder)))
 
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """Whether calls are recorded. Ask your callers first: in many places the law wants that."""
+    """Whether calls are recorded. Ask your callers first: the law of many places requires it."""
 
     folder: str = ""
-    """Where recordings are kept, made when it does not exist; empty: no call is recorded."""
+    """Folder for the recordings. The gateway makes the folder. Empty: no call is recorded."""
     name: str = "{began}-{call}"
-    """Name of a file; {call} is its Call-ID, {began} its start in UTC, {trunk} and {caller} as in its record."""
+    """Name of a file: {call} is the Call-ID, {began} the start of the call in UTC; {trunk} and {caller} are as in the
+    record of the call."""
     format: Literal["wav", "opus"] = "wav"
-    """`wav` is G.711 as it was, 58 MB per hour; `opus` is 14 MB and costs 10 ms of CPU per second (pip install av)."""
+    """`wav` is G.711 as it was on the line, 58 MB per hour. `opus` is 14 MB per hour, and costs 10 ms of CPU per second
+    of the call (pip install av)."""
 
     consent: Literal["off", "announce", "key", "country"] = "off"
-    """`announce` says so first; `key` records only after the caller has pressed 1; `country` announces where the law of
-    the other side's number wants it, and where that cannot be told."""
+    """`announce`: the agent announces the recording first. `key`: the recording begins only after the caller has
+    pressed 1. `country`: the agent announces it where the law of the country of the other side's number requires it,
+    and where this country is unknown."""
     announcement: str = ""
-    """Said for `announce`; empty: "This call is recorded.", in the first language of the agent."""
+    """The announcement for `announce`; empty: "This call is recorded.", in the first language of the agent."""
     question: str = ""
-    """Said for `key`; empty: "If this call may be recorded, please press 1.", in the first language of the agent."""
+    """The question for `key`; empty: "If this call may be recorded, please press 1.", in the first language of the
+    agent."""
 
     def __post_init__(self) -> None:
         if self.format == "opus" and find_spec("av") is None:
@@ -101,7 +109,8 @@ class RecordingOptions:
             raise RuleError("needs {call}, or one call would take the file of another", "name")
 
     def path(self, call: str, began: datetime, trunk: str, caller: str) -> str:
-        """The file of a call, always inside the folder whatever the other side chose as Call-ID; "" for none."""
+        """The path of the recording of a call, always inside the folder, whatever Call-ID the other side chose; ""
+        without a folder."""
         if not self.folder:
             return ""
         start = began.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
@@ -109,7 +118,7 @@ class RecordingOptions:
         return str(Path(self.folder).resolve() / f"{_UNSAFE.sub('_', name)[:LONGEST]}.{self.format}")
 
     def prepare(self) -> None:
-        """Make the folder, readable by us alone. Raises OSError."""
+        """Make the folder, readable only by the user of the gateway. Raises OSError."""
         if self.folder:
             Path(self.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -138,17 +147,18 @@ class StoreOptions:
 
     @property
     def calls_folder(self) -> Path:
-        """Where the timelines of calls are kept."""
+        """The folder in which the timelines of calls are kept."""
         return Path(f"{self.path}.calls")
 
     @property
     def handover(self) -> Path:
-        """Where the next process asks for the sockets of SIP."""
+        """The path of the socket at which the next gateway process asks for the SIP sockets (`sipgw serve
+        --take-over`)."""
         return Path(f"{self.path}.handover")
 
     @property
     def spool_folder(self) -> Path:
-        """Where records wait for the database."""
+        """The folder in which records wait for the database."""
         return Path(self.spool or f"{self.path}.spool")
 
 
@@ -158,7 +168,7 @@ def _readable(url: str) -> bool:
 
     try:
         port = make_url(url).port
-    except (ValueError, ArgumentError):  # whose words would tell the password
+    except (ValueError, ArgumentError):  # the text of this error would contain the password
         return False
     return port is None or 0 < port < 65536
 
@@ -168,33 +178,34 @@ class RetentionOptions:
     """For how many days records are kept; 0 is for ever. Checked every hour."""
 
     calls: Annotated[int, Ge(0)] = 0
-    """All that is known of a call: with it go what was said and the recording."""
+    """All data of a call: the record, the transcript and the recording."""
     transcripts: Annotated[int, Ge(0)] = 0
-    """Transcripts, and the requests to tools with their answers."""
+    """Transcripts, and the tool calls with their results."""
     recordings: Annotated[int, Ge(0)] = 0
     """Files with sound: recordings, captures and bundles."""
 
 
 @dataclass(frozen=True)
 class WebhookOptions:
-    """A server that receives events of calls."""
+    """A server of yours that receives events of calls."""
 
     name: str
     """The name under which deliveries are kept; it stays when the URL changes."""
     url: str
-    """``https://…``, or ``http://…`` inside a network of yours."""
+    """Address of the server: ``https://…``, or ``http://…`` inside a network of yours."""
     secret: str = field(repr=False)
-    """Signs what is sent."""
+    """The secret that signs the deliveries."""
     events: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
     """The events that it receives."""
     agents: tuple[str, ...] = ()
-    """Agents whose calls are sent; empty for all."""
+    """Agents whose events are sent; empty: all agents."""
     tenant: str = ""
-    """The tenant that it belongs to: it gets the events of this tenant's calls alone, and no alarms."""
+    """The tenant of the server: it gets only the events of this tenant's calls, and no alarms. Empty: the operator's
+    server."""
     timeout: float = field(default=10.0, metadata=FIXED)
-    """Seconds for one try, all in all: a server that takes longer should answer at once and work afterwards."""
+    """Seconds for one whole try. A server that needs longer should answer at once and do the work afterwards."""
     concurrency: int = field(default=8, metadata=FIXED)
-    """Tries at the same time, each for another call: as many as a small server answers at once."""
+    """Tries at the same time, each for another call: a small server answers this many at once."""
     private_networks: bool = False
     """Whether the server may be at a private or loopback address."""
 
@@ -218,19 +229,20 @@ NAMES_NEED = "pip install 'sipgw[names]' && python -m spacy download en_core_web
 
 @dataclass(frozen=True)
 class PrivacyOptions:
-    """Redaction: private data is taken out of texts. The agent itself hears everything: it needs it for its work."""
+    """Redaction: private data is removed from texts. The agent itself hears everything, because its work needs it."""
 
     redact: tuple[Kind, ...] = ("cards", "aadhaar", "ssn", "iban")
-    """Kinds that are taken out; `names` needs Presidio and an English model of spaCy: see `NAMES_NEED`."""
+    """Kinds of private data that are removed; `names` needs Presidio and an English model of spaCy: see
+    `NAMES_NEED`."""
     where: tuple[Sink, ...] = ("records", "logs", "webhooks", "exports")
-    """Where they are taken out. Without `records` they stand in the database, and nowhere else that is named here. Logs
-    belong to no agent: they follow `sipgw.toml` as it was at the start."""
+    """Places from which these kinds are removed. Without `records` the database keeps them; the other places named here
+    do not. Logs belong to no agent: they follow `sipgw.toml` as it was at the start."""
     country: str = ""
-    """Two letters; telephone numbers without ``+`` are read as of there. Empty: only those with ``+`` are found."""
+    """Country of telephone numbers without ``+``, two letters. Empty: only numbers with ``+`` are found."""
     redact_audio: bool = True
-    """Whether a tone covers in the recording what is taken out of the transcript."""
+    """Whether a tone in the recording covers the words that are removed from the transcript."""
     at_provider: bool = False
-    """Whether providers that can (AssemblyAI, Deepgram Nova) take it out before the agent hears it, too."""
+    """Whether providers that can (AssemblyAI, Deepgram Nova) also remove private data before the agent hears it."""
 
     @property
     def covers(self) -> bool:

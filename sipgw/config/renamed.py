@@ -1,4 +1,5 @@
-"""Keys of the configuration that are written otherwise now. An old key is an error that says what to write."""
+"""Former keys of the configuration, and the keys that replace them. A former key is an error that says what to
+write."""
 
 from functools import cache
 
@@ -92,14 +93,14 @@ INSTEAD = {
     "providers.ears_lost": "stt_lost",
     "providers.ears_deaf": "stt_deaf",
 }
-"""The old key with its table; the key that says it now, with its table unless that is the same and, after a comma, its
-unit; or a new table; or that there is none. ``providers`` is a table of `sipgw simulate`. The records of providers have
-those of their tables."""
+"""For each former key, with its table: the new key, a new table, or a text that begins with "no". A new key has its
+table if the table is another one, and its unit after a comma. ``providers`` is a table of `sipgw simulate`. The former
+keys of a provider's table are in the provider's record."""
 
 
 @cache
 def renames() -> dict[str, str]:
-    """`INSTEAD` with the former keys of the tables of all providers, and those that others have and they have not."""
+    """`INSTEAD` together with the former keys of the tables of all providers."""
     return INSTEAD | {
         f"{one.section}.{old}": _placed(one.section, new) for one in every() for old, new in one.renamed.items()
     }
@@ -113,7 +114,8 @@ def _placed(section: str, new: str) -> str:
 
 
 def instead(path: tuple[str | int, ...]) -> str:
-    """New key for the key at `path`, as in `sipgw.config.options.OptionError`; empty if it is no old key."""
+    """A sentence that names the new key for the former key at `path` (as in `sipgw.config.options.OptionFault`); empty
+    if the key at `path` is not a former one."""
     names = [name for name in path if isinstance(name, str)]
     # Tables stand in the file of an agent, too, below the keys of [agent].
     found = renames().get(".".join(names)) or renames().get(names[-1] if names else "", "")

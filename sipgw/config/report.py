@@ -22,7 +22,7 @@ class ReportFieldOptions:
     name: str
     """Lower case letters, digits and _: its name in records, webhooks and CSV."""
     about: Annotated[str, Len(1, 500)]
-    """Its meaning, for the model."""
+    """The meaning of the field, as the model reads it."""
     type: Literal["string", "integer", "number", "boolean", "date", "date-time"] = "string"
     """`date` is a day such as 2026-11-24, `date-time` a day and a time such as 2026-11-24T15:00."""
     enum: Annotated[tuple[Annotated[str, Len(1, 100)], ...], MaxLen(100)] = ()
@@ -32,8 +32,8 @@ class ReportFieldOptions:
     maximum: float | None = None
     """The highest value of an `integer` or `number`."""
     proof: Annotated[tuple[Source, ...], Len(1)] = SOURCES
-    """Sources whose words prove it: those of the caller, what the caller heard of the agent, results of tools. What a
-    caller must not be able to claim, such as a payment, is proven by ``["tool"]`` alone.
+    """Sources whose words may prove the value: words of the caller, words of the agent that the caller heard, results
+    of tools. Use ``["tool"]`` alone for a value that a caller must not be able to claim, such as a payment.
     """
 
     def __post_init__(self) -> None:
@@ -61,11 +61,12 @@ class ReportOptions:
     language: str = ""
     """ISO 639-1 code of the language of the summary; empty for the agent's first language."""
     outcomes: Annotated[tuple[Annotated[str, Len(1, 100)], ...], MaxLen(50)] = ()
-    """The possible outcomes of a call, one of which the report names; empty: it names none."""
+    """The possible outcomes of a call. The report names one of them; empty: the report has no outcome."""
     proof: Annotated[tuple[Source, ...], Len(1)] = ("agent", "tool")
-    """Sources whose words prove the outcome, and that the goal was achieved. With ``caller`` callers can claim them."""
+    """Sources whose words prove the outcome, and that the goal was achieved. With ``caller``, a caller can claim
+    both."""
     fields: Annotated[tuple[ReportFieldOptions, ...], MaxLen(40)] = ()
-    """Further values that the report has of each call."""
+    """Further values in the report of each call."""
 
     def __post_init__(self) -> None:
         names = [one.name for one in self.fields]

@@ -1,4 +1,4 @@
-"""Options of STIR/SHAKEN: who is believed to vouch for callers, and how our own calls are signed."""
+"""Options of STIR/SHAKEN: the authorities that are trusted to vouch for callers, and the signature of our own calls."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,18 +15,19 @@ class StirOptions:
     """Signed caller numbers (RFC 8224, RFC 8588)."""
 
     roots: str = ""
-    """PEM file with the certificates of the authorities that are believed, in the US the list of the STI-PA; with it
-    the Identity headers of calls that come in are verified. Empty: they are not."""
+    """PEM file with the certificates of the trusted authorities; in the US this is the list of the STI-PA. With it the
+    Identity headers of incoming calls are verified. Empty: they are not verified."""
     limit: float = field(default=2.0, metadata=FIXED)
-    """Seconds that a verification may take beside the call; then the number counts as not verified."""
+    """Seconds that a verification may take while the call goes on; after them the number counts as not verified."""
     freshness: int = field(default=60, metadata=FIXED)
     """Seconds by which the time in a signature may differ from ours (RFC 8224 §6.2 says 60)."""
     key: str = ""
-    """PEM file with the private key (EC P-256) that signs our calls out; empty: they are not signed."""
+    """PEM file with the private key (EC P-256) that signs our outgoing calls; empty: they are not signed."""
     x5u: str = ""
-    """``https://…`` where others find the certificate chain of `key`."""
+    """Address ``https://…`` at which others find the certificate chain of `key`."""
     attest: Attestation = "A"
-    """Our attestation: ``A``, the caller ID is ours to use; ``B``, we know who calls; ``C``, neither."""
+    """Our attestation. ``A``: we may use the caller ID; ``B``: we know who calls, but not whether they may use it;
+    ``C``: neither."""
 
     def __post_init__(self) -> None:
         if bool(self.key) is not bool(self.x5u):
@@ -37,11 +38,12 @@ class StirOptions:
 
 LONGEST_URL = 2048
 PORTS = (443, 8443)
-"""Ports of repositories of certificates (ATIS-1000074 §5.3.1); others may be services that are not meant for us."""
+"""Ports of certificate repositories (ATIS-1000074 §5.3.1). On other ports a URL of the caller could reach other
+services."""
 
 
 def unusable(url: str) -> str:
-    """Why no certificate is fetched from `url`; empty if it may be."""
+    """Why no certificate is fetched from `url`; empty if the gateway may fetch it."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 443

@@ -13,7 +13,8 @@ _URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<pre
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ENDPOINT = re.compile(rf"https?://(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?/?")
-"""Pages name it in their Content-Security-Policy, so nothing else may stand in it. boto3 takes no other host names."""
+"""Addresses that `endpoint` accepts. Pages name the endpoint in their Content-Security-Policy, so it may hold nothing
+else. boto3 accepts no other host names."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,13 @@ class StorageOptions:
     region: str = ""
     """The region of the bucket; empty: that of the environment (``AWS_REGION``), or ``us-east-1``."""
     access_key: str = field(default="", repr=False)
-    """Empty: the credentials of the environment, of ``~/.aws``, or of the machine's role are used."""
+    """The access key. Empty: the credentials of the environment, of ``~/.aws``, or of the machine's role are used."""
     secret_key: str = field(default="", repr=False)
     """The secret of `access_key`."""
     encryption: Literal["", "AES256", "aws:kms"] = ""
-    """Encryption at rest that each upload asks for; empty: that of the bucket."""
+    """Encryption at rest that each upload requests; empty: the encryption of the bucket."""
     kms_key: str = ""
-    """The key of `aws:kms`; empty: the default key of the account."""
+    """The key for `aws:kms`; empty: the default key of the account."""
     local: Literal["remove", "keep"] = "remove"
     """Whether the file stays on the gateway's disk after its upload."""
     link_life: float = field(default=300.0, metadata=FIXED)
@@ -68,5 +69,5 @@ class StorageOptions:
 
     @property
     def origin(self) -> str:
-        """Where links lead, for the Content-Security-Policy of pages."""
+        """The origin of the links to files, for the Content-Security-Policy of pages."""
         return self.endpoint.rstrip("/") if self.endpoint else "https://*.amazonaws.com"

@@ -20,22 +20,25 @@ class WebOptions:
     """The dashboard and the REST interface."""
 
     enabled: bool = True
-    """Whether there is a dashboard at all."""
+    """Whether the gateway has a dashboard and a REST interface."""
     host: str = "127.0.0.1"
-    """Address to listen on. On any other than loopback people must sign in. Once a password is stored, everywhere."""
+    """Address to listen on. On any address other than loopback people must sign in; once a password is stored, on
+    loopback too."""
     port: Annotated[int, Interval(ge=0, le=65535)] = PORT
-    """TCP port; if the default is taken, the next free one of ten is used."""
+    """TCP port; if the default port is taken, the gateway takes the next free one of ten."""
     names: tuple[str, ...] = ()
-    """Host names under which browsers reach it, besides ``localhost`` and addresses: ``["phone.example.com"]``. With
-    one, people must sign in: whatever leads there may lead from anywhere."""
+    """Host names under which browsers reach the dashboard, besides ``localhost`` and addresses:
+    ``["phone.example.com"]``. With a name here people must sign in, because a proxy of that name may admit anybody."""
     proxies: tuple[str, ...] = ("127.0.0.1", "::1")
-    """Addresses of the TLS proxies in front of it: their ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
+    """Addresses of the TLS proxies in front of the dashboard. Their ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are
+    trusted."""
     password: str = field(default="", repr=False)
-    """Password of the user ``admin``; with one, people sign in on loopback too. Filled in by ``SIPGW_WEB_PASSWORD``."""
+    """Password of the user ``admin``; with a password, people must sign in on loopback too. ``SIPGW_WEB_PASSWORD``
+    fills it in."""
     session_idle: Annotated[float, Gt(0)] = 12 * 3600
-    """Seconds without a request after which somebody who signed in must do so again."""
+    """Seconds without a request after which a user must sign in again."""
     session_limit: float = field(default=7 * 86400, metadata=FIXED)
-    """Seconds after which they must in any case."""
+    """Seconds after which a user must sign in again in any case."""
     oidc: OidcOptions = field(default_factory=OidcOptions)
     """Sign-in by an identity provider."""
 

@@ -1,4 +1,5 @@
-"""Names of what is paid for, in words: of parts of an agent and of units. Every page for people uses this table."""
+"""Words for products that cost money: for the parts of an agent and for units. Every page for people uses these
+tables."""
 
 PARTS = {
     "trunk": "Trunk", "stt": "Speech to text", "llm": "Language model", "tts": "Voice", "realtime": "Speech to speech",
@@ -8,7 +9,7 @@ UNITS = {
     "audio_tokens_in": "input tokens of sound", "audio_tokens_out": "output tokens of sound",
     "characters": "characters", "in": "calls in", "out": "calls out",
 }  # fmt: skip
-"""Of a trunk, the direction stands in the place of a unit."""
+"""Words for units. A product of a trunk has the direction of the calls in the place of a unit."""
 
 
 def words(product: str) -> str:
