@@ -39,22 +39,23 @@ Sentence = Literal[
 
 @dataclass(frozen=True)
 class LanguageOptions:
-    """A language that an agent speaks; it begins in the first."""
+    """A language that an agent speaks. The agent begins a call in the first one of the list."""
 
     code: str
     """ISO 639-1: en, es, fr, de, hi, pt or it."""
     voice_id: str = ""
-    """The voice for it, by its provider's name; empty: the agent's own, which must then speak the language."""
+    """The voice for this language, by the provider's name. Empty: the agent's own voice, which must then speak the
+    language."""
     tts: str = ""
-    """Another provider for the voice, such as ``cartesia``; empty for the agent's own."""
+    """The provider of the voice, such as ``cartesia``; empty: the agent's own provider."""
     sentences: dict[Sentence, str] = field(default_factory=dict, hash=False)
     """Sentences that replace the stock sentences of the language. `filler`: a tool takes long. `reprompt`: the agent
     asks whether somebody is there. `again`: the agent asks the caller to repeat. `hardly`: the caller can hardly be
     heard. `goodbye`: the model hangs up without a word. `goodbye_silence`: nobody speaks. `goodbye_overtime`: the call
-    has lasted long enough, or cost enough. `apology`: a provider fails; `connecting`: then there is somebody to
-    transfer the caller to. `not_connected`: a transfer failed. `not_done`: the action of a key failed. `emergency`: a
-    caller needs an ambulance, the police or the fire brigade, and the agent cannot call them;
-    ``{{emergency_number}}`` is the number of the caller's country, if it is known."""
+    has lasted long enough, or cost enough. `apology`: a provider fails. `connecting`: follows it if the caller can be
+    transferred to somebody. `not_connected`: a transfer failed. `not_done`: the action of a key failed. `emergency`: a
+    caller needs an ambulance, the police or the fire brigade, and the agent cannot call them; ``{{emergency_number}}``
+    is the number of the caller's country, if it is known."""
 
     def __post_init__(self) -> None:
         if self.code not in PHRASES:
@@ -62,26 +63,27 @@ class LanguageOptions:
 
     @property
     def said(self) -> dict[str, str]:
-        """The stock sentences, as far as they are not changed here."""
+        """All sentences of the language: those of `sentences`, and the stock sentences for the others."""
         return {**STOCK[self.code], **{name: text for name, text in self.sentences.items() if text}}
 
     def voices(self, chosen: Sequence[str]) -> tuple[str, ...]:
-        """The providers of its voice in order, where the agent's are `chosen`."""
+        """The providers of the voice for this language, in their order; `chosen` are the agent's own."""
         return tuple(dict.fromkeys((self.tts, *chosen) if self.tts else chosen))
 
 
 @dataclass(frozen=True)
 class PrefetchOptions:
-    """The tool that runs with the number of the other side; the prompt gets its result."""
+    """A tool that runs at the start of a call with the number of the other side. The prompt gets its result."""
 
     tool: str = ""
-    """Its name, in the file of tools or on an MCP server; not a tool that changes something. Empty: none."""
+    """Name of the tool, in the file of tools or on an MCP server. Choose a tool that changes nothing. Empty: no tool
+    runs."""
     argument: str = "number"
     """The tool's parameter that takes the number, as in ``+15551234567``."""
     limit: float = field(default=3.0, metadata=FIXED)
-    """Seconds after which the call goes on without it."""
+    """Seconds after which the call goes on without the result."""
     verified: bool = False
-    """Whether it runs only for numbers that the carrier has verified. Other numbers can be forged."""
+    """Whether the tool runs only for numbers that the carrier has verified. Other numbers can be forged."""
 
 
 @dataclass(frozen=True)
@@ -91,34 +93,35 @@ class AgentOptions:
     business: str = "Acme Store"
     """The name that the agent answers with."""
     greeting: str = ""
-    """First sentence; empty for one made of `business`."""
+    """First sentence of a call that comes in; empty: a sentence with the name `business`."""
     outbound_greeting: str = ""
-    """First sentence of a call that the agent makes; empty for one made of `business`, and of ``{{topic}}`` in a call
-    back."""
+    """First sentence of a call that the agent makes; empty: a sentence with the name `business`, and with ``{{topic}}``
+    in a callback."""
     answering_machines: Literal["hang_up", "message", "ignore"] = "hang_up"
-    """The reaction of the agent to a machine that answers its call: `message` waits for the beep and says
-    `voicemail`; `ignore` talks on as with a human. It greets at once in any case."""
+    """The reaction of the agent to an answering machine. `hang_up`: it ends the call; `message`: it waits for the beep
+    and says `voicemail`; `ignore`: it talks as with a person. The agent says its greeting at once in any case."""
     voicemail: str = ""
-    """The message after the beep; empty: a sentence made of `business`."""
+    """The message after the beep; empty: a sentence with the name `business`."""
     screening: str = ""
     """The answer to a call screen when its prompt is over: who calls and why, in one sentence. Then the agent waits
-    for the person. Empty: `outbound_greeting`, or a sentence made of `business` and of ``{{topic}}``."""
+    for the person. Empty: `outbound_greeting`, or a sentence with the name `business` and with ``{{topic}}``."""
     variables: tuple[str, ...] = ()
     """Names of values of outgoing calls (``--var name=Ann``, columns of a campaign), for ``{{name}}`` in prompt and
-    greeting. In calls that come in they are empty."""
+    greeting. In calls that come in, the values are empty."""
     notice: str = ""
-    """Said before the greeting, and not to be interrupted: "This call is recorded." """
+    """A sentence before the greeting, which callers cannot interrupt: "This call is recorded." """
     prompt: str = ""
-    """System prompt; empty for the one of the order desk."""
+    """System prompt; empty: the prompt of the built-in order desk."""
     stt: SttChoice = "auto"
-    """Speech to text; `auto` is the first of these with a key, otherwise the embedded models."""
+    """Speech to text. `auto`: the first of these providers that has a key, otherwise the embedded models."""
     llm: LlmChoice = "auto"
-    """Language model; `auto` is OpenAI if there is a key, otherwise the embedded demo model."""
+    """Language model. `auto`: OpenAI if it has a key, otherwise the embedded demo model."""
     tts: TtsChoice = "auto"
-    """Text to speech; `auto` is the first of the first three with a key, otherwise the embedded voice."""
+    """Text to speech. `auto`: the first of the first three providers that has a key, otherwise the embedded voice."""
     brain: str = ""
-    """Address (``wss://…``) of your own server that replaces `llm`. It uses the messages of ConversationRelay (Twilio's
-    and Telnyx's), and has its own `prompt` and `tools`. ``ws://…`` is allowed only for a local host. Empty: none."""
+    """Address (``wss://…``) of your own server that replaces `llm`. The server uses the messages of ConversationRelay
+    (of Twilio and Telnyx), and has its own prompt and tools. ``ws://…`` is allowed only for a local host. Empty:
+    none."""
     brain_key: str = field(default="", repr=False)
     """Key, such as Twilio's auth token, that signs the request to `brain` (``X-Twilio-Signature``). Empty: unsigned."""
     brain_parameters: dict[str, str] = field(default_factory=dict, repr=False, hash=False)
@@ -126,8 +129,8 @@ class AgentOptions:
     brain_partials: bool = False
     """Whether `brain` also gets the caller's words before they are final (``last: false``)."""
     realtime: RealtimeChoice = ""
-    """Speech to speech: one provider replaces `stt`, `llm` and `tts` in the conversation. These three then only
-    brief colleagues and leave messages on answering machines. Empty: none."""
+    """Speech to speech: one provider replaces `stt`, `llm` and `tts` in the conversation. These three are then used
+    only to brief people before a transfer, and to leave messages on answering machines. Empty: no such provider."""
     realtime_backup: tuple[RealtimeName, ...] = ()
     """Providers that replace `realtime` when it fails, in this order."""
     stt_backup: tuple[SttName, ...] = ()
@@ -138,31 +141,35 @@ class AgentOptions:
     """Providers that replace `tts` when it fails, in this order."""
     keyterms: Annotated[tuple[Annotated[str, Len(1, 50)], ...], MaxLen(100)] = ()
     """Words that the STT listens for, such as names of products; Cartesia takes 1200 characters together. The embedded
-    STT, Deepgram before Nova-3 and OpenAI Realtime do not listen for them."""
+    STT, Deepgram's models before Nova-3, and OpenAI Realtime ignore them."""
     tools: str = ""
-    """Python file with functions marked ``@tool``, next to the configuration; empty for none."""
+    """Python file with functions marked ``@tool``, next to the configuration; empty: no file."""
     collect_digits: bool = False
-    """Whether the agent may have callers key in numbers, in secret if they are cards or PINs."""
+    """Whether the agent may ask callers to enter numbers on the keys of the telephone. Card numbers and PINs stay
+    secret."""
     expect_answers: bool = True
-    """Whether the model may report which kind of answer its question asks for, and that it waits for the caller. The
-    gateway then does not cut off numbers and addresses. Not for embedded models and speech to speech."""
+    """Whether the model may report which kind of answer its question asks for, and that it waits for the caller. Then
+    the agent does not interrupt a caller who dictates a number or an address. Not for embedded models and speech to
+    speech."""
     about: str = ""
     """The task of this agent in a few words, for other agents that may hand calls over to it."""
     hand_over: tuple[str, ...] = ()
     """Names of the agents to which it may hand a call over, with everything that was said; empty: none."""
     ambience: str = ""
-    """A sound that callers hear under the agent and while it is silent, in a loop, such as an office. A mono 8 kHz
-    mu-law WAV file of at most 130 s. It is neither recorded nor heard by the recogniser; people to whom callers are
-    transferred are without it. Empty: none."""
+    """A background sound, such as an office, that callers hear during the whole conversation, in a loop. A mono 8 kHz
+    mu-law WAV file of at most 130 s. The recording, the recogniser, and people to whom callers are transferred do not
+    get it. Empty: no sound."""
     thinking_sound: str = ""
-    """The same for the sound that callers hear while the agent or a tool takes long, such as typing. Not with
-    `realtime`."""
+    """A sound, such as typing, that callers hear while the agent or a tool takes long: a file like that of `ambience`.
+    Not with `realtime`."""
     thinking_after: float = field(default=1.0, metadata=FIXED)
-    """Seconds of silence after which it begins, from 0.5; it ends with the first sound of the agent."""
+    """Seconds of silence after which `thinking_sound` begins, at least 0.5. It ends with the first sound of the
+    agent."""
     ambience_level: float = -45.0
-    """How loud both are on the average, in dBm0, from -70 to -25; an agent speaks at about -20."""
+    """The average level of `ambience` and `thinking_sound`, in dBm0, from -70 to -25. An agent speaks at about -20."""
     opening: str = ""
-    """Said when another agent has handed a call over to this one; empty: it continues without such a sentence."""
+    """First sentence after another agent has handed a call over to this one; empty: the agent goes on without such a
+    sentence."""
 
     def __post_init__(self) -> None:
         if self.brain:
@@ -172,7 +179,7 @@ class AgentOptions:
 
     @property
     def brain_host(self) -> str:
-        """The host of `brain`, which is no secret; empty for none."""
+        """The host name of `brain`, which is no secret; empty without `brain`."""
         return urllib.parse.urlsplit(self.brain).hostname or ""
 
     def _check_brain(self) -> None:
@@ -187,16 +194,17 @@ class AgentOptions:
 
 @dataclass(frozen=True)
 class RouteOptions:
-    """Which calls an agent of `agents/` answers: those that fit everything that is given."""
+    """A rule for which calls an agent answers: calls that fit every key of the route."""
 
     agent: str
-    """Its name, which is that of its file; ``agent`` is the one of this file."""
+    """Name of the agent: the name of its file in `agents/`; ``agent`` is the agent of ``sipgw.toml``."""
     called: tuple[str, ...] = ()
     """Dialled numbers; ``*`` stands for any digits, as in ``+1555*``."""
     trunk: str = ""
-    """Name of the trunk."""
+    """Name of the trunk on which the call comes in."""
     header: str = ""
-    """A header of the INVITE and its value: ``X-Department: sales``."""
+    """A header that the INVITE must have, with its value: ``X-Department: sales``."""
     verdicts: tuple[Verdict, ...] = ()
-    """Verdicts on the caller's number, one of which must hold: `verified` (by our check of its signature, or by the
-    carrier's `verstat`), `passed`, `failed`, `unverified` or `unsigned` (our check alone); empty: all."""
+    """Verdicts on the caller's number, one of which must be true; empty: all calls. `verified` comes from our check of
+    the signature, or from the carrier's `verstat`. `passed`, `failed`, `unverified` and `unsigned` come only from our
+    check."""

@@ -288,7 +288,7 @@ def environment() -> dict[str, str]:
     text = text_of(file) if file.exists() and not file.is_dir() else ""
     lines = list(parse_stream(StringIO(text)))
     if wrong := next((one.original for one in lines if one.error), None):
-        line = wrong.line + wrong.string.partition(wrong.string.strip())[0].count("\n")  # it begins with empty ones
+        line = wrong.line + wrong.string.partition(wrong.string.strip())[0].count("\n")  # without empty lines
         raise ConfigError(f".env:{line}: write NAME=value here; a quotation mark needs a second one behind the value")
     merged = {**{one.key: one.value for one in lines if one.key}, **os.environ}
     return {name: value for name, value in merged.items() if value}

@@ -8,7 +8,7 @@ from annotated_types import Interval
 
 @dataclass(frozen=True)
 class DrainOptions:
-    """The end of a gateway after SIGTERM or Ctrl-C."""
+    """How a gateway stops after SIGTERM or Ctrl-C."""
 
     limit: Annotated[float, Interval(ge=0, le=86400)] = 300.0
-    """Seconds that running calls may go on; then the agents say goodbye. 0 hangs up at once."""
+    """Seconds for which running calls may go on; then the agents say goodbye. 0: all calls end at once."""

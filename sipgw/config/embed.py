@@ -25,13 +25,13 @@ class EmbedOptions:
     notice: Annotated[str, MaxLen(400)] = "You will talk to an automated agent."
     """A text that visitors see when the call begins."""
     max_calls: Annotated[int, Interval(ge=1, le=1000)] = 2
-    """Calls of all visitors at the same time. They count as calls of ``[browser]``, too."""
+    """Maximum calls of all visitors at the same time. They count as calls of ``[browser]``, too."""
     calls_per_hour: int = field(default=6, metadata=FIXED)
-    """Calls of one visitor, by address, within any hour."""
+    """Maximum calls of one visitor (one IP address) within any hour."""
     calls_per_day: Annotated[int, Interval(ge=1, le=1_000_000)] = 100
-    """Calls of all visitors within any 24 hours, at all gateways of one database."""
+    """Maximum calls of all visitors within any 24 hours, at all gateways of one database."""
     at_once_per_visitor: int = field(default=1, metadata=FIXED)
-    """Calls of one visitor, by address, at the same time."""
+    """Maximum calls of one visitor (one IP address) at the same time."""
     max_duration: Annotated[float, Interval(ge=10, le=86400)] = 600.0
     """Seconds after which a visitor's call is ended."""
 

@@ -1,4 +1,4 @@
-"""Files of TOML that the owner writes: their text, their tables, and the lines of their keys for messages."""
+"""TOML files that the owner writes: their text, their tables, and the lines of their keys for error messages."""
 
 import json
 import re
@@ -17,7 +17,7 @@ ENCODING = "utf-8-sig"
 _IN_TOML = re.compile(r" \(at line (\d+), (column \d+)\)$")
 """The place at the end of an error of `tomllib`."""
 DEEPEST = 20
-"""Tables and lists of a file that may stand within each other; the options need 6."""
+"""How deep tables and lists of a file may be nested; the options need 6 levels."""
 
 
 def text_of(path: Path) -> str:
@@ -38,7 +38,7 @@ def read_table(text: str, name: str) -> dict[str, Any]:
         deep = _is_deep(table)
     except RecursionError:
         deep = True
-    except ValueError as error:  # of TOML, or of a number with too many digits for Python
+    except ValueError as error:  # a TOMLDecodeError, or a number with too many digits for Python
         problem = str(error).partition(";")[0]
         place = _IN_TOML.search(problem)
         told = f"{name}:{place[1]}: {problem[: place.start()]} ({place[2]})" if place else f"{name}: {problem}"
@@ -57,7 +57,8 @@ def _is_deep(table: Mapping[str, Any]) -> bool:
 
 
 def read_as(kind: type[T], path: Path, wrong: type[Exception]) -> T:
-    """Make a `kind` from a TOML file that is no configuration. Raises `wrong` with one line: where, and what."""
+    """Make a `kind` from a TOML file that is no configuration. Raises `wrong` with a line for each fault: its place,
+    and the problem."""
     try:
         text = text_of(path)
         source = ConfigSource(str(path), text, read_table(text, str(path)))
@@ -72,17 +73,17 @@ class ConfigSource(NamedTuple):
     """A file, or the environment, that gives values for keys."""
 
     name: str
-    """Of the file; empty for the environment."""
+    """Name of the file; empty for the environment."""
     text: str
     table: Mapping[str, Any]
-    """Its tables, with references, as they stand in ``sipgw.toml``."""
+    """The tables, with references, in the form that ``sipgw.toml`` would have."""
     agent: bool = False
-    """Whether the keys of the table `agent` stand at the top."""
+    """Whether the keys of the table `agent` stand at the top of the file, as in the file of an agent."""
     prompt: int = 0
-    """The line at which the prompt begins, if it is not a key."""
+    """The line at which the prompt begins, if it stands as text below the head; otherwise 0."""
 
     def depth(self, path: Keys) -> int:
-        """The number of keys of `path`, from the outermost, that it has."""
+        """How many keys of `path`, counted from the outermost, this source has."""
         value: Any = self.table
         for number, key in enumerate(path):
             inside = (
@@ -94,7 +95,7 @@ class ConfigSource(NamedTuple):
         return len(path)
 
     def has(self, path: Keys) -> bool:
-        """Whether it gives a value for `path`."""
+        """Whether this source gives a value for `path`."""
         return self.depth(path) == len(path)
 
     def own(self, path: Keys) -> Keys:
@@ -102,7 +103,7 @@ class ConfigSource(NamedTuple):
         return path[1:] if self.agent and path[:1] == ("agent",) else path
 
     def line(self, path: Keys) -> int:
-        """The line that comes nearest to `path`, from 1; 0 if there is none."""
+        """The line (from 1) that is nearest to `path`; 0 if the file has no key of `path`."""
         if self.prompt and path == ("agent", "prompt"):
             return self.prompt
         return line_of(self.text, self.own(path))
@@ -115,7 +116,7 @@ class ConfigSource(NamedTuple):
         return f"{self.name}:{line}" if line else self.name
 
     def references(self, path: Keys) -> list[str]:
-        """The variables of the environment that the value at `path`, which it has, refers to."""
+        """The variables of the environment to which the value at `path` refers. The source must have `path`."""
         value: Any = self.table
         for key in path:
             value = value[key]
@@ -125,8 +126,8 @@ class ConfigSource(NamedTuple):
 def explain(sources: Sequence[ConfigSource], *faults: OptionFault, agent: str = "") -> str:
     """One line for each fault: the place of its key in the first of `sources` that has it, the key, and the problem.
 
-    A key that none has is told at the nearest table around it. Of the `agent` of that name the first source is the
-    file; a line of another place names the agent too.
+    A key that no source has is reported at the nearest table around it. With `agent`, the first source is the file of
+    this agent, and a line about another source names the agent too.
     """
     found = list[tuple[int, int, str]]()
     for path, problem in faults:
@@ -145,7 +146,7 @@ _KEY = re.compile(r"\s*([\w.\"-]+)\s*=")
 
 
 def _place(name: str, counts: Mapping[str, int]) -> Keys:
-    """The path of a table's name, with the positions of the lists (`counts`) that it stands in."""
+    """The path of the table `name`. `counts` has the positions, from 0, in the arrays of tables that it is part of."""
     path: Keys = ()
     for part in name.split("."):
         path = (*path, part)
@@ -155,7 +156,7 @@ def _place(name: str, counts: Mapping[str, int]) -> Keys:
 
 
 def line_of(text: str, path: Keys) -> int:
-    """The line (from 1) of `text` that comes nearest to the TOML key `path`; 0 if nothing of it is there."""
+    """The line (from 1) of `text` that is nearest to the TOML key `path`; 0 if `text` has no part of `path`."""
     best, best_depth = 0, 0
     table: Keys = ()
     counts: dict[str, int] = {}

@@ -22,21 +22,21 @@ _EXTENSION = re.compile(r"[0-9?]{1,8}|[A-Za-z][A-Za-z0-9._-]{0,31}")
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """Hours of the week in which people may be called, by their own clock."""
+    """Hours of the week in which people may be called, in the time zone of the called number."""
 
     hours: str = "09:00-20:00"
-    """From and to, as ``"09:00-20:00"``; ``"22:00-02:00"`` ends on the next day, ``"00:00-24:00"`` is all day."""
+    """Begin and end, as ``"09:00-20:00"``; ``"22:00-02:00"`` ends on the next day, ``"00:00-24:00"`` is all day."""
     days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat")
-    """The days on which it begins."""
+    """The days on which these hours begin."""
     countries: tuple[str, ...] = ()
-    """Two letters each: the countries of the numbers. Empty: every country that no other window names."""
+    """Countries of the numbers, two letters each. Empty: every country that no other window names."""
 
     def __post_init__(self) -> None:
         self.span  # noqa: B018  invalid hours are reported now
 
     @cached_property
     def span(self) -> WeeklyHours:
-        """The hours with their days."""
+        """`hours` and `days`, parsed."""
         return WeeklyHours.parse(self.hours, self.days)
 
     def __str__(self) -> str:
@@ -57,48 +57,49 @@ class IndiaOptions:
 
 @dataclass(frozen=True)
 class GateOptions:
-    """The rules for calls out. An agent's file may change them for its own calls."""
+    """The rules for outgoing calls. An agent's file may change them for its own calls."""
 
     countries: tuple[str, ...] = ()
-    """Two letters each: the countries whose numbers may be dialled. Empty: the trunk's own `country`."""
+    """Countries whose numbers may be dialled, two letters each. Empty: the trunk's own `country`."""
     prefixes: tuple[str, ...] = ()
-    """Further numbers that may be dialled, by their beginning: ``"+4420"``. Premium rate stays refused."""
+    """Beginnings of further numbers that may be dialled: ``"+4420"``. Premium-rate numbers stay refused."""
     never: tuple[str, ...] = ()
     """Beginnings of numbers that are never dialled."""
     extensions: tuple[str, ...] = ()
     """Extensions and names of a PBX that may be dialled through `as_dialled` trunks: ``"1???"``, ``"anna"``; ``?`` is
-    any digit. No other rule asks about them."""
+    any digit. No other rule of the gate applies to them."""
     dnc_files: tuple[str, ...] = ()
-    """Files of numbers that must not be called: one a line, or the first column of a CSV; read again when changed.
-    The files of all agents hold for all of them."""
+    """Files of numbers that must not be called: one number a line, or the first column of a CSV. A changed file is read
+    again. The files of all agents apply to every agent."""
     dnc_country: str = ""
-    """Where numbers without ``+`` in these files are dialled from; empty: they begin with the country code."""
+    """Country of the numbers without ``+`` in these files; empty: these numbers begin with the country code."""
     hook: str = ""
-    """Python file, next to the configuration, with ``def may_call(dial)``: True lets the call out; False or a text, the
-    reason, does not; nor does an error, or no answer within 2 s. It may be async."""
+    """Python file, next to the configuration, with ``def may_call(dial)``. True allows the call. False or a text (the
+    reason) refuses it, and so does an error, or no answer within 2 s. The function may be async."""
     windows: tuple[WindowOptions, ...] = (WindowOptions(), WindowOptions("10:00-20:00", countries=("IN",)))
-    """When people may be called, by their own clock."""
+    """Hours in which people may be called, in the time zone of the called number."""
     holidays: tuple[str, ...] = ()
-    """Days without calls: ``"2026-11-26"``, each year ``"12-25"``, in one country ``"US:07-04"``."""
+    """Days without calls: one day ``"2026-11-26"``, a day of each year ``"12-25"``, in one country only
+    ``"US:07-04"``."""
     consent: Literal["never", "promotional", "always"] = "promotional"
     """Which calls are made only to people who have agreed to be called."""
     consent_campaigns: tuple[str, ...] = ()
-    """Campaigns that need consent in any case; ``*`` stands for anything."""
+    """Campaigns that need consent in any case; ``*`` in a name stands for any text."""
     promotional: tuple[Purpose, ...] = ("campaign",)
-    """The calls that count as promotion, of ``call``, ``callback``, ``campaign`` and ``transfer``."""
+    """Kinds of calls that count as promotional: any of ``call``, ``callback``, ``campaign`` and ``transfer``."""
     per_number_per_day: Annotated[int, Ge(1)] = 3
-    """Calls to one number within 24 hours."""
+    """Maximum calls to one number within 24 hours."""
     per_number_per_week: Annotated[int, Ge(1)] = 7
-    """Calls to one number within 7 days."""
+    """Maximum calls to one number within 7 days."""
     per_day: Annotated[int, Ge(1)] = 1000
-    """Calls to all numbers within 24 hours."""
+    """Maximum calls to all numbers within 24 hours."""
     audit: str = field(default="", metadata=GATEWAY)
     """Folder of the audit: a file of JSON lines for each month, one line for each decision. Empty: the path of the
     database with ``.gate`` after it."""
     stop_key: Literal["", "*", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] = ""
-    """Key by which callers put themselves on the do-not-call list: ``"*"`` or a digit; empty: none."""
+    """Key with which people put themselves on the do-not-call list: ``"*"`` or a digit; empty: no key."""
     india: IndiaOptions = field(default_factory=IndiaOptions)
-    """For promotional calls to India."""
+    """The DLT registration of promotional calls to India."""
 
     def __post_init__(self) -> None:
         _check_countries(self.countries, "countries")
@@ -126,7 +127,8 @@ _HOLIDAY = re.compile(r"(?:([A-Z]{2}):)?(?:(\d{4})-)?(\d{2})-(\d{2})")
 
 
 def check_holidays(holidays: Sequence[str]) -> None:
-    """Raises `RuleError` for what is no holiday: ``"2026-11-26"``, ``"12-25"`` (each year), ``"US:2026-11-26"``."""
+    """Raises `RuleError` if one of `holidays` is not like ``"2026-11-26"``, ``"12-25"`` (each year) or
+    ``"US:2026-11-26"``."""
     for text in holidays:
         match = _HOLIDAY.fullmatch(text)
         try:

@@ -19,7 +19,7 @@ _SPAN = re.compile(r"(?:([a-z, -]+?)\s+)?(\d\d?):(\d\d)\s*-\s*(\d\d?):(\d\d)")
 
 @lru_cache(maxsize=1000)
 def zone_named(name: str) -> ZoneInfo | None:
-    """The time zone of that name, or None if it is not known here."""
+    """The time zone of that name; None if this machine does not know it."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -35,10 +35,10 @@ def zone_of(time_zone: str) -> ZoneInfo:
 
 @dataclass(frozen=True)
 class WeeklyHours:
-    """The same hours on some days of the week. If the end is not after the beginning, it is on the next day."""
+    """A span of hours, the same on some days of the week. If `end` is not after `begin`, it is on the next day."""
 
     days: frozenset[int]
-    """The days on which it begins; 0 is Monday."""
+    """The days on which the span begins; 0 is Monday."""
     begin: int
     """Minutes after midnight."""
     end: int
@@ -64,7 +64,8 @@ class WeeklyHours:
         return cls(frozenset(range(7)) if found[1] is None else _days(found[1], text), begin, end)
 
     def began(self, local: datetime) -> date | None:
-        """The day on which the span began that covers `local`, a time on the clock of the place; None if none does."""
+        """The day on which the span that covers `local` began; None if the span does not cover it. `local` is a local
+        time of the place."""
         minute, day = 60 * local.hour + local.minute, local.date()
         if self.begin < self.end:
             covered = self.begin <= minute < self.end
@@ -75,9 +76,8 @@ class WeeklyHours:
 
 
 def on_duty(spans: Sequence[WeeklyHours], local: datetime, holidays: str = "") -> bool:
-    """Whether one of `spans` covers `local`, a time on the clock of the place; no spans at all mean always.
-
-    None begins on public `holidays` (see `check_holidays`).
+    """Whether one of `spans` covers `local`, a local time of the place; without spans, always. No span begins on the
+    public `holidays` of a place (see `check_holidays`).
     """
     days = [span.began(local) for span in spans] if spans else [local.date()]
     return any(day and not (holidays and day in _holidays(holidays, day.year)) for day in days)
@@ -92,7 +92,7 @@ def check_holidays(place: str) -> None:
         raise RuleError("needs the library of that name: pip install 'sipgw[holidays]'", "holidays")
     try:
         _holidays(place, 2026)
-    except (NotImplementedError, AttributeError, TypeError):  # it looks the name up among its own classes
+    except (NotImplementedError, AttributeError, TypeError):  # its classes are the countries
         raise RuleError(f"{place!r} is no country or region such as 'US' or 'DE-BY'", "holidays") from None
 
 

@@ -1,8 +1,8 @@
-"""Rule for showing a configuration. Every page, command, file and log line that shows an option uses this rule:
+"""Rules for showing a configuration. Every page, command, file and log line that shows an option uses these rules:
 
 - The values of an option that its class hides (`Option.repeatable`) are ``***``, of whatever type they are.
 - A text that refers to variables is shown as it is written, with its references: ``${NAME}``.
-- Of a URL the host alone is shown, and of ``user:password`` no password.
+- Only the host of a URL is shown, and only the user of ``user:password``.
 - The defaults of the code are shown as they are.
 """
 
@@ -17,24 +17,25 @@ from sipgw.config.options import PRIVATE, REFERENCE, Option, options_of
 from sipgw.config.public_text import MASK, password_of, public
 
 SHORTEST = 6
-"""Characters from which on a value in the query of a URL, or of a variable, is taken for a secret."""
+"""Minimum characters of a value, in the query of a URL or of a variable, that is taken for a secret."""
 SHORTEST_SECRET = 4
-"""Characters from which on a password or key is masked in texts: a shorter one is part of many words."""
+"""Minimum characters of a password or key that is masked in texts: a shorter one is part of many words."""
 TOKEN = 16
-"""Characters from which on a part of the path of a URL is taken for a secret."""
+"""Minimum characters of a part of a URL's path that is taken for a secret."""
 _USER = re.compile(r"(?:\w+_)?user")
-"""The name of an option that holds a user name: after a colon stands a password, in the wrong place."""
+"""Names of options that hold a user name. If such a value has a colon, a password follows it by mistake."""
 
 
 def inside(written: Any, key: str | int) -> Any:
-    """The value at `key` of a table or list of a file; None if there is none."""
+    """The value at `key` of `written`, a table or list of a file; None if `written` has no such key."""
     if isinstance(written, Mapping):
         return written.get(key)
     return written[key] if isinstance(written, list) and isinstance(key, int) and key < len(written) else None
 
 
 def masked(option: Option, value: Any, written: Any = None) -> Any:
-    """The value of an option that is no table, as it may be shown; `written` is what its file says."""
+    """The `value` of an option that is no table, as it may be shown. `written` is the value in the file, with
+    references."""
     usual = option.repeatable and value == option.default and not any(_references(value, written))
     shown = value if usual else _masked(option, value, written)
     if isinstance(shown, str) and _USER.fullmatch(option.name) and ":" in shown:
@@ -43,7 +44,7 @@ def masked(option: Option, value: Any, written: Any = None) -> Any:
 
 
 def masked_table(options: Any, written: Any) -> dict[str, Any]:
-    """The options of a table and of the tables in it, as they may be shown; `written` is what the file says of it."""
+    """The options of a table and of the tables in it, as they may be shown. `written` is the table in the file."""
     found = dict[str, Any]()
     for name, option in options_of(type(options)).items():
         value, text = getattr(options, name), inside(written, name)
@@ -69,7 +70,7 @@ def _masked(option: Option, value: Any, written: Any) -> Any:
 
 
 def _references(value: Any, written: Any) -> Iterator[tuple[str, str]]:
-    """The variables that `written` refers to, each with the text of `value` that it stands for."""
+    """The variables to which `written` refers, each with the part of `value` that replaced it."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _references(item, inside(written, key))
@@ -83,10 +84,10 @@ def _references(value: Any, written: Any) -> Iterator[tuple[str, str]]:
 
 
 def secrets_of(options: Any, written: Any = None) -> frozenset[str]:
-    """Every text that nothing may repeat: passwords, keys, tokens, also in URLs and by references.
+    """All texts that no output may contain: passwords, keys and tokens, also in URLs and in values of variables.
 
-    `written` is what the file says of the table `options`; a configuration knows its own. Without those that are
-    `too_short`.
+    `written` is the table `options` in the file; None if `options` is a configuration, which has it. Secrets that are
+    `too_short` are left out.
     """
     found: set[str] = set()
     for option, value, text in _changed(options, written):
@@ -96,7 +97,7 @@ def secrets_of(options: Any, written: Any = None) -> frozenset[str]:
 
 
 def too_short(options: Any) -> frozenset[str]:
-    """The variables whose values are passwords or keys that `secrets_of` leaves out."""
+    """The variables whose values are passwords or keys that `secrets_of` leaves out, because they are short."""
     return frozenset(
         name
         for option, value, text in _changed(options, None)
@@ -106,7 +107,8 @@ def too_short(options: Any) -> frozenset[str]:
 
 
 def _changed(options: Any, written: Any) -> Iterator[tuple[Option, Any, Any]]:
-    """Each option that has not its default, with its value and what the file says, also those of tables in tables."""
+    """Each option with another value than its default: the option, its value, and its value in the file. Options of
+    nested tables are included."""
     written = getattr(options, "written", None) if written is None else written
     for name, option in options_of(type(options)).items():
         value, text = getattr(options, name), inside(written, name)
@@ -119,7 +121,8 @@ def _changed(options: Any, written: Any) -> Iterator[tuple[Option, Any, Any]]:
 
 
 def _declared(option: Option, value: Any) -> set[str]:
-    """The texts of a secret: of a list those after the name that each line begins with."""
+    """The secret texts in the `value` of a secret option. In a list, a text such as ``"Name: secret"`` counts without
+    the name."""
     if not option.secret:
         return set()
     if isinstance(value, str):
@@ -128,7 +131,8 @@ def _declared(option: Option, value: Any) -> set[str]:
 
 
 def _in_texts(value: Any, written: Any, *, known: bool = False) -> set[str]:
-    """The secrets in texts of options that are none: of URLs, of keys and variables that sound like secrets."""
+    """Secrets in the `value` of an option that is not declared secret: in URLs, and of keys and variables that are
+    named like secrets."""
     if isinstance(value, Mapping):
         return set[str]().union(
             *(
@@ -149,7 +153,8 @@ def _in_texts(value: Any, written: Any, *, known: bool = False) -> set[str]:
 
 
 def _within_url(value: str, *, shortest: int) -> set[str]:
-    """The password and the values of the query of a URL, and the parts of its path from `shortest` characters on."""
+    """The password and the query values of a URL, and the parts of its path that have at least `shortest`
+    characters."""
     if "://" not in value:
         return set()
     with contextlib.suppress(ValueError):

@@ -1,8 +1,8 @@
 """Turns a TOML table into frozen option dataclasses; an error names every wrong key.
 
-Any floor declares its options as plain frozen dataclasses with type hints; pydantic checks values by these hints.
+Every package declares its options as plain frozen dataclasses with type hints; pydantic checks values by these hints.
 A field that its dataclass hides from the repr is a secret: it must be a ``${NAME}`` reference. In a list that is
-hidden so, each text must hold one: ``"Authorization: Bearer ${TOKEN}"``; a table that is hidden so may hold some.
+hidden so, each text must hold one: ``"Authorization: Bearer ${TOKEN}"``; in such a table the texts may hold some.
 A field with the metadata ``hidden`` may hold secrets and is masked like one. A field with the metadata ``fixed`` is not
 taken from a configuration; ``scope`` says where it may stand, and when a change takes effect (`sipgw.config.scope`).
 `float` fields take a number of seconds or a duration with its unit: ``"600ms"``, ``"8s"``, ``"30m"``, ``"1h"``.
@@ -27,7 +27,7 @@ from sipgw.config.scope import Scope
 
 T = TypeVar("T")
 DEFAULT_FILE = Path("sipgw.toml")
-"""The configuration that is used unless another is named."""
+"""The configuration file, unless another one is named."""
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
@@ -38,18 +38,18 @@ PRIVATE = re.compile(
     r"(?:keys?|token|secrets?|pass(?:word|wd|phrase)?|auth(?:orization)?|bearer|credentials?)(?:$|[^a-z])",
     re.IGNORECASE,
 )
-"""In the name of a variable or of a key that nothing declares: its value is a secret."""
+"""Words in the name of a variable, or of an undeclared key, by which its value is taken for a secret."""
 
 
 class OptionFault(NamedTuple):
-    """A value that cannot be used: where it stands, and one clause that says why."""
+    """A value that cannot be used: its place, and one clause that says why."""
 
     path: Keys
     problem: str
 
 
 class OptionError(Exception):
-    """The configuration cannot be used. `faults` are all that is wrong, at least one."""
+    """The configuration cannot be used. `faults` has all its faults, at least one."""
 
     def __init__(self, *faults: OptionFault) -> None:
         self.faults = tuple(OptionFault(path, public_message(problem)) for path, problem in faults)
@@ -58,7 +58,7 @@ class OptionError(Exception):
 
 @contextmanager
 def about(key: str | Keys, *others: str | Keys) -> Iterator[None]:
-    """Make a `RuleError` of these keys of any other `ValueError`."""
+    """Raise any other `ValueError` of this block as a `RuleError` that names these keys."""
     try:
         yield
     except RuleError:
@@ -74,23 +74,24 @@ class Option(NamedTuple):
     default: Any = dataclasses.MISSING
     """`dataclasses.MISSING` if the key must be given."""
     secret: bool = False
-    """Whether it must be a reference."""
+    """Whether the value must be a reference, such as ``${NAME}``."""
     hidden: bool = False
-    """Whether its values are secrets, or may hold one."""
+    """Whether the value is a secret, or may hold one."""
     scope: Scope | None = None
-    """Its own scope, other than that of its table."""
+    """The scope of the key, if it is another one than the scope of its table."""
     name: str = ""
 
     @property
     def repeatable(self) -> bool:
-        """Whether a page, a command, a log or an error may repeat a value that a file gives for it, of whatever type.
+        """Whether a page, a command, a log or an error may repeat the value that a file gives for this key, of any
+        type.
 
-        None may where the value is hidden, nor where it stands in the place of a table: it may be a misplaced secret.
+        They may not if the value is hidden, nor if it stands in the place of a table: it may be a misplaced secret.
         """
         return not self.hidden and table_of(self.hint) is None
 
     def within(self, key: str | int) -> "Option":
-        """The option that a value at `key` of its own value belongs to: a key that nothing declares is hidden."""
+        """The option of the value at `key` within this option's value. An undeclared key is hidden."""
         if isinstance(key, int):
             return self
         if table := table_of(self.hint):
@@ -99,7 +100,7 @@ class Option(NamedTuple):
 
 
 UNDECLARED = Option(Any, hidden=True)
-"""Of a key that nothing declares, which may be the wrong name of a secret."""
+"""The option for an undeclared key. Its value is hidden, because the key may be a misspelt name of a secret."""
 
 
 def options_of(kind: type) -> dict[str, Option]:
@@ -135,7 +136,7 @@ def table_of(hint: Any) -> type | None:
 
 
 def option_at(kind: type, path: Keys) -> Option | None:
-    """The key of `kind` at `path`, or that of the list which `path` leads into; None if there is none."""
+    """The option of `kind` at `path`; for an item of a list, the option of the list. None if `kind` has no such key."""
     found, table = None, kind if dataclasses.is_dataclass(kind) else None
     for key in path:
         if isinstance(key, str):
@@ -145,12 +146,12 @@ def option_at(kind: type, path: Keys) -> Option | None:
 
 
 def option_over(kind: type, path: Keys) -> Option:
-    """The option of `kind` that a value at `path` belongs to, also one within the value of an option."""
+    """The option of `kind` to which the value at `path` belongs, also if `path` leads into the value of that option."""
     return reduce(Option.within, path, Option(kind))
 
 
 def build(kind: type[T], table: Mapping[str, Any], environment: Mapping[str, str], *, base: object | None = None) -> T:
-    """Make a `kind` from `table`; every key must be one of its fields. What `table` leaves out is as in `base`.
+    """Make a `kind` from `table`, whose keys must all be fields of `kind`. Keys that `table` lacks are as in `base`.
 
     ``${NAME}`` in strings is replaced from `environment`. Raises `OptionError`.
     """
@@ -169,7 +170,7 @@ def build(kind: type[T], table: Mapping[str, Any], environment: Mapping[str, str
         found = (
             _fault(kind, one, table) for one in told if one["type"] != "missing" or one["loc"][:-1] not in misspelt
         )
-        # Not again: a value that is replaced below a table, nor a value for each type of a union.
+        # Report no value twice: a value below a table may be replaced, and a union fails once for each type.
         known = {fault.path[:depth] for fault in faults for depth in range(len(fault.path) + 1)}
         faults += {fault.path: fault for fault in found if fault.path not in known}.values()
     if faults:
@@ -181,7 +182,7 @@ def build(kind: type[T], table: Mapping[str, Any], environment: Mapping[str, str
 def _reader(kind: type) -> Any:
     from pydantic import ConfigDict, TypeAdapter
 
-    # Plain dataclasses take the rules of the type that they stand in.
+    # Plain dataclasses take the rules of the type that contains them.
     return TypeAdapter(tuple[kind], config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))  # type: ignore[valid-type]
 
 
@@ -192,8 +193,8 @@ def _plain(value: Any) -> Any:
 
 
 def merged(before: Any, after: Any) -> Any:
-    """The keys of `before` and of `after`; what stands in both is that of `after`. Lists are taken whole, and tables
-    that name another `type`: what went with the former would not go with it.
+    """The keys of `before` and of `after`; a key of both has the value of `after`. Lists are taken as a whole, and so
+    are tables with another `type`, because the keys of the former type would not fit.
     """
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return after
@@ -282,7 +283,7 @@ _LIMITS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at mos
 
 
 def _told(option: Option, value: Any) -> str:
-    """A value in an error; one that is not repeatable, a table and a list are named by their type."""
+    """A value for an error message. A table, a list, and a value that is not repeatable, are named by their type."""
     if not option.repeatable or isinstance(value, Mapping | list):
         return next(words for types, words in _TYPES if isinstance(value, types))
     if isinstance(value, bool):
@@ -301,7 +302,7 @@ _TYPES: tuple[tuple[Any, str], ...] = (
 
 
 def _written(table: Any, path: Keys, value: Any) -> Any:
-    """The value at `path` as it is written, with its references: what they stand for may be a secret."""
+    """The value at `path` as it is written, with its references, because their values may be secrets."""
     for key in path:
         inside = key in table if isinstance(table, Mapping) else isinstance(table, list) and key in range(len(table))
         if not inside:
@@ -312,7 +313,7 @@ def _written(table: Any, path: Keys, value: Any) -> Any:
 
 def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> OptionFault:
     """An error of pydantic in the words of the configuration."""
-    path: Keys = tuple(key for key in error["loc"][1:] if key != "[key]")  # which says that the key is wrong
+    path: Keys = tuple(key for key in error["loc"][1:] if key != "[key]")  # "[key]": the key is wrong
     while path and isinstance(path[-1], str) and option_at(kind, path) is None and option_at(kind, path[:-1]):
         hint = option_at(kind, path[:-1]).hint  # type: ignore[union-attr]
         if table_of(hint) or typing.get_origin(hint) is dict:
@@ -344,7 +345,7 @@ def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> OptionFault:
         case "literal_error":
             return OptionFault(path, f"{given} is not one of {context['expected'].replace(' or ', ', ')}")
         case "value_error":
-            wrong = context["error"]  # a `RuleError` of any floor; that of a package of others may name no key
+            wrong = context["error"]  # a `RuleError`; one of another project's package may name no key
             own = getattr(wrong, "keys", None)
             keys = [(*path, *key) for key in (own if isinstance(own, tuple) else ((),))]
             at = next((key for key in keys if _written(table, key, None) is not None), keys[0])
@@ -357,7 +358,7 @@ def _fault(kind: type, error: Any, table: Mapping[str, Any]) -> OptionFault:
 
 
 def _brackets(option: Option | None, path: Keys, value: Any) -> str:
-    """Advice if a table stands in the place of several, or several in the place of one; empty otherwise."""
+    """Advice if a table stands in the place of a list of tables, or a list in the place of a table; otherwise empty."""
     several, name = typing.get_origin(option and option.hint) is tuple, ".".join(map(str, path))
     if option is None or table_of(option.hint) is None or isinstance(path[-1], int):
         return ""
@@ -377,11 +378,11 @@ def _unknown(kind: type, path: Keys) -> str:
 
 
 def near_or_all(name: str, known: Iterable[str]) -> str:
-    """Advice on a `name` that is none of those `known`: the nearest, or all."""
+    """Advice for a `name` that is not in `known`: the most similar known name, or all known names."""
     near, every = nearest(name, known := sorted(known)), ", ".join(known)
     return f"did you mean {near!r}?" if near else f"there are: {every or 'none'}"
 
 
 def nearest(key: str, known: Iterable[str]) -> str:
-    """The one of `known` that `key` may be a slip of; empty if none is near."""
+    """The name of `known` that is most similar to the misspelt `key`; empty if none is similar."""
     return next(iter(difflib.get_close_matches(key, [*known], 1)), "")

@@ -14,19 +14,19 @@ from sipgw.config.scope import GATEWAY
 
 @dataclass(frozen=True)
 class RetryOptions:
-    """When a person who was not reached is called again; in ``sipgw.toml`` only."""
+    """When a person who was not reached is called again; only in ``sipgw.toml``."""
 
     attempts: int = 3
-    """Calls in all."""
+    """Maximum calls in all, the first one included."""
     busy: float = 300
-    """Seconds after a busy line."""
+    """Seconds until the next call after a busy line."""
     no_answer: float = 1800
-    """Seconds after nobody answered."""
+    """Seconds until the next call after nobody answered."""
     machine: float = 0
-    """Seconds after an answering machine, or a call screen behind which nobody came; 0: there is no further call, also
-    if no message was left."""
+    """Seconds until the next call after an answering machine, or after a call screen that no person followed. 0: no
+    further call, even if no message was left."""
     failed: float = field(default=600, metadata=FIXED)
-    """Seconds after a fault of a trunk, a provider or the gateway, or a lost line."""
+    """Seconds until the next call after a fault of a trunk, a provider or the gateway, or after a lost line."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.attempts <= 20:
@@ -41,18 +41,19 @@ class CallbackOptions:
     """Callbacks that the agent promises."""
 
     dial: bool = field(default=True, metadata=GATEWAY)
-    """Whether the gateway makes the calls; otherwise they are only kept, for a person to make them."""
+    """Whether the gateway makes the calls; otherwise it only keeps them, so that a person can make them."""
     other_numbers: bool = False
-    """Whether a caller may ask for a call to another number than the one that they call from. Then any caller can have
-    any number called at your cost, within the rules of the gate. Such a call has no consent."""
+    """Whether a caller may ask for a callback to another number than their own. Then any caller can have any number
+    called at your cost, within the rules of the gate. Such a call counts as one without consent."""
     time_zone: str = ""
-    """Where the agent is, e.g. ``Europe/Berlin``: the clock of ``{{time}}``, ``{{date}}`` and ``{{weekday}}``, of times
-    without a zone that the model names, and of "five o'clock" when the caller's number does not tell. Empty: the
-    machine's."""
+    """Time zone of the agent, e.g. ``Europe/Berlin``. It counts for ``{{time}}``, ``{{date}}`` and ``{{weekday}}``, and
+    for times of the model without a zone. It also counts for "five o'clock" if the caller's number gives no time zone.
+    Empty: the machine's time zone."""
     concurrent: Annotated[int, Ge(1)] = field(default=2, metadata=GATEWAY)
-    """Callbacks at the same time."""
+    """Maximum callbacks at the same time."""
     latest: float = field(default=86400, metadata=GATEWAY)
-    """Time after which a callback that could not be made is given up: ``"24h"``."""
+    """Seconds after the planned time, or a duration such as ``"24h"``, after which a callback that could not be made is
+    given up."""
     retry: RetryOptions = field(default_factory=RetryOptions, metadata=GATEWAY)
     """When a person who was not reached is called again."""
 
@@ -62,5 +63,5 @@ class CallbackOptions:
 
     @property
     def zone(self) -> ZoneInfo | None:
-        """Where the agent is; None for the machine's own zone."""
+        """The time zone of the agent; None for the machine's own time zone."""
         return zone_named(self.time_zone) if self.time_zone else None

@@ -28,23 +28,23 @@ class PersonOptions:
     to: str
     """A telephone number or extension, a SIP or tel URI, or ``sip:USER`` of one of the accounts."""
     trunk: str = ""
-    """The trunk for calls to a number; empty: the first trunk that can."""
+    """The trunk for calls to a number; empty: the first trunk that can call it."""
     mode: Mode = "bridge"
-    """`bridge`: the gateway calls them and joins the two calls. `warm`: so, but the agent tells them first what it is
-    about, and they may decline; with `attended_transfer` of the caller's trunk its PBX is then asked to connect them.
-    `refer`: the caller's carrier connects them (blind). `attended`: they are called, then the caller's PBX connects the
-    two (Refer-To with Replaces)."""
+    """How callers are connected. `bridge`: the gateway calls the person and joins the two calls. `warm`: like `bridge`,
+    but first the agent tells the person why the caller calls, and the person may decline. With `attended_transfer` of
+    the caller's trunk, its PBX then connects the two. `refer`: the caller's carrier connects the two (blind).
+    `attended`: the gateway calls the person, then the caller's PBX connects the two (Refer-To with Replaces)."""
     about: Annotated[str, MaxLen(200)] = ""
-    """Their task, for the model: "questions about invoices"."""
+    """The person's task, as the model reads it: "questions about invoices"."""
     hours: tuple[str, ...] = ()
-    """When they are there: ``["mon-fri 09:00-17:30", "sat 10:00-14:00"]``; empty: always."""
+    """When the person is there: ``["mon-fri 09:00-17:30", "sat 10:00-14:00"]``; empty: always."""
     holidays: str = ""
-    """Where they live, a country or a region: ``"US"``, ``"DE-BY"``. They are not there on its public holidays
-    (pip install 'sipgw[holidays]'); empty: they have none."""
+    """Country or region of the person: ``"US"``, ``"DE-BY"``. The person is not there on its public holidays (pip
+    install 'sipgw[holidays]'). Empty: no holidays."""
     time_zone: str = "UTC"
-    """Of `hours`: ``Europe/Berlin``."""
+    """Time zone of `hours`, such as ``Europe/Berlin``."""
     ring_timeout: Annotated[float, Interval(ge=3, le=120)] = 25.0
-    """Seconds that it may ring."""
+    """Seconds for which the person's phone may ring."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -54,7 +54,7 @@ class PersonOptions:
 
     @cached_property
     def uri(self) -> Uri:
-        """Where they are: a tel URI for a number."""
+        """The address of the person: a tel URI for a number."""
         if self.to.lower().startswith(("sip:", "sips:", "tel:")):
             with about("to"):
                 return Uri.parse(self.to)
@@ -64,12 +64,12 @@ class PersonOptions:
 
     @cached_property
     def spans(self) -> tuple[WeeklyHours, ...]:
-        """Their hours."""
+        """`hours`, parsed."""
         return tuple(map(WeeklyHours.parse, self.hours))
 
     @cached_property
     def zone(self) -> ZoneInfo:
-        """Their time zone."""
+        """The time zone of `hours`."""
         return zone_of(self.time_zone)
 
 
@@ -78,7 +78,8 @@ class TransferOptions:
     """How callers are joined with people."""
 
     music: str = ""
-    """The music that callers hear meanwhile: a mono 8 kHz mu-law WAV file of at most 130 s; empty: a quiet tune of our
-    own."""
+    """The music that callers hear while they wait: a mono 8 kHz mu-law WAV file of at most 130 s. Empty: a quiet tune
+    that comes with sipgw."""
     longest: float = field(default=7200.0, metadata=FIXED)
-    """Seconds that the two may speak through us; then both calls are hung up, because a phone may be off the hook."""
+    """Seconds that the two may speak through the gateway. Then it hangs both calls up, because a phone may be off the
+    hook."""

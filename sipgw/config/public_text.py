@@ -1,4 +1,4 @@
-"""A text as it may be shown: without passwords, and of a URL the host alone.
+"""Makes texts that may be shown: without passwords, and with only the host of a URL.
 
 All values of options (`sipgw.config.masking`) and all messages about them (`OptionError`, `ConfigError`) go through it.
 """
@@ -12,18 +12,18 @@ _BASE = re.compile(r"(\$\{\w+\})[/?#].*", re.DOTALL)
 _HOST = re.compile(r"(?:[\w.-]|\$\{\w+\}|\[[0-9a-f:.]+\])+(?::(?:[0-9]+|\$\{\w+\}))?", re.IGNORECASE)
 _ADDRESS_END = re.compile(rf"{_HOST.pattern}(?:[/?;]\S*)?", re.IGNORECASE)
 _UNTIL_LAST_AT = re.compile(r"(?<!\S)(\S+)@(?!sha256:[0-9a-f]{64}(?!\w))")
-"""Not that of the digest of an image: ``image:1.2@sha256:…``."""
+"""The text up to its last @, but not up to the @ of an image digest: ``image:1.2@sha256:…``."""
 _PASSWORD = re.compile(
     r"(?<![^:@/?#<>\"'=,;])(?!(?:sips?|tel|mailto):|[a-z][\w+.-]*://)([^:@/?#<>\"'=,;]*:)(.+)", re.IGNORECASE
 )
-"""``user:password`` in front of the last @ of an address, also of a SIP URI: the password may have an @ in it.
+"""``user:password`` before the last @ of an address, also of a SIP URI. The password may have an @ in it.
 
 Two steps read each character once; one pattern for both would take minutes for a long text without spaces."""
 _QUOTED = re.compile(r"(?<!\w)(['\"])(.*?)\1(?!\w)", re.DOTALL)
 
 
 def public(text: str) -> str:
-    """`text` without passwords, and without what URLs have beside their host."""
+    """`text` without passwords, and with only the host of its URLs."""
     if based := _BASE.fullmatch(text):
         return f"{based[1]}/{MASK}"
     if whole := _WHOLE_URL.fullmatch(text):
@@ -32,9 +32,9 @@ def public(text: str) -> str:
 
 
 def public_message(message: str) -> str:
-    """A message for people: the values that it quotes are public, and it has no password anywhere else.
+    """A message for people. Values in quotation marks are made `public`, and passwords elsewhere are masked.
 
-    URLs without quotation marks stay as they are: they are examples of ours.
+    URLs without quotation marks stay unchanged, because they are our own examples.
     """
     return _without_passwords(_QUOTED.sub(lambda quoted: f"{quoted[1]}{public(quoted[2])}{quoted[1]}", message))
 
@@ -42,7 +42,7 @@ def public_message(message: str) -> str:
 def password_of(address: str) -> str:
     """The password of `address`, if that is ``user:password@host`` as a whole; "" for another text.
 
-    It is no rule for prose, in which ``E-Mail:office@shop.example`` is no address with a password.
+    Do not use it for prose, in which ``E-Mail:office@shop.example`` is no address with a password.
     """
     front = _UNTIL_LAST_AT.match(address)
     if front is None or not _ADDRESS_END.fullmatch(address, front.end()):

@@ -1,7 +1,7 @@
 """The registered providers: one record each, named by the entry points of the installed packages.
 
-A package that cannot be loaded, or whose record cannot be used, takes nothing down: it is left out, and `problems` says
-why.
+A package that cannot be loaded, or whose record cannot be used, is left out, and `problems` says why. The gateway
+starts without it.
 """
 
 import keyword
@@ -61,17 +61,17 @@ RESERVED = frozenset(
         "webhooks",
     ]
 )
-"""The gateway's own tables."""
+"""Names of the gateway's own tables, which no provider may take for its table."""
 METHODS = frozenset(["audit_folder", "codes", "explained", "having", "sources", "table", "written"])
-"""Attributes of a configuration beside its tables."""
+"""Attributes of a configuration besides its tables. No table may have one of these names."""
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def declared() -> dict[Part, list[EntryPoint]]:
-    """The entry points of each part, the gateway's own first: no package takes their names.
+    """The entry points of each part. The gateway's own come first, so that no other package takes their names.
 
-    In a checkout these are read from its `pyproject.toml`: an editable installation keeps those of the day on which it
-    was made.
+    In a checkout the gateway's own are read from `pyproject.toml`, because an editable installation keeps the entry
+    points of the day on which it was made.
     """
     installed = entry_points()
     checkout = tomllib.loads(_CHECKOUT.read_text(encoding="utf-8")) if _CHECKOUT.is_file() else None
@@ -124,13 +124,13 @@ def _check(entry: EntryPoint, record: Any, part: Part, others: list[Provider]) -
             raise ValueError("the name is taken")
         if record.section in RESERVED or (other.section == record.section and other.options is not record.options):
             raise ValueError(f"the table [{record.section}] is taken")
-    record.options()  # a configuration makes all tables, also those that nobody wants
+    record.options()  # a configuration makes the tables of all providers, also of those that no agent uses
     if not record.options.__module__.startswith("agent."):
         _check_types(record.options)
 
 
 def _check_types(options: type[Any]) -> None:
-    """Raises `TypeError` for options with a type hint that no value of a file can be checked by."""
+    """Raises `TypeError` if an option of `options` has a type hint that pydantic cannot check."""
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
@@ -156,7 +156,7 @@ def provider(part: str, name: str) -> Provider:
 
 
 def every() -> tuple[Provider, ...]:
-    """All of them."""
+    """All registered providers."""
     return tuple(_read()[0].values())
 
 
@@ -166,7 +166,7 @@ def tables() -> dict[str, type[Any]]:
 
 
 def variables() -> dict[str, tuple[str, ...]]:
-    """Names in the environment, and the keys ``table.key`` that they fill in."""
+    """Variables of the environment, and for each the keys ``table.key`` that it fills in."""
     found: dict[str, tuple[str, ...]] = {}
     for record in every():
         for name, key in record.variables.items():

@@ -18,4 +18,4 @@ class Scope(Enum):
 
 LIVE: Mapping[str, Scope] = MappingProxyType({"scope": Scope.LIVE})
 GATEWAY: Mapping[str, Scope] = MappingProxyType({"scope": Scope.GATEWAY})
-"""Metadata of a field."""
+"""Metadata of a field with the scope `GATEWAY`."""

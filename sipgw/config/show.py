@@ -1,6 +1,6 @@
-"""The configuration as it holds, key by key, and where each value comes from. Secrets are masked.
+"""Lists the effective configuration: every key, its value, and the source of the value. Secrets are masked.
 
-It is made of the files and not of the options that they become, so it also shows a configuration that has faults.
+The list is made from the files, not from the options, so a configuration with faults can be shown too.
 """
 
 import json
@@ -29,19 +29,19 @@ from sipgw.config.options import (
 
 
 class Row(NamedTuple):
-    """One key."""
+    """One key of the configuration."""
 
     path: Keys
     value: Any
-    """As TOML has it; None if the key has no value."""
+    """The value, as TOML has it and masked; None if the key has no value."""
     origin: str
-    """``FILE:LINE``, with the variables that it refers to; ``environment NAME``; or ``default``."""
+    """The source: ``FILE:LINE``, with the variables to which the value refers; ``environment NAME``; or ``default``."""
     problem: str = ""
 
 
 def effective(path: Path | None, agent: str, variables: Mapping[str, str]) -> list[Row]:
-    """Every key of the configuration in `path`, as it holds for the `agent` of that name; "" is the one of the file,
-    and so is its name.
+    """Every key of the configuration in `path`, with the value that counts for `agent`. The agent of ``sipgw.toml`` is
+    "" or "agent".
 
     Raises `ConfigError` if a file cannot be read as TOML, or if there is no such agent.
     """
@@ -73,14 +73,15 @@ def _of_agent(folder: Path, name: str) -> ConfigSource:
 
 
 class _View(NamedTuple):
-    """The parts of which the rows of one configuration are made."""
+    """The sources and the faults of one configuration, from which its rows are made."""
 
     sources: Sequence[ConfigSource]
-    """The first that gives a value for a key wins."""
+    """The sources; the first that has a key gives its value."""
     problems: Mapping[Keys, str]
 
     def rows(self, kind: type, table: Mapping[str, Any], default: Any = None, path: Keys = ()) -> Iterator[Row]:
-        """The keys of one table, then those of the tables below; `default` has the values that `table` leaves out."""
+        """Rows for the keys of `table`, then for the tables within it. `default` has the values of keys that `table`
+        lacks."""
         known = options_of(kind)
         below = list[Iterator[Row]]()
         for name in (*known, *(name for name in table if name not in known)):
@@ -105,7 +106,7 @@ class _View(NamedTuple):
 
 
 def _tables(given: Any, usual: Any) -> Iterator[tuple[Mapping[str, Any], Any]]:
-    """The tables of a key, each with the options that hold what it leaves out."""
+    """The tables of one key, each with the options that have the values of keys which the table lacks (or None)."""
     if isinstance(given, Mapping):
         yield given, usual if is_dataclass(usual) else None
     elif isinstance(given, list):
@@ -129,7 +130,7 @@ def as_toml(rows: Sequence[Row]) -> str:
 
 
 def literal(value: Any) -> str:
-    """A value as TOML has it; empty for None, which TOML has not."""
+    """A value as TOML; empty for None, which TOML does not have."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(literal, value))}]"
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Sentences by language (ISO 639-1), for options that are empty, and of tools of the gateway."""
+"""Stock sentences by language (ISO 639-1): for options that are empty, and for tools of the gateway."""
 
 GREETINGS = {
     "en": "Hello, this is {{business}}. How can I help you?",
@@ -9,7 +9,7 @@ GREETINGS = {
     "it": "Buongiorno, qui è {{business}}. Come posso aiutarla?",
     "hi": "नमस्ते, यह {{business}} है। मैं आपकी क्या मदद कर सकती हूँ?",
 }
-"""For a caller."""
+"""Greeting for a caller."""
 CALLING = {
     "en": "Hello, this is {{business}}. Do you have a moment?",
     "es": "Hola, le llama {{business}}. ¿Tiene un momento?",
@@ -19,7 +19,7 @@ CALLING = {
     "it": "Buongiorno, qui è {{business}}. Ha un momento?",
     "hi": "नमस्ते, यह {{business}} है। क्या आपके पास एक मिनट है?",
 }
-"""For a person whom it calls."""
+"""Greeting for a person whom the agent calls."""
 CALLING_BACK = {
     "en": "Hello, this is {{business}}. You asked us to call you back about {{topic}}.",
     "es": "Hola, le llama {{business}}. Nos pidió que le llamáramos por lo siguiente: {{topic}}.",
@@ -29,7 +29,7 @@ CALLING_BACK = {
     "it": "Buongiorno, qui è {{business}}. Ci ha chiesto di richiamarla per: {{topic}}.",
     "hi": "नमस्ते, यह {{business}} है। आपने हमसे इस बारे में वापस फ़ोन करने को कहा था: {{topic}}।",
 }
-"""For a person who asked for the call."""
+"""Greeting for a person who asked to be called back."""
 SCREENED = {
     "en": "Hello, this is {{business}}. We would like to speak with the person we have called.",
     "es": "Hola, somos {{business}}. Queremos hablar con la persona a la que llamamos.",
@@ -39,7 +39,7 @@ SCREENED = {
     "it": "Buongiorno, qui è {{business}}. Vorremmo parlare con la persona che abbiamo chiamato.",
     "hi": "नमस्ते, यह {{business}} है। हमने जिन्हें फ़ोन किया है, हम उनसे बात करना चाहते हैं।",
 }
-"""For a call screen."""
+"""Answer to a call screen, which asks who calls and why."""
 VOICEMAIL = {
     "en": "Hello, this is {{business}}. We could not reach you. Please call us back. Goodbye.",
     "es": "Hola, le llama {{business}}. No hemos podido localizarle. Llámenos, por favor. Adiós.",
@@ -51,7 +51,7 @@ VOICEMAIL = {
     "Arrivederci.",
     "hi": "नमस्ते, यह {{business}} है। हमारी आपसे बात नहीं हो सकी। कृपया हमें वापस फ़ोन कीजिए। नमस्ते।",
 }
-"""For an answering machine, after the beep."""
+"""Message for an answering machine, after the beep."""
 REFUSED = {
     "en": "I am sorry, we cannot take your call now. Please try again later. Goodbye.",
     "es": "Lo siento, ahora no podemos atender su llamada. Inténtelo más tarde, por favor. Adiós.",
@@ -61,7 +61,7 @@ REFUSED = {
     "it": "Mi dispiace, ora non possiamo rispondere alla sua chiamata. Riprovi più tardi, per favore. Arrivederci.",
     "hi": "क्षमा कीजिए, अभी हम आपका कॉल नहीं ले सकते। कृपया बाद में फिर कोशिश कीजिए। नमस्ते।",
 }
-"""For a caller whom the limits refuse."""
+"""Sentence for a caller whom the limits refuse."""
 RECORDED = {
     "en": "This call is recorded.",
     "es": "Esta llamada se graba.",
@@ -91,7 +91,7 @@ LISTED = {
     "it": "Ho messo il suo numero nella nostra lista. Non la chiameremo più.",
     "hi": "मैंने आपका नंबर हमारी सूची में डाल दिया है। हम आपको दोबारा फ़ोन नहीं करेंगे।",
 }
-"""For a person who wants no more calls."""
+"""Sentence for a person who wants no more calls."""
 LISTED_BEFORE = {
     "en": "Your number is on our list already. We will not call you again.",
     "es": "Su número ya está en nuestra lista. No volveremos a llamarle.",
@@ -101,7 +101,7 @@ LISTED_BEFORE = {
     "it": "Il suo numero è già nella nostra lista. Non la chiameremo più.",
     "hi": "आपका नंबर पहले से हमारी सूची में है। हम आपको दोबारा फ़ोन नहीं करेंगे।",
 }
-"""For a person who has said so before."""
+"""Sentence for a person who wants no more calls, and whose number is on the do-not-call list already."""
 NUMBER_UNKNOWN = {
     "en": "I cannot see your number. Please tell me which number we should not call.",
     "es": "No veo su número. Dígame, por favor, a qué número no debemos llamar.",
@@ -111,4 +111,4 @@ NUMBER_UNKNOWN = {
     "it": "Non vedo il suo numero. Mi dica, per favore, quale numero non dobbiamo chiamare.",
     "hi": "मुझे आपका नंबर नहीं दिख रहा है। कृपया बताइए कि हमें किस नंबर पर फ़ोन नहीं करना है।",
 }
-"""For a person who wants no more calls, and whose number is withheld."""
+"""Question to a person who wants no more calls, and whose number is withheld."""

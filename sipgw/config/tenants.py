@@ -13,31 +13,31 @@ from sipgw.config.options import near_or_all
 from sipgw.config.records import WebhookOptions
 
 LONGEST = 63
-"""Letters of the name of a webhook and of its tenant."""
+"""Maximum letters of the names of a webhook and of its tenant together."""
 SHARE = 0.5
-"""The part of a trunk's calls per second that one tenant may have, so that others can always call."""
+"""The share of a trunk's calls per second that one tenant may use, so that others can always call."""
 NAME = r"[a-z0-9][a-z0-9-]{0,39}"
 """A regular expression of the names of tenants."""
 
 
 @dataclass(frozen=True)
 class TenantOptions:
-    """A company that shares this gateway with others and sees only what is its own: see docs/tenants.md."""
+    """A company that shares this gateway with others, and sees only its own calls and data: see docs/tenants.md."""
 
     name: str
-    """Small letters, digits and hyphens; users and keys name it, and so do the records of its calls."""
+    """Name of the tenant: small letters, digits and hyphens. Users, keys and records of calls contain it."""
     agents: tuple[str, ...]
-    """The agents whose calls are its calls. An agent belongs to one tenant, or to none."""
+    """The agents of the tenant. Their calls are its calls. An agent belongs to one tenant, or to none."""
     numbers: tuple[str, ...] = ()
-    """The caller IDs of its calls out, the first one by default; each must be one of its trunk. Empty: its keys make no
-    calls."""
+    """The caller IDs of its outgoing calls, the first one by default; each must be a number of the trunk. Empty: its
+    keys make no calls."""
     max_calls: Annotated[int, Ge(0)] = 0
-    """Calls at the same time, in both directions, at all gateways with one Redis; 0: no limit."""
+    """Maximum calls at the same time, in both directions, at all gateways with one Redis; 0: no limit."""
     money_per_day: Annotated[float, Ge(0)] = 0
-    """The highest cost of its calls of a day, in the currency of the prices; then no call is taken or made. 0: no
-    limit."""
+    """The highest cost of its calls of a day, in the currency of the prices. When it is reached, no call is taken or
+    made. 0: no limit."""
     groups: dict[str, Role] = field(default_factory=dict, hash=False)
-    """Groups of the identity provider (``[web.oidc]``) whose members are its people, each with their role:
+    """Groups of the identity provider (``[web.oidc]``) whose members are users of the tenant, each group with a role:
     ``{ desk = "operator" }``."""
 
     def __post_init__(self) -> None:
@@ -46,7 +46,7 @@ class TenantOptions:
 
 
 def check_tenants(webhooks: Sequence[WebhookOptions], tenants: Sequence[TenantOptions]) -> None:
-    """Check whose webhooks these are. Raises `RuleError`."""
+    """Check the tenants, and that each webhook of a tenant names only agents of that tenant. Raises `RuleError`."""
     own = {one.name: one.agents for one in tenants}
     for at, hook in enumerate(webhooks):
         where, place = f"[[webhooks]] {hook.name!r}", ("webhooks", at)
@@ -68,12 +68,12 @@ def check_tenants(webhooks: Sequence[WebhookOptions], tenants: Sequence[TenantOp
 
 
 def tenant_named(name: str, tenants: Sequence[TenantOptions]) -> TenantOptions:
-    """The tenant of that name; one that the configuration no longer has owns nothing."""
+    """The tenant of that name. A name that the configuration does not have gives a tenant without agents."""
     return next((one for one in tenants if one.name == name), TenantOptions(name, ()))
 
 
 def tenant_of(agent: str, tenants: Sequence[TenantOptions]) -> str:
-    """The tenant whose agent this is; empty for one of the installation itself."""
+    """The name of the tenant to whom `agent` belongs; empty for an agent of the installation itself."""
     return next((one.name for one in tenants if agent in one.agents), "")
 
 

@@ -23,9 +23,9 @@ NO_PASSWORD = "an address of a trunk holds no password; write it as password"  #
 _ADDRESSES = {
     "registrar": "registrar_uri", "outbound_proxy": "proxy_uri", "domain": "domain_uri", "transfer_to": "transfer_uri",
 }  # fmt: skip
-"""The options that hold an address, and the property that reads each."""
+"""The options that hold an address, and the property that parses each of them."""
 OWN_TRUNKS = ("local", "accounts", "browser")
-"""Names of the trunks of calls without a carrier: from our networks, of accounts without a trunk, from browsers."""
+"""Names of the trunks of calls without a configured one: from private networks, of accounts, and from browsers."""
 
 
 def _uri(text: str) -> Uri | None:
@@ -40,7 +40,7 @@ class TrunkOptions:
     """One carrier, PBX or network of softphones."""
 
     name: str
-    """Stands in logs and records."""
+    """Name of the trunk in logs and records."""
     mode: Literal["register", "peer"]
     """`register`: the gateway registers there (Telnyx, a PBX). `peer`: the other side sends INVITEs to our fixed
     address (Twilio, Plivo, a PBX trunk, softphones)."""
@@ -66,54 +66,59 @@ class TrunkOptions:
     caller_ids: tuple[str, ...] = ()
     """Further numbers that a call may show instead."""
     caller_name: str = ""
-    """The name shown beside it."""
+    """The name that calls show beside `caller_id`."""
     calls_per_second: Annotated[float, Gt(0)] = 1
-    """New calls out; more wait up to 5 s for their turn (Twilio allows 1 at first, Plivo 2, Telnyx 20)."""
+    """New outgoing calls per second; further calls wait up to 5 s for their turn (Twilio allows 1 at first, Plivo 2,
+    Telnyx 20)."""
     options_every: float = 0
     """Seconds between OPTIONS requests that check whether the trunk answers, at least 15; 0: never."""
     test_number: str = ""
-    """A number that answers with an echo, which `sipgw doctor` calls to hear both directions; empty: none."""
+    """A number that answers with an echo. `sipgw doctor` calls it to test both directions; empty: no such number."""
     networks: tuple[str, ...] = ()
-    """Networks from which its calls come. The addresses of a registered trunk's registrar are added automatically."""
+    """Networks from which the trunk's calls come. The addresses of a registered trunk's registrar are added
+    automatically."""
     proof: Literal["network", "digest"] = "network"
-    """The proof that its calls need. `network`: that they come from `networks` (carriers). `digest`: also an account
-    with this trunk's name (PBXs and phones); without `networks`, from the account's own."""
+    """The proof that calls of this trunk need. `network`: they come from `networks` (carriers). `digest`: they also
+    sign in with an account that names this trunk (PBXs and phones); without `networks`, they come from the account's
+    networks."""
     expires: float = 3600
-    """Seconds asked for a registration."""
+    """Seconds for which the gateway asks to be registered."""
     max_calls: int = 100
-    """Calls at the same time; one more is answered 503, on which carriers try their next destination."""
+    """Maximum calls at the same time. A further call is answered with 503, so that the carrier tries its next
+    destination."""
     srtp: Policy = "optional"
-    """Encrypted sound, with keys in the session description (SDES; use TLS, or everybody on the way can read them).
-    `required`: calls without it are answered 488. `optional`: whatever the other side does, plain or encrypted; our
-    own calls offer it over TLS only. `off`: never; a call that wants it is answered 488."""
+    """Encrypted sound (SRTP), with keys in the session description (SDES). Use TLS, or everybody on the way can read
+    the keys. `required`: calls without encryption are answered with 488. `optional`: as the other side wants; our own
+    calls offer encryption over TLS only. `off`: a call that requires encryption is answered with 488."""
     inband_keys: bool = False
-    """Whether keys are listened for in the sound itself, in calls for which no telephone events (RFC 4733) were agreed.
-    For old PBXs and analogue gateways."""
+    """Whether pressed keys are detected in the sound itself, in calls without telephone events (RFC 4733). For old PBXs
+    and analogue gateways."""
     trust_identity: bool = True
     """Whether the caller's number is taken from P-Asserted-Identity and Remote-Party-ID. Set it to false for
     softphones, whose users can write anything there."""
     verdicts: tuple[Verdict, ...] = ()
-    """Verdicts on the caller's number, one of which must hold; otherwise the call is refused as one of
-    `[limits] blocked`. ``["verified"]`` lets in only numbers that our check or the carrier has verified; see
-    `[[routes]]`. Empty: all."""
+    """Verdicts on the caller's number, one of which must be true; otherwise the call is refused like one of `[limits]
+    blocked`. ``["verified"]`` admits only numbers that our check or the carrier has verified; see `[[routes]]`. Empty:
+    all calls."""
     redirect_to: tuple[str, ...] = ()
-    """Hosts that this trunk may send our calls on to (302), beside its own domain, its registrar and what is in
-    `networks`. A number that it names passes the gate first; whatever else it names is not followed."""
+    """Hosts to which this trunk may redirect our calls (302), besides its domain, its registrar and `networks`. A
+    number in the redirection passes the gate first. Other targets are not called."""
     transfer_to: str = ""
     """The person that callers are transferred to: a number, which `refer_to` or the trunk's domain and format
     complete, a SIP or tel URI, or ``sip:USER`` of one of the accounts; empty: no transfers."""
     refer_to: str = ""
     """How this carrier wants numbers in a transfer, e.g. Telnyx ``"sip:{e164}@sip.telnyx.com"``, Twilio
-    ``"sip:{e164}@NAME.pstn.twilio.com"``, Plivo ``"sip:{e164}@TRUNK.zt.plivo.com"``; ``{e164}`` has its +, ``{digits}``
-    has not. Empty: at the domain or registrar, or a tel URI."""
+    ``"sip:{e164}@NAME.pstn.twilio.com"``, Plivo ``"sip:{e164}@TRUNK.zt.plivo.com"``. ``{e164}`` has its +, ``{digits}``
+    has not. Empty: a SIP URI at the domain or registrar, or a tel URI."""
     attended_transfer: bool = False
-    """Whether the person is called first, and connected with the caller after answering. PBXs only: carriers connect
-    blindly."""
+    """Whether the person is called first, and is connected with the caller after the answer. Only for PBXs, because
+    carriers connect blindly."""
     await_bye: Annotated[float, Interval(ge=0, le=30)] = 0
-    """How long to wait for the other side's BYE after a transfer, at most 30 s; then the gateway hangs up. Plivo hangs
-    up by itself, Twilio waits for us."""
+    """Seconds to wait for the other side's BYE after a transfer, at most 30; then the gateway hangs up. Plivo hangs up
+    by itself, Twilio waits for us."""
     accept_refer: bool = False
-    """Whether this side may send the agent to somebody else in a call (REFER). It costs calls: for your own PBX."""
+    """Whether the other side may transfer the agent to somebody else (REFER). The gateway then makes calls at your
+    cost: use it only for your own PBX."""
 
     def __post_init__(self) -> None:
         check_networks(self.networks, "networks")
@@ -129,7 +134,7 @@ class TrunkOptions:
         for name, attribute in _ADDRESSES.items():
             with about(name):
                 uri = getattr(self, attribute)
-            if uri is not None and uri.password:  # commands and logs show these addresses
+            if uri is not None and uri.password:  # commands and logs show addresses
                 raise RuleError(NO_PASSWORD, name)
         if self.options_every and self.options_every < SHORTEST:
             raise RuleError(f"must be at least {SHORTEST:.0f} s: carriers ban who asks more often", "options_every")
@@ -143,22 +148,23 @@ class TrunkOptions:
 
     @cached_property
     def registrar_uri(self) -> Uri | None:
-        """Where to register, or None for a peer."""
+        """The address at which to register; None for a peer."""
         return _uri(self.registrar)
 
     @cached_property
     def proxy_uri(self) -> Uri | None:
-        """Where everything is sent, or None for the registrar or domain itself."""
+        """The address to which all requests are sent; None: they go to the registrar or domain itself."""
         return _uri(self.outbound_proxy)
 
     @cached_property
     def domain_uri(self) -> Uri | None:
-        """Where calls out go, or None if there are none."""
+        """The address of outgoing calls; None if the trunk makes none."""
         return _uri(self.domain) or self.registrar_uri
 
     @cached_property
     def transfer_uri(self) -> Uri | None:
-        """Where callers are transferred to, or None. Raises `RuleError` for a number that cannot be completed."""
+        """The address to which callers are transferred; None without transfers. Raises `RuleError` for a number that
+        cannot be completed."""
         number = _NUMBER.fullmatch(self.transfer_to)
         if number is not None:
             return self._person(number[1])
@@ -198,11 +204,11 @@ class TrunkOptions:
         return replace(self.domain_uri, user=shaped(number, self.number_format, self.country))
 
     def from_carrier(self, number: str) -> str:
-        """A `number` that the carrier has sent, in E.164; an extension or another text stays unchanged."""
+        """`number`, as the carrier sent it, in E.164; an extension or another text stays unchanged."""
         return known(number, self.number_format, self.country)
 
     def may_show(self, number: str) -> bool:
-        """Whether a call out may show `number`; carriers refuse numbers that are not ours."""
+        """Whether an outgoing call may show `number`: it must be `caller_id` or one of `caller_ids`."""
         try:
             wanted = self._as_e164(number)
         except NumberError:
@@ -210,7 +216,8 @@ class TrunkOptions:
         return any(self._as_e164(own) == wanted for own in (self.caller_id, *self.caller_ids) if own)
 
     def shows(self, wished: str = "") -> str:
-        """The number that a call shows which wishes to show `wished`; empty if the trunk has none."""
+        """The number that a call shows: `wished` if it may be shown, otherwise `caller_id`; empty if the trunk has
+        none."""
         shown = wished if wished and self.may_show(wished) else self.caller_id
         return self._as_e164(shown) if shown else ""
 
@@ -221,5 +228,5 @@ class TrunkOptions:
 
     @property
     def credentials(self) -> Credentials | None:
-        """For answering digest challenges."""
+        """User name and password that answer digest challenges; None if the trunk has no user."""
         return Credentials(self.auth_user or self.user, self.password) if self.user else None
