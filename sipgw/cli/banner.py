@@ -14,14 +14,14 @@ from sipgw.web.server import Dashboard
 
 
 def say_how_to_call(gateway: Gateway, dashboard: Dashboard) -> None:
-    """Print it for a person, or log it as one event where logs are JSON."""
+    """Print the address for calls, the dashboard and warnings for a person; with JSON logs, log them as one event."""
     parts = str(gateway.agents.all[DEFAULT].choice)
-    if gateway.config.log.format == "json":  # each line is read by a machine
+    if gateway.config.log.format == "json":  # a program reads each line
         structlog.get_logger().info(
             "gateway answers", version=__version__, host=reached_at(gateway.config.sip), port=gateway.endpoint.port,
             parts=parts, notes=list(gateway.agents.notes), dashboard=dashboard.url,
         )  # fmt: skip
-        if dashboard.setup_url:  # a secret that no log may hold
+        if dashboard.setup_url:  # no log may hold this secret
             err.print(f"set the dashboard's first password, once: {dashboard.setup_url}", soft_wrap=True)
         return
     out.print(f"[bold green]sipgw {__version__} answers[/]  {parts}")

@@ -1,4 +1,4 @@
-"""``sipgw call``: one call, shown as it goes on. The gateway that runs here makes it, or this process."""
+"""``sipgw call``: makes one call and prints its events. The gateway on this machine makes the call, or this process."""
 
 import asyncio
 import signal
@@ -28,7 +28,7 @@ from sipgw.trunks.route_selector import NotDialled
 EXIT = {"busy": 10, "no_answer": 11, "declined": 12, "wrong_number": 13, "not_permitted": 14, "machine": 15,
         "fax": 16, "cancelled": 17, "message_left": 18, "screened": 19, "no_person": 19,
         "failed": 20, "line_lost": 20}  # fmt: skip
-"""Exit statuses of calls in which nobody spoke or that failed; every other ending is 0."""
+"""Exit statuses for endings of calls in which nobody spoke, or that failed. The status of every other ending is 0."""
 
 
 def call(
@@ -77,9 +77,10 @@ def pairs(texts: Iterable[str]) -> dict[str, str]:
 
 
 def unregistered(config: GatewayConfig) -> GatewayConfig:
-    """`config` for a process beside the running gateway: it has its own SIP port and registers nothing.
+    """`config` for a process beside the running gateway, with a SIP port of its own and without registration.
 
-    A second registration would take calls away from the gateway. Calls out need none: they carry the password.
+    A second registration would take calls away from the gateway. Outgoing calls need no registration: they carry the
+    password.
     """
     trunks = tuple(
         replace(
@@ -96,7 +97,7 @@ def unregistered(config: GatewayConfig) -> GatewayConfig:
 async def _call(
     config: GatewayConfig, agents: Mapping[str, AgentConfig], request: OriginateRequest, *, alone: bool
 ) -> Disposition | None:
-    """How it ended; None if it could not be made."""
+    """How the call ended; None if it could not be made."""
     tell_if_new(config.store)
     try:
         async with found(config) as running:
@@ -117,7 +118,7 @@ async def _call(
 
 
 def on_signal(act: Callable[[], None]) -> None:
-    """Let Ctrl-C and SIGTERM do `act`, and nothing else."""
+    """Let Ctrl-C and SIGTERM call `act`, instead of ending the process."""
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, act)
 

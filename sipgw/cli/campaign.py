@@ -1,4 +1,4 @@
-"""``sipgw campaign``: plans calls to everybody in a CSV file, which the gateway makes, and shows how far they are."""
+"""``sipgw campaign``: plans calls to everybody in a CSV file, and shows their progress. The gateway makes the calls."""
 
 import asyncio
 import contextlib
@@ -31,9 +31,9 @@ from sipgw.outbound.tables import CampaignState
 from sipgw.telemetry import log
 
 BROKEN_SHOWN = 20
-"""Broken rows that are shown one by one."""
+"""How many broken rows of the file are shown one by one."""
 LATE = 60.0
-"""Seconds after which a job that is due, in a campaign without calls, shows that no gateway dials."""
+"""Seconds that a job may be overdue while its campaign has no calls. After them, no gateway seems to dial."""
 NOBODY_DIALS = "no gateway dials it: start one with `sipgw serve`"
 PRESSED: tuple[CampaignState, ...] = ("paused", "stopped")
 """The state of the campaign after the first and the second Ctrl-C."""
@@ -138,7 +138,7 @@ def status(
 
 
 def _planned(settings: GatewayConfig, agents: Mapping[str, AgentConfig], file: Path, wanted: CampaignRequest) -> Plan:
-    """The plan for `file`; what is wrong with the file is printed. Raises `FileError`."""
+    """The plan for `file`. Broken rows are printed. Raises `FileError` if the file cannot be used."""
     try:
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
             planned = plan(settings, agents, lines, wanted, datetime.now(UTC))
@@ -190,7 +190,8 @@ async def _running(config: GatewayConfig) -> str:
 
 
 async def _follow(jobs: Jobs, campaign: str) -> str:
-    """Show the progress until the campaign is over, or is not running and has no calls; return its state.
+    """Show the progress until the campaign has ended, or until it is paused or stopped and has no calls. Returns its
+    state.
 
     The first Ctrl-C pauses the campaign, the second one stops it, the third one only ends this command.
     """
@@ -223,7 +224,7 @@ async def _follow(jobs: Jobs, campaign: str) -> str:
 
 
 async def _progress(jobs: Jobs, campaign: str) -> tuple[str, bool, dict[str, Any]]:
-    """The state of the campaign, whether no more is to be expected, and the fields of the progress bar."""
+    """The state of the campaign, whether nothing more will happen in it, and the fields of the progress bar."""
     now = datetime.now(UTC)
     state = next((one.state for one in await jobs.campaigns() if one.name == campaign), "stopped")
     counts = (await jobs.states()).get(campaign, {})

@@ -1,4 +1,4 @@
-"""The database of a command: that of the gateway, if both run in the same folder."""
+"""The database of a command. It is the gateway's database if both run in the same folder."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from sipgw.records.store.store import Store
 
 
 def database(options: StoreOptions, storage: StorageOptions | None = None) -> Store:
-    """The database of a command, which says so if there is none yet."""
+    """The database of a command. Prints a note if the file does not exist yet."""
     tell_if_new(options)
     return Store(options, storage)
 
 
 def tell_if_new(options: StoreOptions) -> None:
-    """Print a note if the file of the database is made now: its name counts from the folder of the process, and a
-    gateway that runs in another folder has another list of numbers, other users and other records.
+    """Print a note if the database file does not exist yet. Its name is relative to the folder of the process: a
+    gateway that runs in another folder has another do-not-call list, other users and other records.
     """
     if not options.url and not Path(options.path).exists():
         told = f"{Path(options.path).absolute()} is a new database; if a gateway runs, run this in its working folder"

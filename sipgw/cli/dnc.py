@@ -79,7 +79,7 @@ def import_(
     added = _on_list(config, lambda own: own.add_all(numbers, "import", note=file.name))
     there = len(set(numbers)) - added
     out.print(f"{added} numbers added, {there} were on the list already, {broken} lines not understood")
-    if not numbers:  # a download that failed, or a file of something else
+    if not numbers:  # a failed download, or another kind of file
         err.print(f"[red]error:[/] {escape(str(file))} has no number", soft_wrap=True)
         raise typer.Exit(1)
 
@@ -134,7 +134,7 @@ def check(
 
 
 def _there(moment: datetime, number: str, country: str) -> str:
-    """A time in the time zone of the number, with its name; in UTC if the zone is unknown."""
+    """`moment` in the time zone of the number, with the zone's name; in UTC if the zone is unknown."""
     zone = None
     with contextlib.suppress(NumberError):
         zone = zone_of(e164(number, country))

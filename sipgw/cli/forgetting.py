@@ -28,9 +28,9 @@ class ForgetResult:
     decisions: int
     """Lines of the gate's audit in which the number was masked."""
     unmasked: str
-    """Why it is not masked there yet: the gateway tries again. Empty if it is."""
+    """Why the number is not masked in the audit yet; the gateway tries again. Empty if it is masked."""
     kept: tuple[DncEntry, ...]
-    """Entries of the do-not-call list; without them the number could be called again."""
+    """Entries of the do-not-call list. They stay, because without them the number could be called again."""
     elsewhere: int = 0
     """Other gateways that still have to delete files on their disks."""
 
@@ -38,12 +38,12 @@ class ForgetResult:
 async def forget_everywhere(
     store: Store, config: GatewayConfig, number: str, now: datetime, erase: Callable[[Sequence[str]], Awaitable[object]]
 ) -> ForgetResult:
-    """Delete all data of somebody who called or was called, except running calls. `erase` takes the spellings of the
-    number out of tables that only the dashboard knows. Raises the errors of the database, and `OperatorError` without a
-    number: each empty column would be one of its places.
+    """Delete all data of somebody who called or was called, except running calls. `erase` removes all spellings of the
+    number from tables that only the dashboard knows. Raises the errors of the database, and `OperatorError` for an
+    empty number, which would match every empty column.
 
-    Files, and lines of the gate's audit, have a row in the table of artifacts before they are touched: what fails here
-    is tried again by the gateway (`sipgw.records.artifacts.maintenance`).
+    Files, and lines of the gate's audit, get a row in the table of artifacts before they are changed: the gateway tries
+    a failed change again (`sipgw.records.artifacts.maintenance`).
     """
     if not number.strip():
         raise OperatorError("the number is empty; say which one")
@@ -56,6 +56,6 @@ async def forget_everywhere(
     worker = ArtifactWorker(store, mask=lambda one: masked.append(in_audit(one)), covers=False)
     unmasked, elsewhere = await mask(store, number, now, worker)
     listed = [await OwnList(store).find(one) for one in same]
-    removed = await forget(store, number, now, worker)  # the last, as it scrubs the file
+    removed = await forget(store, number, now, worker)  # last: it scrubs the file of the database
     kept = tuple(one for one in listed if one is not None)
     return ForgetResult(removed, jobs, sum(masked), unmasked, kept, elsewhere)

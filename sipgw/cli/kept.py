@@ -1,4 +1,4 @@
-"""Processes that are started again when they die: workers of ``sipgw serve --workers``, and Kamailio before them."""
+"""Processes that are restarted when they die: workers of ``sipgw serve --workers``, and Kamailio in front of them."""
 
 import asyncio
 import contextlib
@@ -22,22 +22,23 @@ PAUSE = 0.5
 PAUSE_MAX = 10.0
 STEADY = 60.0
 PARTING = 15.0
-"""Seconds that a process has to end."""
+"""Seconds for which a process may take to end; then it is killed."""
 LONGEST_LINE = 1 << 20
 
 
 class KeptProcess:
-    """A process. `run` keeps it running until `end`."""
+    """A child process that is restarted when it ends. `run` keeps it running until `end` is called."""
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
         self.name = name
         self.ready = asyncio.Event()
-        """Set when it was ready for the first time, or is to end."""
+        """Set when the process has been ready for the first time, or when it shall end."""
         self.ending = asyncio.Event()
         self._command = command
 
     async def run(self) -> None:
-        """Start it again whenever it ends. Raises `EdgeError` if it ends before it was ever ready."""
+        """Start the process, and start it again whenever it ends. Raises `EdgeError` if it ends before it was ever
+        ready."""
         loop, pause = asyncio.get_running_loop(), PAUSE
         while not self.ending.is_set():
             began = loop.time()
@@ -58,8 +59,8 @@ class KeptProcess:
         self.ready.set()
 
     async def _tried(self) -> str:
-        """Run it once. Returns its exit status, or why it could not be started: the machine may be out of memory or of
-        processes for a moment, which must not end the other processes."""
+        """Run the process once. Returns its exit status, or why it could not be started. A short lack of memory or of
+        processes must not end the other processes, so this raises no OSError."""
         try:
             return f"exit status {await self._once()}"
         except OSError as error:
@@ -70,8 +71,8 @@ class KeptProcess:
 
 
 async def _start(command: Sequence[str], stream: str) -> tuple[Process, asyncio.StreamReader, asyncio.StreamWriter]:
-    """Start a process with a socket for its `stream` (`stdin`, `stderr`), and our end of that. A pipe of asyncio would
-    wait for processes that outlive the first one."""
+    """Start a process with a socket as its `stream` (`stdin` or `stderr`). Returns the process, and a reader and a
+    writer of our end. A pipe of asyncio would wait for children that outlive the process."""
     ours, theirs = socket.socketpair()
     with theirs, contextlib.ExitStack() as unused:
         unused.callback(ours.close)
@@ -82,7 +83,8 @@ async def _start(command: Sequence[str], stream: str) -> tuple[Process, asyncio.
 
 
 async def _watched(process: Process, let_go: Callable[[], None], *work: Coroutine[Any, Any, None]) -> int:
-    """Wait for the end of `process`, with `work` beside it. Whoever does not wait lets it go, and then kills it."""
+    """Wait until `process` ends, while `work` runs. If the wait is cancelled, call `let_go`, wait `PARTING` seconds,
+    then kill the process."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(bounded(one, None, "a process is not watched")) for one in work]
@@ -100,11 +102,11 @@ async def _watched(process: Process, let_go: Callable[[], None], *work: Coroutin
                     task.cancel()
     finally:
         for one in work:
-            one.close()  # where it was cancelled before it began
+            one.close()  # if it was cancelled before its task began
 
 
 class GatewayProcess(KeptProcess):
-    """A gateway process. It may ask for a `reload` of all."""
+    """A worker: one gateway process. It may ask the parent to `reload` all workers."""
 
     def __init__(self, name: str, command: Sequence[str], reload: Callable[[], None]) -> None:
         super().__init__(name, command)
@@ -112,12 +114,12 @@ class GatewayProcess(KeptProcess):
         self._link: asyncio.StreamWriter | None = None
 
     def tell(self, order: bytes) -> None:
-        """Pass `STOP` or `RELOAD` on; while it is being started there is nobody to tell."""
+        """Send `STOP` or `RELOAD` to the worker. An order to a worker that is being started is lost."""
         if self._link is not None:
             self._link.write(order)
 
     def end(self) -> None:
-        """Let it end with its last call; the second time, now."""
+        """Let the worker end after its last call; at the second call of this method, at once."""
         super().end()
         self.tell(STOP)
 
@@ -141,7 +143,7 @@ class GatewayProcess(KeptProcess):
 
 
 class Edge(KeptProcess):
-    """Kamailio; it is ready when it listens at `place`."""
+    """The Kamailio process. It is ready when it listens at `place`."""
 
     def __init__(self, command: Sequence[str], place: tuple[str, int]) -> None:
         super().__init__("Kamailio", command)
@@ -154,7 +156,7 @@ class Edge(KeptProcess):
             work = _relay(lines), self._listens(), self._terminate(process)
             return await _watched(process, process.terminate, *work)
         finally:
-            with contextlib.suppress(ProcessLookupError):  # the others of its group, if the first one was killed
+            with contextlib.suppress(ProcessLookupError):  # Kamailio's other processes, if the first one was killed
                 os.killpg(process.pid, signal.SIGKILL)
             link.close()
 
@@ -174,6 +176,6 @@ class Edge(KeptProcess):
 
 
 async def _relay(lines: asyncio.StreamReader) -> None:
-    """Write the lines of Kamailio to our log."""
+    """Write the lines that Kamailio prints to our log."""
     async for line in lines:
         log.info("kamailio", line=line.decode(errors="replace").strip())

@@ -34,10 +34,10 @@ from sipgw.telemetry import log
 from sipgw.trunks.instance_id import instance_id
 
 QUICK = 0.03
-"""Seconds within which passages are found."""
+"""Seconds within which the passages for a question should be found."""
 
 FAILURES = (ProviderError, UnicodeError)
-"""Errors of a question: the encoder's, and of words that are no UTF-8."""
+"""Errors of a question: errors of the encoder, and words that cannot be UTF-8."""
 
 knowledge = typer.Typer(
     no_args_is_help=True, help="The documents that an agent answers from: read them, ask them, measure the answers."
@@ -49,7 +49,7 @@ AgentName = Annotated[
 
 @dataclass(frozen=True)
 class QuestionOptions:
-    """A question, and where its answer stands."""
+    """A question, and the place of its answer."""
 
     ask: Annotated[str, Len(1, 500)]
     file: str
@@ -168,13 +168,14 @@ def _verdict(met: object) -> str:
 
 
 def _place(wanted: QuestionOptions, found: Sequence[Passage]) -> int:
-    """At which place the right passage was found, from 1; 0 for none."""
+    """The rank of the right passage among those `found`, from 1; 0 if it is not among them."""
     right = (at for at, one in enumerate(found, 1) if one.file == wanted.file and wanted.heading in one.heading)
     return next(right, 0)
 
 
 def _agent(config: Path | None, name: str) -> AgentConfig:
-    """Raises `ConfigError` if there is no such agent, or if it has no documents."""
+    """The configuration of the agent `name`. Raises `ConfigError` if there is no such agent, or if it has no
+    documents."""
     settings, others = load_all(config)
     agents: dict[str, AgentConfig] = {DEFAULT: settings, **others}
     if name not in agents:
@@ -185,7 +186,7 @@ def _agent(config: Path | None, name: str) -> AgentConfig:
 
 
 def _copy(file: Path, folder: Path) -> None:
-    """Raises `ConfigError`."""
+    """Copy `file` into `folder`. Raises `ConfigError` if that is impossible."""
     if file.suffix[1:].lower() not in READERS:
         raise ConfigError(f"{file}: only {', '.join(f'.{one}' for one in READERS)} are read")
     there = folder / file.name
@@ -201,9 +202,8 @@ def _copy(file: Path, folder: Path) -> None:
 
 @asynccontextmanager
 async def _opened(config: Path | None, agent: AgentConfig) -> AsyncIterator[tuple[AgentDocuments, Find]]:
-    """The documents of an agent, read, and what finds their passages; says which documents are left out.
-
-    Unlike in a call, the finder raises `ProviderError`: nothing found would be a wrong answer.
+    """The documents of an agent, and the function that finds their passages. Prints which documents are left out.
+    Unlike in a call, the function raises `ProviderError`: no passages would be a wrong answer.
     """
     log.configure(LogOptions(level="error"))
     settings, _ = load_all(config)

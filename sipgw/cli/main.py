@@ -78,7 +78,7 @@ def problems() -> tuple[str, ...]:
 @cache
 def _read() -> tuple[dict[str, tuple[str, str]], tuple[str, ...]]:
     found, told = dict(OWN), list[str]()
-    # Its own first: no other package takes their names.
+    # The commands of sipgw come first, so that no other package takes their names.
     for entry in sorted(entry_points(group=GROUP), key=lambda one: one.dist is None or one.dist.name != "sipgw"):
         try:
             table = {name: (place, sentence) for name, (place, sentence) in entry.load().items()}
@@ -92,13 +92,13 @@ def _read() -> tuple[dict[str, tuple[str, str]], tuple[str, ...]]:
 
 
 LOOK: dict[str, Any] = {"context_settings": {"help_option_names": ["-h", "--help"]}, "rich_markup_mode": None}
-"""Of the help: plain text, in which brackets are no markup."""
+"""Settings of the help: plain text, in which brackets are no markup."""
 WHOLE = 1000
-"""Letters of a sentence in a list of commands: more than any has."""
+"""Maximum letters of a sentence in the list of commands: more than any sentence has."""
 
 
 class Commands(TyperGroup):
-    """All commands. Until one is used only its name and its sentence are known."""
+    """All commands. A command is imported when it is used; before, only its name and its sentence are known."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
@@ -130,19 +130,20 @@ class Commands(TyperGroup):
 
 
 def _whole(command: Any) -> Any:
-    """Let the list of commands have the whole first sentence of this one, not its beginning and dots."""
+    """Let the list of commands show the whole first sentence of `command`, not only its beginning. Returns
+    `command`."""
     command.short_help = command.get_short_help_str(WHOLE)
     return command
 
 
 def _in_words(command: Any) -> None:
-    """Let the help name files, numbers and texts in the place of types of Python."""
+    """Let the help of `command` say FILE, NUMBER and TEXT instead of Python types."""
     for one in getattr(command, "commands", {}).values():
         _in_words(one)
     _whole(command)
     for param in command.params:
         if param.param_type_name == "argument":
-            param.display_type = lambda ctx: ""  # its name says it
+            param.display_type = lambda ctx: ""  # the name is enough
         elif param.metavar is None and not (param.is_flag or param.type_descriptor.is_choice):
             kind = param.bare_type()
             param.metavar = "FILE" if "Path" in kind else "NUMBER" if kind in ("int", "float") else "TEXT"

@@ -1,17 +1,18 @@
-"""The orders to a gateway process: to stop, to hurry, and to reload; by signals, or from the parent of a worker."""
+"""Orders to a gateway process: to stop, to hurry, and to reload. They come as signals, or from the parent of a
+worker."""
 
 import asyncio
 import signal
 import socket
 
 READY, STOP, RELOAD = b"r", b"s", b"h"
-"""Messages on the link between a worker and its parent. Signals are not for workers: a terminal or a service manager
-sends the same one to the parent and to them, and a second one hangs up.
+"""Messages between a worker and its parent. Workers ignore signals: a terminal or a service manager sends each signal
+to the parent and to the workers, and a second signal would hang up.
 """
 
 
 def listen_to_signals(stop: asyncio.Event, hurry: asyncio.Event, reload: asyncio.Event) -> None:
-    """SIGINT and SIGTERM stop, the second one hurries; SIGHUP reloads."""
+    """Set `stop` on the first SIGINT or SIGTERM, `hurry` on the second one, and `reload` on SIGHUP."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _stopped, stop, hurry)
@@ -23,7 +24,8 @@ def _stopped(stop: asyncio.Event, hurry: asyncio.Event) -> None:
 
 
 class ParentLink:
-    """The end of a worker, its standard input. When its parent is gone the worker hangs up and ends."""
+    """A worker's end of the link to its parent: its standard input. If the parent is gone, the worker hangs up and
+    ends."""
 
     def __init__(self, stop: asyncio.Event, hurry: asyncio.Event, reload: asyncio.Event) -> None:
         self._stop, self._hurry, self._reload = stop, hurry, reload
@@ -35,7 +37,7 @@ class ParentLink:
         loop.add_reader(self._socket, self._read)
 
     def ready(self) -> None:
-        """Tell the parent that calls are taken."""
+        """Tell the parent that this worker takes calls."""
         self._socket.send(READY)
 
     def pass_on(self) -> None:

@@ -26,7 +26,7 @@ from sipgw.records.store.store import Store
 from sipgw.web.accounts import Accounts
 
 SHOWN = 20
-"""Files that could not be deleted, by name."""
+"""How many of the files that could not be deleted are named in the output."""
 
 records = typer.Typer(
     no_args_is_help=True, help="The records of calls: export them, delete those of a caller, delete old ones."

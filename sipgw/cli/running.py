@@ -1,4 +1,5 @@
-"""The gateway that runs on this machine makes a call for a command: it has the registered port and the limits.
+"""Lets the gateway that runs on this machine make a call for a command, because it has the registered port and the
+limits.
 
 The gateway writes its address and a key into a file that only its user may read (`sipgw.web.local_key`). A command asks
 for the call by REST, and follows it by its record in the database, which is the gateway's own.
@@ -37,35 +38,37 @@ from sipgw.web.api import KEY, PREFIX
 from sipgw.web.local_key import found_at, key_file
 
 LOOK = 0.5
-"""Seconds between two looks at a call."""
+"""Seconds between two checks of a call."""
 PATIENCE = 20.0
 """Seconds without an answer of a gateway, or without a trace of a call, after which the call is given up."""
 LIMIT = 5.0
 """Seconds for one request."""
 LARGEST = 16 << 20
-"""Bytes of an answer: all that goes on at a gateway is far less. Another server may listen at the address."""
+"""Maximum bytes of an answer; a gateway's answers are far shorter. Another server may listen at the address."""
 GONE = Disposition("failed", "the gateway that made the call does not tell of it any more")
-"""The phone may have rung, or somebody may have answered."""
+"""The ending of a call about which no gateway answers. The phone may have rung, or somebody may have answered."""
 
 
 class RunningGateway:
-    """The gateway that runs here. Use `found`."""
+    """The REST client for the gateway that runs on this machine. Use `found` to get one."""
 
     def __init__(self, client: httpx2.AsyncClient, file: Path) -> None:
-        """`file` is its key file. It is read for each request: another gateway may have taken over."""
+        """`file` is the gateway's key file. It is read for each request, because another gateway may have taken
+        over."""
         self._client = client
         self._file = file
 
     @property
     def url(self) -> str:
-        """Its address; empty if no gateway has written one."""
+        """The address of the gateway's REST interface; empty if no gateway has written one."""
         there = found_at(self._file)
         return there.url if there else ""
 
     async def originate(self, request: OriginateRequest) -> str:
-        """Have a call made. Returns its identity; empty if it is not known whether the call was made.
+        """Let the gateway make a call. Returns the identity of the call; empty if it is unknown whether the call was
+        made.
 
-        Raises `NotDialled` if it was not made.
+        Raises `NotDialled` if the call was not made.
         """
         wanted = {
             "to": request.number, "agent": request.agent, "variables": dict(request.variables), "trunk": request.trunk,
@@ -90,19 +93,19 @@ class RunningGateway:
             await asyncio.sleep(LOOK)
 
     async def end(self, call: str, cause: str) -> None:
-        """End a call, whether it rings or somebody speaks."""
+        """End the ringing or answered call `call`. Errors are ignored."""
         with contextlib.suppress(httpx2.HTTPError):
             await self._request("POST", f"/calls/{quote(call, safe='')}/end", json={"cause": cause})
 
     async def live(self) -> set[str] | None:
-        """The identities of its calls; None if no gateway answers that knows our key."""
+        """The identities of the gateway's running calls; None if no gateway answers, or if it does not know our key."""
         with contextlib.suppress(httpx2.HTTPError, ValueError, KeyError, TypeError):  # another server may listen there
             answer = await self._request("GET", "/live")
             return {str(one["id"]) for one in answer.json()["calls"]} if answer.status_code == 200 else None
         return None
 
     async def _request(self, method: str, path: str, key: str = "", **body: Any) -> httpx2.Response:
-        """Raises `httpx2.HTTPError`. Requests that have the same `key` are done once."""
+        """Send a request. The gateway carries out requests with the same `key` once. Raises `httpx2.HTTPError`."""
         there = found_at(self._file)
         if there is None:
             raise httpx2.ConnectError("no gateway runs here")
@@ -115,13 +118,13 @@ async def found(config: GatewayConfig) -> AsyncIterator[RunningGateway | None]:
     """The gateway that runs on this machine with the database of `config`; None if none runs."""
     async with httpx2.AsyncClient(timeout=LIMIT, trust_env=False, verify=tls(), event_hooks=within(LARGEST)) as client:
         running = RunningGateway(client, key_file(config.store.path))
-        yield running if await running.live() is not None else None  # a gateway that was killed leaves its file
+        yield running if await running.live() is not None else None  # a killed gateway leaves its file
 
 
 async def call_by(
     running: RunningGateway, store: Store, request: OriginateRequest, tell: Callable[[Event], None], stop: asyncio.Event
 ) -> Disposition:
-    """Have `running` make a call, `tell` what happens in it, and return how it ended.
+    """Let `running` make a call, give its events to `tell`, and return how the call ended.
 
     The call is ended when `stop` is set. Raises `NotDialled` if the call was not made.
     """
@@ -148,14 +151,14 @@ async def call_by(
 
 
 class RecordProgress:
-    """Turns what is new in the record of a call into events."""
+    """Turns the new entries in the record of a call into events."""
 
     def __init__(self) -> None:
         self._told: set[str] = set()
         self._events = 0
 
     def events(self, record: dict[str, Any]) -> Iterator[Event]:
-        """The events that were not returned before."""
+        """The events of `record` that earlier calls of this method have not returned."""
         call, trunk = record["id"], record["trunk"]
         if self._first("began"):
             caller, called = record["caller"], record["called"]
@@ -179,7 +182,7 @@ class RecordProgress:
             yield CallEnded(call, record["ended"], ending, record["media"], (), None)
 
     def _first(self, name: str) -> bool:
-        """Whether this is asked for the first time."""
+        """Whether this is the first question about `name`."""
         new = name not in self._told
         self._told.add(name)
         return new

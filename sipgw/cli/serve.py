@@ -44,7 +44,7 @@ Load = Callable[[], tuple[GatewayConfig, Mapping[str, AgentConfig]]]
 
 
 class Share(NamedTuple):
-    """Which worker of `run_workers` this process is, from 1 on."""
+    """Number of this worker among the workers of `run_workers`: `number` from 1, `of` how many."""
 
     number: int
     of: int
@@ -70,7 +70,7 @@ def serve(
 ) -> None:
     """Answer calls until Ctrl-C."""
     own = Share(worker, workers) if worker else None
-    file = config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)  # if it is gone at a reload, that is an error
+    file = config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)  # a reload fails if the file is gone then
 
     def read() -> tuple[GatewayConfig, Mapping[str, AgentConfig]]:
         settings, agents = load_all(file)
@@ -90,7 +90,7 @@ def serve(
         if workers > 1 and own is None:
             run_main(run_workers(settings, workers))
         else:
-            if not settings.sip.take_over:  # then the ports are those of the gateway that runs
+            if not settings.sip.take_over:  # otherwise the running gateway has the ports
                 _check_ports(settings)
             run_main(_serve(settings, agents, read, config, own))
 
@@ -127,11 +127,11 @@ async def _serve(
             waiting.cancel()
         dialling.finish()
         if offer.link is not None:
-            await dashboard.close()  # its port is wanted too
+            await dashboard.close()  # the next gateway needs its port
             if offer.link.gone:  # a signal has ended its start
                 err.print("the next gateway is gone")
             else:
-                gateway.endpoint.hand_over(offer.link)  # it gets new calls; running calls stay here
+                gateway.endpoint.hand_over(offer.link)  # the next gateway gets new calls; running calls stay here
                 err.print("the next gateway has taken over")
         limit = settings.drain.limit
 
@@ -141,12 +141,12 @@ async def _serve(
         gateway.turn_away()
         left = await drain(gateway.registry, limit, hurry, say)
         err.print(f"stopping, {left} calls are hung up ..." if left else "stopping ...")
-        await gateway.registry.stop_all()  # before all that may wait for the database
+        await gateway.registry.stop_all()  # before the steps that may wait for the database
 
 
 @contextlib.asynccontextmanager
 async def _until(stop: asyncio.Event) -> AsyncIterator[None]:
-    """Cancel the block when `stop` is set, and go on behind it."""
+    """Cancel the block when `stop` is set. The code after the block goes on."""
 
     async def end() -> None:
         await stop.wait()
@@ -164,8 +164,8 @@ async def _until(stop: asyncio.Event) -> AsyncIterator[None]:
 
 
 def _check_ports(settings: GatewayConfig) -> None:
-    """Try the ports before the models are loaded, which takes long. Raises a group with an error for each port that
-    cannot be listened on.
+    """Try the ports before the models are loaded, which takes long. Raises a group with an error for each port that is
+    not free.
     """
     sip, wrong = settings.sip, list[Exception]()
     hosts = listening_hosts(sip.host)
@@ -183,7 +183,7 @@ def _check_ports(settings: GatewayConfig) -> None:
 
 
 class Reloading:
-    """Reads the files of a running gateway again, once at a time."""
+    """Reloads the files of a running gateway, one reload at a time."""
 
     def __init__(self, gateway: Gateway, read: Load, link: ParentLink | None = None) -> None:
         self.gateway = gateway
@@ -192,14 +192,14 @@ class Reloading:
         self._lock = asyncio.Lock()
 
     async def take(self) -> list[OptionChange]:
-        """Take the files as they are. Raises what `Gateway.reload` raises."""
+        """Reload the files in this process. Returns the changed options. Raises what `Gateway.reload` raises."""
         async with self._lock:
-            # The tools are imported here, in the thread that runs them: what they open, such as a database of SQLite,
-            # may belong to its thread.
+            # The tools are imported here, in the thread that runs them: objects that they open, such as a SQLite file,
+            # may be bound to that thread.
             return await self.gateway.reload(*await READING.run(self._read))
 
     async def everywhere(self) -> None:
-        """The same, and by all workers."""
+        """Reload the files in this process, and let all other workers reload them."""
         await self.take()
         if self._link is not None:
             self._link.pass_on()

@@ -39,7 +39,7 @@ def support(
 
 
 def latest(folder: Path) -> Iterator[dict[str, Any]]:
-    """The calls that ended last, the latest first."""
+    """The timelines of the calls that ended last, the latest call first. `folder` has a file for each."""
     files = sorted(folder.glob("*.json.gz"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in files[:CALLS]:
         try:
@@ -60,10 +60,10 @@ def _end_of(path: Path) -> str:
 
 
 def _metrics(host: str, port: int) -> str:
-    """The metrics of the gateway on this machine, if one runs without sign-in."""
+    """The text of ``/metrics`` of the gateway on this machine; empty if none runs, or if it needs a sign-in."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
     try:
         with urllib.request.urlopen(f"http://{shown}:{port}/metrics", timeout=2) as answer:
             return str(answer.read(LARGEST).decode("utf-8", "replace"))
-    except (OSError, ValueError, HTTPException):  # the last, where something else than a gateway listens
+    except (OSError, ValueError, HTTPException):  # HTTPException: another program listens there
         return ""

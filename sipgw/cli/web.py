@@ -17,7 +17,7 @@ from sipgw.web.principal import SCOPES, Principal, Role
 
 T = TypeVar("T")
 TERMINAL = Principal.named("terminal")
-"""The user in the audit log."""
+"""The user under whose name the audit log records these commands."""
 
 web = typer.Typer(no_args_is_help=True, help="Passwords of the dashboard, keys of the REST interface.")
 key = typer.Typer(no_args_is_help=True, help="Keys for programs.")
@@ -35,7 +35,7 @@ def _with_accounts(config: Path | None, work: Callable[[Accounts], Awaitable[T]]
 
 
 def _tenant(name: str, config: Path | None) -> str:
-    """The name of a tenant, or an empty one. Raises `AccountError`."""
+    """`name`, if it is empty or the name of a tenant in the configuration. Raises `AccountError` for another name."""
     there = [one.name for one in load(config).tenants]
     if name and name not in there:
         raise AccountError(f"there is no tenant {name!r} in [[tenants]]; there are: {', '.join(there) or 'none'}")

@@ -1,4 +1,4 @@
-"""``sipgw serve --workers``: gateway processes behind one SIP port, which Kamailio has, and their parent."""
+"""``sipgw serve --workers``: the parent of several gateway processes behind Kamailio, which has the SIP port."""
 
 import asyncio
 import sys
@@ -20,7 +20,7 @@ WORKERS_MAX = 64
 
 
 async def run_workers(config: GatewayConfig, count: int) -> None:
-    """Run so many workers, and Kamailio before them, until a signal. Raises `ConfigError` and `EdgeError`."""
+    """Run `count` workers, and Kamailio in front of them, until a signal. Raises `ConfigError` and `EdgeError`."""
     check(config, count)
     plan = edge(config, count)
     folder = Path(f"{config.store.path}.edge")
@@ -30,7 +30,7 @@ async def run_workers(config: GatewayConfig, count: int) -> None:
         raise EdgeError(f"cannot write {folder}: {error.strerror or error}") from None
     if why := not_free(plan.listening or (config.sip.host,), plan.port):
         raise EdgeError(why)
-    # The same command again: whatever its options say holds for the workers too.
+    # The same command again, so that its options apply to the workers too.
     ours = [sys.executable, *sys.orig_argv[1:]]
     stop, hurry, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
     workers = [
@@ -50,7 +50,7 @@ async def run_workers(config: GatewayConfig, count: int) -> None:
         if not stop.is_set():
             _say(config, count)
         await asyncio.wait(running)
-        kamailio.end()  # last: it has the messages of the calls that went on
+        kamailio.end()  # last, because it passes the messages of running calls on
         await before
         for task in passing:
             task.cancel()
@@ -67,7 +67,7 @@ async def _reload(reload: asyncio.Event, workers: list[GatewayProcess]) -> None:
 async def _end(stop: asyncio.Event, hurry: asyncio.Event, workers: list[GatewayProcess], kamailio: Edge) -> None:
     for asked in (stop, hurry):
         await asked.wait()
-        if not kamailio.ready.is_set():  # it may never be, and no call has come through it
+        if not kamailio.ready.is_set():  # it may never become ready; no call came through it
             kamailio.end()
         for worker in workers:
             worker.end()
