@@ -15,36 +15,37 @@ from sipgw.sip.uri import is_address
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 TONES = (700.0, 1200.0)
-"""Hertz of the signal: two tones that do not occur on lines, with whole cycles in the repeated frames."""
+"""Frequencies of the signal in Hz: two tones that do not occur on lines, with whole cycles in the repeated frames."""
 ECHOED = 0.25
-"""The share of the received power in our tones from which on it is our own sound coming back."""
+"""Share of our tones in the received power, from which on the received sound is our own signal that came back."""
 LOSSY = 0.05
-"""Reported loss from which on our sound is hard to understand."""
+"""Share of reported loss from which on our sound is hard to understand."""
 LOST = 0.9
-"""Loss that the other side reports from which on our sound counts as not arriving."""
+"""Share of reported loss from which on our sound counts as not received at all."""
 
 
 class ReceivedAudio(NamedTuple):
     """Audio of the test call."""
 
     sent: int
-    """Packets of ours."""
+    """RTP packets that we sent."""
     received: int
-    """Packets of theirs."""
+    """RTP packets that we received."""
     echoed: bool
     """Whether our own signal came back."""
     reported: float | None
     """The part of our packets that the other side reports lost; None if it reported nothing about us."""
     reports: int
-    """RTCP packets of theirs."""
+    """RTCP packets that we received."""
     sources: tuple[str, ...]
-    """Where their packets came from."""
+    """The addresses from which packets came."""
     foreign: int = 0
-    """Packets that do not decrypt with the negotiated keys; not counted as received."""
+    """Packets that the negotiated keys do not decrypt; they are not in `received`."""
 
 
 def judge(heard: ReceivedAudio, about: str, expected: str, ports: str) -> Finding:
-    """The dead direction. `expected` is the media address of their description, `ports` are our own. Sans-IO."""
+    """The finding on the test call's sound: which direction is silent, if any. `expected` is the media address of the
+    other side's description, `ports` are our own ports. Sans-IO."""
     loss = "no report" if heard.reported is None else f"{heard.reported:.0%} reported lost"
     evidence = (
         f"sent {heard.sent} packets to {expected} ({loss}), received {heard.received}"
@@ -83,7 +84,7 @@ def signal(frame: int) -> bytes:
 
 
 def tonality(ulaw: bytes) -> float:
-    """The share of the power of `ulaw` in our tones (Goertzel)."""
+    """The share of our tones in the power of `ulaw` (Goertzel algorithm)."""
     values = memoryview(to_linear(ulaw)).cast("h").tolist()
     total = sum(value * value for value in values)
     if total < 100 * 100 * len(values):
@@ -106,7 +107,7 @@ class AudioPorts:
     srtp: Srtp | None = None
 
     def secure(self, keys: Keys) -> None:
-        """Speak SRTP from now on."""
+        """Use SRTP with these `keys` from now on."""
         self.srtp = Srtp(keys)
 
     async def talk(
@@ -131,7 +132,7 @@ class AudioPorts:
         return self.heard(ssrc, count, encoding)
 
     def heard(self, ssrc: int, sent: int, encoding: str) -> ReceivedAudio:
-        """Audio so far."""
+        """The measurements of the audio so far."""
         came = [(data, source) for data, source in self.sound.came if not rtcp.is_rtcp(data)]
         plain = [(self.srtp.unprotect(data, 0.0) if self.srtp else data, source) for data, source in came]
         packets = [(packet, source) for data, source in plain if data and (packet := rtp.parse(data))]
@@ -155,7 +156,7 @@ class AudioPorts:
         return ReceivedAudio(sent, len(packets), echoed, reported, len(compounds), sources, foreign)
 
     def close(self) -> None:
-        """Free them."""
+        """Close both ports."""
         self.sound.close()
         self.control.close()
 

@@ -93,14 +93,15 @@ async def _answered(
 
 
 def out_of_reach(media: str, signalling: str, about: str) -> Finding | None:
-    """Whether a host on the Internet asks for our sound at a private address. Sans-IO."""
+    """The finding if a host on the Internet wants our sound at a private address; otherwise None. Sans-IO."""
     if is_private(media) and not is_private(signalling):
         return bad("call.private-media", about, f"c= names {media}, and {signalling} is on the Internet")
     return None
 
 
 def looped(sent: bytes, came: bytes, about: str) -> list[Finding]:
-    """Compare the sent description of a call with that of the same call after a loop. Sans-IO."""
+    """Findings on a test call that was routed back to us: compare the sent session description with the received one.
+    Sans-IO."""
     if came == sent:
         return [
             good("alg.body-ok", about, "the gateway's session description came back in the looped call as it was sent")
@@ -116,7 +117,7 @@ STATUSES = {
     415: "call.codec", 416: "call.number", 480: "call.no-answer", 484: "call.number", 486: "call.busy",
     488: "call.codec", 503: "call.limit", 600: "call.busy", 603: "call.busy", 604: "call.number", 606: "call.codec",
 }  # fmt: skip
-"""The meaning of the status of a refused call without an informative reason phrase."""
+"""The finding for each status of a refused call, if the reason phrase says nothing more."""
 PHRASES = (
     ("call.srtp-required", 488, ("encryption", "srtp", "savp")),
     ("call.caller-id", 403, ("caller", "origination number", "from number", "d35", "d36", "d51")),
@@ -124,11 +125,11 @@ PHRASES = (
     ("call.credit", 403, ("credit", "balance", "funds", "billing")),
     ("call.codec", 500, ("codec", "media", "incompatible")),
 )
-"""Words of a reason phrase, Warning or Reason header that say more than the status."""
+"""Words in a reason phrase, Warning or Reason header that say more than the status: finding, status, words."""
 
 
 def refused(response: Response | None, failure: str, trunk: TrunkOptions, target: str) -> Finding:
-    """Why a call was not answered. Sans-IO."""
+    """The finding on a call that was not answered: why. Sans-IO."""
     if response is None:
         return bad("call.no-answer", trunk.name, f"INVITE {target}: {failure}")
     words = f"{response.reason} {response.headers.get('warning') or ''} {response.headers.get('reason') or ''}"

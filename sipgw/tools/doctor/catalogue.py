@@ -4,7 +4,7 @@ from typing import Final, Literal, NamedTuple
 
 
 class FaultDescription(NamedTuple):
-    """A fault; ``{blanks}`` are filled from the evidence."""
+    """The texts for one fault. ``{blanks}`` in them are filled from the evidence."""
 
     verdict: Literal["warn", "fail"]
     cause: str
@@ -69,7 +69,7 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         "forward UDP port {port} to this machine in the router",
     ),
     "trunk.none": _warn("no trunk is configured, so no carrier or PBX can call", "`sipgw init` writes one for yours"),
-    # Something on the way rewrites SIP
+    # A device on the path rewrites SIP
     "alg.via": _fail(
         "a SIP-ALG of the router rewrites SIP on its way",
         "switch SIP-ALG (SIP helper) off in the router, or use ;transport=tls in registrar or domain",
@@ -100,7 +100,7 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
     "resolve.family": _fail(
         "the trunk has addresses of the other IP family only", '[sip] host = "::" (both), or "0.0.0.0" for IPv4'
     ),
-    # The way there
+    # Reaching the trunk
     "reach.closed": _fail(
         "the machine is there, but nobody listens on that port", "{key}: the right port or ;transport= (portal: SIP port)"
     ),
@@ -263,7 +263,7 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
         "the first 5 s and nothing comes from {expected}",
         "PBX: its media address (Asterisk: external_media_address, direct_media = no); carrier: ask for its media addresses",
     ),
-    # Calls that were made
+    # Earlier calls
     "calls.old-schema": _warn(
         "the database is that of an earlier release, so its calls are not looked at; the doctor changes nothing",
         "start this release once with `sipgw serve`: it brings the database up to date",
@@ -294,4 +294,4 @@ CATALOGUE: Final[dict[str, FaultDescription]] = {
     # Object storage
     "storage.unusable": _fail("a wrong bucket, region, endpoint or key, or the key may not do this", "[storage] url, endpoint, region and keys; the key needs s3:GetObject, PutObject, DeleteObject, ListBucket and the rights of multipart uploads"),
 }  # fmt: skip
-"""By finding id."""
+"""The fault for each id of a finding."""

@@ -14,13 +14,13 @@ EXPIRED, NOT_YET, LEAF_SELF_SIGNED, SELF_SIGNED_IN_CHAIN = 10, 9, 18, 19
 NO_ISSUER, NO_ISSUER_OF_LEAF, WRONG_NAME, WRONG_ADDRESS = 20, 21, 62, 64
 """Verification results of OpenSSL (``x509_vfy.h``)."""
 ALERT_LIMIT = 1.0
-"""Seconds to wait for the server's refusal of our missing certificate, which TLS 1.3 allows after the handshake."""
+"""Seconds to wait for the server's refusal of our missing certificate. With TLS 1.3 it may come after the handshake."""
 
 SHAKES = Pool("the doctor's handshakes", workers=4, waiting=64)
 
 
 class Handshake(NamedTuple):
-    """How a handshake went."""
+    """The result of a TLS handshake."""
 
     error: Exception | None
     version: str = ""
@@ -28,7 +28,7 @@ class Handshake(NamedTuple):
 
 
 async def examine(peer: Peer, about: str, key: str, options: TlsOptions, patience: DoctorTimeouts) -> Finding:
-    """Shake hands with `peer` as the gateway would."""
+    """The finding on a TLS handshake with `peer`, which is made as the gateway makes it."""
     context = Tls(options).client()
     name = peer.name or peer.host
     shake = await SHAKES.run(_shake, peer, context, name, patience.answer)
@@ -44,7 +44,8 @@ async def examine(peer: Peer, about: str, key: str, options: TlsOptions, patienc
 
 
 def _shake(peer: Peer, context: ssl.SSLContext, name: str, limit: float) -> Handshake:
-    """In a separate thread, because asyncio does not expose the alerts of the other side."""
+    """Make a handshake in a blocking socket, in a separate thread: asyncio does not expose the alerts of the other
+    side."""
     try:
         with (
             socket.create_connection((peer.host, peer.port), limit) as plain,
@@ -90,7 +91,7 @@ def _chain_length(peer: Peer, name: str, limit: float) -> int:
             socket.create_connection((peer.host, peer.port), limit) as plain,
             context.wrap_socket(plain, server_hostname=name) as secure,
         ):
-            # Public since 3.13, and there before.
+            # Public since Python 3.13; it exists in earlier versions too.
             told = getattr(secure, "get_unverified_chain", None) or getattr(
                 getattr(secure, "_sslobj", None), "get_unverified_chain", None
             )

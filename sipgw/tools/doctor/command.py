@@ -19,7 +19,7 @@ SIGNS = {"ok": "[green]✔[/]", "warn": "[yellow]![/]", "fail": "[red]✘[/]"}
 
 
 def _made(folder: Path | None) -> Path | None:
-    """Refuse an unusable folder before the requests, which cost."""
+    """Make the folder, or refuse it, before the requests, which cost money."""
     try:
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ async def _examined(settings: GatewayConfig, wanted: ExaminationOptions, *, quie
 
 
 def show_finding(finding: Finding, *, new: bool) -> None:
-    """Print a finding, below the name of what it is about if that is `new`."""
+    """Print a finding. If its subject is `new`, print the name of the subject above it."""
     if new:
         out.print(f"[bold]{escape(finding.about)}[/]")
     out.print(f"  {SIGNS[finding.verdict]} {finding.id}  [dim]{escape(finding.evidence)}[/]", soft_wrap=True)

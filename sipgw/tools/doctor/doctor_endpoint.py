@@ -19,7 +19,7 @@ from sipgw.sip.trace import Traced
 from sipgw.sip.uri import Uri
 
 KEPT = 100
-"""Messages that are kept."""
+"""Maximum number of received messages that are kept."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class DoctorTimeouts:
     answer: float = 6.0
     """Limit for a SIP response, a DNS answer, or a connection."""
     ring: float = 30.0
-    """For somebody to pick up the test call."""
+    """Limit for somebody to answer the test call."""
     listen: float = 6.0
-    """How long the test call lasts."""
+    """Length of the test call after the answer."""
 
 
 class SipExchange(NamedTuple):
@@ -39,15 +39,15 @@ class SipExchange(NamedTuple):
 
     sent: Request
     peer: Peer
-    """Where it went."""
+    """The address to which the request went."""
     response: Response | None
     strays: tuple[Response, ...]
-    """Responses in the meantime that match no request of ours as it was sent."""
+    """Responses that came meanwhile and match no request as we sent it: a router on the path may have changed them."""
     failure: str
 
     @property
     def shown(self) -> str:
-        """The answer in words."""
+        """The final response in words, for the evidence of a finding."""
         if self.response is None:
             return self.failure or "no answer"
         warning = self.response.headers.get("warning")
@@ -55,7 +55,7 @@ class SipExchange(NamedTuple):
 
 
 class DoctorEndpoint:
-    """Use it as an async context manager. The port is the configured one if that is free."""
+    """The doctor's SIP endpoint, an async context manager. It uses the configured port if that is free."""
 
     def __init__(self, options: EndpointOptions) -> None:
         tls = replace(options.tls, port=0)
@@ -76,7 +76,7 @@ class DoctorEndpoint:
         await self.endpoint.__aexit__(*error)
 
     def begin(self) -> None:
-        """Forget what came so far."""
+        """Forget the messages received so far."""
         self._trail.clear()
 
     async def ask(self, request: Request, peer: Peer, limit: float) -> SipExchange:
@@ -88,12 +88,12 @@ class DoctorEndpoint:
         return SipExchange(asked.request, asked.peer, matched, strays, asked.failure)
 
     def responses(self) -> list[Response]:
-        """Responses since `begin`, in order."""
+        """The responses received since `begin`, in order."""
         read = (_read(traced.data) for traced in self._trail if traced.direction == "in")
         return [message for message in read if isinstance(message, Response)]
 
     def request(self, method: str, target: Uri, user: str, fields: Sequence[tuple[str, str]] = ()) -> Request:
-        """A request outside any dialog; From, To and Contact are of `user` at the target's domain."""
+        """A request outside any dialog. From, To and Contact have `user` at the domain of `target`."""
         clients, address = self.endpoint.agent.clients, Uri("sip", user, target.host)
         to = f"<{address}>" if method == "REGISTER" else f"<{target.address}>"
         common = (
@@ -107,14 +107,14 @@ class DoctorEndpoint:
         return Request(method, target, headers=Headers((*common, *fields)))
 
     def end_call(self) -> None:
-        """The test call is over, and so is what came back of it."""
+        """End the test call, and also the calls that came in because it was routed back to us."""
         self.calling, looped, self.looped = "", self.looped, None
         if looped is not None:
             looped.hangup()
 
     def _on_invite(self, leg: Leg) -> None:
         if not self.calling or self.calling.encode() not in (leg.offer or b"") or self.looped is not None:
-            leg.reject(480)  # somebody's real call, while this port is ours
+            leg.reject(480)  # a caller's real call, while the doctor has the gateway's port
             return
         self.looped = leg
         try:
@@ -134,7 +134,7 @@ def _read(data: bytes) -> Request | Response | None:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether UDP and TCP `port` can be listened on."""
+    """Whether UDP and TCP `port` of `host` are free to listen on."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(family, kind) as probe:

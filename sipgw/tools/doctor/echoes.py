@@ -16,7 +16,7 @@ from sipgw.tools.doctor.doctor_endpoint import SipExchange
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 SKEW = 60.0
-"""Seconds that clocks may differ; a digest nonce or a certificate made in between still works."""
+"""Seconds by which clocks may differ: a smaller difference makes no digest nonce or certificate invalid."""
 
 
 def read(exchange: SipExchange, about: str, *, fixed: str, listens: bool, clock: datetime) -> Iterator[Finding]:
@@ -67,7 +67,7 @@ def _address(exchange: SipExchange, sent: Via, echoed: Via, about: str, fixed: s
     if not is_address(seen):
         return
     if is_private(exchange.peer.host) and not is_private(fixed):
-        fixed = ""  # it is told to the Internet alone
+        fixed = ""  # the public address is named only to the Internet
     if fixed and not is_private(exchange.peer.host) and is_private(fixed):
         yield bad("address.private-set", about, f"public_address is {fixed}")
     elif fixed and seen != fixed:

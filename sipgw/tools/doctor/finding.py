@@ -8,7 +8,7 @@ from sipgw.tools.doctor.catalogue import CATALOGUE
 
 Verdict = Literal["ok", "warn", "fail"]
 EVIDENCE_LIMIT = 300
-"""Maximum characters of evidence, which quotes messages of others."""
+"""Maximum characters of the evidence, which quotes messages of the other side."""
 MASK = "***"
 
 
@@ -19,7 +19,7 @@ class Finding:
     id: str
     verdict: Verdict
     about: str
-    """The trunk or provider, or ``this machine``."""
+    """The subject of the finding: a trunk, a provider, or ``this machine``."""
     evidence: str
     """The evidence, in words with the measured or received values."""
     cause: str = ""
@@ -28,7 +28,7 @@ class Finding:
     """The one line of configuration or portal field to change."""
 
     def as_dict(self) -> dict[str, str]:
-        """For JSON."""
+        """The finding as a dictionary, for JSON."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
@@ -38,7 +38,7 @@ def good(id_: str, about: str, evidence: str) -> Finding:
 
 
 def bad(id_: str, about: str, evidence: str, **names: object) -> Finding:
-    """A failed check; its verdict, cause and fix are in the catalogue, `names` fill their blanks."""
+    """Finding of a failed check. Verdict, cause and fix are in the catalogue under `id_`; `names` fill their blanks."""
     verdict, cause, fix = CATALOGUE[id_]
     shown = {name: _line(str(value)) for name, value in names.items()}
     return Finding(id_, verdict, about, _line(evidence), cause.format_map(shown), fix.format_map(shown))
@@ -51,7 +51,7 @@ def _line(text: str) -> str:
 
 
 def masked(finding: Finding, secrets: Iterable[str]) -> Finding:
-    """`finding` without any of `secrets`, because a carrier may quote our request."""
+    """`finding` with all `secrets` masked, because a carrier may quote our request."""
     texts = {name: getattr(finding, name) for name in ("evidence", "cause", "fix")}
     for secret in sorted(secrets, key=len, reverse=True):
         texts = {name: text.replace(secret, MASK) for name, text in texts.items()}

@@ -1,4 +1,4 @@
-"""The sound of a trunk's latest calls, as their records tell it."""
+"""Findings on the sound of a trunk's latest calls, from their records."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,11 +18,11 @@ from sipgw.tools.doctor.machine import HERE
 from sipgw.trunks.call_alarms import SOUND, faults_of
 
 LATEST = 50
-"""Calls that are looked at."""
+"""Number of latest calls that are examined."""
 
 
 async def examine(options: StoreOptions, trunks: Sequence[str], alarms: AlarmOptions) -> list[Finding]:
-    """Faults in the sound of the latest calls of `trunks`; nothing without records. It only reads."""
+    """Findings on the sound of the latest calls of `trunks`; empty without records. The database is only read."""
     if not _kept(options):
         return []
     try:
@@ -31,7 +31,7 @@ async def examine(options: StoreOptions, trunks: Sequence[str], alarms: AlarmOpt
     except OldSchemaError as error:
         return [bad("calls.old-schema", HERE, f"its schema is {error}, and that of this release {revisions()[0]}")]
     except (NewerSchemaError, SQLAlchemyError):
-        return []  # `sipgw check` and the gateway tell it
+        return []  # `sipgw check` and the gateway report this error
     heard: dict[str, list[Mapping[str, Any]]] = {trunk: [] for trunk in trunks}
     for trunk, call in ((trunk, call) for trunk, page in pages.items() for call in page.calls):
         for its, media in sounds(trunk, call["media"] or {}):
@@ -43,7 +43,7 @@ async def examine(options: StoreOptions, trunks: Sequence[str], alarms: AlarmOpt
 
 
 def _kept(options: StoreOptions) -> bool:
-    """Whether there are records: none are begun here."""
+    """Whether the database exists; the doctor creates none."""
     return bool(options.url) or Path(options.path).is_file()
 
 
@@ -73,5 +73,5 @@ def judge(calls: Sequence[Mapping[str, Any]], trunk: str, mos: float) -> Iterato
 
 
 def _refused(call: Mapping[str, Any]) -> list[CallFinding]:
-    """Why many packets of this call were refused."""
+    """Findings that explain why many packets of this call were refused."""
     return [one for one in findings({"began": call["began"].isoformat(), "media": call["media"]}) if one.bad]

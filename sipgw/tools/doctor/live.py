@@ -1,7 +1,7 @@
-"""Records what a provider and its service say to each other, without what is private (docs/providers/own.md).
+"""Records the messages between a provider and its service, without private content (docs/providers/own.md).
 
-A provider is sent to a server on the loopback, which passes everything on to the service and keeps a copy. Of the copy
-only the shape of the messages stays: names of fields, types of values, and words that tell the kind of a message.
+The provider connects to a server on the loopback, which passes everything on to the service and keeps a copy. Only the
+shape of the copied messages is stored: names of fields, types of values, and words that name the kind of a message.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from agent.providers.provider import Provider
 from agent.providers.sse import DONE, Events
 
 MOST = 8 << 20
-"""Bytes of one direction of a connection that are kept."""
+"""Maximum bytes that are kept of one direction of a connection."""
 WORDS = frozenset(
     ("type", "event", "message_type", "object", "role", "status", "finish_reason", "stop_reason", "encoding", "code")
 )
-"""Fields whose words tell kinds."""
+"""Fields whose words name a kind. These words are kept."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,59}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,59}")
 _STATUS = re.compile(r"HTTP/1\.[01] ([1-9][0-9]{2})(?: |$)")
@@ -34,7 +34,8 @@ Recorded = list[dict[str, Any]]
 
 
 def redacted(value: Any, key: str = "") -> Any:
-    """`value` without what is private: texts become their lengths, numbers 0; only words of `WORDS` stay."""
+    """`value` without private content: a text becomes its length, a number becomes 0. Only words in fields of `WORDS`
+    stay."""
     match value:
         case dict():
             return {name if _NAME.fullmatch(name) else "<name>": redacted(one, name) for name, one in value.items()}
@@ -51,12 +52,13 @@ def redacted(value: Any, key: str = "") -> Any:
 
 
 def _is_id(part: str) -> bool:
-    """Whether a part of a path may name something of the account: a long word that is not all in small letters."""
+    """Whether a part of a URL's path may identify something of the account: a long word that is not all small
+    letters."""
     return re.fullmatch(r"(?![a-z_-]+$)[\w-]{15,}", part) is not None
 
 
 def _distinct(found: list[Any]) -> list[Any]:
-    """One of each shape: lengths do not matter."""
+    """One message of each shape. Messages that differ only in lengths have the same shape."""
     return list({re.sub(r"<\d+ characters>", "", json.dumps(one, sort_keys=True)): one for one in found}.values())
 
 
@@ -71,7 +73,7 @@ class _Connection:
 
 
 def _stream(data: bytes, side: str) -> Iterator[dict[str, Any]]:
-    """The messages of one direction; what was cut off at the end is left out."""
+    """The messages in the bytes of one direction. An incomplete message at the end is left out."""
     while b"\r\n\r\n" in data:
         head, _, data = data.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -86,7 +88,7 @@ def _stream(data: bytes, side: str) -> Iterator[dict[str, Any]]:
             status = int(found[1]) if (found := _STATUS.match(first)) else 0
             yield {"from": side, "what": "response", "status": status}
             if status >= 200 and status not in (204, 304) and "transfer-encoding" not in fields:
-                fields.setdefault("content-length", str(len(data)))  # it ends with the connection (RFC 9112 §6.3)
+                fields.setdefault("content-length", str(len(data)))  # the body ends with the connection (RFC 9112 §6.3)
         if fields.get("upgrade", "").lower() == "websocket":
             yield from _frames(data, side)
             return
@@ -153,7 +155,7 @@ def _json(text: str) -> Any:
 
 
 class LoopbackProxy:
-    """A server on the loopback that passes on what comes to the service at `url`."""
+    """A server on the loopback that passes all requests on to the service at `url`."""
 
     def __init__(self, url: str) -> None:
         self._url = urllib.parse.urlsplit(url)
@@ -200,7 +202,7 @@ class LoopbackProxy:
 
         async def pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter, copy: bytearray) -> None:
             while data := await source.read(1 << 16):
-                if sink is up and b" HTTP/1.1\r\n" in data:  # the service knows its own name only
+                if sink is up and b" HTTP/1.1\r\n" in data:  # the service accepts only its own host name
                     data = re.sub(rb"(?i)(\r\naccept-encoding:)[^\r]*", rb"\1 identity", data)
                     data = data.replace(own, self._url.netloc.encode())
                 copy += data[: max(0, MOST - len(copy))]
@@ -213,14 +215,15 @@ class LoopbackProxy:
                 group.create_task(pass_on(reader, up, kept.up))
                 group.create_task(pass_on(above, writer, kept.down))
         except* OSError:
-            pass  # one of them has hung up
+            pass  # one side has closed the connection
         finally:
             up.transport.abort()
 
 
 @contextlib.asynccontextmanager
 async def taken_down(record: Provider, options: Any, folder: Path) -> AsyncIterator[Any]:
-    """Options of the provider by which what it says in this block is written to ``folder/section.json``."""
+    """Options with which the provider connects through the recording server. At the end of the block the recorded
+    messages are written to ``folder/section.json``."""
     tap = LoopbackProxy(options.endpoint)
     async with tap.listening():
         yield options.through(tap.url)

@@ -19,13 +19,13 @@ from sipgw.tools.doctor.finding import Finding, bad, good
 
 HERE = "this machine"
 DESCRIPTORS = 8
-"""Maximum open files of a call: two RTP sockets, provider connections, a recording."""
+"""Maximum open files of one call: two RTP sockets, provider connections, a recording."""
 SAMPLED = 40
-"""Port pairs that are tried."""
+"""Number of RTP port pairs that are tried."""
 
 
 async def examine(config: GatewayConfig, patience: DoctorTimeouts) -> AsyncIterator[Finding]:
-    """Everything that needs no trunk."""
+    """Findings on this machine and its configuration, which need no trunk."""
     sip = config.sip
     if not is_free(sip.host, 0):
         yield bad("local.sip-host", HERE, f"nobody can listen on {sip.host}")
@@ -71,7 +71,7 @@ def _udp_free(host: str, port: int) -> bool:
 
 
 async def _stun(sip: EndpointOptions, patience: DoctorTimeouts) -> Finding:
-    """Ask the STUN server once or twice."""
+    """The finding on the STUN server, which is asked once or twice."""
     host, port = parse_host_port(sip.stun_server)
     transaction, loop, seen = secrets.token_bytes(12), asyncio.get_running_loop(), None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

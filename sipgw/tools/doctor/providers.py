@@ -32,33 +32,33 @@ from sipgw.tools.doctor.live import taken_down
 
 SENTENCE = "Hello, this is a test of the telephone line."
 MOST_SOUND = 5 * 8000
-"""Bytes of speech that are asked for at most."""
+"""Maximum bytes of speech that a voice is asked for (5 s)."""
 CHUNK = 800
-"""Bytes of sound given to the STT at a time: 100 ms."""
+"""Bytes of sound that STT is given at a time: 100 ms."""
 AFTER = 2.0
 """Seconds of silence after the test sentence, which end its turn."""
 STAYS = 1.0
-"""Seconds for which an agent's own server should keep a session open."""
+"""Seconds for which the server of `[agent] brain` should keep a session open."""
 LIMIT = 20.0
 """Seconds that one request may take."""
 SLOW = {"stt": 2.0, "llm": 1.5, "tts": 1.0, "realtime": 2.0}
-"""Seconds until the first answer (of STT: after the sentence) from which on a caller notices the delay."""
+"""Seconds until the first answer (for STT: after the sentence) from which on a caller notices the delay."""
 SPEECH_LIKE = 0.35
 """Correlation of neighbouring samples that 8 kHz speech exceeds and misread formats do not (measured, see tests)."""
 HEADS = (b"RIFF", b"ID3", b"OggS", b"\xff\xfb", b"\xff\xf3", b"fLaC", b"{")
-"""How containers and other codecs begin."""
+"""First bytes of containers and of other codecs than mu-law."""
 
 
 async def examine(config: AgentConfig, live: Path | None = None) -> AsyncIterator[Finding]:
-    """A finding for each provider that is configured; the embedded ones need no check. What each and its service say is
-    recorded into the folder `live`, if it is given.
+    """Give a finding for each configured provider, except the embedded ones. With `live`, the messages between provider
+    and service are recorded into this folder.
     """
     try:
         choice = choose(config)
     except ConfigError as error:
         yield bad("provider.missing", "providers", str(error), section=error)
         return
-    config = with_vocabulary(config, choice)  # a session with other key terms than those of calls would prove nothing
+    config = with_vocabulary(config, choice)  # with the key terms of calls: services refuse some terms
     for part in choice.parts:
         if part == "llm" and choice.brain:
             yield await _brain(config)
@@ -69,7 +69,7 @@ async def examine(config: AgentConfig, live: Path | None = None) -> AsyncIterato
 
 
 def _used(config: AgentConfig, choice: ProviderChoice, part: str) -> dict[str, AgentConfig]:
-    """The providers of a part, each with the options of the first language for which calls use it."""
+    """The providers of a part, each with the configuration for the first language in which calls use it."""
     if part != "tts":
         return dict.fromkeys(getattr(choice, part), config)
     found: dict[str, AgentConfig] = {}
@@ -83,14 +83,14 @@ def _used(config: AgentConfig, choice: ProviderChoice, part: str) -> dict[str, A
 async def _recorded(config: AgentConfig, part: str, name: str, folder: Path) -> Finding:
     record = registry.provider(part, name)
     options = config.table(record.section)
-    if not getattr(options, "endpoint", ""):  # a provider of others without an address
+    if not getattr(options, "endpoint", ""):  # another package's provider without an address
         return await examined(config, part, name)
     async with taken_down(record, options, folder) as tapped:
         return await examined(config.having(**{record.section: tapped}), part, name, tools=TOOLS)
 
 
 async def examined(config: AgentConfig, part: str, name: str, tools: Sequence[ToolSchema] = ()) -> Finding:
-    """Finding on the provider `name` of a part, from one small request; `tools` are offered to a language model."""
+    """The finding on the provider `name` of a part, from one small request. A language model is offered `tools`."""
     about, section = f"{name} ({part})", f"[{registry.provider(part, name).section}]"
     provider = made(config, part, name)
     if part == "realtime":
@@ -122,7 +122,8 @@ async def examined(config: AgentConfig, part: str, name: str, tools: Sequence[To
 
 
 async def _brain(config: AgentConfig) -> Finding:
-    """The agent's own server is told of a call in which nobody speaks; one that wants no such session closes it."""
+    """The finding on the server of `[agent] brain`. It is told of a call in which nobody speaks; a server that does not
+    accept such a session closes it."""
     options, about, section = config.agent, f"{config.agent.brain_host} (brain)", "[agent] brain"
     now = asyncio.get_running_loop().time
     values = call_variables(options, Identity(), "doctor", datetime.now(UTC))
@@ -157,11 +158,12 @@ REFUSALS = (
     ("provider.limit", r"rate|http 429|concurren\w+|capacity|too many"),
     ("provider.name", r"does not know|http 404"),
 )
-"""Whole words of a problem (words of `agent.providers.faults` included), because an address may contain any digits."""
+"""Words in an error message (also those of `agent.providers.faults`) that mean a finding. Only whole words count,
+because an address may contain any digits."""
 
 
 def _of_error(error: ProviderError) -> str:
-    """Which finding a provider's refusal is."""
+    """The id of the finding for the error of a provider."""
     for id_, words in REFUSALS:
         if re.search(rf"\b({words})\b", error.problem, re.IGNORECASE):
             return id_
@@ -189,7 +191,7 @@ async def _tts(tts: TextToSpeech, about: str, section: str) -> Finding:
 
 
 async def _realtime(realtime: RealtimeModel, about: str, section: str) -> Finding:
-    """It says a sentence as a greeting."""
+    """The finding on a speech-to-speech provider: it is asked to say a sentence as a greeting."""
     loop = asyncio.get_running_loop()
     start, first, sound = loop.time(), 0.0, b""
     await realtime.open()
@@ -207,7 +209,7 @@ async def _realtime(realtime: RealtimeModel, about: str, section: str) -> Findin
 
 
 async def _be_quiet(realtime: RealtimeModel) -> None:
-    """A full-duplex model speaks as long as it hears."""
+    """Send silence for ever, because a full-duplex model speaks only while it gets sound."""
     loop = asyncio.get_running_loop()
     start, sent = loop.time(), 0
     while getattr(realtime, "full_duplex", False):

@@ -1,4 +1,4 @@
-"""Is there anybody at the trunk's addresses?"""
+"""Checks whether a trunk's addresses can be reached."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ CONNECTING = 2.0
 
 
 async def transports(hop: Peer, about: str, patience: DoctorTimeouts) -> Finding:
-    """The transports that the machine at `hop` accepts besides the configured one."""
+    """The finding on the transports that the machine at `hop` accepts besides the configured one."""
     ports = {"tcp": 5060, "tls": 5061}
     ports |= {kind: hop.port for kind in ("tcp", "tls") if kind == hop.transport}
     ports |= {"tcp": hop.port} if hop.transport == "udp" else {}
@@ -24,7 +24,7 @@ async def transports(hop: Peer, about: str, patience: DoctorTimeouts) -> Finding
 
 
 def backups(others: Sequence[tuple[Peer, SipExchange]], about: str) -> Finding | None:
-    """Whether the backup servers answer too; None if there are none."""
+    """The finding on the backup servers: whether they answer too. None if there are none."""
     if not others:
         return None
     shown = ", ".join(f"{hop.transport} {hop.host}:{hop.port}: {exchange.shown}" for hop, exchange in others)
@@ -34,7 +34,7 @@ def backups(others: Sequence[tuple[Peer, SipExchange]], about: str) -> Finding |
 
 
 async def connect(hop: Peer, about: str, key: str, patience: DoctorTimeouts) -> Finding:
-    """Open a connection to an address over TCP or TLS."""
+    """The finding on opening a TCP or TLS connection to `hop`."""
     where = f"{hop.transport.upper()} {hop.host}:{hop.port}"
     match await connects(hop.host, hop.port, patience.answer):
         case "":
@@ -48,7 +48,7 @@ async def connect(hop: Peer, about: str, key: str, patience: DoctorTimeouts) -> 
 
 
 async def of_silence(exchange: SipExchange, hop: Peer, about: str, key: str, patience: DoctorTimeouts) -> Finding:
-    """Why nothing came back to a request over UDP."""
+    """The finding on a request over UDP that got no response: why none came."""
     where = f"UDP {hop.host}:{hop.port}"
     if exchange.failure and exchange.failure != "no answer":
         return bad("reach.unreachable", about, f"{where}: {exchange.failure}", key=key)

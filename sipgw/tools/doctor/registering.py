@@ -13,13 +13,13 @@ from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts, S
 from sipgw.tools.doctor.finding import Finding, bad, good
 
 MAX_ROUNDS = 6
-"""Maximum REGISTER requests; more would not help."""
+"""Maximum REGISTER requests of one examination; more would not help."""
 SHORT = 60
-"""Seconds; a registration granted for less is told."""
+"""Seconds. A registration for a shorter time is a finding."""
 
 
 class Round(NamedTuple):
-    """One REGISTER that asked for `expires` and was answered."""
+    """One REGISTER request for `expires` seconds, and its answer."""
 
     exchange: SipExchange
     expires: int
@@ -29,7 +29,7 @@ class Round(NamedTuple):
 async def register(
     asker: DoctorEndpoint, trunk: TrunkOptions, peer: Peer, patience: DoctorTimeouts
 ) -> tuple[list[SipExchange], list[Finding]]:
-    """Register a separate Contact at `peer`, and remove it again."""
+    """Register a separate Contact at `peer`, and remove it again. Returns the exchanges and the findings."""
     assert trunk.registrar_uri is not None  # noqa: S101  the caller looked
     auth = Authenticator(trunk.credentials if trunk.password else None, asker.endpoint.agent.clients.environment.token)
     expires, rounds, found = int(trunk.expires), list[Round](), list[Finding]()
@@ -68,7 +68,7 @@ def _challenge(response: Response | None) -> Challenge | None:
 
 
 def judge(rounds: list[Round], trunk: TrunkOptions) -> list[Finding]:
-    """Meaning of the answers. Sans-IO."""
+    """Findings on the answers to our REGISTER requests. Sans-IO."""
     about, last = trunk.name, rounds[-1]
     response, evidence = last.exchange.response, f"REGISTER as {trunk.user}: {last.exchange.shown}"
     if response is None:
@@ -94,7 +94,8 @@ def judge(rounds: list[Round], trunk: TrunkOptions) -> list[Finding]:
 
 
 def _challenged(rounds: list[Round], evidence: str, response: Response, trunk: TrunkOptions) -> Finding:
-    """We were asked once more for what we had given."""
+    """The finding on an answer that asks for a password (again): no digest that we know, no password, or a wrong
+    one."""
     about, last = trunk.name, rounds[-1]
     if last.challenge is None:
         asked = ", ".join([*response.headers.lines("www-authenticate"), *response.headers.lines("proxy-authenticate")])
@@ -111,7 +112,7 @@ def _challenged(rounds: list[Round], evidence: str, response: Response, trunk: T
 
 
 def _scheme(asked: str) -> str:
-    """The challenge without its nonce."""
+    """The challenge `asked` without its nonce."""
     pieces = [piece.strip() for piece in asked.split(",")]
     return ", ".join(piece for piece in pieces if "nonce" not in piece.lower() or " " in piece)[:120]
 

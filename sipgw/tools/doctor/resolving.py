@@ -1,4 +1,4 @@
-"""Does the trunk's name lead anywhere (RFC 3263)?"""
+"""Checks whether the host name of a trunk resolves to addresses (RFC 3263)."""
 
 import asyncio
 import ipaddress
@@ -17,7 +17,8 @@ from sipgw.tools.doctor.finding import Finding, bad, good
 async def resolve(
     target: Peer, about: str, key: str, options: EndpointOptions, patience: DoctorTimeouts
 ) -> tuple[tuple[Peer, ...], Finding]:
-    """The reachable addresses of `target`, best first, and the findings; `key` is the option with its name."""
+    """The addresses of `target` that can be used, best first, and the finding. `key` is the option that has the
+    name."""
     if is_address(target.host):
         return _of_our_family((target.completed,), about, options, f"{target.host} is an address")
     answers, troubles, found = await _ask(target, options, patience)

@@ -1,4 +1,4 @@
-"""All examinations in order."""
+"""Runs all examinations of the doctor, in order."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from sipgw.tools.doctor.doctor_endpoint import DoctorEndpoint, DoctorTimeouts
 from sipgw.tools.doctor.finding import Finding, bad, masked
 
 PROVIDERS = "providers"
-"""In the place of a trunk's name."""
+"""Word in the place of a trunk's name that stands for the providers."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,17 @@ class ExaminationOptions:
     """Options of an examination."""
 
     trunk: str = ""
-    """The name of one trunk; empty for all of them, this machine and the providers; `PROVIDERS` for these alone."""
+    """The name of one trunk; `PROVIDERS`: only the providers; empty: this machine, all trunks and the providers."""
     number: str = ""
     """The number to call; empty for the trunk's own `test_number`."""
     providers: bool = True
     live: Path | None = None
-    """Into which folder the messages of the providers are recorded."""
+    """Folder into which the messages of the providers are recorded; None: they are not recorded."""
     patience: DoctorTimeouts = field(default_factory=DoctorTimeouts)
 
 
 async def examine(config: GatewayConfig, wanted: ExaminationOptions) -> AsyncIterator[Finding]:
-    """Every finding, as soon as it is made, without any secret of the configuration."""
+    """Give every finding as soon as it is made, with the secrets of the configuration masked."""
     secrets = secrets_of(config)
     async for finding in _examined(config, wanted):
         yield masked(finding, secrets)

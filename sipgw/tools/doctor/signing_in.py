@@ -1,4 +1,4 @@
-"""Asks the identity provider of the dashboard for its discovery document and its keys; nobody signs in."""
+"""Gets the discovery document and the keys of the dashboard's identity provider; nobody signs in."""
 
 from sipgw.config.oidc import OidcOptions
 from sipgw.tools.doctor.finding import Finding, bad, good
@@ -7,11 +7,11 @@ IDS = {
     "unreachable": "oidc.unreachable", "refused": "oidc.unreachable", "issuer": "oidc.issuer",
     "unsuited": "oidc.unsuited",
 }  # fmt: skip
-"""By `sipgw.web.oidc.provider.OidcError.fault`."""
+"""The id of the finding for each `sipgw.web.oidc.provider.OidcError.fault`."""
 
 
 async def examine(options: OidcOptions) -> Finding:
-    """Finding on the identity provider."""
+    """The finding on the identity provider."""
     from sipgw.web.oidc.identity import signing_keys
     from sipgw.web.oidc.provider import OidcError, OidcProvider
 

@@ -13,7 +13,7 @@ CONTENT = b"sipgw doctor"
 
 
 async def examine(options: StorageOptions) -> Finding:
-    """Finding on the storage."""
+    """The finding on the object storage, in which a small file is written, read and deleted."""
     from sipgw.records.store.object_store import ObjectError, ObjectStore
 
     objects, key = ObjectStore(options), f"{options.prefix}doctor-{secrets.token_hex(8)}"
@@ -23,7 +23,7 @@ async def examine(options: StorageOptions) -> Finding:
         await KEEPING.run(read.touch)
         try:
             try:
-                await objects.put(key, written, again=True)  # which needs the most rights
+                await objects.put(key, written, again=True)  # needs the most rights
                 await objects.fetch(key, read)
             finally:
                 problem = (await objects.delete([key])).get(key, "")

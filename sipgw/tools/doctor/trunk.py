@@ -18,18 +18,18 @@ MOST_BACKUPS = 3
 
 
 class TransportPath(NamedTuple):
-    """How a trunk is reached."""
+    """The address by which a trunk is reached, and the option that names it."""
 
     hop: Peer
-    """The address that is spoken to."""
+    """The address to which requests are sent."""
     key: str
-    """The option that names it."""
+    """The option that names this address."""
 
 
 async def examine(
     endpoint: DoctorEndpoint, config: GatewayConfig, trunk: TrunkOptions, number: str, patience: DoctorTimeouts
 ) -> AsyncIterator[Finding]:
-    """Findings as they are made; `number` is called if it is not empty."""
+    """Examine `trunk` step by step, and give each finding as soon as it is made. Call `number` if it is not empty."""
     key = "outbound_proxy" if trunk.outbound_proxy else "domain" if trunk.domain else "registrar"
     target = trunk.domain_uri
     if target is None:
@@ -50,7 +50,7 @@ async def examine(
     async for finding in _answers(endpoint, config, trunk, TransportPath(hop, key), number, patience):
         yield finding
         silent = silent or finding.id in ("options.silent", "reach.filtered", "reach.udp-silent")
-    if silent:  # to ask the others in the same way would tell nothing
+    if silent:  # other servers asked in the same way would not answer either
         return
     known = {hop, *(one for one, _ in others)}
     for one in [one for one in hops if one not in known][: MOST_BACKUPS - len(others)]:
@@ -62,7 +62,7 @@ async def examine(
 async def _standing(
     endpoint: DoctorEndpoint, trunk: TrunkOptions, hops: Sequence[Peer], patience: DoctorTimeouts
 ) -> tuple[Peer, list[tuple[Peer, SipExchange]]]:
-    """The first reachable one of `hops`, where calls would go, or else the first; and the unreachable ones before
+    """The first one of `hops` that answers, to which calls would go, or else the first; and the silent ones before
     it."""
     asked: list[tuple[Peer, SipExchange]] = []
     for hop in hops[: MOST_BACKUPS + 1] if len(hops) > 1 else ():
@@ -79,7 +79,7 @@ async def _standing(
 async def _way(
     hop: Peer, trunk: TrunkOptions, key: str, config: GatewayConfig, patience: DoctorTimeouts
 ) -> AsyncIterator[Finding]:
-    """The connection, where there is one."""
+    """Findings on the connection to `hop`; none over UDP, which has no connection."""
     if hop.transport in ("tcp", "tls"):
         yield await reaching.connect(hop, trunk.name, key, patience)
     if hop.transport == "tls":
@@ -94,7 +94,7 @@ async def _answers(
     number: str,
     patience: DoctorTimeouts,
 ) -> AsyncIterator[Finding]:
-    """Answers of the other side to OPTIONS, REGISTER and a call."""
+    """Findings on the other side's answers to OPTIONS, REGISTER and a call."""
     exchange = await _options(endpoint, trunk, way.hop, patience)
     for finding in _of_options(exchange, way.hop, config, trunk):
         yield finding
@@ -104,7 +104,7 @@ async def _answers(
         elsewhere = way.key == "domain"  # calls go to one host, REGISTER to another
         at = peer_of(trunk.registrar_uri) if elsewhere else way.hop
         exchanges, found = await registering.register(endpoint, trunk, at, patience)
-        if not answered:  # who does not answer OPTIONS may answer REGISTER
+        if not answered:  # a server that does not answer OPTIONS may answer REGISTER
             found = [*_echoes(exchanges[0], config, trunk), *found]
         answered = answered or any(one.response or one.strays for one in exchanges)
         for finding in found if answered else ():
@@ -143,7 +143,8 @@ def _of_options(exchange: SipExchange, hop: Peer, config: GatewayConfig, trunk: 
 
 
 def _codecs(response: Response, about: str) -> Iterator[Finding]:
-    """Its codecs, if the answer to OPTIONS has a description (RFC 3261 §11.2)."""
+    """A finding on the codecs of the other side, if its answer to OPTIONS has a session description (RFC 3261
+    §11.2)."""
     try:
         media = [one for one in Sdp.parse(response.body).media if one.kind == "audio"] if response.body else []
     except SdpError:

@@ -1,7 +1,7 @@
-"""Whether the agent's words can be followed by ear. Sans-IO.
+"""Checks whether a listener can follow the agent's words. Sans-IO.
 
-The limits are those of a listener who cannot read again: one thing at a time, digits in groups, nothing that only an
-eye can read.
+A listener cannot read a sentence again. So an agent should say one thing at a time, say digits in groups, and say
+nothing that only a reader understands.
 """
 
 import re
@@ -28,26 +28,26 @@ _END = re.compile(r"[.!?।]+(?=\s|$)")
 
 @dataclass(frozen=True)
 class ByEarOptions:
-    """Requirements on the agent's words; 0 is any."""
+    """Requirements on the agent's words; 0: no limit."""
 
     readable: bool = False
-    """No markup, list marks, emojis, links, dates in digits and abbreviations."""
+    """Whether markup, list marks, emojis, links, dates in digits and abbreviations are forbidden."""
     turn: int = 0
-    """Most words of a turn. Letters and digits that are said one by one count as one word."""
+    """Maximum words of a turn. Letters and digits that are said one by one count as one word together."""
     sentence: int = 0
-    """Most words of a sentence."""
+    """Maximum words of a sentence."""
     first: int = 0
-    """Most words of the first sentence of a turn: the caller hears nothing before it is complete."""
+    """Maximum words of the first sentence of a turn: the caller hears nothing before it is complete."""
     questions: int = 0
-    """Most questions in a turn."""
+    """Maximum questions in a turn."""
     digits: int = 0
-    """Most digits without a pause, in figures or in words: ``4 8 2 1, 3 9 0 7`` has four."""
+    """Maximum digits without a pause, in figures or in words: ``4 8 2 1, 3 9 0 7`` has four."""
     items: int = 0
-    """Most of the `items` of a call in one turn."""
+    """Maximum number of the call's `items` in one turn."""
 
 
 def unfit(wanted: ByEarOptions, sentences: Sequence[str], turns: Sequence[str], items: Sequence[str]) -> list[str]:
-    """Clauses on text that ears cannot follow: in the `sentences` as the model wrote them and in whole `turns`."""
+    """A clause for each requirement that the `sentences` (as the model wrote them) or the whole `turns` do not meet."""
     faults = [fault for text in sentences if wanted.readable for fault in _unreadable(text)]
     return [*faults, *(f"{fault}: {text!r}" for text in turns for fault in _too_much(wanted, text, items))]
 
@@ -75,13 +75,13 @@ def _too_much(wanted: ByEarOptions, text: str, items: Sequence[str]) -> Iterator
 
 
 def _words(text: str) -> int:
-    """How many words: those of one character, in a row, are one."""
+    """The number of words in `text`. Words of one character in a row count as one word."""
     lengths = [len(word) if word not in _DIGITS else 1 for word in words_of(text)]
     return sum(not (length == 1 == before) for before, length in zip([0, *lengths], lengths, strict=False))
 
 
 def _digits(text: str) -> int:
-    """The longest run of digits without a pause; digits that are written together are a group."""
+    """The most digits without a pause in `text`. Digits that are written together are one group."""
     longest = run = 0
     for piece in _PIECE.findall(text.lower()):
         if len(piece) > 1 and piece.isdigit():

@@ -93,7 +93,7 @@ def counted(file: Path) -> UsageReport:
 
 
 def located(evaluated: Path) -> Path:
-    """The file of a set: a name without a file is that of one that comes with this package."""
+    """The path of a set: `evaluated`, or the set of that name in this package if there is no such file."""
     own = Path(__file__).with_name(f"{evaluated.name}.toml")
     return own if evaluated.parts == (evaluated.name,) and not evaluated.exists() and own.exists() else evaluated
 

@@ -19,19 +19,20 @@ from sipgw.tools.simulate.scenario import ScenarioError, read
 from sipgw.tools.simulate.verdict import CallVerdict
 
 Judge = Callable[[str, str], Awaitable[str]]
-"""Takes a rubric and a conversation; returns the reason why the rubric is not met, or nothing."""
+"""A function that gets a rubric and a conversation, and returns why the rubric is not met; empty if it is met."""
 
 
 @dataclass
 class ConversationLog:
-    """Course of a call, from what the gateway tells."""
+    """The course of a call, from the events of the gateway."""
 
     words: list[tuple[str, str]] = field(default_factory=list)
-    """Words with their speaker (``caller``, ``agent``), and the part that the caller ``heard`` where they cut in."""
+    """Speaker (``caller``, ``agent``) and words. With the speaker ``heard``: the part of an interrupted reply that the
+    caller heard."""
     turns: list[str] = field(default_factory=list)
     """Text that the agent meant to say in each turn."""
     runs: list[ToolRun] = field(default_factory=list)
-    """Of the tools that returned."""
+    """Tool calls that returned a result."""
     handed_over: bool = False
     cost: dict[str, Any] = field(default_factory=dict)
     """See `sipgw.policy.cost.cost.Cost.as_dict`."""
@@ -61,18 +62,18 @@ class ConversationLog:
 
     @property
     def conversation(self) -> str:
-        """All words, a line for each speaker's turn."""
+        """All words of the call, a line for each turn of a speaker."""
         return "\n".join(f"{who}: {text}" for who, text in self.words)
 
     @property
     def said(self) -> str:
-        """Words of the agent, lower case."""
+        """All words of the agent, in lower case."""
         return " ".join(text for who, text in self.words if who == "agent").lower()
 
 
 @dataclass(frozen=True)
 class ConversationResult:
-    """One call of the set."""
+    """The result of one call of the set."""
 
     options: CallOptions
     happened: ConversationLog
@@ -118,7 +119,7 @@ async def compared(
     wanted: EvalSet,
     judge: Judge | None,
 ) -> ConversationResult:
-    """A call and what was not as expected of it. Raises `EvalError` if the judge fails."""
+    """The result of a call, with its unmet expectations. Raises `EvalError` if the judge fails."""
     faults = unexpected(options, happened, verdict, wanted)
     if options.rubric and judge:
         told = await judge(options.rubric, happened.conversation)

@@ -1,4 +1,5 @@
-"""Runs the calls of a set whose steps stand in the set itself: all in one gateway, since only the model takes time."""
+"""Runs the calls of a set whose steps stand in the set itself. One gateway runs them all, since only the model takes
+time."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Tools of the evaluation set ``ear``: a shop, made of fixed answers, whose results are written for the eye."""
+"""Tools of the evaluation set ``ear``: a shop with fixed answers, whose results are written for readers."""
 
 import asyncio
 from typing import Annotated, Any

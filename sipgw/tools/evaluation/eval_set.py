@@ -1,4 +1,4 @@
-"""The evaluation set from a TOML file: utterances with their words, calls with their expectations."""
+"""An evaluation set, read from a TOML file: utterances with their words, and calls with their expectations."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ class EntityOptions:
 
     kind: Kind
     value: tuple[str, ...]
-    """Accepted forms; one of them must be recognised. Digits match however they are written or said."""
+    """Accepted forms, one of which must be recognised. Digits match in figures and in words."""
 
     def __post_init__(self) -> None:
         if not any(map(str.strip, self.value)):
@@ -36,13 +36,13 @@ class EntityOptions:
 
 @dataclass(frozen=True)
 class UtteranceOptions:
-    """One thing that a caller says."""
+    """One utterance of a caller, for the evaluation of STT."""
 
     text: str
-    """Every word of it, as it was said."""
+    """Every word of the utterance, as it was said."""
     wav: str = ""
-    """A mu-law WAV file with 8000 samples a second, beside the set or among those of `sipgw demo`; without one the
-    embedded voice speaks `text`."""
+    """A mu-law WAV file with 8000 samples a second, beside the set or among the recordings of `sipgw demo`. Without a
+    file the embedded voice speaks `text`."""
     entities: tuple[EntityOptions, ...] = ()
 
     def __post_init__(self) -> None:
@@ -52,16 +52,16 @@ class UtteranceOptions:
 
 @dataclass(frozen=True)
 class ToolCallOptions:
-    """A call of a tool that returned."""
+    """A tool call that returned a result."""
 
     tool: str
     arguments: dict[str, str | int | bool] = field(default_factory=dict, hash=False)
-    """Some of its arguments, with their values."""
+    """Arguments that the tool call must have, with their values. It may have others too."""
     result: str = ""
-    """A part of its result, which is JSON."""
+    """A part of the tool's result, which is JSON."""
 
     def fits(self, run: ToolRun) -> bool:
-        """Whether `run` is such a call."""
+        """Whether `run` has this tool, these arguments and this result."""
         given = run.arguments if isinstance(run.arguments, dict) else {}
         same = all(given.get(name) == value for name, value in self.arguments.items())
         return run.name == self.tool and same and self.result.lower() in json.dumps(run.result).lower()
@@ -73,36 +73,37 @@ class ToolCallOptions:
 
 @dataclass(frozen=True)
 class CallOptions:
-    """One call, and what is expected of it."""
+    """One call, and the expectations on it."""
 
     scenario: str = ""
-    """A scenario of `sipgw simulate`, beside the set; what breaks there is not as expected here either."""
+    """The file of a scenario of `sipgw simulate`, beside the set. Its expectations must be met too."""
     name: str = ""
     steps: tuple[Step, ...] = ()
-    """In the place of a scenario: its steps, with a name. STT and TTS are scripted then, so the model of the
-    configuration gets the caller's words as they are written, and no other provider and no embedded model is needed."""
+    """The caller's steps, instead of a scenario; they need a `name`. STT and TTS are scripted then: the model of the
+    configuration gets the caller's words as they are written, and no other provider is needed."""
     replies: tuple[ReplyOptions, ...] = ()
-    """With ``--scripted``: the replies of a scripted model to these steps, in the place of the configured one."""
+    """With ``--scripted``: the replies of a scripted model to these steps, which replaces the configured model."""
     tools: tuple[str, ...] = ()
     """Tools that must have been called, and have returned."""
     called: tuple[ToolCallOptions, ...] = ()
-    """The same with their arguments or results."""
+    """Tool calls that must have returned, with their arguments or results."""
     not_called: tuple[ToolCallOptions, ...] = ()
-    """Calls that must not have returned."""
+    """Tool calls that must not have returned."""
     says: tuple[str, ...] = ()
     """Words that the agent must have said."""
     entities: tuple[EntityOptions, ...] = ()
-    """Facts that it must have said in one of the accepted forms, however digits are grouped."""
+    """Facts that the agent must have said in one of the accepted forms, however the digits are grouped."""
     items: tuple[str, ...] = ()
-    """Possible items of a list; ``by_ear.items`` limits how many of them are said at once."""
+    """Items that the agent may list; ``by_ear.items`` limits how many of them it may say in one turn."""
     never: tuple[str, ...] = ()
-    """Words that it must not have said, besides those of the whole set."""
+    """Words that the agent must not have said, in addition to `forbidden` of the whole set."""
     handed_over: bool | None = None
-    """Whether the caller must have been transferred to a person; without it both are accepted."""
+    """Whether the caller must (true) or must not (false) have been transferred to a person; not set: both are
+    accepted."""
     within: float = 0.0
-    """Longest wait for an answer; 0 is any."""
+    """Maximum seconds that the caller may wait for an answer; 0: no limit."""
     rubric: str = ""
-    """A question about the conversation for a judge, a language model; the answer must be yes. Only with
+    """A question about the conversation, which a language model (the judge) must answer with yes. Only with
     ``--judge``."""
 
     def __post_init__(self) -> None:
@@ -113,20 +114,20 @@ class CallOptions:
 
     @property
     def label(self) -> str:
-        """Name in reports."""
+        """The name of the call in reports."""
         return self.name or self.scenario
 
 
 @dataclass(frozen=True)
 class GoalOptions:
-    """Goals over the whole set; 1 is anything."""
+    """Goals for the whole set, as shares from 0 to 1; 1: no limit."""
 
     words: float = 1.0
-    """Part of the words that may be wrong."""
+    """Share of the words that may be wrong."""
     entities: float = 1.0
-    """Part of the entities that may be wrong."""
+    """Share of the entities that may be wrong."""
     calls: float = 0.0
-    """Part of the calls that may not be as expected."""
+    """Share of the calls that may fail their expectations."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -136,7 +137,7 @@ class GoalOptions:
 
 @dataclass(frozen=True)
 class EvalSet:
-    """The whole of it."""
+    """The content of an evaluation set's file."""
 
     name: str = "evaluation"
     utterances: tuple[UtteranceOptions, ...] = ()
@@ -144,19 +145,19 @@ class EvalSet:
     forbidden: tuple[str, ...] = ()
     """Words that the agent must not say in any call."""
     by_ear: ByEarOptions = field(default_factory=ByEarOptions)
-    """Requirements on its words in every call."""
+    """Requirements on the agent's words in every call."""
     tools: str = ""
-    """Tools for its calls in the place of the agent's own: a Python file beside the set."""
+    """Python file, beside the set, with tools that replace the agent's own in the calls of the set."""
     languages: tuple[LanguageOptions, ...] = ()
-    """Languages in the place of the agent's own."""
+    """Languages that replace the agent's own."""
     people: tuple[PersonOptions, ...] = ()
-    """People to whom callers can be handed over, in the place of those of the configuration; nobody is called."""
+    """People to whom callers can be transferred, instead of the people of the configuration. Nobody is called."""
     goals: GoalOptions = field(default_factory=GoalOptions)
 
     def __post_init__(self) -> None:
         if not 0 < len(self.utterances) + len(self.calls) <= 5000:
             raise RuleError("a set has from 1 to 5000 utterances and calls", "utterances", "calls")
-        AgentConfig(languages=self.languages)  # its rules hold for them
+        AgentConfig(languages=self.languages)  # its rules apply to these languages
 
 
 def read_set(path: Path) -> EvalSet:
@@ -165,7 +166,8 @@ def read_set(path: Path) -> EvalSet:
 
 
 def acted(wanted: EvalSet, *, scripted: bool) -> EvalSet:
-    """The set with a `scripted` model, which every call with steps has replies of, or without. Raises `EvalError`."""
+    """The set for a `scripted` model, or for the configured one (then without replies). Raises `EvalError` if
+    `scripted`, and a call with steps has no replies."""
     if not scripted:
         return replace(wanted, calls=tuple(replace(one, replies=()) for one in wanted.calls))
     if lacking := [one.label for one in wanted.calls if one.steps and not one.replies]:

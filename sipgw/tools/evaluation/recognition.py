@@ -13,30 +13,30 @@ from sipgw.tools.evaluation.eval_set import UtteranceOptions
 from sipgw.tools.evaluation.words import WordComparison, compared
 
 PIECE = 480
-"""Samples that STT is given at once: 60 ms."""
+"""Samples that STT is given at a time: 60 ms."""
 LISTEN = 1.5
 """Seconds of silence to wait for more words after the end of a turn, so that a pause does not split the utterance."""
 LONGEST = 12.0
-"""Seconds after the last sound within which words must have been recognised."""
+"""Seconds after the last sound within which the final words must come."""
 _SILENCE = b"\xff" * PIECE
 
 
 @dataclass(frozen=True)
 class Hearing:
-    """One utterance, as one STT heard it."""
+    """The result of one utterance with one STT."""
 
     utterance: UtteranceOptions
     heard: WordComparison
     seconds: float | None
-    """From the caller's last sound to the last words; None if there were none."""
+    """Seconds from the caller's last sound to the last words; None if no words came."""
     listened: float
-    """Seconds that the session was open, for the bill."""
+    """Seconds for which the session was open, for its cost."""
     fault: str = ""
-    """Why it failed; empty if it did not."""
+    """Why the STT failed; empty if it did not."""
 
 
 async def hear(make: Callable[[], SpeechToText], utterance: UtteranceOptions, ulaw: bytes) -> Hearing:
-    """Let a new STT session hear one utterance in real time, with silence after it."""
+    """Send one utterance to a new STT session in real time, then silence. Returns what the STT recognised."""
     clock = asyncio.get_running_loop().time
     stt, finals, last = make(), list[str](), [0.0]
     begun = clock()
@@ -72,7 +72,7 @@ async def hear(make: Callable[[], SpeechToText], utterance: UtteranceOptions, ul
 
 
 def _voiced(ulaw: bytes) -> float:
-    """Seconds until the last sound above the line's noise ends."""
+    """Seconds from the start of `ulaw` to the end of the last sound that is louder than the line's noise."""
     end = len(ulaw)
     while end > 0 and level(ulaw[max(0, end - 160) : end]) <= AUDIBLE:
         end -= 160

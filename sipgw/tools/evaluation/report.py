@@ -20,7 +20,7 @@ COLUMNS = {
     "answered_ms": "answered after, ms",
     "call_per_minute": "call $/min",
 }
-"""Keys of `figures`, and what they are called."""
+"""Keys of `figures`, and their names in the report."""
 _STYLE = """body{font:15px system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1c2733;
 background:#fff}table{border-collapse:collapse;width:100%;margin:1rem 0}
 td,th{border:1px solid #ccd5de;padding:.35rem .5rem;
@@ -53,14 +53,14 @@ def _rounded(value: float | None) -> float | None:
 
 
 def shown(name: str, value: float | None) -> str:
-    """A figure for people."""
+    """The figure `name` as a text for people."""
     if value is None:
         return "–"
     return f"{value:.1%}" if name in ("words_wrong", "entities_wrong", "calls_failed") else f"{value:g}"
 
 
 def as_dict(wanted: EvalSet, results: Sequence[ContestantResult]) -> dict[str, Any]:
-    """For JSON."""
+    """The report as a dictionary, for JSON."""
     return {"name": wanted.name, "contestants": [_as_dict(wanted, result) for result in results]}
 
 
@@ -98,7 +98,7 @@ def _as_dict(wanted: EvalSet, result: ContestantResult) -> dict[str, Any]:
 
 
 def html(wanted: EvalSet, results: Sequence[ContestantResult], sounds: Sequence[bytes]) -> str:
-    """The page."""
+    """The report as one HTML page, with the `sounds` of the utterances."""
     head = "".join(f"<th>{title}" for title in COLUMNS.values())
     rows = "".join(
         f"<tr><th>{escape(result.name)}<br><small>{escape(result.parts)}</small>"

@@ -26,34 +26,34 @@ from sipgw.tools.trial import EMBEDDED
 
 @dataclass(frozen=True)
 class Contestant:
-    """A configuration that is evaluated."""
+    """One configuration that is evaluated."""
 
     name: str
     config: GatewayConfig
     used: UsageReport | None = None
-    """Is told what it uses of providers."""
+    """A function that gets each use of a provider; None: nobody counts them."""
 
 
 @dataclass
 class ContestantResult:
-    """Result of a contestant."""
+    """The result of the set with one contestant."""
 
     name: str
     parts: str
-    """Its STT, LLM and TTS, in words."""
+    """The contestant's STT, LLM and TTS, in words."""
     stt_per_minute: float | None
-    """Cost of its STT per minute; None if there is no price."""
+    """Cost of the contestant's STT per minute; None if there is no price."""
     hearings: list[Hearing] = field(default_factory=list)
     calls: list[ConversationResult] = field(default_factory=list)
 
     @property
     def words(self) -> float:
-        """Part of the words that are wrong, over all utterances."""
+        """Share of wrong words in all utterances."""
         return _part(sum(one.heard.wrong for one in self.hearings), sum(one.heard.words for one in self.hearings))
 
     @property
     def entities(self) -> float:
-        """Part of the entities that are wrong."""
+        """Share of wrong entities in all utterances."""
         missed = sum(len(one.heard.missed) for one in self.hearings)
         return _part(missed, sum(len(one.utterance.entities) for one in self.hearings))
 
@@ -69,12 +69,12 @@ class ContestantResult:
 
     @property
     def failed(self) -> float:
-        """Part of the calls that were not as expected."""
+        """Share of the calls that failed their expectations."""
         return _part(sum(bool(call.faults) for call in self.calls), len(self.calls))
 
     @property
     def call_per_minute(self) -> float | None:
-        """The cost of a minute of the calls without the trunk; None if a product has no price."""
+        """Cost of one minute of the calls, without the trunk; None if a product has no price."""
         seconds = sum(one.call.ended - one.call.answered for one in self.calls)
         costs = [one.happened.cost for one in self.calls]
         unknown = [what for cost in costs for what in cost.get("unpriced", [""]) if not what.startswith("trunk")]
@@ -104,14 +104,14 @@ def _median(values: Sequence[float]) -> float | None:
 
 
 Progress = Callable[[str, int, int], None]
-"""Takes a contestant's name, and its finished and total numbers of utterances and calls."""
+"""A function that gets the name of a contestant, and its finished and total numbers of utterances and calls."""
 
 
 async def evaluate(
     wanted: EvalSet, folder: Path, contestants: Sequence[Contestant], at_once: int, judge: Judge | None, tell: Progress
 ) -> tuple[list[ContestantResult], list[bytes]]:
-    """Evaluate each contestant on the same sounds; returns the sounds, too. Raises `EvalError`, `ConfigError`,
-    `ProviderError`, and the errors of `simulate`.
+    """Evaluate each contestant on the same sounds. Returns the results, and the sounds of the utterances. Raises
+    `EvalError`, `ConfigError`, `ProviderError`, and the errors of `simulate`.
     """
     try:
         lines = [("" if one.wav else one.text, one.wav) for one in wanted.utterances]
@@ -167,18 +167,18 @@ async def _one(
 
 
 def _with_parts_of(wanted: EvalSet, folder: Path, config: GatewayConfig) -> GatewayConfig:
-    """`config` with the tools, languages and people of the set, as far as it has its own. Raises `EvalError`."""
+    """`config` with the tools, languages and people of the set, if the set has some. Raises `EvalError`."""
     if wanted.tools:
         config = replace(config, agent=replace(config.agent, tools=str(folder / wanted.tools)), mcp=())
     languages, people = wanted.languages or config.languages, wanted.people or config.people
     try:
         return replace(config, languages=languages, people=people)
-    except RuleError as error:  # the set does not go with this configuration
+    except RuleError as error:  # the set does not fit this configuration
         raise EvalError(f"the set does not fit the configuration: {error}") from None
 
 
 def _minute(config: GatewayConfig, stt: str) -> float | None:
-    """Cost of a minute of this STT."""
+    """Cost of one minute of the provider `stt`; None if there is no price."""
     now = datetime.now(UTC)
     bill = Bill(PriceTable(config.prices), "in", "", now)
     bill.used(Used("stt", product(config, "stt", stt), "seconds", 60))
@@ -187,5 +187,5 @@ def _minute(config: GatewayConfig, stt: str) -> float | None:
 
 
 def embedded() -> Contestant:
-    """Contestant that needs no key."""
+    """The contestant with the embedded providers, which needs no key."""
     return Contestant("embedded", GatewayConfig(agent=EMBEDDED))

@@ -15,15 +15,15 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", 
 
 
 class WordComparison(NamedTuple):
-    """One utterance as STT heard it."""
+    """The comparison of one utterance with its transcript."""
 
     text: str
     wrong: int
     """Word errors: insertions, deletions and substitutions."""
     words: int
-    """Words that were said."""
+    """Number of words in the utterance."""
     missed: tuple[EntityOptions, ...]
-    """Entities that were not heard right."""
+    """Entities that the transcript does not contain in an accepted form."""
 
 
 def compared(said: str, heard: str, entities: Sequence[EntityOptions]) -> WordComparison:
@@ -48,11 +48,12 @@ def plain(text: str) -> list[str]:
 
 
 def contains(heard: str, form: str) -> bool:
-    """Whether `form` was recognised: whole words and numbers, however their letters and digits are separated."""
+    """Whether the transcript `heard` contains `form` as whole words and numbers, however letters and digits are
+    separated."""
     words, wanted = plain(heard), "".join(plain(form))
     for first in range(len(words)):
         if first and words[first - 1].isdigit() and words[first].isdigit():
-            continue  # in the middle of a number
+            continue  # not in the middle of a number
         joined = ""
         for last in range(first, len(words)):
             joined += words[last]
@@ -65,7 +66,7 @@ def contains(heard: str, form: str) -> bool:
 
 
 def wrong_words(heard: Sequence[str], said: Sequence[str]) -> int:
-    """Words to put in, take out or exchange (Levenshtein)."""
+    """The number of words to insert, delete or substitute in `heard` to get `said` (Levenshtein distance)."""
     row = list(range(len(said) + 1))
     for at, word in enumerate(heard, start=1):
         before, row[0] = row[0], at

@@ -32,7 +32,7 @@ def _refused(part: str) -> ProviderError:
 
 
 class FaultyStt(SttWrapper):
-    """STT that is late in every second turn, breaks off, or reports nothing any more."""
+    """STT whose words are late in every second turn, whose session breaks off, or which stops reporting."""
 
     def __init__(self, stt: SpeechToText, options: ProviderFaults) -> None:
         super().__init__(stt)
@@ -94,7 +94,7 @@ class FaultyLlm(LlmWrapper):
             await inner.aclose()
 
     async def close(self) -> None:
-        """Nothing: the owner of the real one closes it."""
+        """Do nothing: the owner of the wrapped model closes it."""
 
 
 class FaultyTts(TtsWrapper):

@@ -78,7 +78,7 @@ class NetworkRelay:
         return self._host, self._inner.port if self._inner else remote[1]
 
     def _rebind(self) -> None:
-        """Send from another port from now on; packets to the old port are lost."""
+        """Send from another port from now on, as a NAT that changes its port. Packets to the old port are lost."""
         if self._outer and self._spare:
             self._outer.close()
             self._outer, self._spare = self._spare, None

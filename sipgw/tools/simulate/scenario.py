@@ -16,7 +16,7 @@ class ScenarioError(Exception):
 
 
 def _within(options: object, most: int, *names: str) -> None:
-    """Raise `RuleError` for the first of these durations that is not from 0 to so many seconds."""
+    """Raise `RuleError` for the first duration of `names` that is not from 0 to `most` seconds."""
     for name in names:
         if not 0 <= getattr(options, name) <= most:
             raise RuleError(f"must be from 0 to {most} s", name)
@@ -24,20 +24,20 @@ def _within(options: object, most: int, *names: str) -> None:
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """The network between caller and gateway; both directions alike, sound only."""
+    """The network between caller and gateway. It affects sound only, both directions alike."""
 
     loss: float = 0.0
-    """Part of the packets that are lost, 0 to 1."""
+    """Share of the packets that are lost, 0 to 1."""
     burst: float = 1.0
     """Mean number of packets that are lost in a row."""
     jitter: float = 0.0
-    """Mean additional delay of a packet, exponential, at most five times as much."""
+    """Mean additional delay of a packet in seconds. Delays are distributed exponentially, up to five times the mean."""
     reorder: float = 0.0
-    """Part of the packets that are overtaken by the next ones."""
+    """Share of the packets that arrive after the next ones, 0 to 1."""
     delay: float = 0.0
-    """Delay of every packet."""
+    """Delay of every packet in seconds."""
     rebind: float = 0.0
-    """After so long the caller's NAT changes its port; 0 is never."""
+    """Seconds after which the caller's NAT changes its port; 0: never."""
 
     def __post_init__(self) -> None:
         for name in ("loss", "reorder"):
@@ -59,17 +59,17 @@ class ProviderFaults:
     """Faults of the providers of the gateway that the simulation starts."""
 
     stt_stall: float = 0.0
-    """How long the words of every second turn are held back."""
+    """Seconds for which the words of every second turn are held back."""
     stt_lost: float = 0.0
-    """The STT's session is lost after so many seconds of sound, and no other follows; 0 is never."""
+    """Seconds of sound after which the STT's session is lost, without another one; 0: never."""
     stt_deaf: float = 0.0
-    """The STT reports nothing any more after so many seconds of sound; 0 is never."""
+    """Seconds of sound after which the STT stops reporting; 0: never."""
     tts_slow: float = 0.0
-    """How much later the sound of each sentence begins."""
+    """Seconds by which the sound of each sentence begins later."""
     llm_slow: float = 0.0
-    """How much later each reply of the model begins."""
+    """Seconds by which each reply of the model begins later."""
     tts_drop: float = 0.0
-    """Part of the sentences whose sound breaks off in the middle, 0 to 1."""
+    """Share of the sentences whose sound breaks off in the middle, 0 to 1."""
     down: Literal["", "stt", "llm", "tts"] = ""
     """The provider that refuses everything."""
 
@@ -82,44 +82,44 @@ class ProviderFaults:
 
 @dataclass(frozen=True)
 class Step:
-    """One action of the caller, after the agent has spoken and finished."""
+    """One action of the caller. It comes after the agent has spoken and finished, unless the step says otherwise."""
 
     say: str = ""
     """A sentence, spoken by the embedded voice."""
     wav: str = ""
-    """A mu-law WAV file with 8000 samples a second, beside the scenario or among those of `sipgw demo`."""
+    """A mu-law WAV file with 8000 samples a second, beside the scenario or among the recordings of `sipgw demo`."""
     press: str = ""
-    """Keys: digits, ``*`` and ``#``."""
+    """Keys that the caller presses: digits, ``*`` and ``#``."""
     hang_up: bool = False
     noise: float = 0.0
-    """A cough or a slammed door: seconds of sound without words."""
+    """Seconds of sound without words, such as a cough or a slammed door."""
     silent: float = 0.0
-    """The caller is silent for so long, whatever the agent does."""
+    """Seconds for which the caller is silent, whatever the agent does."""
     words: str = ""
-    """The words of `wav`, for the STT of a scenario that has replies."""
+    """The words of `wav`, for the scripted STT of a scenario with replies."""
     hears: str = ""
     """Words that the agent must have said since the caller's last words; only for a gateway started here."""
     interrupts: float = 0.0
-    """Do not wait for the end: act when the agent has been speaking for so long."""
+    """Act when the agent has been speaking for so many seconds, without waiting for its end."""
     interrupts_at: str = ""
-    """Do not wait for the end: act when the agent has said this word; only for a gateway started here."""
+    """Act when the agent has said this word, without waiting for its end; only for a gateway started here."""
     during: str = ""
     """Act while the tool of that name runs; only for a gateway started here."""
     goes_on: float = 0.0
-    """Do not wait for the agent at all: act so long after the caller's own last words."""
+    """Act so many seconds after the caller's own last words, without waiting for the agent."""
     pause: float = 0.0
-    """How long the caller waits before this."""
+    """Seconds that the caller waits before this action."""
     patience: float = 15.0
-    """Longest wait for the agent; then the turn counts as broken, and the step is done all the same."""
+    """Maximum seconds to wait for the agent. Then the turn counts as broken, and the caller acts all the same."""
 
     within_ms: float = 0.0
-    """The agent must be heard within so many milliseconds after this; 0: no limit."""
+    """Maximum milliseconds from this action to the agent's first sound; 0: no limit."""
     heard: tuple[str, ...] = ()
-    """Words that the agent must say after this, before the next step."""
+    """Words that the agent must say after this action, before the next step."""
     absent: tuple[str, ...] = ()
-    """Words that it must not say then."""
+    """Words that the agent must not say after this action, before the next step."""
     tool_called: tuple[str, ...] | None = None
-    """Exactly the tools that must be called then, in order."""
+    """Exactly the tools that must be called after this action, before the next step, in order."""
 
     def __post_init__(self) -> None:
         acts = ("say", "wav", "press", "noise", "silent", "hang_up")
@@ -137,50 +137,50 @@ class Step:
 
 @dataclass(frozen=True)
 class ReplyOptions:
-    """A reply of the scripted model; the first matching one is used."""
+    """A reply of the scripted model. The model gives the first reply of the scenario that matches."""
 
     to: str = ""
-    """A part of the caller's last words, or with `after` of the tool's result; empty matches anything."""
+    """A part of the caller's last words, or, with `after`, a part of the tool's result; empty: any words."""
     after: str = ""
-    """The tool whose result it answers."""
+    """The tool whose result this reply answers; empty: the reply answers the caller."""
     says: str = ""
     calls: str = ""
-    """The tool that is called then."""
+    """The tool that the model calls with this reply."""
     arguments: str = "{}"
-    """For that, as JSON."""
+    """The arguments of this tool call, as JSON."""
     delay: float = 0.0
-    """How much longer the model thinks."""
+    """Additional seconds until the reply begins."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """The whole of it."""
+    """The content of a scenario's file."""
 
     steps: tuple[Step, ...]
     name: str = "scenario"
     seed: int = 1
-    """Chance is the same for the same number."""
+    """Seed of the random numbers: the same seed gives the same losses and delays."""
     limit: float = 120.0
-    """Longest call."""
+    """Maximum seconds of the call."""
     network: NetworkOptions = field(default_factory=NetworkOptions)
     providers: ProviderFaults = field(default_factory=ProviderFaults)
     replies: tuple[ReplyOptions, ...] = ()
     """With replies, LLM, STT and TTS are scripted: the same call every time, without keys."""
     agent: AgentOptions = field(default_factory=AgentOptions)
-    """The agent of such a scenario; `tools` is a file beside it."""
+    """The agent of a scenario with replies; its `tools` is a file beside the scenario."""
     speech: Literal["", "scripted"] = ""
-    """With `scripted`, STT and TTS are as with replies, and the agent is that of the configuration. Its model gets the
-    caller's words as they are written; with replies they are given to its agent in the place of a model."""
+    """With `scripted`, STT and TTS are scripted, and the agent is the configuration's. Its model gets the caller's
+    words as they are written. With replies, these replace the model of this agent."""
     turns: TurnOptions = field(default_factory=TurnOptions)
     languages: tuple[LanguageOptions, ...] = ()
     memory: tuple[str, ...] = ()
-    """Memory of the agent at the end, to the word: ``caller: …`` and ``agent: …`` in turn; empty: not checked."""
+    """The exact memory of the agent at the end: lines ``caller: …`` and ``agent: …``; empty: not checked."""
     ending: str = ""
     """The ending of the conversation, such as ``silence``; empty: not checked."""
 
     @property
     def inside(self) -> list[str]:
-        """The parts of the scenario that need access to the inside of the gateway."""
+        """Names of the scenario's keys that need access to the inside of the gateway."""
         told = ("hears", "interrupts_at", "during", "heard", "absent", "tool_called")
         used = [name for name in told if any(getattr(step, name) not in ("", (), None) for step in self.steps)]
         return used + [name for name in ("memory", "ending", "replies", "speech") if getattr(self, name)]
@@ -190,7 +190,7 @@ class Scenario:
             raise RuleError("a scenario has from 1 to 200 steps", "steps")
         if not 0 < self.limit <= 3600:
             raise RuleError("is at most an hour", "limit")
-        AgentConfig(languages=self.languages)  # its rules hold for them
+        AgentConfig(languages=self.languages)  # its rules apply to these languages
 
 
 def read(path: Path) -> Scenario:

@@ -1,4 +1,4 @@
-"""The caller's script as a scenario has it. Sans-IO."""
+"""The caller's script, made from the steps of a scenario. Sans-IO."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -11,18 +11,18 @@ from sipgw.tools.simulate.scenario import Step
 
 
 class CompletedStep(NamedTuple):
-    """A step that was done."""
+    """A step that the caller has done."""
 
     step: Step
     at: float
     broken: str
-    """The reason why the turn before it is broken: the agent did not do the awaited action; empty if it did."""
+    """Why the turn before the step is broken: the agent did not do the awaited action. Empty if it did."""
     interrupted: bool
-    """Whether the agent was speaking."""
+    """Whether the agent was speaking when the step began."""
 
 
 class GatewayReport(NamedTuple):
-    """Reports of the gateway."""
+    """A report of the gateway, and its time."""
 
     at: float
     report: Report
@@ -34,7 +34,7 @@ class ScenarioScript:
     def __init__(
         self, steps: Sequence[Step], sounds: Sequence[bytes], speaks: Callable[[Step, float], None] | None = None
     ) -> None:
-        """`speaks` gets each step with sound at its start, and its length in seconds."""
+        """`speaks` is called at the start of each step that has sound, with the step and the seconds of its sound."""
         self.done: list[CompletedStep] = []
         self.told: list[GatewayReport] = []
         self.words = ""
@@ -46,7 +46,7 @@ class ScenarioScript:
         self._silent_until = 0.0
 
     def tell(self, report: Report, now: float) -> None:
-        """Take what the gateway reports."""
+        """Take a report of the gateway."""
         self.told.append(GatewayReport(now, report))
         match report:
             case AgentSays(text):
@@ -58,7 +58,7 @@ class ScenarioScript:
 
     @property
     def left(self) -> int:
-        """Steps that have not been done."""
+        """Number of steps that have not been done."""
         return len(self._todo)
 
     def next(self, now: float, agent_audio: AgentAudioMonitor) -> Action | None:
@@ -87,7 +87,7 @@ class ScenarioScript:
         return Say(sound)
 
     def _missing(self, step: Step, now: float, agent_audio: AgentAudioMonitor) -> str:
-        """Event for which the caller still waits."""
+        """The event for which the caller waits before `step`, in words; empty if the step may begin."""
         if step.goes_on:
             return "" if now >= agent_audio.spoken_until + step.goes_on else "too early"
         if step.during:

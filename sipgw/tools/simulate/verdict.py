@@ -16,15 +16,16 @@ REPLY = 3.0
 
 @dataclass(frozen=True)
 class TurnVerdict:
-    """One action of the caller, and the answer."""
+    """One action of the caller, and the agent's answer."""
 
     did: str
     at: float
-    """Seconds into the call."""
+    """Seconds from the start of the call to this action."""
     waited: float | None
-    """Seconds from the end of the caller's words to the agent's first sound at the caller's ear; None for none."""
+    """Seconds from the end of the caller's words to the agent's first sound at the caller's ear; None without an
+    answer."""
     silenced: float | None
-    """Seconds for which the agent went on after an interruption; None without one."""
+    """Seconds for which the agent went on speaking after an interruption; None without an interruption."""
     broken: str
 
 
@@ -35,22 +36,22 @@ class CallVerdict:
     setup: float
     """Seconds from dialling to the answer."""
     greeting: float | None
-    """Seconds from the answer to the first sound."""
+    """Seconds from the answer of the call to the agent's first sound; None if the agent was silent."""
     turns: tuple[TurnVerdict, ...]
     gaps: tuple[tuple[float, float], ...]
-    """Silences within replies: seconds into the call, and length."""
+    """Silences within replies: begin (seconds into the call), and length in seconds."""
     lost: int
     """Packets that did not come, or came too late to be played."""
     received: int
     left: int
-    """Steps that were not reached."""
+    """Number of steps that were not reached."""
     ending: str
     missed: tuple[str, ...] = ()
     """Expected events that did not happen."""
 
     @property
     def broken(self) -> list[str]:
-        """Every reason why this call was not a good one."""
+        """All reasons why this call was broken; empty for a good call."""
         faults = [f"{turn.did}: {turn.broken}" for turn in self.turns if turn.broken]
         faults += self.missed
         if self.left:
@@ -58,12 +59,12 @@ class CallVerdict:
         return faults
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The verdict as a dictionary, for JSON."""
         return asdict(self) | {"broken": self.broken}
 
 
 def judge(call: Call, done: Sequence[CompletedStep], left: int) -> CallVerdict:
-    """Judge a call and what was done in it."""
+    """The verdict on `call`, in which the steps `done` were done and `left` steps were not reached."""
     speech, turns = call.agent_audio.speech, []
     spoken = list(call.utterances)
     for number, one in enumerate(done):
@@ -77,7 +78,7 @@ def judge(call: Call, done: Sequence[CompletedStep], left: int) -> CallVerdict:
     first = done[0].broken if done else ""
     if first:
         turns.insert(0, TurnVerdict("the greeting", 0.0, None, None, first))
-    # The first packet may overtake the 200, or be taken before it; then the greeting was there at the answer.
+    # The first packet may arrive before the 200; then the greeting counts as heard at the answer.
     greeting = _rounded(max(0.0, speech[0].begin - call.answered)) if speech else None
     lost = call.stats.get("lost", 0) + call.stats.get("late", 0)
     received = call.stats.get("received", 0)
@@ -89,7 +90,8 @@ def judge(call: Call, done: Sequence[CompletedStep], left: int) -> CallVerdict:
 
 
 def _unanswered(last: CompletedStep, said: SoundSpan, call: Call, left: int) -> str:
-    """Whether the agent said nothing at all after the caller's last words or keys."""
+    """Why the last turn is broken: the agent said nothing after the caller's last words or keys. Empty if it
+    answered."""
     if left or not (last.step.say or last.step.wav or last.step.press):
         return ""
     heard = any(span.end > said.end + AgentAudioMonitor.PARTING for span in call.agent_audio.speech)
@@ -118,7 +120,8 @@ def _waited(speech: Sequence[SoundSpan], said: SoundSpan, until: float) -> float
 
 
 def _silenced(speech: Sequence[SoundSpan], said: SoundSpan) -> float | None:
-    """From the first word of an interruption to the agent's last sound."""
+    """Seconds from the first word of the interruption `said` to the agent's last sound; 0 if the agent did not speak
+    then."""
     over = [span for span in speech if span.begin < said.begin < span.end]
     return _rounded(over[0].end - said.begin) if over else 0.0
 
