@@ -29,7 +29,7 @@ AUDIBLE = 120.0
 NOISE = 60
 """Amplitude of the line noise under the caller's voice (16-bit scale)."""
 STEP = 0.02
-"""Seconds between two looks at the script."""
+"""Seconds between two questions to the script."""
 
 
 class Say(NamedTuple):
@@ -52,7 +52,7 @@ Action = Say | Press | HangUp
 
 
 class SoundSpan(NamedTuple):
-    """A stretch of sound, in seconds on the loop's clock."""
+    """Begin and end of a stretch of sound, in seconds on the loop's clock."""
 
     begin: float
     end: float
@@ -64,9 +64,9 @@ class AgentAudioMonitor:
 
     sound: bytes = b""
     speech: list[SoundSpan] = field(default_factory=list)
-    """Stretches of the agent's speech; a pause of less than 200 ms does not part them."""
+    """Stretches of the agent's speech; a pause of less than 200 ms does not end one."""
     spoken_until: float = 0.0
-    """When the caller's own last words end."""
+    """The time at which the caller's own last words end."""
 
     PARTING = 0.2
 
@@ -83,7 +83,7 @@ class AgentAudioMonitor:
 
     @property
     def sounds_at(self) -> float:
-        """When the agent was last heard."""
+        """The time at which the agent was last heard; 0 if it never was."""
         return self.speech[-1].end if self.speech else 0.0
 
     @property
@@ -93,7 +93,7 @@ class AgentAudioMonitor:
 
     @property
     def began_at(self) -> float:
-        """The start of the agent's present speech, after a pause or after the caller's words."""
+        """The time at which the agent's present speech began, after a pause or after the caller's words."""
         began = self.sounds_at
         for span in reversed(self.speech):
             if began - span.end > QUIET or span.end < self.spoken_until:
@@ -102,15 +102,15 @@ class AgentAudioMonitor:
         return began
 
     def speaking(self, now: float) -> bool:
-        """Whether the agent has not finished."""
+        """Whether the agent has begun to speak and has not finished at the time `now`."""
         return now - self.sounds_at < QUIET
 
 
 class Script(Protocol):
-    """The next action of the caller; called every 20 ms."""
+    """The script of a caller. Its method `next` is called every 20 ms."""
 
     def next(self, now: float, agent_audio: AgentAudioMonitor) -> Action | None:
-        """Action at the time `now`, or None."""
+        """The caller's action at the time `now`; None: the caller does nothing."""
         ...
 
 
@@ -120,7 +120,7 @@ class Call:
 
     agent_audio: AgentAudioMonitor = field(default_factory=AgentAudioMonitor)
     said: bytes = b""
-    """The caller's own sound, in step with what was heard."""
+    """The caller's own sound, sample by sample at the same time as the sound that was heard."""
     utterances: list[SoundSpan] = field(default_factory=list)
     dialled: float = 0.0
     answered: float = 0.0
@@ -134,7 +134,7 @@ class MediaRelay(Protocol):
     """A relay between the caller's media and the network."""
 
     async def between(self, port: int) -> int:
-        """The port to be named in the offer instead of `port`."""
+        """The port that the offer names instead of `port`, the caller's own one."""
         ...
 
     def onward(self, remote: tuple[str, int]) -> tuple[str, int]:
@@ -208,7 +208,7 @@ async def _hold(call: Call, leg: Leg, channel: media.Channel, script: Script, li
         async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
             following = group.create_task(_follow(call, leg, channel, script))
             async for event in leg.events():
-                if isinstance(event, ReferRequested):  # whoever is to be called would have answered
+                if isinstance(event, ReferRequested):  # as if the person had answered
                     call.ending = "the caller was handed over"
                     leg.report_refer(200, "OK")
                 elif isinstance(event, Ended):

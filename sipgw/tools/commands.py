@@ -30,4 +30,4 @@ COMMANDS = {
         "Find out how good an agent and its providers are. Exit status 1 if a goal was missed, 2 for bad input.",
     ),
 }
-"""By name: the place of the command, and a sentence of help."""
+"""For each command: its place (module and function), and a sentence of help."""

@@ -1,4 +1,4 @@
-"""Writes the next revision from the difference between the tables that are declared and the newest schema."""
+"""Writes the next database revision: the difference between the declared tables and the newest schema."""
 
 import sys
 from types import ModuleType

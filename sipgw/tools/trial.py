@@ -12,7 +12,7 @@ from sipgw.sip.endpoint_options import EndpointOptions
 
 LOOPBACK = ("127.0.0.0/8",)
 MOST = 8000
-"""Calls at the same time; the RTP range has no room for more."""
+"""Maximum calls at the same time: the RTP port range has no room for more."""
 SOMEBODY = "sip:somebody@127.0.0.1"
 EMBEDDED = AgentOptions(stt="local", llm="local", tts="local")
 
@@ -20,9 +20,8 @@ EMBEDDED = AgentOptions(stt="local", llm="local", tts="local")
 def trial(config: GatewayConfig | None, folder: Path) -> GatewayConfig:
     """Agent, turn-taking, limits and providers of `config`, or the embedded ones, on separate loopback ports. Its
     records go to a database in `folder`. Trunks, accounts, cluster, object storage, webhooks, mail, recordings and
-    captures are left out: a trial makes no calls, sends no webhooks and no mail, and leaves no files. The agent's tools
-    are its own and do what they do; whoever callers can be handed over to, at whatever hour, the caller itself is asked
-    to call (`SOMEBODY`).
+    captures are left out: a trial makes no calls, sends no webhooks and no mail, and leaves no files. The agent's real
+    tools run. Every transfer, at any hour, goes to the caller itself (`SOMEBODY`), so nobody else is called.
     """
     config, plain = config or GatewayConfig(agent=EMBEDDED), GatewayConfig()
     last = SOMEBODY if any(trunk.transfer_to for trunk in config.trunks) else ""

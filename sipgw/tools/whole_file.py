@@ -5,8 +5,8 @@ from pathlib import Path
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a file, or replace one as a whole: a full disk costs nothing of what there was, and leaves no part of what
-    is new. Raises `OSError`."""
+    """Write a file, or replace it as a whole: if the disk is full, the old file stays, and no part of the new one is
+    left. Raises `OSError`."""
     file = file.resolve()
     beside = file.with_name(f".{file.name}.new")
     try:

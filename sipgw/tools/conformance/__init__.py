@@ -1,1 +1,2 @@
-"""The conformance kit: what every provider has to do, tried against a server of its tests (docs/providers/own.md)."""
+"""The conformance kit: tests what every provider must do, against a server of the provider's tests
+(docs/providers/own.md)."""

@@ -1,4 +1,4 @@
-"""The checks of the kit: each raises `NonconformingError` for what a provider does wrong."""
+"""The checks of the kit. Each raises `NonconformingError` if the provider does something wrong."""
 
 import asyncio
 import contextlib
@@ -23,22 +23,23 @@ from sipgw.tools.conformance.time_skipping_loop import starved
 from sipgw.tools.conformance.trials import CLOSE_LIMIT, Trial
 
 WAITING = 500_000
-"""Bytes that may wait for a server that does not read; 5 s of sound at 24 kHz in base64 are 320,000."""
+"""Maximum bytes that may wait for a server that does not read; 5 s of sound at 24 kHz in base64 are 320,000."""
 LATE = 0.001
-"""Seconds, really, that a call of `send_audio` may wait; more than half of the calls are not later by chance."""
+"""Real seconds that a call of `send_audio` may take. More than half of the calls must keep to it, because a single one
+may be late by chance."""
 UNREAD = 4_000_000
-"""Bytes that may wait for a reader; 5 minutes of sound are 2,400,000."""
+"""Maximum bytes that may wait for a reader; 5 minutes of sound are 2,400,000."""
 NO_TOOL = "it called no tool: the server has to call the tool that it is given"
 
 
 class Tried(Protocol):
-    """Subject of a trial."""
+    """The subject of a check that needs no server, such as `Trial` and `EmbeddedTrial`."""
 
     record: Provider
 
 
 def describes_itself(trial: Tried) -> None:
-    """The record fits its options."""
+    """Check that the record of the provider fits its options."""
     record, options = trial.record, trial.record.options()
     known = {one.name for one in fields(options)}
     if not getattr(options, "__dataclass_params__").frozen:  # noqa: B009  mypy knows no such attribute
@@ -57,7 +58,7 @@ def _field(options: Any, name: str) -> Any:
 
 
 def works(trial: Trial) -> None:
-    """It does its work, and keeps what its record says."""
+    """Check that the provider does its work, as its record says."""
     found, _ = trial.served()
     record = trial.record
     if record.part in ("stt", "llm") and not found.text:
@@ -78,7 +79,8 @@ def works(trial: Trial) -> None:
 
 
 def takes_results_of_tools(trial: Trial) -> None:
-    """It calls a tool, and says something of each result, whenever that comes and whatever it is."""
+    """Check that the provider calls a tool and says something about each result, whenever it comes, also if the tool
+    fails."""
     if trial.record.part not in ("llm", "realtime"):
         return
     for given in Given:
@@ -90,7 +92,7 @@ def takes_results_of_tools(trial: Trial) -> None:
 
 
 def refuses_wrong_keys(trial: Trial) -> None:
-    """A refused key is an error that does not pass, and does not repeat the key."""
+    """Check that a refused key is an error that does not pass by itself, and that its text does not contain the key."""
     for key in trial.record.required:
         wrong: dict[str, Any] = {key: "a-wrong-key-of-the-kit"}
         found, _ = trial.use(**wrong)
@@ -99,7 +101,7 @@ def refuses_wrong_keys(trial: Trial) -> None:
 
 
 def bears_no_server(trial: Trial) -> None:
-    """Without a server it fails with an error that may pass."""
+    """Check that the provider, without a server, fails with an error that may pass by itself."""
     found, _ = trial.use(url=_nowhere(trial.record))
     if not (isinstance(found, ProviderError) and found.temporary):
         raise NonconformingError(f"without a server it is no `ProviderError` with temporary=True, but {found!r}")
@@ -111,7 +113,7 @@ def _nowhere(record: Provider) -> str:
 
 
 def bears(fault: ConnectionFault, trial: Trial) -> None:
-    """Check that at any point of the fault it does its work or raises `ProviderError`, in time, and leaves nothing."""
+    """Check that, at whatever point `fault` happens, the provider does its work or raises `ProviderError`, in time."""
     whole, points = trial.served()
     for after in points:
         _at(after, partial(_borne, trial, fault, after, whole))
@@ -124,7 +126,7 @@ def _borne(trial: Trial, fault: ConnectionFault, after: int, whole: ExerciseResu
 
 
 def can_be_cancelled(trial: Trial) -> None:
-    """Its work can be cancelled at any point."""
+    """Check that the provider's work can be cancelled at any point."""
     for after in trial.served()[1]:
         _at(after, partial(_cancelled, trial, after))
 
@@ -159,14 +161,14 @@ def _at(after: int, work: Callable[[], object]) -> None:
 
 
 def bounds_what_waits(trial: Trial) -> None:
-    """Sound for a server that does not read is dropped and not hoarded; `send_audio` never blocks."""
+    """Check that sound for a server that does not read is dropped, and that `send_audio` never blocks."""
     if trial.record.part not in ("stt", "realtime"):
         return
 
     async def work(made: Any) -> int:
         await exercises.opened(made)
-        await flooded(made, 600)  # the buffers of the kernel are full then
-        # What is allocated once, as by an import, is in one of them only.
+        await flooded(made, 600)  # afterwards the buffers of the kernel are full
+        # Memory that is allocated once, such as by an import, counts in one of the measurements only.
         return min([await flooded(made, 200), await flooded(made, 200)])
 
     found, _ = trial.run(work, ConnectionFault.DEAF, 1)
@@ -175,7 +177,7 @@ def bounds_what_waits(trial: Trial) -> None:
 
 
 async def flooded(made: Any, seconds: int) -> int:
-    """The bytes that are held more after so much sound."""
+    """The bytes by which memory grows while `seconds` of sound are sent."""
     pieces, late, waited = seconds * SAMPLE_RATE // exercises.PIECE, 0, 0.0
     before = starved(threading.get_native_id())
     with measured() as grown:
@@ -191,7 +193,7 @@ async def flooded(made: Any, seconds: int) -> int:
 
 
 def bounds_what_comes(trial: Trial) -> None:
-    """Check that data without end, which nobody reads, is not kept."""
+    """Check that endless data that nobody reads does not fill the memory."""
 
     async def work(made: Any) -> int:
         with measured() as grown:
@@ -210,7 +212,7 @@ def bounds_what_comes(trial: Trial) -> None:
 
 @contextlib.contextmanager
 def measured() -> Iterator[list[int]]:
-    """The bytes by which the memory grows, as the only item, when it is over."""
+    """Give a list. After the block its only item is the number of bytes by which memory grew in the block."""
     grown: list[int] = []
     gc.collect()
     tracemalloc.start()
@@ -223,7 +225,7 @@ def measured() -> Iterator[list[int]]:
 
 
 def tells_no_stale_sound(trial: Trial) -> None:
-    """After a sentence that was broken off comes the next one, and nothing of the first."""
+    """Check that after a stopped sentence the next one has no sound of the first."""
     if trial.record.part != "tts":
         return
 
@@ -243,7 +245,7 @@ def tells_no_stale_sound(trial: Trial) -> None:
 
 
 def told_of(found: object) -> str:
-    """Outcome in words."""
+    """The outcome `found` in words."""
     match found:
         case ExerciseResult():
             called = "".join(f", {name}({arguments[:100]})" for name, arguments in found.calls)

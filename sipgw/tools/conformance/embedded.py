@@ -1,4 +1,5 @@
-"""The checks for a provider that computes itself, in this process or in one that it starts, and has no server."""
+"""The checks for an embedded provider: it has no server, and computes in this process or in processes that it
+starts."""
 
 import asyncio
 import contextlib
@@ -24,34 +25,35 @@ from sipgw.tools.conformance.time_skipping_loop import WATCHED, TimeSkippingLoop
 from sipgw.tools.conformance.trials import LIMIT, watched
 
 FASTER = 10
-"""Times as fast as it was said a caller's speech is sent."""
+"""How many times faster than real time a caller's speech is sent."""
 SILENCE = 2 * SAMPLE_RATE
-"""Samples after the speech, which end the turn."""
+"""Samples of silence after the speech, which end the turn."""
 ALL_BUT = 0.6
-"""Share of the speech after which a turn that ends is the last one: recordings have some silence at their end."""
+"""Share of the speech after which the end of a turn is the end of the last turn: recordings have some silence at their
+end."""
 MISHEARD = 1 / 3
-"""Share of the words that may be misheard: telephone sound is narrow."""
+"""Share of the words that may be misheard, because telephone sound has a narrow band."""
 WORD = (0.08, 1.5)
-"""Seconds that a spoken word lasts at least and at most, on average."""
+"""Minimum and maximum seconds of a spoken word, on average over the speech."""
 MOMENTS = (0.0, 0.02, 0.3)
-"""Seconds after which its work is cancelled."""
+"""Seconds of work after which a check cancels it."""
 OPENED, HALFWAY = "before its work", "halfway"
-"""Points at which something happens to its processes."""
+"""Points of the work at which a check stops or kills the provider's processes."""
 
 
 class SpokenSample(NamedTuple):
-    """A caller's speech."""
+    """A recording of a caller's speech, with its words."""
 
     ulaw: bytes
     words: str
 
 
 Speech = Mapping[str, SpokenSample]
-"""By ISO 639-1 codes."""
+"""Speech for each ISO 639-1 code."""
 Fresh = Callable[[], Any]
-"""Makes what serves one call."""
+"""Makes the provider for one call."""
 Reached = Callable[[str], object]
-"""Is called at each point of the work."""
+"""A function that is called at each point of the work, with the point's name."""
 
 
 class EmbeddedTrial:
@@ -64,7 +66,7 @@ class EmbeddedTrial:
         self._stopped = set[int]()
 
     def run(self, work: Callable[[Fresh], Awaitable[None]]) -> None:
-        """Have it do `work`, and look at what is left of it."""
+        """Let the provider do `work`. Raises `NonconformingError` if tasks or processes are left afterwards."""
         self.loop = TimeSkippingLoop(skips=self._halts)
         self._others, self._stopped = _children(), set()
         watched(partial(self._run, work), self.loop)
@@ -76,7 +78,7 @@ class EmbeddedTrial:
         made = self.record.make(self.record.options())
         try:
             async with asyncio.timeout(LIMIT), contextlib.AsyncExitStack() as stack:
-                if hasattr(made, "__aenter__"):  # one for all calls
+                if hasattr(made, "__aenter__"):  # one object for all calls, such as a speech process
                     await stack.enter_async_context(made)
                     await work(getattr(made, self.record.part))
                 else:
@@ -85,18 +87,18 @@ class EmbeddedTrial:
             raise NonconformingError(f"neither done nor failed within {LIMIT:g} s") from None
 
     def _halts(self) -> bool:
-        """Whether a process is still stopped: who waits for it need not do so for long."""
+        """Whether a process is stopped, so that the check need not wait long for it."""
         return any(_state(pid) == "T" for pid in self._stopped)
 
     @property
     def spoken(self) -> SpokenSample:
-        """Some speech that the provider is to understand."""
+        """A speech that the provider must understand."""
         if not self.speech:
             raise NonconformingError("the hook pytest_sipgw_provider_speech gives no speech to be heard")
         return next(iter(self.speech.values()))
 
     def signal(self, number: signal.Signals) -> bool:
-        """Send it to the processes that the provider has started; whether there are any."""
+        """Send the signal to the processes that the provider has started. Returns whether there are any."""
         found = _children() - self._others
         if number is signal.SIGSTOP:
             self._stopped |= found
@@ -108,9 +110,9 @@ class EmbeddedTrial:
     async def use(
         self, made: Any, spoken: SpokenSample | None = None, *, reached: Reached = lambda _: None
     ) -> ExerciseResult:
-        """Use it as a call does. Raises `ProviderError`."""
+        """Use the provider `made` as a call does. Raises `ProviderError`."""
         try:
-            if hasattr(made, "open"):  # a model is ready at once
+            if hasattr(made, "open"):  # a language model has no `open`
                 await made.open()
             reached(OPENED)
             match self.record.part:
@@ -122,7 +124,7 @@ class EmbeddedTrial:
                     )
                 case _:
                     return await exercises.answered(made, called=partial(reached, HALFWAY))
-        except ExceptionGroup as group:  # that of `_heard`
+        except ExceptionGroup as group:  # the time limit of `_heard`
             raise group.exceptions[0] from None
         finally:
             await made.close()
@@ -130,7 +132,7 @@ class EmbeddedTrial:
 
 
 async def _heard(stt: Any, ulaw: bytes, reached: Reached) -> ExerciseResult:
-    """Result of recognition until the turn ends after the speech."""
+    """The recognised words until the turn ends, after the speech."""
     text: list[str] = []
     sound = ulaw + b"\xff" * SILENCE
 
@@ -163,16 +165,16 @@ async def _said(tts: Any, sentence: str, reached: Reached = lambda _: None) -> b
 
 
 def _children() -> set[int]:
-    """The processes that this one has started and that are there."""
+    """The ids of the child processes of this process."""
     found = set[int]()
     for one in Path("/proc/self/task").glob("*/children"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended meanwhile
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended in the meantime
             found.update(map(int, one.read_text(encoding="ascii").split()))
     return found
 
 
 def _state(pid: int) -> str:
-    """The letter of its state, as Linux tells it; empty without such a process."""
+    """The letter of the process's state in ``/proc``; empty without such a process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
     except OSError:
@@ -180,7 +182,7 @@ def _state(pid: int) -> str:
 
 
 def works(trial: EmbeddedTrial) -> None:
-    """It hears words, speaks, or calls a tool and tells its result."""
+    """Check that the provider recognises words, speaks, or calls a tool and tells its result."""
     found: list[ExerciseResult] = []
 
     async def work(fresh: Fresh) -> None:
@@ -198,7 +200,8 @@ def works(trial: EmbeddedTrial) -> None:
 
 
 def takes_results_of_tools(trial: EmbeddedTrial) -> None:
-    """A model calls a tool, and says something of each result, whenever that comes and whatever it is."""
+    """Check that a model calls a tool and says something about each result, whenever it comes, also if the tool
+    fails."""
     if trial.record.part != "llm":
         return
 
@@ -212,7 +215,7 @@ def takes_results_of_tools(trial: EmbeddedTrial) -> None:
 
 
 def knows_its_languages(trial: EmbeddedTrial) -> None:
-    """STT understands speech in each language of its record; a voice takes as long for words as people do."""
+    """Check that STT understands each language of its record, and that a voice takes as long for words as people do."""
     languages = trial.record.languages(trial.record.options()) or ()
 
     async def hear(fresh: Fresh) -> None:
@@ -237,11 +240,11 @@ def knows_its_languages(trial: EmbeddedTrial) -> None:
 
 
 def can_be_cancelled(trial: EmbeddedTrial) -> None:
-    """Its work can be cancelled at any moment, and the next call is served."""
+    """Check that the work can be cancelled at any moment, and that the next call is served."""
 
     async def work(fresh: Fresh) -> None:
         for moment in MOMENTS:
-            with contextlib.suppress(ExceptionGroup):  # it is told below
+            with contextlib.suppress(ExceptionGroup):  # the failure is reported below
                 async with asyncio.TaskGroup() as group:
                     task = group.create_task(trial.use(fresh()))
                     await asyncio.sleep(moment)
@@ -257,7 +260,7 @@ def can_be_cancelled(trial: EmbeddedTrial) -> None:
 
 
 def bounds_what_waits(trial: EmbeddedTrial) -> None:
-    """Sound for a process that does not read is dropped and not hoarded; `send_audio` never blocks."""
+    """Check that sound for a process that does not read is dropped, and that `send_audio` never blocks."""
     if trial.record.part != "stt":
         return
 
@@ -278,7 +281,7 @@ def bounds_what_waits(trial: EmbeddedTrial) -> None:
 
 
 def bounds_what_comes(trial: EmbeddedTrial) -> None:
-    """A long sentence that nobody listens to is not hoarded."""
+    """Check that the sound of a long sentence that nobody reads does not fill the memory."""
     if trial.record.part != "tts":
         return
 
@@ -298,7 +301,7 @@ def bounds_what_comes(trial: EmbeddedTrial) -> None:
 
 
 def tells_no_stale_sound(trial: EmbeddedTrial) -> None:
-    """After a sentence that was broken off comes the next one, and nothing of the first."""
+    """Check that after a stopped sentence the next one has no sound of the first."""
     if trial.record.part != "tts":
         return
 
@@ -318,8 +321,8 @@ def tells_no_stale_sound(trial: EmbeddedTrial) -> None:
 
 
 def bears_a_process_that(does: signal.Signals, trial: EmbeddedTrial) -> None:
-    """Before its work or amid it: it does all of it or raises `ProviderError`, in time. One without processes has
-    nothing to bear."""
+    """Check what the provider does if its process gets the signal `does` before or during its work. It must do all of
+    its work, or raise `ProviderError`, in time. A provider without processes passes."""
     for point in (OPENED, HALFWAY):
         trial.run(partial(_borne, trial, does, point))
 

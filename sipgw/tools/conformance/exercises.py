@@ -1,4 +1,4 @@
-"""Exercises with a provider of each part, from `open` to its first result, as a call does it."""
+"""Uses a provider of each part, from `open` to its result, as a call uses it."""
 
 import asyncio
 import contextlib
@@ -20,15 +20,15 @@ from agent.tts import WordTime, sound_alone
 
 SENTENCES = ("Hello, this is the first sentence.", "And this is the second.")
 PIECE = SAMPLE_RATE // 10
-"""Bytes of sound that are sent at a time."""
+"""Bytes of sound that are sent at a time (100 ms)."""
 SPEECH = 40
-"""Pieces of sound that a caller sends before they are silent: 4 s."""
+"""Pieces of sound of a caller's speech, before the caller is silent: 4 s."""
 HEARD = 15.0
-"""Seconds to wait for the words that the provider hears."""
+"""Seconds to wait for the words that the provider recognises."""
 AGAIN, GONE_ON = 25.0, 2.0
-"""Seconds of sound after which a caller speaks again into a tool that runs, and for how long."""
+"""Seconds of sound after which a caller speaks again while a tool runs, and seconds of this speech."""
 MARGIN = 0.5
-"""Seconds that a provider has beyond the limits of a call (`agent.limits`): its own limits may be the same ones."""
+"""Seconds that a provider may exceed the limits of a call (`agent.limits`), because its own limits may be equal."""
 PROMPT, QUESTION = "Be brief.", "Where is my order 7346?"
 MESSAGES: list[Message] = [{"role": "system", "content": PROMPT}, {"role": "user", "content": QUESTION}]
 TOOL: ToolSchema = {
@@ -45,12 +45,12 @@ TOOL: ToolSchema = {
     },
 }
 RESULT, FAILURE = '{"status": "shipped"}', '{"error": "it failed (KeyError)"}'
-"""Result of the tool, and the message if it raises."""
+"""The result of the tool, and the message of a tool that raises."""
 ENDED = "its events end before `close`, and without a `ProviderError`"
 
 
 class Given(Enum):
-    """How the result of a tool is given."""
+    """When and how the provider gets the result of a tool."""
 
     AT_ONCE = "that comes at once"
     FAILED = "that says that the tool has failed"
@@ -59,37 +59,37 @@ class Given(Enum):
 
 
 GIVEN_AT = {Given.AT_ONCE: 0.0, Given.FAILED: 0.0, Given.LATE: 14.0, Given.INTERRUPTED: AGAIN + GONE_ON}
-"""Seconds after the beginning at which a session is given the result, if it has called the tool before."""
+"""Seconds from the beginning until a session gets the result, or as soon as it has called the tool after that."""
 FILLED = 2.0
-"""Seconds of a late result's tool after which the session is asked to say that it takes a moment."""
+"""Seconds of a slow tool after which the session is asked to say that the tool takes a moment."""
 
 
 class NonconformingError(Exception):
-    """Error of the provider."""
+    """The provider does something that a call cannot use; the text is a clause that says what."""
 
 
 class ExerciseResult(NamedTuple):
-    """Outcome of an exercise."""
+    """The outcome of an exercise."""
 
     text: str = ""
     sound: bytes = b""
     times: int = 0
-    """Times of words."""
+    """Number of words whose times the provider gave."""
     calls: tuple[tuple[str, str], ...] = ()
-    """The tools that were called, and with what."""
+    """The tool calls: names and arguments (JSON)."""
     done: bool = True
-    """Whether the provider takes this for all. Without it nothing more was waited for, or a reply was told as broken
-    off."""
+    """Whether the provider reported the end. If not, the exercise stopped waiting, or the provider reported that a
+    reply broke off."""
 
     def lacks(self, whole: "ExerciseResult") -> bool:
-        """Whether this is told as all, and is other than the words and calls or less than the sound of `whole`."""
+        """Whether the provider reported the end, although words or calls differ from `whole`, or sound is missing."""
         told = (self.text, self.calls) != (whole.text, whole.calls)
         return self.done and (told or len(self.sound) < len(whole.sound))
 
 
 @contextlib.asynccontextmanager
 async def within(seconds: float, what: str) -> AsyncIterator[None]:
-    """Raises `NonconformingError` if that takes longer than a call waits for `what`."""
+    """Raises `NonconformingError` if the block takes longer than `seconds`, as long as a call waits for `what`."""
     timer = asyncio.timeout(seconds + MARGIN)
     try:
         async with timer:
@@ -102,13 +102,13 @@ async def within(seconds: float, what: str) -> AsyncIterator[None]:
 
 
 async def opened(made: Any) -> None:
-    """Get it ready."""
+    """Call `open` of a provider, with the time limit of a call."""
     async with within(OPEN, "an open session"):
         await made.open()
 
 
 async def _timely(stream: AsyncGenerator[Any, None], first: float, what: str) -> AsyncGenerator[Any, None]:
-    """The pieces of a reply or a sentence, each in its time."""
+    """The pieces of a reply or a sentence. Raises `NonconformingError` if a piece is too late for a call."""
     limit = first
     async with aclosing(stream):
         while True:
@@ -130,22 +130,22 @@ def _reply(llm: Any, messages: list[Message]) -> AsyncGenerator[Any, None]:
 
 
 def make(record: Provider, options: Any) -> Any:
-    """Provider for one call."""
+    """Make the provider for one call."""
     made = record.make(options)
     return made(Brief(PROMPT, SENTENCES[0], [TOOL])) if record.part == "realtime" else made
 
 
 async def use(record: Provider, made: Any, called: Callable[[], object] = lambda: None) -> ExerciseResult:
-    """Use it once; `called` is called when a session has called its tool. Raises `agent.errors.ProviderError` or
-    `NonconformingError`."""
+    """Use the provider `made` once; `called` is called when a session calls its tool. Raises
+    `agent.errors.ProviderError` or `NonconformingError`."""
     try:
         return await (_conversed(made, called=called) if record.part == "realtime" else _USES[record.part](made))
-    except ExceptionGroup as group:  # that of `_sending`
+    except ExceptionGroup as group:  # the time limit of `_sending`
         raise group.exceptions[0] from None
 
 
 async def told(record: Provider, given: Given, made: Any) -> ExerciseResult:
-    """Have it call the tool, and give it the result. Raises as `use` does."""
+    """Let the provider call the tool, and give it the result. Raises as `use` does."""
     try:
         return await (answered if record.part == "llm" else _conversed)(made, given)
     except ExceptionGroup as group:
@@ -165,7 +165,8 @@ async def _stt(stt: Any) -> ExerciseResult:
 async def _conversed(
     realtime: Any, given: Given = Given.AT_ONCE, called: Callable[[], object] = lambda: None
 ) -> ExerciseResult:
-    """The caller asks, the session calls the tool, and says something when it has the result."""
+    """The caller asks, the session calls the tool, and it says something when it has the result. Returns all of
+    that."""
     sound, calls, before, after = b"", dict[str, ToolCall](), set[str](), set[str]()
     results = 0
     await opened(realtime)
@@ -218,13 +219,12 @@ async def _tts(tts: Any) -> ExerciseResult:
 async def answered(
     llm: Any, given: Given = Given.AT_ONCE, called: Callable[[], object] = lambda: None
 ) -> ExerciseResult:
-    """A reply that calls the tool, and what the model says of the result: by messages as a call has them.
-
-    `called` is called between the two.
+    """The outcome of two replies: the first calls the tool, the second tells its result. The messages are those of a
+    call. `called` is called between the two.
     """
     history = History(PROMPT)
     history.ask(QUESTION)
-    if given is Given.INTERRUPTED:  # and a reply of which nobody hears a word
+    if given is Given.INTERRUPTED:  # and then a reply of which the caller hears nothing
         async with aclosing(_reply(llm, history.messages())) as stream:
             await anext(stream, None)
     text, calls = await _said(llm, history)
@@ -239,7 +239,7 @@ async def answered(
         case Given.INTERRUPTED:
             said.results[calls[0].id] = INTERRUPTED
             history.ask("Wait. Can you help me at all?")
-        case Given.LATE:  # until then it is told to be still running
+        case Given.LATE:  # until then the messages say that the tool is still running
             history.ask("Are you still there?")
             history.say().sentences.append(Sentence(2, (await _said(llm, history))[0]))
             history.recall(calls[0], RESULT)
@@ -257,7 +257,7 @@ async def _replied(llm: Any) -> ExerciseResult:
 
 
 async def _said(llm: Any, history: History) -> tuple[str, list[ToolCall]]:
-    """The words of a reply, and its calls."""
+    """The words and the tool calls of a reply."""
     text, calls = "", list[ToolCall]()
     async with aclosing(_reply(llm, history.messages())) as stream:
         async for piece in stream:
@@ -271,8 +271,8 @@ async def _said(llm: Any, history: History) -> tuple[str, list[ToolCall]]:
 
 
 def _whole(calls: Iterable[ToolCall]) -> tuple[tuple[str, str], ...]:
-    """Their names and arguments. A conversation may act on a call at once, so whatever happens after it, it has to be
-    whole."""
+    """Names and arguments of `calls`. Raises `NonconformingError` for an incomplete call: a conversation may carry out
+    a call at once."""
     found = []
     for call in calls:
         try:
@@ -293,7 +293,7 @@ _USES: dict[str, Callable[[Any], Awaitable[ExerciseResult]]] = {
 
 
 async def begin(record: Provider, made: Any) -> Any:
-    """Use it until its first result, and read no further: that which is to be closed, or None."""
+    """Use the provider until its first result, and read no further. Returns the stream to close, or None."""
     if record.part == "llm":
         stream = _reply(made, MESSAGES)
     else:
@@ -309,7 +309,7 @@ async def begin(record: Provider, made: Any) -> Any:
 
 
 async def interrupted(tts: Any) -> bytes:
-    """Stop the first sentence at its first sound; the sound of the second one."""
+    """Stop the first sentence at its first sound. Returns the sound of the second sentence."""
     await opened(tts)
     async with aclosing(_spoken(tts, SENTENCES[0])) as stream:
         await anext(stream, None)
@@ -317,7 +317,7 @@ async def interrupted(tts: Any) -> bytes:
 
 
 async def said(tts: Any) -> bytes:
-    """The sound of the second sentence."""
+    """Returns the sound of the second sentence."""
     return b"".join([piece async for piece in sound_alone(_spoken(tts, SENTENCES[1]))])
 
 
@@ -325,8 +325,8 @@ async def said(tts: Any) -> bytes:
 async def _sending(
     made: Any, *, again: bool = False, until: float = HEARD
 ) -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], object]]:
-    """A caller speaks and falls silent, perhaps speaks `again`, and waits `until` then. Gives what begins other work of
-    that time."""
+    """Send the sound of a caller who speaks, is silent, perhaps speaks `again`, and waits until second `until`. Gives a
+    function that starts other work beside it."""
     noise = random.Random(1)
 
     async def speak() -> None:

@@ -1,6 +1,6 @@
 """A pytest plugin: ``pytest --sipgw-provider NAME`` tries a registered provider (docs/providers/own.md).
 
-Its tests say where its server is, by the hook `pytest_sipgw_provider_server` in a `conftest.py`.
+The provider's tests give its server by the hook `pytest_sipgw_provider_server` in a `conftest.py`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,18 +12,18 @@ import pytest
 
 
 class Hooks:
-    """The hook."""
+    """The hooks that a provider's `conftest.py` may implement."""
 
     @pytest.hookspec(firstresult=True)
     def pytest_sipgw_provider_server(self, record: Any) -> Any:
-        """Give a `sipgw.tools.conformance.trials.Server` for the `agent.providers.provider.Provider` `record`; if it
-        speaks several protocols, several by their names.
+        """Return a `sipgw.tools.conformance.trials.Server` for the `agent.providers.provider.Provider` `record`. For a
+        provider with several protocols, return a dictionary of servers by the protocol's name.
         """
 
     @pytest.hookspec(firstresult=True)
     def pytest_sipgw_provider_speech(self, record: Any) -> Any:
-        """Give speech that the embedded STT `record` understands: a `sipgw.tools.conformance.embedded.SpokenSample`
-        for each ISO 639-1 code.
+        """Return speech that the embedded STT `record` understands: a dictionary of ISO 639-1 codes and
+        `sipgw.tools.conformance.embedded.SpokenSample`.
         """
 
 
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Collect nothing else."""
+    """With the option, collect no other tests."""
     if config.getoption("sipgw_provider"):
         config.args = []
 
@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 
 def _checks(config: pytest.Config, record: Any) -> Iterator[tuple[tuple[str, str], Callable[[], None]]]:
-    """The checks of a provider by protocol and name."""
+    """The checks of a provider: protocol and name of each, and the function that runs it."""
     from sipgw.tools.conformance import checks, embedded
 
     if record.embedded:
@@ -100,15 +100,15 @@ class CheckItem(pytest.Item):
         self.check = check
 
     def runtest(self) -> None:
-        """Try it. Raises `sipgw.tools.conformance.exercises.NonconformingError`."""
+        """Run the check. Raises `sipgw.tools.conformance.exercises.NonconformingError`."""
         self.check()
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
-        """Text of the failure, without a traceback of the kit."""
+        """The text of a failure, without a traceback of the kit."""
         if excinfo.typename == "NonconformingError":
             return f"{self.name}: {excinfo.value}"
         return str(super().repr_failure(excinfo))
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Where it stands."""
+        """File and name of the check, for pytest."""
         return Path(__file__), None, self.name

@@ -1,4 +1,4 @@
-"""A TCP proxy between a provider and the server of its tests: the connections go wrong in it, at a chosen point."""
+"""A TCP proxy between a provider and the server of its tests. It makes the connections fail at a chosen point."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from typing import Self
 
 
 class ConnectionFault(Enum):
-    """Fault of a connection."""
+    """How the proxy makes a connection fail."""
 
     NONE = "nothing"
     CUT = "reset"
@@ -24,13 +24,14 @@ class ConnectionFault(Enum):
 
 CHUNK = 1 << 16
 LATENCY = 0.1
-"""Seconds until a connection is served; without them no time would pass while a provider connects again and again."""
+"""Seconds until a connection is served. Without this delay, no time would pass while a provider reconnects in a
+loop."""
 FLOOD = 6_000_000
-"""Bytes of a flood at most. Three quarters of it, as base64 decodes to, are still more than `checks.UNREAD`."""
+"""Maximum bytes of a flood. Three quarters of them, which base64 decodes to, are still more than `checks.UNREAD`."""
 
 
 class Proxy:
-    """Passes on what comes until the server has sent `after` pieces; then `fault` befalls every connection."""
+    """Passes all data on until the server has sent `after` pieces; then every connection fails as `fault` says."""
 
     def __init__(
         self, upstream: tuple[str, int], fault: ConnectionFault, after: int, reached: Callable[[], object] | None = None
@@ -44,7 +45,7 @@ class Proxy:
         self.pieces = 0
         """Pieces that the server has sent, on all connections."""
         self.flooded = 0
-        """Bytes of a flood that were taken."""
+        """Bytes of the flood that the provider has read."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -60,7 +61,7 @@ class Proxy:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port on which the proxy listens."""
         assert self._server is not None  # noqa: S101
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -80,10 +81,10 @@ class Proxy:
             async with asyncio.TaskGroup() as group:
                 down = group.create_task(self._down(above, writer))
                 with contextlib.suppress(OSError):
-                    await self._up(reader, up)  # until the provider closes
+                    await self._up(reader, up)  # ends when the provider closes
                 down.cancel()
         except (OSError, asyncio.CancelledError):
-            pass  # the server is gone, or the proxy is over
+            pass  # the server is gone, or the proxy is being closed
         finally:
             self._connections.discard(task)
             if not self._connections:
@@ -98,10 +99,10 @@ class Proxy:
                 return
             if not up.is_closing():
                 up.write(data)
-        await asyncio.Event().wait()  # the provider's sound is read no more
+        await asyncio.Event().wait()  # from now on the provider's sound is not read
 
     async def _down(self, above: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):  # the provider has closed
+        with contextlib.suppress(OSError):  # the provider has closed the connection
             await self._pass_on(above, writer)
 
     async def _pass_on(self, above: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -110,7 +111,7 @@ class Proxy:
             if seen == self._after:
                 if self._reached is not None:
                     self._reached()
-                if self._fault is ConnectionFault.GARBLE:  # and then as before, for a provider that reads over it
+                if self._fault is ConnectionFault.GARBLE:  # then go on as before, for a provider that ignores nonsense
                     writer.write(random.Random(self._after).randbytes(4000))
                 elif self._fault not in (ConnectionFault.NONE, ConnectionFault.DEAF):
                     return await self._befall(writer, last)
@@ -125,7 +126,7 @@ class Proxy:
     async def _befall(self, writer: asyncio.StreamWriter, last: bytes) -> None:
         match self._fault:
             case ConnectionFault.CUT:
-                at_once = struct.pack("ii", 1, 0)  # no FIN, but RST
+                at_once = struct.pack("ii", 1, 0)  # the socket sends RST, not FIN
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
                 writer.transport.abort()
             case ConnectionFault.CLOSE:

@@ -1,4 +1,5 @@
-"""An event loop that skips waits. Its time passes only while it waits; for sockets and threads it waits a moment."""
+"""An event loop that skips most of each wait. Its clock moves only while it waits. For sockets and threads it really
+waits a moment."""
 
 import asyncio
 import selectors
@@ -9,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 MOMENT, LONG_MOMENT = 0.005, 0.05
-"""Seconds that really pass of a wait, and of one of more than a second."""
+"""Real seconds of a wait, and of a wait of more than a second."""
 _SCHEDULED = "/proc/self/task/{}/schedstat"
 WATCHED: ContextVar[bool] = ContextVar("watched", default=False)
-"""Whether tasks that are begun now, and by them, are the provider's."""
+"""Whether new tasks, and the tasks that these begin, belong to the provider."""
 
 
 def starved(thread: int) -> float:
-    """Seconds for which a thread of this process has had to wait for a processor so far, as far as Linux tells."""
+    """Seconds for which a thread of this process has waited for a processor so far; 0 where Linux does not tell."""
     try:
         return int(Path(_SCHEDULED.format(thread)).read_text(encoding="ascii").split()[1]) / 1e9
     except (OSError, IndexError):
@@ -59,7 +60,7 @@ class TimeSkippingLoop(asyncio.SelectorEventLoop):
 
     @property
     def busy_since(self) -> float | None:
-        """The real time since which it has not been waiting; for another thread."""
+        """The real time since which the loop has been busy; None while it waits. Another thread may read it."""
         return self._waiting.busy_since
 
     def _task(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **more: Any) -> asyncio.Task[Any]:

@@ -1,4 +1,5 @@
-"""How a check uses a provider: with a server, on a loop and in a thread that are watched, until all is closed."""
+"""Runs a provider for a check: with a server, on a watched event loop in a thread of its own, until everything is
+closed."""
 
 import asyncio
 import contextlib
@@ -21,25 +22,26 @@ from sipgw.tools.conformance.time_skipping_loop import WATCHED, TimeSkippingLoop
 
 T = TypeVar("T")
 Server = Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
-"""Starts a server that serves the provider well, on the running loop: the options that reach it, `url` among them. It
-refuses other keys than that of its options, if the provider has keys."""
+"""Starts a correct server for the provider on the running loop, and gives the options that reach it, `url` among them.
+If the provider has keys, the server refuses every key but the one in these options."""
 
 LIMIT = 60.0
-"""Seconds in which it has to be done with all that a check does with it. How long a call waits for a session, for the
-first piece and for the next one: `exercises.within`."""
+"""Seconds within which the provider must have done all work of a check. `exercises.within` has the shorter limits of a
+call, for a session, for the first piece and for the next one."""
 CLOSE_LIMIT = 5.0
-"""Seconds in which `close` has to be done, and every connection closed."""
+"""Seconds within which `close` must return, and within which every connection must be closed after it."""
 POINTS = 6
-"""Points at which each fault happens, from the connection on to the end."""
+"""Number of points, from the connection to the end, at which each fault is tried."""
 STUCK = 20.0
-"""Seconds, really, for which the event loop may be blocked, or `send_audio` in all, without those that a busy machine
-takes."""
+"""Real seconds for which the event loop may be blocked, or for which all calls of `send_audio` may take together. Time
+in which the thread waits for a busy processor does not count."""
 SECRET = 8
-"""Characters from which on a hidden option is looked for in errors; shorter ones may be words."""
+"""Minimum characters of a hidden option that must not stand in an error; shorter ones may be ordinary words."""
 
 
 def watched(work: Callable[[], Coroutine[Any, Any, T]], loop: TimeSkippingLoop) -> T:
-    """Do it on `loop` in a thread of its own. Raises `NonconformingError` if it blocks or leaves tasks over."""
+    """Run `work` on `loop` in a thread of its own. Raises `NonconformingError` if it blocks the loop, or leaves
+    tasks."""
     found: Future[T] = Future()
 
     def run() -> None:
@@ -52,11 +54,11 @@ def watched(work: Callable[[], Coroutine[Any, Any, T]], loop: TimeSkippingLoop) 
         except BaseException as error:  # noqa: BLE001  it is raised in the other thread
             found.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True)  # one that is blocked for ever is left behind
+    thread = threading.Thread(target=run, daemon=True)  # a thread that is blocked for ever is abandoned
     thread.start()
     since, seen, before = None, 0.0, 0.0
     while not wait((found,), STUCK / 20).done:
-        if since != loop.busy_since:  # told from now on: this thread may have waited for a processor too
+        if since != loop.busy_since:  # count from now on: this thread may have waited for a processor too
             since, seen, before = loop.busy_since, time.monotonic(), starved(thread.native_id or 0)
         elif since and time.monotonic() - seen - (starved(thread.native_id or 0) - before) > STUCK:
             raise NonconformingError(f"it blocks the event loop for more than {STUCK:g} s")
@@ -64,7 +66,7 @@ def watched(work: Callable[[], Coroutine[Any, Any, T]], loop: TimeSkippingLoop) 
 
 
 class Trial:
-    """A provider with its server, and between them connections that may go wrong."""
+    """A provider and its server, with a proxy between them that can make connections fail."""
 
     def __init__(self, record: Provider, server: Server) -> None:
         self.record, self._server = record, server
@@ -72,7 +74,7 @@ class Trial:
         """Options of the last run."""
         self.proxy: Proxy
         """Proxy of the last run."""
-        with contextlib.suppress(ImportError):  # a check will tell
+        with contextlib.suppress(ImportError):  # a check reports it
             record.load(record.options())
 
     def run(
@@ -84,7 +86,7 @@ class Trial:
         reached: Callable[[], object] | None = None,
         **changed: Any,
     ) -> tuple[T | ProviderError, Proxy]:
-        """Outcome of `work` with a new provider, and the proxy. `changed` are other options."""
+        """Do `work` with a new provider. Returns its result or its error, and the proxy. `changed` replaces options."""
         return watched(partial(self._run, work, fault, after, reached, changed), TimeSkippingLoop())
 
     async def _run(
@@ -113,7 +115,7 @@ class Trial:
                     self._secret(error, options)
                 finally:
                     await _closed(made, proxy, fault)
-        await asyncio.sleep(0.1)  # what was aborted ends
+        await asyncio.sleep(0.1)  # aborted connections end
         return result, proxy
 
     def _secret(self, error: ProviderError, options: Any) -> None:
@@ -123,12 +125,12 @@ class Trial:
             raise NonconformingError("an error holds a secret of the options")
 
     def use(self, fault: ConnectionFault = ConnectionFault.NONE, after: int = 0, **more: Any) -> tuple[Any, Proxy]:
-        """Use it as a call does."""
+        """Use a new provider as a call does. Returns the result or the error, and the proxy."""
         return self.run(partial(exercises.use, self.record), fault, after, **more)
 
     def served(self) -> tuple[ExerciseResult, list[int]]:
-        """Result with a server that serves it, and the numbers of pieces after which a fault is to happen. One is a
-        session's call of its tool.
+        """The result with a server that does not fail, and the numbers of pieces after which faults are tried. One of
+        these is the moment at which a session calls its tool.
         """
         called: list[int] = []
         found, proxy = self.run(lambda made: exercises.use(self.record, made, lambda: called.append(self.proxy.pieces)))
@@ -146,7 +148,7 @@ async def _closed(made: Any, proxy: Proxy, fault: ConnectionFault) -> None:
     except TimeoutError:
         raise NonconformingError(f"close takes longer than {CLOSE_LIMIT:g} s") from None
     if fault is ConnectionFault.DEAF:
-        return  # a proxy that does not read does not see it
+        return  # a proxy that does not read cannot notice the close
     try:
         async with asyncio.timeout(CLOSE_LIMIT):
             await proxy.closed()

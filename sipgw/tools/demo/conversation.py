@@ -30,7 +30,7 @@ from sipgw.tools.caller import Action, AgentAudioMonitor, CallerPhone, Say, with
 LIMIT = 120.0
 """Seconds after which the demo is given up."""
 INTERRUPT_AFTER = 2.5
-"""Seconds that the agent has been speaking when the caller interrupts it."""
+"""Seconds of the agent's speech after which the caller interrupts it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Cue:
     hears: str
     file: str
     interrupts: bool = False
-    """Said while the agent is still speaking."""
+    """Whether the caller says this while the agent is still speaking."""
     confirms: str = ""
     """Digits that the agent must have read back; otherwise the caller says them again."""
 
@@ -63,7 +63,7 @@ SCRIPT = (
 
 @dataclass
 class DemoResult:
-    """The call as it was."""
+    """The course of the demo's call."""
 
     turns: list[dict[str, Any]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
@@ -74,19 +74,19 @@ class DemoResult:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the tool was called and its answer was spoken."""
+        """Whether the order was looked up and told, and a callback was arranged, as `judge` found."""
         return not self.verdict
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The result as a dictionary, for JSON."""
         return {"succeeded": self.succeeded, "verdict": self.verdict, "turns": self.turns}
 
     def write_wav(self, path: Path) -> None:
-        """Left the caller, right the agent."""
+        """Write the call as a stereo WAV file: left the caller, right the agent."""
         write_stereo(path, self.caller, self.agent)
 
     def judge(self) -> None:
-        """Find out whether the conversation did what it should."""
+        """Set `verdict` to what the conversation failed to do; it stays empty if all went well."""
         runs = [run for turn in self.turns for run in turn["tools"] if not run["error"]]
         looked_up = [run for run in runs if run["name"] == "get_order_status"]
         if not looked_up:
@@ -104,7 +104,7 @@ async def hold_demo(out: Console) -> DemoResult:
     with tempfile.TemporaryDirectory() as folder:
         config = GatewayConfig(
             agent=AgentOptions(stt="local", llm="local", tts="local"),
-            callbacks=CallbackOptions(dial=False),  # promised as everywhere, but nobody's telephone rings
+            callbacks=CallbackOptions(dial=False),  # the agent promises callbacks, but nobody is called
             sip=EndpointOptions(host="127.0.0.1", port=0),
             media=MediaOptions(bind_host="127.0.0.1"),
             store=StoreOptions(path=str(Path(folder) / "demo.db")),
@@ -137,7 +137,7 @@ class DemoPrinter:
         self._out = out
 
     def watch(self, event: Event) -> None:
-        """Take what happens in the call."""
+        """Take an event of the call, and print it."""
         if not isinstance(event, CallReported):
             return
         match event.report:
@@ -162,7 +162,7 @@ class DemoPrinter:
                     self._out.print(*(f"        {bar}" for bar in bars), sep="\n", style="dim")
 
     def summary(self) -> None:
-        """Print what the turns took."""
+        """Print the latency of the turns."""
         totals = sorted(turn["latency_ms"]["total"] for turn in self.result.turns if "total" in turn["latency_ms"])
         if totals:
             figures = f"median {median(totals):.0f} ms, longest {totals[-1]} ms, {len(totals)} turns"

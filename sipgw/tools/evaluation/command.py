@@ -75,8 +75,8 @@ def eval_command(
 
 
 def counted(file: Path) -> UsageReport:
-    """Report that writes down all usage. Where nobody can read it any more, the evaluation ends: nobody would count
-    what else it costs.
+    """A function that writes each use of a provider into `file`. If it cannot write, it ends the evaluation, because
+    further costs would not be counted.
     """
     try:
         lines = file.open("a", encoding="utf-8", buffering=1)

@@ -1,4 +1,5 @@
-"""Output of ``sipgw init``: the agent's lines and those of a recipe into the configuration, secrets into ``.env``."""
+"""Writes the output of ``sipgw init``: the lines of the agent and of a recipe into the configuration, secrets into
+``.env``."""
 
 import json
 import re
@@ -12,14 +13,14 @@ from sipgw.tools.whole_file import write_whole
 
 RECIPES = tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sipgw") / "recipes").iterdir()))
 HERE = "here"
-"""In the place of a recipe: no carrier, PBX or account; this machine and private networks call."""
+"""Word in the place of a recipe: no carrier, PBX or account. This machine and private networks can call."""
 _PLAIN = re.compile(r"[\w.+/=:@-]+", re.ASCII)
-"""Values that Docker, systemd and a shell read alike without quotes."""
+"""Values that Docker, systemd and a shell read in the same way without quotes."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Values to write; empty is left out."""
+    """The values to write. Empty values are left out."""
 
     recipe: str = HERE
     business: str = ""
@@ -27,11 +28,11 @@ class Answers:
     llm: str = ""
     tts: str = ""
     given: tuple[str, ...] = ()
-    """Names of `optional` that have a value; the configuration gets their lines."""
+    """Names of `optional` that have a value. The configuration gets the lines with these names."""
 
     @property
     def text(self) -> str:
-        """The configuration."""
+        """The text of the configuration file."""
         agent = {name: getattr(self, name) for name in ("business", "stt", "llm", "tts") if getattr(self, name)}
         lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in agent.items()]
         parts = ["\n".join(["[agent]", *lines, ""])] if lines else []
@@ -50,24 +51,25 @@ class Answers:
 
     @property
     def steps(self) -> str:
-        """Steps at the top of the recipe: what is to be set on the other side. It is in the configuration, too."""
+        """The steps at the top of the recipe: the settings at the carrier or PBX. The configuration contains them,
+        too."""
         lines = self._recipe.splitlines()
         end = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
         return "\n".join(line.removeprefix("# ").removeprefix("#") for line in lines[:end])
 
     @property
     def variables(self) -> list[str]:
-        """The names in the environment that the configuration refers to, in its order."""
+        """Variables of the environment to which the configuration refers, in its order."""
         lines = [line for line in self._recipe.splitlines() if not line.lstrip().startswith("#")]
         return list(dict.fromkeys(re.findall(r"\$\{(\w+)\}", "\n".join(lines))))
 
     @property
     def optional(self) -> list[str]:
-        """The names in the environment that the lines of the recipe refer to which do not count yet, in its order."""
+        """Variables of the environment that stand only in commented lines of the recipe, in its order."""
         return re.findall(r'^# \w+ = "\$\{(\w+)\}"$', self._recipe, re.MULTILINE)
 
     def without_domain(self, name: str, value: str) -> str:
-        """The value of a name in the environment without the domain that the recipe puts after it. Portals show both
+        """`value` of the variable `name`, without the domain that the recipe adds to it. Portals show both
         together: ``acme`` for ``sip:acme.pstn.twilio.com``.
         """
         after = re.search(rf"\$\{{{re.escape(name)}\}}((?:\.[\w-]+)+)", self._recipe)
@@ -75,7 +77,7 @@ class Answers:
 
 
 def replace_file(file: Path, text: str) -> None:
-    """Write the file; one that is there is kept as ``NAME.old``, ``NAME.old.2`` and so on. Raises `OSError`."""
+    """Write the file. An existing file is kept as ``NAME.old``, ``NAME.old.2`` and so on. Raises `OSError`."""
     if file.exists():
         number, kept = 1, Path(f"{file}.old")
         while kept.exists():
@@ -86,7 +88,8 @@ def replace_file(file: Path, text: str) -> None:
 
 
 def keep(secrets: Mapping[str, str], file: Path) -> None:
-    """Set these names in ``.env``, which only its owner may read then; its other lines stay. Raises `OSError`."""
+    """Set these names in ``.env``, and leave its other lines. Afterwards only its owner can read it. Raises
+    `OSError`."""
     from dotenv import set_key
 
     if secrets and file.exists():

@@ -1,4 +1,5 @@
-"""Asks in a terminal for what ``sipgw init`` writes. Keys and the line are tried as soon as they are given."""
+"""Asks in a terminal for the values that ``sipgw init`` writes. Keys and the line are tried as soon as they are
+given."""
 
 import contextlib
 import secrets
@@ -33,7 +34,7 @@ LINES = {
     "pbx": "a PBX: the agent is one of its extensions",
     "carrier": "a carrier: the agent has a telephone number",
 }
-"""Choices of the line: callers of the agent, and the requirements."""
+"""The choices for the line: who can call the agent, and what that requires."""
 RECIPES_OF = {
     "here": {HERE: ""},
     "softphone": {"linphone": "Linphone, Zoiper, baresip, a desk phone"},
@@ -55,16 +56,15 @@ EMBEDDED = {
 }
 SERVERS = {"ollama": "Ollama on this machine", "llamacpp": "llama.cpp on this machine"}
 SECRET = ("KEY", "PASSWORD", "SECRET", "TOKEN")
-"""Ends of names whose values are not shown while they are typed, ..."""
+"""Endings of names whose values are not shown while they are typed."""
 SHOWN = ("TLS_KEY",)
-"""... except these, which name a file."""
+"""Names with such an ending whose values are shown, because they are paths of files."""
 
 
 def guide(answers: Answers, output: Path, *, call: Callable[[Path], bool], always: bool, yes: bool) -> None:
-    """Ask for what `answers` lacks, try it, write it, and `call` the agent, which tells whether it answered.
-
-    With `always` it is called without a question, with `yes` a file is replaced without one. Raises `typer.Exit` for a
-    no and for a call that failed.
+    """Ask for the values that `answers` lacks, try and write them, and `call` the agent; `call` returns whether the
+    agent answered. With `always`, the agent is called without a question; with `yes`, a file is replaced without a
+    question. Raises `typer.Exit` if the user says no, or if the call failed.
     """
     if not yes:
         _refuse_to_overwrite(output)
@@ -85,19 +85,20 @@ def guide(answers: Answers, output: Path, *, call: Callable[[Path], bool], alway
 
 @contextlib.contextmanager
 def _nothing_written() -> Iterator[None]:
-    """Say it to a person who ends the block by Ctrl-C or by a no."""
+    """Print that nothing was written, if the user ends the block by Ctrl-C or by a no."""
     try:
         yield
     except typer.Exit:
         out.print("\nnothing was written")
         raise
-    except (KeyboardInterrupt, typer.Abort):  # the second is of a prompt that was waiting
+    except (KeyboardInterrupt, typer.Abort):  # typer.Abort: the user pressed Ctrl-C at a prompt
         out.print("\nnothing was written")
         raise typer.Exit(130) from None
 
 
 def _asked(answers: Answers) -> tuple[str, Answers, dict[str, str], str]:
-    """Ask. The key of `LINES`, all answers, the values for `DOTENV`, and the one of `SERVERS`, if any."""
+    """Ask all questions. Returns the key of `LINES`, all answers, the values for `DOTENV`, and the key of `SERVERS` or
+    ""."""
     line = choice("Who calls the agent first?", LINES)
     recipes = RECIPES_OF[line]
     recipe = choice("Which one?", recipes) if len(recipes) > 1 else next(iter(recipes))
@@ -114,7 +115,7 @@ def _asked(answers: Answers) -> tuple[str, Answers, dict[str, str], str]:
 
 
 def choice(question: str, options: Mapping[str, str], default: str = "") -> str:
-    """The option that is chosen by its number."""
+    """Ask `question`, and return the key in `options` that the user chooses by its number."""
     names = list(options)
     out.print(f"\n[bold]{escape(question)}[/]")
     for number, name in enumerate(names, start=1):
@@ -128,21 +129,22 @@ def choice(question: str, options: Mapping[str, str], default: str = "") -> str:
 
 
 def ask(name: str, default: str = "", hint: str = "") -> str:
-    """A value; what is secret is not shown. Empty for nothing but Enter."""
+    """Ask for the value of `name`; a secret is not shown while it is typed. Returns `default` if the user only presses
+    Enter."""
     hidden = name.endswith(SECRET) and name not in SHOWN
     shown = f"{name} ({hint})" if hint else name
     return str(typer.prompt(shown, default=default, show_default=bool(default), hide_input=hidden)).strip()
 
 
 def _refuse_to_overwrite(output: Path) -> None:
-    """Ask before anything else whether an existing file may go."""
+    """Ask, before all other questions, whether an existing file may be replaced."""
     if output.exists() and not typer.confirm(f"{output} exists. Replace it, and keep it as {output}.old?"):
         out.print("nothing was written; --output names another file")
         raise typer.Exit(1)
 
 
 def _provider(part: str, given: dict[str, str]) -> str:
-    """The provider of a part, or a server of `SERVERS`; its keys are added to `given`."""
+    """Ask for the provider of a part, or for a server of `SERVERS`. Adds the provider's keys to `given`."""
     there = {
         name: one
         for name, one in registry.providers(part).items()  # type: ignore[arg-type]  # a key of PARTS
@@ -164,7 +166,7 @@ def _required(record: Provider) -> list[str]:
 
 
 def _keys(part: str, record: Provider, given: dict[str, str]) -> bool:
-    """Ask for the keys of a provider that are not known, and try them. False: another provider is wanted."""
+    """Ask for the missing keys of a provider, and try them. Returns False if the user wants another provider."""
     asked = [name for name, option in record.variables.items() if option in (*record.required, record.voice_key)]
     known = environment()
     values: dict[str, str] = {}
@@ -193,7 +195,7 @@ def _keys(part: str, record: Provider, given: dict[str, str]) -> bool:
 
 
 def _tried(part: str, record: Provider, variables: Mapping[str, str]) -> Finding:
-    """One small request, which tells what the key may do."""
+    """The finding of one small request to the provider, which shows whether its key works."""
     try:
         config = parse(replace(Answers(), **dict[str, Any]({part: record.name})).text, "", variables)
     except ConfigError as error:
@@ -206,7 +208,8 @@ def _tried(part: str, record: Provider, variables: Mapping[str, str]) -> Finding
 
 
 def _line_of(answers: Answers, given: dict[str, str]) -> tuple[Answers, dict[str, str]]:
-    """The answers, and the values of the carrier, PBX or phone that the recipe names and nobody has set."""
+    """Ask for the values that the recipe needs and that are not set. Returns the answers with their names, and the
+    values."""
     while True:
         known = environment() | given
         wanted = [name for name in answers.variables if not known.get(name)]
@@ -216,7 +219,7 @@ def _line_of(answers: Answers, given: dict[str, str]) -> tuple[Answers, dict[str
         more: dict[str, str] = {}
         for name in answers.optional:
             if not (value := known.get(name) or ask(name, hint="for calls out; Enter leaves it out")):
-                more = {}  # a user without a password says nothing, and a password without its user neither
+                more = {}  # user and password are needed together
                 break
             more[name] = value
         told = replace(answers, given=tuple(more))

@@ -17,7 +17,7 @@ from sipgw.tools.init.answers import HERE, RECIPES, Answers, replace_file
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
 MODEL_SERVERS = ("llamacpp", "ollama")
-"""Servers that are tried before their lines are written."""
+"""Model servers that ``sipgw init NAME`` tries before it writes their lines."""
 KNOWN = (HERE, *RECIPES, *MODEL_SERVERS)
 
 
@@ -74,13 +74,13 @@ def init(
 
 
 def _refuse(problem: str) -> NoReturn:
-    """End with what is wrong about the options."""
+    """End the command with exit status 2 and the `problem` of its options."""
     err.print(problem, markup=False, soft_wrap=True)
     raise typer.Exit(2)
 
 
 def _check_names(providers: Mapping[str, str]) -> None:
-    """Refuse a name of a provider that no installed package has, before anything is written."""
+    """Refuse provider names that no installed package has, before a file is written."""
     for part, name in providers.items():
         if name:
             from sipgw.config import registry
@@ -91,7 +91,7 @@ def _check_names(providers: Mapping[str, str]) -> None:
 
 
 def _write(answers: Answers, output: Path, *, yes: bool) -> None:
-    """Write a file that is not there, or with `yes` in the place of the one that is."""
+    """Write a new file; with `yes`, replace an existing one."""
     if output.exists() and not yes:
         err.print(f"{output} exists; move it away or name another file with --output")
         raise typer.Exit(1)
@@ -106,7 +106,7 @@ def _write(answers: Answers, output: Path, *, yes: bool) -> None:
 
 
 def _call(output: Path) -> bool:
-    """Call the agent of a configuration. Whether it answered."""
+    """Call the agent of a configuration. Returns whether the agent answered."""
 
     from sipgw.config.agent_files import load_all
     from sipgw.config.log import LogOptions

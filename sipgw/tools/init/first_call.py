@@ -31,13 +31,13 @@ from sipgw.web.server import Dashboard
 LIMIT = 90.0
 """Seconds after which the call is given up."""
 QUESTION = "ask_order.wav"
-"""Of the demo's voice: "Hi, I would like to know where my order is."."""
+"""Recording of the demo's voice: "Hi, I would like to know where my order is."."""
 TIMES = 3
-"""How often the question is put at most."""
+"""How often the caller asks the question at most."""
 PATIENCE = 3.0
-"""Seconds of silence after which the question is put again, if the agent has not understood it."""
+"""Seconds of silence after which the caller asks again, if the agent has not understood the question."""
 ANSWER = 12.0
-"""The same, if it has, and its answer is still to come."""
+"""Seconds of silence after which the caller asks again, if the agent has understood the question but not answered."""
 
 
 class FirstCallScript:
@@ -50,11 +50,11 @@ class FirstCallScript:
     def __init__(self, question: bytes, about: str = "") -> None:
         self._question = Say(question)
         self._about = about
-        self._reports: list[list[Report]] = [[]]  # of the greeting, and of each time that the question was put
+        self._reports: list[list[Report]] = [[]]  # after the greeting, and after each time that the question was asked
         self._over = False
 
     def watch(self, event: Event) -> None:
-        """Take what the agent reports."""
+        """Take an event of the call, and keep the agent's reports."""
         if isinstance(event, CallReported):
             self._reports[-1].append(event.report)
 
@@ -73,7 +73,7 @@ class FirstCallScript:
 
     @property
     def fault(self) -> str:
-        """Why the call is no success; empty if it is one."""
+        """Why the call failed; empty if it succeeded."""
         if self.answered:
             return ""
         if self._failure:
@@ -110,17 +110,18 @@ class FirstCallScript:
 
 
 def _words(reports: Iterable[Report]) -> list[str]:
-    """Texts that the agent has heard, one for each utterance."""
+    """The texts that the agent has heard, one for each utterance."""
     return [report.text for report in reports if isinstance(report, CallerSaid) and report.final and report.text]
 
 
 async def hold_first_call(config: GatewayConfig, agents: Mapping[str, AgentConfig], out: Console) -> str:
     """Call the agent of `config`, print the words, the fault and the address of the call's page, and serve that page
-    until Enter is pressed, if there is a terminal. The reason why the call failed; empty if it did not. Raises the
+    until Enter is pressed, if there is a terminal. Returns why the call failed; empty if it succeeded. Raises the
     errors of a gateway that cannot start.
 
-    The call stands in the records of `config`; trunks are neither registered with nor called. A gateway that runs with
-    the same database is left alone: commands still find it, and what it has yet to write or send stays its own.
+    The call gets a record in the database of `config`. The gateway of this call registers with no trunk and calls none.
+    A gateway that runs with the same database is not disturbed: commands still find it, and its unwritten records and
+    unsent webhooks stay with it.
     """
     choice = choose(config)
     demo = choice.llm[:1] == ("local",) and not (choice.realtime or config.agent.brain)

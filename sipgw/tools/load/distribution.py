@@ -8,7 +8,8 @@ from math import ceil
 from typing import Self
 
 EDGES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0, 1000.0)
-"""Edges in milliseconds; a value counts for the first edge that it does not exceed."""
+"""Upper edges of the classes, in milliseconds. A value counts in the class of the first edge that it does not
+exceed."""
 
 
 def percentile(values: Sequence[float], part: float) -> float | None:
@@ -17,26 +18,27 @@ def percentile(values: Sequence[float], part: float) -> float | None:
 
 
 def milliseconds(values: Sequence[float], part: float) -> float | None:
-    """A percentile of `values`, which are in seconds; None if there are none."""
+    """The percentile of `values` for the share `part`, in milliseconds; `values` are in seconds. None without
+    values."""
     found = percentile(values, part)
     return None if found is None else round(found * 1000, 1)
 
 
 @dataclass
 class Distribution:
-    """The number of absolute values below each of `EDGES`; exact enough for percentiles, small to send."""
+    """The number of absolute values in each class of `EDGES`: exact enough for percentiles, and small to send."""
 
     counts: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, seconds: Iterable[float]) -> Self:
-        """The spread of values in seconds."""
+        """The distribution of `seconds`."""
         last = len(EDGES) - 1
         found = Counter(min(last, bisect_left(EDGES, abs(value) * 1000)) for value in seconds)
         return cls({str(EDGES[at]): count for at, count in found.items()})
 
     def add(self, counts: dict[str, int]) -> None:
-        """Add another one's counts."""
+        """Add the counts of another distribution."""
         for edge, count in counts.items():
             self.counts[edge] = self.counts.get(edge, 0) + count
 

@@ -68,7 +68,7 @@ async def _serve(config: GatewayConfig | None, processes: int) -> None:
 
 
 def main() -> None:
-    """Run until stdin ends."""
+    """Run the gateway until standard input ends."""
     open_files()
     log.configure(LogOptions(level="error"))
     try:

@@ -14,9 +14,10 @@ from sipgw.agents.providers import Providers
 from sipgw.records.artifacts.wav import read_ulaw
 
 LOUD = 100.0
-"""Root mean square above which the caller speaks."""
+"""Root mean square of 16-bit samples above which the caller speaks."""
 ENDS_AFTER = 0.4
-"""Seconds of quiet that end a turn, part of every turn latency measured with it; the gateway's own ear takes 0.3."""
+"""Seconds of quiet that end a turn. They are part of every turn latency that is measured with the parrot; the embedded
+STT takes 0.3 s."""
 REPLY = "confirm.wav"
 
 
@@ -28,7 +29,7 @@ def parrot() -> Providers:
 
 
 class ParrotStt:
-    """Hears that somebody spoke, not what."""
+    """STT that detects that somebody has spoken, but not the words."""
 
     name = "parrot"
     ends_turns = True
@@ -54,10 +55,10 @@ class ParrotStt:
                 self._turns.put_nowait(Transcript("Where is my order?", True, False, self._spoke_until / 8000))
 
     def expect(self, said: str, wanted: Expected = OPEN) -> None:
-        """It expects nothing."""
+        """Ignore the hint: no words are recognised."""
 
     def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
-        """It understands nothing anyway."""
+        """Ignore the language: no words are recognised."""
 
     def follow_voice(self, speaking: bool | None, ago: float) -> None:
         """See `agent.stt.SpeechToText`."""
@@ -74,7 +75,7 @@ class ParrotStt:
 
 
 class ParrotLlm:
-    """Always the same words."""
+    """A language model whose replies are always the same words."""
 
     name = "parrot"
 
@@ -88,7 +89,7 @@ class ParrotLlm:
 
 
 class ParrotTts:
-    """Always the same sound."""
+    """A voice that always gives the same sound."""
 
     name = "parrot"
 

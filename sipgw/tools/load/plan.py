@@ -18,19 +18,19 @@ SETTLING = 3
 
 @dataclass(frozen=True)
 class Level:
-    """The required service level. Times are in seconds."""
+    """The required service level. Times are in seconds, shares from 0 to 1."""
 
     turn: float = 1.5
-    """From the caller's last sound to the agent's first, 95 of 100 turns."""
+    """Maximum time from the caller's last sound to the agent's first, in 95 of 100 turns."""
     setup: float = 1.0
-    """From INVITE to the answer, 95 of 100 calls."""
+    """Maximum time from INVITE to the answer, in 95 of 100 calls."""
     loss: float = 0.01
-    """Part of the packets that did not arrive."""
+    """Maximum share of lost packets."""
     gap: float = 0.5
-    """The longest silence of the wire within a call."""
+    """Maximum time between two packets of a call."""
 
     def broken(self, step: "LoadStep") -> list[str]:
-        """Limits that `step` broke, in words."""
+        """The limits that `step` broke, in words; empty if it held the level."""
         faults = []
         if (turn := percentile(step.latencies, 0.95) or 0.0) > self.turn:
             faults.append(f"turn latency p95 {turn * 1000:.0f} ms > {self.turn * 1000:.0f} ms")
@@ -56,7 +56,7 @@ class Level:
 
 @dataclass
 class LoadStep:
-    """Measurements with one number of calls."""
+    """The measurements of one step of a load test, in which the number of calls is constant."""
 
     wanted: int
     held: int = 0
@@ -70,26 +70,26 @@ class LoadStep:
     gap: float = 0.0
     errors: Distribution = field(default_factory=Distribution)
     cpu: float | None = None
-    """Of the gateway and its children, in cores."""
+    """CPU of the gateway and its children, in cores; None if it is not known."""
     media: float | None = None
-    """The part of its media processes."""
+    """CPU of the gateway's media processes, in cores; part of `cpu`."""
     memory: int | None = None
-    """Of the gateway and its children, bytes."""
+    """Resident memory of the gateway and its children, in bytes."""
     media_memory: int | None = None
     headroom: int | None = None
-    """Calls that the gateway says it would take beside those, at the end of the step."""
+    """Further calls that the gateway reports it could take, at the end of the step."""
     generator: float = 0.0
-    """CPU of the callers, in cores."""
+    """CPU of the processes of callers, in cores."""
     broken: list[str] = field(default_factory=list)
     """Broken limits, in words."""
 
     @property
     def loss(self) -> float:
-        """Part of the packets that did not arrive."""
+        """Share of the packets that did not arrive, 0 to 1."""
         return self.lost / max(1, self.lost + self.received)
 
     def add(self, window: Window, *, settled: bool) -> None:
-        """Take a second of one worker; before all calls are up only set-up and failures count."""
+        """Add one second of one worker. Until the step is `settled`, only set-up times and failures count."""
         self.setups += window.setups
         self.failures += window.failures
         if settled:
@@ -102,9 +102,10 @@ class LoadStep:
 
 
 def ramp(most: int, steps: "list[LoadStep]") -> Iterator[int]:
-    """Numbers of calls to try, up to `most`, by what became of the `steps` before: the last of them has been judged.
+    """The numbers of calls to try, up to `most`. The caller appends each step, with its verdict, to `steps`.
 
-    They grow until something breaks; then each is halfway between the most that held and the fewest that broke.
+    The numbers grow until a step breaks the level. Then each is halfway between the most that held and the fewest that
+    broke.
     """
     calls, held = min(FIRST, most), 0
     yield calls
@@ -121,5 +122,5 @@ def ramp(most: int, steps: "list[LoadStep]") -> Iterator[int]:
 
 
 def shared(calls: int, workers: int) -> list[int]:
-    """`calls` over `workers`, as evenly as may be."""
+    """The share of each worker in `calls`, as evenly as possible."""
     return [calls // workers + (number < calls % workers) for number in range(workers)]

@@ -1,4 +1,4 @@
-"""CPU and memory of a process and its children, from ``/proc``."""
+"""Measures CPU and memory of a process and its descendants, from ``/proc``."""
 
 import os
 import resource
@@ -10,19 +10,19 @@ PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 class ProcessUsage(NamedTuple):
-    """Usage of a family of processes."""
+    """CPU and memory of a process and its descendants."""
 
     cpu: float
-    """Seconds."""
+    """CPU seconds so far."""
     memory: int
-    """Bytes resident; what they share counts for each."""
+    """Resident bytes; memory that processes share counts for each of them."""
     media_cpu: float = 0.0
-    """The part of its media processes."""
+    """CPU seconds of its media processes, which are part of `cpu`."""
     media_memory: int = 0
 
 
 def usage(process: int) -> ProcessUsage:
-    """Of `process` and all below it; nothing where there is no ``/proc``."""
+    """Usage of `process` and all its descendants; zero on a system without ``/proc``."""
     cpu, memory, waiting = [0.0, 0.0], [0, 0], [process]
     while waiting:
         number = waiting.pop()

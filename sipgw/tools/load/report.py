@@ -1,4 +1,4 @@
-"""The report of a load test: text, JSON, and one HTML page with plots and nothing from elsewhere. Sans-IO."""
+"""The report of a load test: text, JSON, and one self-contained HTML page with plots. Sans-IO."""
 
 from collections.abc import Sequence
 from html import escape
@@ -42,7 +42,8 @@ def row(step: LoadStep) -> dict[str, Any]:
 
 
 def rows(outcome: LoadOutcome) -> list[dict[str, Any]]:
-    """The figures of all steps; memory per call is the growth since the first step, and of that since before it."""
+    """The figures of all steps. Memory per call is the growth since the first step; for the first step, since before
+    it."""
     found = [row(step) for step in outcome.steps]
     first, before = outcome.steps[0], outcome.before
     for step, figures in zip(outcome.steps, found, strict=True):
@@ -57,7 +58,7 @@ def rows(outcome: LoadOutcome) -> list[dict[str, Any]]:
 
 
 def as_dict(outcome: LoadOutcome) -> dict[str, Any]:
-    """For JSON."""
+    """The outcome as a dictionary, for JSON."""
     return {
         "held": outcome.held,
         "held_per_core": _round(outcome.per_core),
@@ -78,9 +79,9 @@ def _round(value: float | None, times: float = 1.0) -> float | None:
 
 
 def html(outcome: LoadOutcome, about: str) -> str:
-    """The page."""
+    """The report as one HTML page; `about` describes the test."""
     table = rows(outcome)
-    body = "".join(  # a column for each step: there are more figures than fit side by side
+    body = "".join(  # a column for each step, because a row of all figures would be too wide
         f"<tr><th>{escape(name.replace('_', ' '))}</th>"
         + "".join(f"<td>{'–' if one[name] is None else one[name]}</td>" for one in table)
         + "</tr>"
@@ -119,7 +120,7 @@ def plot(title: str, values: Sequence[float | None], unit: str) -> str:
             continue
         line.append(f"{MARGIN + at * wide:.1f},{HEIGHT - 24 - value / top * (HEIGHT - 48):.1f}")
     drawn = f'<polyline points="{" ".join(line)}" fill="none" stroke="#1769aa" stroke-width="1.6"/>'
-    if len(line) == 1:  # of which a line shows nothing
+    if len(line) == 1:  # a single point makes no line
         x, y = line[0].split(",")
         drawn = f'<circle cx="{x}" cy="{y}" r="3" fill="#1769aa"/>'
     base = HEIGHT - 24

@@ -22,13 +22,13 @@ from sipgw.tools.load.process import ProcessUsage, usage
 from sipgw.tools.load.worker import Window, WorkerJob
 
 START_LIMIT = 60.0
-"""Seconds that a process has to start."""
+"""Seconds within which a process must have started."""
 RECOVERY = 10.0
-"""Seconds between a broken step and the next."""
+"""Seconds of recovery between a broken step and the next."""
 ANSWER_LIMIT = 30.0
-"""Seconds that a process of callers may be silent; it should speak every second."""
+"""Seconds for which a process of callers may print nothing; it should print a window every second."""
 LINE_LIMIT = 1 << 24
-"""Bytes of a line that a worker may print."""
+"""Maximum bytes of a line that a worker prints."""
 
 
 class LoadError(Exception):
@@ -37,16 +37,16 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """Plan of a load test."""
+    """The plan of a load test."""
 
     steps: tuple[int, ...] = ()
-    """Calls of each step, as far as nothing breaks; empty for a ramp to `most`."""
+    """Number of calls in each step; the test ends at a broken step. Empty: a ramp up to `most`."""
     seconds: float = 20.0
-    """How long each step is held after its calls are up."""
+    """Seconds for which each step is held after its calls have begun."""
     target: str = ""
-    """A SIP URI; empty for a gateway that is started here."""
+    """The SIP URI to call; empty: a gateway is started here."""
     config: Path | None = None
-    """Of the gateway that is started here; without it the agent is the parrot."""
+    """Configuration of the gateway that is started here; None: its agent is the parrot."""
     rate: float = 20.0
     """New calls a second."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -54,36 +54,36 @@ class LoadPlan:
     seed: int = 1
     ca: str = ""
     media: int = 0
-    """Media processes of a gateway that is started here; 0 for as many as are configured."""
+    """Number of media processes of a gateway that is started here; 0: the configured number."""
     most: int = 0
-    """Where a ramp ends."""
+    """The number of calls at which a ramp ends."""
 
 
 @dataclass
 class LoadOutcome:
-    """Outcome of a load test."""
+    """The outcome of a load test."""
 
     steps: list[LoadStep] = field(default_factory=list)
     before: ProcessUsage | None = None
     """The resources of the gateway before the first call."""
     seconds: list[dict[str, Any]] = field(default_factory=list)
-    """The course of the test, a point a second."""
+    """The course of the test, one entry for each second."""
 
     @property
     def held(self) -> int:
-        """The most calls with which nothing broke."""
+        """The highest number of calls at which the service level held."""
         return max((step.wanted for step in self.steps if not step.broken), default=0)
 
     @property
     def broken(self) -> list[str]:
-        """The broken criteria at the smallest failing number of calls."""
+        """The broken limits of the step with the fewest calls that broke some."""
         return min(
             (step for step in self.steps if step.broken), key=lambda step: step.wanted, default=LoadStep(0)
         ).broken
 
     @property
     def per_core(self) -> float | None:
-        """Held calls per core of the gateway; None if it was not started here or held none."""
+        """Held calls per core of the gateway; None if it was not started here, or if it held no calls."""
         held = [step for step in self.steps if step.wanted == self.held]
         return held[-1].held / held[-1].cpu if held and held[-1].cpu else None
 
@@ -93,21 +93,22 @@ Progress = Callable[[LoadStep, float], None]
 
 @dataclass
 class StartedGateway:
-    """The gateway that is started here."""
+    """The gateway process that the load test has started."""
 
     pid: int
     port: int
     headroom: int | None = None
-    """Calls that it would take beside the present ones, as it has told last."""
+    """Further calls that the gateway could take, by its last report."""
 
     async def listen(self, stream: asyncio.StreamReader) -> None:
-        """Take what it tells."""
+        """Read the gateway's reports from `stream` until it ends."""
         while line := await stream.readline():
             self.headroom = json.loads(line)["headroom"]
 
 
 def check_target(target: str, *, own: bool) -> str:
-    """The local address to call `target` from. Raises `LoadError` for public addresses that are not `own`."""
+    """The local address from which to call `target`. Raises `LoadError` for a public address, unless it is the user's
+    `own`."""
     uri = Uri.parse(target)
     if uri.scheme not in ("sip", "sips"):
         raise LoadError(f"{target} is not a SIP address")
@@ -126,7 +127,7 @@ def check_target(target: str, *, own: bool) -> str:
 
 
 async def _located(uri: Uri) -> tuple[Peer, ...]:
-    """Every address that calls to `uri` may go to, as the callers will find them (RFC 3263)."""
+    """All addresses to which calls to `uri` may go, found as the callers find them (RFC 3263)."""
     async with asyncio.TaskGroup() as group:
 
         def spawn(work: Coroutine[Any, Any, None]) -> None:
@@ -166,7 +167,7 @@ async def run(plan: LoadPlan, host: str, progress: Progress) -> LoadOutcome:
             except LoadError as error:
                 if len(outcome.steps) == 1:
                     raise
-                step.broken = [str(error)]  # what was held before is worth knowing
+                step.broken = [str(error)]  # the results of earlier steps are still reported
                 break
             if plan.target and not any(one.setups for one in outcome.steps):
                 why = step.failures[0] if step.failures else f"no answer within {plan.seconds:g} s"

@@ -17,27 +17,28 @@ from media.rtp import packet as rtp
 SO_TIMESTAMPNS = 35
 STAMP = struct.Struct("qq")
 AUDIBLE = 120.0
-"""Root mean square above which a packet is speech."""
+"""Root mean square of 16-bit samples above which a packet is speech."""
 QUIET = 0.6
 """Seconds of silence after which the agent has finished."""
 SETTLE = 0.5
 """Seconds at the beginning of a call whose send times are not judged."""
 PATIENCE = 10.0
-"""Seconds that the caller waits for an answer; then the turn is lost and it speaks again."""
+"""Seconds for which the caller waits for an answer; then the turn counts as unanswered, and the caller speaks again."""
 
 
 READING = 3
-"""Beats between two reads of the socket: kernel timestamps stay exact, and there are a third of the system calls."""
+"""Beats (of 20 ms) from one read of the socket to the next. Kernel timestamps stay exact, and fewer system calls are
+needed."""
 
 
 def wall() -> float:
-    """The clock of the kernel's stamps."""
+    """The time now, on the clock of the kernel's timestamps, in seconds."""
     return time.clock_gettime(time.CLOCK_REALTIME)
 
 
 @dataclass
 class StreamCounts:
-    """Measurements since the last look."""
+    """Measurements of all streams since the last window."""
 
     errors: "array[float]" = field(default_factory=lambda: array("f"))
     """For each received packet: seconds of deviation from the grid of its RTP timestamps."""
@@ -48,14 +49,14 @@ class StreamCounts:
     """Seconds from the end of the caller's speech to the first sound of the answer."""
     unanswered: int = 0
     gap: float = 0.0
-    """The longest silence of the wire, seconds."""
+    """The longest time between two packets, in seconds."""
 
 
 class PacketGrid:
     """The 20 ms grid on which the packets of one stream should arrive."""
 
     DRIFT = 1 / 500
-    """How fast the grid follows the sender's clock, of each packet's offset."""
+    """Share of each packet's offset by which the grid is moved, so that it follows the sender's clock."""
 
     def __init__(self, at: float, packet: rtp.Packet) -> None:
         self._first = self._last = at
@@ -65,12 +66,12 @@ class PacketGrid:
 
     @property
     def settled(self) -> bool:
-        """Whether the first half second is over, whose median is the reference of offsets."""
+        """Whether the first half second is over. The median of its offsets is the reference for later packets."""
         return len(self._early) * FRAME / RATE >= SETTLE
 
     def arrived(self, at: float, packet: rtp.Packet) -> tuple[int, float, float]:
-        """The difference of sequence numbers, the deviation from the grid in seconds, and the time since the last
-        packet."""
+        """The step of the sequence number, the deviation from the grid, and the time since the last packet, both in
+        seconds."""
         steps = rtp.signed(packet.sequence - self._sequence, 16)
         silence = at - self._last
         if steps <= 0:
@@ -87,7 +88,8 @@ class PacketGrid:
 
 
 class LoadStream:
-    """One call. It waits for the agent to finish, speaks, waits for the answer, and so on."""
+    """The sound of one call: the caller waits for the agent to finish, speaks, waits for the answer, and repeats
+    this."""
 
     def __init__(self, host: str, speech: list[bytes], tally: StreamCounts) -> None:
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
@@ -175,5 +177,5 @@ class LoadStream:
         return level(payload.translate(ALAW_TO_ULAW) if self._alaw else payload) > AUDIBLE
 
     def close(self) -> None:
-        """Free the port."""
+        """Close the socket."""
         self.sock.close()

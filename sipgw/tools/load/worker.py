@@ -40,21 +40,21 @@ SPEECH = ("ask_order.wav", "order_number.wav", "interrupt.wav")
 
 @dataclass(frozen=True)
 class WorkerJob:
-    """Job of a worker."""
+    """The job of one process of callers."""
 
     target: str
     host: str
-    """Local address."""
+    """The local address of the callers."""
     rate: float
-    """New calls a second."""
+    """New calls per second."""
     seed: int
     ca: str = ""
-    """PEM file with who vouches for a TLS target."""
+    """PEM file with the authorities that sign a TLS target's certificate."""
 
 
 @dataclass
 class Window:
-    """Events of one second."""
+    """Measurements of one second."""
 
     held: int = 0
     setups: list[float] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Window:
     errors: dict[str, int] = field(default_factory=dict)
     """See `distribution.Distribution`."""
     cpu: float = 0.0
-    """Seconds of this process so far."""
+    """CPU seconds of this process so far."""
 
 
 class Callers:
@@ -87,7 +87,7 @@ class Callers:
         self._tally = StreamCounts()
 
     async def run(self, group: asyncio.TaskGroup) -> None:
-        """Keep `wanted` calls."""
+        """Keep `wanted` calls running: begin and end calls until the numbers are equal. Runs for ever."""
         while True:
             while self._calls and self._calls[0].done():
                 self._calls.popleft()
@@ -131,7 +131,7 @@ class Callers:
             stream.close()
 
     def window(self) -> Window:
-        """Events since the last window."""
+        """The measurements since the last window."""
         window, tally = self._window, self._tally
         window.latencies, window.unanswered = tally.latencies, tally.unanswered
         window.sent, window.received, window.lost, window.gap = tally.sent, tally.received, tally.lost, tally.gap
@@ -187,7 +187,7 @@ def _refuse(leg: Leg) -> None:
 
 
 def main() -> None:
-    """Run until stdin ends."""
+    """Hold the calls that standard input asks for, until it ends."""
     open_files()
     log.configure(LogOptions(level="error"))
     run_main(_run(WorkerJob(**json.loads(sys.argv[1]))))

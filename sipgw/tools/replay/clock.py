@@ -5,11 +5,11 @@ import selectors
 from collections.abc import Callable
 
 PATIENCE = 5.0
-"""Seconds of real time that a thread has for its work before it counts as one that hangs."""
+"""Real seconds that a thread may work before it counts as hanging."""
 
 
 class _Jump(selectors.PollSelector):
-    """Instead of waiting, moves the loop's clock."""
+    """A selector that moves the loop's clock instead of waiting."""
 
     def __init__(self, in_threads: Callable[[], int] | None) -> None:
         super().__init__()
@@ -33,11 +33,12 @@ class _Jump(selectors.PollSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Ten minutes of call take milliseconds, every time the same. No sockets, no processes."""
+    """An event loop on a virtual clock: ten minutes of a call take milliseconds, with the same result every time. It
+    supports no sockets and no processes."""
 
     def __init__(self, in_threads: Callable[[], int] | None = None) -> None:
-        """`in_threads`: how many pieces of work in threads are awaited: their work takes no time, however long it
-        really takes, unless it hangs. Without it no thread wakes the loop from outside, so that it needs no polling.
+        """`in_threads` returns how many results of threads are awaited. The clock stands still for them, unless a
+        thread hangs. Without `in_threads`, no thread may wake the loop, so that the loop needs no polling.
         """
         self._jump = _Jump(in_threads)
         super().__init__(self._jump)
@@ -48,10 +49,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def now() -> float:
-    """The time on the clock of the loop that runs."""
+    """The time on the clock of the running loop, in seconds."""
     return asyncio.get_running_loop().time()
 
 
 async def until(at: float) -> None:
-    """Wait until that is the time."""
+    """Wait until the time `at` on the clock of the running loop."""
     await asyncio.sleep(max(0.0, at - now()))

@@ -38,7 +38,7 @@ def replay_command(
     ] = False,
 ) -> None:
     """Replay recorded calls with the present code. Exit status 1 if one is different, 2 if a bundle is broken."""
-    # The original log of a call is known; only differences are printed.
+    # The log of a replayed call is not printed, only differences.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     told, different, broken, taken = [], 0, 0, 0
     seconds = took = 0.0
@@ -74,7 +74,7 @@ def _played(path: Path, *, update: bool) -> tuple[Replayed, list[Difference]]:
         try:
             beside = path.with_name(f".{path.name}")
             beside.write_bytes(bundle.retold(played.story).write())
-            beside.replace(path)  # it may be the only copy
+            beside.replace(path)  # the bundle may be the only copy
         except OSError as error:
             raise BundleError(f"cannot write {path}: {error.strerror}") from None
     return played, found

@@ -15,7 +15,7 @@ WORDS = 1
 
 
 class Difference(NamedTuple):
-    """One thing that is different."""
+    """One difference between the recording and the replay."""
 
     where: str
     before: str
@@ -31,7 +31,7 @@ def differences(before: CallResult, now: CallResult, left: str = "") -> list[Dif
         was, is_ = getattr(before, where), getattr(now, where)
         if was != is_:
             found.append(Difference(where.replace("_", " "), _shown(was), _shown(is_)))
-    if left:  # what did not come to pass any more is no news
+    if left:  # events after the departure are no further differences
         return [Difference("left the recording", "", left), *(one for one in found if one.now)]
     return found
 
@@ -41,7 +41,7 @@ def _shown(value: object) -> str:
 
 
 def _turns(before: list[TurnResult], now: list[TurnResult]) -> Iterator[Difference]:
-    """Turns are laid beside each other by what the caller said."""
+    """Differences of the turns. Turns with the same words of the caller are compared with each other."""
     was, is_ = [turn.caller for turn in before], [turn.caller for turn in now]
     for kind, since, until, first, last in SequenceMatcher(None, was, is_, autojunk=False).get_opcodes():
         if kind == "equal" or until - since == last - first:
@@ -89,7 +89,7 @@ def _latency(turn: TurnResult) -> str:
 
 
 def _listed(where: str, before: list[str], now: list[str]) -> Iterator[Difference]:
-    """Sentences that one has and the other has not."""
+    """Differences of two lists of sentences: those that only one of the two has."""
     for kind, since, until, first, last in SequenceMatcher(None, before, now, autojunk=False).get_opcodes():
         if kind != "equal":
             yield Difference(where, " / ".join(before[since:until]), " / ".join(now[first:last]))

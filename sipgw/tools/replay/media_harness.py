@@ -20,7 +20,7 @@ class MediaHarness:
     """Plays recorded packets to the media session of a channel. Nothing is sent to the network."""
 
     def __init__(self, packets: Sequence[Tapped], zero: float, sink: Sink) -> None:
-        """Times of `packets` count from `zero`; sent packets only give the times of the 20 ms clock."""
+        """Times of `packets` count from `zero`. Packets that we sent only give the times of the 20 ms slots."""
         self._inside = worker_channel.WorkerChannel(1)
         self._arriving = deque(packet for packet in packets if not packet.out)
         self._zero = zero
@@ -32,12 +32,12 @@ class MediaHarness:
         self.channel = Channel(1, sink, self._obey, lambda number: None)
 
     def start(self, context: Context) -> None:
-        """Play from now on, in `context`."""
+        """Begin to play, in `context`."""
         self._context = context
         self._wait()
 
     def stop(self) -> None:
-        """Play no more."""
+        """Stop playing."""
         if self._timer:
             self._timer.cancel()
 
@@ -46,7 +46,7 @@ class MediaHarness:
         self._timer = asyncio.get_running_loop().call_at(due, self._step, context=self._context)
 
     def _step(self) -> None:
-        """Take the packet that arrives, or send what is due."""
+        """Take the next packet that arrives, or send the packet of the slot that is due."""
         if self._arriving and self._zero + self._arriving[0].at < self._next_slot:
             self._receive(self._arriving.popleft())
         else:

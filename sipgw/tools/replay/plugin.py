@@ -14,22 +14,22 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 class DifferentError(Exception):
-    """A call is not what it was."""
+    """The replay of a call differs from its recording."""
 
 
 class CallFile(pytest.File):
-    """A bundle."""
+    """The file of a bundle, as pytest collects it."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Its only test."""
+        """Collect the only test of the file."""
         yield CallItem.from_parent(self, name=self.path.name.removesuffix(ENDING))
 
 
 class CallItem(pytest.Item):
-    """A call that is to be the same again."""
+    """The test that the replay of a call is the same as its recording."""
 
     def runtest(self) -> None:
-        """Replay it. Raises `DifferentError`, and `BundleError` for an unusable file."""
+        """Replay the call. Raises `DifferentError`, and `BundleError` for an unusable file."""
         # Imported late: pytest loads this plugin wherever sipgw is installed.
         from sipgw.records.bundles.bundle import read_bundle
         from sipgw.tools.replay.difference import differences
@@ -43,11 +43,11 @@ class CallItem(pytest.Item):
             raise DifferentError("\n".join(lines))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
-        """Differences, without a traceback."""
+        """The text of a failure: the differences, without a traceback."""
         if excinfo.typename in ("DifferentError", "BundleError"):
             return f"{self.path}\n{excinfo.value}"
         return str(super().repr_failure(excinfo))
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Where it stands."""
+        """File and name of the test, for pytest."""
         return self.path, None, f"call {self.name}"

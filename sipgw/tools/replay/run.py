@@ -36,7 +36,7 @@ LONGER = 20.0
 """Seconds for which a call may go on beyond its recorded end."""
 SIGNALS, STEPS = ("exchange", "key", "end"), ("step_aside", "step_back")
 FROM_OUTSIDE = ("gateway_stopped", "ended_here", "cancelled", "over_budget")
-"""Endings without a cause in the bundle: the call ends at the recorded time with the recorded ending."""
+"""Endings whose cause is not in the bundle. Such a call ends at the recorded time with the recorded ending."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,20 @@ class Replayed:
     story: CallResult
     frames: list[Frame]
     left: str
-    """Where the code departed from the recording, or failed, in words; empty if it did not."""
+    """The place where the code departed from the recording, or failed, in words; empty if it did neither."""
     seconds: float
-    """Length of the call."""
+    """Length of the replayed call in seconds."""
     took: float
-    """How long it took to play it."""
+    """Real seconds that the replay took."""
 
     @property
     def speed(self) -> float:
-        """How many times faster than the call was."""
+        """How many times faster than the call the replay was."""
         return self.seconds / self.took if self.took else 0.0
 
 
 def replay(bundle: Bundle) -> Replayed:
-    """Play it again."""
+    """Replay the call of `bundle` with the present code. An error of the code is in `Replayed.left`."""
     began = time.perf_counter()
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         replay_run = runner.run(_play(bundle))
@@ -83,7 +83,7 @@ def _failure(error: BaseException) -> str:
 
 
 class ReplayRun:
-    """One call while it is played again."""
+    """The replay of one call."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.recorder = BundleRecorder()
@@ -117,7 +117,7 @@ class ReplayRun:
         self._booth.stop()
 
     async def _hold(self, talk: Talk) -> None:
-        """Talk from the answer to the end."""
+        """Run the conversation from the answer to the end of the call."""
         frames = self._bundle.frames
         ended = next((one for one in frames if one["of"] == "ended"), {"t": frames[-1]["t"], "kind": ""})
         fixed = ended["kind"] in FROM_OUTSIDE
@@ -149,7 +149,7 @@ class ReplayRun:
         return "transfer_failed" if transfers and kind == "failed" else kind
 
     async def _signal(self) -> None:
-        """Tell the line what the signalling told it."""
+        """Give the line the recorded events of the signalling, at their recorded times."""
         for frame in self._ours:
             await until(self.recorder.zero + frame["t"])
             self._tell(frame)
@@ -251,7 +251,8 @@ async def _resembles(text: str, final: bool) -> bool | None:
 
 
 def _own(frames: Iterable[Frame]) -> list[Frame]:
-    """The commands of the caller's line; a colleague's line has another channel. A transfer has its own stub."""
+    """The commands of the caller's line. Those of a colleague's line, which has another channel, and of transfers,
+    which have a stub, are left out."""
     found: list[Frame] = []
     connecting = False
     for frame in frames:
@@ -263,7 +264,8 @@ def _own(frames: Iterable[Frame]) -> list[Frame]:
 
 
 def _lost(end: Frame) -> bool:
-    """Whether nobody had hung up; bundles of the first releases do not distinguish this, and have it as hung up."""
+    """Whether the line was lost, so that nobody hung up. Bundles of the first releases report a lost line as hung
+    up."""
     return bool(end.get("lost"))
 
 

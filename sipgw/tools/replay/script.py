@@ -1,7 +1,7 @@
 """The replayed providers: each gives the recorded answer to a request, after the recorded delay.
 
-A request without a recorded answer is where the code departs from the recording. A request that is cancelled at once
-does not count: work that began just before an interruption may now begin just after it.
+At a request without a recorded answer, the code departs from the recording. A request that is cancelled at once does
+not count, because work that began just before an interruption in one run may begin just after it in the other.
 """
 
 import asyncio
@@ -22,29 +22,29 @@ from sipgw.records.bundles.recorder import Frame, question
 from sipgw.tools.replay.clock import now, until
 
 GRACE = 0.5
-"""Seconds after which a question without an answer counts."""
+"""Seconds after which a request without a recorded answer is a departure from the recording."""
 
 
 @dataclass
 class RecordedAnswer:
-    """One recorded stream of a provider: its request, its pieces, its end."""
+    """One recorded stream of a provider: its request, its pieces and its end."""
 
     asked: Frame
     opened: Frame = field(default_factory=dict)
     pieces: list[Frame] = field(default_factory=list)
     ended: Frame = field(default_factory=lambda: {"broken_off": True, "waited": 0.0})
     heard: Frame | None = None
-    """Answer of a voice to the question how much was heard."""
+    """The voice's recorded answer to the question how much of a sentence was heard; None without an answer."""
     used: bool = False
 
 
 class ReplayScript:
-    """All that the providers of a call answered."""
+    """All recorded answers of the providers, tools and transfers of a call."""
 
     def __init__(self, frames: Iterable[Frame], sound: bytes, redact: Callable[[Any], Any]) -> None:
         """`redact` removes from requests the data that was removed from the recording."""
         self.left: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Why the code left the recording, once it has."""
+        """Its result is why the code departed from the recording; not done as long as it has not."""
         self.redact = redact
         self.sound = sound
         self._answers: dict[str, list[RecordedAnswer]] = {"stt": [], "llm": [], "tts": [], "tool": [], "transfer": []}
@@ -86,8 +86,8 @@ class ReplayScript:
         return len(self._answers[part]) > len(self.names(part))
 
     def find(self, part: str, *fits: Callable[[Frame], bool], again: bool = False) -> RecordedAnswer | None:
-        """The first recorded answer that matches by the first of `fits`, or else by the next; each is used once. With
-        `again` a used answer may be used once more if there is no other.
+        """The first unused answer whose request matches the first of `fits`; if none does, the next of `fits`, and so
+        on. Each answer is used once. With `again`, a used answer is used once more if there is no other.
         """
         for fit in fits:
             for answer in self._answers[part]:
@@ -98,15 +98,15 @@ class ReplayScript:
         return next((answer for answer in found if "broken_off" not in answer.ended), None)
 
     async def unanswered(self, what: str) -> NoReturn:
-        """There is no answer: unless the request is cancelled at once, the code has departed from the recording. Never
-        returns."""
+        """Wait for the cancellation of a request without a recorded answer. If none comes within `GRACE`, the code has
+        departed from the recording. Never returns."""
         await asyncio.sleep(GRACE)
         self.leave(what)
         await asyncio.Event().wait()
         raise AssertionError
 
     def leave(self, what: str) -> None:
-        """The code has left the recording."""
+        """Note that the code has departed from the recording, at `what`; only the first departure counts."""
         if not self.left.done():
             self.left.set_result(what)
 
@@ -149,13 +149,13 @@ class ReplayedStt:
         self._more.set()
 
     def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
-        """It says what was heard, in whatever language."""
+        """Ignore the language: the recorded words are reported."""
 
     def expect(self, said: str, wanted: Expected = OPEN) -> None:
         """See `agent.stt.SpeechToText`."""
 
     def follow_voice(self, speaking: bool | None, ago: float) -> None:
-        """It says what was heard."""
+        """Ignore the voice activity: the recorded words are reported."""
 
     async def events(self) -> AsyncIterator[SttEvent]:
         """See `agent.stt.SpeechToText`."""
@@ -169,11 +169,11 @@ class ReplayedStt:
             else:
                 yield Transcript(piece["text"], piece["final"], piece["eager"], piece["end"])
         if "broken_off" in self._answer.ended:
-            await asyncio.Event().wait()  # they were closed by us, and would have said no more
+            await asyncio.Event().wait()  # the gateway had closed the STT: no more words follow
         await self._script.end(self._answer, "")
 
     async def _given_at(self, samples: int) -> float:
-        """When they had been given so much sound."""
+        """The time by which the STT had been given so many samples of sound."""
         while self._given[-1][0] < samples:
             self._more.clear()
             await self._more.wait()
@@ -184,7 +184,7 @@ class ReplayedStt:
 
 
 class ReplayedLlm:
-    """A model that answers as it did."""
+    """A language model that gives the recorded replies."""
 
     def __init__(self, script: ReplayScript, name: str) -> None:
         self.name = name
@@ -199,7 +199,7 @@ class ReplayedLlm:
         def same(one: Frame) -> bool:
             return bool(one["name"] == self.name and {name: one[name] for name in asked} == asked)
 
-        def alike(one: Frame) -> bool:  # what was heard of earlier replies may differ by a word
+        def alike(one: Frame) -> bool:  # the heard part of earlier replies may differ by a word
             return one["name"] == self.name and bool(one["messages"][-1:] == last)
 
         answer = script.find("llm", same, alike)
@@ -226,13 +226,13 @@ def _words(messages: Sequence[Message]) -> str:
 
 
 def _tell(answer: RecordedAnswer, _samples: int, told: Callable[[int], None]) -> None:
-    """Tell what was heard as it was told."""
+    """Call `told` with the recorded answer to the question how much was heard."""
     if answer.heard is not None:
         asyncio.get_running_loop().call_later(answer.heard["waited"], told, answer.heard["letters"])
 
 
 class ReplayedTts:
-    """A voice that speaks as it did."""
+    """A voice that gives the recorded sound."""
 
     def __init__(self, script: ReplayScript, name: str) -> None:
         self.name = name

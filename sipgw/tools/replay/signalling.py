@@ -10,7 +10,7 @@ from sipgw.sip.negotiated import Negotiated
 from sipgw.sip.offer_answer import LocalMedia, accept_answer, answer
 
 LATER = 0.02
-"""Seconds by which a message may be noted later than its effect."""
+"""Seconds by which a message may be recorded later than its effect."""
 _CALL = re.compile(r"(?im)^(?:call-id|i)[ \t]*:[ \t]*(\S+)")
 _CRYPTO = re.compile(r"a=crypto:[^\r\n]*\r?\n")
 
@@ -22,7 +22,7 @@ class _Described(NamedTuple):
     out: bool
     call: str
     request: bool
-    """Whether a description answers it: an INVITE or UPDATE."""
+    """Whether the message is a request (INVITE or UPDATE), whose description another one answers."""
     sdp: bytes
 
 
@@ -33,8 +33,8 @@ class Descriptions:
         self._all = [one for one in map(_described, messages) if one is not None]
 
     def agreed(self, frame: Frame) -> Negotiated:
-        """The result of the present code for the negotiation in `frame`. Raises `NotAcceptable`. Without the messages
-        of that leg it is the recorded result.
+        """The result of the present code for the negotiation in `frame`. If the messages of this leg were not recorded,
+        the recorded result. Raises `NotAcceptable`.
         """
         form, (host, port), until = frame["format"], frame["remote"], frame["t"] + LATER
         said = (one for one in reversed(self._all) if one.at <= until and not one.out)

@@ -1,4 +1,4 @@
-"""Stubs of a replayed call: its tools and its transfers."""
+"""Stubs for the tools and the transfers of a replayed call."""
 
 import asyncio
 import json
@@ -34,10 +34,10 @@ def _tool(found: dict[str, Any], script: ReplayScript) -> Tool:
         wanted = _plain(script.redact(given))
 
         def same(run: Frame) -> bool:
-            if run["do"] == "started":  # it was cancelled, or still ran: its arguments are known
+            if run["do"] == "started":  # the tool was cancelled, or still ran at the end: only its arguments are known
                 return bool(run["name"] == name and _plain(run["arguments"]).items() <= wanted.items())
             done = _plain(run["arguments"])
-            # The model writes a field of a form in other words than it is read as: "jo at example dot com".
+            # The model may write a field of a form in other words than the recorded value: "jo at example dot com".
             return bool(run["name"] == name and wanted in (done, done | _plain(run["written"])))
 
         answer = script.find("tool", same, again=True)
@@ -56,7 +56,8 @@ def _tool(found: dict[str, Any], script: ReplayScript) -> Tool:
 
 
 def _plain(arguments: Any) -> dict[str, str]:
-    """Arguments so that they can be compared: ``5`` and ``"5"`` are the same, and what is not given is null."""
+    """`arguments` in a form for comparisons: ``5`` and ``"5"`` are the same, and null is the same as a missing
+    argument."""
     with suppress(ValueError):
         arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
     given = arguments if isinstance(arguments, dict) else {"": arguments}
@@ -79,7 +80,7 @@ def transfer_of(script: ReplayScript, tell: Callable[[Frame], None]) -> Callable
             await until(frame["t"] + later)
             tell(frame)
         if "connected" not in answer.ended:
-            await asyncio.Event().wait()  # the call ended before
+            await asyncio.Event().wait()  # the call ended before the transfer did
         await until(answer.ended["t"] + later)
         return bool(answer.ended["connected"])
 

@@ -1,1 +1,2 @@
-"""Language model servers of one's own: Ollama and llama.cpp, found, tried and written into the configuration."""
+"""Sets up the user's own language model server, Ollama or llama.cpp: finds it, tries it, and writes the
+configuration."""

@@ -1,4 +1,4 @@
-"""Sets single keys of a TOML file and leaves all else in it as it is, comments included."""
+"""Sets single keys in the text of a TOML file, and leaves the rest unchanged, comments included."""
 
 import json
 import re
@@ -11,11 +11,12 @@ Values = Mapping[str, Mapping[str, str]]
 
 
 class LinesError(Exception):
-    """The file is written in a way in which single keys cannot be set."""
+    """The file is written in such a way that single keys cannot be set."""
 
 
 def present(text: str, values: Values) -> dict[str, str]:
-    """Of the keys in `values` those that `text` has with another value: ``"openai.model"`` to the value there is."""
+    """Keys of `values` that `text` has with another value, such as ``"openai.model"``, each with the value in
+    `text`."""
     tables = tomllib.loads(text)
     found = {}
     for name, keys in values.items():
@@ -27,7 +28,7 @@ def present(text: str, values: Values) -> dict[str, str]:
 
 
 def with_values(text: str, values: Values) -> str:
-    """`text` with these values. Raises `LinesError` when that would change something else."""
+    """`text` with these values. Raises `LinesError` if another value would change too."""
     lines = text.removesuffix("\n").split("\n") if text else []
     for name, keys in values.items():
         begin = next((at for at, line in enumerate(lines) if re.match(rf"\s*\[\s*{name}\s*\]\s*(?:#.*)?$", line)), None)

@@ -17,7 +17,7 @@ from sipgw.tools.init.model_servers.server import (
 )
 
 START = f"llama-server -m MODEL.gguf --jinja -c {SMALLEST_CONTEXT}"
-"""How it is started for a telephone agent."""
+"""The command that starts the server for a telephone agent."""
 
 
 class LlamaCpp:
@@ -30,7 +30,7 @@ class LlamaCpp:
         self._requests = requests
 
     absent = f"start it with `{START}`, or name its address with --url"
-    """Advice when nothing answers."""
+    """Advice if no server answers."""
     without_tools = f"start it with --jinja and an instruct model whose chat template has tools: `{START}`"
 
     async def models(self) -> list[ServedModel]:
@@ -47,7 +47,7 @@ class LlamaCpp:
         return found
 
     async def _until_ready(self) -> None:
-        """`/health` answers 503 while the model is loaded."""
+        """Wait until `/health` answers 200; it answers 503 while the model is being loaded."""
         try:
             async with asyncio.timeout(LOAD_LIMIT):
                 while True:
@@ -63,7 +63,7 @@ class LlamaCpp:
             ) from None
 
     async def load(self, model: ServedModel) -> None:
-        """See `ModelServer`: a router loads it when it is told to; a server of one model has loaded it already."""
+        """See `ModelServer`. A router is asked to load `model`; a server with one model has loaded it already."""
         if model.loaded:
             return
         status, value = await self._requests.ask("POST", "/models/load", {"model": model.name}, LOAD_LIMIT)
@@ -83,7 +83,7 @@ class LlamaCpp:
         return next((_state(one) for one in listed if one.get("id") == name), "failed")
 
     async def notes(self, model: ServedModel) -> AsyncIterator[str]:
-        """See `ModelServer`: its context, as `/props` tells it."""
+        """See `ModelServer`. The advice concerns the size of the context, which `/props` reports."""
         status, props = await self._requests.ask("GET", f"/props?model={quote(model.name, safe='')}")
         settings = props.get("default_generation_settings") if status == 200 and isinstance(props, dict) else None
         context = settings.get("n_ctx") if isinstance(settings, dict) else None
@@ -92,7 +92,7 @@ class LlamaCpp:
 
 
 def _state(one: dict[str, Any]) -> str:
-    """The state of a model in the list; a server of one model tells none, and has it loaded."""
+    """The state of a model in the list. A server with one model reports none: then the model is loaded."""
     status = one.get("status")
     if not isinstance(status, dict):
         return "loaded"

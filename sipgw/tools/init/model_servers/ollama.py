@@ -15,9 +15,9 @@ from sipgw.tools.init.model_servers.server import (
 )
 
 EXAMPLE = "qwen3:4b-instruct"
-"""A model that calls tools, for the advice."""
+"""A model that calls tools, named in advice."""
 SOON = timedelta(hours=12)
-"""A model that is unloaded earlier than this is not there for tomorrow's first call."""
+"""If a model is unloaded sooner than this, the first call of the next day waits until it is loaded again."""
 
 
 class Ollama:
@@ -30,7 +30,7 @@ class Ollama:
         self._requests = requests
 
     absent = "install it from https://ollama.com/download, start it with `ollama serve`, or name its address with --url"
-    """Advice when nothing answers."""
+    """Advice if no server answers."""
     without_tools = f"take a model that calls tools: `ollama pull {EXAMPLE}`, then --model {EXAMPLE}"
 
     async def models(self) -> list[ServedModel]:
@@ -44,7 +44,7 @@ class Ollama:
             told = shown.get("capabilities")
             abilities = told if isinstance(told, list) else None
             if abilities is not None and "completion" not in abilities:
-                continue  # a model of embeddings
+                continue  # an embedding model
             about = " ".join(
                 printable(details[key]) for key in ("parameter_size", "quantization_level")
                 if isinstance(details, dict) and details.get(key)
@@ -64,7 +64,7 @@ class Ollama:
         return self._requests.checked("/api/show", status, value)
 
     async def load(self, model: ServedModel) -> None:
-        """See `ModelServer`: a request without a prompt loads it, and it stays until Ollama ends."""
+        """See `ModelServer`. A request without a prompt loads `model`, and keeps it loaded until Ollama ends."""
         body = {"model": model.name, "stream": False, "keep_alive": -1}
         status, value = await self._requests.ask("POST", "/api/generate", body, LOAD_LIMIT)
         if status == 404:
@@ -72,7 +72,8 @@ class Ollama:
         self._requests.checked("/api/generate", status, value)
 
     async def notes(self, model: ServedModel) -> AsyncIterator[str]:
-        """See `ModelServer`: how long it stays loaded after a call's request, and its context."""
+        """See `ModelServer`. The advice concerns how long the model stays loaded after a request, and the size of its
+        context."""
         running = entries(await self._requests.get("/api/ps"), "models", "name")
         one = next((one for one in running if one.get("name") == model.name), {})
         if (until := _moment(one.get("expires_at"))) and until - datetime.now(UTC) < SOON:

@@ -11,19 +11,19 @@ from agent.authorities import tls
 from agent.bodies import TooLargeError, within
 
 CONNECT_LIMIT = 2.0
-"""Seconds until the connection must stand."""
+"""Seconds within which the connection must be open."""
 ANSWER_LIMIT = 10.0
 """Seconds that a question about the server or a model may take."""
 LOAD_LIMIT = 300.0
 """Seconds that a model may take to be loaded: tens of gigabytes from a slow disk."""
 POLL = 1.0
-"""Seconds between two looks at a model that is being loaded."""
+"""Seconds between two checks of a model that is being loaded."""
 MOST_MODELS = 50
-"""Models that are looked at."""
+"""Maximum number of models that are examined."""
 MOST_BYTES = 4 << 20
-"""Bytes of one answer that are read: a list of 50 models with their templates has a few hundred thousand."""
+"""Maximum bytes of one answer: a list of 50 models with their templates has a few hundred thousand."""
 SMALLEST_CONTEXT = 8192
-"""Tokens that instructions, tools and a call of ten minutes need."""
+"""Smallest context in tokens: prompt, tools and a call of ten minutes need so many."""
 
 
 class ServerError(Exception):
@@ -35,12 +35,12 @@ class ServedModel(NamedTuple):
 
     name: str
     about: str = ""
-    """Size and quantisation, as the server tells them."""
+    """Size and quantisation, as the server reports them."""
     tools: bool | None = None
     """Whether the server says that the model calls tools; None if it does not say."""
     loaded: bool = False
     thinks: bool = False
-    """Whether it thinks before it speaks unless it is told not to."""
+    """Whether the model thinks before it answers, unless a request forbids it."""
 
 
 class ModelServer(Protocol):
@@ -52,11 +52,11 @@ class ModelServer(Protocol):
     """Advice when a model calls no tool."""
 
     async def models(self) -> list[ServedModel]:
-        """The models that it has, at least one. Raises `ServerError`."""
+        """The models of the server, at least one. Raises `ServerError`, also if it has none."""
         ...
 
     async def load(self, model: ServedModel) -> None:
-        """Load `model`, so that no caller waits for it. Raises `ServerError`."""
+        """Let the server load `model`, so that no caller waits for the loading. Raises `ServerError`."""
         ...
 
     def notes(self, model: ServedModel) -> AsyncIterator[str]:
@@ -68,7 +68,7 @@ class Requests:
     """Requests to one server, each with its time limit."""
 
     def __init__(self, url: str, absent: str) -> None:
-        """`absent` says what to do when nothing answers at `url`."""
+        """`absent` is the advice for the user if nothing answers at `url`."""
         self.url = url
         self._absent = absent
         self._client = httpx2.AsyncClient(
@@ -83,7 +83,8 @@ class Requests:
         await self._client.aclose()
 
     async def ask(self, method: str, path: str, body: Any = None, limit: float = ANSWER_LIMIT) -> tuple[int, Any]:
-        """Status and JSON of an answer; JSON is None if it is none. Raises `ServerError` when there is no answer."""
+        """Status and JSON of an answer; the second is None if the body is no JSON. Raises `ServerError` if no answer
+        comes."""
         timeout = httpx2.Timeout(limit, connect=CONNECT_LIMIT)
         try:
             async with asyncio.timeout(limit):
@@ -108,7 +109,7 @@ class Requests:
         return self.checked(path, *await self.ask("GET", path))
 
     def checked(self, path: str, status: int, value: Any) -> dict[str, Any]:
-        """`value` if the answer is a JSON object with HTTP 200. Raises `ServerError`."""
+        """`value`, if it is a JSON object and `status` is 200. Raises `ServerError` otherwise."""
         if status in (401, 403):
             raise ServerError(f"{self.url} wants a key (HTTP {status}): start it without one for this machine alone")
         if status != 200 or not isinstance(value, dict):
@@ -118,12 +119,12 @@ class Requests:
 
 
 def printable(value: Any) -> str:
-    """Text of a server, on one line and without control characters, which a terminal would obey."""
+    """`value` of a server as text on one line, without control characters, which would control the terminal."""
     return "".join(char if char.isprintable() else " " for char in str(value)[:200])
 
 
 def error_words(value: Any) -> str:
-    """Text of a server's error: ``{"error": "…"}`` or ``{"error": {"message": "…"}}``."""
+    """The words in the JSON of a server's error: ``{"error": "…"}`` or ``{"error": {"message": "…"}}``."""
     error = value.get("error") if isinstance(value, dict) else None
     if isinstance(error, dict):
         error = error.get("message")

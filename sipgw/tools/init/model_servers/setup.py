@@ -37,7 +37,8 @@ out = Console(highlight=False, emoji=False)
 
 
 def set_up(name: str, output: Path, url: str, model: str, *, yes: bool) -> None:
-    """Write the lines for the server of that name into `output`. Raises `ServerError`, or `typer.Exit` for a no."""
+    """Try the server `name`, and write its lines into `output`. Raises `ServerError`, or `typer.Exit` if the user says
+    no."""
     kind = SERVERS[name]
     url = (url or kind.default_url).rstrip("/").removesuffix("/v1")
     if not url.startswith(("http://", "https://")):
@@ -60,7 +61,7 @@ def set_up(name: str, output: Path, url: str, model: str, *, yes: bool) -> None:
 
 
 def _values(url: str, model: ServedModel) -> Values:
-    """The lines for `model`."""
+    """The keys and values of the configuration for `model`."""
     values = {"agent": {"llm": "openai"}, "openai": {"url": f"{url}/v1", "model": model.name}}
     if model.thinks:
         values["openai"]["reasoning_effort"] = "none"
@@ -68,7 +69,8 @@ def _values(url: str, model: ServedModel) -> Values:
 
 
 def _read(output: Path) -> str:
-    """Text of a file. Raises `ServerError` if it cannot be changed, before anything takes minutes."""
+    """The text of the file `output`; empty if there is none. Raises `ServerError` if the file cannot be changed, before
+    a model is loaded for minutes."""
     try:
         text = output.read_text(encoding="utf-8") if output.exists() else ""
         tomllib.loads(text)
@@ -80,7 +82,8 @@ def _read(output: Path) -> str:
 
 
 async def _tried(kind: type[Ollama] | type[LlamaCpp], url: str, wanted: str, output: Path) -> Values:
-    """The lines for the model that is chosen, which has served with them and with what else `output` says."""
+    """The keys and values for the chosen model. The model was tried with them, and with the other options in
+    `output`."""
     requests = Requests(url, kind.absent)
     server: ModelServer = kind(requests)
     try:
@@ -119,7 +122,7 @@ def _described(one: ServedModel) -> str:
 
 
 def _choice(models: list[ServedModel], wanted: str) -> ServedModel:
-    """The model that is wanted; else one that calls tools, one that is loaded first."""
+    """The model `wanted`; otherwise a model that calls tools, if possible one that is loaded."""
     if wanted:
         found = next((one for one in models if one.name in (wanted, f"{wanted}:latest")), None)
         if found is None:
@@ -136,7 +139,7 @@ def _choice(models: list[ServedModel], wanted: str) -> ServedModel:
 
 
 def _options(output: Path, values: Values) -> OpenAIOptions:
-    """The options of the file as it will be, without a key. Raises `ServerError`."""
+    """The options `[openai]` of the future file, without its key. Raises `ServerError`."""
     table = tomllib.loads(_written(output, _read(output), values))["openai"]
     table.pop("api_key", None)
     try:
@@ -165,7 +168,7 @@ async def _trial(server: ModelServer, options: OpenAIOptions) -> TrialResult:
 
 
 def _written(output: Path, before: str, values: Values) -> str:
-    """The text `before` with these lines. Raises `ServerError`."""
+    """The text `before` with these values. Raises `ServerError` if it cannot be changed in this way."""
     try:
         return with_values(before, values)
     except LinesError as error:

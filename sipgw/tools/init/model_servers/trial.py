@@ -8,9 +8,9 @@ from typing import NamedTuple
 from agent.llm import LanguageModel, Message, Text, ToolCall, ToolSchema
 
 TIMES = 3
-"""Replies of which the first tokens are timed; the median counts."""
+"""Number of replies whose time to the first token is measured; the median counts."""
 TRIAL_LIMIT = 60.0
-"""Seconds that all of one trial may take."""
+"""Seconds that one whole trial may take."""
 PROMPT: Message = {
     "role": "system",
     "content": "You are the phone agent of a bookshop. You know the stock only by the tool find_book: call it when a "
@@ -33,16 +33,16 @@ TOOL: ToolSchema = {
 
 
 class TrialError(Exception):
-    """The model does not call the tool; the text is what it did, without advice."""
+    """The model does not call the tool. The text says what it did instead, without advice."""
 
 
 class TrialResult(NamedTuple):
-    """Result of a trial."""
+    """The result of a trial."""
 
     call: str
-    """The tool call that it made, for people."""
+    """The tool call of the model, as text for people."""
     first_token: float
-    """Seconds, the median of `TIMES`."""
+    """Seconds to the first token, the median of `TIMES` replies."""
 
 
 async def trial(llm: LanguageModel) -> TrialResult:
