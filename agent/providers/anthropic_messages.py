@@ -1,7 +1,7 @@
 """A model by Anthropic's Messages interface, streamed.
 
-https://platform.claude.com/docs/en/api/messages and the types of the package ``anthropic`` 2.12.0. What the
-OpenAI-compatible interface of Anthropic lacks stands in ``docs/providers/anthropic.md``.
+https://platform.claude.com/docs/en/api/messages and the types of the package ``anthropic`` 2.12.0.
+``docs/providers/anthropic.md`` says what the OpenAI-compatible interface of Anthropic lacks.
 """
 
 import json
@@ -20,11 +20,12 @@ from agent.providers.tool_calls import MAX_ARGUMENTS, ToolCalls, TooMuchError
 from agent.rules.rule_error import RuleError
 
 SDK = ("anthropic", "httpcore2")
-"""The modules that a client uses; to import them takes seconds on a small machine."""
+"""The modules that a client uses. Their import takes seconds on a small machine."""
 EXTRA = "anthropic"
-"""Key of a tool call that holds the thinking before it: it goes back with the call, or the next request is refused."""
+"""Key of a tool call under which the model's thinking before it is kept. It must be sent back with the call, or the
+service refuses the next request."""
 ALWAYS = ("claude-opus-5-5", "claude-fable", "claude-mythos")
-"""How the names of the models begin that refuse every request in which they are not to think."""
+"""Beginnings of the names of models that refuse a request without thinking."""
 CACHED = {"type": "ephemeral"}
 NOBODY = {"role": "user", "content": "(The caller is on the line.)"}
 """Stands before a conversation that the agent began, and after one in which it spoke last: a request begins with the
@@ -34,13 +35,13 @@ user, and models from 4.6 on do not go on with words of their own.
 
 @dataclass(frozen=True)
 class AnthropicOptions(ModelOptions):
-    """How to think with Anthropic."""
+    """Options of Anthropic's language models."""
 
     url: str = "https://api.anthropic.com"
     model: str = "claude-haiku-5-5"
     reasoning_effort: Literal["", "none", "low", "medium", "high", "xhigh", "max"] = ""
-    """Empty or ``none``: the model is not to think before it speaks. Opus 5.5, Fable and Mythos always think, and need
-    another one. To think there are 2000 tokens beyond `max_tokens`."""
+    """Effort of thinking before the reply. Empty or ``none``: no thinking. Opus 5.5, Fable and Mythos always think, and
+    need another value. Thinking may use 2000 tokens more than `max_tokens`."""
     decided: ClassVar = ("container", "max_tokens", "mcp_servers", "output_config", "system", "thinking")
     limits: ClassVar = {"temperature": Limits(0, 1), "top_p": Limits(0, 1)}
 
@@ -55,7 +56,7 @@ class AnthropicOptions(ModelOptions):
 
 
 class AnthropicLlm(EventLlm):
-    """See `EventLlm`. Tools, instructions and all that was said before are cached by the server for 5 minutes."""
+    """See `EventLlm`. The server caches tools, prompt and history for 5 minutes."""
 
     name = "anthropic"
 
@@ -80,7 +81,7 @@ class AnthropicLlm(EventLlm):
         }
         if effort:
             request["output_config"] = {"effort": effort}
-        if told:  # the next call has the same ones: what was cached with them ends here
+        if told:  # the cached prefix ends here: the next call has the same tools and instructions
             request["system"] = [{"type": "text", "text": "\n\n".join(told), "cache_control": CACHED}]
         if tools:
             request["tools"] = [_tool(**tool["function"]) for tool in tools]
@@ -96,7 +97,8 @@ def _tool(name: str, parameters: dict[str, Any], description: str = "", **_: Any
 
 
 def said(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Messages of chat completions as Anthropic's: the two sides take turns, and results of tools are the user's."""
+    """Messages of chat completions in Anthropic's form: user and assistant alternate, and tool results are the
+    user's."""
     found: list[dict[str, Any]] = []
     for message in messages:
         role = "assistant" if message["role"] == "assistant" else "user"
@@ -204,7 +206,7 @@ class _Reader(EventReader):
             raise ProviderError(AnthropicLlm.name, f"wrote {much}", temporary=False, of_request=True) from None
 
     def _count(self, usage: Any) -> None:
-        """Take note of tokens: what was read from the cache and written to it is not among those of the input."""
+        """Note the tokens in `usage`. Tokens read from or written to the cache are not part of its input tokens."""
         kinds = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
         prompt = [count for kind in kinds if isinstance(count := field_of(usage, kind), int)]
         completion = field_of(usage, "output_tokens")

@@ -39,9 +39,10 @@ REDACTED = {
 }
 
 U35 = ("universal-3-5", "universal-3-6", "u3-rt-pro")
-"""How the models begin that know more than six languages; 3.5 answers to the last name, too."""
+"""Beginnings of the names of models with more than six languages; the last name stands for 3.5, too."""
 HEARD = ("en", "es", "fr", "de", "hi", "pt", "it")
-"""And 12 more (assemblyai.com/docs/faq/language-support-for-real-time-transcription, a copy of 2026)."""
+"""Languages of these models, which know 12 more (assemblyai.com/docs/faq/language-support-for-real-time-transcription,
+a copy of 2026)."""
 
 
 def _heard(options: AssemblyAIOptions) -> Collection[str] | None:

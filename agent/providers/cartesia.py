@@ -26,7 +26,7 @@ class CartesiaTts(SocketTts):
 _CREDITS = "it is charged in credits, whose price depends on the plan"
 
 SPOKEN = ("en", "es", "fr", "de", "hi", "pt", "it")
-"""By Sonic 3, and 37 more (cartesia 4.2.0, ``cartesia/types/supported_language.py``)."""
+"""Languages of Sonic 3, which speaks 37 more (cartesia 4.2.0, ``cartesia/types/supported_language.py``)."""
 
 STT = Provider(
     "cartesia", "stt", CartesiaOptions, CartesiaStt, title="Cartesia", variables={"CARTESIA_API_KEY": "api_key"},

@@ -1,7 +1,7 @@
 """Cartesia's streaming STT, Ink with turns, without input and output: the model says when a turn begins and ends.
 
-https://docs.cartesia.ai/api-reference/stt/turns. It gives no times: a word is taken to end where the sound that was
-sent ends when it comes.
+https://docs.cartesia.ai/api-reference/stt/turns. The service gives no times. The end of a word is taken to be the end
+of the sound that was sent when the word came.
 """
 
 import json
@@ -22,18 +22,19 @@ API_VERSION = "2026-08-14"
 """Value of the Cartesia-Version header."""
 
 DICTATED = 0.1
-"""How unsure that the turn goes on to end it while something is dictated."""
+"""Threshold `END` while the caller dictates: the turn ends only if the model is this unsure that it goes on."""
 START, EAGER, END = "turn_start_threshold", "turn_eager_end_threshold", "turn_end_threshold"
 TIMEOUT = "turn_end_timeout_ms"
 TURNS = {START: 0.8, EAGER: 0.4, END: 0.2, TIMEOUT: 5600}
-"""How sure it must be that a turn begins; how unsure that it goes on to have a reply prepared, and to end it; and the
-silence in milliseconds that ends it in any case. `extra` may change them."""
+"""Settings of turns, which `extra` may change. `START`: how sure the model must be that a turn begins. `EAGER` and
+`END`: how unsure it must be that the turn goes on, before a reply is prepared, and before the turn ends. `TIMEOUT`:
+milliseconds of silence that end a turn in any case."""
 _ONSET_LAG = SAMPLE_RATE // 2
 
 
 @dataclass(frozen=True)
 class CartesiaOptions(ListenOptions):
-    """How to hear with Cartesia."""
+    """Options of Cartesia's STT."""
 
     url: str = "wss://api.cartesia.ai"
     model: str = "ink-2"
@@ -62,7 +63,7 @@ class CartesiaOptions(ListenOptions):
 
 
 def fault_code(fields: Mapping[str, Any], known: Container[object]) -> int | str:
-    """The code of an error message: its own word if that is `known`, otherwise the HTTP status that it carries."""
+    """The code of an error message: its own code if that is in `known`, otherwise the HTTP status in the message."""
     code, status = fields.get("error_code"), fields.get("status_code")
     if isinstance(code, str) and code in known:
         return code
@@ -70,7 +71,7 @@ def fault_code(fields: Mapping[str, Any], known: Container[object]) -> int | str
 
 
 class InkSession(SttSession):
-    """/stt/turns/websocket."""
+    """Cartesia's protocol of ``/stt/turns/websocket``."""
 
     name = "cartesia"
     begins = False

@@ -28,7 +28,7 @@ from agent.providers.tts_session import (
 
 @dataclass(frozen=True)
 class CartesiaTtsOptions(SpeakOptions):
-    """How to speak with Cartesia."""
+    """Options of Cartesia's voices."""
 
     url: str = "wss://api.cartesia.ai"
     model: str = "sonic-3.5"
@@ -44,25 +44,25 @@ class CartesiaTtsOptions(SpeakOptions):
 
 @dataclass
 class _Context:
-    """A context that the service has not ended."""
+    """A context that the service has not ended: the sentences of one reply."""
 
     sentence: str = ""
-    """The sentence that is being said in it; empty between two."""
+    """The sentence that is being spoken in the context; empty between two sentences."""
     samples: int = 0
-    """Samples that have come, of all its sentences."""
+    """Samples received for all sentences of the context."""
     begins_at: int = 0
-    """How many of them were those of sentences before."""
+    """How many of these samples belong to earlier sentences."""
     words: WordFinder = field(default_factory=lambda: WordFinder(""))
 
     def times(self, words: Mapping[str, Any]) -> Iterator[SpeechEvent]:
-        """The times of words, which count from the beginning of the context."""
+        """Events with the times of `words`. The service counts the times from the beginning of the context."""
         for word, until in zip(words["words"], words["end"], strict=False):
             if (end := self.words.end_of(str(word))) is not None:
                 yield TtsWord(self.sentence, end, max(0, int(float(until) * SAMPLE_RATE) - self.begins_at))
 
 
 class SonicSession(TtsSession):
-    """/tts/websocket."""
+    """Cartesia's protocol of ``/tts/websocket``."""
 
     name = "cartesia"
     parallel = 2
@@ -91,7 +91,8 @@ class SonicSession(TtsSession):
         return []
 
     def say(self, sentence: str, text: str, now: float, *, goes_on: bool = False) -> list[str]:
-        """The whole sentence, and what has its end told. Inputs of one context are joined as they are."""
+        """Messages with the whole sentence, and with a flush, so that the service reports its end. The service joins
+        the inputs of one context unchanged."""
         context = self._contexts.get(self._reply)
         if context is None or context.sentence or not goes_on:
             self._contexts.pop(self._reply, None)
@@ -106,7 +107,7 @@ class SonicSession(TtsSession):
         return [json.dumps({"context_id": name, "cancel": True})] if self._contexts.pop(name, None) else []
 
     def overdue(self, sentence: str) -> list[SpeechEvent]:
-        """Finish its context, whose end is told."""
+        """Finish the context of the sentence: the service reports the end of a context."""
         name = self._context_of(sentence)
         return [Answer(self._message("", goes_on=False))] if name and name == self._reply else []
 
@@ -134,9 +135,9 @@ class SonicSession(TtsSession):
             case "error":
                 self._contexts.pop(name, None)
                 if name and not sentence:
-                    return []  # of a context to which nobody listens
+                    return []  # a context that was cancelled
                 if 0 < context.samples == context.begins_at:
-                    return [Final(sentence)]  # the context had expired: it is said once more in another
+                    return [Final(sentence)]  # the context had expired: the sentence is said again in another one
                 words = str(fields.get("message") or fields.get("title") or "")[:1000]
                 return [TtsFault(fault_code(fields, self.faults), words, sentence)]
         return []

@@ -26,7 +26,7 @@ class DeepgramTts(SocketTts):
 
 
 _VOICE = re.compile(r"(?:aura|flux).*-([a-z]{2})")
-"""A voice ends with the language that it speaks."""
+"""Names of voices end with the language that the voice speaks."""
 NOVA_REDACTS = {"cards": "pci", "ssn": "ssn"}
 FLUX_REDACTS = {"cards": "numbers", "ssn": "numbers"}
 """Flux cannot distinguish kinds of numbers: it removes every number of several digits."""
@@ -39,7 +39,8 @@ def _spoken(options: DeepgramTtsOptions) -> tuple[str, ...] | None:
 
 
 HEARD = ("en", "es", "fr", "de", "hi", "pt", "it")
-"""And ru, ja and nl: by Nova-3 with several languages (github.com/orgs/deepgram/discussions/1097, a copy of 2026)."""
+"""Languages of Nova-3's multilingual model, which also knows ru, ja and nl (github.com/orgs/deepgram/discussions/1097,
+a copy of 2026)."""
 
 
 def _heard(options: DeepgramOptions) -> tuple[str, ...] | None:

@@ -1,6 +1,6 @@
 """The dialect of an OpenAI-compatible server: which optional parameters it takes. Sans-IO.
 
-What is not known beforehand is learnt from its refusals: they name the parameter ("Unsupported parameter: ...").
+Unknown servers are learnt from their refusals, which name the parameter ("Unsupported parameter: ...").
 """
 
 import json
@@ -21,17 +21,19 @@ _UNKNOWN = re.compile(
     "|only .* supported|unavailable|invalid (parameter|argument|field|schema)",
     re.IGNORECASE | re.DOTALL,
 )
-"""The words of a server that does not take a parameter."""
+"""Words in the refusal of a server that does not take a parameter."""
 _EFFORT = "reasoning_effort"
 _WANTED = re.compile(rf"set {_EFFORT} to ['\"]?(\w+)['\"]?", re.IGNORECASE)
-"""The words of one that takes only one effort, which it names; others have no value that is a word for all requests."""
+"""Words in the refusal of a server that takes only one effort, and names it. Other parameters have no single value that
+fits all requests."""
 _TOO_LONG = re.compile("context|length|too long|too many tokens|request too large|token count", re.IGNORECASE)
-"""The words of one to which the conversation is too long; they may name the limit of the reply, too."""
+"""Words in the refusal of a conversation that is too long. They may name the limit of the reply, too."""
 _NEW = ("api.openai.com", ".openai.azure.com", "openrouter.ai")
 
 
 def limit_name(base_url: str) -> Literal["max_completion_tokens", "max_tokens"]:
-    """The server's name for the limit of a reply: OpenAI has a new name for it, most others know only the old one."""
+    """The server's name for the limit of a reply. OpenAI has a new name for it; most other servers know only the old
+    one."""
     host = urllib.parse.urlsplit(base_url).hostname or ""
     return "max_completion_tokens" if host.endswith(_NEW) else "max_tokens"
 
@@ -45,7 +47,8 @@ class Dialect:
         """Values that alone are taken, by their parameters."""
 
     def spoken(self, request: dict[str, Any]) -> dict[str, Any]:
-        """`request` without what the server has refused, or by its other name, and with the values that it wants."""
+        """`request` without the parameters that the server has refused, or with their other names, and with the values
+        that it wants."""
         spoken: dict[str, Any] = {}
         for name, value in (request | self._only).items():
             other = _LIMITS.get(name)
@@ -56,32 +59,31 @@ class Dialect:
         return spoken
 
     def learn(self, spoken: dict[str, Any], words: str) -> bool:
-        """Take note of a refusal of `spoken` in the server's `words`; whether another request may go better.
-
-        One that names the only value it takes gets it: OpenAI refuses some parameters also when they are left out.
+        """Note that the server refused the request `spoken` with these `words`. Returns whether another request may
+        succeed. A server that names the only value it takes gets this value, because OpenAI refuses some parameters
+        also when they are left out.
         """
         wanted = _WANTED.search(words)
         if wanted and _EFFORT not in self._without and spoken.get(_EFFORT) != wanted[1]:
             if self._only.setdefault(_EFFORT, wanted[1]) != wanted[1]:
-                self._without.add(_EFFORT)  # it has wanted another before: it would go on so for ever
+                self._without.add(_EFFORT)  # the server wanted another value before: the requests would never end
             return True
         if is_too_long(words) or not _UNKNOWN.search(words):
             return False
-        words = words.replace("response format", "response_format")  # as Groq calls it
+        words = words.replace("response format", "response_format")  # Groq's name for it
         named = [one for one in (*OPTIONAL, *_LIMITS) if one in spoken and one in words and one not in self._only]
         self._without.update(named[:1])
         return bool(named)
 
 
 def is_too_long(words: str) -> bool:
-    """Whether a refusal in these words is one of the length of the conversation."""
+    """Whether a refusal with these `words` concerns the length of the conversation."""
     return bool(_TOO_LONG.search(words))
 
 
 def latest(messages: Sequence[Any]) -> list[Any]:
-    """First messages, and the latest turns: no more than half of all; the last turn at least.
-
-    A turn begins with words of the caller, so no tool call is parted from its result.
+    """The first messages (prompt), and the latest turns: at most half of all turns, and at least the last one. A turn
+    begins with words of the caller, so that a tool call stays with its result.
     """
     turns = [at for at, message in enumerate(messages) if message.get("role") == "user" and not _is_result(message)]
     if not turns:

@@ -1,7 +1,7 @@
-"""ElevenLabs' dialogue websocket, without input and output: the way to the v3 and v4 models, which the other refuses.
+"""ElevenLabs' dialogue websocket, which has the v3 and v4 models; the other websocket refuses them. Sans-IO.
 
 https://elevenlabs.io/docs/api-reference/text-to-dialogue/ttd-websocket, and `TextToDialogueWebsocket...Multi` of the
-package elevenlabs. It has contexts as the other websocket has; each registers its voice with its first message.
+package elevenlabs. It has contexts like the other websocket. The first message of each context registers its voice.
 """
 
 from typing import Any, ClassVar
@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 from agent.providers.elevenlabs_ws import ElevenLabsSession, message
 
 SETTINGS = ("stability", "clone_strength")
-"""The settings of a voice that the models take."""
+"""The settings of a voice that these models take."""
 
 
 class DialogueSession(ElevenLabsSession):
-    """/v1/text-to-dialogue/multi-stream-input. It gives up after 20 s without a message to a context."""
+    """ElevenLabs' protocol of ``/v1/text-to-dialogue/multi-stream-input``. The service ends a context after 20 s
+    without a message."""
 
     query: ClassVar = {}
     alive: ClassVar = {"keep_alive": True}

@@ -1,4 +1,4 @@
-"""A voice by ElevenLabs' HTTP stream with times, one request per sentence: for networks that let no websocket through.
+"""ElevenLabs' voice by an HTTP stream with times, one request per sentence, for networks that block websockets.
 
 https://elevenlabs.io/docs/api-reference/text-to-speech/stream-with-timestamps
 """
@@ -21,20 +21,22 @@ from agent.providers.extra import in_query, query_of
 from agent.providers.faults import quoted, too_large, wait_of
 from agent.tts import Speech, WordTime
 
-if TYPE_CHECKING:  # the SDK brings it
+if TYPE_CHECKING:  # part of the SDK
     import httpx
 
 SDK = ("elevenlabs.client", "elevenlabs.core", "elevenlabs.types", "elevenlabs.text_to_speech.client", "httpcore")
-"""The modules of the SDK that a voice uses; their import takes about a second, so it is done before the first call."""
+"""The modules of the SDK that a voice uses. Their import takes about a second, so they are imported before the first
+call."""
 
 KEEP_CONNECTION = 60.0
-"""Seconds that an idle connection is kept for the next sentence; httpx's own 5 would cost a TLS handshake per turn."""
+"""Seconds that an idle connection is kept for the next sentence. httpx's default of 5 s would cost a TLS handshake per
+turn."""
 
 MOST_BYTES = 16 << 20
-"""Bytes of one answer: 20 minutes of sound."""
+"""Maximum bytes of one answer: 20 minutes of sound."""
 
 LONGEST = 3600.0
-"""Seconds of a sentence at most, for times that make no sense."""
+"""Maximum seconds of a sentence; later times of words are ignored as nonsense."""
 
 _log = structlog.get_logger()
 
@@ -68,7 +70,7 @@ class ElevenLabsHttpTts:
             params=httpx.QueryParams(tuple(query)),
         )
         client = AsyncElevenLabs(api_key=self._options.api_key, base_url=base_url, httpx_client=self._http)
-        self._speech = client.text_to_speech  # what this imports is not imported in the first sentence
+        self._speech = client.text_to_speech  # imports now, not in the first sentence
         self._warming = Warming(lambda: http.get(base_url), httpx.HTTPError, httpx.InvalidURL)
 
     async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
@@ -145,7 +147,7 @@ class ElevenLabsHttpTts:
 
 
 def _sound(piece: Any) -> bytes:
-    """The sound of a piece. Raises `ProviderError`."""
+    """The mu-law sound in `piece`. Raises `ProviderError`."""
     try:
         return base64.b64decode(getattr(piece, "audio_base_64", None) or "", validate=True)
     except (TypeError, ValueError):
@@ -153,7 +155,7 @@ def _sound(piece: Any) -> bytes:
 
 
 def _words(piece: Any, aligned: AlignedText) -> list[WordTime]:
-    """The words that end in a piece, as far as it tells them. Its times count from the beginning of the sentence."""
+    """The times of the words that end in `piece`, if it has times. They count from the beginning of the sentence."""
     try:
         told = piece.alignment
         ends = [

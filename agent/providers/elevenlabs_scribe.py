@@ -1,8 +1,8 @@
-"""ElevenLabs' streaming STT, Scribe v2 Realtime, without input and output.
+"""ElevenLabs' streaming STT, Scribe v2 Realtime. Sans-IO.
 
 https://elevenlabs.io/docs/api-reference/speech-to-text/v-1-speech-to-text-realtime, and `elevenlabs.realtime` of its
-package. The service commits a piece of speech when silence follows it, and tells it twice: its words, and a moment
-later its words with their times, which are taken for the final ones. Rarely the two come the other way round.
+package. The service commits a piece of speech when silence follows it, and reports it twice: its words, and a moment
+later its words with their times, which count as final. Rarely the two reports come in the other order.
 """
 
 import base64
@@ -19,15 +19,16 @@ from agent.rules.rule_error import RuleError
 from agent.stt import Transcript
 
 KEYTERMS, KEYTERM = 50, 20
-"""Key terms at most, and characters of one."""
+"""Maximum number of key terms, and maximum characters of one."""
 SILENCE, SILENT = "vad_silence_threshold_secs", 0.4
-"""Seconds of silence that end a piece of speech. The service's own are 1.5; the gateway ends the turns."""
+"""Parameter and value: seconds of silence that end a piece of speech. The service's default is 1.5. The gateway ends
+the turns."""
 _ONSET_LAG = SAMPLE_RATE
 
 
 @dataclass(frozen=True)
 class ScribeOptions(ListenOptions):
-    """How to hear with ElevenLabs."""
+    """Options of ElevenLabs' STT."""
 
     url: str = "wss://api.elevenlabs.io"
     model: str = "scribe_v2_realtime"
@@ -49,7 +50,7 @@ class ScribeOptions(ListenOptions):
 
     @property
     def product(self) -> str:
-        """The product that is paid for: the model, which costs more with key terms."""
+        """The name of the charged product: the model, which costs more with key terms."""
         return f"{self.model}+keyterms" if self.keyterms else self.model
 
 
@@ -60,7 +61,7 @@ def _chunk(ulaw: bytes) -> str:
 
 
 class ScribeSession(SttSession):
-    """/v1/speech-to-text/realtime."""
+    """ElevenLabs' protocol of ``/v1/speech-to-text/realtime``."""
 
     name = NAME
     ends_turns = False
@@ -97,7 +98,7 @@ class ScribeSession(SttSession):
         """Where the silence begins that has committed the last piece, in seconds of the session."""
 
     def set_language(self, language: str) -> str | None:
-        """A session that was not told of the language is replaced."""
+        """None (a new session is needed) if the session does not have the language; otherwise empty."""
         if not self._codes or language in self._codes:
             return ""
         self._codes = (language,)
@@ -146,13 +147,13 @@ class ScribeSession(SttSession):
         return SttFault(kind, str(fields.get("error"))[:1000]) if kind in self.faults else None
 
     def _committed(self) -> int:
-        """Note a commit; the position where the silence begins that it is for."""
+        """Note a commit. Returns the position at which the silence before it begins."""
         silence = number(self._options.extra, SILENCE, SILENT)
         self._silent_from = max(0.0, self.backlog.sent_in_session / SAMPLE_RATE - silence)
         return self.backlog.position(self._silent_from) or 0
 
     def _final(self, fields: Mapping[str, Any]) -> Transcript | None:
-        """The piece with its times, and before it those whose times have not come and will not."""
+        """The transcript of a piece with its times. Earlier pieces whose times did not come stand before it."""
         text, before = fields["text"].strip(), list[str]()
         words = [one for one in fields.get("words") or () if one["type"] == "word"]
         code = bases([fields.get("language_code")])

@@ -24,12 +24,13 @@ def _made(options: ElevenLabsOptions) -> TextToSpeech:
 
 
 _ENGLISH = re.compile(r"eleven_(flash|turbo)_v2|eleven_monolingual_v1")
-"""Models that speak nothing else."""
+"""Models that speak only English."""
 
 
 _MANY = re.compile(r"eleven_(multilingual_v2|(flash|turbo)_v2_5|v3.*)")
 SPOKEN = ("en", "es", "fr", "de", "hi", "pt", "it")
-"""By the models of many languages, and 22 more at least (elevenlabs.io/docs/overview/models, a copy of 2026)."""
+"""Languages of the multilingual models, which speak at least 22 more (elevenlabs.io/docs/overview/models, a copy of
+2026)."""
 
 
 def _languages(options: ElevenLabsOptions) -> tuple[str, ...] | None:

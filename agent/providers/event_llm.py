@@ -23,20 +23,22 @@ class EventReader(ABC):
 
     @abstractmethod
     def read(self, event: Any) -> tuple[list[Piece], bool]:
-        """Pieces that one event brings, and whether it is the last. Raises `ProviderError`."""
+        """The pieces in one event, and whether it is the last event. Raises `ProviderError`."""
 
     @abstractmethod
     def is_calling(self, event: Any) -> bool:
-        """Whether the event is a fragment of a tool call. What the model thinks is none: nobody waits long for that."""
+        """Whether the event is a fragment of a tool call. Thinking is none, so that a call does not wait long for
+        it."""
 
 
 class EventLlm(ABC):
-    """The model of all calls. Keep the prefix of the messages byte-stable: servers cache it."""
+    """The language model of all calls. Keep the beginning of the messages byte for byte the same, because servers cache
+    it."""
 
     name: ClassVar[str]
 
     def __init__(self, client: ModelClient, path: str) -> None:
-        """It asks at `path`."""
+        """`path` is the path of the requests."""
         self._client, self._path = client, path
 
     @abstractmethod
@@ -45,12 +47,11 @@ class EventLlm(ABC):
 
     @abstractmethod
     def _reader(self) -> EventReader:
-        """A reader of one reply."""
+        """Make the reader for one reply."""
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-        """Stream a reply. Tool calls come when it is complete, so never from one that broke off.
-
-        Raises `ProviderError`.
+        """Stream a reply. Tool calls come when the reply is complete, so never from one that broke off. Raises
+        `ProviderError`.
         """
         written, calls, reader = 0, list[ToolCall](), self._reader()
         async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Keys that the tables of all providers have. What a provider takes beyond its options is passed on by `extra`."""
+"""Keys that the tables of all providers have. `extra` passes further parameters of a provider on."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from agent.rules.rule_error import RuleError
 
 SIZE = 8000
-"""Characters of the table as JSON."""
+"""Maximum characters of the table `extra` as JSON."""
 DEPTH = 5
-"""Tables and lists within each other."""
+"""Maximum depth of nested tables and lists in `extra`."""
 RESERVED = frozenset(
     (
         *("authorization", "callback", "context_id", "encoding", "engine", "input_format", "messages", "model"),
@@ -20,10 +20,10 @@ RESERVED = frozenset(
         *("stream_format", "tool_choice", "tools", "voice_id", "webhook", "webhook_url"),
     )
 )
-"""Names that `extra` cannot have at its top, however they are written (`output_format`, `OutputFormat`), nor any that
-begins with `redact`: options decide on them, the gateway depends on them, or privacy does."""
+"""Names that `extra` cannot have at its top, in any spelling (`output_format`, `OutputFormat`). Names that begin with
+`redact` are not allowed either. An option decides on such a parameter, or the gateway or privacy depends on it."""
 FIXED: Mapping[str, bool] = MappingProxyType({"fixed": True})
-"""Metadata of a field that tests change and a configuration does not."""
+"""Metadata of a field that only tests change, and no configuration."""
 
 HTTP = ("https://", "http://")
 WEBSOCKET = ("wss://", "ws://")
@@ -36,19 +36,19 @@ class Limits(NamedTuple):
     least: float
     most: float
     unit: str = ""
-    """Its unit, such as milliseconds, in whole numbers; empty for any number."""
+    """The unit, such as milliseconds; the numbers are whole then. Empty: any number."""
 
 
 def milliseconds(least: int, most: int = 60_000) -> Limits:
-    """`Limits` of a time. Seconds by mistake are below `least`."""
+    """`Limits` of a time in milliseconds. A value that was written in seconds by mistake is below `least`."""
     return Limits(least, most, "milliseconds")
 
 
 def check(
     extra: Mapping[str, Any], decided: tuple[str, ...] = (), limits: Mapping[str, Limits] = MappingProxyType({})
 ) -> None:
-    """Raise `RuleError` for a table that is too large or too deep or is no JSON, for a reserved name or one of the
-    paths `decided`, and for a number beyond the `limits` of its path.
+    """Check the table `extra`. Raises `RuleError` if it is too large, too deep or no JSON. Raises it too for a reserved
+    name, for one of the paths `decided`, and for a number beyond the `limits` of its path.
     """
     try:
         size = len(json.dumps(extra, allow_nan=False))
@@ -80,7 +80,7 @@ def is_address(url: str) -> bool:
 
 
 def one_of(extra: Mapping[str, Any], path: str, values: tuple[str, ...]) -> None:
-    """Raise `RuleError` if the parameter at `path` is there and none of `values`."""
+    """Raise `RuleError` if `extra` has the parameter at `path`, and its value is none of `values`."""
     found = _found(extra, path)
     if found and found[1] not in values:
         raise RuleError(f"must be one of {', '.join(values)}", ("extra", *found[0]))
@@ -94,7 +94,7 @@ _RESERVED = frozenset(map(_letters, RESERVED))
 
 
 def _found(extra: Mapping[str, Any], path: str) -> tuple[Path, Any] | None:
-    """The keys under which the parameter at `path` stands, however they are written, and its value; None without it."""
+    """The keys of the parameter at `path`, as `extra` spells them, and its value; None if `extra` does not have it."""
     keys: Path = ()
     value: Any = extra
     for name in path.split("."):
@@ -112,27 +112,28 @@ def _is_number(value: object, *, whole: bool) -> bool:
 
 
 def number(extra: Mapping[str, Any], name: str, usual: float) -> float:
-    """The number `name` of a table that was checked."""
+    """The number `name` of `extra`, which was checked before; `usual` if `extra` does not have it."""
     return float(extra.get(name, usual))
 
 
 @dataclass(frozen=True)
 class ProviderOptions:
-    """Keys of every provider's table. The defaults of `url`, `model` and `voice_id` are its own."""
+    """Keys of every provider's table. Each provider has its own defaults of `url`, `model` and `voice_id`."""
 
     api_key: str = field(default="", repr=False)
     """The account's key. A server of your own often takes any."""
     url: str = ""
-    """Where the service is; another one keeps the data in a region, or is a compatible server. See its page."""
+    """Address of the service. Another address may keep the data in a region, or be a compatible server: see the
+    provider's page."""
     model: str = ""
     """The model, by the provider's name."""
     extra: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
     """Further parameters of the request, by the provider's names and in its units; they replace the gateway's own. An
     empty text takes back one of another file."""
     schemes: ClassVar[tuple[str, ...]] = ()
-    """With which `url` begins; empty for those of the same kind as its default."""
+    """Schemes that `url` may have; empty: schemes of the same kind as the scheme of its default."""
     decided: ClassVar[tuple[str, ...]] = ()
-    """Paths of parameters that `extra` cannot have: an option or the gateway decides on them."""
+    """Paths of parameters that `extra` cannot have, because an option or the gateway decides on them."""
     limits: ClassVar[Mapping[str, Limits]] = MappingProxyType({})
     """Paths of parameters of `extra`, and the numbers that the provider takes."""
 
@@ -148,16 +149,16 @@ class ProviderOptions:
 
     @property
     def endpoint(self) -> str:
-        """Where requests go."""
+        """The address to which requests go."""
         return self.url
 
     def through(self, proxy: str) -> Self:
-        """The same with requests to `proxy`, which passes them on to `endpoint` under its name."""
+        """These options with requests to the address `proxy`, which passes them on to `endpoint`."""
         return replace(self, url=proxy)
 
 
 def _given(table: Mapping[str, Any]) -> dict[str, Any]:
-    """`table` without empty texts: with one an agent's file takes back what the gateway's file names."""
+    """`table` without empty texts. With an empty text, an agent's file removes a parameter of the gateway's file."""
     return {key: _given(one) if isinstance(one, Mapping) else one for key, one in table.items() if one != ""}
 
 
@@ -168,7 +169,7 @@ def _depth(value: Any) -> int:
 
 
 def merged(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """`body` with `extra`, table by table; what both have is that of `extra`."""
+    """`body` with `extra`, table by table. A key of both has the value of `extra`."""
     both = dict(body)
     for key, value in extra.items():
         before = both.get(key)
@@ -177,7 +178,8 @@ def merged(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def in_query(pairs: Mapping[str, Any] | list[tuple[str, Any]], extra: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Parameters of a URL with those of `extra`, which replace others of their name; a list is one for each item."""
+    """Parameters of a URL, with those of `extra` in place of others of the same name. A list becomes one parameter for
+    each item."""
     given = pairs.items() if isinstance(pairs, Mapping) else pairs
     both = [(name, str(value)) for name, value in given if name not in extra]
     return [*both, *((name, text) for name, value in extra.items() for text in _texts(value))]
@@ -190,7 +192,7 @@ def query_of(url: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def below(url: str, path: str, pairs: Sequence[tuple[str, str]] = ()) -> str:
-    """The URL of `path` under a base URL, whose query is kept; of the same names those of `pairs` count."""
+    """The URL of `path` under the base URL `url`, with its query and with `pairs`. Of the same names, `pairs` count."""
     base, query = query_of(url)
     given = {name for name, _ in pairs}
     query = [*(pair for pair in query if pair[0] not in given), *pairs]

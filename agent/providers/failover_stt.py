@@ -1,8 +1,8 @@
-"""STT that stand in for each other within a call, without losing the caller's words.
+"""Several STT of a call: if one fails, the next one replaces it, and no words of the caller are lost.
 
-The sound since the last complete turn is kept; STT that fails, or turn out to be deaf, are replaced by the next ones,
-which hear it again. If there are no others, deaf ones are replaced by another session of the same. Positions are
-samples since the first `hear`.
+The sound since the last complete turn is kept. STT that fails, or that reports nothing of clear speech (is "deaf"), is
+replaced by the next one, which gets this sound again. If there is no other provider, deaf STT is replaced by a new
+session of the same provider. Positions are samples since the first `hear`.
 """
 
 import asyncio
@@ -24,52 +24,53 @@ from agent.ulaw import level
 from agent.vad import LOUD_ENOUGH, MARGIN, WINDOW
 
 KEPT = 2 * SAMPLE_RATE
-"""Samples kept while nothing is being said: an onset is noticed late."""
+"""Samples kept during silence, because an onset is detected late."""
 
 TURN_KEPT = 30 * SAMPLE_RATE
-"""Samples kept of a turn."""
+"""Maximum samples kept of a turn."""
 
 SPEECH = SAMPLE_RATE * 6 // 10
-"""Samples of speech that are more than a cough: words should come of it."""
+"""Samples of speech that are longer than a cough, so that words should be recognised."""
 
 ENDING = 2.0
-"""Seconds that the STT has to tell the end of a turn, beyond the silence after which it ends any."""
+"""Seconds that the STT may take to report the end of a turn, after the silence by which it ends every turn."""
 
 GOODBYE = 0.05
-"""Seconds that STT which failed, or is not needed any more, get to say goodbye."""
+"""Seconds within which STT that failed, or that is no longer needed, may end its session."""
 
 _log = structlog.get_logger()
 
 
 class Kept:
-    """Audio to replay to a backup STT, and whether the current ones respond to speech. Sans-IO."""
+    """The sound to replay to another STT, and the detection of STT that does not respond to speech. Sans-IO."""
 
     def __init__(self, options: FailoverOptions) -> None:
         self._options = options
-        self._noise = LOUD_ENOUGH / MARGIN  # the level of what is not speech, followed down fast and up slowly
+        self._noise = LOUD_ENOUGH / MARGIN  # level of sound without speech; it falls fast and rises slowly
         self._sound = bytearray()
         self._start = 0
         self._spoken = 0  # samples of speech since the last event
         self._quiet = 0  # samples without speech
-        self._turn = False  # whether the STT has begun a turn and not ended it
-        self._words = ""  # of that turn so far
+        self._turn = False  # whether the STT has begun a turn that has not ended
+        self._words = ""  # words of this turn so far
         self._settled = 0
         self._may_be_deaf = True
 
     @property
     def heard(self) -> int:
-        """Samples so far."""
+        """Number of samples heard so far."""
         return self._start + len(self._sound)
 
     def hear(self, ulaw: bytes, longest_silence: Callable[[], float] = lambda: inf) -> str:
-        """Take sound; returns what is wrong with the STT, "" if nothing. It ends any turn after `longest_silence`.
+        """Take sound. Returns what is wrong with the STT, or "". After `longest_silence()` seconds of silence the STT
+        ends every turn.
 
-        That is asked only when the turn seems to last for too long: to answer may be work.
+        `longest_silence` is called only when a turn seems too long, because it may need some work.
         """
         self._sound += ulaw
         loudness, needed = level(ulaw), max(LOUD_ENOUGH, MARGIN * self._noise)
         if loudness > needed:
-            if len(ulaw) > WINDOW:  # a piece may begin with silence, and be long
+            if len(ulaw) > WINDOW:  # a long piece may begin with silence
                 self._spoken += sum(len(slot) for slot in _slots(ulaw) if level(slot) > needed)
             else:
                 self._spoken += len(ulaw)
@@ -99,19 +100,20 @@ class Kept:
         return ""
 
     def note(self, event: SttEvent) -> None:
-        """The STT does hear."""
+        """Take an event of the STT, which shows that the STT is not deaf."""
         self._spoken = 0
         if isinstance(event, Onset):
             return
         self._may_be_deaf, self._turn = True, not event.final
         if not event.final and event.text != self._words:
-            self._quiet = 0  # somebody speaks whom only the STT can tell from the line
+            self._quiet = 0  # somebody speaks so quietly that only the STT recognises it
         self._words = "" if event.final else event.text
         if event.final:
             self._settled = max(self._settled, min(round(event.end * SAMPLE_RATE), self.heard))
 
     def again(self, *, deaf: bool) -> tuple[int, bytes]:
-        """Position and sound of what another STT has to hear. Noise is heard by nobody: `deaf` is not said twice."""
+        """Position and sound that another STT must hear. After `deaf` STT, the next one is not called deaf before its
+        first event: the sound may be noise."""
         if deaf:
             self._may_be_deaf = False
         self._spoken, self._turn, self._words = 0, False, ""
@@ -135,7 +137,7 @@ class FailoverStt:
         self._kept = Kept(options)
         self._order: list[int] = []  # the present STT first; empty once closed
         self._stt: SpeechToText | None = None
-        self._base = 0  # position of the first sound that the present STT heard
+        self._base = 0  # position of the first sound that the present STT got
         self._said = "", ANYTHING
         self._told: tuple[str, Sequence[str]] | None = None
         self._patience: asyncio.Timeout | None = None
@@ -156,7 +158,7 @@ class FailoverStt:
         return self.longest_silence
 
     async def open(self) -> None:
-        """Get the first STT that can be had ready. Raises `ProviderError` when there are none."""
+        """Open the first STT that works. Raises `ProviderError` if none does."""
         self._order = self._health.order(self._now())
         await self._open_next()
 
@@ -170,24 +172,24 @@ class FailoverStt:
                 self._patience.reschedule(self._now())
 
     def expect(self, said: str, wanted: Expected = ANYTHING) -> None:
-        """Hint at the answer by the question."""
+        """Tell the STT what the agent has `said`, and which answer is `wanted`."""
         self._said = said, wanted
         if self._stt is not None:
             self._stt.expect(said, wanted)
 
     def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
-        """Be told which language is spoken, and which words to listen for."""
+        """Set the language that is spoken, and the words to listen for."""
         self._told = language, keyterms
         if self._stt is not None:
             self._stt.set_language(language, keyterms)
 
     def follow_voice(self, speaking: bool | None, ago: float) -> None:
-        """Be told whether the caller speaks; one that stands in begins without it."""
+        """Tell the STT whether the caller speaks. STT that replaces another one does not get earlier calls of this."""
         if self._stt is not None:
             self._stt.follow_voice(speaking, ago)
 
     async def events(self) -> AsyncIterator[SttEvent]:
-        """Yield what is heard until `close`. Raises `ProviderError` when no STT is left."""
+        """Yield the events of the STT until `close`. Raises `ProviderError` when no STT is left."""
         while self._stt is not None:
             stt, stream = self._stt, self._stt.events()
             try:
@@ -236,16 +238,16 @@ class FailoverStt:
             self._patience = None
 
     def _worked(self, number: int) -> None:
-        """The present STT has understood something: the others may be asked again when it fails."""
+        """Note that the present STT has recognised words. If it fails later, the others may be asked again."""
         self._health.worked(number, self._now())
         self._order = [number, *(one for one in self._health.order(self._now()) if one != number)]
 
     async def _replace(self, failed: SpeechToText, error: ProviderError) -> None:
         self._stt = None
-        if not self._deaf:  # of what may have been noise no other call needs to know
+        if not self._deaf:  # it may have been noise: other calls need not know
             self._health.failed(self._order[0], error, self._now())
         elif len(self._order) == 1:
-            self._order *= 2  # another session may hear
+            self._order *= 2  # another session may not be deaf
         try:
             await self._pass_on(error)
         except ProviderError:
@@ -255,7 +257,7 @@ class FailoverStt:
             await _end(failed)
 
     async def _pass_on(self, error: ProviderError) -> None:
-        """Open the STT after the present ones. Raises `error` when there are none."""
+        """Open the STT after the present one. Raises `error` if there is none."""
         if len(self._order) <= 1:
             raise error
         _log.warning("stt_failed_over", provider=self.name, problem=error.problem)
@@ -263,7 +265,7 @@ class FailoverStt:
         await self._open_next()
 
     async def _open_next(self) -> None:
-        """Open the first STT in order that can be had, and have them hear what is not settled."""
+        """Open the first STT in order that works, and send it the sound whose words are not final."""
         number = self._order[0]
         stt = self._makers[number]()
         patience = self._options.open_limit if len(self._makers) > 1 else OPEN
@@ -274,7 +276,7 @@ class FailoverStt:
             async with asyncio.timeout(patience):
                 with boundary(stt.name):
                     await stt.open()
-        except asyncio.CancelledError:  # nobody else knows of it
+        except asyncio.CancelledError:  # no other task has it
             await _end(stt)
             raise
         except (ProviderError, TimeoutError) as error:
@@ -289,7 +291,7 @@ class FailoverStt:
             return
         self._base, sound = self._kept.again(deaf=bool(self._deaf))
         self._stt = stt
-        if self._told and self._told != told:  # while it was opened
+        if self._told and self._told != told:  # the language changed while the STT was opened
             stt.set_language(*self._told)
         if self._said[0]:
             stt.expect(*self._said)
@@ -298,7 +300,7 @@ class FailoverStt:
 
 
 async def _end(stt: SpeechToText) -> None:
-    """End STT that nobody hears any more, however that goes."""
+    """Close STT that is no longer used. Errors are ignored."""
     with suppress(ProviderError, TimeoutError):
         async with asyncio.timeout(GOODBYE):
             with boundary(stt.name):

@@ -1,4 +1,4 @@
-"""How a provider's refusal becomes a `ProviderError` that an operator can act on and that holds no secret."""
+"""Turns a provider's refusal into a `ProviderError` that says what to do, and that contains no secret."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from agent.bodies import TooLargeError
 from agent.errors import ProviderError
 
 QUOTE_LIMIT = 200
-"""Characters of a provider's own words that are kept."""
+"""Maximum characters of a provider's own words in an error."""
 
 CLOSES: Mapping[int | str, tuple[str, str, bool]] = {
     1000: ("the server ended the session", "", True),
@@ -18,15 +18,16 @@ CLOSES: Mapping[int | str, tuple[str, str, bool]] = {
     1013: ("the server is overloaded", "", True),
     1014: ("the server behind a proxy does not answer", "", True),
 }
-"""Close codes of websockets after which another session may go better (RFC 6455 §7.4.1, and IANA's registry): what it
-is, what to do about it, and that. 1005 stands for a close frame without a code, as some libraries send it."""
+"""Close codes of websockets (RFC 6455 §7.4.1, and IANA's registry) after which another session may succeed. For each:
+the problem, the advice, and whether it passes. 1005 stands for a close frame without a code, which some libraries
+send."""
 
 PAUSE = 0.5
-"""Seconds after which one that limits the rate may be asked again, if it names none."""
+"""Seconds after which a provider that limits the rate may be asked again, if it names no time."""
 
 
 def quoted(words: object, secret: str) -> str:
-    """A provider's own words, made safe to log: one printable line, clipped, with `secret` blotted out."""
+    """A provider's own words, made safe for the log: one printable line, shortened, with `secret` masked."""
     text = " ".join(str(words).split())
     if secret:
         text = text.replace(secret, "***")
@@ -35,7 +36,7 @@ def quoted(words: object, secret: str) -> str:
 
 
 def seconds_of(retry_after: str | None) -> float:
-    """The seconds that a Retry-After field asks for (RFC 9110 §10.2.3), at most an hour; 0 for none or a date."""
+    """The seconds in a Retry-After field (RFC 9110 §10.2.3), at most an hour; 0 without the field, or for a date."""
     try:
         seconds = float(retry_after or 0)
     except ValueError:
@@ -44,7 +45,7 @@ def seconds_of(retry_after: str | None) -> float:
 
 
 def wait_of(headers: Mapping[str, str]) -> float:
-    """The seconds for which these fields of an answer ask to be left alone; some servers tell them in milliseconds."""
+    """The seconds for which the `headers` of an answer ask for no requests; some servers name milliseconds."""
     return seconds_of(headers.get("retry-after-ms")) / 1000 or seconds_of(headers.get("retry-after"))
 
 
@@ -60,21 +61,23 @@ def http_fault(provider: str, status: int, words: str = "", retry_after: float =
         retry_after = retry_after or PAUSE
     temporary = status in (408, 409, 425, 429) or status >= 500
     one = status in (400, 413, 422)
-    refused = (status < 500 and status != 408) or status == 503  # after others work may have been done, and is billed
+    refused = (status < 500 and status != 408) or status == 503  # after others the work may be done, and billed
     return ProviderError(
         provider, problem, advice=advice, temporary=temporary, retry_after=retry_after, of_request=one, refused=refused
     )
 
 
 def too_large(provider: str, error: TooLargeError) -> ProviderError:
-    """The error for an answer whose body was not read; a refusal stays one."""
+    """The error for an answer whose body is too large to be read. If the answer is a refusal, the error is that
+    refusal."""
     if error.status < 300:
         return ProviderError(provider, str(error))
     return http_fault(provider, error.status, str(error), wait_of(error.fields))
 
 
 def coded_fault(provider: str, known: tuple[str, str, bool], words: str = "") -> ProviderError:
-    """The error for a provider's own code, of which is known what it is, what to do, and whether it may pass."""
+    """The error for a code of the provider. `known` has the problem, the advice, and whether the error may pass by
+    itself."""
     problem, advice, temporary = known
     problem = f"{problem}: {words}" if words else problem
     return ProviderError(provider, problem, advice=advice, temporary=temporary, refused=True)

@@ -1,7 +1,7 @@
-"""Google's Gemini Live protocol (BidiGenerateContent) without input and output: linear sound, 24 kHz down.
+"""Google's Gemini Live protocol (BidiGenerateContent): linear sound, 24 kHz from the server. Sans-IO.
 
-https://ai.google.dev/api/live. The server interrupts its reply by itself; nothing tells it how much of a
-reply was played, and no message cancels one. A session that lost its websocket goes on by the handle that it was given.
+https://ai.google.dev/api/live. The server interrupts its reply by itself. No message tells it how much of a reply was
+played, and none cancels a reply. A session that lost its websocket is resumed with the handle that the server gave.
 """
 
 import base64
@@ -28,21 +28,21 @@ from agent.stt import Onset, Transcript
 
 PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 RATE = "audio/pcm;rate=8000"
-"""Of the caller's sound; the server converts it."""
+"""Format of the caller's sound; the server converts it."""
 STEP = 3
-"""The server's sound has 24 kHz."""
+"""Ratio of the sample rates: the server's sound has 24 kHz."""
 ASIDE = "[An instruction, not words of the caller.]"
 DETECTION = "realtimeInputConfig.automaticActivityDetection"
 BEGUN = "begun"
 LEAVING = "go_away"
 CALLED = "called"
 MOST_OPEN = 100
-"""Tool calls of which the server may want results, or the model is to be told them; more are ignored."""
+"""Maximum tool calls without a result, cancelled ones included; further calls are ignored."""
 
 
 @dataclass(frozen=True)
 class GeminiOptions(RealtimeOptions):
-    """How to speak with Gemini Live."""
+    """Options of Gemini Live."""
 
     url: str = "wss://generativelanguage.googleapis.com"
     model: str = "gemini-3.8-live"
@@ -82,50 +82,51 @@ class GeminiSession(RealtimeSession):
         self._handle = ""
         self._turns = 0
         self._reply = ""
-        """The one being made, or that the server thinks is being played."""
+        """The reply that is being made, or that the server takes to be playing."""
         self._sound = Decimator(STEP)
         self._said = ("", 0.0)
-        """Words of the caller that are not yet reported as complete, and where in the sound they ended."""
+        """Words of the caller that are not yet reported as final, and the second of the sound at which they ended."""
         self._tools: dict[str, str] = {}
-        """Names of the calls that wait for their result."""
+        """Names of the tools, by the tool calls that wait for a result."""
         self._taken_back: dict[str, str] = {}
-        """Names of the calls of which the server wants no result; the model should know it all the same."""
+        """Names of the tools, by the tool calls that the server has cancelled. The model is told their results all the
+        same."""
         self._late: list[str] = []
-        """Results of such calls, which wait until the model does not speak: they would end its reply."""
+        """Results of cancelled tool calls. They wait until the model is silent, because they would end its reply."""
         self._told = ""
-        """Instructions that go with the next text: a session takes them at its begin only."""
+        """New instructions for the next text, because a session takes a system prompt only at its beginning."""
         self._flags: set[str] = set()
         """BEGUN: the session is configured; ``live``: the reply is to be heard; ``ours``: we interrupt the turn of the
         model; CALLED: that turn has called a tool; LEAVING: a new connection is due."""
 
     @property
     def resumes(self) -> bool:
-        """As soon as the server has given a handle."""
+        """Whether the session can be resumed: true as soon as the server has given a handle."""
         return bool(self._handle)
 
     def request(self) -> tuple[str, dict[str, str]]:
-        """URL and headers: the key is in none of what is logged."""
+        """URL and headers. The key is in a header, because URLs are logged."""
         return below(self._options.url, PATH), {"x-goog-api-key": self._options.api_key}
 
     def begin(self) -> None:
-        """Configure the session, or go on with it: it takes the instructions of now."""
+        """Configure the session, or resume it, with the present instructions."""
         self.backlog.resume(SAMPLE_RATE) if self._handle else self.backlog.begin()
         self._reply, self._told = "", ""
         self._flags.clear()
         self._put(setup=merged(self._setup(), self._options.extra))
 
     def frame(self, ulaw_sound: bytes) -> str:
-        """Sound, without a filter: the server has one."""
+        """The message with the caller's sound, unfiltered, because the server filters it."""
         data = base64.b64encode(ulaw.to_linear(ulaw_sound)).decode()
         return json.dumps({"realtimeInput": {"audio": {"data": data, "mimeType": RATE}}})
 
     def cut(self, reply: str, samples: int) -> None:
-        """Drop what still comes; the server has cut its own memory to what it thinks was heard."""
+        """Drop the rest of the reply. The server has shortened its own memory to the part that it assumes was heard."""
         if reply == self._reply:
             self._flags.discard("live")
 
     def hush(self) -> None:
-        """Drop what still comes: there is no message that cancels a reply."""
+        """Drop the rest of the reply, because no message cancels one."""
         self._flags.discard("live")
 
     def answer(self, call: str, result: str, *, failed: bool) -> None:
@@ -139,11 +140,12 @@ class GeminiSession(RealtimeSession):
             self._put(toolResponse={"functionResponses": [{"id": call, "name": name, "response": response}]})
 
     def prompt(self, instructions: str, *, aside: bool = False) -> None:
-        """A turn of the other side: there are no others. It ends the one that the model has."""
+        """Send the instructions as a turn of the caller, because the protocol has no other turns. It ends the model's
+        turn."""
         self.tell(f"{ASIDE} {instructions}")
 
     def tell(self, text: str) -> None:
-        """A turn of the caller."""
+        """Send `text` as a turn of the caller."""
         text = f"{self._told} {text}".strip()
         self._told = ""
         if self._in_turn:
@@ -152,11 +154,11 @@ class GeminiSession(RealtimeSession):
         self._put(clientContent={"turns": turns, "turnComplete": True})
 
     def instruct(self, instructions: str) -> None:
-        """Keep them for the next text; a session that is resumed begins with them."""
+        """Keep the instructions for the next text. A resumed session begins with them."""
         self._told = f"[Your instructions are now these, and no others: {instructions}]"
 
     def kind(self, fields: dict[str, Any]) -> str:
-        """A message is named by its only key, beside that of the tokens."""
+        """The type of a message is its only key, apart from ``usageMetadata``."""
         return next((name for name in fields if name != "usageMetadata"), "")
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
@@ -216,7 +218,7 @@ class GeminiSession(RealtimeSession):
         return events
 
     def _heard(self, text: str) -> list[SessionEvent]:
-        """The caller's words come in pieces, and some of them while the model answers already."""
+        """Events for a piece of the caller's words. Some pieces come when the model already answers."""
         now = self.backlog.sent / SAMPLE_RATE
         onset = [] if self._said[0] or self._in_turn else [Onset(now)]
         self._said = (continued(self._said[0], text), self._said[1] if self._in_turn else now)
@@ -228,7 +230,7 @@ class GeminiSession(RealtimeSession):
         return [Transcript(words, True, True, end)] if words else []
 
     def _begun(self) -> list[SessionEvent]:
-        """The model begins to answer."""
+        """Events for the beginning of the model's answer."""
         if self._reply:
             return []
         self._turns += 1
@@ -238,7 +240,7 @@ class GeminiSession(RealtimeSession):
         return [*self._complete(self.backlog.sent / SAMPLE_RATE), Answering()]
 
     def _end(self, *, complete: bool) -> list[SessionEvent]:
-        """Nothing more comes of the reply."""
+        """Events for the end of the reply."""
         reply, live = self._reply, "live" in self._flags
         self._reply = ""
         self._flags.discard("live")
@@ -246,7 +248,7 @@ class GeminiSession(RealtimeSession):
 
     @property
     def _in_turn(self) -> bool:
-        """Whether a turn of the model is not over: it speaks, or has called a tool."""
+        """Whether the model's turn has not ended: it speaks, or has called a tool."""
         return bool(self._reply) or CALLED in self._flags
 
     def _tell_late(self) -> None:
@@ -284,15 +286,14 @@ class GeminiSession(RealtimeSession):
 
 
 def _declared(function: Any) -> dict[str, Any]:
-    """A tool as the server knows it."""
+    """A tool in the form that the server takes."""
     renamed = {"parameters": "parametersJsonSchema"}
     return {renamed.get(key, key): value for key, value in function.items() if key in ("name", "description", *renamed)}
 
 
 def _consumed(usage: Any) -> list[Consumed]:
-    """The tokens of a turn, what was thought among those written.
-
-    Tokens of a total that the details do not tell of count as sound, which costs more than text.
+    """The tokens of a turn; tokens of thinking count as output. Tokens of the total that the details do not contain
+    count as sound, which costs more than text.
     """
     if not isinstance(usage, dict):
         return []

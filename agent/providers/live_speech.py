@@ -1,4 +1,5 @@
-"""Detect the speaker in a full-duplex session by its sound and transcripts: the service tells of no turns. Sans-IO."""
+"""Finds replies, turns and interruptions of a full-duplex session in its sound and transcripts, because the service
+reports none. Sans-IO."""
 
 from array import array
 from enum import Enum
@@ -9,24 +10,26 @@ from agent.providers.stt import continued
 from agent.stt import Onset, Transcript
 
 LOUD = 200
-"""On the 16-bit scale: samples below are silence. The service's own is digital; a compatible one may have noise."""
+"""Amplitude (16-bit scale) below which a sample is silence. The service's silence is digital; a compatible service may
+have noise."""
 _QUIET = bytes(
     code for code, sample in enumerate(array("h", ulaw.to_linear(bytes(range(256))))) if -LOUD < sample < LOUD
 )
 SHARE = 50
-"""A piece is speech if at least one of so many of its samples is loud."""
+"""A piece of sound is speech if at least one in so many of its samples is loud."""
 GAP = SAMPLE_RATE * 8 // 10
-"""Samples of silence that end what the model says."""
+"""Samples of silence that end a reply of the model."""
 SHORT_GAP = SAMPLE_RATE // 2
-"""The same if the caller has spoken into it."""
+"""Samples of silence that end a reply if the caller has spoken during the reply."""
 OVERLAP = 0.2
-"""Seconds before the model's last sound in which the caller must have begun to have silenced it; and they went on."""
+"""Seconds before the model's last sound by which the caller must have begun to speak, to count as the cause of the
+model's silence. The caller must also have gone on after it."""
 UNWANTED = 3 * SAMPLE_RATE
-"""Samples of speech without a pause that are dropped at most, when what is being said is not to be heard."""
+"""Maximum samples of speech without a pause that are dropped while the model's speech shall not be heard."""
 
 
 class SpeechState(Enum):
-    """The states of the model."""
+    """The states of the model's voice."""
 
     SILENT = "is silent"
     SPEAKING = "speaks"
@@ -34,29 +37,29 @@ class SpeechState(Enum):
 
 
 class ModelVoice:
-    """The speech of the model: a stream at the pace of speech, silence included. A reply stands between two
+    """The speech of the model: a stream at the pace of speech, with its silence. A reply is the speech between two
     silences."""
 
     def __init__(self) -> None:
         self.voice = SpeechState.SILENT
         self.replies = 0
         self.streamed = 0
-        """Samples of the stream: its clock, and that of the transcripts."""
+        """Samples of the stream so far. Times of transcripts count in this stream."""
         self.began = 0
-        """Where in the stream the reply began, or the speech that is not to be heard."""
+        """Position in the stream at which the reply began, or the speech that shall not be heard."""
         self.loud = 0
-        """Where in the stream its last sound ended."""
+        """Position in the stream at which the model's last sound ended."""
         self.idles = False
-        """Whether silence has come between replies: a stream without it is no stream, but pieces of speech."""
+        """Whether the server sends silence between replies. If not, it sends only pieces of speech."""
 
     @property
     def reply(self) -> str:
-        """The name of the reply."""
+        """The name of the present or last reply."""
         return f"reply{self.replies}"
 
     @property
     def quiet(self) -> int:
-        """Samples of silence since."""
+        """Samples of silence since the model's last sound."""
         return self.streamed - self.loud
 
     def hear(self, piece: bytes) -> bool:
@@ -75,40 +78,41 @@ class ModelVoice:
         return True
 
     def drop(self) -> None:
-        """Nothing more is to be heard of the reply that is being said."""
+        """Let the rest of the present reply be unheard."""
         if self.voice is SpeechState.SPEAKING:
             self.voice, self.began = SpeechState.UNHEARD, self.streamed
 
     def until(self, end_ms: float) -> int:
-        """The sample of the reply for a place of the transcript."""
+        """The position in the reply, in samples, for `end_ms`, milliseconds of the transcript."""
         return max(0, round(end_ms * SAMPLE_RATE / 1000) - self.began)
 
 
 class CallerWords:
-    """The words of the caller since the model has answered them last. Places are seconds of the sound."""
+    """The caller's words since the model's last answer. Positions are seconds of the caller's sound."""
 
     def __init__(self) -> None:
         self._text = ""
         self._start = self._latest = self._end = 0.0
-        """Where it begins, where the latest piece of it begins, and where that ends."""
+        """Position at which the text begins, and at which its latest piece begins and ends."""
         self._noticed = False
-        """Whether they were told to have begun."""
+        """Whether the onset of these words was reported."""
         self._late = ""
-        """Words of the turn before, which came when the model had begun to answer it."""
+        """Words of the previous turn that came after the model had begun to answer it."""
         self._answered: float | None = None
-        """Where the model began to answer that turn."""
+        """Position at which the model began to answer the previous turn."""
 
     @property
     def text(self) -> str:
-        """It, if it is anything but spaces."""
+        """The text, without spaces around it."""
         return self._text.strip()
 
     def silenced(self, last: float) -> bool:
-        """Whether they have silenced the model, which made its last sound there."""
+        """Whether the caller's words silenced the model, whose last sound was at second `last`."""
         return bool(self.text) and self._start + OVERLAP <= last < self._end
 
     def hear(self, delta: str, start: float, end: float) -> list[Transcript]:
-        """Take the next piece; nothing is told of the rest of the turn before until it is whole."""
+        """Take the next piece of the transcript. Late words of the previous turn are kept, and reported later by
+        `late`."""
         if self._answered is not None and start < self._answered:
             self._late = continued(self._late, delta)
             return []
@@ -118,12 +122,12 @@ class CallerWords:
         return [Transcript(self.text, False, False, self._end)] if self.text else []
 
     def notice(self) -> Onset:
-        """They have begun or go on, and the model does not speak."""
+        """Report that the caller has begun to speak or goes on, while the model is silent."""
         self._noticed = True
         return Onset(self._latest)
 
     def answered(self, now: float) -> list[Onset | Transcript]:
-        """The model answers what they said until `now`, or begins to speak by itself."""
+        """Events when the model begins to speak: it answers the caller's words until `now`, or speaks by itself."""
         told: list[Onset | Transcript] = [*self.late()]
         self._answered = now if self.text else None
         if self.text:
@@ -133,6 +137,6 @@ class CallerWords:
         return told
 
     def late(self) -> list[Transcript]:
-        """The rest of the turn that is being answered; no more of it comes."""
+        """The late words of the previous turn, as a final transcript; no more of them come."""
         late, self._late = self._late.strip(), ""
         return [Transcript(late, True, True, self._answered or 0.0)] if late else []

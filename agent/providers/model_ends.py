@@ -1,4 +1,4 @@
-"""The days on which models end: the one table of them, of all providers that come with sipgw.
+"""The table of the days on which models end, for all providers that come with sipgw.
 
 `sipgw check`, `make run` and the dashboard warn from 90 days before the day on. Each row has its source.
 """
@@ -7,7 +7,7 @@ from datetime import date
 
 from agent.providers.provider import Model
 
-_ANTHROPIC = "anthropic/resources/messages/messages.py"  # of the package, 2.12.0
+_ANTHROPIC = "anthropic/resources/messages/messages.py"  # of the vendor's package 2.12.0
 _CHAT = "openai/types/shared/chat_model.py"
 _OPENAI_REALTIME = "openai/types/realtime/realtime_session_create_request.py"
 _OPENAI_LISTEN = "openai/types/realtime/audio_transcription.py"
@@ -87,4 +87,4 @@ ENDS: dict[str, tuple[Model, ...]] = {
         ),
     ),
 }  # fmt: skip
-"""By the name of the provider and its part."""
+"""The models that end, by name and part of the provider, such as ``"anthropic llm"``."""

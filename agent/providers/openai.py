@@ -84,8 +84,8 @@ BACKUP = replace(LLM, name="openai_backup", section="openai_backup", variables={
 """A second server or model, for `llm_backup`."""
 
 SPOKEN = ("en", "es", "fr", "de", "hi", "pt", "it")
-"""As Whisper, and 50 more, by voices made for English (developers.openai.com/api/docs/guides/text-to-speech, a copy of
-2026)."""
+"""Languages of the voices, which were made for English. They speak Whisper's languages, 50 more than these
+(developers.openai.com/api/docs/guides/text-to-speech, a copy of 2026)."""
 
 STT = Provider(
     "openai", "stt", OpenAISttOptions, OpenAIStt, "openai_stt", title="OpenAI",

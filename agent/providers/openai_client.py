@@ -1,5 +1,5 @@
-"""Code shared by the language models with OpenAI's or Anthropic's package: options, connections, time limits and the
-meaning of errors.
+"""Code shared by the language models that use OpenAI's or Anthropic's package: options, connections, time limits and
+the meaning of errors.
 
 One generator makes both packages: their clients, responses and errors have the same names and shapes.
 """
@@ -35,19 +35,21 @@ where possible.
 """
 
 MAX_TEXT = 20_000
-"""Characters of one reply; nobody listens to more than 20 minutes."""
+"""Maximum characters of one reply, about 20 minutes of speech."""
 
 KEEP_CONNECTION = 60.0
-"""Seconds that an idle connection is kept; the transport's own 5 would cost a TLS handshake per turn."""
+"""Seconds that an idle connection is kept. The transport's default of 5 s would cost a TLS handshake per turn."""
 
 WARM = 30.0
-"""Seconds after the last answer in which its connection surely stands; servers keep an idle one as long."""
+"""Seconds after the last answer for which its connection counts as open, because servers keep an idle connection at
+least so long."""
 MISWRITTEN = "tool_use_failed"
-"""Groq's code for a tool call that the model did not write as it should, told as a bad request: the next may do."""
+"""Groq's code for a tool call that the model wrote wrongly. It comes as a bad request, but another try may succeed."""
 WRONG_KEY = "API key not valid"
-"""Gemini's words, told as a bad request."""
+"""Gemini's words for a wrong key, which comes as a bad request."""
 REST = 0.2
-"""Seconds that a server has to end an answer that is complete; it comes with the last words, nearly always."""
+"""Seconds to wait for the end of an answer whose words are complete. The end nearly always comes with the last
+words."""
 
 _log = structlog.get_logger()
 
@@ -57,17 +59,17 @@ class ModelOptions(ProviderOptions):
     """Options of every language model of a service."""
 
     max_tokens: int = 400
-    """Tokens of one reply; more than that is never spoken."""
+    """Maximum tokens of one reply."""
     reasoning_effort: str = ""
     """``none``, ``low``, ``medium`` ...; empty is ``none`` for chat completions and ``low`` for responses with models
-    that think (GPT-5.6 and later), ``low`` for Gemini 3 and later, and is left out with others. To think there are 2000
-    tokens beyond `max_tokens`."""
+    that think (GPT-5.6 and later), ``low`` for Gemini 3 and later, and is left out with others. Thinking may use 2000
+    tokens more than `max_tokens`."""
     connect_limit: float = field(default=2.0, metadata=FIXED)
-    """Seconds until the connection must stand."""
+    """Seconds within which the connection must be open."""
     first_token_limit: float = field(default=6.0, metadata=FIXED)
-    """Seconds from the request to the first piece of the reply; up to 6, which a second try has to share."""
+    """Seconds from the request to the first piece of the reply, at most 6. A second try is included in them."""
     gap_limit: float = field(default=5.0, metadata=FIXED)
-    """Seconds between two pieces; up to 6."""
+    """Maximum seconds between two pieces of the reply, at most 6."""
     retries: int = field(default=0, metadata=FIXED)
     """0 or 1: whether the client repeats a failed request by itself, within `first_token_limit`."""
 
@@ -84,16 +86,18 @@ class ModelOptions(ProviderOptions):
 
 @dataclass(frozen=True)
 class OpenAIOptions(ModelOptions):
-    """How to think with OpenAI or a compatible server: ``url = "https://llm-gateway.assemblyai.com/v1"``."""
+    """Options of a language model of OpenAI or of a compatible server, such as ``url =
+    "https://llm-gateway.assemblyai.com/v1"``."""
 
     url: str = "https://api.openai.com/v1"
     api: Literal["chat", "responses"] = "chat"
-    """Which of OpenAI's interfaces: chat completions, which all servers have, or responses."""
+    """The interface of OpenAI that is used: chat completions, which all servers have, or responses."""
     model: str = "gpt-6-luna"
     max_tokens_name: Literal["auto", "max_completion_tokens", "max_tokens"] = field(default="auto", metadata=FIXED)
-    """Name of `max_tokens` on a chat completions server; `auto` goes by the address and learns from a refusal."""
+    """The server's name for `max_tokens` in chat completions. `auto`: by the address of the server, and by its
+    refusals."""
     usage: bool = field(default=True, metadata=FIXED)
-    """Whether to ask for the number of tokens (`stream_options`)."""
+    """Whether requests ask for the number of tokens (`stream_options`)."""
     decided: ClassVar = (
         *("background", "conversation", "function_call", "functions", "input", "n", "previous_response_id"),
         "stream_options",
@@ -106,7 +110,8 @@ class OpenAIOptions(ModelOptions):
     }
 
     def through(self, proxy: str) -> Self:
-        """See `ProviderOptions.through`. What goes by the address goes by the server's own."""
+        """See `ProviderOptions.through`. Options that depend on the address still depend on the server's own
+        address."""
         named = limit_name(self.url) if self.max_tokens_name == "auto" else self.max_tokens_name
         return replace(self, url=proxy, max_tokens_name=named)
 
@@ -127,7 +132,7 @@ class ModelClient:
         self.dialect = Dialect()
         timeout = httpx2.Timeout(options.first_token_limit, connect=options.connect_limit)
         limits = httpx2.Limits(max_connections=1000, keepalive_expiry=KEEP_CONNECTION)
-        base_url, query = query_of(options.url)  # to its end the SDK would write the path
+        base_url, query = query_of(options.url)  # the SDK would append the path to the query
         self._http = self._package.DefaultAioHttpClient(
             timeout=timeout, limits=limits, verify=tls(), event_hooks=within(largest), params=query
         )
@@ -143,7 +148,7 @@ class ModelClient:
         self._warming: Warming | None = None
 
     def warm(self) -> None:
-        """Open a connection in the background unless one stands, so that the first reply of a call finds it."""
+        """Open a connection in the background, unless one is open, so that the first reply of a call can use it."""
         idle = asyncio.get_running_loop().time() - self._used
         if idle > WARM and not (self._warming and self._warming.going_on):
             self._warming = Warming(self._connect)
@@ -159,11 +164,12 @@ class ModelClient:
         await self.sdk.close()
 
     async def answer(self, stack: AsyncExitStack, path: str, request: dict[str, Any], limit: float) -> httpx2.Response:
-        """The response to `request`, if need be without what the server refuses or its oldest turns; `stack` closes it.
+        """The response to `request`. If the server refuses a parameter or the length, the request is repeated without
+        this parameter, or without its oldest turns. `stack` closes the response. Its first byte, and each further one,
+        must come within `limit` seconds.
 
-        Its first byte, and each further one, has `limit` seconds.
-
-        The SDK has a method for each `path`, but that looks at every parameter by its type hints.
+        The SDK has a method for each `path`, but this method checks every parameter by its type hints, which takes
+        time.
         """
         shortened = again = False
         timeout = httpx2.Timeout(limit, connect=self.options.connect_limit)
@@ -190,9 +196,8 @@ class ModelClient:
                 return response
 
     def _had_ended(self, error: Exception) -> bool:
-        """Whether the server had ended a connection that was kept: llama.cpp does after each stream, unannounced.
-
-        Then hardly any request has reached it. aiohttp tries those again by itself, but no POST.
+        """Whether the server had closed a kept connection, as llama.cpp does after each stream without a notice. Then
+        the request has hardly reached the server. aiohttp itself repeats such requests, but not a POST.
         """
         import aiohttp
 
@@ -210,9 +215,9 @@ class ModelClient:
         return request | {key: kept} if len(kept) < len(request[key]) else None
 
     async def events(self, response: httpx2.Response) -> AsyncGenerator[Any, None]:
-        """The events of a streamed response, as plain JSON: the SDK would make objects of every token.
-
-        One that ends without OpenAI's last event has broken off, but for who knows by then that it is complete.
+        """The events of a streamed response, as plain JSON: the SDK would make objects for every token. Raises an error
+        if the stream ends without OpenAI's last event. A caller who knows that the reply is complete ignores this
+        error.
         """
         lift(response)
         found, pieces = Events(), response.aiter_bytes()
@@ -233,7 +238,7 @@ class ModelClient:
             raise ProviderError(self.name, "sent an event beyond 1 MiB") from None
 
     async def rest(self, stream: AsyncIterator[object]) -> None:
-        """Read an answer that is complete to its end: only then is its connection used again."""
+        """Read a complete answer to the end of its stream, so that its connection can be used again."""
         with contextlib.suppress(
             ProviderError, TimeoutError, ValueError, self._package.APIError, httpx2.TransportError
         ):
@@ -243,7 +248,7 @@ class ModelClient:
                 self._used = asyncio.get_running_loop().time()
 
     async def next(self, stream: AsyncGenerator[Any, None], deadline: Deadline) -> Any:
-        """The next of `stream`, None at the end; all that goes wrong is a `ProviderError`."""
+        """The next item of `stream`; None at the end. Every error is raised as a `ProviderError`."""
         try:
             with deadline:
                 return await anext(stream, None)
@@ -255,12 +260,12 @@ class ModelClient:
             raise ProviderError(self.name, f"nothing within {deadline.limit:g} s") from None
         except self._package.APIStatusError as error:
             words, wait = self.quoted(_told(error, "message")), wait_of(error.response.headers)
-            strange = error.status_code == 400 and WRONG_KEY in words  # so Gemini tells it
+            strange = error.status_code == 400 and WRONG_KEY in words  # Gemini reports it like this
             fault = http_fault(self.name, 401 if strange else error.status_code, words, wait)
             fault.temporary |= _told(error, "code") == MISWRITTEN
             raise fault from None
         except (self._package.APIConnectionError, httpx2.TransportError, TooLargeError) as error:
-            for one in (error, error.__cause__):  # the SDK reads an answer that is not streamed while it sends
+            for one in (error, error.__cause__):  # the SDK reads an unstreamed answer within the request
                 if isinstance(one, TooLargeError):
                     raise too_large(self.name, one) from None
             raise ProviderError(self.name, "connection failed", refused=_unsent(error)) from None
@@ -272,7 +277,7 @@ class ModelClient:
             raise ProviderError(self.name, f"sent nonsense: {problem}") from None
 
     def learns(self, request: dict[str, Any], error: Any) -> bool:
-        """Whether the server refused a parameter of `request` that is from now on left out."""
+        """Whether the server refused a parameter of `request` that later requests leave out."""
         if error.status_code not in (400, 422):
             return False
         words = _words(error)
@@ -282,14 +287,13 @@ class ModelClient:
         return learnt
 
     def quoted(self, words: object) -> str:
-        """The server's words without the key."""
+        """The server's words, with the key masked."""
         return quoted(words, self.options.api_key)
 
 
 def _unsent(error: BaseException) -> bool:
-    """Whether there was no connection: nothing was asked. Of any other the server may have done the work, and bills it.
-
-    The types of `httpx2` do not tell that.
+    """Whether there was no connection, so that the request was not sent. After any other error the server may have done
+    the work, and may bill it. The error types of `httpx2` do not say this.
     """
     import aiohttp
 
@@ -297,12 +301,13 @@ def _unsent(error: BaseException) -> bool:
 
 
 def _is_of(error: BaseException | None, *kinds: type[BaseException]) -> bool:
-    """Whether an error of these kinds is behind `error`."""
+    """Whether `error`, or an error that caused it, is of one of these `kinds`."""
     return error is not None and (isinstance(error, kinds) or _is_of(error.__cause__, *kinds))
 
 
 def _whole(value: Any) -> Any:
-    """`value`, of JSON, without halves of characters: recognisers and models may tell one, and UTF-8 has none."""
+    """The JSON `value` without unpaired surrogates (halves of characters): recognisers and models may send one, and
+    UTF-8 cannot encode it."""
     match value:
         case str():
             return value.encode("utf-8", "replace").decode()
@@ -314,16 +319,16 @@ def _whole(value: Any) -> Any:
 
 
 def _told(error: Any, name: str) -> str:
-    """A field of the error that the server tells; Gemini tells a list of them."""
+    """The field `name` of the server's error. Gemini sends a list of errors."""
     body = error.body[0] if isinstance(error.body, list) and error.body else error.body
     return str(field_of(field_of(body, "error") or body, name) or "")
 
 
 def _words(error: Any) -> str:
-    """All that the server tells of the error."""
+    """All words of the server about the error."""
     return " ".join(_told(error, name) for name in ("message", "param", "code"))
 
 
 def field_of(thing: Any, name: str) -> Any:
-    """A field of JSON; None if it is not there."""
+    """The field `name` of the JSON object `thing`; None if it has no such field."""
     return thing.get(name) if isinstance(thing, dict) else None

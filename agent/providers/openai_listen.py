@@ -1,7 +1,7 @@
-"""OpenAI's transcription sessions without input and output: streaming STT by Realtime.
+"""OpenAI's transcription sessions: streaming STT over the Realtime interface. Sans-IO.
 
 https://developers.openai.com/api/docs/guides/realtime-transcription. The server commits a piece of speech when silence
-follows it, and transcribes the pieces apart from each other: the texts of two may come in either order. Words have no
+follows it, and transcribes each piece separately, so the texts of two pieces may come in either order. Words have no
 times.
 """
 
@@ -28,16 +28,16 @@ from agent.stt import Onset, Transcript
 
 TURNS = "turn_detection"
 SILENT = 400
-"""Milliseconds of silence that end a piece. The service's own are 500; the gateway ends the turns."""
+"""Milliseconds of silence that end a piece. The service's default is 500. The gateway ends the turns."""
 UNTURNED = "gpt-realtime-whisper"
 TRANSCRIBED = "conversation.item.input_audio_transcription"
 PIECES = 16
-"""Most pieces whose text may still come; the oldest of more are given up."""
+"""Maximum pieces whose text has not come; with more, the oldest one is given up."""
 
 
 @dataclass(frozen=True)
 class OpenAISttOptions(ListenOptions):
-    """How to hear with OpenAI."""
+    """Options of OpenAI's STT."""
 
     url: str = "wss://api.openai.com/v1/realtime"
     model: str = "gpt-transcribe"
@@ -62,16 +62,16 @@ class OpenAISttOptions(ListenOptions):
 
 @dataclass
 class Piece:
-    """A piece of speech that the server hears or transcribes."""
+    """A piece of speech that the server receives or transcribes."""
 
     text: str = ""
     complete: bool = False
     end: int | None = None
-    """Its position, if that is known."""
+    """The position of its end in samples; None as long as it is not known."""
 
 
 class OpenAISttSession(SttSession):
-    """/v1/realtime?intent=transcription."""
+    """OpenAI's protocol of ``/v1/realtime?intent=transcription``."""
 
     name = "openai"
     ends_turns = False
@@ -88,26 +88,26 @@ class OpenAISttSession(SttSession):
         self._begun = False
 
     def set_language(self, language: str) -> str:
-        """Told within the session, unless it expects the language already."""
+        """The update of the session; empty if the session expects the language already."""
         if not self._codes or language in self._codes:
             return ""
         self._codes = (language,)
         return self._update({"transcription": self._transcription})
 
     def listen_for(self, keyterms: tuple[str, ...]) -> str:
-        """Told within the session, if the model takes them."""
+        """The update of the session with the key terms; empty if the model does not take them."""
         if keyterms == self._keyterms or self._options.model not in HINTED:
             return ""
         self._keyterms = keyterms
         return self._update({"transcription": self._transcription})
 
     def request(self) -> tuple[str, dict[str, str]]:
-        """URL and headers: the model stands in the session."""
+        """URL and headers. The model is in the configuration of the session."""
         url = below(self._options.url, "", [("intent", "transcription")])
         return url, {"Authorization": f"Bearer {self._options.api_key}"}
 
     def begin(self) -> None:
-        """Start a session. It is configured as soon as it is there."""
+        """Start a session. `hello` configures it."""
         super().begin()
         self._pieces.clear()
         self._begun = False
@@ -165,7 +165,7 @@ class OpenAISttSession(SttSession):
         return self._pieces[item]
 
     def _final(self) -> Transcript | None:
-        """The pieces from the first on that are complete: none is told before one that was spoken earlier."""
+        """The complete pieces from the first one on. A piece is not reported before an earlier piece is complete."""
         done = list[Piece]()
         while self._pieces and (first := next(iter(self._pieces.values()))).complete:
             done.append(first)
@@ -178,7 +178,8 @@ class OpenAISttSession(SttSession):
         return Transcript(text, True, True, until / SAMPLE_RATE) if text else None
 
     def _error(self, error: dict[str, Any]) -> SttFault | None:
-        """Before the session has begun every error ends it; later those that are known by their code."""
+        """The fault for an error message. Before the session has begun, every error ends it; later only errors with a
+        known code do."""
         code = error.get("code")
         if code not in self.faults and self._begun:
             self.ignored += 1

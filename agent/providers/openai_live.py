@@ -1,9 +1,9 @@
-"""OpenAI's GPT-Live protocol without input and output: full duplex, mu-law both ways at the pace of speech.
+"""OpenAI's GPT-Live protocol: full duplex, mu-law both ways at the pace of speech. Sans-IO.
 
 https://developers.openai.com/api/docs/guides/live. The model hears while it speaks, and decides alone when it speaks
-and when it falls silent: nothing tells of replies, turns and interruptions (`agent.providers.live_speech`), nothing
-cancels a reply, and nothing is told of what was played. It has no tools: it delegates to a second model, the backend,
-whose events come within ``response.event``.
+and when it is silent. No message reports replies, turns and interruptions, so `agent.providers.live_speech` finds them
+in the sound. No message cancels a reply, or says how much of it was played. The model has no tools: it delegates to a
+second model, the backend, whose events come within ``response.event``.
 """
 
 import base64
@@ -32,16 +32,17 @@ from agent.rules.rule_error import RuleError
 SOUND = {"type": "audio/pcmu", "rate": SAMPLE_RATE}
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 APPENDED = 1000
-"""Bytes of one text that is appended: the service takes 500 tokens."""
+"""Maximum bytes of one appended text: the service takes 500 tokens."""
 MOST_CALLS = 100
-"""Tool calls without a result; more are ignored."""
+"""Maximum tool calls without a result; further calls are ignored."""
 IN_STEP = 2 * SAMPLE_RATE
-"""Samples by which both streams may differ: beyond that no silence is sent, and times do not tell where words stand."""
+"""Samples by which the two streams may differ. With more, the server sends no silence, and the times of words do not
+give their places in the sound."""
 CUSHION = SAMPLE_RATE * 12 // 100
-"""Samples of a reply that are held back until more of it has come: it comes at the pace at which it is played, and
-what is late would be heard as a gap."""
+"""Samples at the beginning of a reply that are held back until more has come. A reply comes at the pace at which it is
+played, so a late piece would be heard as a gap."""
 STOPPED = GAP + SAMPLE_RATE // 2
-"""Samples of the caller's sound without any of the model's after which its reply is over."""
+"""Samples of the caller's sound, without sound of the model, after which the model's reply is over."""
 SPEAKER = (
     "You are on the phone: all that you know of the caller is their voice. A backend does the work: hand to it, at "
     "once and with few words, whatever needs one of its tools, and never tell of a result that you do not have. "
@@ -54,13 +55,13 @@ TOLD = "This came from the caller, though they did not say it: {text} Answer it.
 
 @dataclass(frozen=True)
 class OpenAILiveOptions(RealtimeOptions):
-    """How to speak with GPT-Live."""
+    """Options of GPT-Live."""
 
     url: str = "wss://api.openai.com/v1/live/sessions"
     model: str = "gpt-live-1"
     voice_id: str = "marin"
     backend: str = "gpt-6-luna"
-    """The model that calls the tools, at a price of its own."""
+    """The model that calls the tools. It has a price of its own."""
     decided: ClassVar[tuple[str, ...]] = (
         *("audio.format", "audio.output.voice", "client", "delegation.type", "input", "instructions", "triggers"),
         *(f"delegation.responses.{name}" for name in ("instructions", "model", "tools")),
@@ -75,16 +76,17 @@ class OpenAILiveOptions(RealtimeOptions):
 
 
 class Backend:
-    """The tools that the second model calls. It goes on when it has written all, and has every result."""
+    """The tool calls of the second model. It must be told to go on when it has finished writing and has every
+    result."""
 
     def __init__(self) -> None:
         self.calls: set[str] = set()
-        """Without a result."""
+        """Tool calls that have no result yet."""
         self._working = 0
         self._waits = False
 
     def called(self, call: str) -> bool:
-        """Whether a call is a new one, which is carried out."""
+        """Note a tool call. Returns whether it is a new one, which must be carried out."""
         if call in self.calls or len(self.calls) >= MOST_CALLS:
             return False
         self.calls.add(call)
@@ -92,18 +94,18 @@ class Backend:
         return True
 
     def works(self, *, on: bool) -> None:
-        """It begins to write, or has written all."""
+        """Note that a response of the backend begins (`on`), or has ended."""
         self._working = max(0, self._working + (1 if on else -1))
 
     def goes_on(self) -> bool:
-        """Whether it has to be told to go on, once."""
+        """Whether the backend must be told to go on now. Returns True once for each time."""
         waits = self._waits and not self.calls and not self._working
         self._waits = self._waits and not waits
         return waits
 
 
 class OpenAILiveSession(RealtimeSession):
-    """One session. A reply is what the model says between two silences."""
+    """One session of GPT-Live. A reply is the model's speech between two silences."""
 
     name = "openai_live"
     full_duplex = True
@@ -125,9 +127,9 @@ class OpenAILiveSession(RealtimeSession):
         self._options = options
         self._voice, self._caller, self._backend = ModelVoice(), CallerWords(), Backend()
         self._streamed = 0
-        """Where in the caller's sound the last piece of the model's stream came."""
+        """Position in the caller's sound, in samples, at which the last piece of the model's stream came."""
         self._held = b""
-        """The beginning of a reply."""
+        """The beginning of a reply, which is held back (`CUSHION`)."""
         self._ahead: list[tuple[str, float]] = []
         """Words that were told before their sound, and the milliseconds at which they end."""
         self._told = brief.instructions
@@ -145,20 +147,20 @@ class OpenAILiveSession(RealtimeSession):
         self.send("session.start", session=merged(self._session(), self._options.extra))
 
     def frame(self, ulaw: bytes) -> str:
-        """Sound."""
+        """The message with a piece of the caller's sound."""
         return json.dumps({"type": "session.input_audio.append", "audio": base64.b64encode(ulaw).decode()})
 
     def cut(self, reply: str, samples: int) -> None:
-        """Drop what still comes of it; the model is not told what was heard."""
+        """Drop the rest of the reply. The model does not learn what was heard."""
         if reply == self._voice.reply:
             self._voice.drop()
 
     def hush(self) -> None:
-        """Drop what still comes until the model pauses: nothing cancels it."""
+        """Drop the model's sound until it pauses, because no message cancels a reply."""
         self._voice.drop()
 
     def answer(self, call: str, result: str, *, failed: bool) -> None:
-        """The result of a tool call, for the backend."""
+        """Send the result of a tool call to the backend."""
         if call in self._backend.calls:
             self._backend.calls.discard(call)
             item = {"type": "function_call_output", "call_id": call, "output": result}
@@ -166,7 +168,7 @@ class OpenAILiveSession(RealtimeSession):
             self._go_on()
 
     def prompt(self, instructions: str, *, aside: bool = False) -> None:
-        """Give the model an instruction for its next words, at a time of its own."""
+        """Give the model an instruction for its next words. The model decides when it says them."""
         self._append("commentary", instructions)
 
     def tell(self, text: str) -> None:
@@ -176,7 +178,8 @@ class OpenAILiveSession(RealtimeSession):
         self.prompt(TOLD.format(text=text))
 
     def instruct(self, instructions: str) -> None:
-        """All of it for the backend; of what the model is told nothing can be taken back: it gets what is new."""
+        """Replace the instructions of the backend. The instructions of the model cannot be replaced, so it gets an
+        additional text with the new ones."""
         known = set(self._told.split("\n\n"))
         new = "\n\n".join(part for part in instructions.split("\n\n") if part not in known)
         self._told = instructions
@@ -211,7 +214,8 @@ class OpenAILiveSession(RealtimeSession):
         return []
 
     def lapse(self) -> list[SessionEvent]:
-        """A server that sends no silence ends a reply by sending nothing, or has stopped in the midst of it."""
+        """Events if no sound of the model has come for so long: the reply has ended (some servers send no silence), or
+        the server has stopped within it."""
         speaks = self._voice.voice is SpeechState.SPEAKING and not self._voice.idles
         return self._ended(whole=False) if speaks and self.backlog.sent - self._streamed >= STOPPED else []
 
@@ -238,7 +242,7 @@ class OpenAILiveSession(RealtimeSession):
         return [ReplyAudio(self._voice.reply, held)] if held else []
 
     def _ended(self, *, whole: bool = True) -> list[SessionEvent]:
-        """The model has fallen silent, perhaps because the caller spoke."""
+        """Events for the end of the model's speech, perhaps because the caller spoke."""
         sound = self._sound()
         self._voice.voice = SpeechState.SILENT
         silenced = self._caller.silenced(self._at(self._voice.loud))
@@ -246,7 +250,8 @@ class OpenAILiveSession(RealtimeSession):
         return [*sound, *self._caller.late(), *onset, ReplyEnded(self._voice.reply, whole and not silenced)]
 
     def _words(self, delta: str, start_ms: float, end_ms: float) -> list[SessionEvent]:
-        """Words of a reply. Those of one that is over are ignored; others that come between replies are of the next."""
+        """Events for words of the model. Words of a reply that has ended are ignored. Other words between two replies
+        belong to the next one."""
         if self._voice.voice is SpeechState.SPEAKING:
             return [self._placed(delta, end_ms)]
         late = self._in_step and start_ms * SAMPLE_RATE / 1000 < self._voice.loud
@@ -270,7 +275,7 @@ class OpenAILiveSession(RealtimeSession):
     # The caller
 
     def _at(self, streamed: int) -> float:
-        """Seconds of the sound given to us, for a place in the model's stream."""
+        """Seconds of the caller's sound, for a position in the model's stream in samples."""
         return self.position(1000 * streamed / SAMPLE_RATE) if self._in_step else self.backlog.sent / SAMPLE_RATE
 
     # The backend
@@ -290,7 +295,7 @@ class OpenAILiveSession(RealtimeSession):
         return self._alive()
 
     def _alive(self) -> list[SessionEvent]:
-        """The backend works at an answer, unless the caller has said something else since."""
+        """Events if the backend works on an answer, and the caller has said nothing new since."""
         return [] if self._caller.text else [Answering()]
 
     def _call(self, item: dict[str, Any]) -> list[SessionEvent]:
@@ -309,7 +314,7 @@ class OpenAILiveSession(RealtimeSession):
             self.send("response.create")
 
     def _charged(self, response: dict[str, Any]) -> list[SessionEvent]:
-        """The tokens of the backend, and what ends the session."""
+        """Events for the tokens of the backend, and for an error that ends the session."""
         usage, error = response.get("usage") or {}, response.get("error") or {}
         amounts = {"tokens_in": usage.get("input_tokens"), "tokens_out": usage.get("output_tokens")}
         charged: list[SessionEvent] = [
@@ -349,14 +354,14 @@ class OpenAILiveSession(RealtimeSession):
 
 
 def _place(ms: float) -> float:
-    """Milliseconds of the session. Raises ValueError if they cannot be."""
+    """`ms`, milliseconds of the session. Raises ValueError for an impossible value."""
     if not 0 <= ms < 1e9:
         raise ValueError
     return ms
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """`text` in pieces that the service takes, without words cut in two unless they are very long."""
+    """`text` in pieces of at most `APPENDED` bytes. Only very long words are cut."""
     piece = ""
     for word in re.findall(r"\S{1,200}\s*", text):
         if piece and len(f"{piece}{word}".encode()) > APPENDED:

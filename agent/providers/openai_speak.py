@@ -1,4 +1,4 @@
-"""OpenAI's voices: 24 kHz linear sound over HTTP, filtered and compressed here.
+"""OpenAI's voices: 24 kHz linear sound over HTTP, which the gateway filters and converts to mu-law.
 
 https://platform.openai.com/docs/api-reference/audio/createSpeech
 """
@@ -17,12 +17,12 @@ from agent.providers.tts_session import SpeakOptions
 from agent.resample import Decimator
 
 LONGEST = 4096
-"""Characters of one request."""
+"""Maximum characters of one request."""
 
 
 @dataclass(frozen=True)
 class OpenAITtsOptions(SpeakOptions):
-    """How to speak with OpenAI."""
+    """Options of OpenAI's voices."""
 
     url: str = "https://api.openai.com/v1"
     model: str = "gpt-4o-mini-tts"
@@ -33,7 +33,7 @@ class OpenAITtsOptions(SpeakOptions):
 
 
 class OpenAISpeech(HttpSpeech):
-    """/audio/speech."""
+    """OpenAI's requests to ``/audio/speech``."""
 
     name = "openai"
 
@@ -43,7 +43,7 @@ class OpenAISpeech(HttpSpeech):
 
     @property
     def url(self) -> str:
-        """OpenAI's, or that of a compatible server."""
+        """The address of OpenAI, or of a compatible server."""
         return self._options.url
 
     def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
@@ -59,11 +59,11 @@ class OpenAISpeech(HttpSpeech):
         return below(self.url, "/audio/speech"), headers, json.dumps(merged(body, options.extra)).encode()
 
     def decoder(self) -> Decoder:
-        """24 kHz to 8 kHz mu-law."""
+        """The decoder from 24 kHz linear sound to 8 kHz mu-law."""
         return _Linear24()
 
     def refusal(self, status: int, body: bytes, fields: Mapping[str, str]) -> ProviderError:
-        """The error; its words are in ``{"error": {"message"}}``."""
+        """The error for a refusal. The server's words are in ``{"error": {"message": …}}``."""
         try:
             words = str(json.loads(body)["error"]["message"])
         except (ValueError, LookupError, TypeError, RecursionError):

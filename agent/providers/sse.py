@@ -4,9 +4,9 @@ Sans-IO: bytes go in, the texts of complete events come out.
 """
 
 MAX_EVENT = 1 << 20
-"""Bytes of one event; one with more is a fault."""
+"""Maximum bytes of one event; a larger one is an error."""
 DONE = "[DONE]"
-"""The text of OpenAI's last event."""
+"""The data of OpenAI's last event."""
 
 
 class TooLongError(Exception):
@@ -14,14 +14,14 @@ class TooLongError(Exception):
 
 
 class Events:
-    """The events of one stream; names, ids and comments are not looked at."""
+    """Reads the events of one stream. Names, ids and comments of events are ignored."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
 
     def feed(self, data: bytes) -> list[str]:
-        """Take the next bytes; returns the texts of the events that they complete. Raises `TooLongError`."""
+        """Take the next bytes. Returns the data of the events that they complete. Raises `TooLongError`."""
         lines = (self._rest + data).replace(b"\r\n", b"\n").split(b"\n")
         self._rest = lines.pop()
         found = [text for line in lines if (text := self._line(line.rstrip(b"\r"))) is not None]
@@ -30,7 +30,7 @@ class Events:
         return found
 
     def end(self) -> list[str]:
-        """Data of an event after which the stream ended without the empty line."""
+        """The data of a last event that the stream ended without an empty line after it."""
         found = [self._line(self._rest), self._line(b"")]
         self._rest = b""
         return [text for text in found if text is not None]

@@ -1,5 +1,4 @@
-"""Code shared by the protocols of streaming STT, without input and output: the caller's sound, and the shape of a
-session.
+"""Code shared by the protocols of streaming STT: the caller's sound, and the shape of a session. Sans-IO.
 
 Positions are samples since the first `hear`; a session of the provider counts from its own first sample.
 """
@@ -21,28 +20,29 @@ from agent.stt import SttEvent, Transcript, Word
 from agent.turn_taking.expect import Expected
 
 FRAME_MAX = 8000
-"""Bytes of mu-law in one binary frame: 1 s."""
+"""Maximum bytes of mu-law in one binary frame: 1 s."""
 
 QUEUE = 5 * SAMPLE_RATE
-"""Samples that may wait to be sent; beyond that the oldest are dropped and counted."""
+"""Maximum samples that may wait to be sent; with more, the oldest are dropped and counted."""
 
 SPELLED = ("double", "triple", "zero", "dash", "underscore", "at", "dot", "slash")
-"""Key terms while something is dictated, beside those of the options."""
+"""Additional key terms while the caller dictates."""
 
 KEPT = 5 * SAMPLE_RATE
-"""Samples kept after they were sent, for another session."""
+"""Samples that are kept after they were sent, for a new session."""
 
 TURN_KEPT = 30 * SAMPLE_RATE
-"""Samples kept of a turn that goes on for so long."""
+"""Maximum samples that are kept of a turn that has not ended."""
 
 REPLAY_LEAD = SAMPLE_RATE // 2
-"""Samples replayed before the first word of a turn that a loss cut off."""
+"""Samples before the first word of an interrupted turn, from which on the sound is sent again after a loss."""
 
 REPLAY_UNHEARD = 3 * SAMPLE_RATE // 2
-"""Samples replayed when no turn was open: Universal-3 is silent for the first 0.75 s and decodes another 0.2 s."""
+"""Samples that are sent again if no turn was open: Universal-3 reports nothing for the first 0.75 s, and decodes
+another 0.2 s."""
 
 MOST_SAID = 4000
-"""Letters of what the caller says in one go; of more the beginning is forgotten."""
+"""Maximum letters of one transcript; of a longer one the beginning is forgotten."""
 
 SILENCE = b"\xff"
 
@@ -51,7 +51,7 @@ ABNORMAL = 1006
 
 
 CHANGING = 0
-"""Not a close code: we end the session ourselves, for one in another language."""
+"""No close code of the server: the gateway ends the session, to begin one in another language."""
 
 
 @dataclass(frozen=True)
@@ -60,23 +60,24 @@ class ListenOptions(ProviderOptions):
 
     language: str = ""
     """The language, as the provider writes it: ``en``, ``multi``; empty for that of the model or the voice. STT expects
-    those of `[[languages]]` beside it; a voice of `[[languages]]` speaks its own."""
+    the languages of `[[languages]]` too; a voice of `[[languages]]` speaks the language of its entry."""
     chunk: float = field(default=0.02, metadata=FIXED)
-    """Seconds of sound in one message at least, up to 1."""
+    """Minimum seconds of sound in one message, up to 1."""
     open_limit: float = field(default=4.0, metadata=FIXED)
-    """Seconds until the session must have begun, attempts included."""
+    """Seconds within which the session must have begun, all attempts included."""
     close_limit: float = field(default=1.5, metadata=FIXED)
-    """Seconds that the server gets to end the session when the call is over."""
+    """Seconds within which the server may end the session when the call is over."""
     attempts: int = field(default=3, metadata=FIXED)
-    """How often in a row a connection is tried before the STT gives up."""
+    """Number of attempts in a row to connect, before the STT gives up."""
     retry_pause: float = field(default=0.2, metadata=FIXED)
-    """Seconds before the second attempt; each further pause is as much longer."""
+    """Seconds before the second attempt; each further pause is longer by so many seconds."""
     languages: tuple[str, ...] = field(default=(), metadata=FIXED)
-    """ISO 639-1 codes of what callers speak: the agent's [[languages]]."""
+    """ISO 639-1 codes of the languages that callers speak: the agent's [[languages]]."""
     keyterms: tuple[str, ...] = field(default=(), metadata=FIXED)
-    """Words to listen for: the agent's."""
+    """Words to listen for: the agent's key terms."""
     silence_after: float = field(default=0.5, metadata=FIXED)
-    """Seconds without sound from the line after which silence is sent instead: without sound no turn would end."""
+    """Seconds without sound from the line, after which silence is sent in its place: without sound no turn would
+    end."""
 
     def __post_init__(self) -> None:
         if not 0.02 <= self.chunk <= FRAME_MAX / SAMPLE_RATE:
@@ -93,7 +94,7 @@ class SttBegun(NamedTuple):
 
 
 class SttFault(NamedTuple):
-    """The server ends the session with this error: its own code, or the websocket's close code."""
+    """The server ends the session with this error. `code` is the server's own, or the websocket's close code."""
 
     code: int | str
     words: str
@@ -111,7 +112,7 @@ class Backlog:
         self._sound = bytearray()
         self._start = 0  # position of _sound[0]
         self._marks: deque[tuple[int, int]] = deque(maxlen=64)  # (sample of the session, position), where they part
-        self._settled = 0  # position after the last word that need not be heard again
+        self._settled = 0  # position after the last word that is final
         self._open_from: int | None = None  # position of the open turn's first word
         self._reached = 0  # position up to which the sound was sent to some session, or dropped
         self.heard = 0
@@ -125,11 +126,12 @@ class Backlog:
 
     @property
     def in_turn(self) -> bool:
-        """Whether the caller has begun something that is not settled."""
+        """Whether the caller has begun a turn that is not final."""
         return self._open_from is not None
 
     def begin(self) -> None:
-        """Start a session: its sound begins with what an earlier session cannot have made use of."""
+        """Start a session. Its sound begins with the part from which an earlier session cannot have made final
+        words."""
         if self.sent_in_session:
             unheard = self.sent - REPLAY_UNHEARD if self._open_from is None else self._open_from - REPLAY_LEAD
             self.sent = min(self.sent, max(unheard, self._settled, self._start))
@@ -137,7 +139,8 @@ class Backlog:
         self.sent_in_session = 0
 
     def resume(self, most: int) -> None:
-        """Go on with a session that remembers what it has heard: of what waits it takes `most` samples at once."""
+        """Resume a session that remembers its sound. It gets at most the newest `most` of the waiting samples; older
+        ones are dropped."""
         late = self.heard - self.sent - most
         if late > 0:
             self.sent += late
@@ -149,7 +152,7 @@ class Backlog:
     def add(self, ulaw: bytes) -> bool:
         """Take sound of any length; returns whether there is enough for a frame.
 
-        More than a second at once is not live: it counts as if it had been sent before.
+        More than a second at once is no live sound: it never counts as waiting too long.
         """
         self._sound += ulaw
         self.heard += len(ulaw)
@@ -164,20 +167,20 @@ class Backlog:
         if self._open_from is not None:
             needed = min(needed, max(self._open_from - REPLAY_LEAD, self._reached - TURN_KEPT))
         old = needed - self._start
-        if old > SAMPLE_RATE:  # in steps of a second: cheap
+        if old > SAMPLE_RATE:  # in steps of a second, which costs less
             del self._sound[:old]
             self._start += old
         return self.heard - self.sent >= self._chunk
 
     def next_frame(self) -> bytes | None:
-        """The next binary frame: all that waits, up to 1 s; None until there is enough sound."""
+        """The next binary frame: all waiting sound, up to 1 s; None as long as there is too little."""
         waiting = self.heard - self.sent
         if waiting < self._chunk:
             return None
         return self._take(min(waiting, FRAME_MAX))
 
     def tail(self) -> bytes | None:
-        """The last, short frame, filled up with silence to what the server accepts; None if nothing waits."""
+        """The last, short frame, filled with silence to the minimum that the server accepts; None if no sound waits."""
         waiting = self.heard - self.sent
         if not waiting:
             return None
@@ -185,7 +188,7 @@ class Backlog:
         return frame + self.silence(max(0, self._frame_min - len(frame)))
 
     def silence(self, samples: int) -> bytes:
-        """Silence that the line did not bring."""
+        """A frame of silence that is not part of the line's sound."""
         self.sent_in_session += samples
         return SILENCE * samples
 
@@ -199,7 +202,7 @@ class Backlog:
         return bytes(self._sound[at : at + size])
 
     def position(self, seconds: object) -> int | None:
-        """The position that the server calls `seconds` of its session; None if it cannot be one."""
+        """The position in samples for `seconds` of the server's session; None for an impossible value."""
         if not isinstance(seconds, int | float) or not 0 <= seconds <= 1e6:
             return None
         sample, limit = min(round(seconds * SAMPLE_RATE), self.sent_in_session), self.sent
@@ -210,7 +213,8 @@ class Backlog:
         return None
 
     def words(self, spoken: Iterable[tuple[str, object, object]]) -> tuple[Word, ...]:
-        """Words by text, start and end in seconds of the session; none if one of them has no place."""
+        """The words, from text, start and end in seconds of the session; empty if the position of one of them is
+        unknown."""
         found: list[Word] = []
         for text, start, end in spoken:
             since, until = self.position(start), self.position(end)
@@ -220,12 +224,12 @@ class Backlog:
         return tuple(found)
 
     def open_turn(self, position: int | None) -> None:
-        """The caller's words begin at `position`, unless they had begun before."""
+        """Note that a turn begins at `position`, unless one has begun before."""
         if self._open_from is None:
             self._open_from = position
 
     def settle(self, position: int | None, *, turn_goes_on: bool = False) -> int:
-        """Words up to `position` (None: all that was sent) need not be heard again; returns the position."""
+        """Note that the words up to `position` (None: all sound that was sent) are final. Returns the position."""
         position = self.sent if position is None else position
         self._settled = max(self._settled, position)
         self._open_from = position if turn_goes_on else None
@@ -233,7 +237,8 @@ class Backlog:
 
 
 def bases(codes: Iterable[object]) -> tuple[str, ...]:
-    """The languages (``en``) of BCP 47 tags (``en-IN``) in a message, each once, in their order."""
+    """The languages (``en``) of BCP 47 tags (``en-IN``), each once, in their order. Values that are no text are
+    ignored."""
     tags = [code for code in codes if isinstance(code, str)]
     return tuple(dict.fromkeys(tag.replace("_", "-").partition("-")[0].lower() for tag in tags if tag))
 
@@ -242,7 +247,7 @@ Listening = TypeVar("Listening", bound=ListenOptions)
 
 
 def with_keyterms(options: Listening, keyterms: tuple[str, ...]) -> Listening:
-    """`options` with these words to listen for; with their own, if the provider does not take these."""
+    """`options` with these `keyterms`; unchanged if the provider does not accept them."""
     try:
         return options if keyterms == options.keyterms else replace(options, keyterms=keyterms)
     except ValueError:
@@ -250,22 +255,22 @@ def with_keyterms(options: Listening, keyterms: tuple[str, ...]) -> Listening:
 
 
 class SttSession(ABC):
-    """One provider's protocol: all sessions of one call. Never raises for what the server sends."""
+    """One provider's protocol, for all sessions of one call. Messages of the server never make it raise an error."""
 
     name: ClassVar[str]
     """The provider's name in the configuration."""
     ends_turns: ClassVar[bool] = True
     """See `agent.stt.SpeechToText`."""
     begins: ClassVar[bool] = True
-    """Whether the server says when it is ready (`SttBegun`); otherwise it is when the websocket stands."""
+    """Whether the server says when it is ready (`SttBegun`); otherwise it is ready as soon as the websocket is open."""
     keepalive: ClassVar[str] = ""
     """The message that keeps a session without sound alive."""
     goodbye: ClassVar[str]
-    """The message that ends a session; empty if that is the end of the websocket alone."""
+    """The message that ends a session; empty if closing the websocket ends it."""
     kind_key: ClassVar[str] = "type"
-    """The field that names a message."""
+    """The field of a message that has its type."""
     faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
-    """The server's codes: what it is, what to do about it, whether another session may go better."""
+    """For each code of the server: the problem, the advice, and whether another session may succeed."""
 
     def __init__(self, options: ListenOptions, frame_min: int = 1) -> None:
         self.limits = options
@@ -279,7 +284,8 @@ class SttSession(ABC):
 
     @property
     def product(self) -> str:
-        """Name by which the session is priced: provider and model; empty if it is always that of the options."""
+        """The product by which the session is charged: provider and model; empty if it is always the product of the
+        options."""
         return ""
 
     @property
@@ -288,8 +294,8 @@ class SttSession(ABC):
         return inf
 
     def set_language(self, language: str) -> str | None:
-        """The message that says what is spoken from now on (ISO 639-1); empty if the session need not be told, None if
-        it takes another session."""
+        """The message that sets the language (ISO 639-1) from now on; empty if no message is needed, None if a new
+        session is needed."""
         return ""
 
     def listen_for(self, keyterms: tuple[str, ...]) -> str:
@@ -314,11 +320,12 @@ class SttSession(ABC):
         return ulaw
 
     def hint(self, said: str, wanted: Expected) -> str:
-        """The message that tells what the agent has said and `wanted`; empty if the provider does not take it."""
+        """The message with the agent's words `said` and the `wanted` answer; empty if the provider does not take it."""
         return ""
 
     def receive(self, message: str | bytes) -> SessionEvent | None:
-        """The event of one message of the server; None if there is none. Nonsense is counted in `ignored`."""
+        """The event of one message of the server; None if it has none. A message that makes no sense is counted in
+        `ignored`."""
         try:
             fields = json.loads(message)
         except (ValueError, RecursionError):
@@ -334,7 +341,8 @@ class SttSession(ABC):
 
     @abstractmethod
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
-        """The event of a message of type `kind`. May raise what wrong types raise."""
+        """The event of a message of type `kind`. Wrong fields may raise errors such as KeyError: `receive` catches
+        them."""
 
     def fault(self, loss: SttFault) -> ProviderError:
         """The error for the end of a session."""
@@ -351,12 +359,12 @@ _CODES: dict[int | str, tuple[str, str, bool]] = {
 
 
 def continued(said: str, more: str) -> str:
-    """Words of the caller, continued by the next piece."""
+    """The words `said`, continued by `more`, at most `MOST_SAID` letters."""
     return (said + more)[-MOST_SAID:]
 
 
 def put(inbox: deque[Any], event: object) -> None:
-    """Have `event` wait for the reader. A partial, which the next transcript replaces, gives way to that at once."""
+    """Put `event` into `inbox`. If the last event there is a partial, a new transcript replaces it."""
     waiting = inbox[-1] if inbox else None
     if isinstance(event, Transcript) and isinstance(waiting, Transcript) and not waiting.final:
         inbox.pop()

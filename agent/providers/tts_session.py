@@ -1,4 +1,4 @@
-"""The common part of the protocols of streaming voices, without input and output."""
+"""The common part of the protocols of streaming voices. Sans-IO."""
 
 import json
 from abc import ABC, abstractmethod
@@ -20,14 +20,14 @@ class SpeakOptions(ProviderOptions):
     """The voice, by the provider's name or number."""
     language: str = ""
     """The language, as the provider writes it: ``en``, ``multi``; empty for that of the model or the voice. STT expects
-    those of `[[languages]]` beside it; a voice of `[[languages]]` speaks its own."""
+    the languages of `[[languages]]` too; a voice of `[[languages]]` speaks the language of its entry."""
     open_limit: float = field(default=3.0, metadata=FIXED)
-    """Seconds until the connection must stand."""
+    """Seconds within which the connection must be open."""
     first_sound_limit: float = field(default=3.8, metadata=FIXED)
-    """Seconds from the text to its first sound, with all tries: less than a call waits (`agent.limits.FIRST_SOUND`), so
-    that a connection on which nothing came is replaced before the call gives the sentence up."""
+    """Seconds from the text to its first sound, all tries included. It is less than a call waits
+    (`agent.limits.FIRST_SOUND`), so that a silent connection is replaced before the call gives the sentence up."""
     gap_limit: float = field(default=4.0, metadata=FIXED)
-    """Seconds between two pieces of a sentence."""
+    """Maximum seconds between two pieces of a sentence."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,7 +42,7 @@ class TtsSound(NamedTuple):
 
 
 class TtsWord(NamedTuple):
-    """Where a word of a sentence ends: see `agent.tts.WordTime`."""
+    """The place in a sentence's sound at which one of its words ends: see `agent.tts.WordTime`."""
 
     sentence: str
     letters: int
@@ -50,21 +50,22 @@ class TtsWord(NamedTuple):
 
 
 class Final(NamedTuple):
-    """Nothing more follows for a sentence."""
+    """The end of a sentence: nothing more follows for it."""
 
     sentence: str
 
 
 class TtsFault(NamedTuple):
-    """A sentence, or with "" the whole connection, has failed: the server's own code, or the websocket's close code."""
+    """A sentence has failed; with the sentence "" the whole connection. `code` is the server's own, or the websocket's
+    close code."""
 
     code: int | str
     words: str
     sentence: str = ""
     passes: bool | None = None
-    """Whether the same may go well later, if the server says so."""
+    """Whether the same request may succeed later; None if the server does not say."""
     retry_after: float = 0.0
-    """Seconds that it wants to be left alone; 0 if it does not say."""
+    """Seconds for which the server wants no requests; 0 if it does not say."""
 
 
 class TtsBegun(NamedTuple):
@@ -72,7 +73,7 @@ class TtsBegun(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The messages for the server now."""
+    """Messages that must be sent to the server now."""
 
     message: str
 
@@ -81,28 +82,30 @@ SpeechEvent = TtsSound | TtsWord | Final | TtsFault | TtsBegun | Answer
 
 
 class TtsSession(ABC):
-    """One provider's protocol on one websocket after the other. Never raises for what the server sends."""
+    """One provider's protocol, on one websocket after the other. Messages of the server never make it raise an
+    error."""
 
     name: ClassVar[str]
     """The provider's name in the configuration."""
     parallel: ClassVar[int] = 1
-    """Sentences that may be spoken at a time."""
+    """Number of sentences that the service speaks at the same time."""
     cancels: ClassVar[bool] = True
-    """Whether a sentence that was stopped is over at once; where not, it holds its place until its end."""
+    """Whether a stopped sentence ends at once. If not, it counts among the `parallel` sentences until its end."""
     begins: ClassVar[bool] = False
     """Whether the server says when it is ready (`TtsBegun`)."""
     tells_heard: ClassVar[bool] = False
-    """Whether the server may know what was heard of a sentence (`ask_heard`)."""
+    """Whether the server can tell how much of a sentence was heard (`ask_heard`)."""
     context_life: ClassVar[float] = 0.0
-    """Seconds after the last message of the server in which a reply may go on in its context; 0: there are none."""
+    """Seconds after the server's last message in which a reply may go on in its context; 0: the protocol has no
+    contexts."""
     overdue_after: ClassVar[float] = 0.0
-    """Seconds of nothing within a sentence after which `overdue` is asked; 0 for never."""
+    """Seconds without a message within a sentence, after which `overdue` is called; 0: never."""
     keepalive_every: float = 0.0
-    """Seconds between signs of life; 0 for none."""
+    """Seconds between the messages of `keep_alive`; 0: none are sent."""
     goodbye: ClassVar[tuple[str, ...]] = ()
     """The messages that end the connection."""
     faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
-    """The server's codes: what it is, what to do about it, whether the same may go well later."""
+    """For each code of the server: the problem, the advice, and whether the same request may succeed later."""
 
     def __init__(self, options: SpeakOptions) -> None:
         self.limits = options
@@ -112,7 +115,7 @@ class TtsSession(ABC):
 
     @property
     def has_room(self) -> bool:
-        """Whether one more sentence may be said now, `parallel` apart."""
+        """Whether one more sentence may be sent now, apart from the limit `parallel`."""
         return True
 
     @abstractmethod
@@ -120,7 +123,7 @@ class TtsSession(ABC):
         """URL and headers of the websocket."""
 
     def begin(self) -> list[str]:
-        """Start on a new websocket; what is sent at once."""
+        """Start on a new websocket. Returns the messages to send at once."""
         return []
 
     def keep_alive(self) -> list[str]:
@@ -133,26 +136,27 @@ class TtsSession(ABC):
 
     @abstractmethod
     def say(self, sentence: str, text: str, now: float, *, goes_on: bool = False) -> list[str]:
-        """The messages that have `text` spoken; its sound will be that of `sentence`, a name never used before.
-
-        `goes_on`: it belongs to the reply of the sentence before, and may be said in the context of that one.
+        """The messages that let the service speak `text`. Its sound will have the name `sentence`, which was never used
+        before. `goes_on`: the text belongs to the same reply as the sentence before, and may be spoken in the same
+        context.
         """
 
     @abstractmethod
     def cancel(self, sentence: str) -> list[str]:
-        """The messages that stop a sentence. What still comes of it is not reported, or nobody listens to it."""
+        """The messages that stop a sentence. Later sound of the sentence is ignored."""
 
     def ask_heard(self, sentence: str, samples: int, told: Callable[[int], None]) -> list[str]:
-        """The messages that stop what is said and ask what was heard of a sentence, of which so many samples were
-        played. `told` is called with its letters when the server says it."""
+        """The messages that stop the service and ask how much of a sentence was heard, of which `samples` samples were
+        played. When the server answers, `told` is called with the number of letters."""
         return []
 
     def overdue(self, sentence: str) -> list[SpeechEvent]:
-        """Events for a sentence that is not over and brings nothing more: its end may be told in no other way."""
+        """Events for a sentence that has not ended and for which nothing comes any more. Some servers report an end in
+        no other way."""
         return []
 
     def receive(self, message: str | bytes) -> list[SpeechEvent]:
-        """The events of one message of the server. Nonsense is counted in `ignored`."""
+        """The events of one message of the server. A message that makes no sense is counted in `ignored`."""
         try:
             if isinstance(message, bytes):
                 return self.sound(message)
@@ -168,7 +172,8 @@ class TtsSession(ABC):
 
     @abstractmethod
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
-        """The events of a message of type `kind` ("" without one). May raise what wrong types raise."""
+        """The events of a message of type `kind` ("" without a type). Wrong fields may raise errors such as KeyError:
+        `receive` catches them."""
 
     def fault(self, fault: TtsFault) -> ProviderError:
         """The error for a `TtsFault`."""
@@ -192,7 +197,8 @@ _CODES: dict[int | str, tuple[str, str, bool]] = {
 
 
 def parts_of(text: str, longest: int) -> list[str]:
-    """`text` on one line, cut between words into parts of at most `longest` characters. Joined they are the whole."""
+    """`text` on one line, cut between words into parts of at most `longest` characters. All parts joined are the whole
+    line."""
     rest, parts = " ".join(text.split()), list[str]()
     while rest:
         end = len(rest) if len(rest) <= longest else rest.rfind(" ", 0, longest) + 1 or longest
@@ -202,16 +208,16 @@ def parts_of(text: str, longest: int) -> list[str]:
 
 
 class WordFinder:
-    """Finds the words that a provider tells the times of in the text that it was given."""
+    """Finds the words whose times a provider reports in the text that the provider was given."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
 
     def end_of(self, word: str) -> int | None:
-        """The end of the next `word` in the text, signs after it included; None for one in the middle of another.
-
-        A word that the provider has changed is not found: it counts with the next one that is.
+        """The position after the next `word` in the text, with the punctuation after it; None if `word` is not found,
+        or stands within another word. A word that the provider has changed is not found: it counts together with the
+        next word that is.
         """
         at = self._text.find(word.strip(), self._at) if word.strip() else -1
         if at < 0:

@@ -1,6 +1,6 @@
-"""AssemblyAI's Voice Agent protocol without input and output: mu-law both ways, interruptions by the server.
+"""AssemblyAI's Voice Agent protocol: mu-law both ways, interruptions by the server. Sans-IO.
 
-https://www.assemblyai.com/docs. A session that lost its websocket goes on on a new one within 30 s.
+https://www.assemblyai.com/docs. A session that lost its websocket can be resumed on a new one within 30 s.
 """
 
 import base64
@@ -25,23 +25,25 @@ from agent.stt import Onset, Transcript
 
 SOUND = {"encoding": "audio/pcmu"}
 PARAMETERS = ("input", "output", "pre_connect_requests")
-"""Keys that `extra` may have at its top. Others than the service knows make it refuse the session."""
+"""Keys that `extra` may have at its top. The service refuses a session with unknown keys."""
 LANGUAGES = 10
-"""Languages told at most, as to AssemblyAI's STT."""
+"""Maximum number of languages in a session, as with AssemblyAI's STT."""
 CATCH_UP = SAMPLE_RATE * 3 // 4
-"""Samples sent at once when a session begins or goes on; what comes much faster than a second a second is dropped."""
+"""Samples sent at once when a session begins or is resumed. The service drops sound that comes much faster than real
+time."""
 
 
 @dataclass(frozen=True)
 class VoiceAgentOptions(RealtimeOptions):
-    """How to speak with AssemblyAI's Voice Agent."""
+    """Options of AssemblyAI's Voice Agent."""
 
     url: str = "wss://agents.assemblyai.com/v1/ws"
     model: str = field(default="voice-agent", metadata=FIXED)
-    """It has one only, under which it is paid for."""
+    """The only model; its price has this name."""
     voice_id: str = "jane"
     execution_mode: Literal["", "interactive", "hold"] = ""
-    """Whether the agent may go on talking while a tool runs, or is silent; empty for the service's own."""
+    """Whether the agent may go on talking while a tool runs (``interactive``), or is silent (``hold``); empty: the
+    service's default."""
     decided: ClassVar = (
         *(
             "agent_id",
@@ -93,13 +95,13 @@ class VoiceAgentSession(RealtimeSession):
         super().__init__(options, brief)
         self._options = options
         self._session_id = ""
-        self._live: set[str] = set()  # replies that were neither cut nor ended
+        self._live: set[str] = set()  # replies that were neither cut nor have ended
         self._begun = False
-        self._hearing = False  # whether the caller speaks: then the server cancels by itself
+        self._hearing = False  # whether the caller speaks: then the server cancels replies by itself
 
     @property
     def resumes(self) -> bool:
-        """After `session.ready` it does."""
+        """Whether the session can be resumed: true after ``session.ready``."""
         return bool(self._session_id)
 
     def begin(self) -> None:
@@ -111,32 +113,33 @@ class VoiceAgentSession(RealtimeSession):
             self.send("session.update", session=merged(self._session(), self._options.extra))
 
     def frame(self, ulaw: bytes) -> str:
-        """Sound."""
+        """The message with a piece of the caller's sound."""
         return json.dumps({"type": "input.audio", "audio": base64.b64encode(ulaw).decode()})
 
     def cut(self, reply: str, samples: int) -> None:
-        """Drop what still comes; the server has cut its own transcript to what it thinks was heard."""
+        """Drop the rest of the reply. The server has shortened its own transcript to the part that it assumes was
+        heard."""
         self._live.discard(reply)
 
     def answer(self, call: str, result: str, *, failed: bool) -> None:
-        """The result of a tool call."""
+        """Send the result of a tool call."""
         self.send("tool.result", call_id=call, result=result, is_error=failed)
 
     def hush(self) -> None:
-        """Cancel what is being said; what the caller speaks into is cancelled by the server."""
+        """Cancel the reply, unless the caller has interrupted it: then the server cancels it."""
         for reply in self._live if not self._hearing else ():
             self.send("reply.cancel", reply_id=reply)
 
     def prompt(self, instructions: str, *, aside: bool = False) -> None:
-        """A reply with instructions of its own."""
+        """Ask for a reply with these instructions."""
         self.send("reply.create", instructions=instructions)
 
     def tell(self, text: str) -> None:
-        """A reply to it: a `conversation.message` was seen not to reach the model."""
+        """Ask for a reply to `text`. A ``conversation.message`` did not reach the model in tests."""
         self.prompt(f"The caller did not say this, but it came from them: {text} Answer it.")
 
     def instruct(self, instructions: str) -> None:
-        """An update of nothing else."""
+        """Send an update that changes only the instructions."""
         self.send("session.update", session={"system_prompt": instructions})
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
@@ -187,7 +190,7 @@ class VoiceAgentSession(RealtimeSession):
         return []
 
     def _error(self, fields: dict[str, Any]) -> list[SessionEvent]:
-        """An error before the session is ready ends it; a later one leaves it open, unless it is a fatal one."""
+        """Events for an error. Before the session is ready, an error ends it; later only a fatal one does."""
         code, words = fields.get("code"), str(fields.get("message") or "")[:1000]
         if not self._begun or code in ("session_expired", "unauthorized", "internal_error"):
             return [RealtimeFault(code if isinstance(code, str) else 1011, words)]

@@ -1,7 +1,8 @@
-"""xAI's Voice Agent protocol without input and output: OpenAI Realtime's, with the differences below.
+"""xAI's Voice Agent protocol: OpenAI Realtime's protocol with the following differences. Sans-IO.
 
-https://docs.x.ai/docs/guides/voice/agent (2026). Voice and turn detection stand at the top of the session, nothing
-tells where in the sound the caller began, and words are told in full each time, as complete ones more than once.
+https://docs.x.ai/docs/guides/voice/agent (2026). Voice and turn detection stand at the top of the session. No message
+says where in the sound the caller began. Each transcript has all words of the turn, and final ones may come more than
+once.
 """
 
 from dataclasses import dataclass, field
@@ -16,16 +17,16 @@ from agent.stt import Onset, Transcript
 
 TRANSCRIBED = "conversation.item.input_audio_transcription"
 SETTLING = ("response.created", "response.output_audio.delta", "response.done", "input_audio_buffer.speech_started")
-"""Messages after which what the caller said is not corrected any more."""
+"""Messages after which the transcript of the caller's words no longer changes."""
 TEXT = 3.0
-"""Seconds of connection that cost as much as a text that the model is told: $0.004 of $0.08 a minute."""
+"""Seconds of connection that cost as much as one text for the model: $0.004, at $0.08 a minute."""
 NONE_ACTIVE = "no active response"
-"""In the words of a refused ``response.cancel``; xAI's codes are not OpenAI's."""
+"""Words in the refusal of a ``response.cancel``, because xAI's error codes differ from OpenAI's."""
 
 
 @dataclass(frozen=True)
 class XaiOptions(OpenAIRealtimeOptions):
-    """How to speak with xAI's Voice Agent."""
+    """Options of xAI's Voice Agent."""
 
     url: str = "wss://api.x.ai/v1/realtime"
     model: str = "grok-voice-latest"
@@ -47,7 +48,7 @@ class XaiOptions(OpenAIRealtimeOptions):
 
     @property
     def hints(self) -> dict[str, Any]:
-        """Settings of the transcript for words, and for the language, if there is one only."""
+        """Settings of the transcript: the key terms, and the language if there is only one."""
         language = self.languages[0] if len(self.languages) == 1 else ""
         known = {"keyterms": list(self.keyterms), "language_hint": language}
         return {key: value for key, value in known.items() if value}
@@ -69,29 +70,29 @@ class XaiSession(OpenAIRealtimeSession):
         """Texts that were told and are not charged for yet."""
 
     def begin(self) -> None:
-        """The configuration does not wait for session.created."""
+        """Send the configuration at once, without waiting for ``session.created``."""
         super().begin()
         self.send("session.update", session=merged(self._session(), self._options.extra))
 
     def hush(self) -> None:
-        """Cancel the response, also one that the caller speaks into: the server may leave it without an end."""
+        """Cancel the response, also if the caller has interrupted it: the server may leave it without an end."""
         self._responses.hush(interrupted=False)
 
     def prompt(self, instructions: str, *, aside: bool = False) -> None:
-        """A response with instructions of its own; there are none outside of the conversation."""
+        """Ask for a response with these instructions. The protocol has no responses outside of the conversation."""
         super().prompt(instructions)
 
     def instruct(self, instructions: str) -> None:
-        """An update of nothing else."""
+        """Send an update that changes only the instructions."""
         self.send("session.update", session={"instructions": instructions})
 
     def send(self, kind: str, **fields: Any) -> None:
-        """A response is cancelled without its name."""
+        """Like `RealtimeSession.send`, but a ``response.cancel`` has no response id."""
         self._texts += kind == "conversation.item.create" and fields["item"]["type"] == "message"
         super().send(kind, **({} if kind == "response.cancel" else fields))
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
-        """The events of a message, and what texts that were told before have cost."""
+        """The events of a message, and the cost of texts that were sent before."""
         texts, self._texts = self._texts, 0
         return [*([Consumed("seconds", texts * TEXT)] if texts else []), *self._meaning(kind, fields)]
 
@@ -111,7 +112,7 @@ class XaiSession(OpenAIRealtimeSession):
                 self._responses.idle()
                 self._go_on()
                 return []
-        told = super().read(kind, fields)  # seconds are paid for: tokens would be charged on top
+        told = super().read(kind, fields)  # the price counts seconds: tokens would be charged in addition
         return [*settled, *(event for event in told if not isinstance(event, Consumed))]
 
     def _transcribed(self, item: str, text: str, fields: dict[str, Any]) -> list[SessionEvent]:
