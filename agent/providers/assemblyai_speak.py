@@ -1,7 +1,5 @@
-"""AssemblyAI's streaming voice, without input and output.
-
-https://www.assemblyai.com/docs. Sound carries the number of the Flush it belongs to; each Flush and each Cancel takes
-a number, from 0.
+"""AssemblyAI's streaming voice. Sans-IO. https://www.assemblyai.com/docs. Sound carries the number of its Flush. Each
+Flush and each Cancel gets the next number, from 0.
 """
 
 import base64
@@ -25,7 +23,7 @@ from agent.providers.tts_session import (
 )
 
 LONGEST = 2000
-"""Characters of one Generate message."""
+"""Maximum characters of one Generate message."""
 
 LANGUAGES = {
     "en": "english",
@@ -35,18 +33,19 @@ LANGUAGES = {
     "it": "italian",
     "pt": "portuguese",
 }
-"""Names of the languages that the service's voices speak; Universal-Streaming understands the same."""
+"""The languages of the service's voices, with the service's names. Universal-Streaming understands the same
+languages."""
 
 
 @dataclass(frozen=True)
 class AssemblyAITtsOptions(SpeakOptions):
-    """How to speak with AssemblyAI."""
+    """Options of AssemblyAI's voices."""
 
     url: str = "wss://tts.us.assemblyai.com"
     model: str = "assemblyai-tts-1"
     voice_id: str = "aai-jane"
     decided: ClassVar = ("container", "language")
-    limits: ClassVar = {"inactivity_timeout": Limits(20, 120)}  # a sign of life is sent every 10 s
+    limits: ClassVar = {"inactivity_timeout": Limits(20, 120)}  # a keep-alive message is sent every 10 s
 
 
 @dataclass
@@ -55,13 +54,13 @@ class _Request:
 
     sentence: str
     ends: list[int]
-    """Where its words end in its text."""
+    """For each word of the sentence, the position in the text at which it ends."""
     sounded: bool = False
-    """Whether all its sound has come; the times of its words follow, usually."""
+    """Whether all its sound has come; usually the times of its words follow."""
 
 
 class AssemblyAITtsSession(TtsSession):
-    """/v1/ws."""
+    """AssemblyAI's protocol of ``/v1/ws``."""
 
     name = "assemblyai"
     overdue_after = 0.3
@@ -85,7 +84,7 @@ class AssemblyAITtsSession(TtsSession):
         self._sentences: dict[int, _Request] = {}
 
     def request(self) -> tuple[str, dict[str, str]]:
-        """URL and headers; the key stands bare in its header."""
+        """URL and headers; the header has the key without a word such as Bearer."""
         options = self._options
         query = {"model_id": options.model, "voice_id": options.voice_id, "encoding": "pcm_mulaw"}
         query["sample_rate"] = str(SAMPLE_RATE)
@@ -95,24 +94,24 @@ class AssemblyAITtsSession(TtsSession):
         return url, {"Authorization": options.api_key}
 
     def begin(self) -> list[str]:
-        """Start on a new websocket; it counts from 0."""
+        """Start on a new websocket, which counts its Flush and Cancel messages from 0."""
         self._flushes = 0
         self._sentences.clear()
         return []
 
     def keep_alive(self) -> list[str]:
-        """KeepAlive."""
+        """The message KeepAlive."""
         return [json.dumps({"type": "KeepAlive"})]
 
     def say(self, sentence: str, text: str, now: float, *, goes_on: bool = False) -> list[str]:
-        """Generate and Flush."""
+        """The messages Generate and Flush."""
         self._sentences[self._flushes] = _Request(sentence, [word.end() for word in re.finditer(r"\S+", text)])
         self._flushes += 1
         generate = [json.dumps({"type": "Generate", "text": part}) for part in parts_of(text, LONGEST)]
         return [*generate, json.dumps({"type": "Flush"})]
 
     def cancel(self, sentence: str) -> list[str]:
-        """Cancel; what still comes has the number of a Flush that is forgotten."""
+        """The message Cancel. Later sound has the number of a forgotten Flush, and is dropped."""
         if all(one.sentence != sentence for one in self._sentences.values()):
             return []
         self._sentences.clear()
@@ -120,7 +119,7 @@ class AssemblyAITtsSession(TtsSession):
         return [json.dumps({"type": "Cancel"})]
 
     def overdue(self, sentence: str) -> list[SpeechEvent]:
-        """Wait no longer for the times of its words."""
+        """End the sentence without the times of its words."""
         done = [number for number, one in self._sentences.items() if one.sentence == sentence and one.sounded]
         for number in done:
             del self._sentences[number]
@@ -143,7 +142,7 @@ class AssemblyAITtsSession(TtsSession):
                 ends = [
                     max(0, word["end"] - fields["audio_start_ms"]) * SAMPLE_RATE // 1000 for word in fields["words"]
                 ]
-                # One for each word of the text, in its order.
+                # One time for each word of the text, in order.
                 times = zip(one.ends, ends, strict=True) if len(ends) == len(one.ends) else ()
                 return [*(TtsWord(one.sentence, *time) for time in times), Final(one.sentence)]
             case "Error":

@@ -1,4 +1,4 @@
-"""Deepgram's streaming STT without input and output: Nova on /v1/listen and Flux, which takes turns itself, on /v2.
+"""Deepgram's streaming STT: Nova on /v1/listen, and Flux, which finds turns itself, on /v2. Sans-IO.
 
 https://developers.deepgram.com/reference/speech-to-text/listen-streaming and /listen-flux
 """
@@ -26,13 +26,13 @@ from agent.stt import Onset, Transcript, Word
 from agent.turn_taking.expect import IN_PARTS, Expected
 
 KEYTERMS = 100
-"""Key terms sent at most."""
+"""Maximum number of key terms."""
 
 KEYTERM = 100
-"""Characters of a key term at most: Flux refuses the session for a longer one, or a blank one."""
+"""Maximum characters of a key term. Flux refuses the session for a longer or a blank one."""
 
 FLUX_REDACT = ("numbers", "aggressive_numbers")
-"""Kinds of redaction that Flux offers, of which one is used: numbers of several digits, or every number."""
+"""Kinds of redaction of Flux, of which one can be used: numbers of several digits, or every number."""
 
 FLUX_LANGUAGES = ("en", "es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl")
 """Languages of ``flux-general-multi`` (developers.deepgram.com/docs/flux/language-prompting, November 2026)."""
@@ -40,7 +40,7 @@ FLUX_LANGUAGES = ("en", "es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl")
 ENGLISH, MULTI = "flux-general-en", "flux-general-multi"
 
 DICTATED = 0.85
-"""Flux: how sure it must be that a turn is over while something is dictated."""
+"""Flux: how sure it must be that a turn is over while the caller dictates."""
 
 UTTERANCE_END = 1000
 """Nova: milliseconds without words that end a turn when noise hides the silence."""
@@ -70,18 +70,18 @@ _GOODBYE = json.dumps({"type": "CloseStream"})
 
 @dataclass(frozen=True)
 class DeepgramOptions(ListenOptions):
-    """How to hear with Deepgram."""
+    """Options of Deepgram's STT."""
 
     url: str = "wss://api.deepgram.com"
     model: str = ENGLISH
     language: str = ""
-    """The language, such as ``en``, or ``multi``. It is expected instead of those of `[[languages]]`; empty for
-    those, or that of the model."""
+    """The language, such as ``en``, or ``multi``. It replaces the languages of `[[languages]]`; empty: these, or the
+    language of the model."""
     redact: tuple[str, ...] = ()
-    """Kinds that Deepgram takes out of what it hears; the agent does not get them either. Nova: ``pci``, ``ssn``,
-    ``numbers`` ...; Flux: either ``numbers`` or ``aggressive_numbers``."""
+    """Kinds of private data that Deepgram removes from transcripts; the agent does not get them either. Nova: ``pci``,
+    ``ssn``, ``numbers`` ...; Flux: either ``numbers`` or ``aggressive_numbers``."""
     eager_eot_threshold: float | None = field(default=0.5, metadata=FIXED)
-    """Flux: how sure it must be to have a reply prepared, unless `extra` says it; None for no such notice."""
+    """Flux: how sure it must be that a turn is over before a reply is prepared, unless `extra` says it; None: never."""
 
     decided: ClassVar = ("channels", "interim_results", "keyterm", "language", "language_hint", "multichannel")
     limits: ClassVar = {
@@ -107,27 +107,28 @@ class DeepgramOptions(ListenOptions):
         if foreign := next((name for name in (NOVA_ONLY if self.is_flux else FLUX_ONLY) if name in self.extra), ""):
             kind = "Nova" if self.is_flux else "Flux"
             raise RuleError(f"extra.{foreign} is for {kind}, not for {self.model}", ("extra", foreign), "model")
-        if self.extra.get("endpointing") is not False:  # which leaves it to utterance_end_ms
+        if self.extra.get("endpointing") is not False:  # `utterance_end_ms` ends the turn then
             check(self.extra, (), {"endpointing": milliseconds(10, 5000)})
 
     @property
     def is_flux(self) -> bool:
-        """Whether the model takes turns itself."""
+        """Whether the model is Flux, which finds turns itself."""
         return self.model.startswith("flux")
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The languages that are expected at first; empty for those of the model."""
+        """The languages that are expected at first; empty: the languages of the model."""
         return bases([self.language]) if self.language else self.languages
 
     @property
     def product(self) -> str:
-        """The model that sessions begin with, and are paid for: the English Flux gives way to the multilingual one."""
+        """The model with which sessions begin, and for which they are charged. For other languages the English Flux
+        becomes the multilingual one."""
         return MULTI if self.is_flux and (self.model == MULTI or self.codes not in ((), ("en",))) else self.model
 
     @property
     def takes_keyterms(self) -> bool:
-        """Whether the model listens for key terms; others refuse a session with them."""
+        """Whether the model takes key terms; other models refuse a session with them."""
         return self.model.startswith(("flux", "nova-3"))
 
 
@@ -166,7 +167,7 @@ class _DeepgramSession(SttSession):
         return SttFault(code if isinstance(code, str) else 1011, str(words)[:1000])
 
     def fault(self, loss: SttFault) -> ProviderError:
-        """The error for the end of a session; there is no list of all codes, so an unknown one may pass."""
+        """The error for the end of a session. No list has all codes, so an unknown code is an error that may pass."""
         if isinstance(loss.code, str) and loss.code not in self.faults:
             loss = SttFault(1011, f"{loss.code}: {loss.words}")
         return super().fault(loss)
@@ -182,7 +183,7 @@ class NovaSession(_DeepgramSession):
     def __init__(self, options: DeepgramOptions) -> None:
         super().__init__(options)
         self._placed: list[Word] = []
-        self._fixed: list[str] = []  # final results of the open turn; a new session does not hear them again
+        self._fixed: list[str] = []  # final results of the open turn, which a new session does not get again
         self._turn_from: int | None = None
         self._languages: tuple[str, ...] = ()
         """Of the open turn."""
@@ -191,7 +192,7 @@ class NovaSession(_DeepgramSession):
             self._language = "multi" if options.model.startswith("nova-3") else options.languages[0]
 
     def set_language(self, language: str) -> str | None:
-        """Models of one language need another session."""
+        """None (a new session is needed) if the model knows only one language."""
         if self._language in ("", "multi", language):
             return ""
         self._language = language
@@ -225,7 +226,7 @@ class NovaSession(_DeepgramSession):
             case "UtteranceEnd":
                 end = self.backlog.position(fields["last_word_end"])  # -1 if it is not known
                 if self._turn_from is not None and end is not None and end <= self._turn_from:
-                    return None  # that of the turn before, which a silence had ended
+                    return None  # the end of an earlier turn, which a silence had ended already
                 return self._finish(end)
             case "Error":
                 return self._fault(fields)
@@ -277,7 +278,7 @@ class FluxSession(_DeepgramSession):
 
     @property
     def model(self) -> str:
-        """Model of the session; the multilingual one hears English a little worse."""
+        """Model of the session. The multilingual model recognises English slightly worse than the English one."""
         options = self._options
         multi = options.model.endswith("-multi") or self._codes not in ((), ("en",))
         return MULTI if multi else options.model
@@ -288,14 +289,14 @@ class FluxSession(_DeepgramSession):
         return f"{self.name}/{self.model}"
 
     def set_language(self, language: str) -> str | None:
-        """The multilingual model is told of a language that it was not told of before; the English one is replaced."""
+        """A message for the multilingual model if the language is new; None (a new session) for the English model."""
         if language in (self._codes or ("en",)) or "multi" in self._codes or (self.model == MULTI and not self._codes):
             return ""
         known, self._codes = self.model == MULTI, (language, *self._codes)
         return json.dumps({"type": "Configure", "language_hints": list(self._codes)}) if known else None
 
     def listen_for(self, keyterms: tuple[str, ...]) -> str:
-        """They are changed within a session."""
+        """The message that changes the key terms within a session."""
         before, self._options = self._options, with_keyterms(self._options, keyterms)
         return "" if self._options is before else json.dumps({"type": "Configure", "keyterms": list(keyterms)})
 
@@ -353,17 +354,17 @@ class FluxSession(_DeepgramSession):
             return None
         start = self.backlog.position(fields["audio_window_start"])
         end = self.backlog.position(fields["audio_window_end"])
-        if text or event != "Update":  # in silence there are updates, too, of a window that has begun with it
+        if text or event != "Update":  # updates also come in silence, for a window that began with it
             self.backlog.open_turn(start if end is None else max(start or 0, end - ONSET_LAG))
         if event == "StartOfTurn" and not text:
             return None if end is None else Onset(end / SAMPLE_RATE)
         if event == "Update" and text == self._text:
-            return None  # it comes every 0.25 s, also when nothing is said
+            return None  # updates come every 0.25 s, also in silence
         timed = _timed(fields.get("words"))
         said_until = self.backlog.position(timed[-1][2]) if timed else None
         if said_until is not None:
             self._end = said_until
-        elif text != self._text:  # without times: where the words last changed is where the last one ended
+        elif text != self._text:  # without times: the last word ended where the words last changed
             self._end = self.backlog.sent if end is None else end
         self._text = text
         final = event == "EndOfTurn"
@@ -378,7 +379,7 @@ class FluxSession(_DeepgramSession):
 
 
 def _timed(words: object) -> list[tuple[str, object, object]]:
-    """The words of Flux with their times, which it tells since July 2026; none if they make no sense."""
+    """The words of Flux with their times, which it sends since July 2026; empty if they make no sense."""
     if not isinstance(words, list) or not all(
         isinstance(one, dict) and isinstance(one.get("word"), str) for one in words
     ):

@@ -1,7 +1,7 @@
-"""Deepgram's streaming voices without input and output: Aura on /v1/speak, and Flux on /v2/speak.
+"""Deepgram's streaming voices: Aura on /v1/speak, and Flux on /v2/speak. Sans-IO.
 
 https://developers.deepgram.com/reference/text-to-speech/speak-streaming and /speak-flux. Sound is binary and names no
-sentence. With Aura it belongs to the one being spoken, and after `Clear` to nobody until `Cleared`; with Flux a
+sentence. With Aura the sound belongs to the sentence being spoken; from `Clear` to `Cleared` it is dropped. With Flux a
 sentence is a turn, and all its sound comes between `SpeechStarted` and `SpeechMetadata` or `SpeechInterrupted`.
 """
 
@@ -26,30 +26,31 @@ from agent.providers.tts_session import (
 )
 
 LONGEST = 2000
-"""Characters of one Speak message."""
+"""Maximum characters of one Speak message."""
 
 FLUSHES = 20
-"""Flush messages that one connection takes within `FLUSH_WINDOW` seconds."""
+"""Maximum Flush messages that one connection takes within `FLUSH_WINDOW` seconds."""
 
 FLUSH_WINDOW = 60.0
 
 FLUX_LIMITS = {"speed": Limits(0.5, 1.5), "expressivity": Limits(-2, 2)}
-"""Parameters of Flux; Aura has others."""
+"""Parameters of Flux, which Aura does not have, and their limits."""
 
 TURNS = 16
-"""Turns of Flux that are remembered: of those whose sound may wait to be played."""
+"""Number of Flux's turns that are remembered, because their sound may still wait to be played."""
 
 _MS = SAMPLE_RATE // 1000
 
 
 @dataclass(frozen=True)
 class DeepgramTtsOptions(SpeakOptions):
-    """How to speak with Deepgram."""
+    """Options of Deepgram's voices."""
 
     url: str = "wss://api.deepgram.com"
     model: str = "aura-2-thalia-en"
     voice_id: str = field(default="", metadata=FIXED)
-    """None: the model is the voice, and says its language: ``aura-2-{name}-{language}``, ``flux-{name}-{language}``."""
+    """Not used: the model is the voice, and its name ends with the language: ``aura-2-{name}-{language}``,
+    ``flux-{name}-{language}``."""
     language: str = field(default="", metadata=FIXED)
     decided: ClassVar = ("container",)
 
@@ -60,7 +61,7 @@ class DeepgramTtsOptions(SpeakOptions):
 
     @property
     def is_flux(self) -> bool:
-        """Whether the model speaks in turns."""
+        """Whether the model is Flux, which speaks in turns."""
         return self.model.startswith("flux")
 
 
@@ -95,7 +96,7 @@ class _DeepgramTtsSession(TtsSession):
 
 
 class AuraSession(_DeepgramTtsSession):
-    """/v1/speak."""
+    """Deepgram's protocol of ``/v1/speak``."""
 
     faults: ClassVar = {
         1008: ("refused the text or the options", "check the model", False),
@@ -121,17 +122,17 @@ class AuraSession(_DeepgramTtsSession):
         return []
 
     def worn(self, now: float) -> bool:
-        """Whether one more Flush would be one too many."""
+        """Whether one more Flush would exceed `FLUSHES`."""
         return len(self._flushed) == FLUSHES and now - self._flushed[0] < FLUSH_WINDOW
 
     def say(self, sentence: str, text: str, now: float, *, goes_on: bool = False) -> list[str]:
-        """Speak and Flush."""
+        """The messages Speak and Flush."""
         self._speaking = sentence
         self._flushed.append(now)
         return self._speak(text)
 
     def cancel(self, sentence: str) -> list[str]:
-        """Clear."""
+        """The message Clear, if the sentence is being spoken."""
         if sentence != self._speaking:
             return []
         self._speaking = ""
@@ -139,7 +140,7 @@ class AuraSession(_DeepgramTtsSession):
         return [json.dumps({"type": "Clear"})]
 
     def sound(self, ulaw: bytes) -> list[SpeechEvent]:
-        """Sound of the sentence being spoken, unless it is left over from one that was cleared."""
+        """Sound of the sentence being spoken. Sound of a cleared sentence is dropped."""
         return [TtsSound(self._speaking, ulaw)] if self._speaking and not self._clearing else []
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
@@ -157,22 +158,22 @@ class AuraSession(_DeepgramTtsSession):
 
 @dataclass
 class _Turn:
-    """A sentence."""
+    """One sentence, which is a turn of the service."""
 
     sentence: str
     text: str
     number: str = ""
-    """The service's own, once it has begun."""
+    """The service's number of the turn; empty before the turn has begun."""
     begins_at: int = 0
-    """Where its sound begins in that of the connection, in samples."""
+    """Position of its first sample in the sound of the connection, in samples."""
     stopped: bool = False
     over: bool = False
     told: Callable[[int], None] = lambda _: None
-    """Wants to know how many of its letters were heard."""
+    """A function that gets the number of letters of the sentence that were heard."""
 
 
 class FluxTtsSession(_DeepgramTtsSession):
-    """/v2/speak."""
+    """Deepgram's protocol of ``/v2/speak``."""
 
     begins = True
     tells_heard = True
@@ -196,7 +197,7 @@ class FluxTtsSession(_DeepgramTtsSession):
 
     @property
     def has_room(self) -> bool:
-        """Whether no turn is left that was stopped: an interruption is of the turn that the service is at."""
+        """Whether no stopped turn is left, because an interruption ends the turn that the service is speaking."""
         return not self._turns or self._turns[-1].over or not self._turns[-1].stopped
 
     def request(self) -> tuple[str, dict[str, str]]:
@@ -210,12 +211,12 @@ class FluxTtsSession(_DeepgramTtsSession):
         return []
 
     def say(self, sentence: str, text: str, now: float, *, goes_on: bool = False) -> list[str]:
-        """Speak and Flush, which make a turn. The voice remembers the turns before."""
+        """The messages Speak and Flush, which make a turn. The voice remembers earlier turns."""
         self._turns.append(_Turn(sentence, text))
         return self._speak(text)
 
     def cancel(self, sentence: str) -> list[str]:
-        """Interrupt, without a word of what was played."""
+        """The message Interrupt, without the position that was played."""
         turn = self._turns[-1] if self._turns else None
         if turn is None or turn.sentence != sentence or turn.over or turn.stopped:
             return []
@@ -223,7 +224,8 @@ class FluxTtsSession(_DeepgramTtsSession):
         return [json.dumps({"type": "Interrupt"})]
 
     def ask_heard(self, sentence: str, samples: int, told: Callable[[int], None]) -> list[str]:
-        """Interrupt at what was played; the service ends the turn that it is at, and tells what was heard of it."""
+        """The message Interrupt with the position that was played. The service ends its present turn, and reports the
+        words that were heard."""
         played = next((turn for turn in self._turns if turn.sentence == sentence and turn.number), None)
         if played is None or not self.has_room:
             return []
@@ -263,7 +265,7 @@ class FluxTtsSession(_DeepgramTtsSession):
                 return self._end(number)
             case "Error":
                 return [self._fault(fields)]
-        return []  # Flushed, Warning: an interruption of nothing is only warned of
+        return []  # Flushed, Warning: an interruption without a turn causes only a warning
 
     def _end(self, number: object) -> list[SpeechEvent]:
         turn = self._turns[-1]

@@ -1,10 +1,10 @@
-"""Which words of a sentence end where: each way to ElevenLabs tells the times of characters."""
+"""Finds where the words of a sentence end: all interfaces of ElevenLabs report the times of characters."""
 
 from collections.abc import Iterable
 
 
 class AlignedText:
-    """A sentence, of which the characters are aligned with its sound piece by piece."""
+    """A sentence whose characters are aligned with its sound, piece by piece."""
 
     def __init__(self, text: str = "") -> None:
         self.text = text
@@ -13,15 +13,16 @@ class AlignedText:
 
     @property
     def complete(self) -> bool:
-        """Whether all of it is aligned."""
+        """Whether all characters are aligned."""
         return self.letters >= len(self.text)
 
     def align(self, ends: Iterable[tuple[str, float]]) -> list[tuple[int, float]] | None:
-        """The words that these characters complete: the letters up to there, and the time; None if they are not in the
-        text. Successive pieces may repeat characters; spaces may come or not.
+        """The words that the characters in `ends` complete: for each, the letters of the sentence up to its end, and
+        the time. None if the characters are not in the sentence. Successive pieces may repeat characters, and may leave
+        spaces out.
         """
         marks = [(char, until) for char, until in ends if not char.isspace()]
-        # Where each character stands that is no space, after those that were known or again from one of them on.
+        # The position of each character that is no space: after the known ones, or again from one of them on.
         places = [at for at, char in enumerate(self.text) if not char.isspace()]
         known = sum(at < self.letters for at in places)
         wanted = "".join(char for char, _ in marks)

@@ -1,7 +1,7 @@
-"""Models and voices that stand in for each other: the next one goes on where one fails.
+"""Several language models, or several voices, as one: if one fails, the next one goes on from there.
 
-`CircuitBreaker`, which all calls share, decides which one is asked first. A voice is kept for the rest of the call once
-it had to stand in; a model is chosen anew for every reply.
+`CircuitBreaker`, which all calls share, decides which one is asked first. A backup voice is kept for the rest of the
+call. A model is chosen anew for every reply.
 """
 
 import asyncio
@@ -24,36 +24,38 @@ from agent.tts import Inquiry, Speech, TextToSpeech, WordTime
 from agent.ulaw import audible
 
 SPOKEN = SAMPLE_RATE / 15
-"""Samples that a voice needs for a character, until it is known better."""
+"""Samples of speech per character, as long as no measured value of the voice is known."""
 
 STALLED = GAP - 2.0
-"""Seconds between two pieces of a model if there is another after it, which has the rest of `GAP` to begin."""
+"""Maximum seconds between two pieces of a model's reply, if there is another model, which gets the rest of `GAP` to
+begin."""
 
 UNKNOWN = Inquiry(lambda _samples, _told: None)
-"""A sentence of two voices: neither knows what was heard of it."""
+"""For a sentence that two voices have spoken: neither knows how much of it was heard."""
 
 GO_ON = "[A fault cut your last words off. Go on exactly where they stop, and repeat nothing of them.]"
-"""Instruction to another model when one broke off in the middle of a reply."""
+"""Instruction to the next model after a model broke off within a reply."""
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class FailoverOptions:
-    """When the next provider is tried, if the configuration names more than one for a part."""
+    """Time limits after which the next provider is tried, if the configuration names several for a part."""
 
     open_limit: float = field(default=1.5, metadata=FIXED)
-    """Seconds that a provider has to get ready."""
+    """Seconds within which a provider must be ready."""
     first_token: float = 2.5
-    """Seconds that a model has for the first piece of its reply."""
+    """Seconds within which the first piece of a model's reply must come."""
     first_sound: float = 1.5
-    """Seconds that a voice has for the first sound of a sentence, and for each that follows."""
+    """Seconds within which the first sound of a sentence must come, and each further piece."""
     deaf_after: float = field(default=3.0, metadata=FIXED)
-    """Seconds of speech of which the STT reports nothing at all."""
+    """Seconds of speech without any report, after which the STT is replaced."""
     unheard_after: float = field(default=1.0, metadata=FIXED)
-    """Seconds of silence after speech of which the STT reports nothing at all."""
+    """Seconds of silence after speech that was not reported, after which the STT is replaced."""
     stuck_after: float = field(default=7.0, metadata=FIXED)
-    """Seconds of silence for which the STT keep a turn open, or 2 more than those after which it ends any itself."""
+    """Seconds of silence within an open turn, after which the STT is replaced; at least 2 s more than the silence after
+    which it ends every turn itself."""
 
     def __post_init__(self) -> None:
         positive(self, *vars(self))
@@ -65,7 +67,8 @@ class FailoverOptions:
                 )
 
     def check(self, llms: int) -> None:
-        """Raises `RuleError` if the last of so many models would have no time left for the first piece of a reply."""
+        """Raises `RuleError` if, with `llms` models, the last one would have no time left for the first piece of a
+        reply."""
         if llms > 1 and (llms - 1) * self.first_token >= FIRST_TOKEN:
             raise RuleError(
                 f"with {llms} models it must be below {FIRST_TOKEN / (llms - 1):g} s, "
@@ -85,7 +88,7 @@ class FailoverLlm:
         self.name = "/".join(llm.name for llm in llms)
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-        """Stream the reply of the first model that gives one; one that breaks off is continued by the next."""
+        """Stream the reply of the first model that works. If it breaks off, the next model continues the reply."""
         now, said, called = asyncio.get_running_loop().time, "", False
         order, soonest = self._health.order(now()), math.inf
         for number in order:
@@ -110,7 +113,7 @@ class FailoverLlm:
             except ProviderError as error:
                 self._health.failed(number, error, now())
                 soonest = min(soonest, error.retry_after if error.temporary else math.inf)
-                if last and soonest < error.retry_after:  # another may be asked again before this one
+                if last and soonest < error.retry_after:  # other models are asked before this one again
                     told = error.problem, error.advice
                     raise ProviderError(error.provider, told[0], advice=told[1], retry_after=soonest) from None
                 if called or last:
@@ -121,13 +124,13 @@ class FailoverLlm:
                 return
 
     async def close(self) -> None:
-        """Free the connections of all."""
+        """Close all models."""
         for llm in self._llms:
             await llm.close()
 
 
 def glued(said: str, more: str) -> str:
-    """`more`, with which another model goes on, kept apart from the words before it."""
+    """`more`, the words of another model, with a space before it if the words `said` need one."""
     return f" {more}" if said and not said[-1].isspace() and more[:1].isalnum() else more
 
 
@@ -146,7 +149,7 @@ class FailoverTts:
         self.name = "/".join(tts.name for tts in self._tts_sessions)
 
     async def open(self) -> None:
-        """Get the first voice that can be had ready. Raises `ProviderError` when there is none."""
+        """Open the first voice that works. Raises `ProviderError` if none does."""
         order = self._health.order(asyncio.get_running_loop().time())
         self._order = [*order]
         for number in order:
@@ -160,10 +163,10 @@ class FailoverTts:
                 return
 
     async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
-        """Stream one sentence; what a voice that breaks off has not said is said by the next."""
+        """Stream one sentence. If a voice breaks off, the next voice says the rest."""
         whole = rest = " ".join(text.split())
-        said, played = 0, 0  # letters and samples of the voices that broke off
-        left = {*self._order}  # that have not failed in this sentence
+        said, played = 0, 0  # letters and samples by voices that broke off
+        left = {*self._order}  # voices that have not failed in this sentence
         while any(map(str.isalnum, rest)):
             if played:
                 yield UNKNOWN
@@ -221,7 +224,7 @@ class FailoverTts:
             raise ProviderError(tts.name, f"not ready within {self._options.open_limit:g} s") from None
 
     def _pass_on(self, number: int, error: ProviderError) -> None:
-        """Make the voice after `number` the first, unless another sentence has; `number` comes after all others."""
+        """Move the voice `number` to the end of the order, unless another sentence has done it."""
         self._health.failed(number, error, asyncio.get_running_loop().time())
         if self._order[0] == number and len(self._order) > 1:
             self._order.append(self._order.pop(0))
@@ -229,7 +232,8 @@ class FailoverTts:
 
 
 def unsaid(text: str, samples: int, rate: float) -> str:
-    """Rest of `text` that had not been spoken after `samples`, at `rate` samples for a character; from a word on."""
+    """The rest of `text`, from the beginning of a word, that was not spoken in `samples` at `rate` samples per
+    character."""
     at = int(samples / rate)
     if at >= len(text):
         return ""

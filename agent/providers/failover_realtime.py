@@ -1,6 +1,6 @@
-"""Speech-to-speech sessions that follow each other within a call: a new one, told what was said, where one is lost.
+"""Several speech-to-speech sessions of one call: if a session is lost, a new one gets the history and goes on.
 
-So it is where another agent takes the call over, whose providers and voice may be others.
+The same happens if another agent, perhaps with other providers and another voice, takes the call over.
 """
 
 import asyncio
@@ -22,18 +22,18 @@ from agent.realtime import Brief, RealtimeEvent, RealtimeModel, Reopened
 from agent.records import Used
 
 REOPENED = 3
-"""How often a call gets another session within `WITHIN`."""
+"""Maximum number of new sessions of a call within `WITHIN`."""
 WITHIN = 300.0
-"""Seconds; services end a session by themselves after 10 minutes or more."""
+"""Seconds in which new sessions are counted. Services end a session by themselves after 10 minutes or more."""
 GOODBYE = 0.05
-"""Seconds that a session which is lost gets to end."""
+"""Seconds within which a lost session may end."""
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class RealtimeProviders:
-    """The providers that stand in for each other, best first; all calls share their health."""
+    """The providers of an agent that replace each other, best first, and their health, which all calls share."""
 
     makers: Sequence[Callable[[Brief], RealtimeModel]]
     options: FailoverOptions
@@ -44,10 +44,11 @@ class RealtimeProviders:
 
 
 class FailoverRealtime:
-    """One call's session."""
+    """Several sessions as one, for one call."""
 
     def __init__(self, realtimes: Callable[[str], RealtimeProviders], agent: str, report: UsageReport) -> None:
-        """`realtimes` are those of an agent, `agent` the one that begins; `report` is told what is used."""
+        """`realtimes` gives the providers of an agent; `agent` is the first agent; `report` gets each use of a
+        provider."""
         self.brief: Callable[[], Brief] = lambda: Brief("")
         self._realtimes = realtimes(agent)
         self._of = realtimes
@@ -64,7 +65,7 @@ class FailoverRealtime:
 
     @property
     def name(self) -> str:
-        """Provider and model that hear and speak now."""
+        """Provider and model of the present session."""
         return self._live.name if self._live else "realtime"
 
     @property
@@ -78,11 +79,11 @@ class FailoverRealtime:
         return bool(getattr(self._live, "full_duplex", False))
 
     async def open(self) -> None:
-        """Begin with the first provider that can be had. Raises `ProviderError` when there is none."""
+        """Begin with the first provider that works. Raises `ProviderError` if none does."""
         await self._open()
 
     def send_audio(self, ulaw: bytes) -> None:
-        """Take mu-law sound; while there is no session it is lost."""
+        """Take mu-law sound. Without a session the sound is lost."""
         if self._live is not None:
             self._live.send_audio(ulaw)
             self._samples += len(ulaw)
@@ -90,7 +91,7 @@ class FailoverRealtime:
                 self._tell_used()
 
     async def events(self) -> AsyncIterator[RealtimeEvent]:
-        """Yield what happens until `close`. Raises `ProviderError` when no session can be had any more."""
+        """Yield the events of the session until `close`. Raises `ProviderError` when no further session can begin."""
         lost = deque[float]((), REOPENED + 1)
         while self._live is not None:
             stream = self._live.events()
@@ -113,7 +114,8 @@ class FailoverRealtime:
             yield Reopened()
 
     def give_up(self, problem: str) -> None:
-        """Take the present session for lost, also while one of its events is followed."""
+        """Treat the present session as lost, because of `problem`. This may be called while one of its events is
+        handled."""
         if self._live is None or self._given_up:
             return
         self._given_up = problem
@@ -137,9 +139,9 @@ class FailoverRealtime:
             self._live.hush()
 
     def answer(self, call: str, result: str, *, failed: bool = False) -> None:
-        """See `RealtimeModel.answer`; what a session asked for that is lost is told to the one after it."""
+        """See `RealtimeModel.answer`. If the session that called the tool is lost, the next session gets the result."""
         if self._next_agent:
-            return  # it finds it in its brief
+            return  # the new session has it in its brief
         if self._live is not None and call in self._calls:
             self._calls.discard(call)
             self._live.answer(call, result, failed=failed)
@@ -186,7 +188,7 @@ class FailoverRealtime:
         return event
 
     def _lost(self, error: ProviderError, *, last: bool) -> None:
-        """The session has failed. Raises `error` again if there is nothing to take its place."""
+        """Replace the failed session. Raises `error` if no other session may follow."""
         self._realtimes.health.failed(self._number, error, self._now())
         _log.warning("realtime_failed", provider=self.name, problem=error.problem)
         if last or not (error.temporary or len(self._realtimes.makers) > 1):
@@ -218,7 +220,8 @@ class FailoverRealtime:
         raise problem
 
     async def _begin(self, live: RealtimeModel, limit: float) -> None:
-        """Open a session. One that fails, or that nobody wants any more by then, is closed: it may be billed."""
+        """Open a session. A session that fails, or that is no longer wanted when it is open, is closed, because it may
+        be billed."""
         wanted = False
         try:
             with boundary(live.name):

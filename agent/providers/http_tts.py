@@ -1,4 +1,4 @@
-"""A voice by HTTP, one streamed request per sentence: drives any provider that describes its requests."""
+"""A voice by HTTP, one streamed request per sentence, for any provider that describes its requests (`HttpSpeech`)."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -21,28 +21,29 @@ KEEP_CONNECTION = 60.0
 """Seconds that an idle connection is kept for the next sentence."""
 
 UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
-"""Faults without a connection: nothing was asked. After any other the sentence may have been taken, and is billed."""
+"""Errors without a connection: the request was not sent. After any other error the sentence may have been spoken and
+billed."""
 
 MAX_WORDS = 4096
-"""Bytes of a refusal that are looked at."""
+"""Maximum bytes of a refusal that are read."""
 
 _log = structlog.get_logger()
 
 
 class Decoder:
-    """Makes mu-law of what the provider sends: here nothing needs to be done."""
+    """Makes mu-law of the provider's sound. This class is for providers that send mu-law: it changes nothing."""
 
     def feed(self, data: bytes) -> bytes:
-        """Mu-law sound as far as it can be told."""
+        """The mu-law sound of `data`, as far as it is complete."""
         return data
 
     def finish(self) -> bytes:
-        """The rest, at the end."""
+        """The rest of the mu-law sound, at the end."""
         return b""
 
 
 class HttpSpeech(ABC):
-    """Requests of one provider, and the reading of its answers. Does no input or output."""
+    """The requests of one provider, and the reading of its answers. Sans-IO."""
 
     name: ClassVar[str]
     """The provider's name in the configuration."""
@@ -53,18 +54,18 @@ class HttpSpeech(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where the service is."""
+        """Address of the service."""
 
     @abstractmethod
     def request(self, text: str) -> tuple[str, dict[str, str], bytes]:
-        """URL, headers and body of the POST that has `text` spoken."""
+        """URL, headers and body of the POST that lets the service speak `text`."""
 
     def decoder(self) -> Decoder:
         """Decoder of one sentence."""
         return Decoder()
 
     def refusal(self, status: int, body: bytes, fields: Mapping[str, str]) -> ProviderError:
-        """The error for an answer other than 200; `fields` are those of its head."""
+        """The error for an answer with another status than 200; `fields` are its headers."""
         words = quoted(body.decode(errors="replace"), self.limits.api_key)
         return http_fault(self.name, status, words, wait_of(fields))
 
@@ -96,7 +97,7 @@ class HttpTts:
     async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
         """Stream one sentence; closing the generator closes the response, which stops the synthesis.
 
-        When the connection breaks before the first sound (an idle one may have died), it is tried once more.
+        If the connection breaks before the first sound (an idle one may have died), the sentence is tried once more.
         """
         if not text.strip():
             return

@@ -18,7 +18,7 @@ from agent.providers.reasoning import SPENT, chat_effort, token_limit
 from agent.providers.tool_calls import ToolCalls, TooMuchError
 
 CUT = ("length", "content_filter")
-"""Why a reply ends before it is done."""
+"""Finish reasons of a reply that ends too early."""
 
 
 class _Finish(NamedTuple):
@@ -26,7 +26,8 @@ class _Finish(NamedTuple):
 
 
 class OpenAILlm:
-    """The model of all calls. Keep the prefix of the messages byte-stable: servers cache it."""
+    """The language model of all calls. Keep the beginning of the messages byte for byte the same, because servers cache
+    it."""
 
     name = "openai"
 
@@ -37,7 +38,7 @@ class OpenAILlm:
         """The names of what the server has sent with a tool call and wants to have back."""
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
-        """Stream a reply. Tool calls come whole, when the model has written them all. Raises `ProviderError`."""
+        """Stream a reply. Tool calls come complete, after the model has written all of them. Raises `ProviderError`."""
         calls = ToolCalls(f"call_{secrets.token_hex(6)}_")
         written, called, finish = 0, False, ""
         async with AsyncExitStack() as stack:
@@ -100,7 +101,7 @@ class OpenAILlm:
         return request
 
     def _known(self, message: Message) -> Message:
-        """A message without what this server has never sent, but another one has: it might be refused."""
+        """`message` without fields that only another server has sent, because this server might refuse them."""
         if "tool_calls" not in message:
             return message
         calls = []
@@ -111,7 +112,7 @@ class OpenAILlm:
         return message | {"tool_calls": calls}
 
     async def _chunks(self, stack: AsyncExitStack, request: dict[str, Any], limit: float) -> AsyncGenerator[Any, None]:
-        """Chunks, or the one body of a server that does not stream; closing is up to `stack`."""
+        """The chunks of the reply, or the one body of a server that does not stream. `stack` closes the response."""
         response = await self._client.answer(stack, "/chat/completions", request, limit)
         if "json" not in response.headers.get("content-type", ""):
             async for chunk in self._client.events(response):
@@ -120,7 +121,7 @@ class OpenAILlm:
         yield json.loads(await response.aread())
 
     async def _next(self, chunks: AsyncGenerator[Any, None], deadline: Deadline, finish: str) -> Any:
-        """The next chunk, None at the end. A reply that is already complete (`finish`) cannot fail any more."""
+        """The next chunk; None at the end. If the reply is already complete (`finish`), errors are ignored."""
         try:
             return await self._client.next(chunks, deadline)
         except ProviderError:
@@ -129,7 +130,7 @@ class OpenAILlm:
             return None
 
     def _pieces(self, chunk: Any, calls: ToolCalls) -> list[Text | Usage | _Finish]:
-        """Pieces of one chunk, or of one whole body; an empty `_Finish` stands for a fragment of a tool call."""
+        """The pieces of one chunk, or of one whole body. An empty `_Finish` stands for a fragment of a tool call."""
         if error := field_of(chunk, "error"):
             raise ProviderError(self.name, f"broke off: {self._client.quoted(field_of(error, 'message') or error)}")
         choices = field_of(chunk, "choices")

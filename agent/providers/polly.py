@@ -1,9 +1,9 @@
 """Amazon Polly's voices: mu-law over HTTP. The signature is botocore's (extra ``aws``), the request is our own.
 
-https://docs.aws.amazon.com/polly/latest/dg/API_SynthesizeSpeech.html. boto3 itself blocks and would need a thread.
+https://docs.aws.amazon.com/polly/latest/dg/API_SynthesizeSpeech.html. boto3 blocks, and would need a thread.
 
-The times of words (speech marks, https://docs.aws.amazon.com/polly/latest/dg/speechmarks.html) come by a request of
-their own, which costs as much as the sound: it is made for a sentence that a caller has interrupted.
+The times of words (speech marks, https://docs.aws.amazon.com/polly/latest/dg/speechmarks.html) need a separate request,
+which costs as much as the sound. It is made only for a sentence that the caller has interrupted.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ from agent.providers.tts_session import SpeakOptions, WordFinder
 from agent.tts import Inquiry, Speech
 
 ASKED = 4
-"""Interrupted sentences whose marks may be on the way at once; those of more are not asked for."""
+"""Maximum interrupted sentences whose marks are requested at the same time; for further ones no marks are requested."""
 MARKS = 1 << 17
-"""Bytes of the marks of a sentence at most."""
+"""Maximum bytes of the marks of a sentence."""
 
 
 def signing() -> tuple[Any, Any, Any]:
-    """The parts of botocore that sign requests. To import them takes 0.1 s, once. Raises `ImportError`."""
+    """The parts of botocore that sign requests. Their first import takes 0.1 s. Raises `ImportError`."""
     from botocore import auth, awsrequest, credentials
 
     return auth.SigV4Auth, awsrequest.AWSRequest, credentials.Credentials
@@ -43,29 +43,30 @@ def signing() -> tuple[Any, Any, Any]:
 
 @dataclass(frozen=True)
 class PollyOptions(SpeakOptions):
-    """How to speak with Amazon Polly. `api_key` is the access key's id."""
+    """Options of Amazon Polly's voices. `api_key` is the id of the access key."""
 
     secret_key: str = field(default="", repr=False)
     """The secret access key."""
     session_token: str = field(default="", repr=False)
-    """For temporary credentials; empty otherwise."""
+    """The session token of temporary credentials; empty for others."""
     region: str = "us-east-1"
     """The AWS region."""
     url: str = ""
-    """Empty for that of the region."""
+    """Address of the service; empty: the address of the region."""
     voice_id: str = "Joanna"
     language: str = ""
-    """For a voice that speaks several, such as ``hi-IN``; a voice of `[[languages]]` speaks its own."""
+    """Language of a voice that speaks several, such as ``hi-IN``. A voice of `[[languages]]` speaks the language of its
+    entry."""
     model: Literal["standard", "neural", "long-form", "generative"] = "neural"
-    """Amazon calls it the engine; not every voice has every one."""
+    """The model, which Amazon calls the engine. Not every voice has every engine."""
     signed_for: str = field(default="", metadata=FIXED)
-    """The address that signatures name, if requests go there through a proxy; empty for that of the requests."""
+    """The address in signatures, if requests go through a proxy; empty: the address of the requests."""
     schemes: ClassVar = HTTP
     decided: ClassVar = ("LanguageCode", "SpeechMarkTypes", "Text", "TextType")
 
     @property
     def endpoint(self) -> str:
-        """Address of the service: by the region, if no other is given."""
+        """Address of the service: `url`, or the address of the region."""
         return self.url.rstrip("/") or f"https://polly.{self.region}.amazonaws.com"
 
     def through(self, proxy: str) -> Self:
@@ -74,7 +75,7 @@ class PollyOptions(SpeakOptions):
 
 
 class PollySpeech(HttpSpeech):
-    """SynthesizeSpeech."""
+    """Amazon Polly's requests ``SynthesizeSpeech``."""
 
     name = "polly"
 
@@ -93,7 +94,7 @@ class PollySpeech(HttpSpeech):
 
     @property
     def has_marks(self) -> bool:
-        """Whether the engine tells when it says a word: all do but ``generative``."""
+        """Whether the engine reports the times of words: all engines except ``generative``."""
         return self._options.model != "generative"
 
     def marks_request(self, text: str) -> tuple[str, dict[str, str], bytes]:
@@ -122,7 +123,8 @@ class PollySpeech(HttpSpeech):
         return below(self.url, path), dict(request.headers.items()), body
 
     def refusal(self, status: int, body: bytes, fields: Mapping[str, str]) -> ProviderError:
-        """The error; its words are in ``{"message"}``, its kind in the head: a rate limit is a bad request here."""
+        """The error for a refusal. The words are in ``{"message": …}``, the kind is in the headers, because a rate
+        limit has the status 400 here."""
         try:
             told = json.loads(body)
             words = str(told.get("message") or told.get("Message") or "")
@@ -147,7 +149,7 @@ _PASSING = {
     "ServiceUnavailableException": 503,
     "ServiceUnavailable": 503,
 }
-"""Status codes for the kinds of temporary refusals."""
+"""HTTP status codes that stand for the kinds of temporary refusals."""
 
 
 class PollyTts(HttpTts):
@@ -185,7 +187,7 @@ class PollyTts(HttpTts):
 
     async def _tell_heard(self, http: httpx2.AsyncClient, text: str, samples: int, told: Callable[[int], None]) -> None:
         marks, status = b"", 0
-        with contextlib.suppress(httpx2.HTTPError, ProviderError, TimeoutError):  # what was heard stays an estimate
+        with contextlib.suppress(httpx2.HTTPError, ProviderError, TimeoutError):  # the heard part stays an estimate
             url, headers, body = self._polly.marks_request(" ".join(text.split()))
             async with (
                 asyncio.timeout(self._speech.limits.first_sound_limit),
@@ -201,9 +203,8 @@ class PollyTts(HttpTts):
 
 
 def heard_letters(text: str, marks: bytes, samples: int) -> int | None:
-    """How many letters of `text` were said in so many samples; None if `marks` do not tell.
-
-    They tell when a word begins. It counts as heard when the next one does.
+    """The number of letters of `text` that were said in `samples` samples; None if `marks` do not contain it. Marks
+    give the time at which a word begins. A word counts as heard when the next one begins.
     """
     words: list[tuple[float, str]] = []
     try:

@@ -1,4 +1,4 @@
-"""Code shared by the protocols of speech-to-speech providers, without input and output."""
+"""Code shared by the protocols of speech-to-speech providers. Sans-IO."""
 
 import json
 from abc import ABC, abstractmethod
@@ -22,15 +22,15 @@ class RealtimeOptions(ProviderOptions):
     voice_id: str = ""
     """The voice, by the provider's name or number."""
     keyterms: tuple[str, ...] = field(default=(), metadata=FIXED)
-    """Words to listen for: the agent's."""
+    """Words to listen for: the agent's key terms."""
     languages: tuple[str, ...] = field(default=(), metadata=FIXED)
-    """ISO 639-1 codes of what callers speak: the agent's [[languages]]."""
+    """ISO 639-1 codes of the languages that callers speak: the agent's [[languages]]."""
     chunk: float = field(default=0.02, metadata=FIXED)
-    """Seconds of sound in one message at least, up to 1."""
+    """Minimum seconds of sound in one message, up to 1."""
     open_limit: float = field(default=5.0, metadata=FIXED)
-    """Seconds until the session must have begun."""
+    """Seconds within which the session must have begun."""
     close_limit: float = field(default=1.5, metadata=FIXED)
-    """Seconds that the server gets to end the session when the call is over."""
+    """Seconds within which the server may end the session when the call is over."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,7 +44,7 @@ class RealtimeBegun(NamedTuple):
 
 
 class RealtimeFault(NamedTuple):
-    """The server ends the session: its own code, or the websocket's close code."""
+    """The server ends the session. `code` is the server's own, or the websocket's close code."""
 
     code: int | str
     words: str
@@ -54,9 +54,8 @@ SessionEvent = RealtimeEvent | RealtimeBegun | RealtimeFault
 
 
 class RealtimeSession(ABC):
-    """One provider's protocol. Never raises for what the server sends.
-
-    Whatever it wants to say is in `outbox` after each call.
+    """One provider's protocol. Messages of the server never make it raise an error. After each call of a method,
+    `outbox` has the messages to send.
     """
 
     name: ClassVar[str]
@@ -66,7 +65,7 @@ class RealtimeSession(ABC):
     goodbye: ClassVar[str] = ""
     """The message that ends a session."""
     faults: ClassVar[Mapping[int | str, tuple[str, str, bool]]] = {}
-    """The server's codes: what it is, what to do about it, whether another session may go better."""
+    """For each code of the server: the problem, the advice, and whether another session may succeed."""
 
     def __init__(self, options: RealtimeOptions, brief: Brief) -> None:
         self.limits = options
@@ -78,7 +77,7 @@ class RealtimeSession(ABC):
 
     @property
     def product(self) -> str:
-        """Name by which it is priced: provider and model."""
+        """The product by which the session is charged: provider and model."""
         return f"{self.name}/{self.limits.model}"
 
     def request(self) -> tuple[str, dict[str, str]]:
@@ -87,11 +86,11 @@ class RealtimeSession(ABC):
 
     @abstractmethod
     def begin(self) -> None:
-        """Start on a new websocket, which is open."""
+        """Start a session on a new websocket, which is open."""
 
     @property
     def resumes(self) -> bool:
-        """Whether a session that was lost can go on on a new websocket."""
+        """Whether a lost session can be resumed on a new websocket."""
         return False
 
     @abstractmethod
@@ -100,34 +99,35 @@ class RealtimeSession(ABC):
 
     @abstractmethod
     def cut(self, reply: str, samples: int) -> None:
-        """Of `reply` only `samples` were played."""
+        """Note that only `samples` of `reply` were played."""
 
     @abstractmethod
     def hush(self) -> None:
-        """Have no more made of the reply that is being made."""
+        """Stop the reply that is being made."""
 
     @abstractmethod
     def answer(self, call: str, result: str, *, failed: bool) -> None:
-        """The result of a tool call."""
+        """Give the result of a tool call."""
 
     @abstractmethod
     def prompt(self, instructions: str, *, aside: bool = False) -> None:
-        """Have something said now; `aside` while a tool runs."""
+        """Let the model say something now, by these `instructions`. `aside`: while a tool runs."""
 
     @abstractmethod
     def tell(self, text: str) -> None:
-        """Take `text` as what the caller said."""
+        """Give the model `text` as words of the caller."""
 
     @abstractmethod
     def instruct(self, instructions: str) -> None:
         """Change the system prompt."""
 
     def lapse(self) -> list[SessionEvent]:
-        """Events after the caller's sound was sent for this long without an answer."""
+        """Events that follow from time alone. It is called when the caller's sound was sent, also if the server sends
+        nothing."""
         return []
 
     def receive(self, message: str | bytes) -> list[SessionEvent]:
-        """The events of one message of the server. Nonsense is counted in `ignored`."""
+        """The events of one message of the server. A message that makes no sense is counted in `ignored`."""
         try:
             fields = json.loads(message)
             return self.read(self.kind(fields), fields)
@@ -136,12 +136,13 @@ class RealtimeSession(ABC):
             return []
 
     def kind(self, fields: dict[str, Any]) -> str:
-        """The type of a message. May raise what wrong types raise."""
+        """The type of a message. Wrong fields may raise errors such as KeyError: `receive` catches them."""
         return text_of(fields["type"])
 
     @abstractmethod
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
-        """The events of a message of type `kind`. May raise what wrong types raise."""
+        """The events of a message of type `kind`. Wrong fields may raise errors such as KeyError: `receive` catches
+        them."""
 
     def fault(self, loss: RealtimeFault) -> ProviderError:
         """The error for the end of a session."""
@@ -153,10 +154,9 @@ class RealtimeSession(ABC):
         return coded_fault(self.name, known, words if loss.code != 1006 else "")
 
     def fatal(self, error: Mapping[str, Any], *, begun: bool) -> list[SessionEvent]:
-        """The end of the session, if an error message means it; most concern one message and leave the session open.
-
-        Those that end it are known by their code. Before it has `begun` all do: the socket stays open, and nothing
-        follows.
+        """The end of the session, if the error message means it; otherwise empty. Most errors concern one message, and
+        leave the session open. Those that end it have a known code. Before the session has `begun`, every error ends
+        it: the socket stays open, but nothing follows.
         """
         code = error.get("code")
         if begun and code not in self.faults:
@@ -165,12 +165,13 @@ class RealtimeSession(ABC):
         return [RealtimeFault(code, str(error.get("message") or "")[:1000])]
 
     def position(self, ms: float) -> float:
-        """Seconds of the sound given to us, for milliseconds of what the server has received in this session."""
+        """Seconds of the caller's sound, for `ms`, milliseconds of the sound that the server has received in this
+        session."""
         at = self.backlog.position(ms / 1000)
         return (self.backlog.sent if at is None else at) / SAMPLE_RATE
 
     def functions(self, **more: str) -> list[dict[str, Any]]:
-        """The tools, each as OpenAI Realtime and its like know it, with `more` fields."""
+        """The tools in the form of OpenAI Realtime and similar protocols, each with the fields `more`."""
         return [{"type": "function", **tool["function"], **more} for tool in self.brief.tools]
 
     def send(self, kind: str, **fields: Any) -> None:
@@ -185,7 +186,7 @@ _CODES: dict[int | str, tuple[str, str, bool]] = {
 
 
 def text_of(value: object) -> str:
-    """`value` if it is text; raises TypeError otherwise."""
+    """`value`, if it is text. Raises TypeError otherwise."""
     if not isinstance(value, str):
         raise TypeError
     return value

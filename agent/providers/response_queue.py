@@ -1,41 +1,43 @@
-"""The order of the responses of a session of OpenAI Realtime or its like. Sans-IO."""
+"""Orders the responses of a session of OpenAI Realtime, or of a similar protocol. Sans-IO."""
 
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 ACTIVE = "conversation_already_has_active_response"
-"""Another response is being made: this one has to be asked for again."""
+"""Error code: another response is being made, so this one must be requested again."""
 
 
 class Responses:
-    """The response that is being made, and those to be asked for after it: the server refuses a second one.
+    """The response that is being made, and those to request after it, because the server makes one at a time.
 
-    One that is cancelled is being made until the server says that it is done.
+    A cancelled response counts as being made until the server says that it is done.
     """
 
     def __init__(self, send: Callable[..., None]) -> None:
         self._send = send
         self.active = ""
-        """The one being made; the server also makes some by itself, when a turn is over."""
+        """Id of the response being made; empty if there is none. The server also makes responses by itself, after a
+        turn."""
         self.hushed = False
-        """Whether nothing more of it is to be heard, or of the one that has been asked for."""
+        """Whether the rest of this response, or of the requested one, shall not be heard."""
         self._waiting: deque[dict[str, Any]] = deque()
-        self._owed = False  # whether one that answers what was said has to be asked for
-        self._asked: dict[str, Any] = {}  # the one asked for last; empty if it answers what was said
-        self._asking = False  # whether it is still to be seen what becomes of that
+        self._owed = False  # whether a response to the last words must be requested
+        self._asked: dict[str, Any] = {}  # the last requested one; empty if it answers the last words
+        self._asking = False  # whether the server has not reacted to this request yet
         self._count = 0
 
     def prompt(self, response: dict[str, Any]) -> None:
-        """Have this one made, after those before."""
+        """Request this response, after those that wait."""
         self._waiting.append(response)
 
     def owe(self) -> None:
-        """Request a response to the last words."""
+        """Note that a response to the last words must be requested."""
         self._owed = True
 
     def go_on(self, *, ready: bool) -> None:
-        """Ask for the next one if there is none; to answer, only if all is there that is to be answered (`ready`)."""
+        """Request the next response if none is being made. A response to the last words is requested only if `ready`:
+        everything that it answers has come."""
         if self.active or self._asking:
             return
         if self._waiting:
@@ -53,17 +55,18 @@ class Responses:
         return f"create{self._count}"
 
     def hush(self, *, interrupted: bool) -> None:
-        """Make nothing more of what was prompted; what is `interrupted` by the caller the server cancels by itself."""
+        """Cancel the present response, and drop those that wait. If the caller has `interrupted` it, the server cancels
+        it by itself."""
         self._waiting.clear()
         if self.active and not self.hushed and not interrupted:
             self._send("response.cancel", response_id=self.active)
         self.hushed = bool(self.active) or self._asking
 
     def created(self, response: str) -> bool:
-        """One is being made; returns whether it is to be heard."""
+        """Note that a response is being made. Returns whether it shall be heard."""
         asked, self._asking = self._asking, False
         if not asked or not self._asked:
-            self._owed = False  # it answers all that was said and sent before it; what is prompted answers nothing
+            self._owed = False  # it answers all words and results so far; a prompted one answers nothing
         self.active = response
         if asked and self.hushed:
             self._send("response.cancel", response_id=response)
@@ -72,16 +75,16 @@ class Responses:
         return not self.hushed
 
     def done(self, response: object) -> None:
-        """Nothing more comes of one."""
+        """Note that a response has ended."""
         if response == self.active:
             self.active, self.hushed = "", False
 
     def idle(self) -> None:
-        """The server says that it makes none: the one that was thought to be made was left without an end."""
+        """Note that the server makes no response now: it did not report the end of the last one."""
         self.active, self.hushed = "", False
 
     def refused(self, event: object, code: object) -> bool:
-        """Note an error; returns whether the next one may be asked for."""
+        """Note an error message. Returns whether the next response may be requested."""
         if code != ACTIVE and not (self._asking and event == self._event):
             return False
         if code != ACTIVE:

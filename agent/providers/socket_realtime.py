@@ -17,13 +17,13 @@ from agent.providers.websocket import ConnectError, Socket, connect
 from agent.realtime import Brief, RealtimeEvent, ReplyAudio
 
 MAX_WAITING = 300 * SAMPLE_RATE
-"""Bytes of sound (5 minutes) that may wait for the reader; more is a fault."""
+"""Maximum bytes of sound (5 minutes) that may wait for the reader; more is an error."""
 
 INBOX = 10_000
-"""Events that may wait for the reader."""
+"""Maximum events that may wait for the reader."""
 
 RESUMES = 3
-"""How often in a row a lost session is resumed."""
+"""Maximum times in a row that a lost session is resumed."""
 
 _log = structlog.get_logger()
 
@@ -40,12 +40,12 @@ class SocketRealtime:
         self._changed = asyncio.Event()
         self._begun = False
         self._loss: RealtimeFault | None = None
-        self._losses = 0  # in a row
+        self._losses = 0  # resumptions in a row
         self._closing = False
 
     @classmethod
     def of(cls, session: Callable[[Any, Brief], RealtimeSession]) -> Callable[[Any], Callable[[Brief], Self]]:
-        """`agent.providers.provider.Provider.make` for a protocol: from options to what begins a call's session."""
+        """The function `agent.providers.provider.Provider.make` for the protocol `session`."""
         return lambda options: lambda brief: cls(session(options, brief))
 
     async def open(self) -> None:
@@ -53,12 +53,13 @@ class SocketRealtime:
         await self._connect()
 
     def send_audio(self, ulaw: bytes) -> None:
-        """Take mu-law sound; it leaves as it comes, in pieces of at least `chunk` seconds."""
+        """Take mu-law sound, and send it at once, in pieces of at least `chunk` seconds."""
         self._session.backlog.add(ulaw)
         self.writable()
 
     async def events(self) -> AsyncIterator[RealtimeEvent]:
-        """Yield what happens until `close`. Raises `ProviderError` when the session is lost for good."""
+        """Yield the events of the session until `close`. Raises `ProviderError` when the session is lost and cannot be
+        resumed."""
         while True:
             while self._inbox:
                 event = self._inbox.popleft()
@@ -73,14 +74,14 @@ class SocketRealtime:
             await self._changed.wait()
 
     def cut(self, reply: str, samples: int) -> None:
-        """Of `reply` only `samples` were played; what waits of it is dropped."""
+        """Note that only `samples` of `reply` were played. Its waiting sound is dropped."""
         self._inbox = deque(event for event in self._inbox if getattr(event, "reply", None) != reply)
         self._waiting = sum(len(event.ulaw) for event in self._inbox if isinstance(event, ReplyAudio))
         self._session.cut(reply, samples)
         self._flush()
 
     def hush(self) -> None:
-        """Have no more made of the reply that is being made."""
+        """Stop the reply that is being made."""
         self._session.hush()
         self._flush()
 
@@ -90,17 +91,17 @@ class SocketRealtime:
         self._flush()
 
     def prompt(self, instructions: str, *, aside: bool = False) -> None:
-        """Have something said now."""
+        """Let the model say something now, by these `instructions`."""
         self._session.prompt(instructions, aside=aside)
         self._flush()
 
     def tell(self, text: str) -> None:
-        """Take `text` as what the caller said."""
+        """Give the model `text` as words of the caller."""
         self._session.tell(text)
         self._flush()
 
     def instruct(self, instructions: str) -> None:
-        """Change the system prompt, also of a session that has to be resumed."""
+        """Change the system prompt, also of a session that is being resumed."""
         self._session.brief = replace(self._session.brief, instructions=instructions)
         self._session.instruct(instructions)
         self._flush()
@@ -142,7 +143,7 @@ class SocketRealtime:
         self._changed.set()
 
     def writable(self) -> None:
-        """Send what waits of the caller's sound."""
+        """Send the waiting sound of the caller."""
         while self._begun and self._socket is not None and self._socket.writable:
             frame = self._session.backlog.next_frame()
             if frame is None:
@@ -152,7 +153,8 @@ class SocketRealtime:
                 self._take(events)
 
     def lost(self, code: int, reason: str) -> None:
-        """Note the end of the connection; an error message that came before it says more."""
+        """Note the end of the connection. An earlier error message of the server takes precedence over `code` and
+        `reason`."""
         self._begun = False
         self._loss = self._loss or RealtimeFault(code, reason)
         self._changed.set()
@@ -160,7 +162,7 @@ class SocketRealtime:
     # Sessions.
 
     def _flush(self, *, hello: bool = False) -> None:
-        """Send what waits. A session that is being resumed is told nothing but its `hello` until it has begun."""
+        """Send the messages that wait. Until a session has been resumed, only its `hello` is sent."""
         if self._socket is None:  # the server may speak before `connect` has returned
             return
         if self._session.resumes and not (self._begun or hello):
@@ -203,7 +205,7 @@ class SocketRealtime:
             raise ProviderError(self.name, quoted(error.problem, limits.api_key)) from None
         finally:
             if not self._begun and self._socket is not None:
-                if self._session.goodbye:  # what is only cut off may be billed for longer
+                if self._session.goodbye:  # a session without a proper end may be billed longer
                     self._socket.send(self._session.goodbye)
                 self._socket.abort()
                 self._socket = None

@@ -15,10 +15,11 @@ from agent.stt import SttEvent, Transcript
 from agent.turn_taking.expect import OPEN, Expected
 
 INBOX = 256
-"""Events that wait for the reader; beyond that the oldest are dropped. A partial gives way to the next at once."""
+"""Maximum events that wait for the reader; with more, the oldest are dropped. A partial is replaced by the next one at
+once."""
 
 KEEPALIVE = 4.0
-"""Seconds between signs of life while no sound has come yet; Deepgram gives up after 10."""
+"""Seconds between keep-alive messages before the first sound; Deepgram gives up after 10."""
 
 _log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ class SocketStt:
         self._changed = asyncio.Event()
         self._begun = False
         self._loss: SttFault | None = None
-        self._failures = 0  # losses in a row
+        self._failures = 0  # lost sessions in a row
         self._closing = False
         self._hint = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -65,26 +66,27 @@ class SocketStt:
         await self._connect()
 
     def send_audio(self, ulaw: bytes) -> None:
-        """Take mu-law sound; it leaves as it comes, in frames of at least `chunk` seconds."""
+        """Take mu-law sound, and send it at once, in frames of at least `chunk` seconds."""
         if self._session.backlog.add(ulaw):
             self.writable()
 
     def expect(self, said: str, wanted: Expected = OPEN) -> None:
-        """Hint at the answer by the question, where the model takes it."""
+        """Tell the model what the agent has `said`, and which answer is `wanted`, if the model takes such a hint."""
         self._hint = self._session.hint(said, wanted)
         self._send_hint()
 
     def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
-        """Have the session hear another language; one that cannot is replaced, and what is not settled heard again."""
+        """Change the language. A session that cannot change it is replaced, and sound without final words is sent
+        again."""
         self._session.changes += self._session.listen_for(tuple(keyterms)), self._session.set_language(language)
         if self._begun:
             self._tell_changes()
 
     def follow_voice(self, speaking: bool | None, ago: float) -> None:
-        """The services have no such message."""
+        """Ignore the voice activity: the services have no message for it."""
 
     async def events(self) -> AsyncIterator[SttEvent]:
-        """Yield what is heard until `close`. Raises `ProviderError` when no further session can be had."""
+        """Yield onsets and transcripts until `close`. Raises `ProviderError` when no further session can begin."""
         while True:
             while self._inbox:
                 yield self._inbox.popleft()
@@ -97,7 +99,7 @@ class SocketStt:
             await self._changed.wait()
 
     async def close(self) -> None:
-        """Send what is left and end the session; an abandoned one would be billed for up to 3 hours."""
+        """Send the rest of the sound, and end the session. An abandoned session would be billed for up to 3 hours."""
         self._closing = True
         self._changed.set()
         if self._timer is not None:
@@ -133,7 +135,7 @@ class SocketStt:
         self._changed.set()
 
     def writable(self) -> None:
-        """Send what waits."""
+        """Send the waiting sound."""
         while self._begun and self._socket is not None and self._socket.writable:
             frame = self._session.backlog.next_frame()
             if frame is None:
@@ -141,7 +143,8 @@ class SocketStt:
             self._socket.send(self._session.message(frame))
 
     def lost(self, code: int, reason: str) -> None:
-        """Note the end of the session; an error message that came before it says more."""
+        """Note the end of the session. An earlier error message of the server takes precedence over `code` and
+        `reason`."""
         self._begun = False
         self._loss = self._loss or SttFault(code, reason)
         self._changed.set()
@@ -174,7 +177,7 @@ class SocketStt:
         raise problem
 
     async def _try_session(self) -> None:
-        """Connect and wait for Begin; leaves no socket behind when that fails."""
+        """Connect, and wait until the session has begun. If that fails, the socket is closed."""
         if self._socket is not None:
             self._socket.abort()
             self._socket = None
@@ -203,7 +206,7 @@ class SocketStt:
                 self._socket = None
         if self._loss is not None:
             raise self._session.fault(self._loss)
-        if not self._begun:  # it is closed meanwhile
+        if not self._begun:  # the STT was closed in the meantime
             return
         self._tell_changes()
         self._send_hint()
@@ -223,14 +226,14 @@ class SocketStt:
             self._socket.send(self._hint)
 
     def _watch(self, quiet: float = 0.0) -> None:
-        """Look again in a while whether the line brings sound; it has brought none for `quiet` seconds."""
+        """Check after a while whether sound comes from the line; none has come for `quiet` seconds."""
         if self._timer is not None:
             self._timer.cancel()
         wait, heard = self._options.silence_after, self._session.backlog.heard
         self._timer = asyncio.get_running_loop().call_later(wait, self._look, quiet + wait, heard)
 
     def _look(self, quiet: float, heard: int) -> None:
-        """Send silence in place of sound, and signs of life before there was any."""
+        """If no sound has come, send silence in its place; before the first sound, send a keep-alive message."""
         self._timer = None
         if not self._begun or self._socket is None:
             return

@@ -26,15 +26,15 @@ from agent.providers.websocket import ConnectError, Socket, connect
 from agent.tts import Inquiry, Speech, WordTime
 
 MAX_WAITING = 60 * 8000
-"""Bytes of sound (60 s) of one sentence that may wait for the reader; more is a fault."""
+"""Maximum bytes of sound (60 s) of one sentence that may wait for the reader; more is an error."""
 MAX_PIECES = 10_000
-"""Pieces of sound and times of words that may wait for the reader; further times are left out."""
+"""Maximum pieces of sound and times of words that may wait for the reader; further times are dropped."""
 
 _log = structlog.get_logger()
 
 
 class SentenceAudio:
-    """The sound of one sentence on its way to the reader, and when its words are said."""
+    """The sound of one sentence, and the times of its words, on their way to the reader."""
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
@@ -45,7 +45,7 @@ class SentenceAudio:
         self.final = False
         """Whether all sound has come."""
         self.stalled = False
-        """Whether nothing came in time."""
+        """Whether a piece did not come in time."""
 
     def put(self, ulaw: bytes) -> None:
         """Add sound."""
@@ -68,7 +68,7 @@ class SentenceAudio:
         self._changed.set()
 
     def fail(self, error: ProviderError) -> None:
-        """Note that no more sound comes; the first reason stands."""
+        """Note that no more sound comes, because of `error`. The first error is kept."""
         self._fault = self._fault or error
         self._changed.set()
 
@@ -77,7 +77,7 @@ class SentenceAudio:
         return bool(self._pieces) or self.final or self._fault is not None
 
     async def comes(self, seconds: float) -> bool:
-        """Wait for the next piece, the end or a fault; returns whether it came within so many seconds."""
+        """Wait for the next piece, the end or an error. Returns whether one of them came within `seconds`."""
         if self._ready:  # most pieces come before they are wanted: a time limit for each would cost more than they do
             return True
         try:
@@ -104,13 +104,14 @@ class SentenceAudio:
 
 
 class SocketTts:
-    """The voice of one call. A connection that died is replaced at once, so that the next sentence finds another."""
+    """The voice of one call. A connection that died is replaced at once, so that the next sentence can use a new
+    one."""
 
     def __init__(self, session: TtsSession) -> None:
         self.name = session.name
         self._session = session
         self._socket: Socket | None = None
-        self._speeches: dict[str, SentenceAudio | None] = {}  # that are not final; None: nobody listens
+        self._speeches: dict[str, SentenceAudio | None] = {}  # sentences without their end; None: stopped
         self._count = 0
         self._received_at = -math.inf
         self._freed = asyncio.Event()
@@ -127,10 +128,9 @@ class SocketTts:
                 await self._connect()
 
     async def speak(self, text: str, before: str = "") -> AsyncGenerator[Speech, None]:
-        """Stream one sentence. It is tried once more when it has ended without sound, or its connection without it.
-
-        Both tries together have `first_sound_limit`, and the first one half of it. A connection on which nothing comes
-        in time is replaced; a service that wants to be left alone for a while is.
+        """Stream one sentence. If the sentence or its connection ends without sound, it is tried once more. Both tries
+        together have `first_sound_limit`, and the first one half of it. A connection without sound in time is replaced.
+        A service that asks for a pause is not asked again.
         """
         text, now = " ".join(text.split()), asyncio.get_running_loop().time
         if not text:
@@ -180,7 +180,7 @@ class SocketTts:
     # Called by the socket.
 
     def received(self, message: str | bytes) -> None:
-        """Hand sound to the sentence it belongs to; that of cancelled sentences is dropped."""
+        """Take a message of the server. Sound goes to its sentence; sound of cancelled sentences is dropped."""
         self._received_at = asyncio.get_running_loop().time()
         self._take(self._session.receive(message))
 
@@ -213,10 +213,10 @@ class SocketTts:
         self._freed.set()
 
     def writable(self) -> None:
-        """Nothing waits: sentences are small and written at once."""
+        """Do nothing: sentences are small, and never wait to be sent."""
 
     def lost(self, code: int, reason: str) -> None:
-        """Fail the sentences that had not come to their end; if there were none, connect again."""
+        """Fail the sentences that have not ended; without such sentences, connect again."""
         idle = self._socket is not None and not any(self._speeches.values()) and not self._connecting.locked()
         self._forget(self._session.fault(TtsFault(code, reason)))
         if idle:
@@ -229,7 +229,8 @@ class SocketTts:
         return self._socket is not None and self._socket.is_open and self._fault is None
 
     async def _next(self, sentence: str, speech: SentenceAudio, limit: float, *, sounded: bool) -> Speech | None:
-        """The next piece, None at the end. A sentence that has sounded and dawdles is asked about."""
+        """The next piece; None at the end. If no more sound comes for a while after the first, `TtsSession.overdue` is
+        called."""
         patience = self._session.overdue_after
         if sounded and patience < limit and patience and not await speech.comes(patience):
             self._take(self._session.overdue(sentence))
@@ -237,7 +238,8 @@ class SocketTts:
         return await speech.next(limit)
 
     async def _say(self, text: str, speech: SentenceAudio, by: float, *, goes_on: bool) -> str:
-        """Send a sentence, on a new connection if need be; its number. Raises `ProviderError`, also if it is late."""
+        """Send a sentence, on a new connection if necessary. Returns the name of the sentence. Raises `ProviderError`,
+        also if that takes too long."""
         try:
             async with asyncio.timeout_at(by):
                 return await self._sent(text, speech, goes_on=goes_on)
@@ -261,7 +263,8 @@ class SocketTts:
         return sentence
 
     async def _wait_for_room(self) -> None:
-        """Wait for the end of a sentence. Those that nobody listens to have a time limit, too, or all is given up."""
+        """Wait until a sentence may be sent, because another one has ended. A stopped sentence that does not end in
+        time makes the connection fail."""
         while self._is_open and (len(self._speeches) >= self._session.parallel or not self._session.has_room):
             self._freed.clear()
             try:
@@ -272,11 +275,11 @@ class SocketTts:
                     self._forget(ProviderError(self.name, "does not end its sentences"))
 
     def _ask(self, sentence: str, samples: int, told: Callable[[int], None]) -> None:
-        """Stop, and have it told how many letters were heard."""
+        """Stop the sentence, and ask how many of its letters were heard: `told` gets the number."""
         self._send(self._session.ask_heard(sentence, samples, told) if self._is_open else [])
 
     def _drop(self, sentence: str) -> None:
-        """Stop a sentence that is not over: nobody listens any more."""
+        """Stop a sentence that has not ended."""
         if sentence not in self._speeches:
             return
         self._send(self._session.cancel(sentence) if self._is_open else [])
@@ -294,7 +297,7 @@ class SocketTts:
     # The socket.
 
     async def _connect(self) -> None:
-        """Connect and wait for the begin; leaves no socket behind when that fails."""
+        """Connect, and wait until the server is ready. If that fails, the socket is closed."""
         self._abort(ProviderError(self.name, "connection replaced"))
         self._fault = None
         self._begun.clear()
@@ -314,7 +317,7 @@ class SocketTts:
             self._fault = ProviderError(self.name, quoted(error.problem, key), refused=True)
             if error.status is not None:
                 self._fault = http_fault(self.name, error.status, quoted(error.words, key), error.retry_after)
-        finally:  # who waited may have been cancelled, too
+        finally:  # the waiting task may have been cancelled, too
             if not ready:
                 self._abort(self._fault or ProviderError(self.name, "given up before it was ready"))
         if self._fault is not None:
@@ -323,7 +326,7 @@ class SocketTts:
         self._wait_idle()
 
     def _abort(self, error: ProviderError) -> None:
-        """Cut the connection because of `error`."""
+        """Close the connection at once, because of `error`."""
         socket, self._socket = self._socket, None
         if socket is not None:
             socket.abort()
@@ -340,7 +343,7 @@ class SocketTts:
             self._timer = later(self._session.keepalive_every, self._keep_alive)
 
     def _forget(self, error: ProviderError) -> None:
-        """End everything on the socket because of `error`; the first reason stands."""
+        """Fail all sentences on the socket because of `error`. The first error is kept."""
         self._fault = self._fault or error
         self._begun.set()
         if self._timer is not None:

@@ -1,4 +1,4 @@
-"""Assembles streamed tool calls from their fragments, also from servers that differ a little from OpenAI.
+"""Assembles streamed tool calls from their fragments, also from servers that differ slightly from OpenAI.
 
 Known ways to differ: no index; index 0 for every call; a whole call in one fragment; the name or the id in each
 fragment; no id at all. Sans-IO.
@@ -10,10 +10,10 @@ from typing import Any
 from agent.llm import ToolCall
 
 MAX_CALLS = 16
-"""Tool calls in one reply."""
+"""Maximum tool calls in one reply."""
 
 MAX_ARGUMENTS = 64 * 1024
-"""Characters of arguments in one reply."""
+"""Maximum characters of all arguments in one reply."""
 
 
 class TooMuchError(Exception):
@@ -33,7 +33,8 @@ class ToolCalls:
     """The tool calls of one reply."""
 
     def __init__(self, prefix: str) -> None:
-        """`prefix` begins the ids given to calls that come without one; it must not recur in the conversation."""
+        """`prefix` begins the ids of calls that come without an id. Each reply of a conversation needs another
+        prefix."""
         self._prefix = prefix
         self._calls: list[_Call] = []
         self._written = 0
@@ -42,7 +43,8 @@ class ToolCalls:
         """Whether `finished` has left out a call that is not whole."""
 
     def add(self, index: object, id_: object, name: object, arguments: object, extra: object = None) -> None:
-        """Take a fragment; each part may be missing. `extra` goes back with the call. Raises `TooMuchError`."""
+        """Add a fragment; each of its parts may be None. `extra` is sent back to the server with the call. Raises
+        `TooMuchError`."""
         number = index if isinstance(index, int) else None
         identity = id_ if isinstance(id_, str) else ""
         name = name if isinstance(name, str) else ""
@@ -68,8 +70,8 @@ class ToolCalls:
         return same[-1]
 
     def finished(self, *, cut: bool = False) -> list[ToolCall]:
-        """All calls that have a name, in order; forgets them. Of a reply that was `cut`, only those whose arguments
-        are whole: without any, the model may have been about to write some.
+        """All calls that have a name, in order; they are forgotten then. Of a reply that was `cut`, only calls with
+        complete arguments: a call without arguments may not have been finished.
         """
         named, self._calls = [call for call in self._calls if call.name], []
         calls = [call for call in named if not cut or _is_whole(call.arguments)]
@@ -87,7 +89,7 @@ def _is_another(call: _Call, identity: str, name: str) -> bool:
         return False
     if identity and call.id:
         return identity != call.id
-    return _is_whole(call.arguments)  # after which nothing can follow
+    return _is_whole(call.arguments)  # complete, so that nothing can follow
 
 
 def _is_whole(arguments: str) -> bool:

@@ -1,4 +1,4 @@
-"""A client websocket without tasks: bytes in call the listener, sends are written at once.
+"""A client websocket without tasks: received messages call the listener, and sent ones are written at once.
 
 The protocol is that of the `websockets` library (its sans-IO half, https://websockets.readthedocs.io); this file only
 ties it to an asyncio transport. Its coroutine interface would cost a task and two wake-ups per message for each of the
@@ -21,10 +21,10 @@ from agent.authorities import tls
 from agent.providers.faults import seconds_of
 
 MAX_MESSAGE = 1 << 20
-"""Bytes of the longest message taken; a longer one closes the socket with 1009."""
+"""Maximum bytes of a message; a longer one closes the socket with the code 1009."""
 
 PING_EVERY = 15.0
-"""Seconds between pings; a peer that sends nothing at all from one to the next is given up (code 1006)."""
+"""Seconds between pings. A peer that sends nothing between two pings is given up (code 1006)."""
 
 ABNORMAL = 1006
 """The close code for a connection that died without a close frame (RFC 6455 §7.1.5)."""
@@ -44,7 +44,7 @@ class SocketListener(Protocol):
         ...
 
     def writable(self) -> None:
-        """Send on: a backlog that had stopped `Socket.writable` is gone."""
+        """Go on sending: the backlog that made `Socket.writable` false is gone."""
         ...
 
     def lost(self, code: int, reason: str) -> None:
@@ -53,10 +53,8 @@ class SocketListener(Protocol):
 
 
 class ConnectError(Exception):
-    """The connection could not be made.
-
-    `status` is that of an HTTP refusal, otherwise None; with it come the provider's `words` and `retry_after`, the
-    seconds that it wants to be left alone (0 if it gave none).
+    """The connection could not be made. `status` is the status of an HTTP refusal, otherwise None. A refusal also has
+    the provider's `words`, and `retry_after`: the seconds for which it wants no requests (0 if it names none).
     """
 
     def __init__(self, problem: str, status: int | None = None, words: str = "", retry_after: float = 0.0) -> None:
@@ -86,7 +84,7 @@ async def connect(url: str, headers: Mapping[str, str], listener: SocketListener
     except OSError as error:
         raise ConnectError(f"no connection: {error.strerror or type(error).__name__}") from None
     finally:
-        if not ready:  # also if it is open, and nobody waits for it any more
+        if not ready:  # also an open one, if the waiting task was cancelled
             socket.abort()
     return socket
 
@@ -115,14 +113,14 @@ class Socket(asyncio.Protocol):
         return self._websocket.state is OPEN and not self._gone.done()
 
     def send(self, message: str | bytes) -> None:
-        """Send one message, text or binary; nothing happens on a socket that is no longer open."""
+        """Send one message, text or binary. On a socket that is not open, nothing happens."""
         if not self.is_open or self._transport is None or self._transport.is_closing():
             return
         opcode, data = (Opcode.TEXT, message.encode()) if isinstance(message, str) else (Opcode.BINARY, message)
-        self._transport.write(Frame(opcode, data).serialize(mask=True))  # as the protocol would, in fewer steps
+        self._transport.write(Frame(opcode, data).serialize(mask=True))  # as the library does, in fewer steps
 
     async def close(self, time_limit: float) -> None:
-        """Close politely: wait up to `time_limit` seconds for the peer, then cut the connection."""
+        """Close with a close frame: wait up to `time_limit` seconds for the peer's, then cut the connection."""
         if self.is_open:
             self._websocket.send_close(1000)
             self._flush()
@@ -136,14 +134,14 @@ class Socket(asyncio.Protocol):
             self.abort()
 
     def fail(self, code: int, reason: str) -> None:
-        """Give the connection up with this close code, and tell the listener nothing more."""
+        """Close the connection with this close code. The listener gets no further calls."""
         self._listener = None
         self._websocket.fail(code, reason)
         self._flush()
         self._end("")
 
     def abort(self) -> None:
-        """Cut the connection at once and tell the listener nothing more."""
+        """Cut the connection at once. The listener gets no further calls."""
         self._listener = None
         if self._transport is not None:
             self._transport.abort()
@@ -161,7 +159,7 @@ class Socket(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the protocol and hand on what comes out of it."""
+        """Give the bytes to the protocol, and its messages to the listener."""
         self._alive = True
         self._websocket.receive_data(data)
         self._flush()
@@ -187,11 +185,11 @@ class Socket(asyncio.Protocol):
             self._gone.set_result(None)
 
     def pause_writing(self) -> None:
-        """Note the backlog."""
+        """Note that the transport's buffer is full: `writable` is false."""
         self.writable = False
 
     def resume_writing(self) -> None:
-        """Note that the backlog is gone."""
+        """Note that the transport's buffer has room again, and tell the listener."""
         self.writable = True
         if self._listener is not None:
             self._listener.writable()
@@ -252,12 +250,13 @@ class Socket(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(PING_EVERY, self._ping)
 
     def _end(self, reason: str) -> None:
-        """Stop the timer, wake who waits for the opening and tell the listener, once."""
+        """Stop the timer, wake the task that waits for the opening, and tell the listener. Only the first call has an
+        effect."""
         if self._timer is not None:
             self._timer.cancel()
         if not self.opened.done():
             self.opened.set_exception(ConnectError(reason or "connection closed"))
-            self.opened.exception()  # nobody may be waiting for it
+            self.opened.exception()  # perhaps no task waits for it
         listener, self._listener = self._listener, None
         if listener is None or self.opened.exception() is not None:
             return
