@@ -1,4 +1,4 @@
-"""The AssemblyAI streaming protocol, version 3, without input and output.
+"""AssemblyAI's streaming STT protocol, version 3. Sans-IO.
 
 https://www.assemblyai.com/docs/speech-to-text/universal-streaming
 """
@@ -26,47 +26,48 @@ from agent.stt import Onset, Transcript, Word
 from agent.turn_taking.expect import IN_PARTS, Expected
 
 FRAME_MIN = 400
-"""Bytes of mu-law in one binary frame: 50 ms, anything else up to 1 s is error 3007."""
+"""Minimum bytes of mu-law in one binary frame: 50 ms. A frame outside of 50 ms to 1 s is error 3007."""
 
 U3_PAUSE = 100
 """Milliseconds of silence after which Universal-3 decodes the turn so far, unless `LEAST` says otherwise."""
 
 DICTATED_MIN, DICTATED_MAX = 500, 1800
-"""Milliseconds of silence that end a turn while something is dictated."""
+"""Minimum and maximum milliseconds of silence that end a turn while the caller dictates."""
 
 RATE = "rate"
-"""Not a code of the server: 3007 for sound that came faster than it lasts, as it does when a turn is heard again."""
+"""No code of the server. It stands for 3007 after sound that came faster than real time, as when a turn is sent
+again."""
 
 LANGUAGES = 10
-"""Languages told at most."""
+"""Maximum number of languages in a session."""
 
 CONTEXT_LIMIT = 1500
-"""Characters of `agent_context` sent; the server ends the session beyond 1750."""
+"""Maximum characters of `agent_context`; with more than 1750 the server ends the session."""
 
 PROMPT_LIMIT = 1750
-"""Characters of `prompt` in `extra`; the server ends the session beyond them."""
+"""Maximum characters of `prompt` in `extra`; with more the server ends the session."""
 
 MODES = {"min_latency": 640, "balanced": 1280, "max_accuracy": 2560}
 """Milliseconds of silence that end any turn in each mode, unless `MOST` says otherwise."""
 
 LEAST, MOST = "min_turn_silence", "max_turn_silence"
-"""In `extra`: milliseconds of silence that end a turn after a finished sentence, and in any case."""
+"""Names in `extra` for the milliseconds of silence that end a turn: after a finished sentence, and in any case."""
 
 
 @dataclass(frozen=True)
 class AssemblyAIOptions(ListenOptions):
-    """How to hear with AssemblyAI."""
+    """Options of AssemblyAI's STT."""
 
     chunk: float = field(default=FRAME_MIN / SAMPLE_RATE, metadata=FIXED)
-    """Seconds of sound in one message at least: 0.05, which is the least that is taken, up to 1."""
+    """Minimum seconds of sound in one message: from 0.05, the least that the service takes, up to 1."""
     url: str = "wss://streaming.assemblyai.com/v3/ws"
     model: str = "universal-3-6-pro"
     mode: Literal["", "min_latency", "balanced", "max_accuracy"] = ""
-    """Universal-3.5 and later: ``min_latency`` hears a caller begin in half the time, ``max_accuracy`` waits longer;
-    empty for the model's own, ``balanced``."""
+    """Universal-3.5 and later. ``min_latency`` reports the caller's first words in half the time, ``max_accuracy``
+    waits longer; empty: the model's default, ``balanced``."""
     redact: tuple[str, ...] = ()
-    """Kinds (``credit_card_number``, ``us_social_security_number`` ...) that AssemblyAI takes out of what it hears; the
-    agent does not get them either."""
+    """Kinds of private data (``credit_card_number``, ``us_social_security_number`` ...) that AssemblyAI removes from
+    transcripts; the agent does not get them either."""
 
     decided: ClassVar = (*("agent_context", "keyterms_prompt", "language", "language_code", "language_codes", "mode"),)
     limits: ClassVar = {
@@ -101,7 +102,7 @@ class AssemblyAIOptions(ListenOptions):
 
     @property
     def product(self) -> str:
-        """The product that is paid for: the model; Universal-Streaming costs more with key terms."""
+        """The name of the charged product: the model; Universal-Streaming costs more with key terms."""
         return f"{self.model}+keyterms" if self.keyterms and not self.is_u3 else self.model
 
     @property
@@ -116,13 +117,13 @@ class AssemblyAIOptions(ListenOptions):
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The value of `language_codes`, which steers a Universal-3 model; ``multi`` stands alone."""
+        """The value of `language_codes`, which guides a Universal-3 model; ``multi`` stands alone."""
         if self.language == "multi":
             return ("multi",)
         return tuple(dict.fromkeys(code for code in (self.language, *self.languages) if code))[:LANGUAGES]
 
     def usual(self) -> dict[str, Any]:
-        """Parameters that undo `dictation`; of a model with modes no silence that was not configured."""
+        """Parameters that undo `dictation`. For a model with modes, they contain only configured silences."""
         least, most = self.extra.get(LEAST), self.extra.get(MOST)
         told: dict[str, Any] = {"keyterms_prompt": list(self.keyterms)}
         if self.has_modes:
@@ -136,19 +137,19 @@ class AssemblyAIOptions(ListenOptions):
         told = self.usual()
         told["keyterms_prompt"] = list(dict.fromkeys((*self.keyterms, *SPELLED)))[:100]
         if self.has_modes:
-            told["mode"] = "max_accuracy"  # it ends a turn after 0.5 to 2.6 s of silence
+            told["mode"] = "max_accuracy"  # the mode ends a turn after 0.5 to 2.6 s of silence
         for name, least in ((LEAST, DICTATED_MIN), (MOST, DICTATED_MAX)):
             if name in told:
                 told[name] = max(told[name], least)
         return told
 
     def longest_silence(self, *, dictated: bool) -> float:
-        """Seconds of silence that end any turn, while something is dictated and otherwise."""
+        """Seconds of silence that end every turn, while the caller dictates (`dictated`) or otherwise."""
         told = self.dictation() if dictated else self.usual()
         return number(told, MOST, MODES[told["mode"]] if "mode" in told else 0) / 1000
 
     def session_url(self) -> str:
-        """The URL of a session: mu-law at 8 kHz as it comes from the line."""
+        """The URL of a session with 8 kHz mu-law, the format of the line."""
         model = self.model
         if model == "universal-streaming-english" and self.languages not in ((), ("en",)):
             model = "universal-streaming-multilingual"
@@ -198,7 +199,7 @@ class AssemblyAISttSession(SttSession):
         return self._options.longest_silence(dictated=self._dictated)
 
     def set_language(self, language: str) -> str:
-        """A Universal-3 model is told of a language that it was not told of before."""
+        """The message with the language for a Universal-3 model, if the language is new; otherwise empty."""
         codes = self._options.codes
         if not self._options.is_u3 or codes in ((), ("multi",)) or language in codes:
             return ""
@@ -206,14 +207,15 @@ class AssemblyAISttSession(SttSession):
         return json.dumps({"type": "UpdateConfiguration", "language_codes": list(self._options.codes)})
 
     def listen_for(self, keyterms: tuple[str, ...]) -> str:
-        """A Universal-3 model takes them within a session; of others they would change the price."""
+        """The message with the key terms for a Universal-3 model; otherwise empty, because key terms change the price
+        of other models."""
         before = self._options
         self._options = with_keyterms(before, keyterms) if before.is_u3 else before
         told = {"type": "UpdateConfiguration", "keyterms_prompt": list(keyterms)}
         return "" if self._options is before else json.dumps(told)
 
     def request(self) -> tuple[str, dict[str, str]]:
-        """URL and headers; the key stands bare in its header."""
+        """URL and headers; the header has the key without a word such as Bearer."""
         return self._options.session_url(), {"Authorization": self._options.api_key}
 
     def begin(self) -> None:
@@ -222,9 +224,8 @@ class AssemblyAISttSession(SttSession):
         self._finished = -1
 
     def hint(self, said: str, wanted: Expected) -> str:
-        """The question as context of the answer, which Universal-3 takes.
-
-        Whoever dictates may pause for longer and spells; after the next sentence everything is as before.
+        """The message with the agent's question as the context of the answer, for Universal-3. While the caller
+        dictates, longer pauses are allowed and spelling is expected, until the agent's next sentence.
         """
         update: dict[str, Any] = {}
         if self._options.is_u3:
@@ -236,7 +237,7 @@ class AssemblyAISttSession(SttSession):
         return json.dumps({"type": "UpdateConfiguration", **update}) if update else ""
 
     def fault(self, loss: SttFault) -> ProviderError:
-        """The error for the end of a session; what may pass is told apart by words only."""
+        """The error for the end of a session. Only the words of the server show whether it may pass."""
         words = loss.words.lower()
         if loss.code == 1008 and "too many" in words:
             loss = SttFault(3009, loss.words)
@@ -245,7 +246,7 @@ class AssemblyAISttSession(SttSession):
         return super().fault(loss)
 
     def read(self, kind: str, fields: dict[str, Any]) -> SessionEvent | None:
-        """The events of a message; those of later versions mean nothing."""
+        """The event of a message. Unknown messages, of later versions of the protocol, have none."""
         match kind:
             case "Turn":
                 return self._turn(fields)
@@ -273,7 +274,7 @@ class AssemblyAISttSession(SttSession):
             self.ignored += 1
             return None
         if order <= self._finished:
-            return None  # with format_turns a final may come a second time, formatted; the reply has begun by then
+            return None  # with format_turns a final comes again, formatted, when the reply has begun already
         if not final and not self._options.is_u3 and words:
             text = " ".join(word["text"] for word in words)  # `transcript` lacks the word being spoken
         end = self._position(words[-1].get("end")) if words else None
@@ -294,11 +295,10 @@ class AssemblyAISttSession(SttSession):
         )  # fmt: skip
 
     def _is_eager(self, fields: dict[str, Any], text: str, end: int | None) -> bool:
-        """Whether a partial will probably become the final.
-
-        Universal-Streaming says so with a filled `utterance`. Universal-3 sends a partial when someone pauses without
-        having ended a sentence, and another one early in a long turn: the former shows by the silence after its last
-        word and by not breaking off with a dash or a comma. Models that give a confidence are taken at their word.
+        """Whether a partial will probably become the final. Universal-Streaming reports this by a filled `utterance`.
+        Universal-3 sends a partial at a pause within a sentence, and another one early in a long turn. Only the first
+        has silence after its last word, and does not end with a dash or a comma. For models that give a confidence,
+        this confidence decides.
         """
         if not self._options.is_u3:
             return bool(fields.get("utterance"))
@@ -316,7 +316,7 @@ class AssemblyAISttSession(SttSession):
 
 
 def _given(**values: Any) -> dict[str, Any]:
-    """The options that have a value."""
+    """Those of `values` that are not empty."""
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -18,18 +18,18 @@ WRONG_KEY = "invalid_api_key"
 """The error code whose words repeat the key."""
 
 SOUND_FORMAT = "ulaw_8000"
-"""Mu-law at 8 kHz without a header: goes to the line as it comes."""
+"""The format of the sound: 8 kHz mu-law without a header, as the line takes it."""
 
 
 IN_URL = ("enable_logging", "optimize_streaming_latency")
-"""Parameters that a request by HTTP has in its URL: in the body they mean nothing."""
+"""Parameters that an HTTP request must have in its URL. In the body they are ignored."""
 OF_CONTEXT = ("voice_settings", "generation_config", "pronunciation_dictionary_locators")
-"""Parameters that the first message of a context on the websocket has, not its URL."""
+"""Parameters that belong into the first message of a websocket's context, not into the URL."""
 
 
 @dataclass(frozen=True)
 class ElevenLabsOptions(SpeakOptions):
-    """How to speak with ElevenLabs."""
+    """Options of ElevenLabs' voices."""
 
     voice_id: str = "JBFqnCBsd6RMkjVDRZzb"
     model: str = "eleven_flash_v2_5"
@@ -38,7 +38,7 @@ class ElevenLabsOptions(SpeakOptions):
     only way to the v3 and v4 models."""
     url: str = "https://api.elevenlabs.io"
     keepalive: float = field(default=10.0, metadata=FIXED)
-    """Seconds between signs of life on the idle websocket; the service gives up after 20."""
+    """Seconds between keep-alive messages on the idle websocket; the service gives up after 20."""
 
     decided: ClassVar = ("inputs", "language_code", "previous_text", "text")
     limits: ClassVar = {
@@ -61,13 +61,13 @@ class ElevenLabsOptions(SpeakOptions):
 
     @property
     def language_code(self) -> str:
-        """The language as it is told; empty for none. v2.5, v3 and v4 take one; the models of English alone do not, and
-        the multilingual ones hear it in the text."""
+        """The language code of requests; empty: none. v2.5, v3 and v4 take one. English models do not, and multilingual
+        models recognise the language of the text."""
         return self.language if self.model.endswith("_v2_5") or self.transport == "dialogue" else ""
 
     @property
     def voice_settings(self) -> dict[str, Any]:
-        """The settings that differ from the voice's own."""
+        """The settings that replace the voice's defaults."""
         return dict(self.extra.get("voice_settings", {}))
 
     def only(self, *names: str) -> dict[str, Any]:
@@ -80,14 +80,15 @@ class ElevenLabsOptions(SpeakOptions):
 
 
 def body_fault(status: int, body: Any, api_key: str) -> ProviderError:
-    """The error for an HTTP answer; its body is ``{"detail": {"status": code, "message": words}}`` or anything."""
+    """The error for an HTTP answer. Its `body` should be ``{"detail": {"status": code, "message": words}}``, but may be
+    anything."""
     detail = body.get("detail") if isinstance(body, dict) else None
     if isinstance(detail, dict):
         code, words = str(detail.get("status")), quoted(detail.get("message") or "", api_key)
         if known := CODES.get(code):
             return coded_fault(NAME, known, "" if code == WRONG_KEY else words)
         return http_fault(NAME, status, words)
-    if isinstance(detail, list) and detail and isinstance(detail[0], dict):  # 422: pydantic's list of what is wrong
+    if isinstance(detail, list) and detail and isinstance(detail[0], dict):  # 422: pydantic's list of errors
         return http_fault(NAME, status, quoted(f"{detail[0].get('loc')} {detail[0].get('msg')}", api_key))
     return http_fault(NAME, status)
 
@@ -108,4 +109,4 @@ CODES: Mapping[int | str, tuple[str, str, bool]] = {
     "system_busy": ("the service is busy", "", True),
     "input_timeout_exceeded": ("closed an idle connection", "", True),
 }
-"""The service's error codes: what it is, what to do about it, whether the same may go well later."""
+"""For each error code of the service: the problem, the advice, and whether the same request may succeed later."""

@@ -1,10 +1,10 @@
-"""ElevenLabs' multi-stream-input websocket, without input and output: one context for each reply.
+"""ElevenLabs' multi-stream-input websocket, with one context for each reply. Sans-IO.
 
 https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-multi-stream-input. A context is
 opened ahead of its reply (its first message carries the voice settings, and it keeps the idle socket alive). Each
-sentence is sent and flushed in one go. Its end is not told: it has come when all its characters are aligned with sound
-(`sync_alignment`). Without alignment the context is closed, and its end is told (`isFinal`); not before the first
-sound, since a context that is closed before may end without any.
+sentence is sent together with a flush. The service does not report its end: the sentence ends when all its characters
+are aligned with sound (`sync_alignment`). Without alignment, the context is closed, and the service reports its end
+(`isFinal`). It is not closed before the first sound, because it might then end without sound.
 """
 
 import base64
@@ -21,14 +21,14 @@ from agent.providers.extra import below, in_query
 from agent.providers.tts_session import Answer, Final, SpeechEvent, TtsFault, TtsSession, TtsSound, TtsWord
 
 MAX_CONTEXTS = 5
-"""Contexts that one socket may have at a time."""
+"""Maximum contexts of one socket at a time."""
 REST = 5 * SAMPLE_RATE
-"""Bytes of sound between two sentences that are kept for the second."""
+"""Maximum bytes of sound, received between two sentences, that are kept for the second one."""
 
 _DURATIONS = ("charDurationsMs", "charsDurationsMs", "char_durations_ms")
 
 _INACTIVITY = 60
-"""Seconds of silence after which the service gives up: several of our keepalives."""
+"""Seconds without a message after which the service gives up: several of our keep-alive messages fit into them."""
 
 
 @dataclass
@@ -36,20 +36,20 @@ class _Context:
     """A context that the service has not ended."""
 
     sentence: str = ""
-    """The sentence that is being said in it; empty between two."""
+    """The sentence that is being spoken in the context; empty between two sentences."""
     text: AlignedText = field(default_factory=AlignedText)
     samples: int = 0
-    """Samples of the sentence that have come."""
+    """Samples received for the sentence."""
     rest: bytes = b""
-    """Sound that came between two sentences; it belongs to the next."""
+    """Sound that came between two sentences; it belongs to the next one."""
     closed: bool = False
 
 
 class ElevenLabsSession(TtsSession):
-    """/v1/text-to-speech/{voice}/multi-stream-input."""
+    """ElevenLabs' protocol of ``/v1/text-to-speech/{voice}/multi-stream-input``."""
 
     name = NAME
-    parallel = MAX_CONTEXTS - 2  # one is open ahead, one is that of a reply which may go on
+    parallel = MAX_CONTEXTS - 2  # one is opened ahead, and one belongs to a reply that may go on
     cancels = False
     context_life = 8.0
     overdue_after = 0.6
@@ -70,7 +70,7 @@ class ElevenLabsSession(TtsSession):
 
     @property
     def has_room(self) -> bool:
-        """Whether a context is there or may be opened: those that are closed count until the service has ended them."""
+        """Whether a context is open or may be opened. Closed contexts count until the service has ended them."""
         return bool(self._ready) or len(self._contexts) < MAX_CONTEXTS
 
     def request(self) -> tuple[str, dict[str, str]]:
@@ -103,7 +103,8 @@ class ElevenLabsSession(TtsSession):
         return [self._open()]
 
     def keep_alive(self) -> list[str]:
-        """An empty text to the context that is open ahead; a reply that is over makes room."""
+        """The message with an empty text for the context that was opened ahead. The context of an ended reply is
+        closed."""
         over = self._reply and not self._contexts[self._reply].sentence
         closing = self._close(self._reply) if over else []
         if self._ready:
@@ -111,7 +112,8 @@ class ElevenLabsSession(TtsSession):
         return [*closing, self._open()] if self.has_room else closing
 
     def say(self, sentence: str, text: str, now: float, *, goes_on: bool = False) -> list[str]:
-        """The whole sentence, in the context of the reply or in the one that is open ahead; then open the next."""
+        """Messages with the whole sentence, in the context of its reply, or in the one that was opened ahead; then the
+        next is opened."""
         messages: list[str] = []
         context = self._reply
         if not (goes_on and context and not self._contexts[context].sentence):
@@ -126,16 +128,16 @@ class ElevenLabsSession(TtsSession):
         return [*messages, self._open()] if not self._ready and self.has_room else messages
 
     def cancel(self, sentence: str) -> list[str]:
-        """There is no way to take a sentence back; its context is closed, so that it makes room."""
+        """Close the context of the sentence, because the service cannot cancel a sentence."""
         return self._close(self._context_of(sentence))
 
     def overdue(self, sentence: str) -> list[SpeechEvent]:
-        """Close its context, whose end is told."""
+        """Close the context of the sentence: the service reports the end of a context."""
         return [Answer(message) for message in self._close(self._context_of(sentence))]
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SpeechEvent]:
-        """The events of a message; one may bring both the last sound and the end. Both spellings of the keys are
-        taken."""
+        """The events of a message. One message may have both the last sound and the end. Both spellings of the keys are
+        accepted."""
         if error := fields.get("error"):
             return [TtsFault(str(error)[:100], "" if error == WRONG_KEY else str(fields.get("message") or "")[:1000])]
         name = str(fields.get("contextId", fields.get("context_id")))
@@ -157,7 +159,7 @@ class ElevenLabsSession(TtsSession):
         if fields.get("isFinal", fields.get("is_final")) is True:
             found.append(Final(context.sentence))
             self._contexts.pop(name, None)
-            self._ready = "" if name == self._ready else self._ready  # not asked for: the service ended it
+            self._ready = "" if name == self._ready else self._ready  # the service ended it by itself
             self._reply = "" if name == self._reply else self._reply
         elif found and context.text.complete and not context.closed:
             found.append(Final(context.sentence))

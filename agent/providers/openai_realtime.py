@@ -1,7 +1,7 @@
-"""OpenAI's Realtime protocol without input and output: mu-law both ways, playout owned by us.
+"""OpenAI's Realtime protocol: mu-law both ways; the gateway plays the sound. Sans-IO.
 
 https://platform.openai.com/docs/api-reference/realtime. The server interrupts its reply by itself when the caller
-begins; what of it was played only we know, and `cut` tells.
+begins to speak. Only the gateway knows how much of it was played, and `cut` tells the server.
 """
 
 import base64
@@ -29,25 +29,25 @@ from agent.stt import Onset, Transcript
 
 SOUND = {"type": "audio/pcmu"}
 TURNS = "audio.input.turn_detection"
-"""Where `extra` says how the server finds the ends of turns."""
+"""The path in `extra` of the settings by which the server finds the ends of turns."""
 SERVER_VAD = "server_vad"
 DETECTIONS = {
     SERVER_VAD: ("idle_timeout_ms", "prefix_padding_ms", "silence_duration_ms", "threshold"),
     "semantic_vad": ("eagerness",),
 }
-"""The types of turn detection, and the parameters that only one of them takes. Those that are not sent are as OpenAI
-has them: 500 ms of silence, and an eagerness of ``auto``."""
+"""The types of turn detection, each with the parameters that only this type takes. OpenAI's defaults are 500 ms of
+silence, and the eagerness ``auto``."""
 REDUCTIONS = ("near_field", "far_field")
-"""The microphones that OpenAI's reduction of noise knows."""
+"""The values of OpenAI's noise reduction, which are kinds of microphones."""
 HINTED = ("gpt-transcribe", "gpt-live-transcribe")
-"""The models of transcription that take key words and several languages."""
+"""The transcription models that take key terms and several languages."""
 ITEMS = 8
-"""Of the caller, whose transcript may still come."""
+"""Maximum items of the caller whose transcript may still come."""
 
 
 def turn_detection(extra: Mapping[str, Any], path: str) -> str:
-    """How the server finds the ends of turns, by what stands at `path`. Raises `RuleError` for a type or a parameter
-    that cannot be."""
+    """The type of turn detection at `path` of `extra`. Raises `RuleError` for an unknown type, and for a parameter of
+    another type."""
     one_of(extra, f"{path}.type", tuple(DETECTIONS))
     turns: Any = extra
     for name in path.split("."):
@@ -60,13 +60,13 @@ def turn_detection(extra: Mapping[str, Any], path: str) -> str:
 
 @dataclass(frozen=True)
 class OpenAIRealtimeOptions(RealtimeOptions):
-    """How to speak with OpenAI Realtime."""
+    """Options of OpenAI Realtime."""
 
     url: str = "wss://api.openai.com/v1/realtime"
     model: str = "gpt-realtime-2.1"
     voice_id: str = "marin"
     transcription: str = "gpt-transcribe"
-    """The model that writes down what the caller says; empty for none."""
+    """The model that transcribes the caller's words; empty: no transcript."""
     efforts: ClassVar[tuple[str, ...]] = ("minimal", "low", "medium", "high", "xhigh")
     decided: ClassVar[tuple[str, ...]] = (
         *("audio.input.format", "audio.input.transcription.model", "audio.output.format", "audio.output.voice"),
@@ -91,13 +91,13 @@ class OpenAIRealtimeOptions(RealtimeOptions):
 
     @property
     def hints(self) -> dict[str, Any]:
-        """Settings of the transcript for words and languages; the model that answers takes neither."""
+        """Settings of the transcript: key terms and languages. The model that answers takes neither."""
         known = {"keywords": list(self.keyterms), "languages": list(self.languages)}
         return {key: value for key, value in known.items() if value and self.transcription in HINTED}
 
 
 class OpenAIRealtimeSession(RealtimeSession):
-    """One session. A reply is known by its item."""
+    """One session of OpenAI Realtime. The name of a reply is the id of its item."""
 
     name = "openai"
     faults: ClassVar = {
@@ -111,15 +111,15 @@ class OpenAIRealtimeSession(RealtimeSession):
     def __init__(self, options: OpenAIRealtimeOptions, brief: Brief) -> None:
         super().__init__(options, brief)
         self._options = options
-        self._items: dict[str, int] = {}  # samples received of each item that is not over
+        self._items: dict[str, int] = {}  # samples received of each item that has not ended
         self._responses = Responses(self.send)
         self._spoken: dict[str, str] = {}  # the spoken item of each response
         self._unanswered: set[str] = set()
         self._partial = ("", "")  # the caller's item and its words so far
         self._begun = False
-        self._hearing = False  # whether the caller speaks, and the server waits for the end of it
-        self._ends: dict[str, float] = {}  # where each item of the caller ends, in seconds of the sound
-        self._written = 0.0  # up to where the transcripts are charged for, in seconds of the sound
+        self._hearing = False  # whether the caller speaks, so that the server waits for the end
+        self._ends: dict[str, float] = {}  # second of the sound at which each item of the caller ends
+        self._written = 0.0  # second of the sound up to which transcripts are charged
 
     def request(self) -> tuple[str, dict[str, str]]:
         """URL and headers."""
@@ -127,24 +127,25 @@ class OpenAIRealtimeSession(RealtimeSession):
         return below(url, "", [("model", self._options.model)]), headers
 
     def begin(self) -> None:
-        """Wait for session.created: it is answered with the configuration."""
+        """Send nothing yet: the configuration is the answer to ``session.created``."""
         self.backlog.begin()
         self._begun = False
 
     def frame(self, ulaw: bytes) -> str:
-        """Sound for the input buffer."""
+        """The message with sound for the server's input buffer."""
         audio = base64.b64encode(ulaw).decode()
         return json.dumps({"type": "input_audio_buffer.append", "audio": audio})
 
     def cut(self, reply: str, samples: int) -> None:
-        """Have the server forget what was not played. It must not be told of more than it has sent."""
+        """Let the server forget the part of the reply that was not played. The position must not be beyond the sound
+        that it has sent."""
         received = self._items.pop(reply, None)
         if received is not None:
             played = 1000 * min(samples, received) // SAMPLE_RATE
             self.send("conversation.item.truncate", item_id=reply, content_index=0, audio_end_ms=played)
 
     def answer(self, call: str, result: str, *, failed: bool) -> None:
-        """The result of a tool call; the reply goes on after the last of them."""
+        """Send the result of a tool call. After the last result, a response is requested."""
         item = {"type": "function_call_output", "call_id": call, "output": result}
         self.send("conversation.item.create", item=item)
         self._unanswered.discard(call)
@@ -152,24 +153,24 @@ class OpenAIRealtimeSession(RealtimeSession):
         self._go_on()
 
     def hush(self) -> None:
-        """Cancel the response; one that the caller speaks into is cancelled by the server."""
+        """Cancel the response, unless the caller has interrupted it: then the server cancels it."""
         self._responses.hush(interrupted=self._hearing)
 
     def prompt(self, instructions: str, *, aside: bool = False) -> None:
-        """A response with instructions of its own; one aside is not part of the conversation."""
+        """Request a response with these instructions. With `aside`, it is not part of the conversation."""
         more = {"conversation": "none"} if aside else {}
         self._responses.prompt({"instructions": instructions, **more})
         self._go_on()
 
     def tell(self, text: str) -> None:
-        """Pass on text as words of the caller."""
+        """Send `text` as words of the caller, and request a response."""
         content = [{"type": "input_text", "text": text}]
         self.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
         self._responses.owe()
         self._go_on()
 
     def instruct(self, instructions: str) -> None:
-        """An update of nothing else."""
+        """Send an update that changes only the instructions."""
         self.send("session.update", session={"type": "realtime", "instructions": instructions})
 
     def read(self, kind: str, fields: dict[str, Any]) -> list[SessionEvent]:
@@ -225,9 +226,8 @@ class OpenAIRealtimeSession(RealtimeSession):
         return []
 
     def _charged(self, fields: dict[str, Any]) -> list[Consumed]:
-        """Cost of a transcript: its model has a price of its own. What is not told is all sound since the last.
-
-        Tokens of input that are not named text count as the dearer sound.
+        """The cost of a transcript, whose model has a price of its own. Without an amount from the server, all sound
+        since the last transcript counts. Input tokens that are not reported as text count as sound, which costs more.
         """
         usage, now = fields.get("usage"), self.backlog.sent / SAMPLE_RATE
         heard, self._written = now - self._written, now
@@ -251,7 +251,8 @@ class OpenAIRealtimeSession(RealtimeSession):
         return [ReplyEnded(before, True)] if before else []
 
     def _call(self, item: dict[str, Any]) -> list[SessionEvent]:
-        """A call that was broken off is told, too: with the arguments that there were, or none."""
+        """Events for a tool call. A call that was broken off is reported, too, with the arguments that came, or with
+        none."""
         if item.get("status") not in (None, "completed"):
             return []
         call = ToolCall(text_of(item["call_id"]), text_of(item["name"]), text_of(item["arguments"]) or "{}")
@@ -260,7 +261,7 @@ class OpenAIRealtimeSession(RealtimeSession):
 
     def _output(self, kind: str, item: str, delta: str) -> list[SessionEvent]:
         if item not in self._items:
-            return []  # it was cut
+            return []  # the reply was cut
         if kind == "response.output_audio_transcript.delta":
             return [ReplyWords(item, delta, None)]
         ulaw = base64.b64decode(delta, validate=True)
@@ -306,12 +307,12 @@ class OpenAIRealtimeSession(RealtimeSession):
 
 
 def _amount(told: object) -> float | None:
-    """An amount of a server, None if it cannot be one."""
+    """An amount that the server reports; None for an impossible value."""
     return told if isinstance(told, int | float) and 0 <= told < 10**9 else None
 
 
 def _consumed(usage: object) -> list[Consumed]:
-    """The tokens of a response; nothing if the server does not tell."""
+    """The tokens of a response; empty if the server does not report them."""
     if not isinstance(usage, dict):
         return []
     found = []

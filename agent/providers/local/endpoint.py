@@ -1,8 +1,8 @@
-"""When a caller's turn begins and ends: probabilities of speech and texts go in, steps come out. Sans-IO.
+"""Finds the beginning and end of a caller's turn: probabilities of speech and texts go in, steps come out. Sans-IO.
 
-A pause asks for a guess (a speculative decode); if the pause lasts, the guess becomes the turn; if the caller goes
-on, it is thrown away. Words that sound unfinished, and numbers, are given more time. Speech without a pause is
-understood in pieces, cut where it is quietest.
+A pause asks for a guess (a speculative decode). If the pause lasts, the guess becomes the turn; if the caller goes on,
+the guess is dropped. Words that sound unfinished, and numbers, get more time. Speech without a pause is recognised in
+pieces, which are cut at the quietest place.
 """
 
 import re
@@ -17,22 +17,23 @@ WINDOW = 256
 SPEECH = 0.5
 """Probability at which speech begins."""
 SILENCE = 0.35
-"""Probability below which it pauses."""
+"""Probability below which speech pauses."""
 ONSET = 3
-"""Windows of speech that make an onset (96 ms); less is a click."""
+"""Windows of speech that make an onset (96 ms); a shorter sound is a click."""
 PREROLL = 0.35
 """Seconds of sound before the onset that belong to the words."""
 EARLY = 1.2
-"""Seconds of a turn without a pause, `PREROLL` included, after which its first words are understood, and again whenever
-it is twice as long: an agent that has fallen silent for a voice waits for them."""
+"""Seconds of a turn without a pause, `PREROLL` included, after which its first words are recognised, and again whenever
+it is twice as long. An agent that stopped because of a voice waits for these words."""
 BEFORE = 0.15
-"""The same where others are heard before the caller speaks."""
+"""Seconds of sound before the onset that belong to the words, if other people were heard before the caller."""
 PIECE = 25.0
 """Seconds of speech without a pause after which a piece is cut off; the recogniser takes 30 at most."""
 SEARCH = 5.0
-"""Seconds at the end of a piece in which the quietest place is looked for."""
+"""Seconds at the end of a piece in which the quietest place is searched."""
 PIECES = 6
-"""Pieces after which the turn is taken although the caller goes on: radio, music, a talker."""
+"""Maximum pieces of a turn. Then the turn ends although the sound goes on: a radio, music, or a person who talks
+without a pause."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Pauses:
 
 
 class Act(Enum):
-    """Action to take."""
+    """An action that the endpointer decides."""
 
     ONSET = "tell that the caller speaks, from `start` on"
     DECODE = "understand the sound from `start` to `end` and give the text back under `end`"
@@ -56,7 +57,7 @@ class Act(Enum):
 
 
 class EndpointStep(NamedTuple):
-    """Action and its subject. Positions are samples since the session began."""
+    """An action and its subject. Positions are samples since the session began."""
 
     act: Act
     start: int
@@ -93,7 +94,7 @@ class Endpointer:
 
     @property
     def speaking(self) -> bool:
-        """Whether a turn has begun and not ended."""
+        """Whether a turn has begun that has not ended."""
         return self._first >= 0
 
     def judge(self, probability: float) -> list[EndpointStep]:
@@ -103,15 +104,14 @@ class Endpointer:
         self._run = self._run + 1 if speech else 0
         if not self.speaking:
             return self._begin(self._position - ONSET * WINDOW, PREROLL) if self._run >= ONSET else []
-        if self._run >= 2:  # one window alone is a click and does not spoil the guess
+        if self._run >= 2:  # a single window is a click, and does not make the guess invalid
             self._end = self._position
             self._guess, self._asked = None, -1
         return self._begin_early() + self._cut(probability) + self._guess_or_end()
 
     def follow(self, speaking: bool | None, at: int) -> list[EndpointStep]:
-        """From position `at` on, a little ago, the caller speaks, or only others do; None: all speech is theirs again.
-
-        A turn that others would have prolonged has its end there.
+        """Note that from position `at` on, shortly ago, the caller speaks (True), or only other people do (False).
+        None: all speech counts as the caller's again. A turn that others would have prolonged ends at `at`.
         """
         self._theirs = speaking
         if speaking and not self.speaking:
@@ -124,14 +124,14 @@ class Endpointer:
         return []
 
     def wanted(self, end: int) -> bool:
-        """Whether the text of the sound that ends at `end` is still of use."""
+        """Whether the text of the sound that ends at `end` is still needed."""
         return self.speaking and (end == self._asked or self._pieces.get(end, "") is None or self._is_early(end))
 
     def _is_early(self, end: int) -> bool:
         return end == self._early and self._asked < 0 and not self._pieces
 
     def understood(self, end: int, text: str) -> list[EndpointStep]:
-        """Take the text of the sound that ends at `end`; one that is no longer wanted changes nothing."""
+        """Take the text of the sound that ends at `end`. A text that is no longer `wanted` changes nothing."""
         if not self.wanted(end):
             return []
         if self._is_early(end):
@@ -177,7 +177,7 @@ class Endpointer:
             self._asked = self._end
             if self._end > self._start:
                 return [EndpointStep(Act.DECODE, self._start, self._end)]
-            self._guess = ""  # all that was said is in the pieces
+            self._guess = ""  # the pieces have all words
         return self._finish()
 
     def _finish(self) -> list[EndpointStep]:
@@ -195,12 +195,12 @@ class Endpointer:
         return [EndpointStep(Act.FINAL, first, end, whole)]
 
     def _so_far(self) -> str:
-        """The text of the first pieces; none if it is not known, which still tells that somebody is listening."""
+        """The text of the first pieces; empty if it is not known yet."""
         known = takewhile(lambda part: part is not None, self._pieces.values())
         return " ".join(part for part in known if part)
 
     def _whole(self) -> str | None:
-        """The text of the turn so far, or None while a piece of it is not yet understood."""
+        """The text of the turn so far; None while a piece of it is not recognised yet."""
         parts = [*self._pieces.values(), self._guess or ""]
         return None if None in parts else " ".join(part for part in parts if part)
 
@@ -214,5 +214,5 @@ _DIGITS_AT_END = re.compile(
 
 
 def sounds_unfinished(text: str) -> bool:
-    """Whether more words are likely: a dangling word, or a number being dictated (people pause between digits)."""
+    """Whether more words are likely: `text` ends within a sentence, or with a number (people pause between digits)."""
     return bool(_DANGLING.search(text) or _DIGITS_AT_END.search(text))

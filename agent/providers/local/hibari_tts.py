@@ -1,4 +1,4 @@
-"""Text to speech: Hibari with the voice inside its package, as 8 kHz mu-law."""
+"""Text to speech by Hibari and the voice in its package, as 8 kHz mu-law."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,15 +12,16 @@ from agent.turn_taking.words import words_of
 from agent.ulaw import from_linear
 
 LEVEL = 0.09
-"""Root mean square of full scale that speech is brought to (about -21 dBFS, usual on the telephone)."""
+"""Root mean square (share of full scale) to which speech is scaled: about -21 dBFS, as usual on the telephone."""
 PEAK = 0.85
 AUDIBLE = 0.006
-"""Amplitude below which sound at the ends is cut off: the model puts 0.3 s of silence before and 0.5 s after."""
+"""Amplitude below which sound at both ends is cut off: the model adds 0.3 s of silence before and 0.5 s after the
+speech."""
 LEAD_IN = 120
 LEAD_OUT = 1000
 """Samples of silence that are kept before and after (15 and 125 ms)."""
 PIECE = 4000
-"""Bytes handed on at a time (0.5 s)."""
+"""Bytes of one piece of sound (0.5 s)."""
 
 
 class HibariTts:
@@ -33,12 +34,11 @@ class HibariTts:
             pass
 
     def speak(self, text: str) -> Iterator[bytes]:
-        """Yield `text` as mu-law sound, as soon as each sentence is ready; the same text sounds the same.
-
-        Text without letters or digits, or in another script than the Latin one, is silent.
+        """Yield the mu-law sound of `text`, each sentence as soon as it is ready. The same text gives the same sound.
+        Text without letters or digits, or in a script other than Latin, gives no sound.
         """
         if not words_of(text):
-            return  # of "..." the model makes a groan
+            return  # the model makes a groan of "..."
         for sound in self._model.stream(text, seed=0):
             if not len(sound):
                 continue

@@ -27,35 +27,37 @@ log = structlog.get_logger()
 
 NAME = "local"
 READY_LIMIT = 60.0
-"""Seconds for loading the models."""
+"""Seconds within which the process must have loaded the models."""
 ANSWER_LIMIT = 10.0
-"""Seconds in which the process has to show a sign of life, and a voice its next sound."""
+"""Seconds within which the process must answer a ping, and within which a voice must give its next sound."""
 PING_EVERY = 5.0
-"""Seconds between two looks at whether it lives."""
+"""Seconds between two pings of the process."""
 EXIT_LIMIT = 1.0
-"""Seconds in which a process that closed its pipe has to end."""
+"""Seconds within which a process must end after it closed its pipe."""
 RESTART_PAUSE = (1.0, 30.0)
-"""Seconds before the first restart, and at most; doubled each time."""
+"""Seconds before the first restart, and the maximum. Each further pause is twice as long."""
 LIVED = 60.0
-"""Seconds of life after which the next restart is a first one again."""
+"""Seconds that a process must have run, so that the next restart counts as the first one again."""
 SINGLE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""Environment of the process: numpy's own threads wait in a busy loop, which doubled the work of every turn."""
+"""Environment of the process. Without it numpy's own threads wait in a busy loop, which doubled the work of each
+turn."""
 INBOX = 200
-"""Messages that may wait for one session (100 s of speech); beyond that the session is lost."""
+"""Maximum messages that may wait for one session (100 s of speech); with more, the session fails."""
 GUESS, UNFINISHED = 0.22, 0.5
-"""Seconds of a pause after which words are understood on trial; and more of it for words that sound unfinished."""
+"""Seconds of a pause after which the words so far are recognised on trial, and additional seconds for words that sound
+unfinished."""
 BACKLOG = 5 * 8000
-"""Bytes of sound per session that may wait for the process (5 s); beyond that the newest is replaced by silence."""
+"""Maximum bytes of sound per session that may wait for the process (5 s); further sound is replaced by silence."""
 
 
 @dataclass(frozen=True)
 class LocalSpeechOptions:
-    """How the embedded speech models run, which all agents share."""
+    """Options of the embedded speech models, which all agents share."""
 
     threads: int = field(default=1, metadata={"scope": "gateway"})
-    """Sentences and turns worked on at the same time."""
+    """Number of turns that are recognised at the same time."""
     turn: float = field(default=0.40, metadata={"scope": "gateway"})
-    """Pause that ends a turn, 50ms to 4s; 0.5 s more if its words sound unfinished, or like a number."""
+    """Pause that ends a turn, from 50ms to 4s. It is 0.5 s longer if the words sound unfinished, or like a number."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.threads <= 64:
@@ -66,12 +68,13 @@ class LocalSpeechOptions:
 
 @dataclass
 class Inbox:
-    """Messages for one session; an error or None ends it."""
+    """The messages for one session. An error or None ends the session."""
 
     messages: asyncio.Queue[Message | ProviderError | None] = field(default_factory=lambda: asyncio.Queue(INBOX))
 
     def put(self, item: Message | ProviderError | None) -> None:
-        """Hand over. When a call does not keep up, all that waits is dropped and its session ends with an error."""
+        """Add a message. If the call is too slow, all waiting messages are dropped, and its session ends with an
+        error."""
         if self.messages.full():
             while not self.messages.empty():
                 self.messages.get_nowait()
@@ -138,12 +141,12 @@ class LocalSpeech:
         return LocalTts(self)
 
     def require(self) -> None:
-        """Raise `ProviderError` while there is no speech."""
+        """Raise `ProviderError` while the speech process does not run."""
         if not self._up:
             raise ProviderError(NAME, self._problem)
 
     def open(self) -> tuple[int, Inbox]:
-        """A new session: its number and what comes for it. Raises `ProviderError` while the process is down."""
+        """Open a session. Returns its number and its inbox. Raises `ProviderError` while the process is down."""
         self.require()
         number = next(self._numbers)
         inbox = self._inboxes[number] = Inbox()
@@ -155,12 +158,12 @@ class LocalSpeech:
             inbox.put(None)
 
     def congested(self) -> bool:
-        """Whether so much waits for the process that no more sound should be sent."""
+        """Whether so much data waits for the process that no more sound should be sent."""
         writer = self._writer
         return writer is None or writer.transport.get_write_buffer_size() > BACKLOG * max(1, len(self._inboxes))
 
     def send(self, kind: Kind, number: int, body: bytes = b"") -> None:
-        """Give an order; without a process it is lost, as its session is."""
+        """Send an order to the process. Without a process the order is lost, and so is the session."""
         if self._writer and not self._writer.is_closing():
             self._writer.write(Message(kind, number, body).encode())
 
@@ -168,12 +171,12 @@ class LocalSpeech:
         now, task = asyncio.get_running_loop().time, asyncio.current_task()
         shortest, longest = RESTART_PAUSE
         pause = shortest
-        while task is None or not task.cancelling():  # an error may have taken the place of the cancellation
+        while task is None or not task.cancelling():  # an error may have replaced the cancellation
             started = now()
             log.info("speech models loading", threads=self.options.threads)
             try:
                 self._problem = await self._run_process()
-            except Exception as error:  # the provider boundary: its sessions end, and it is started again
+            except Exception as error:  # the provider boundary: the sessions end, and the process is restarted
                 log.exception("speech process lost")
                 self._problem = internal(error)
             self._up = False
@@ -186,7 +189,7 @@ class LocalSpeech:
             await asyncio.sleep(pause)
 
     async def _run_process(self) -> str:
-        """Run one process to its end; returns why it ended."""
+        """Run one process until it ends. Returns why it ended."""
         ours, theirs = socket.socketpair()
         with theirs, contextlib.ExitStack() as stack:
             stack.callback(ours.close)
@@ -223,7 +226,7 @@ class LocalSpeech:
             await process.wait()
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """Kill a process that hangs; its pipe then ends."""
+        """Kill the process if it hangs, so that its pipe ends."""
         limit = READY_LIMIT
         while True:
             self._alive.clear()
@@ -239,7 +242,8 @@ class LocalSpeech:
             await asyncio.sleep(PING_EVERY)
 
     async def _read(self, reader: asyncio.StreamReader) -> str:
-        """Hand out what the process tells until it ends; returns the reason it gave, if any."""
+        """Give the messages of the process to their sessions until it ends. Returns the reason that it gave, or an
+        empty text."""
         started = asyncio.get_running_loop().time()
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
@@ -283,10 +287,8 @@ class LocalStt:
         self._speech.send(Kind.LISTEN, self._number, wire.pack_json(pauses))
 
     def send_audio(self, ulaw: bytes) -> None:
-        """Take mu-law sound.
-
-        5 s may wait for the process. What comes beyond that is counted and replaced by silence: what waits in a pipe
-        cannot be taken back, so the newest sound is dropped and not the oldest.
+        """Take mu-law sound. 5 s may wait for the process. Further sound is counted and replaced by silence. The newest
+        sound is dropped, not the oldest, because sound in a pipe cannot be taken back.
         """
         if not self._number:
             return
@@ -300,15 +302,16 @@ class LocalStt:
         self._speech.send(Kind.SOUND, self._number, ulaw)
 
     def expect(self, said: str, wanted: Expected = OPEN) -> None:
-        """Digits and letters are understood better when they were asked for."""
+        """Tell the process what the agent has `said`, and which answer is `wanted`: expected digits and letters are
+        recognised better."""
         if self._number:
             self._speech.send(Kind.EXPECT, self._number, wire.pack_json([said, wanted.kind.value]))
 
     def set_language(self, language: str, keyterms: Sequence[str] = ()) -> None:
-        """It knows English only."""
+        """Ignore the language: the model knows only English."""
 
     def follow_voice(self, speaking: bool | None, ago: float) -> None:
-        """Its model of speech takes everybody for the caller."""
+        """Tell the process whether the caller speaks: its model takes every voice for the caller's."""
         if self._number:
             self._speech.send(Kind.VOICE, self._number, wire.pack_json([speaking, round(ago, 3)]))
 
@@ -343,7 +346,7 @@ class LocalTts:
         self._speech = speech
 
     async def open(self) -> None:
-        """Raise `ProviderError` while there is no speech; else there is nothing to do."""
+        """Raise `ProviderError` while the speech process does not run."""
         self._speech.require()
 
     async def speak(self, text: str, before: str = "") -> AsyncGenerator[bytes, None]:
@@ -365,4 +368,4 @@ class LocalTts:
             self._speech.close(number)
 
     async def close(self) -> None:
-        """Nothing to do: each sentence is a session of its own."""
+        """Do nothing: each sentence is a session of its own."""

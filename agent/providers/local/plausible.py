@@ -1,7 +1,8 @@
-"""Whether a decoded text can have been said in its sound: repetitions, words a second, where tokens were heard.
+"""Checks whether a decoded text can have been said in its sound: by repetitions, words per second, and the places of
+its tokens.
 
-A decoder that loops, or that goes on after the speech has ended, says tokens for which nothing is left of the sound.
-An alignment, which may not go back in time, puts all of them at one moment. They were never said.
+A decoder that loops, or that goes on after the end of the speech, writes tokens for which no sound is left. An
+alignment cannot go back in time, so it puts all these tokens at one moment. They were never said.
 """
 
 import re
@@ -10,15 +11,16 @@ from collections.abc import Sequence
 from agent.turn_taking.words import words_of
 
 INSTANT = 0.04
-"""Seconds; a token that takes less of the sound was not heard in it. The decoder sees steps of 0.02 s."""
+"""Minimum seconds of sound of a token that was really said. The decoder works in steps of 0.02 s."""
 UNHEARD = 2
-"""Tokens in a row that were not heard, from which on a text is invented; one alone is a syllable of a long word."""
+"""Number of tokens in a row without sound that shows that a text is invented. A single one may be a syllable of a long
+word."""
 WORDS_PER_SECOND = 6.0
-"""More than that is not said, but for a word or two."""
+"""Maximum words per second that people say, except for a word or two."""
 SPARE = 2
 LONG = 12.0
-"""Seconds of speech without a pause in which somebody says at least so many words a second; a text with fewer is
-invented from many voices at once."""
+"""Seconds of speech without a pause from which on a person says at least so many words per second. A text with fewer
+words was invented from several voices at once."""
 LEAST_PER_SECOND = 0.8
 _REPEATED = re.compile(r"\b(\w+)(?: \1){2}\b|\b(\w+(?: \w+){1,11}) \2\b")
 _LOOP = re.compile(r"\b(\w+(?: \w+){2,5})(?: \1){2}\b|\b(\w+ \w+)(?: \2){3}\b|\b(\w+)(?: \3){7}\b")
@@ -31,27 +33,29 @@ def is_suspect(text: str, seconds: float) -> bool:
 
 
 def loops(text: str) -> bool:
-    """Whether words or figures come again: three or more three times in a row, two four times, one eight times."""
+    """Whether words or digits repeat: three or more of them three times in a row, two of them four times, or one eight
+    times."""
     return bool(_LOOP.search(" ".join(_units(text))))
 
 
 def is_thin(text: str, seconds: float) -> bool:
-    """Whether a long sound has so few words that they are not what was said in it."""
+    """Whether `text` has so few words for a long sound that they cannot be what was said."""
     return seconds > LONG and len(_units(text)) < seconds * LEAST_PER_SECOND
 
 
 def _units(text: str) -> list[str]:
-    """Words, and each figure of a number."""
+    """The words of `text`, with each digit of a number as a word of its own."""
     return [unit for word in words_of(text) for unit in (word if word.isdigit() else [word])]
 
 
 def words_in(seconds: float) -> int:
-    """How many words can be said in `seconds`."""
+    """The maximum number of words that can be said in `seconds`."""
     return SPARE + int(seconds * WORDS_PER_SECOND)
 
 
 def heard(tokens: Sequence[str], starts: Sequence[float]) -> int:
-    """How many of the tokens were heard. `starts` has the second at which each begins, and the end of the last one."""
+    """The number of tokens, from the first one, that have sound. `starts` has the second at which each token begins,
+    and the end of the last one."""
     spoken = [number for number, token in enumerate(tokens) if any(map(str.isalnum, token.lstrip("Ġ")))]
     run = 0
     for place, number in enumerate(spoken):
@@ -63,5 +67,5 @@ def heard(tokens: Sequence[str], starts: Sequence[float]) -> int:
 
 
 def shortened(text: str, seconds: float) -> str:
-    """`text` without the words for which `seconds` are too short."""
+    """The beginning of `text` that can be said in `seconds`."""
     return " ".join(text.split()[: words_in(seconds)])

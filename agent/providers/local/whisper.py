@@ -1,7 +1,7 @@
 """Speech to text: Whisper tiny.en (int8, CTranslate2), greedy, with a short encoder context.
 
-Where digits or letters are expected they are also decoded with a vocabulary of nothing else. They are believed if the
-model finds them probable among all words, they reach to the end of the sound, and it is not sure of other words.
+Expected digits or letters are also decoded with a vocabulary that has nothing else. This result counts if the model
+finds it probable among all words, if it reaches to the end of the sound, and if the model is not sure of other words.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ from agent.turn_taking.expect import Kind, kind_of
 from agent.turn_taking.words import words_of
 
 SHORT_CONTEXT = 1100
-"""Frames (11 s) that the encoder sees at least; 30 s cost three times as much and are no better for one turn."""
+"""Minimum frames (11 s) of the encoder's context; 30 s cost three times as much, and are no better for one turn."""
 FULL_CONTEXT = 3000
 TOKENS_PER_SECOND = 12
 GOOD_SCORE = -1.0
-"""Average log probability of a token below which the result is tried again with the full context."""
+"""Average log probability of a token below which the sound is decoded again with the full context."""
 NO_SPEECH = 0.45
 PHANTOM_SCORE = -0.7
-"""The same for words of `_PHANTOMS`."""
+"""Average log probability of a token below which the words of `_PHANTOMS` count as silence."""
 SPELLED_SCORE, LEAST_SCORE = -3.0, -2.0
 """The same, among all words, below which three digits or more were not said, and below which fewer or letters were not:
 of other words they have -4 and less."""
@@ -40,23 +40,24 @@ WORDS_SCORE = -1.2
 """The same below which some words were not said where digits or letters are expected: they are misheard ones."""
 FEW = 3
 SHORTEST = 800
-"""Samples (0.1 s) below which nothing is understood."""
+"""Minimum samples (0.1 s) that are decoded."""
 ENDS_SENTENCE = 0.6
 """Probability of a mark that ends a sentence, among all that may be written after the last word, from which on one is
 written. The most probable text alone is a matter of chance: "." and "?" share what one of them would need, and a cut
 off sentence often gets a point. Of recorded sentences whole ones have 0.77 and more, of cut off ones two thirds less.
 """
 LEAST_ALIGNED = 40
-"""Frames that an alignment looks at, at least."""
+"""Minimum frames of an alignment."""
 _PHANTOMS = frozenset({"you", "thank you", "thanks for watching", "bye", "thank you for watching", "so", "oh"})
 """Texts that Whisper writes for silence."""
 _DIGITS = frozenset(
     f"{space}{word}" for word in [*"0123456789", "double", "triple", "Double", "Triple"] for space in ("", "Ġ")
 )
 _SPELLED = {Kind.DIGITS: _DIGITS, Kind.SPELLING: _DIGITS | {f"Ġ{letter}" for letter in ascii_uppercase}}
-"""Tokens; no letter without a space, of which the decoder makes words."""
+"""The tokens of each vocabulary. All letters have a space before them, because the decoder makes words of letters
+without one."""
 _TRIED = {Kind.DIGITS: (Kind.DIGITS, Kind.SPELLING), Kind.SPELLING: (Kind.SPELLING,)}
-"""Vocabularies one after the other: numbers of orders have letters, too."""
+"""The vocabularies that are tried for each expected kind, in order: order numbers may have letters, too."""
 _NUMERALS = phrases_of(("en",)).digits | {"double", "triple"}
 _ENDS = (".", "?", "!")
 _MARKS = frozenset({*_ENDS, ",", "...", "-", ";", ":"})
@@ -64,7 +65,7 @@ _BEGIN, _END, _UNTIMED = "<|startoftranscript|>", "<|endoftext|>", "<|notimestam
 
 
 class Transcription(NamedTuple):
-    """Text that was understood."""
+    """A recognised text."""
 
     text: str
     score: float
@@ -72,18 +73,18 @@ class Transcription(NamedTuple):
     no_speech: float
     """Probability that nobody spoke."""
     doubtful: bool
-    """Whether it is worth another try."""
+    """Whether the sound should be decoded again with the full context."""
 
 
 class _Seen(NamedTuple):
-    """A sound as the decoder sees it."""
+    """An encoded sound, as the decoder needs it."""
 
     features: ctranslate2.StorageView
     seconds: float
 
 
 class Whisper:
-    """The model, loaded once per process; `threads` turns can be understood at the same time."""
+    """The model, loaded once per process. `threads` turns can be recognised at the same time."""
 
     def __init__(self, threads: int) -> None:
         folder = verified(WHISPER).parent
@@ -101,10 +102,9 @@ class Whisper:
         self._bytes = {char: byte for byte, char in _byte_characters().items()}
 
     def transcribe(self, linear: "np.ndarray[Any, Any]", wanted: Kind = Kind.OPEN) -> Transcription:
-        """Understand up to 30 s of 8 kHz float sound, of a caller who was asked for what is `wanted`.
-
-        Text is empty when there were no words: noise makes Whisper say "Thank you." and the like, or one phrase again
-        and again. No text has more words than its sound has room for.
+        """Recognise up to 30 s of 8 kHz float sound of a caller who was asked for a `wanted` kind of answer. The text
+        is empty if there were no words: for noise Whisper writes "Thank you." and the like, or repeats one phrase. No
+        text has more words than can be said in the sound.
         """
         if len(linear) < SHORTEST:
             return Transcription("", 0.0, 1.0, doubtful=False)
@@ -135,7 +135,7 @@ class Whisper:
         return free if others and free.score >= SURE else spelled
 
     def _spelled(self, seen: _Seen, kind: Kind) -> Transcription | None:
-        """The digits or letters that were said; None if there was something else."""
+        """The digits or letters that were said; None if something else was said."""
         result = self._decode(seen, self._suppressed[kind])
         tokens = [token for token in result.sequences[0] if token != _END]
         if not tokens:
@@ -149,7 +149,7 @@ class Whisper:
         return Transcription(self._text(tokens[:kept]), score, no_speech=0.0, doubtful=False)
 
     def _free(self, seen: _Seen) -> Transcription:
-        """The words that were said; what was not heard in the sound is left out."""
+        """The words that were said. Words that have no place in the sound are left out."""
         result = self._decode(seen, [-1], logits=True)
         tokens, score = [token for token in result.sequences[0] if token != _END], result.scores[0]
         if is_suspect(self._text(tokens), seen.seconds):
@@ -159,7 +159,8 @@ class Whisper:
         return Transcription(text, score, result.no_speech_prob, doubtful)
 
     def _ended(self, tokens: list[str], logits: Sequence[ctranslate2.StorageView]) -> list[str]:
-        """The tokens with a mark that ends a sentence if, and only if, one is probable; `logits` of each step."""
+        """The tokens with a mark that ends a sentence if, and only if, such a mark is probable. `logits` has the logits
+        of each step."""
         last = next((at for at in range(len(tokens), 0, -1) if tokens[at - 1] not in _MARKS), 0)
         if not last or last >= len(logits):
             return tokens

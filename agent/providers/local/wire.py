@@ -10,7 +10,7 @@ MAX_BODY = 1 << 22
 
 
 class Kind(IntEnum):
-    """Kind of a message. The upper half goes from the speech process to the gateway."""
+    """Kind of a message. Kinds of the upper half go from the speech process to the gateway."""
 
     LISTEN = 1
     SOUND = 2
@@ -32,24 +32,24 @@ class Kind(IntEnum):
 
 
 class Message(NamedTuple):
-    """One message; `session` numbers an ear or an utterance."""
+    """One message. `session` is the number of an STT session or of a sentence."""
 
     kind: int
     session: int
     body: bytes = b""
 
     def encode(self) -> bytes:
-        """Its bytes."""
+        """The bytes of the message."""
         return HEADER.pack(self.kind, self.session, len(self.body)) + self.body
 
 
 def pack_json(value: Any) -> bytes:
-    """The body of messages that hold more than sound."""
+    """`value` as the body of a message that holds more than sound."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def read(stream: BinaryIO) -> Message | None:
-    """The next message of a blocking stream, or None at its end."""
+    """The next message of a blocking stream; None at its end."""
     head = stream.read(HEADER.size)
     if len(head) < HEADER.size:
         return None

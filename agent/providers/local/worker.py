@@ -1,8 +1,8 @@
 """The speech process: ``python -m agent.providers.local.worker FD THREADS``, a child of the gateway.
 
-One set of models for all calls. The main thread reads orders and follows voice activity, which is cheap. Understanding
-has `THREADS` threads, speaking one of its own, so that no sentence waits for somebody else's turn to be understood;
-the models run outside the interpreter's lock.
+One set of models for all calls. The main thread reads orders and follows voice activity, which is cheap. Recognition
+has `THREADS` threads, and speech has one of its own, so that no sentence waits for the recognition of a turn. The
+models run outside the interpreter's lock.
 """
 
 import json
@@ -24,13 +24,13 @@ from agent.providers.local.wire import Kind, Message
 from agent.turn_taking.expect import Kind as Asked
 
 DECODES = 1000
-"""Sounds that may wait to be understood; most have become stale when their turn comes, which costs nothing."""
+"""Maximum sounds that may wait for recognition. Most are out of date when their turn comes, and are skipped."""
 SENTENCES = 100
-"""Sentences that may wait to be spoken (about 3 s of work)."""
+"""Maximum sentences that may wait to be spoken (about 3 s of work)."""
 
 
 class Decode(NamedTuple):
-    """A sound that waits to be understood."""
+    """A sound that waits for recognition."""
 
     session: int
     listener: Listener
@@ -90,7 +90,7 @@ class SpeechWorker:
                 self._send(Message(Kind.PONG, session))
 
     def _take(self, session: int, listener: Listener, steps: list[EndpointStep]) -> None:
-        """Carry out what an endpointer decided; the lock is held."""
+        """Carry out the decisions of an endpointer. The caller holds the lock."""
         for step in steps:
             match step.act:
                 case Act.ONSET:
@@ -142,7 +142,7 @@ class SpeechWorker:
             self._tell(Kind.SPOKEN, session)
 
     def _fail(self, session: int, problem: str) -> None:
-        """End a session with an error; the lock is held."""
+        """End a session with an error. The caller holds the lock."""
         self._listeners.pop(session, None)
         self._speaking.discard(session)
         self._send(Message(Kind.FAILED, session, problem[:300].encode()))
@@ -152,7 +152,7 @@ class SpeechWorker:
             self._send(Message(kind, session))
 
     def _send(self, message: Message) -> None:
-        """Write to the gateway; the lock is held."""
+        """Write a message to the gateway. The caller holds the lock."""
         try:
             self._pipe.sendall(message.encode())
         except OSError:
@@ -161,9 +161,9 @@ class SpeechWorker:
 
 def main() -> None:
     """Serve on the inherited socket whose descriptor is the first argument; the second is the number of threads."""
-    for one in (signal.SIGINT, signal.SIGTERM):  # they are the gateway's, which ends this process in good order
+    for one in (signal.SIGINT, signal.SIGTERM):  # signals are for the gateway, which ends this process
         signal.signal(one, signal.SIG_IGN)
-    os.nice(5)  # speech may wait a moment, the gateway and its packets may not
+    os.nice(5)  # a low priority, because the gateway and its packets must not wait
     pipe = socket.socket(fileno=int(sys.argv[1]))
     try:
         worker = SpeechWorker(pipe, int(sys.argv[2]))
