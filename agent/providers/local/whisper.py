@@ -30,21 +30,23 @@ NO_SPEECH = 0.45
 PHANTOM_SCORE = -0.7
 """Average log probability of a token below which the words of `_PHANTOMS` count as silence."""
 SPELLED_SCORE, LEAST_SCORE = -3.0, -2.0
-"""The same, among all words, below which three digits or more were not said, and below which fewer or letters were not:
-of other words they have -4 and less."""
+"""Average log probabilities, among all words, below which expected digits or letters were not said: for three digits or
+more, and for fewer digits or letters. If other words were said, the value is -4 or less."""
 SURE = -0.8
-"""The same above which words between them, as in "5 5 5, no, 5 5 6", are believed and the digits alone are not."""
+"""Average log probability above which other words between digits, as in "5 5 5, no, 5 5 6", count, and not the digits
+alone."""
 BEHIND = 0.6
-"""Seconds of the sound that may be left behind the last digit; where more is left there was something else."""
+"""Maximum seconds of sound after the last digit; if more is left, something else was said."""
 WORDS_SCORE = -1.2
-"""The same below which some words were not said where digits or letters are expected: they are misheard ones."""
+"""Average log probability below which a few words, where digits or letters are expected, are misheard digits or
+letters."""
 FEW = 3
 SHORTEST = 800
 """Minimum samples (0.1 s) that are decoded."""
 ENDS_SENTENCE = 0.6
-"""Probability of a mark that ends a sentence, among all that may be written after the last word, from which on one is
-written. The most probable text alone is a matter of chance: "." and "?" share what one of them would need, and a cut
-off sentence often gets a point. Of recorded sentences whole ones have 0.77 and more, of cut off ones two thirds less.
+"""Minimum probability of all marks that end a sentence, among all tokens after the last word, for such a mark. The most
+probable token alone depends on chance: "." and "?" share the probability, and a cut off sentence often gets a point.
+Recorded whole sentences have 0.77 and more; of cut off ones, two thirds have less than the minimum.
 """
 LEAST_ALIGNED = 40
 """Minimum frames of an alignment."""

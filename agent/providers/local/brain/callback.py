@@ -1,25 +1,25 @@
-"""A call back being arranged: its phone number, its time and its topic, filled turn by turn."""
+"""The callback that is being arranged: its phone number, time and topic, which are filled turn by turn."""
 
 from dataclasses import dataclass, replace
 
 from agent.providers.local.brain.numbers import separated
 
 SHORTEST = 7
-"""Digits of the shortest phone number that is read back as whole."""
+"""Minimum digits of a phone number that counts as complete and is read back."""
 LONGEST = 15
-"""Digits of the longest phone number, ITU-T E.164 §6."""
+"""Maximum digits of a phone number, ITU-T E.164 §6."""
 
 
 @dataclass(frozen=True)
 class Callback:
-    """Known parts of the call back; empty strings are unknown."""
+    """The known parts of the callback; an empty text is unknown."""
 
     phone: str = ""
-    """Digits as dictated so far, perhaps with a leading ``+``."""
+    """The digits dictated so far, perhaps with a leading ``+``."""
     when: str = ""
     """The time in the caller's words."""
     topic: str = ""
-    """Topic of the call back."""
+    """Topic of the callback."""
 
     @property
     def phone_complete(self) -> bool:
@@ -32,10 +32,9 @@ class Callback:
         return self.phone_complete and bool(self.when)
 
     def dictated(self, digits: str, *, correcting: bool) -> "Callback":
-        """With further `digits`: a whole number replaces, a few continue; when `correcting` they replace its ending.
-
-        What is longer than `LONGEST` because it was said twice counts once. A number that grows beyond is forgotten,
-        so that it is asked again.
+        """The callback with further `digits`. A complete number replaces the old one, a few digits continue it; when
+        `correcting`, they replace its ending. If the number is longer than `LONGEST` because it was said twice, it
+        counts once. A longer number is forgotten, so that it is asked for again.
         """
         plain = digits.lstrip("+")
         half, odd = divmod(len(plain), 2)
@@ -50,5 +49,5 @@ class Callback:
         return replace(self, phone=phone if len(phone.lstrip("+")) <= LONGEST else "")
 
     def read_back(self) -> str:
-        """Number and time for the ear."""
+        """Number and time as they are spoken."""
         return f"{separated(self.phone)}, {self.when}"

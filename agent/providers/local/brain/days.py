@@ -1,4 +1,4 @@
-"""Dates and times of day in a caller's words, as ISO 8601 writes them. Sans-IO."""
+"""Finds dates and times of day in a caller's words. Sans-IO."""
 
 import re
 from datetime import date, time, timedelta
@@ -29,7 +29,8 @@ _CLOCK = re.compile(
 
 
 def day_of(text: str, today: date) -> date | None:
-    """The day that lower-case `text` names; weekdays and dates without a year are the next ones from `today` on."""
+    """The day that lower-case `text` names; None without a day. Weekdays and dates without a year are the next ones
+    from `today` on."""
     if found := re.search(r"\b([0-9]{4})-([0-9]{2})-([0-9]{2})\b", text):
         return _date(*map(int, found.groups()))
     if found := re.search(rf"\b{DATED}\b", text):
@@ -70,7 +71,8 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 
 def clock_of(text: str) -> time | None:
-    """The time of day in lower-case `text`; one to six without a half of the day are in the afternoon."""
+    """The time of day in lower-case `text`; None without one. The hours one to six are in the afternoon, unless the
+    text says otherwise."""
     if re.search(r"\b(?:noon|midday)\b", text):
         return time(12)
     for run in reversed(runs(text)):  # "nine thirty" is 930

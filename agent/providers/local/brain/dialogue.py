@@ -1,4 +1,5 @@
-"""A call replayed from its messages: the script about orders and call backs, and the tools of the agent's owner.
+"""The dialogue of a call, rebuilt from its messages: the script about orders and callbacks, and the tools of the
+agent's owner.
 
 Pure: the same messages give the same reply. Sans-IO.
 """
@@ -20,9 +21,9 @@ from agent.providers.local.brain.tool_choice import Match
 from agent.providers.local.brain.tool_dialogue import ToolDialogue
 
 SPOKEN = 0.65
-"""Likeness to an intent from which it is meant whatever the documents say."""
+"""Likeness to an intent from which on this intent is meant, even if the documents have an answer."""
 MAX_CONTENT = 20_000
-"""Characters of one message that are read."""
+"""Maximum characters of one message that are read."""
 
 
 class Dialogue:
@@ -70,7 +71,8 @@ class Dialogue:
         self._calls: dict[str, PlannedCall] = {}
 
     def follow(self, messages: Sequence[Message]) -> ScriptedReply:
-        """Replay `messages` and return the reply to the last of them; without sentences if there is nothing to say."""
+        """Replay `messages`, and return the reply to the last one. The reply has no sentences if there is nothing to
+        say."""
         reply = self.script.last
         for message in messages:
             role = message.get("role")
@@ -98,7 +100,8 @@ class Dialogue:
                 self._calls[str(call.get("id"))] = PlannedCall(function["name"], given)
 
     def _to_caller(self, text: str, texts: Sequence[str], *, now: bool) -> ScriptedReply:
-        """The reply to `text`, with passages that may answer it; of an earlier one only that there was one counts."""
+        """The reply to `text`, with passages that may answer it. For an earlier text (`now` is False) the words of the
+        reply do not matter."""
         said = slots(text)
         if at_once := self.script.at_once(said):
             self._own.forget()
@@ -136,7 +139,7 @@ class Dialogue:
 
 
 def content_text(content: object) -> str:
-    """The text of a message's content: a string, or a list of parts of which the text ones count; bounded."""
+    """The text of a message's content, which is a string or a list of parts. At most `MAX_CONTENT` characters."""
     if isinstance(content, str):
         return content[:MAX_CONTENT]
     if not isinstance(content, list):

@@ -1,4 +1,4 @@
-"""Answers from passages of documents: the sentences that are most like the question."""
+"""Answers a question from passages of documents, by the sentence that is most like the question."""
 
 import re
 from collections.abc import Sequence
@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from agent.providers.local.brain.intents import Encode, load_encoder
 
 SENTENCES = 24
-"""Sentences that are compared."""
+"""Maximum sentences that are compared."""
 LEAST = 0.25
 """Likeness below which a sentence is no answer."""
 LONGEST = 300
-"""Characters of an answer."""
+"""Maximum characters of an answer."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 def answer_of(question: str, texts: Sequence[str], encode: Encode | None = None) -> str:
-    """The sentence of `texts` that is most like the question; empty if none is like it. Some milliseconds.
-
+    """The sentence of `texts` that is most like the question; empty if none is like it. It takes some milliseconds.
     Raises `agent.errors.ProviderError` if the encoder is missing.
     """
     sentences = [one for text in texts for one in _SENTENCE.split(text)][:SENTENCES]

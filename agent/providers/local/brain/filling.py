@@ -1,4 +1,4 @@
-"""The arguments of a tool out of a caller's words: what they say by themselves, and what they answer when asked.
+"""Finds the arguments of a tool in a caller's words: values that the caller volunteers, and answers to questions.
 
 Sans-IO.
 """
@@ -16,13 +16,13 @@ from agent.providers.local.brain.slots import KEYPAD, LONE_DIGIT_WORDS, answer, 
 from agent.providers.local.brain.utterance import FUNCTION, Utterance, near
 
 LONGEST_VALUE = 200
-"""Characters of one argument."""
+"""Maximum characters of one argument."""
 LONGEST_NAME = 3
-"""Words of the longest answer that is a name as a whole."""
+"""Maximum words of an answer that is a name as a whole."""
 SHORTEST_ROW = 3
-"""Digits of the shortest row that is taken for a number nobody asked for."""
+"""Minimum digits of a row that counts as a number although nobody asked for one."""
 LARGEST = 1e12
-"""The largest number that is believed; a float has all its digits."""
+"""The largest number that is accepted; a float has all its digits."""
 Arguments = dict[str, Any]
 
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -40,7 +40,7 @@ _LEADING = re.compile(
 )
 _TRAILING = re.compile(r"(?:[\s,]+(?:please|thanks|thank you|then))*[\s.,!?;]*$", re.IGNORECASE)
 _CODE = re.compile(r"(?<![\w-])[A-Z0-9]+(?:[ -][A-Z0-9]+){0,5}(?![\w'-])")
-"""A row of digits and of letters that are written large."""
+"""A row of digits and capital letters."""
 SAYING = re.compile(
     r"\b(?:(?:tell|inform) [\w.' ]{2,40}? that|(?:tell|let) (?:him|her|them)(?: know)?|let [\w.' ]{2,40}? know|say"
     r"|saying|message is|because|says)\s*[,:]?\s+(?:that\s+)?(?P<saying>[^.!?]{3,200})",
@@ -54,8 +54,8 @@ _TO = frozenset({"to", "target", "destination", "into", "arrival", "goes"})
 def volunteered(
     tool: OwnTool, text: str, given: Arguments, today: date, *, asked: Parameter | None = None
 ) -> Arguments:
-    """`given` with the parameters that `text` tells. Words without a mark of their own go to no parameter when `asked`
-    for another one.
+    """`given`, with the values that `text` has for parameters. If the caller was `asked` for one parameter, words
+    without a mark of their own fill no other parameter.
     """
     said, found = Utterance(text), dict(given)
     wanted = [one for one in tool.parameters if one.name not in found and one is not asked]
@@ -70,7 +70,7 @@ def volunteered(
     wanted.sort(key=lambda one: not one.words & (_FROM | _TO))
     fill((Form.CHOICE,), lambda one: _chosen(said, one))
     start, end = time_span(said.low)
-    said.take(start, end)  # even if no parameter wants it, so that nothing else takes it
+    said.take(start, end)  # even if no parameter wants it, so that no other parameter takes it
     fill(_TIMES, lambda one: _time(one, said.low[start:end], today))
     if not (asked and asked.form in (Form.NUMBER, Form.DIGITS)):
         fill((Form.CODE,), lambda one: _code(said))
@@ -114,7 +114,8 @@ def _email(said: Utterance) -> str:
 
 
 def _chosen(said: Utterance, one: Parameter) -> str:
-    """The first member of a parameter that is said, after "to" or "from" if that is in its name."""
+    """The first member of the parameter's enumeration in the words; after "to" or "from" if the parameter's name has
+    this word. Empty without one."""
     own, places = words_in(one.name.replace("_", " ")), [p for p in _places(said, one) if said.free(*p[1:])]
     behind_to = [p for p in places if re.search(r"\b(?:to|into|in) (?:\w+ )?$", said.low[: p[1]])]
     if own & _TO:
@@ -128,7 +129,8 @@ def _chosen(said: Utterance, one: Parameter) -> str:
 
 
 def _places(said: Utterance, one: Parameter) -> list[tuple[str, int, int]]:
-    """Where the members of a parameter are said, longest members first where they overlap."""
+    """Each member of the parameter's enumeration in the words, with its begin and end. Of overlapping members the
+    longest counts."""
     places: list[tuple[str, int, int]] = []
     for choice in sorted(one.choices, key=len, reverse=True):
         words = [re.escape(word) for word in re.findall(r"[a-z0-9]+", choice.lower())]
@@ -145,7 +147,7 @@ def _places(said: Utterance, one: Parameter) -> list[tuple[str, int, int]]:
 
 
 def _time(one: Parameter, phrase: str, today: date) -> str:
-    """The value of a parameter in the words of a time; empty if it has none for it."""
+    """The value of the parameter for `phrase`, the words of a time; empty if they do not fit."""
     if one.form is Form.WHEN:
         return as_said(re.sub(r"^(?:at|on|by) ", "", phrase) if one.words & {"day", "date"} else phrase)
     clock = clock_of(re.sub(rf"{DATED}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}", " ", phrase))
@@ -158,7 +160,8 @@ def _time(one: Parameter, phrase: str, today: date) -> str:
 
 
 def _code(said: Utterance, *, asked: bool = False) -> str:
-    """The first row of letters and digits: "KX71 ABC", "B-AB 1234"; of digits alone only if it is `asked` for."""
+    """Take the first row of letters and digits: "KX71 ABC", "B-AB 1234"; a row of digits alone only if it is `asked`
+    for."""
     for found in _CODE.finditer(said.text):
         coded = re.search("[0-9]", found.group()) and (asked or re.search("[A-Z]", found.group()))
         if coded and said.free(*found.span()):
@@ -167,7 +170,7 @@ def _code(said: Utterance, *, asked: bool = False) -> str:
 
 
 def _row(said: Utterance, one: Parameter) -> str:
-    """The longest row of digits that is long enough for `one`."""
+    """Take the longest row of digits, if it is long enough for `one`. Returns its digits; empty without one."""
     rows = [row for row in runs(said.low) if said.free(row.start, row.end)]
     row = max(rows, key=lambda row: len(row.digits), default=None)
     if row is None or len(row.digits) < (one.length or SHORTEST_ROW):
@@ -177,7 +180,7 @@ def _row(said: Utterance, one: Parameter) -> str:
 
 
 def _numbers(said: Utterance, wanted: list[Parameter], found: Arguments) -> None:
-    """Quantities, each to the parameter whose words stand nearest beside it, or to the only one."""
+    """Give each quantity to the parameter whose words are nearest to it, or to the only parameter."""
     spoken = [one for one in quantities(said.low) if said.free(one.start, one.end)] if wanted else []
     pairs = sorted(
         ((_beside(said, quantity, one), quantity, one) for quantity in spoken for one in wanted),
@@ -215,7 +218,8 @@ def _fits(one: Parameter, quantity: Quantity) -> int | float | None:
 
 
 def _mentioned(said: Utterance, one: Parameter) -> bool | None:
-    """Whether a yes-or-no matter is spoken of: "with breakfast", "electric bikes", "without eggs"."""
+    """The value of a yes-or-no parameter in the words: "with breakfast", "electric bikes", "without eggs"; None if they
+    do not mention it."""
     for word in words_in(one.name.replace("_", " ")) - FUNCTION:
         if found := re.search(rf"\b{re.escape(word)}\w{{0,2}}\b", said.low):
             return not re.search(r"\b(?:no|not|without|don't|non)[ -](?:\w+ ){0,2}$", said.low[: found.start()])
@@ -223,7 +227,8 @@ def _mentioned(said: Utterance, one: Parameter) -> bool | None:
 
 
 def answered(tool: OwnTool, one: Parameter, text: str, given: Arguments, today: date) -> Arguments:
-    """`given` with the answer to the question for `one`, and with what else is told; without `one` if it tells none."""
+    """`given`, with the answer to the question for `one`, and with other values in `text`. `one` is missing if `text`
+    does not answer."""
     value = _answer(one, text, today)
     found = dict(given)
     if value is None or value == "":
@@ -274,7 +279,8 @@ def _words(one: Parameter, said: Utterance, text: str) -> str:
 
 
 def digits_of(text: str) -> str:
-    """The longest row of digits in `text`, said or pressed; of a code with letters all of it. Empty for none."""
+    """The longest row of digits in `text`, said or pressed; for a code with letters the whole code. Empty without
+    one."""
     pressed = "".join(found.group(1) for found in KEYPAD.finditer(text))
     if pressed:
         return re.sub("[^0-9]", "", pressed)
@@ -286,7 +292,7 @@ def digits_of(text: str) -> str:
 
 
 def spelt(text: str) -> str:
-    """A code that is spelled, letter by letter and digit by digit; empty if there is no digit in it."""
+    """A code that is spelled letter by letter and digit by digit; empty if it has no digit."""
     digits, code, at = runs(text), "", 0
     for row in digits:
         code, at = code + "".join(re.findall(r"\b[a-z]\b", text[at : row.start])) + row.digits, row.end
@@ -294,7 +300,7 @@ def spelt(text: str) -> str:
 
 
 def bare(text: str, *, sentence: bool = False) -> str:
-    """An answer without what people put before and after it: "It's called Dune, please." is ``Dune``."""
+    """An answer without the words that people put before and after it: "It's called Dune, please." is ``Dune``."""
     plain = " ".join(text.split())
     plain = _TRAILING.sub("", plain)
     if not sentence:

@@ -1,4 +1,4 @@
-"""Most probable intent of an utterance: the outcome of understanding it."""
+"""The most probable intent of an utterance."""
 
 from typing import NamedTuple
 

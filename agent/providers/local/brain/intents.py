@@ -1,4 +1,4 @@
-"""Intents: which of a handful of wishes an utterance expresses, by sentence embeddings and nearest examples."""
+"""Finds the intent of an utterance among a few, by sentence embeddings and the nearest examples."""
 
 import importlib
 import re
@@ -13,7 +13,7 @@ from agent.blas import use_one_thread
 from agent.errors import ProviderError
 from agent.providers.local.brain.guess import OUT_OF_SCOPE, UNCLEAR, Guess
 
-if TYPE_CHECKING:  # numpy comes with the `local` extra: without it this module still loads, and says what is missing.
+if TYPE_CHECKING:  # numpy comes with the extra `local`. Without it this module still loads, and says what is missing.
     import numpy as np
     import numpy.typing as npt
 
@@ -23,14 +23,15 @@ Encode = Callable[[list[str]], "Vectors"]
 """Sentences to unit vectors, one row each."""
 
 THRESHOLD = 0.50
-"""Cosine below which an utterance resembles no example; chosen by leaving each example out in turn."""
+"""Cosine below which an utterance is like no example. The value was chosen by cross-validation (each example left out
+once)."""
 SMALL_TALK = frozenset({"greeting", "thanks", "wait"})
-"""Intents that give way to any other one in the same utterance ("Hello, where is my order?")."""
+"""Intents that do not count if the utterance has another one ("Hello, where is my order?")."""
 MAX_CHARACTERS = 400
 MAX_SENTENCES = 8
 NEIGHBOURS = 3
 LONE_WORD_THRESHOLD = 0.65
-"""The same for an utterance of one word, which resembles many things a little."""
+"""Cosine below which an utterance of one word, which is slightly like many examples, is like none."""
 
 _SENTENCE = re.compile(r"[.!?;]+\s*")
 _WORD = re.compile(r"[a-z']+")
@@ -38,7 +39,8 @@ _TAMPERING = re.compile(
     r"\b[a-z]+_[a-z_]+\b|\bsystem (?:prompt|message)|\b(?:ignore|disregard|forget|override)\b.{0,30}\b"
     r"(?:instructions?|prompts?|rules|everything)|\byou are now\b|\bpretend\b|\bdeveloper mode\b|[{}<>`]"
 )
-"""Text that addresses a machine's inner workings. No caller needs it, so it is out of scope whatever else it says."""
+"""Text about a machine's internals. No caller needs it, so an utterance with it is out of scope, whatever else it
+says."""
 
 _KEYWORDS = (
     ("goodbye", re.compile(r"\b(?:good ?bye|bye)\b|\b(?:that's|that is|that was|that will be) (?:all|everything)\b")),
@@ -49,12 +51,13 @@ _KEYWORDS = (
     ("callback", re.compile(r"\b(?:call|ring|phone) (?:me|us) back\b|\bcall ?back\b")),
     ("no_number", re.compile(r"\b(?:don't|do not|haven't|lost|forgot|no) .{0,20}number\b")),
 )
-"""Words that say it outright. They count like an example at `KEYWORD_SCORE`, so a nearer example still wins."""
+"""Words that name an intent directly. They count like an example with `KEYWORD_SCORE`, so a nearer example still
+wins."""
 KEYWORD_SCORE = 0.8
 
 
 class Intents:
-    """The intents of `intents.toml`. The model and the examples are loaded at first use, once; thread-safe."""
+    """Finds intents of `intents.toml`. Model and examples are loaded once, at the first use. Thread-safe."""
 
     def __init__(self, encode: Encode | None = None) -> None:
         self._encode = encode
@@ -64,7 +67,7 @@ class Intents:
 
     @property
     def loaded(self) -> bool:
-        """Whether `load` has been done, so that `guess` answers in about two milliseconds."""
+        """Whether `load` was called, so that `guess` answers in about two milliseconds."""
         return bool(self._examples)
 
     def load(self) -> None:
@@ -103,7 +106,7 @@ class Intents:
         return (self._encode or load_encoder())(texts)
 
     def _nearest(self, row: "Vectors") -> Guess:
-        """The intent whose nearest examples are nearest, the first of them counting most."""
+        """The intent whose nearest examples are nearest to `row`. The first of its examples counts most."""
         scores = []
         for name, vectors in self._examples:
             best = sorted((vectors @ row).tolist(), reverse=True)[:NEIGHBOURS]
@@ -112,12 +115,12 @@ class Intents:
 
 
 def plain(text: str) -> str:
-    """`text` as it is compared: lower case, no punctuation but the apostrophe, single spaces."""
+    """`text` in the form for comparisons: lower case, no punctuation except apostrophes, single spaces."""
     return " ".join(re.sub(r"[^a-z' ]+", " ", text.lower().replace("’", "'")).split())
 
 
 def read_examples() -> dict[str, list[str]]:
-    """The example phrases by intent, as they stand in the data file."""
+    """The example phrases of each intent, as the data file has them."""
     text = resources.files(__package__).joinpath("intents.toml").read_text(encoding="utf-8")
     return {name: [str(phrase) for phrase in phrases] for name, phrases in tomllib.loads(text).items()}
 

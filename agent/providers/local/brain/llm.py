@@ -1,4 +1,5 @@
-"""The embedded model: intents, slots and likeness to tools; stateless, everything is derived from the messages."""
+"""The embedded language model: it uses intents, slots and likeness to tools. It has no state, and derives everything
+from the messages."""
 
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -20,9 +21,9 @@ from agent.providers.local.brain.schemas import Tools
 from agent.providers.local.brain.tool_choice import Likeness
 
 FOLLOWING = Pool("the embedded brain", workers=1, waiting=32)
-"""For its replies: the encoder takes 3 to 13 ms of CPU for what is new in one, and more with many tools."""
+"""The thread for replies: the encoder takes 3 to 13 ms of CPU for the new text of a reply, and more with many tools."""
 MAX_MESSAGES = 80
-"""The newest messages that are looked at; older ones cannot change the reply of a call that is still polite."""
+"""Maximum newest messages that are read. Older ones do not change the reply in an ordinary call."""
 
 
 class LocalLlm:
@@ -63,7 +64,7 @@ class LocalLlm:
         Raises `ProviderError` when the package with the sentence encoder is missing, or too many calls want a reply.
         """
         if messages and is_request(messages[0]):
-            return  # it knows its script and nothing of what a summary is; the person is told that somebody calls
+            return  # the model cannot summarise; the person only learns that somebody calls
         given = Tools(tools)
         if REPORT in given.names:
             yield ToolCall(f"call_{len(messages)}", REPORT, json.dumps({"verdict": _verdict(messages)}))
@@ -102,12 +103,12 @@ class LocalLlm:
 
 
 def _verdict(messages: Sequence[Message]) -> str:
-    """Answer to the question of `agent.consent.judged`: it understands plain answers only, and takes nothing else for a
-    yes.
+    """The answer to the question of `agent.consent.judged`. The model understands only plain answers, and takes nothing
+    else for a yes.
     """
     about = json.loads(messages[-1]["content"])
     before, answer = about["said_before"], about["caller_answered"]
     arguments = json.loads(about["action"].partition(" ")[2])
     if "\n" in before or CUT_MARK in before or not names_one(arguments, before):
-        return "unclear"  # what was answered cannot be told by small words
+        return "unclear"  # small words do not show which question was answered
     return {True: "yes", False: "no", None: "unclear"}[plain_answer(answer, phrases_of(("en",)))]

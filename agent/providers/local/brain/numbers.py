@@ -1,4 +1,4 @@
-"""Spoken numbers: what a recogniser writes for digits said aloud, turned into digit strings, and back for the ear.
+"""Turns spoken numbers, as a recogniser writes them, into strings of digits, and digits into spoken form.
 
 Sans-IO.
 """
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 TOKEN = re.compile(r"[a-z]+(?:'[a-z]+)?|[0-9]+|[^\sa-z0-9]")
 MAX_TEXT = 1000
-"""Characters of one utterance that are searched for numbers; a caller says 1000 in about a minute."""
+"""Maximum characters of one utterance in which numbers are searched; a caller says 1000 in about a minute."""
 
 DIGITS = {
     "zero": 0, "oh": 0, "o": 0, "nought": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "fife": 5,
@@ -24,7 +24,8 @@ TENS = {
 }  # fmt: skip
 TIMES = {"double": 2, "triple": 3, "treble": 3}
 SOUNDS_LIKE = {"for": 4, "fore": 4, "to": 2, "too": 2, "ate": 8, "won": 1, "tree": 3, "sex": 6}
-"""Words that a recogniser writes for a digit; believed only in the middle or at the end of a row of digits."""
+"""Words that a recogniser writes for a digit. They count as digits only in the middle or at the end of a row of
+digits."""
 FILLERS = frozenset({"uh", "um", "er", "erm", "uhm", "and", "then", "dash", "hyphen", "space", ",", ".", "-", "(", ")"})
 """Words allowed between two digits of one number."""
 
@@ -98,7 +99,7 @@ def _run(tokens: _Tokens, first: int) -> tuple[FoundDigits, int]:
 
 
 def _piece(tokens: _Tokens, at: int, before: int) -> tuple[str, int]:
-    """The digits that start at token `at` and the token after them; ``""`` when the row ends here."""
+    """The digits that start at token `at`, and the index of the token after them; ``""`` if the row ends here."""
     word = tokens.word(at)
     if re.fullmatch("[0-9]+", word):
         return word, at + 1
@@ -162,7 +163,7 @@ def _rest(tokens: _Tokens, at: int) -> tuple[int, int]:
 
 
 def separated(digits: str) -> str:
-    """`digits` for the ear, one by one: ``7 3 4 6``; phone numbers in groups: ``4 1 5, 5 5 5, 0 1 2 3``."""
+    """`digits` in spoken form, one by one: ``7 3 4 6``; phone numbers in groups: ``4 1 5, 5 5 5, 0 1 2 3``."""
     plain = digits.removeprefix("+")
     groups = [plain]
     if len(plain) >= 7:

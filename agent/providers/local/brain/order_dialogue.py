@@ -1,4 +1,4 @@
-"""The script: orders and call backs, small talk, and what is said when nothing was understood. Sans-IO."""
+"""The script: orders, callbacks, small talk, and replies to words that were not understood. Sans-IO."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,11 +16,11 @@ from agent.providers.local.brain.phrases import DICTATED, QUESTIONS, Ask, Planne
 from agent.providers.local.brain.slots import Slots, bare_time
 
 SHORTEST_ORDER = 4
-"""Digits of the shortest order number that is looked up at once; fewer are taken for its beginning."""
+"""Minimum digits of an order number that is looked up at once; fewer digits count as its beginning."""
 LONGEST_ORDER = 12
-"""Digits of the longest order number."""
+"""Maximum digits of an order number."""
 PATIENCE = 2
-"""Turns not understood, or orders not found, before a person is offered."""
+"""Number of turns that were not understood, or of orders that were not found, before a person is offered."""
 
 _ORDER, _CALLBACK, _PERSON, _HANG_UP = "get_order_status", "schedule_callback", "transfer_to_human", "hang_up"
 _STOP, _EMERGENCY = "stop_calling", "emergency"
@@ -45,14 +45,14 @@ _OWN_WISHES = frozenset({"order_status", "callback", "human", "goodbye", "order_
 
 
 class Task(Enum):
-    """Task for which the caller needs help."""
+    """The task for which the caller needs help."""
 
     ORDER = "order"
     CALLBACK = "call back"
 
 
 class OrderDialogue:
-    """State of the dialogue in a call; `agent.providers.local.brain.dialogue` tells it what was said."""
+    """The state of the script in a call. `agent.providers.local.brain.dialogue` gives it the words."""
 
     def __init__(self, tools: frozenset[str], business: str = "") -> None:
         self._tools = tools
@@ -62,7 +62,7 @@ class OrderDialogue:
         self._task: Task | None = None
         self.asked: Ask | None = None
         """The question that the caller may be answering."""
-        self._digits = ""  # of an order number that is not complete or was not found
+        self._digits = ""  # digits of an order number that is incomplete or was not found
         self._order = ""  # the number of the last order found
         self._callback = Callback()
         self._not_found = 0
@@ -71,7 +71,7 @@ class OrderDialogue:
         """The last reply that said something."""
 
     def refused(self, call: PlannedCall) -> ScriptedReply:
-        """The reply when the schema of a tool does not take what the caller said."""
+        """The reply if the caller's words do not fit the schema of a tool."""
         if call.name == _ORDER:
             return ScriptedReply(("That does not look right.", "Could you say the order number again?"), Ask.NUMBER)
         if call.name == _HANG_UP:
@@ -79,7 +79,7 @@ class OrderDialogue:
         return self.offer_person("I am sorry, that did not work.")  # the tool is there: no "I cannot"
 
     def keep(self, reply: ScriptedReply) -> ScriptedReply:
-        """Remember `reply`, which is returned, as the last one."""
+        """Remember `reply` as the last one. Returns `reply`."""
         if reply.sentences:
             self.last = reply
         # A yes or a no counts only once the question was heard; `heard` sets it again from the words that were.
@@ -87,7 +87,7 @@ class OrderDialogue:
         return reply
 
     def heard(self, text: str) -> None:
-        """The caller heard `text` of the agent's words."""
+        """Note that the caller heard `text` of the agent's words."""
         self.asked = phrases.question_heard(text) or self.asked
         if self._task is None and self.asked in DICTATED:
             self._task = Task.ORDER if self.asked is Ask.NUMBER else Task.CALLBACK
@@ -119,29 +119,31 @@ class OrderDialogue:
         return self._dictation(said, guess) or self._yes_or_no(said, guess) or self._wish(guess.intent, said)
 
     def understood(self, reply: ScriptedReply) -> ScriptedReply:
-        """The `reply`, which ends the row of turns that were not understood."""
+        """Note that a turn was understood, which ends a row of turns that were not. Returns `reply`."""
         self._misses = 0
         return reply
 
     def missed(self) -> ScriptedReply | None:
-        """A turn was not understood: a person is offered when it was one too many, else None."""
+        """Note that a turn was not understood. After `PATIENCE` of them, the reply that offers a person; otherwise
+        None."""
         self._misses += 1
         return self.offer_person("I am sorry, I do not understand.") if self._misses > PATIENCE else None
 
     def not_understood(self, guess: Guess) -> ScriptedReply:
-        """The reply to words that nothing is like."""
+        """The reply to words that are like no intent."""
         question = (QUESTIONS[self.asked],) if self.asked else ()
         if guess.intent == UNCLEAR:
             return ScriptedReply(
                 ("Sorry, I did not catch that.", *(question or ("Could you say it again?",))), self.asked
             )
         refusal = "I am a simple assistant and cannot help with that."
-        if self.own_abilities:  # what its owner's tools can do it never refuses
+        if self.own_abilities:  # never refuse an ability of the owner's tools
             refusal = "I am not sure what you need."
         return ScriptedReply((refusal, phrases.abilities(self._tools, self.own_abilities), *question), self.asked)
 
     def _dictation(self, said: Slots, guess: Guess) -> ScriptedReply | None:
-        """A number or a time for what is being asked, or for a call back that is under way."""
+        """The reply to a number or a time that answers a question, or that belongs to a callback; None if there is
+        none."""
         if self._task is Task.CALLBACK:
             elsewhere = guess.intent in _OWN_WISHES - {"callback"} and len(said.words.split()) > 3
             if elsewhere and (not said.digits or _ABOUT_ORDER.search(said.words)):
@@ -196,7 +198,7 @@ class OrderDialogue:
         return self._callback_next() if unheard else None
 
     def _callback_next(self, opening: str = "") -> ScriptedReply:
-        """Ask for what is missing, or whether all is right."""
+        """Ask for a missing part of the callback, or whether all is right."""
         plan = self._callback
         first = (opening,) if opening else ()
         if not plan.phone_complete:
@@ -207,14 +209,15 @@ class OrderDialogue:
         return ScriptedReply((f"That is {plan.read_back()}.", QUESTIONS[Ask.CONFIRM]), Ask.CONFIRM)
 
     def _yes_or_no(self, said: Slots, guess: Guess) -> ScriptedReply | None:
-        """A yes or a no to a question; a wish of its own in the same breath ("No, where is my order?") comes first."""
+        """The reply to a yes or a no to a question. Another wish in the same turn ("No, where is my order?") counts
+        first."""
         asked, words = self.asked, len(said.words.split())
         own_wish = guess.intent in _OWN_WISHES and words > 2
         if said.answer is None or asked is None or (guess.intent == "repeat" and _AGAIN.search(said.words)):
             return None
         if said.answer:
             if asked is Ask.CONFIRM and plain_answer(said.text, _WORDS) is not True:
-                return None  # "okay, so what does it cost?": it is asked again
+                return None  # "okay, so what does it cost?": the question is asked again
             if asked is Ask.CONFIRM and self._callback.complete:
                 return ScriptedReply((), None, PlannedCall(_CALLBACK, self._callback_arguments()))
             if asked is Ask.PERSON:
@@ -307,7 +310,7 @@ class OrderDialogue:
     # What a tool answered
 
     def result(self, call: PlannedCall | None, result: Mapping[str, Any] | str) -> ScriptedReply:
-        """The reply to what a tool of the script has returned."""
+        """The reply to the result of a tool of the script."""
         fault = results.fault(result)
         if call is None or call.name in (_HANG_UP, "expect"):
             return ScriptedReply(())
@@ -349,7 +352,7 @@ class OrderDialogue:
     # Recurring phrases
 
     def forget(self) -> None:
-        """Nothing is being arranged any more."""
+        """Stop the task: forget the callback, and the digits of an order number."""
         self._task, self._digits, self._not_found, self._callback = None, "", 0, Callback()
 
     def _more(self, opening: str) -> ScriptedReply:
@@ -359,7 +362,7 @@ class OrderDialogue:
         return QUESTIONS[self.asked] if self.asked is not None else phrases.FRESH_START
 
     def offer_person(self, opening: str) -> ScriptedReply:
-        """Behind `opening`, offer a person, or else a call back, or else more help."""
+        """The reply that offers a person after `opening`; otherwise a callback; otherwise more help."""
         if _PERSON in self._tools:
             return ScriptedReply((opening, QUESTIONS[Ask.PERSON]), Ask.PERSON)
         return self._offer_callback(opening)

@@ -1,4 +1,4 @@
-"""The tools of an agent's owner, by their JSON schemas: which words of a caller fit each parameter. Sans-IO."""
+"""Describes the tools of an agent's owner by their JSON schemas: which form of words fits each parameter. Sans-IO."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 from agent.llm import ToolSchema
 
 MOST_PARAMETERS = 12
-"""Parameters of one tool that are asked for."""
+"""Maximum parameters of one tool that the brain asks for."""
 MOST_FIELDS = 40
-"""Fields of one tool, and of one object, that are looked at."""
+"""Maximum fields of one tool, and of one object, that are read."""
 MOST_CHOICES = 30
 DEEPEST = 3
-"""Objects in objects whose fields are looked at."""
+"""Maximum depth of nested objects whose fields are read."""
 
 
 class Form(Enum):
-    """Spoken form of the value of a parameter."""
+    """The spoken form of a parameter's value."""
 
     CHOICE = "one of a few"
     YES_NO = "yes or no"
@@ -40,30 +40,30 @@ class Parameter(NamedTuple):
     """One parameter of a tool, or one field of an object that is a parameter."""
 
     name: str
-    """Its own; of a field after the names of its objects, as in ``address_street``."""
+    """Name of the parameter. The name of a field follows the names of its objects: ``address_street``."""
     form: Form
     description: str
     required: bool
     schema: Mapping[str, Any]
     choices: tuple[str, ...] = ()
     length: int | None = None
-    """How many digits there are, if that is known."""
+    """Number of digits; None if it is not known."""
     path: tuple[str, ...] = ()
-    """The names of the objects it is in, from the outermost on, then its own."""
+    """The names of the objects that contain the field, from the outermost on, then the field's own name."""
 
     @property
     def words(self) -> frozenset[str]:
-        """The words of name and description."""
+        """The words in name and description of the parameter."""
         return words_in(f"{self.name} {self.description}")
 
     @property
     def whole(self) -> bool:
-        """Whether the number has no fraction."""
+        """Whether the parameter's number must be whole."""
         return self.schema.get("type") == "integer"
 
     @property
     def question(self) -> str:
-        """Question to the caller for it, by its description: "Please tell me how many people."."""
+        """The question to the caller for this parameter, made of its description: "Please tell me how many people."."""
         told = re.split(r"(?<=[^.])[.;:(?\n]", self.description.strip())[0].strip()[:100]
         told = _lowered(told) or self.name.replace("_", " ").strip() or "value"
         if self.form is Form.YES_NO:
@@ -76,13 +76,14 @@ class Parameter(NamedTuple):
 
 
 class OwnTool(NamedTuple):
-    """A tool that is no part of the brain's script."""
+    """A tool of the agent's owner, which is no part of the brain's script."""
 
     name: str
     description: str
     parameters: tuple[Parameter, ...]
     unspoken: str = ""
-    """A required parameter that nobody can say, such as a list: the tool is known, but never called."""
+    """A required parameter that a caller cannot say, such as a list. A tool with such a parameter is known, but never
+    called."""
 
     @property
     def summary(self) -> str:
@@ -91,7 +92,7 @@ class OwnTool(NamedTuple):
 
     @property
     def ability(self) -> str:
-        """Ability of the tool, to go on after "I can"."""
+        """The ability of the tool, as the words after "I can"."""
         words = self.summary.split()
         if not words or not re.fullmatch(r"[A-Za-z][a-z-]+", words[0]):
             return f"help you with {self.name.replace('_', ' ')}"
@@ -106,16 +107,16 @@ class OwnTool(NamedTuple):
 
     @property
     def words(self) -> frozenset[str]:
-        """The words that tell what it is about: borders of what a caller names, not the name itself."""
+        """Words about the tool's subject. They stand beside a name in a caller's words, and are no part of it."""
         about = f"{self.name} {self.summary} " + " ".join(f"{one.name} {one.description}" for one in self.parameters)
         return words_in(about)
 
     def at(self, path: str) -> Parameter | None:
-        """The parameter at a place of the arguments: ``address.street``."""
+        """The parameter at `path` of the arguments: ``address.street``."""
         return next((one for one in self.parameters if ".".join(one.path) == path), None)
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of a call, out of the values by the names of the parameters."""
+        """The arguments of a tool call, made from the values of parameters by name."""
         whole: dict[str, Any] = {}
         for one in self.parameters:
             inner = whole
@@ -126,7 +127,7 @@ class OwnTool(NamedTuple):
         return whole
 
     def given(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The values by the names of the parameters, out of the arguments of a call."""
+        """The values of parameters by name, taken from the arguments of a tool call."""
         found: dict[str, Any] = {}
         for one in self.parameters:
             value: Any = arguments
@@ -140,7 +141,7 @@ class OwnTool(NamedTuple):
 _BEGUN = re.compile(
     r"(?:the|an?|your|his|her|their|its|how|what|which|whom?|when|where|why|whether|for|in|at|on)\b", re.IGNORECASE
 )
-"""How a description begins that takes no article."""
+"""Beginnings of descriptions that need no article."""
 _TOLD = frozenset({"get", "return", "fetch", "retrieve", "tell", "give", "obtain"})
 _HINTS = (
     (Form.EMAIL, frozenset({"email", "mail"})),
@@ -177,7 +178,7 @@ def listed(items: tuple[str, ...] | list[str], last: str = "or") -> str:
 
 
 def own_tool(schema: ToolSchema) -> OwnTool | None:
-    """Tool that `schema` describes; None if it is malformed."""
+    """The tool that `schema` describes; None if the schema is malformed."""
     function = schema.get("function") if isinstance(schema, Mapping) else None
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         return None
@@ -195,8 +196,8 @@ def own_tool(schema: ToolSchema) -> OwnTool | None:
 
 
 def _fields(schema: Mapping[str, Any], known: Mapping[str, Any], inside: tuple[str, ...]) -> Iterator[Parameter | str]:
-    """The parameters of an object and of the objects that it requires; of what nobody can say, but is required, the
-    name for the ear.
+    """The parameters of an object, and of the objects that it requires. A required field that a caller cannot say is
+    given by its spoken name.
     """
     properties, required = schema.get("properties"), schema.get("required")
     required = required if isinstance(required, list) else []
@@ -236,7 +237,7 @@ def _parameter(path: tuple[str, ...], schema: Any, known: Mapping[str, Any], *, 
 
 
 def _plain(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`schema` without a reference, and of several types the first that is not null."""
+    """`schema` with its reference resolved, and with the first of several types that is not null."""
     for _ in range(3):
         for key in ("anyOf", "oneOf", "allOf"):
             branches = schema.get(key)

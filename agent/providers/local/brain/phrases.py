@@ -1,4 +1,4 @@
-"""Phrases of the brain, by which it also knows from the words that were heard what it has asked."""
+"""Phrases of the brain. By these phrases it also finds in the heard words which question it has asked."""
 
 import re
 from collections.abc import Sequence
@@ -22,20 +22,20 @@ class Ask(Enum):
 
 
 class PlannedCall(NamedTuple):
-    """A tool to call, its arguments still unchecked against the tool's schema."""
+    """A tool call that is planned. Its arguments are not yet checked against the tool's schema."""
 
     name: str
     arguments: dict[str, Any]
 
 
 class ScriptedReply(NamedTuple):
-    """One reply: sentences for the ear, the question they end with, and a tool to call after them."""
+    """One reply: spoken sentences, the question at their end, and a tool to call after them."""
 
     sentences: tuple[str, ...]
     ask: Ask | None = None
     call: PlannedCall | None = None
     expect: Expected | None = None
-    """The kind of answer that the question wants, if its turn-taking should know."""
+    """The kind of answer that the question wants, for turn-taking; None: any kind."""
 
 
 QUESTIONS = {
@@ -49,7 +49,8 @@ QUESTIONS = {
     Ask.MORE: "Is there anything else I can help you with?",
 }
 DICTATED = frozenset({Ask.NUMBER, Ask.PHONE, Ask.WHEN})
-"""Questions that stay open when the caller talks over them; a yes or a no to an unheard question means nothing."""
+"""Questions that stay open if the caller interrupts them. A yes or a no to a question that was not heard means
+nothing."""
 
 _HEARD = (
     (Ask.CHANGE, r"the number or the time"),
@@ -71,13 +72,13 @@ FRESH_START = "How can I help you?"
 
 
 def question_heard(text: str) -> Ask | None:
-    """The question in what the caller has heard of the agent's words; None if it was not heard or there was none."""
+    """The question in `text`, the agent's words that the caller has heard; None without a question."""
     plain = text[-400:].lower()
     return next((ask for ask, pattern in _HEARD if re.search(pattern, plain)), None)
 
 
 def abilities(tools: frozenset[str], own: Sequence[str] = ()) -> str:
-    """One sentence that says what this agent can do with the tools it has, its `own` ones first."""
+    """One sentence about what this agent can do with its tools; the owner's (`own`) come first."""
     known = [*own, *(text for name, text in ABILITIES.items() if name in tools)]
     if not known:
         return "On this line I can only talk to you and end the call."

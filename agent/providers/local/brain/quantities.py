@@ -1,4 +1,4 @@
-"""Quantities in what a caller says: "two and a half", "a hundred and twenty", "12.50", "a dozen". Sans-IO."""
+"""Finds quantities in a caller's words: "two and a half", "a hundred and twenty", "12.50", "a dozen". Sans-IO."""
 
 import re
 from typing import NamedTuple
@@ -12,11 +12,11 @@ _BEHIND = re.compile(rf"(?: (?P<scale>{'|'.join(_SCALES)}))?(?P<half> and a half
 _MINUS = re.compile(r"(?:\b(?:minus|negative) |(?<![\w.,-])-)$")
 _BELOW = re.compile(r"(?: degrees?)?(?: celsius| fahrenheit)? below(?: zero\b|(?= *(?:[.,!?]|$)))")
 _NO_COUNT = re.compile(r"\b(?:this|that|which|no|any|some|every|the|another|next|other|new) $")
-"""Words before "one" that make it count nothing: "this one"."""
+"""Words before "one" after which it is no number: "this one"."""
 
 
 class Quantity(NamedTuple):
-    """A number that a caller says."""
+    """A number in a caller's words, with its place."""
 
     value: float
     start: int
@@ -36,14 +36,14 @@ def quantities(text: str) -> list[Quantity]:
     for run in runs(low):
         word = low[run.start : run.end]
         pronoun = word == "one" and (_NO_COUNT.search(low[: run.start]) or low.startswith(" of ", run.end))
-        told = any(one.start <= run.start < one.end for one in found)  # as the end of another
+        told = any(one.start <= run.start < one.end for one in found)  # this one is the end of another
         if word not in ("oh", "o") and not pronoun and not told:
             found.append(_with_ending(low, float(run.digits), run.start, run.end))
     return [_signed(text.lower(), one) for one in sorted(found, key=lambda one: one.start) if not _is_zero(text, one)]
 
 
 def _is_zero(text: str, one: Quantity) -> bool:
-    """Whether it is that of "below zero"."""
+    """Whether `one` is the zero of "below zero"."""
     return not one.value and text[: one.start].lower().endswith("below ")
 
 

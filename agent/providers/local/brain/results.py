@@ -1,4 +1,5 @@
-"""Tool results for the ear: a JSON object of unknown keys, or an error, as one to four short sentences."""
+"""Makes spoken sentences from tool results: one to four short sentences for a JSON object of unknown keys, or for an
+error."""
 
 import json
 import re
@@ -13,9 +14,9 @@ from agent.providers.local.brain.parameters import OwnTool, listed
 from agent.tools import CONFIRM
 
 MAX_VALUE = 160
-"""Characters of one value that are spoken."""
+"""Maximum characters of one value that are spoken."""
 MAX_DETAILS = 3
-"""Further facts that are spoken beyond item, status and date."""
+"""Maximum further facts that are spoken, besides item, status and date."""
 
 _MISSING = re.compile(
     r"not found|no such|unknown|does not exist|doesn't exist|no order|could not find|cannot find|invalid"
@@ -49,7 +50,7 @@ def parse(content: object) -> Mapping[str, Any] | str:
 
 
 def fault(result: Mapping[str, Any] | str) -> ToolFault | None:
-    """The fault that `result` reports; None when it is a success."""
+    """The fault that `result` reports; None if the tool succeeded."""
     if isinstance(result, str):
         return None if result else ToolFault.BROKEN
     error = result.get("error")
@@ -127,7 +128,7 @@ def _day(text: str) -> date | None:
 
 
 class ToolOutcome(Enum):
-    """Outcome of a run of an owner's tool."""
+    """The outcome of a run of an owner's tool."""
 
     DONE = "it has a result"
     ASKS_CONSENT = "not done: the caller must say yes first"
@@ -149,13 +150,14 @@ _LOOKS_UP = re.compile(
     r"(?:calculate|check|compare|compute|count|determine|fetch|find|get|give|help|identify|know|list|look|query|read"
     r"|retrieve|return|say|search|see|show|tell)\b"
 )
-"""Verbs of tools from which nothing means that there is nothing; from another one it means that it is done."""
+"""Verbs of tools that look something up. An empty result of such a tool means that there is nothing; an empty result of
+another tool means that it is done."""
 LISTED = 4
-"""Entries of a list that are spoken."""
+"""Maximum entries of a list that are spoken."""
 
 
 def outcome(result: object) -> ToolOutcome:
-    """Outcome of the run with that `result`."""
+    """The outcome of a run with this `result`."""
     if not isinstance(result, Mapping):
         return ToolOutcome.DONE
     if result == json.loads(RUNNING):
@@ -181,7 +183,7 @@ def regret(error: str) -> str:
 
 
 def said(value: object) -> str:
-    """An argument for the ear: rows of digits one by one."""
+    """An argument as it is spoken: digits one by one."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{4,}", value):
         return separated(value)
     if isinstance(value, str) and (clock := re.fullmatch(r"([0-9]{2}):([0-9]{2}):00", value)):
@@ -191,7 +193,7 @@ def said(value: object) -> str:
 
 
 def tool_sentences(tool: OwnTool, arguments: Mapping[str, Any], result: object) -> list[str]:
-    """The result of an owner's tool in plain sentences, with the arguments that it was about."""
+    """The result of an owner's tool in plain sentences, with the arguments of its call."""
     about = ", ".join(said(value) for value in list(arguments.values())[:3] if not isinstance(value, bool))
     if isinstance(result, Mapping):
         told = next((result[key] for key in _SAID if isinstance(result.get(key), str)), None)
@@ -224,7 +226,7 @@ def _entry(value: object) -> str:
 
 
 def _facts(tool: OwnTool, arguments: Mapping[str, Any], about: str, result: Mapping[str, Any]) -> list[str]:
-    """Facts of an object beyond the arguments."""
+    """Facts in the object `result` that are not among the arguments."""
     echoed = {said(value).lower() for value in arguments.values()}
     facts = []
     for key, value in list(result.items())[:40]:

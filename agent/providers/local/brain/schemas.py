@@ -1,4 +1,4 @@
-"""Arguments against a tool's schema: the brain calls only tools it was given, with arguments that fit."""
+"""Checks arguments against a tool's schema: the brain calls only tools of the request, with arguments that fit."""
 
 import json
 import re
@@ -16,13 +16,14 @@ SCRIPTED: dict[str, frozenset[str]] = {
     "stop_calling": frozenset({"phone_number"}),
     "emergency": frozenset(),
 }
-"""The tools of the script, and the parameters that it can fill: one of that name that needs others is the owner's."""
+"""The tools of the script, and the parameters that the script can fill. A tool of such a name that requires other
+parameters is the owner's."""
 _SILENT = frozenset({"expect", "wait", "collect", "collect_digits", "switch_language", "hand_over", "report_verdict"})
-"""Tools of the conversation that no caller asks for in words that this brain understands."""
+"""Tools of the conversation that callers do not ask for in words that this brain understands."""
 
 
 class Tools:
-    """The tools of one request, by name. Malformed schemas are passed over."""
+    """The tools of one request, by name. Malformed schemas are ignored."""
 
     def __init__(self, schemas: Sequence[ToolSchema]) -> None:
         self._parameters: dict[str, Mapping[str, Any]] = {}
@@ -41,10 +42,9 @@ class Tools:
         """The tools of the agent's owner."""
 
     def arguments(self, name: str, offered: Mapping[str, Any]) -> str | None:
-        """The JSON arguments for `name` out of what is `offered`; None when the tool is missing or they cannot fit.
-
-        What the schema does not know is left out; numbers are converted where the schema wants a number. Those of an
-        owner's tool were made for it.
+        """The arguments of the tool `name` as JSON, from the values in `offered`; None if the tool is missing, or if
+        they do not fit. Values that the schema does not know are left out, and texts become numbers where the schema
+        wants numbers. The values for an owner's tool fit already.
         """
         if any(one.name == name for one in self.own):
             return json.dumps(offered)
@@ -94,7 +94,7 @@ def _string_fits(value: str, schema: Mapping[str, Any]) -> bool:
     try:
         return not isinstance(pattern, str) or re.search(pattern, value) is not None
     except re.error:
-        return True  # A pattern of another dialect than Python's: the tool's own validation decides.
+        return True  # The pattern is in another dialect than Python's: the tool's own validation decides.
 
 
 def _length(schema: Mapping[str, Any], key: str, default: int) -> int:

@@ -1,4 +1,4 @@
-"""Slots: a time, a topic, a yes or a no, keypad digits and numbers in what a caller says. Sans-IO."""
+"""Finds slots in a caller's words: a time, a topic, a yes or a no, pressed digits and numbers. Sans-IO."""
 
 import re
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from agent.providers.local.brain.days import DATED, MONTHS
 from agent.providers.local.brain.numbers import MAX_TEXT, runs
 
 LONE_DIGIT_WORDS = 4
-"""Words of an utterance in which a single digit is believed."""
+"""Maximum words of an utterance in which a single digit counts as a number."""
 KEYPAD = re.compile(r"\[pressed ([0-9*#A-D ]{1,64})\]", re.IGNORECASE)
 
 _HOUR = r"(?:[0-9]{1,2}(?::[0-9]{2})?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
@@ -53,10 +53,10 @@ _LEADING = re.compile(r"(?:(?:oh|uh|um|well|so|er|hmm|ah|and)\b[\s,.]*)*")
 
 
 class Slots(NamedTuple):
-    """Details of one utterance besides its intent."""
+    """The details of one utterance, besides its intent."""
 
     digits: str
-    """The longest row of digits outside a time, ``""`` if there is none."""
+    """The longest row of digits outside a time; ``""`` if there is none."""
     when: str
     """The time as said, e.g. ``tomorrow morning at ten``, ``""`` if there is none."""
     topic: str
@@ -66,13 +66,13 @@ class Slots(NamedTuple):
     keypad: bool
     """True when the digits were pressed, not said."""
     words: str
-    """The text without the digits and in lower case: what is left to understand."""
+    """The text in lower case, without the digits."""
     text: str
     """The whole text in lower case."""
 
 
 def slots(text: str) -> Slots:
-    """Find the slots of one utterance. Anything beyond `MAX_TEXT` characters is ignored."""
+    """Find the slots of one utterance. Text beyond `MAX_TEXT` characters is ignored."""
     plain = " ".join(text[:MAX_TEXT].lower().replace("’", "'").split())
     pressed = KEYPAD.search(plain)
     plain = plain if pressed else " ".join(_ANNOTATION.sub(" ", plain).split())
@@ -99,17 +99,17 @@ def slots(text: str) -> Slots:
 
 
 def _stands_alone(plain: str) -> bool:
-    """Whether a single digit in `plain` is one ("it's six"), not the "one" of "can some one call me"."""
+    """Whether a single digit in `plain` is a number ("it's six"), and not the "one" of "can some one call me"."""
     return len(re.findall(r"[a-z0-9']+", plain)) <= LONE_DIGIT_WORDS
 
 
 def as_said(when: str) -> str:
-    """A time in lower case as it is written: weekdays and months with a capital."""
+    """`when`, a time in lower case, with capitals for weekdays and months."""
     return re.sub(rf"{_DAY}|{'|'.join(MONTHS)}", lambda name: name.group().capitalize(), when.strip(" ,."))
 
 
 def time_span(plain: str) -> tuple[int, int]:
-    """Where the time stands in `plain`: the first expression and what is linked to it."""
+    """Begin and end of the time in `plain`: the first expression, and further ones that are linked to it."""
     start = end = 0
     for match in _ATOMS.finditer(plain):
         if end == 0:
@@ -120,9 +120,8 @@ def time_span(plain: str) -> tuple[int, int]:
 
 
 def answer(text: str) -> bool | None:
-    """True when the utterance begins with a yes, False with a no ("that's not right" is a no), else None.
-
-    A yes that is taken back ("okay wait, that's wrong") is neither: nothing may be arranged on it.
+    """True if the utterance begins with a yes, False if it begins with a no ("that's not right" is a no), otherwise
+    None. A yes that is taken back ("okay wait, that's wrong") gives None, because it is no consent.
     """
     plain = text.lower()
     at = _LEADING.match(plain)

@@ -1,4 +1,5 @@
-"""Which tool of the agent's owner a caller wants: likeness of sentences to its name and docstring, and shared words.
+"""Finds the owner's tool that a caller wants, by the likeness of sentences to its name and docstring, and by shared
+words.
 
 A name with capitals is also replaced by the tool's own noun: "Do you have Moby Dick?" is like "do you have a book".
 """
@@ -17,44 +18,45 @@ if TYPE_CHECKING:
     from agent.providers.local.brain.intents import Encode, Vectors
 
 SURE = 0.42
-"""Likeness from which a tool is called at once when all that it needs was said."""
+"""Likeness from which on a tool is called at once if all its required values were said."""
 PLAIN = 0.6
-"""Likeness from which a tool is meant whatever else the words are like."""
+"""Likeness from which on a tool is meant, even if the words are like something else, too."""
 POSSIBLE = 0.27
-"""Likeness from which the caller is asked whether the tool is meant."""
+"""Likeness from which on the caller is asked whether the tool is meant."""
 SHARED, MEMBER, MOST_SHARED, MOST_MEMBERS = 0.08, 0.16, 0.2, 0.24
-"""Score of a shared word and of a named member of an enumeration, and the most of each."""
+"""Score of a shared word, score of a named member of an enumeration, and the maximum of each of the two scores."""
 MEANT, APART = 0.5, 0.15
-"""Likeness from which a member of an enumeration is meant, and how much less the next one has to be like."""
+"""Likeness from which on a member of an enumeration is meant, and the minimum distance to the likeness of the next
+one."""
 REPLACED = 0.05
 """Penalty for a name that is replaced by a noun."""
 TELLS = 0.2
 """Score of "tell her that ..." for a tool that takes a person and a message."""
 UNDOES = 0.2
-"""Penalty for a verb that undoes unless the caller uses one."""
+"""Penalty for a tool with a verb that undoes something (cancel), unless the caller uses such a verb."""
 GIVES, ASKS = 0.06, 0.2
-"""Score of a spoken number for a tool that requires one, and penalty of a question for the number."""
+"""Score of a spoken number for a tool that requires one, and penalty if the caller asks for the number."""
 _ASKS_NUMBER = re.compile(r"\bhow (?:much|many|long|far|old|high)\b")
 _UNDOING = re.compile(r"(?:cancel|delete|remove|stop|change|update|unsubscribe|return|close|end)\b")
 _UNDONE = re.compile(rf"\b(?:{_UNDOING.pattern}|off|new|different|rid|drop|no|can't|cannot|instead|move|switch|undo)\b")
 MOST_VECTORS = 4096
-"""Sentences of callers after which a new set of vectors begins; the one before is kept until the next."""
+"""Sentences of callers in one set of vectors. Then a new set begins, and the last one is kept until the next change."""
 _FREE = (Form.THING, Form.NAME, Form.PLACE)
 _SPLIT = re.compile(r"[.!?;]+\s*")
 
 
 class Match(NamedTuple):
-    """The tool that is most like the words."""
+    """The tool that is most like the caller's words."""
 
     tool: OwnTool
     score: float
     """Likeness, about 0..1."""
     second: float
-    """The likeness of the next one."""
+    """The likeness of the second most similar tool."""
 
 
 class Likeness:
-    """Likeness of sentences to tools; those that callers use are kept, and those of each tool that was seen."""
+    """Compares sentences with tools. Keeps the vectors of callers' sentences, and of the tools that it has seen."""
 
     def __init__(self, encode: "Encode") -> None:
         self._encode = encode
@@ -63,7 +65,7 @@ class Likeness:
         self._tools: dict[tuple[str, ...], list[Vectors]] = {}
 
     def _embed(self, texts: Sequence[str]) -> "list[Vectors]":
-        """The vectors of `texts`; those that are new are made together, which is many times quicker than one by one."""
+        """The vectors of `texts`. New ones are made together, which is many times faster than one by one."""
         kept, older = self._vectors, self._older
         known = {text: kept[text] if text in kept else older[text] for text in texts if text in kept or text in older}
         if new := [text for text in dict.fromkeys(texts) if text not in known]:
@@ -74,7 +76,7 @@ class Likeness:
         return [known[text] for text in texts]
 
     def knows(self, tools: Sequence[OwnTool]) -> bool:
-        """Whether `learn` has been done with all these, so that `best` is quick."""
+        """Whether `learn` was called with all these tools, so that `best` is fast."""
         return all(_sentences(one) in self._tools for one in tools)
 
     def learn(self, tools: Sequence[OwnTool]) -> None:
@@ -99,7 +101,7 @@ class Likeness:
         return Match(tools[ranked[0][1]], ranked[0][0], second)
 
     def member(self, text: str, members: Sequence[str]) -> str:
-        """The one of the `members` that an answer is like, though it does not name it; empty for none."""
+        """The member of an enumeration that an answer means without naming it; empty if there is none."""
         texts = list(map(plain, (text, *members)))
         if len(members) < 2 or not all(texts):
             return ""
@@ -137,7 +139,7 @@ def _sentences(tool: OwnTool) -> tuple[str, ...]:
 
 
 def _masked(tool: OwnTool, said: Utterance) -> list[str]:
-    """The words with the tool's own nouns in place of a name."""
+    """The words of `said`, with the nouns of the tool in place of a name, one text for each noun."""
     free = [one for one in tool.parameters if one.form in _FREE and one.required]
     span = said.proper()
     if not free or span is None:

@@ -21,31 +21,32 @@ from agent.providers.local.brain.utterance import FUNCTION
 from agent.turn_taking.expect import Expected, Kind
 
 PATIENCE = 2
-"""Answers to one question that are not understood, or runs that fail, before a person is offered."""
+"""Number of answers to one question that are not understood, or of failed runs, before a person is offered."""
 SHORT = 4
-"""Words up to which what is neither yes nor no to an offer names another thing."""
+"""Maximum words of an answer to an offer that is neither yes nor no, and that counts as the name of another thing."""
 NAMED = 5
-"""Abilities that are named in one sentence."""
+"""Maximum abilities that are named in one sentence."""
 _LEAVING = frozenset({"goodbye", "never_mind", "human"})
 _LEFT = 0.7
-"""Likeness from which words that could be an answer are a wish to do something else."""
+"""Likeness from which on words that could be an answer are a new wish."""
 _SOCIAL = frozenset({"greeting", "thanks", "wait", "repeat", "who", "help", "goodbye", "never_mind", "human"})
 _EXPECTED = {Form.DIGITS: Kind.DIGITS, Form.EMAIL: Kind.EMAIL, Form.DATE: Kind.DATE, Form.YES_NO: Kind.YES_NO}
 _WORDS = phrases_of(("en",))
 _SMALL_TALK_WORDS = 3
-"""Words from which small talk gives way to a tool: "How do you say good morning in French?"."""
+"""Minimum words of an utterance in which a tool counts more than small talk: "How do you say good morning in
+French?"."""
 _REQUEST = re.compile(
     r"(?:(?:no|yes|ok|okay|well|actually|sorry|oh)[\s,]+)*(?:please|can|could|would|will|do|does|is|are|what|where|when|which|"
     r"how|i(?:'d| would) like|i (?:want|need)|instead)\b"
 )
-"""How a wish of its own begins, unlike the answer to a question."""
+"""Beginnings of a new wish, which are no answer to a question."""
 NOTHING = OwnTool("", "", ())
-"""No tool is being prepared."""
+"""Stands for no tool: none is being prepared."""
 _REFUSED = re.compile(r"^wrong arguments: ([\w.]+)")
 
 
 class DialogueStage(Enum):
-    """Subject of the caller's next words while a tool is being prepared."""
+    """The subject of the caller's next words while a tool is being prepared."""
 
     ASKED = "the parameter that was asked for"
     OFFERED = "the tool with all it needs, which waits for a yes"
@@ -91,28 +92,28 @@ class ToolDialogue:
 
     @property
     def busy(self) -> bool:
-        """Whether a tool is being prepared, so that the caller's next words belong to it."""
+        """Whether a tool is being prepared, so that the caller's next words may belong to it."""
         return self._tool is not NOTHING
 
     def knows(self, name: str) -> bool:
-        """Whether this is a tool of the owner."""
+        """Whether `name` is the name of an owner's tool."""
         return name in self._tools
 
     def forget(self) -> None:
-        """Nothing is being prepared any more."""
+        """Stop preparing a tool."""
         self._tool, self._given, self._asked, self._misses = NOTHING, {}, None, 0
         self._stage = DialogueStage.CALLED
 
     @property
     def abilities(self) -> tuple[str, ...]:
-        """Abilities of the tools, to go on after "I can"."""
+        """The abilities of the tools, each as the words after "I can"."""
         return tuple(one.ability for one in self._tools.values())[:NAMED]
 
     # What the caller says
 
     def wish(self, text: str, guess: Guess, *, scripted: bool) -> ScriptedReply | None:
-        """The reply when `text` wants one of the tools; None if it does not, or if the script is meant rather, which is
-        `scripted` when it has a tool of its own for this `guess`.
+        """The reply if `text` is a wish for one of the tools; None if it is not, or if the script fits better.
+        `scripted`: the script has a tool for the intent in `guess`.
         """
         match = self._best(text)
         if match is None or match.score < SURE:
@@ -133,11 +134,12 @@ class ToolDialogue:
         return self._next("Sure.")
 
     def _needs(self, tool: OwnTool) -> ScriptedReply:
-        """The reply to a wish for a tool with a parameter that nobody can say: what it needs."""
+        """The reply to a wish for a tool with a parameter that a caller cannot say: it names this parameter."""
         return self._offer_person(f"To {tool.ability} I need the {tool.unspoken}, in a form that nobody can speak.")
 
     def step_back(self, text: str, guess: Guess) -> ScriptedReply | None:
-        """The reply to words that are like no tool, and which the script does not serve: what could be meant."""
+        """The reply to words that neither a tool nor the script understands: it names what could be meant. None without
+        a suggestion."""
         if not self._tools or (guess.intent == UNCLEAR and len(text.split()) <= 2):
             return None
         match = self._best(text)
@@ -157,9 +159,9 @@ class ToolDialogue:
         return None
 
     def follow(self, text: str, said: Slots, guess: Guess, *, heard: bool) -> ScriptedReply | None:
-        """The reply to words while a tool is being prepared; `heard` is whether a question for a yes was heard.
-
-        None when they are no part of it: then nothing is being prepared any more, or the same question still stands.
+        """The reply to words while a tool is being prepared. `heard`: the caller has heard the question for a yes. None
+        if the words do not belong to the tool: then no tool is being prepared any more, or the same question is still
+        open.
         """
         free = self._asked is not None and self._asked.form in (Form.THING, Form.SENTENCE, Form.NAME, Form.PLACE)
         short = len(text.split()) <= 6 or not free
@@ -223,11 +225,11 @@ class ToolDialogue:
         return self._answer(text, thing, said) if thing and len(text.split()) <= SHORT else None
 
     def _no_thing(self) -> Parameter | None:
-        """A parameter to ask for in name only, so that words without a mark of their own change nothing."""
+        """A parameter that is asked for only formally, so that words without a mark of their own fill no parameter."""
         return next((one for one in self._tool.parameters if one.form is Form.THING), None)
 
     def _change(self, text: str) -> ScriptedReply:
-        """Correct a value that was read back: ask for the parameter that is named, or the only one."""
+        """Ask again for a value that was read back: for the parameter that `text` names, or for the only one."""
         words = words_in(text) - FUNCTION
         told = [one for one in self._tool.parameters if one.name in self._given]
         named = [one for one in told if words & one.words] or (told if len(told) == 1 else [])
@@ -241,7 +243,7 @@ class ToolDialogue:
         return next((one for one in self._tool.parameters if one.required and one.name not in self._given), None)
 
     def _next(self, opening: str = "") -> ScriptedReply:
-        """Ask for what is missing, or call the tool."""
+        """Ask for a missing value, or call the tool."""
         missing = self._missing()
         return self._ask(missing, opening) if missing else self._run()
 
@@ -250,7 +252,7 @@ class ToolDialogue:
         return ScriptedReply((), None, self._call())
 
     def _call(self) -> PlannedCall:
-        """The tool with its arguments in its own order."""
+        """The call of the tool, with its arguments in the order of its parameters."""
         return PlannedCall(self._tool.name, self._tool.arguments(self._given))
 
     def _ask(self, one: Parameter, opening: str = "") -> ScriptedReply:
@@ -263,7 +265,7 @@ class ToolDialogue:
         return Expected(_EXPECTED[one.form], one.length) if one.form in _EXPECTED else None
 
     def _about(self) -> str:
-        """The arguments for the ear: ": title Dune, name Anna"."""
+        """The arguments as they are spoken: ": title Dune, name Anna"."""
         told = [f"{name.replace('_', ' ')} {results.said(value)}" for name, value in self._given.items()]
         return f": {', '.join(told)}" if told else ""
 
@@ -279,7 +281,7 @@ class ToolDialogue:
     def result(
         self, call: PlannedCall, result: Mapping[str, Any] | str | list[Any] | float | bool | None
     ) -> ScriptedReply:
-        """The reply to what a tool of the owner has returned."""
+        """The reply to the result of an owner's tool."""
         tool = self._tools[call.name]
         match results.outcome(result):
             case results.ToolOutcome.ASKS_CONSENT:
@@ -300,7 +302,7 @@ class ToolDialogue:
                 return ScriptedReply((*said, QUESTIONS[Ask.MORE]), Ask.MORE)
 
     def _refused(self, tool: OwnTool, call: PlannedCall, error: str) -> ScriptedReply:
-        """The tool's own types refuse an argument: it is asked for again."""
+        """The reply if the tool's own types refuse an argument: ask for it again."""
         found = _REFUSED.match(error)
         one = tool.at(found.group(1)) if found else None
         self._misses += 1

@@ -1,4 +1,4 @@
-"""Words of a caller to a tool, by kind, and the words that nothing has taken yet. Sans-IO."""
+"""Finds values for a tool in the words of a caller, and marks the words that are taken. Sans-IO."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ FUNCTION = frozenset(  # a text, which a list of 180 literals would make a page 
     selling sold
     """.split()  # noqa: SIM905
 )
-"""Words that are no part of a thing's name when they stand at its border."""
+"""Words that are no part of a thing's name if they stand at its beginning or end."""
 _TITLES = r"(?:(?:doctor|dr\.?|mrs\.?|mr\.?|ms\.?|miss|professor)\s+)?"
 _PERSON = rf"(?i:{_TITLES})[A-Z][\w'’-]*(?:\s+[A-Z][\w'’-]*){{0,2}}"
 _LOWER_PERSON = (
@@ -58,7 +58,7 @@ _NO_NAMES = frozenset(
 
 
 class Utterance:
-    """The words of one turn, and which of them are taken."""
+    """The words of one turn, with a mark on those that a parameter has taken."""
 
     def __init__(self, text: str) -> None:
         self.text = " ".join(text[:MAX_TEXT].replace("’", "'").replace("“", '"').replace("”", '"').split())
@@ -68,22 +68,22 @@ class Utterance:
         """Whether its writer uses capitals for names."""
 
     def take(self, start: int, end: int) -> str:
-        """Take the words from `start` to `end`; returns them as they are written."""
+        """Take the words from `start` to `end`. Returns them as they are written."""
         self._free[start:end] = [False] * (end - start)
         return self.text[start:end]
 
     def free(self, start: int, end: int) -> bool:
-        """Whether none of these is taken."""
+        """Whether no word from `start` to `end` is taken."""
         return all(self._free[start:end])
 
     def quoted(self) -> str:
-        """The first words in quotation marks; empty for none. They are taken."""
+        """Take the first words in quotation marks. Returns them; empty without any."""
         found = re.search(r'"([^"]{1,200})"', self.text)
         return self.take(*found.span(1)).strip(" .,!?") if found and self.free(*found.span(1)) else ""
 
     def person(self, *, told: bool = False) -> str:
-        """A person's name after words like "my name is" or, unless it must be `told` so, after others that come
-        before a name; empty for none. It is taken.
+        """Take a person's name after words such as "my name is", and, unless `told`, after other words that come before
+        a name. Returns it; empty without a name.
         """
         patterns = [_NAMED + rf"(?P<name>{_PERSON})", _NAMED + rf"(?P<name>(?i:{_LOWER_PERSON}))"]
         if self.cased and not told:
@@ -93,7 +93,8 @@ class Utterance:
         return self._first(patterns)
 
     def _first(self, patterns: list[str]) -> str:
-        """The group ``name`` of the first pattern that is found, is free and is no weekday or the like; it is taken."""
+        """Take the group ``name`` of the first pattern whose match is free, and is no weekday or similar word. Returns
+        it; empty without one."""
         for pattern in patterns:
             for found in re.finditer(pattern, self.text):
                 start, name = found.start("name"), found["name"].removesuffix("'s")
@@ -103,7 +104,8 @@ class Utterance:
         return ""
 
     def place(self, prepositions: str) -> str:
-        """Words after one of the `prepositions`, alternatives of a regular expression; empty for none. It is taken."""
+        """Take the words after one of the `prepositions` (alternatives of a regular expression). Returns them; empty
+        without any."""
         before = rf"(?i:\b(?:{prepositions})\s+(?:the\s+)?)"
         named = r"(?:[0-9]{1,5}[a-z]?\s+)?[A-Z][\w'-]*(?:\s+(?:of\s+)?[A-Z][\w'-]*){0,4}(?:\s+[0-9]{1,5}[a-z]?\b)?"
         patterns = [rf"{before}(?P<name>{named})"]
@@ -112,7 +114,7 @@ class Utterance:
         return self._first(patterns)
 
     def proper(self) -> tuple[int, int] | None:
-        """Where the longest title or name with capitals stands that is not taken; None for nowhere."""
+        """Begin and end of the longest title or name with capitals that is not taken; None without one."""
         pattern = r"[A-Z][\w'-]*(?:\s+(?:(?:of|the|and|in|to|a|for|de|la|on)\s+){0,2}[A-Z0-9][\w'-]*){0,8}"
         spans = [found.span() for found in re.finditer(rf"(?<![\w'-])(?:{pattern})", self.text)]
         kept = []
@@ -122,14 +124,15 @@ class Utterance:
             words = self.text[start:end].split()
             if first and (len(words) == 1 or words[0].lower() in FUNCTION | _OPENERS):
                 if words[0].lower() not in FUNCTION | _OPENERS:
-                    continue  # a sentence begins with a capital
+                    continue  # the first word of a sentence has a capital anyway
                 start += len(words[0]) + 1
             if start < end and self.text[start:end].lower().split()[0] not in _NO_NAMES and self.free(start, end):
                 kept.append((start, end))
         return max(kept, key=lambda span: span[1] - span[0], default=None)
 
     def thing(self, about: frozenset[str]) -> str:
-        """Remaining words without the question's frame and the words `about` the tool; empty for nothing."""
+        """The thing that the caller names: remaining words, without the frame of a question and without words `about`
+        the tool. Empty without one."""
         called = re.search(
             r"(?i:\b(?:called|titled|entitled|named))\s+(?:it's\s+)?(?P<thing>[^.?!;]{1,120})", self.text
         )
@@ -145,12 +148,13 @@ class Utterance:
         return self.take(*best).strip(" ,'\"") if best else ""
 
     def _likely(self, span: tuple[int, int]) -> float:
-        """How probably a row of words is the thing: after "of", "my" or an article more than after a verb."""
+        """How probably the words at `span` are the thing: after "of", "my" or an article more probably than after a
+        verb."""
         before = self.low[: span[0]].rstrip().rpartition(" ")[2]
         return (before in ("of", "my", "the", "a", "an", "some", "for", "any")) + span[0] / (len(self.text) + 1)
 
     def _chunks(self, about: frozenset[str]) -> Iterator[tuple[int, int]]:
-        """Rows of words of which none is a function word or about the tool."""
+        """Begin and end of each row of words without function words and without words `about` the tool."""
         start = end = -1
         for word in re.finditer(r"[\w'-]+|[.,;!?]", self.low):
             plain = word.group()
