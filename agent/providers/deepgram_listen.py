@@ -186,7 +186,7 @@ class NovaSession(_DeepgramSession):
         self._fixed: list[str] = []  # final results of the open turn, which a new session does not get again
         self._turn_from: int | None = None
         self._languages: tuple[str, ...] = ()
-        """Of the open turn."""
+        """The languages of the open turn."""
         self._language = options.language or (options.languages[0] if len(options.languages) == 1 else "")
         if not self._language and options.languages:
             self._language = "multi" if options.model.startswith("nova-3") else options.languages[0]

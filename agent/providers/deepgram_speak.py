@@ -189,11 +189,12 @@ class FluxTtsSession(_DeepgramTtsSession):
     def __init__(self, options: DeepgramTtsOptions) -> None:
         super().__init__(options)
         self._turns: deque[_Turn] = deque(maxlen=TURNS)
-        """The newest last: the only one that may not be over."""
+        """The last turns, the newest last. Only the newest one may not have ended."""
         self._samples = 0
-        """Of the connection, as the service counts them: after an interruption from what was played."""
+        """Samples of the connection, as the service counts them: after an interruption it goes on from the played
+        position."""
         self._position = 0
-        """Milliseconds: that of the interruption before; the next has to be later."""
+        """Position of the last interruption in milliseconds. The next one must be later."""
 
     @property
     def has_room(self) -> bool:

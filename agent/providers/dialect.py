@@ -44,7 +44,7 @@ class Dialect:
     def __init__(self) -> None:
         self._without: set[str] = set()
         self._only: dict[str, str] = {}
-        """Values that alone are taken, by their parameters."""
+        """For each such parameter, the only value that the server takes."""
 
     def spoken(self, request: dict[str, Any]) -> dict[str, Any]:
         """`request` without the parameters that the server has refused, or with their other names, and with the values

@@ -50,7 +50,7 @@ class ElevenLabsHttpTts:
         self._options = options
         self._http: httpx.AsyncClient | None = None
         self._speech: Any = None
-        """The part of the SDK that speaks."""
+        """The part of the SDK for text to speech."""
         self._warming: Warming | None = None
 
     async def open(self) -> None:

@@ -91,11 +91,11 @@ class ScribeSession(SttSession):
         self._options = options
         self._codes = (options.language,) if options.language else options.languages
         self._open: list[str] = []
-        """Pieces that are committed, of which the times have not come."""
+        """Words of committed pieces whose times have not come."""
         self._ahead = 0
-        """Pieces of which only the times have come."""
+        """Number of pieces whose times came before their words."""
         self._silent_from = 0.0
-        """Where the silence begins that has committed the last piece, in seconds of the session."""
+        """Second of the session at which the silence after the last committed piece began."""
 
     def set_language(self, language: str) -> str | None:
         """None (a new session is needed) if the session does not have the language; otherwise empty."""

@@ -53,7 +53,7 @@ class FailoverRealtime:
         self._realtimes = realtimes(agent)
         self._of = realtimes
         self._next_agent = ""
-        """Agent that takes the call over; empty when it has done so."""
+        """The agent that shall take the call over; empty if none shall, or after it has."""
         self._report = report
         self._live: RealtimeModel | None = None
         self._number = 0

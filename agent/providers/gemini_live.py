@@ -96,8 +96,8 @@ class GeminiSession(RealtimeSession):
         self._told = ""
         """New instructions for the next text, because a session takes a system prompt only at its beginning."""
         self._flags: set[str] = set()
-        """BEGUN: the session is configured; ``live``: the reply is to be heard; ``ours``: we interrupt the turn of the
-        model; CALLED: that turn has called a tool; LEAVING: a new connection is due."""
+        """States that are true now. BEGUN: the session is configured; ``live``: the reply shall be heard; ``ours``: the
+        gateway interrupts the model's turn; CALLED: this turn has called a tool; LEAVING: a new connection is due."""
 
     @property
     def resumes(self) -> bool:

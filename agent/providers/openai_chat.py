@@ -35,7 +35,7 @@ class OpenAILlm:
         self._options = options
         self._client = ModelClient(options)
         self._signs = frozenset[str]()
-        """The names of what the server has sent with a tool call and wants to have back."""
+        """Names of additional fields that the server has sent with tool calls, and that must be sent back."""
 
     async def reply(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Piece, None]:
         """Stream a reply. Tool calls come complete, after the model has written all of them. Raises `ProviderError`."""

@@ -144,7 +144,7 @@ class ModelClient:
             timeout=timeout,
         )
         self._used = float("-inf")
-        """When an answer was last read to its end, so that its connection stands."""
+        """The time at which an answer was last read to its end, so that its connection was open."""
         self._warming: Warming | None = None
 
     def warm(self) -> None:

@@ -131,7 +131,7 @@ class OpenAILiveSession(RealtimeSession):
         self._held = b""
         """The beginning of a reply, which is held back (`CUSHION`)."""
         self._ahead: list[tuple[str, float]] = []
-        """Words that were told before their sound, and the milliseconds at which they end."""
+        """Words that came before their sound, each with the millisecond at which it ends."""
         self._told = brief.instructions
         """The instructions that the session knows."""
         self._begun = False

@@ -116,11 +116,11 @@ class Backlog:
         self._open_from: int | None = None  # position of the open turn's first word
         self._reached = 0  # position up to which the sound was sent to some session, or dropped
         self.heard = 0
-        """Samples that the line has brought."""
+        """Samples received from the line."""
         self.sent = 0
-        """Position up to which the current session has the sound."""
+        """Position up to which the sound was sent to the current session."""
         self.sent_in_session = 0
-        """Samples that the current session was given, silence included."""
+        """Samples sent to the current session, silence included."""
         self.dropped = 0
         """Samples dropped because the connection did not take them."""
 
@@ -278,8 +278,8 @@ class SttSession(ABC):
         self.ignored = 0
         """Messages that made no sense."""
         self.changes: list[str | None] = []
-        """Changes of language and words since its request that the session has not been told; None: it takes another
-        session.
+        """Messages with changes of the language and of key terms that the session has not got yet; None: it takes
+        another session.
         """
 
     @property

@@ -40,7 +40,7 @@ class ToolCalls:
         self._written = 0
         self._given = 0
         self.cut_off = False
-        """Whether `finished` has left out a call that is not whole."""
+        """Whether `finished` has left out an incomplete call."""
 
     def add(self, index: object, id_: object, name: object, arguments: object, extra: object = None) -> None:
         """Add a fragment; each of its parts may be None. `extra` is sent back to the server with the call. Raises

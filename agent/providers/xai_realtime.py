@@ -62,12 +62,12 @@ class XaiSession(OpenAIRealtimeSession):
     def __init__(self, options: XaiOptions, brief: Brief) -> None:
         super().__init__(options, brief)
         self._said = Transcript("", True, True, 0.0)
-        """Words of the caller, if the server has reported them as complete; empty after they were passed on."""
+        """Final words of the caller that were not passed on yet; empty after they were passed on."""
         self._settled = ""
-        """The caller's item of which no more is passed on."""
+        """Id of the caller's item whose words were passed on; later reports of it are ignored."""
         self._item = ""
         self._texts = 0
-        """Texts that were told and are not charged for yet."""
+        """Number of texts that were sent and not charged yet."""
 
     def begin(self) -> None:
         """Send the configuration at once, without waiting for ``session.created``."""

@@ -72,25 +72,26 @@ class Endpointer:
         self._pauses = pauses
         self._position = 0
         self._theirs: bool | None = None
-        """Whether speech is the caller's, where others are heard, too; None: all of it is."""
+        """Whether speech is the caller's now, if other people are heard, too; None: all speech counts as the
+        caller's."""
         self._run = 0
-        """Windows of speech without interruption."""
+        """Number of windows of speech in a row."""
         self._first = -1
-        """Where the turn begins; negative between turns."""
+        """Position at which the turn begins; negative between turns."""
         self._start = 0
-        """Where the part begins that is not yet cut off in a piece."""
+        """Position at which the part of the turn begins that is not cut off in a piece yet."""
         self._end = 0
-        """Where the last speech ended."""
+        """Position at which the last speech ended."""
         self._asked = -1
-        """The end of the sound that the last guess is about."""
+        """Position at which the sound of the last guess ends."""
         self._guess: str | None = None
-        """Text understood of it; None while that is not known, or no longer of use."""
+        """Text of the last guess; None while it is not known, or if it is no longer needed."""
         self._pieces: dict[int, str | None] = {}
         """Pieces that were cut off, by their ends, and their texts once they are known."""
         self._early = 0
-        """The end of the words that were understood before there is a pause."""
+        """Position at which the words end that were recognised early, before a pause."""
         self._quietest = (1.0, 0)
-        """The lowest probability near the end of a piece, and where it was."""
+        """The lowest probability of speech near the end of a piece, and its position."""
 
     @property
     def speaking(self) -> bool:

@@ -105,7 +105,7 @@ class LocalSpeech:
         self._alive = asyncio.Event()
         """Set by every message of the process."""
         self._problem = missing() or "the speech process was not started"
-        """Why there is no speech, while there is none."""
+        """Why the speech process does not run; empty while it runs."""
         self._group = asyncio.TaskGroup()
         self._keeper: asyncio.Task[None] | None = None
 
@@ -275,7 +275,7 @@ class LocalStt:
         self._number = 0
         self._inbox: Inbox | None = None
         self._skipped = 0
-        """Samples that were dropped and not yet told."""
+        """Dropped samples that the process has not been told of yet."""
         self.lost = 0.0
         """Seconds of sound dropped in this call because the process did not keep up."""
 

@@ -38,9 +38,9 @@ class Listener:
         self._first = 0
         """Position of the first kept sample."""
         self._judged = 0
-        """Position up to which speech was looked for."""
+        """Position up to which the sound was searched for speech."""
         self._sounded = 0
-        """Samples of windows with a sound since the last turn, or since the model began."""
+        """Samples of windows with sound since the last turn, or since the voice model began."""
 
     def hear(self, ulaw: bytes) -> list[EndpointStep]:
         """Take mu-law sound of any length."""

@@ -1,7 +1,7 @@
 """Speech to text: Whisper tiny.en (int8, CTranslate2), greedy, with a short encoder context.
 
 Expected digits or letters are also decoded with a vocabulary that has nothing else. This result counts if the model
-finds it probable among all words, if it reaches to the end of the sound, and if the model is not sure of other words.
+finds it probable among all words, if it reaches to the end of the sound, and if no other words are sure.
 """
 
 from collections.abc import Sequence
@@ -99,7 +99,7 @@ class Whisper:
             kind: [number for number, token in enumerate(vocabulary) if token not in spelled | {_END}]
             for kind, spelled in _SPELLED.items()
         }
-        """Numbers of all tokens that are not said where this is expected."""
+        """For each expected kind, the numbers of all tokens that are not in its vocabulary."""
         self._log_mel = LogMel()
         self._bytes = {char: byte for byte, char in _byte_characters().items()}
 

@@ -44,7 +44,7 @@ class SpeechWorker:
     def __init__(self, pipe: socket.socket, threads: int) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()
-        """Held while listeners change and while a message is written."""
+        """The lock that is held while listeners change, and while a message is written."""
         self._decodes: queue.Queue[Decode] = queue.Queue(DECODES)
         self._sentences: queue.Queue[tuple[int, str]] = queue.Queue(SENTENCES)
         self._listeners: dict[int, Listener] = {}

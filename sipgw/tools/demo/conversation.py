@@ -131,9 +131,9 @@ class DemoPrinter:
     def __init__(self, out: Console) -> None:
         self.result = DemoResult()
         self.saying = ""
-        """Words of the agent since the caller last spoke, and ..."""
+        """The agent's words since the caller last spoke."""
         self.said = ""
-        """... the part of them that the caller has heard to its end."""
+        """The part of `saying` that the caller has heard completely."""
         self._out = out
 
     def watch(self, event: Event) -> None:

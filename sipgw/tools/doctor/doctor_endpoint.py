@@ -64,9 +64,10 @@ class DoctorEndpoint:
         self.endpoint = Endpoint(options, self._on_invite, lambda *_: None, self._trace)
         self._trail: deque[Traced] = deque(maxlen=KEPT)
         self.calling = ""
-        """A mark in the description of the present test call only; a SIP-ALG does not change it."""
+        """A mark in the session description of the present test call, which a SIP-ALG does not change. It identifies
+        the call if it comes back."""
         self.looped: Leg | None = None
-        """The test call as it came back, if the other side loops it."""
+        """The test call as an incoming call, if the other side routes it back to us."""
 
     async def __aenter__(self) -> Self:
         await self.endpoint.__aenter__()

@@ -161,7 +161,7 @@ class LoopbackProxy:
         self._url = urllib.parse.urlsplit(url)
         self._connections: list[_Connection] = []
         self.url = ""
-        """Its own address."""
+        """The server's own address; empty before `listening`."""
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:

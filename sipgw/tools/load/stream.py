@@ -103,7 +103,7 @@ class LoadStream:
         self._tally = tally
         self._sent = 0
         self._speaking = -1
-        """The frame of the speech that is next; -1 while listening."""
+        """Index of the next frame of the speech; -1 while the caller listens."""
         self._grid: PacketGrid | None = None
         self._heard_at = 0.0
         self._ended_at = 0.0

@@ -19,14 +19,14 @@ from sipgw.tools.simulate.scenario import ReplyOptions
 FINAL = 0.307
 THINKS = 0.3
 VOICES = 0.15
-"""Seconds: published medians of providers for the final transcript, the first token, the first sound."""
+"""Seconds until the final transcript, the first token and the first sound: published medians of providers."""
 LETTER = bytes([0x90, 0x10, 0x91, 0x11]) * (SAMPLES_PER_CHARACTER // 4)
-"""The sound of any letter."""
+"""The sound of one letter, the same for every letter."""
 
 
 @dataclass
 class CallerSpeech:
-    """The present words of the caller, for the STT of one call."""
+    """The words that the caller speaks now, for the STT of one call."""
 
     spoken: deque[tuple[str, float]] = field(default_factory=deque)
     """The words still to be recognised, with their seconds of sound; no words for a noise."""
@@ -43,7 +43,7 @@ class ActingStt:
         self._activity = VoiceActivity()
         self._heard = 0
         self._now: tuple[str, int, int] | None = None
-        """Words, and the samples at which they begin and end."""
+        """The words being spoken, and the samples at which they begin and end; None in silence."""
         self._told = 0
 
     async def open(self) -> None:
@@ -99,7 +99,7 @@ class ActingStt:
 
 
 class ActingLlm:
-    """Gives the first reply of the scenario that fits."""
+    """A language model that gives the first matching reply of the scenario."""
 
     name = "acting"
 
@@ -140,7 +140,7 @@ def fits(reply: ReplyOptions, messages: Sequence[Message]) -> bool:
 
 
 class ActingTts:
-    """Speaks every letter in 65 ms."""
+    """A voice that speaks every letter in 65 ms."""
 
     name = "acting"
 
@@ -158,7 +158,7 @@ class ActingTts:
 
 
 def acting(replies: Sequence[ReplyOptions], caller_speech: CallerSpeech) -> Providers:
-    """The providers of one scenario."""
+    """The scripted providers of one scenario."""
     return Providers(
         lambda: ActingStt(caller_speech), ActingLlm(replies), lambda language: ActingTts(), None, paces=True
     )

@@ -36,13 +36,13 @@ from sipgw.tools.simulate.verdict import CallVerdict, judge
 from sipgw.tools.trial import trial
 
 SLACK = 3.0
-"""Factor for the expected answer times: on a busy machine the whole call is late."""
+"""Factor for the expected answer times, because on a busy machine the whole call is late."""
 OVER = 10.0
-"""Seconds after the caller's end in which the gateway has ended the call, too."""
+"""Seconds after the caller's hang-up within which the gateway must have ended the call, too."""
 LOUD = 8000
 """The highest sample of a sound without words."""
 WORDS = 2
-"""Tolerance in words where the agent was cut off, because of packets in flight."""
+"""Tolerance in words for an interrupted reply, because some packets are on the way."""
 
 Tell = Callable[[str, str], None]
 """Takes the speaker (``caller``, ``agent``, ``fault``) and the words."""
@@ -50,7 +50,7 @@ Tell = Callable[[str, str], None]
 
 @dataclass
 class ScenarioRun:
-    """A scenario while it is played, on whatever line."""
+    """The run of a scenario, over SIP or on another line."""
 
     scenario: Scenario
     folder: Path
@@ -61,7 +61,7 @@ class ScenarioRun:
     ending: str = ""
     """How the conversation ended."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the gateway knows that it has."""
+    """Set when the gateway knows that the conversation has ended."""
 
     @classmethod
     async def of(cls, scenario: Scenario, folder: Path) -> "ScenarioRun":
@@ -77,22 +77,22 @@ class ScenarioRun:
 
     @property
     def config(self) -> GatewayConfig:
-        """Configuration of the agent that answers, if the scenario has replies."""
+        """The configuration of the agent of a scenario with replies."""
         agent, tools = self.scenario.agent, self.scenario.agent.tools
         agent = replace(agent, tools=str(self.folder / tools) if tools else "", stt="local", llm="local")
         agent = replace(agent, tts="local", brain="")
         return GatewayConfig(agent=agent, turns=self.scenario.turns, languages=self.scenario.languages)
 
     def agent_of(self, config: GatewayConfig) -> GatewayConfig:
-        """Configuration of the agent that answers in a gateway of `config`."""
+        """The configuration of the agent that answers, in a gateway with the configuration `config`."""
         if not self.scenario.replies:
-            return replace(config)  # an object of its own: its providers are found by it
+            return replace(config)  # a separate object, because it is the key of its providers
         if self.scenario.speech:
             return replace(config, agent=replace(config.agent, stt="local", llm="local", tts="local", brain=""))
         return replace(config, agent=self.config.agent, turns=self.config.turns, languages=self.config.languages)
 
     def providers(self, real: Providers | None = None) -> Providers:
-        """The providers with the faults of the scenario: those that are `real`, as far as they are not scripted."""
+        """The providers with the faults of the scenario: the scripted ones, and the `real` ones for the other parts."""
         scripted = acting(self.scenario.replies, self.caller_speech)
         if real is not None and not self.scenario.replies:
             voiced = replace(real, stt=scripted.stt, tts=scripted.tts, speech=None)
@@ -100,7 +100,8 @@ class ScenarioRun:
         return wrapped(scripted, self.scenario.providers, self.scenario.seed)
 
     def judged(self, call: Call, slack: float = 1.0, words: int = 0) -> CallVerdict:
-        """The verdict; waits may be `slack` times as long, and cuts may be `words` off."""
+        """The verdict on `call`. Waits may be `slack` times as long as expected, and interrupted replies may differ by
+        `words` words."""
         verdict, wanted = judge(call, self.steps.done, self.steps.left), self.scenario
         faults = missed(self.steps.done, self.steps.told, verdict.turns, slack)
         if wanted.memory and (fault := differs(wanted.memory, self.memory, words)):
@@ -122,7 +123,7 @@ class SimulatedGateway(Gateway):
         self._tell = tell
         self._used = used
         self._agents: dict[str, str] = {}
-        """Agent that took each call."""
+        """The agent that took each call, by the call's identity."""
         self.watchers.add(self._note)
 
     def used(self, report: Used) -> None:
@@ -234,14 +235,14 @@ async def dialled(phone: CallerPhone, target: Uri, scene: ScenarioRun, host: str
 
 
 def trimmed(ulaw: bytes) -> bytes:
-    """`ulaw` without what nobody hears at both ends."""
+    """`ulaw` without the inaudible sound at both ends."""
     frames = range(0, len(ulaw), 160)
     loud = [at for at in frames if level(ulaw[at : at + 160]) > AUDIBLE]
     return ulaw[loud[0] : loud[-1] + 160] if loud else ulaw
 
 
 def rustling(seconds: float) -> bytes:
-    """A cough or a slammed door: as loud as speech and not periodic. The same every time."""
+    """Mu-law sound like a cough or a slammed door: as loud as speech, and not periodic. It is the same every time."""
     source = random.Random(8000)
     linear = array("h", (source.randint(-LOUD, LOUD) for _ in range(round(seconds * SAMPLE_RATE))))
     return from_linear(linear.tobytes())
@@ -297,7 +298,7 @@ def _recorded(name: str, folder: Path) -> bytes:
 
 
 def seeded(scenario: Scenario, seed: int | None) -> Scenario:
-    """`scenario` with another seed; 0 draws one."""
+    """`scenario` with another seed: None keeps its own, 0 draws a random one."""
     if seed is None:
         return scenario
     return replace(scenario, seed=seed or random.SystemRandom().randrange(1, 10**6))

@@ -65,7 +65,7 @@ class Utterance:
         self.low = "".join(char.lower() if len(char.lower()) == 1 else char for char in self.text)
         self._free = [True] * len(self.text)
         self.cased = bool(re.search(r"(?<!^)(?<![.!?] )\b[A-Z][a-z]", self.text))
-        """Whether its writer uses capitals for names."""
+        """Whether the recogniser writes names with capitals."""
 
     def take(self, start: int, end: int) -> str:
         """Take the words from `start` to `end`. Returns them as they are written."""
