@@ -16,7 +16,7 @@ KEPT = 45 * RATE
 TAIL = 4 * WINDOW
 """Samples after the end of speech that are recognised with it, because consonants fade below the level of speech."""
 SOUNDED = 1.0
-"""Seconds of sound without speech after which the voice model begins anew: after 4 s it takes a short word for noise."""
+"""Seconds of sound without speech after which the model begins anew: after 4 s it takes a short word for noise."""
 LED_BY = 8 * WINDOW
 """Samples before its new beginning that the voice model gets first."""
 NUMBER_WORDS = ("number", "digit", "code", "reference")
