@@ -316,7 +316,7 @@ class AssemblyAISttSession(SttSession):
 
 
 def _given(**values: Any) -> dict[str, Any]:
-    """Those of `values` that are not empty."""
+    """The items of `values` that are not empty."""
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -188,7 +188,7 @@ class FailoverRealtime:
         return event
 
     def _lost(self, error: ProviderError, *, last: bool) -> None:
-        """Replace the failed session. Raises `error` if no other session may follow."""
+        """Note the failure of the session. Raises `error` if no other session may follow."""
         self._realtimes.health.failed(self._number, error, self._now())
         _log.warning("realtime_failed", provider=self.name, problem=error.problem)
         if last or not (error.temporary or len(self._realtimes.makers) > 1):
