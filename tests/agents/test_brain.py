@@ -86,7 +86,7 @@ def test_what_other_agents_have_cannot_be_had_with_it() -> None:
     with pytest.raises(ConfigError, match=r"prefetch\.tool: the brain of the agent is not told"):
         Agents(replace(brain, prefetch=PrefetchOptions(tool="who")), {})
     hands = GatewayConfig(agent=AgentOptions(hand_over=("other",)))
-    with pytest.raises(ConfigError, match="'other' has a brain of its own"):
+    with pytest.raises(ConfigError, match="'other' has its own server as its brain"):
         Agents(hands, {"other": brain})
     unknown = GatewayConfig(agent=AgentOptions(brain=URL, brain_parameters={"a": "{{shop}}"}))
     with pytest.raises(ConfigError, match=r"brain_parameters\.a: there is no \{\{shop\}\}"):

@@ -211,7 +211,7 @@ def test_secrets_are_set_or_not_set(tmp_path: Path) -> None:
             assert "correct horse" not in text
             assert '<dt class="mono">api_key</dt><dd><span class="mono value">set</span>' in text
             assert '<dt class="mono">api_key</dt><dd><span class="value">not set</span>' in text
-            assert "Address to listen on. On any other than loopback people must sign in." in text
+            assert "Address to listen on. On any address other than loopback people must sign in" in text
 
     asyncio.run(look())
 
