@@ -64,7 +64,7 @@ class Shared:
                 log.warning("redis does not answer: this gateway works alone until it does", cause=str(error))
         else:
             if not self.up:
-                log.info("redis answers")
+                log.info("redis is reachable")
             self.up, self._told = True, False
         self._told = not self.up
         return self.up
