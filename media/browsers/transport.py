@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from media.process.heartbeat import BEAT, LATE, PATIENCE, STARTING
+from media.process.heartbeat import BEAT, LATE, PATIENCE, Heartbeat
 
 log = structlog.get_logger()
 
@@ -135,8 +135,7 @@ class Browsers(asyncio.Protocol):
         self._process: asyncio.subprocess.Process | None = None
         self._pipe: asyncio.WriteTransport | None = None
         self._rest = b""
-        self._silent = 0
-        """Pings since the process was last heard from; below 0 while it starts. See `media.process.heartbeat`."""
+        self._heartbeat = Heartbeat()
         self._changing = asyncio.Lock()
         """Held while the process is started or ended."""
 
@@ -147,7 +146,7 @@ class Browsers(asyncio.Protocol):
             if self._pipe is None:
                 await self._end()
                 await self._start()
-            elif self._silent >= LATE:
+            elif self._heartbeat.silent >= LATE:
                 raise PathFailed(SILENT)
             self._number += 1
             transport = BrowserTransport(self._number, self._order, self._forget)
@@ -156,7 +155,7 @@ class Browsers(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
-        self._silent = 0
+        self._heartbeat.silent = 0
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             answer = json.loads(line)
@@ -192,19 +191,19 @@ class Browsers(asyncio.Protocol):
                 *command, *arguments, pass_fds=[theirs.fileno()], start_new_session=True
             )
         self._pipe, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
-        self._silent = PATIENCE - STARTING
+        self._heartbeat = Heartbeat()
         self._beat(self._process)
 
     def _beat(self, process: asyncio.subprocess.Process) -> None:
         """Kill the process if it is blocked: its calls are silent."""
         if self._pipe is None or process is not self._process:
             return
-        if self._silent >= PATIENCE:
+        if self._heartbeat.silent >= PATIENCE:
             log.error("process for browsers did not answer and is killed", calls=len(self._transports))
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             return
-        self._silent += 1
+        self._heartbeat.silent += 1
         self._order({"transport": 0, "do": "ping", "with": ()})  # without a transport, so it is answered at once
         asyncio.get_running_loop().call_later(BEAT, self._beat, process)
 

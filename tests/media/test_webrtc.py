@@ -86,7 +86,7 @@ def test_a_process_that_hangs_takes_no_new_call_and_is_replaced():
         silent = await browsers.open()
         await silent.gather()
         os.kill(browsers._process.pid, signal.SIGSTOP)
-        await until(lambda: browsers._silent >= LATE)
+        await until(lambda: browsers._heartbeat.silent >= LATE)
         with pytest.raises(PathFailed, match=SILENT):
             await browsers.open()
         async with asyncio.timeout(HANG):
