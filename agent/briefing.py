@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from agent.briefing_phrases import BriefingPhrases
+from agent.briefing_phrases import BriefingPhrases, briefing_in
 from agent.consent import plain_answer
 from agent.errors import ProviderError
 from agent.floor import Listening
@@ -23,7 +23,7 @@ from agent.limits import boundary, whole
 from agent.line import SAMPLE_RATE, Audio, Digit, Finished, Gone, Line, LineEvent, Started
 from agent.llm import LanguageModel, Message
 from agent.parts import close_parts, open_parts
-from agent.phrases import Phrases
+from agent.phrases import Phrases, phrases_of
 from agent.speech_output import SpeechOutput
 from agent.stt import SpeechToText, Transcript
 from agent.tts import TextToSpeech
@@ -121,17 +121,15 @@ def _kind(word: str, phrases: Phrases) -> str:
 
 
 class Briefing:
-    """The briefing of one person."""
+    """The briefing of one person, in the first of `languages` (ISO 639-1); a yes or no counts in any of them."""
 
-    def __init__(
-        self, line: Line, stt: SpeechToText, tts: TextToSpeech, phrases: Phrases, said: BriefingPhrases | None = None
-    ) -> None:
+    def __init__(self, line: Line, stt: SpeechToText, tts: TextToSpeech, languages: Sequence[str]) -> None:
         self._line = line
         self._stt = stt
         self._tts = tts
-        self._phrases = phrases
-        self._said = said or BriefingPhrases()
-        self._speech_output = SpeechOutput(line, tts, self._said.code)
+        self._phrases = phrases_of(languages)
+        self._said = briefing_in(languages[0])
+        self._speech_output = SpeechOutput(line, tts, languages[0])
         self._verdict: asyncio.Future[BriefingVerdict] = asyncio.get_running_loop().create_future()
         self._listening = Listening()
         self._began: dict[int, float] = {}

@@ -12,9 +12,8 @@ SUMMARISE = (
 
 @dataclass(frozen=True)
 class BriefingPhrases:
-    """The sentences, their language by ISO 639-1 code, and its name for the model, which writes one about the call."""
+    """The sentences, and the name of the language for the model, which writes the sentence about the call."""
 
-    code: str = "en"
     language: str = "English"
     opening: str = "A caller for you."
     question: str = "Say yes or press 1 to take the call, say no or press 2 to decline."
@@ -35,32 +34,32 @@ def is_request(message: Message) -> bool:
 BRIEFINGS = {
     "en": BriefingPhrases(),
     "es": BriefingPhrases(
-        "es", "Spanish", "Una llamada para usted.",
+        "Spanish", "Una llamada para usted.",
         "Diga sí o pulse 1 para atender la llamada, diga no o pulse 2 para rechazarla.",
         "Le paso la llamada.", "De acuerdo. Adiós.",
     ),
     "fr": BriefingPhrases(
-        "fr", "French", "Un appel pour vous.",
+        "French", "Un appel pour vous.",
         "Dites oui ou appuyez sur 1 pour prendre l'appel, dites non ou appuyez sur 2 pour refuser.",
         "Je vous mets en relation.", "Très bien. Au revoir.",
     ),
     "de": BriefingPhrases(
-        "de", "German", "Ein Anruf für Sie.",
+        "German", "Ein Anruf für Sie.",
         "Sagen Sie ja oder drücken Sie die 1, um ihn anzunehmen; sagen Sie nein oder drücken Sie die 2, um abzulehnen.",
         "Ich verbinde Sie.", "In Ordnung. Auf Wiederhören.",
     ),
     "pt": BriefingPhrases(
-        "pt", "Portuguese", "Uma chamada para você.",
+        "Portuguese", "Uma chamada para você.",
         "Diga sim ou tecle 1 para atender, diga não ou tecle 2 para recusar.",
         "Vou conectar a chamada.", "Tudo bem. Até logo.",
     ),
     "it": BriefingPhrases(
-        "it", "Italian", "Una chiamata per lei.",
+        "Italian", "Una chiamata per lei.",
         "Dica sì o prema 1 per rispondere, dica no o prema 2 per rifiutare.",
         "La metto in comunicazione.", "Va bene. Arrivederci.",
     ),
     "hi": BriefingPhrases(
-        "hi", "Hindi", "आपके लिए एक कॉल है।",
+        "Hindi", "आपके लिए एक कॉल है।",
         "कॉल लेने के लिए हाँ कहिए या 1 दबाइए, मना करने के लिए नहीं कहिए या 2 दबाइए।",
         "मैं आपको जोड़ता हूँ।", "ठीक है। नमस्ते।",
     ),

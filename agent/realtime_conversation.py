@@ -77,7 +77,7 @@ class RealtimeConversation(BaseConversation):
         call: str = "",
     ) -> None:
         """See `agent.conversation.Conversation`."""
-        self._speech_output = RealtimeOutput(line, session)
+        self._speech_output = RealtimeOutput(line, session, role.languages[0])
         self._session = session
         self._playing = role.name, role.languages[0]
         """Name and language of the agent that the session plays."""

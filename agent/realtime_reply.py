@@ -29,8 +29,8 @@ REFUSED = '{"error": "too many tool calls; answer without them"}'
 class RealtimeOutput(Utterances):
     """Plays the sound of the session; each of its replies is one utterance of the line."""
 
-    def __init__(self, line: Line, session: RenewableRealtime) -> None:
-        super().__init__(line)
+    def __init__(self, line: Line, session: RenewableRealtime, language: str) -> None:
+        super().__init__(line, language)
         self._session = session
         self._replies: dict[str, Sentence] = {}
         self.unanswered: set[str] = set()

@@ -9,7 +9,8 @@ from agent.line import SAMPLE_RATE, Finished, Heard, Line
 class Utterances:
     """All utterances of one call, in their order."""
 
-    def __init__(self, line: Line, language: str = "en") -> None:
+    def __init__(self, line: Line, language: str) -> None:
+        """The words are in `language` (ISO 639-1) until it changes."""
         self.sentences: dict[int, Sentence] = {}
         """Every utterance so far, by number."""
         self.next = 1

@@ -16,7 +16,6 @@ from agent.errors import ProviderError
 from agent.forms.fields import FormSetting
 from agent.meter import ChargedLlm, meter
 from agent.passages import TOLD, nothing
-from agent.phrases import phrases_of
 from agent.providers.failover_realtime import FailoverRealtime, RealtimeProviders
 from agent.realtime_conversation import RealtimeConversation
 from agent.records import HandedOver, Outcome, Report
@@ -72,8 +71,8 @@ class AgentSetup:
         tell_amd(message, screening)
         setup = AmdSetup(
             self.context.line, lambda: self._tts(agent, ""), message, self.context.report, self._answered_by,
-            self._tell_screen, screening, menus=self._navigates, resembles=resembles_screen if installed() else None,
-            known=known_screen, heard=self._is_heard, tones=tones, language=config.codes[0],
+            config.codes[0], self._tell_screen, screening, menus=self._navigates,
+            resembles=resembles_screen if installed() else None, known=known_screen, heard=self._is_heard, tones=tones,
         )  # fmt: skip
         prepare()
         self.context.amd = AmdTalk(talk, setup)
@@ -101,7 +100,7 @@ class AgentSetup:
         history = self.context.conversation.call_control.messages if self.context.conversation else []
         said = briefing_in(agent.config.codes[0])
         meter(report)
-        briefing = Briefing(line, part.stt(), part.tts(""), phrases_of(agent.config.codes), said)
+        briefing = Briefing(line, part.stt(), part.tts(""), agent.config.codes)
         await briefing.open()
         verdict = await briefing.run(lambda: summary_of(ChargedLlm(part.llm, report), history, said))
         return "" if verdict is BriefingVerdict.ACCEPTED else verdict.value

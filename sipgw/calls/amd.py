@@ -54,6 +54,8 @@ class AmdSetup:
     report: Callable[[Report], None]
     found: Callable[[AnsweredParty, str], None]
     """Called with the detected party, and the reason in a few words."""
+    language: str
+    """The language of the message (ISO 639-1)."""
     tell: Callable[[str], bool] = lambda purpose: True
     """Has the agent say `purpose` to a call screen; False if the screen does not hear the agent now."""
     purpose: str = ""
@@ -68,8 +70,6 @@ class AmdSetup:
     """Whether the screen hears the agent now."""
     tones: "Callable[[], Tones | None] | None" = None
     """See `AnsweringMachineDetector`."""
-    language: str = "en"
-    """The language of the message (ISO 639-1)."""
 
 
 def follow(control: CallControl, who: AnsweredParty) -> None:
@@ -132,7 +132,7 @@ class AmdTalk:
         """Take what the conversation reports."""
         if isinstance(report, TurnEnded) and report.turn.said:
             self._screening.answered()
-        if isinstance(report, CallerSaid) and not (self._judge.decided or self._needs.line.has_person):
+        if isinstance(report, CallerSaid) and self._undecided:
             self._growing = None if report.final else report
             self._listen_for_screen(report)
 
@@ -185,13 +185,18 @@ class AmdTalk:
         self._given_up = why
         self._not_human.set()
 
+    @property
+    def _undecided(self) -> bool:
+        """Whether words still decide who answered."""
+        return not (self._judge.decided or self._needs.line.has_person)
+
     async def _compare(self, resembles: Resembles) -> None:
         """Take sentences from the queue, and judge each by its meaning; runs until cancelled."""
         while True:
             said, told = await self._sentences.get()
             meant = await resembles(said.text, self._is_whole(said))
             # Words that came before a screen or a menu are not words of the person who follows it.
-            if not (self._judge.decided or self._needs.line.has_person) and self._judge.who not in RECORDED:
+            if self._undecided and self._judge.who not in RECORDED:
                 self._take_compared(said, told, meant)
 
     def _found(self) -> None:

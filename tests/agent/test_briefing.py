@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from agent.briefing import ANSWER, LETTERS, Briefing, BriefingVerdict, summary_of, verdict_of
-from agent.briefing_phrases import BRIEFINGS, BriefingPhrases, briefing_in
+from agent.briefing_phrases import BRIEFINGS, BriefingPhrases
 from agent.errors import ProviderError
 from agent.phrases import PHRASES, phrases_of
 from agent.providers.local.brain.intents import Intents
@@ -22,12 +22,12 @@ DOWN = ProviderError("x", "down", temporary=False)
 Act = Callable[[FakeCaller, FakeLine], Awaitable[None]]
 
 
-def brief(act: Act, *, stt: FakeStt | None = None, tts: FakeTts | None = None, summary: str = SUMMARY, said=SAID):
+def brief(act: Act, *, stt: FakeStt | None = None, tts: FakeTts | None = None, summary: str = SUMMARY, language="en"):
     """Brief a person who does `act`; returns the verdict, what was said, and the seconds that it took."""
 
     async def scenario():
         line, hears, speaks = FakeLine(), stt or FakeStt(), tts or FakeTts()
-        briefing = Briefing(line, hears, speaks, ENGLISH, said)
+        briefing = Briefing(line, hears, speaks, [language])
 
         async def summarise() -> str:
             return summary
@@ -71,8 +71,7 @@ def test_a_key_in_the_middle_of_it_is_enough() -> None:
 
 
 def test_the_summary_is_read_in_the_language_of_the_briefing() -> None:
-    german = briefing_in("de")
-    _, spoken, _ = brief(after(16.0, FakeCaller.hang_up), summary="Der Rabatt ist 25 %.", said=german)
+    _, spoken, _ = brief(after(16.0, FakeCaller.hang_up), summary="Der Rabatt ist 25 %.", language="de")
     assert spoken[1] == "Der Rabatt ist 25 Prozent."
 
 

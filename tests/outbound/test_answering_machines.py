@@ -137,7 +137,7 @@ def test_the_message_ends_the_call_though_an_answer_was_given_up_before_its_firs
         line = PhoneLine()
         wire, talking = Wire(line), Interrupted(line)
         line.attach(wire)  # type: ignore[arg-type]
-        needs = AmdSetup(line, lambda: talking, message, lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
+        needs = AmdSetup(line, lambda: talking, message, lambda report: None, lambda who, why: None, "en")  # type: ignore[arg-type, return-value]
         screened = AmdTalk(talking, needs)
         async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
             ending = group.create_task(screened.run())
@@ -166,7 +166,7 @@ def test_no_message_waits_for_a_machine_that_has_hung_up_when_its_words_are_unde
         line = PhoneLine()
         line.attach(Wire(line))  # type: ignore[arg-type]
         talking = Ending(line)
-        needs = AmdSetup(line, lambda: talking, MESSAGE[0], lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
+        needs = AmdSetup(line, lambda: talking, MESSAGE[0], lambda report: None, lambda who, why: None, "en")  # type: ignore[arg-type, return-value]
         screened = AmdTalk(talking, needs)
         async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
             ending = group.create_task(screened.run())
@@ -186,7 +186,7 @@ def test_the_log_says_in_which_call_somebody_answered() -> None:
     async def scenario() -> None:
         line = PhoneLine()
         with structlog.contextvars.bound_contextvars(call="the call"):
-            needs = AmdSetup(line, lambda: talking, "", lambda report: None, lambda who, why: None)  # type: ignore[arg-type, return-value]
+            needs = AmdSetup(line, lambda: talking, "", lambda report: None, lambda who, why: None, "en")  # type: ignore[arg-type, return-value]
             talking = Interrupted(line)
             screened = AmdTalk(talking, needs)
         sound = CLOSED + BEEP + silence(WORDS + 3)
@@ -281,7 +281,7 @@ def test_a_call_screen_is_not_hung_up_on() -> None:
         line = PhoneLine()
         line.attach(Wire(line))  # type: ignore[arg-type]
         talking = Interrupted(line)
-        needs = AmdSetup(line, lambda: talking, "", lambda report: None, lambda who, why: found.append(who))  # type: ignore[arg-type, return-value]
+        needs = AmdSetup(line, lambda: talking, "", lambda report: None, lambda who, why: found.append(who), "en")  # type: ignore[arg-type, return-value]
         screened = AmdTalk(talking, needs)
         async with asyncio.timeout(HANG), asyncio.TaskGroup() as group:
             ending = group.create_task(screened.run())
@@ -313,7 +313,7 @@ def test_a_person_behind_a_call_screen_need_not_greet_whatever_the_sentence_for_
     async def scenario() -> None:
         needs = AmdSetup(
             PhoneLine(), lambda: None, "", lambda report: None, lambda who, why: found.append(who),  # type: ignore[arg-type, return-value]
-            tell, purpose,
+            "en", tell, purpose,
         )  # fmt: skip
         one = AmdTalk(Interrupted(PhoneLine()), needs)
         one.understand(CallerSaid("State your name and the reason for calling.", final=True))

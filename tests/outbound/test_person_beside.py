@@ -22,7 +22,7 @@ def test_while_a_person_of_our_side_speaks_in_the_call_nobody_is_judged(mode: Mo
     async def scenario() -> list[AnsweredParty]:
         found: list[AnsweredParty] = []
         line = PhoneLine()
-        needs = AmdSetup(line, lambda: None, "", lambda report: None, lambda who, why: found.append(who))  # type: ignore[arg-type, return-value]
+        needs = AmdSetup(line, lambda: None, "", lambda report: None, lambda who, why: found.append(who), "en")  # type: ignore[arg-type, return-value]
         screened = AmdTalk(Interrupted(line), needs)
         line.joined = Joined(PhoneLine(), MODES[mode].routes)
         screened.hear(CLOSED + BEEP + silence(WORDS + 3))

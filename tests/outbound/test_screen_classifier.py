@@ -46,7 +46,7 @@ def talked(
         line.attach(Wire(line))  # type: ignore[arg-type]
         setup: Any = AmdSetup(
             line, lambda: None, "", lambda report: None, lambda who, why: found.append(who),  # type: ignore[arg-type, return-value]
-            resembles=resembles, known=lambda text, final: meant.get(text) if ready else None,
+            "en", resembles=resembles, known=lambda text, final: meant.get(text) if ready else None,
         )  # fmt: skip
         one = AmdTalk(Interrupted(line), setup)
         talking = asyncio.get_running_loop().create_task(one.run())
@@ -97,7 +97,7 @@ def test_a_sentence_is_looked_up_at_once_only_once() -> None:
         found: list[AnsweredParty] = []
         setup: Any = AmdSetup(
             line, lambda: None, "", lambda report: None, lambda who, why: found.append(who),  # type: ignore[arg-type, return-value]
-            resembles=resembles, known=known,
+            "en", resembles=resembles, known=known,
         )  # fmt: skip
         one = AmdTalk(Interrupted(line), setup)
         talking = asyncio.get_running_loop().create_task(one.run())

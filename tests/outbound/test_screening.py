@@ -71,7 +71,7 @@ class Screened:
         line.attach(Wire(line))  # type: ignore[arg-type]
         setup: Any = AmdSetup(
             line, lambda: None, "", lambda report: None, lambda who, why: self.found.append(who),  # type: ignore[arg-type, return-value]
-            self.tell, PURPOSE, heard=lambda: not self.on_hold,
+            "en", self.tell, PURPOSE, heard=lambda: not self.on_hold,
         )  # fmt: skip
         if knows is not None:
 

@@ -200,13 +200,13 @@ class ReplayRun:
             setting.voicemail,
             self._report,
             self._answered_by,
+            languages[0],
             partial(tell_screen, self._control),
             setting.screening,
             menus=setting.ivr is not None,
             resembles=_resembles if installed() else None,
             known=is_screen,
             heard=lambda: conversation.call_control.is_heard,
-            language=languages[0],
         )
         self._amd = AmdTalk(conversation, screening)
         return self._amd
